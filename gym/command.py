@@ -1,0 +1,173 @@
+"""What every verb of the command line shares: Hydra, and errors a user can read.
+
+A user's mistake ends in one line (value, rule, remedy) and exit code 1. A defect of the program keeps its traceback.
+HYDRA_FULL_ERROR=1 shows the traceback of everything.
+"""
+
+import functools
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gym.config import Config, PredictConfig, all_keys, unknown_key
+from gym.errors import ConfigError, GymError, Terminated
+
+Task = Callable[[DictConfig], Any]
+
+SCHEMAS = {"schema": Config, "predict_schema": PredictConfig}
+
+
+def configuration_folder() -> Path:
+    """The folder of the YAML: inside the package when installed from a wheel, beside it in a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
+
+
+def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
+    """Make a command of a function that takes the composed configuration named ``config_name``."""
+
+    def decorate(task: Task) -> Callable[[], None]:
+        @functools.wraps(task)
+        def single_run_exits(composed: DictConfig) -> Any:
+            try:
+                return task(composed)
+            except GymError as error:
+                # A sweep goes on with its other runs, so there the error is left to Hydra's sweeper.
+                if HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise
+                exit_with(error)
+
+        @functools.wraps(task)
+        def command() -> None:
+            refuse_name_clash()
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on CPU features and absent GPUs
+            for name, schema in SCHEMAS.items():
+                ConfigStore.instance().store(name=name, node=schema)
+            signal.signal(signal.SIGTERM, stop)
+            sys.argv[1:] = [quote_number_options(argument) for argument in sys.argv[1:]]
+            main = hydra.main(config_path=str(configuration_folder()), config_name=config_name, version_base="1.3")
+            run_readably(main(single_run_exits))
+
+        return command
+
+    return decorate
+
+
+def quote_number_options(argument: str) -> str:
+    """Make text of the numbers in ``filters=2,4``: Hydra takes them for integers, and a group's option is text."""
+    group, _, options = argument.partition("=")
+    if group not in group_names():
+        return argument
+    quoted = [repr(option) if re.fullmatch(r"[-+.\d]+", option) else option for option in options.split(",")]
+    return f"{group}={','.join(quoted)}"
+
+
+def group_names() -> list[str]:
+    """The groups of the configuration."""
+    return [path.name for path in configuration_folder().iterdir() if path.is_dir()]
+
+
+def run_readably(main: Callable[[], Any]) -> None:
+    """Run a Hydra main function; what the user can mend becomes one line."""
+    shows_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        main()
+    except (KeyboardInterrupt, Terminated):
+        sys.exit(130)
+    except (HydraException, OmegaConfBaseException, GymError) as error:
+        if shows_all:
+            raise
+        exit_with(error if isinstance(error, GymError) else ConfigError(explain(error)))
+
+
+def exit_with(error: GymError) -> NoReturn:
+    """Print an error's line and leave with exit code 1."""
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(1)
+
+
+def stop(signal_number: int, frame: Any) -> NoReturn:
+    """Leave by an exception, so that whatever is open is closed: SLURM cancels with SIGTERM."""
+    raise Terminated
+
+
+def refuse_name_clash() -> None:
+    """Refuse to start beside the distribution ``gym`` (OpenAI's), which has our import name.
+
+    Raises:
+        ConfigError: It is installed; its files and ours overwrite each other.
+    """
+    try:
+        version = metadata.version("gym")
+    except metadata.PackageNotFoundError:
+        return
+    exit_with(
+        ConfigError(
+            f"the package gym {version} is installed here and shares our import name; "
+            "run: python -m pip uninstall gym && python -m pip install --force-reinstall --no-deps segsweep"
+        )
+    )
+
+
+def explain(error: Exception) -> str:
+    """Say in one line what Hydra found wrong."""
+    message = str(error)
+    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+        return explain_missing_option(error.missing_cfg_file, list(error.options))
+    cause = error.__cause__
+    if match := re.search(r"Could not override '([^']+)'", message):
+        return explain_override(match.group(1), cause)
+    if match := re.search(r"Error merging override (\S+)", message):
+        return f"{match.group(1)}: {first_line(cause or error)}; see --help for keys and types."
+    if match := re.search(r"(\w+) appears more than once in the final defaults list", message):
+        return f"+{match.group(1)}: the group is chosen already; give it without the +."
+    if match := re.search(r"Error parsing override '(.*)'", message):
+        return f"{match.group(1)} is no override; give key=value, quoted as a whole where it has spaces or brackets."
+    if match := re.search(r"Could not append to config. An item is already at '([^']+)'", message):
+        return f"+{match.group(1)}: the key exists already; give it without the +."
+    return " ".join(message.split())
+
+
+def explain_missing_option(chosen: str, options: list[str]) -> str:
+    """Word the choice of an option that its group does not have."""
+    group, _, option = chosen.rpartition("/")
+    if not group:
+        return f"{option} is no configuration; see --help."
+    more = ", or any other width with model.filters=N (at least 1)" if group == "filters" else ""
+    return f"{group}={option} is no option; {group} must be one of {', '.join(sorted(options, key=natural))}{more}."
+
+
+def explain_override(key: str, cause: BaseException | None) -> str:
+    """Word the override of a key that cannot be set."""
+    known = list(all_keys(OmegaConf.structured(Config)))
+    if key in ("experiment", "debug"):
+        return f"{key} is not among the defaults; add it with +{key}=..."
+    if key in known:
+        return f"{key}: {first_line(cause) if cause else 'cannot be set so'}; see --help for keys and types."
+    near = get_close_matches(key, group_names(), n=1)
+    return f"{key}: unknown group; did you mean {near[0]}?" if near else f"{key}: {unknown_key(key, known)}"
+
+
+def natural(name: str) -> tuple[int, str]:
+    """Sort numbers by value, before words."""
+    return (int(name), "") if name.isdigit() else (sys.maxsize, name)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return (str(error).splitlines() or [""])[0].rstrip(".")

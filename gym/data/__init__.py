@@ -1,0 +1,1 @@
+"""Imagery and labels: read, framed, split, stored, and fed to training."""

@@ -1,0 +1,113 @@
+"""The paper's three losses, and hinge, over the pixels that count.
+
+``labels`` are class indices ``(batch, rows, columns)``, `gym.data.labels.IGNORE` (255) where a pixel counts nowhere;
+``scores`` are ``(batch, rows, columns, classes)`` in [0, 1]. Every loss is a scalar: a mean over the counted pixels of the batch
+(cce, kld, hinge) or over the classes (dice). A batch without a counted pixel has a loss of 0 and no gradient.
+
+Labels are hard, so cce and kld have the same value and the same gradient; both are kept because the paper compares
+them. Its two sets of results differ by chance alone.
+
+Weights: cce, kld and hinge are weighted means over pixels, dice over classes; multiplying all weights by one number
+changes nothing.
+
+Source: the paper, section 2.4; hinge: Crammer & Singer 2001, as in ``keras.losses.CategoricalHinge``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Tensor = Any
+
+_SMALLEST_SCORE = 1e-7
+_DICE_SMOOTHING = 1e-5
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """Encode labels as ``(..., classes)`` float32; a row of zeros for a label that is no class, as IGNORE."""
+    return ops.one_hot(ops.cast(labels, "int32"), classes, dtype="float32")
+
+
+def weighted_mean(values: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Average pixel values ``(batch, rows, columns)``, each with the weight of its true class."""
+    weight = ops.sum(truth * weights, axis=-1)
+    total = ops.sum(weight)
+    return ops.sum(values * weight) / ops.where(total > 0, total, 1.0)
+
+
+def log_probabilities(scores: Tensor) -> Tensor:
+    """Take logarithms of scores made to sum to one, which those of a sigmoid head do not by themselves."""
+    normalized = scores / ops.maximum(ops.sum(scores, axis=-1, keepdims=True), _SMALLEST_SCORE)
+    return ops.log(ops.clip(normalized, _SMALLEST_SCORE, 1.0))
+
+
+def cce(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+    """Categorical cross-entropy: the mean of ``-sum(Y log P)``."""
+    return weighted_mean(-ops.sum(truth * log_probabilities(scores), axis=-1), truth, weights)
+
+
+def kld(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+    """Kullback-Leibler divergence: the mean of ``sum(Y log(Y / P))``, with ``0 log 0 = 0``."""
+    log_truth = ops.log(ops.where(truth > 0, truth, 1.0))
+    return weighted_mean(ops.sum(truth * (log_truth - log_probabilities(scores)), axis=-1), truth, weights)
+
+
+def dice(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+    """One minus the mean over classes of ``(2 |Y P| + s) / (|Y| + |P| + s)``, sums over the batch, s = 1e-5."""
+    counted = ops.sum(truth, axis=-1, keepdims=True)
+    pixels = tuple(range(len(truth.shape) - 1))
+    overlap = ops.sum(truth * scores, axis=pixels)
+    sizes = ops.sum(truth, axis=pixels) + ops.sum(scores * counted, axis=pixels)
+    coefficient = (2 * overlap + _DICE_SMOOTHING) / (sizes + _DICE_SMOOTHING)
+    return 1 - ops.sum(coefficient * weights) / ops.sum(weights)
+
+
+def hinge(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+    """Multi-class hinge: the mean of ``max(0, 1 + best wrong score - right score)``."""
+    right = ops.sum(truth * scores, axis=-1)
+    best_wrong = ops.max((1 - truth) * scores, axis=-1)
+    return weighted_mean(ops.maximum(1 + best_wrong - right, 0.0), truth, weights)
+
+
+FUNCTIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "cce": cce,
+    "dice": dice,
+    "kld": kld,
+    "hinge": hinge,
+}
+
+
+class PixelLoss(keras.losses.Loss):
+    """A loss by name, with class weights, over the counted pixels of a batch.
+
+    Args:
+        name: A key of `FUNCTIONS`.
+        weights: One positive weight a class.
+    """
+
+    def __init__(self, name: str, weights: Sequence[float]) -> None:
+        super().__init__(name=name, reduction=None, dtype="float32")
+        self._function = FUNCTIONS[name]
+        self._weights = np.asarray(weights, np.float32)
+
+    def call(self, labels: Tensor, scores: Tensor) -> Tensor:
+        return self._function(one_hot(labels, len(self._weights)), scores, self._weights)
+
+
+def frequency_weights(counts: np.ndarray) -> list[float]:
+    """Weigh each class by the inverse of its share, so that all classes weigh the same together.
+
+    Args:
+        counts: Pixels of each class in the training scenes, ``(classes,)``.
+
+    Returns:
+        Weights with a mean of 1 over the counted pixels; 1 for a class that has none.
+    """
+    counts = np.asarray(counts, float)
+    present = counts > 0
+    weights = np.ones(len(counts))
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return [float(weight) for weight in weights]

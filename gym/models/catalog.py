@@ -1,0 +1,34 @@
+"""From the name of an architecture to a model."""
+
+from typing import NamedTuple
+
+import keras
+
+from gym.config import ModelConfig
+from gym.models.paper import build_resunet, build_unet
+from gym.models.simple import build_simple_resunet, build_simple_unet
+
+BUILDERS = {
+    "unet": build_unet,
+    "resunet": build_resunet,
+    "simple_unet": build_simple_unet,
+    "simple_resunet": build_simple_resunet,
+}
+
+
+class ParameterCount(NamedTuple):
+    """Numbers of single weights."""
+
+    total: int
+    trainable: int
+
+
+def build_model(config: ModelConfig, shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Build the configured model; arguments and result as `gym.models.paper.build_u`."""
+    return BUILDERS[config.name](config, shape, classes)
+
+
+def count_parameters(model: keras.Model) -> ParameterCount:
+    """Count a model's weights as the paper does: batch-normalisation statistics included in the total."""
+    trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
+    return ParameterCount(total=model.count_params(), trainable=trainable)

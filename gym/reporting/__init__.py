@@ -1,0 +1,1 @@
+"""What a model did, in numbers and pictures."""

@@ -1,0 +1,113 @@
+"""The pictures of a run: learning curves, confusion matrix, contact sheet."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from gym import metrics
+from gym.data.store import Store
+from gym.files import replacing
+from gym.reporting.evaluation import Evaluation
+from gym.reporting.imagery import class_colours, overlay, show_bands
+from gym.training.loop import Epoch
+
+_SHEET_ROWS = 12
+
+
+def save(figure: Figure, path: Path, dpi: int = 110) -> None:
+    """Write a figure, whole or not at all."""
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=dpi)
+
+
+def draw_learning_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
+    """Loss, IoU and learning rate by epoch, with the epoch whose weights are kept."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    loss, iou, rate = figure.subplots(1, 3)
+    numbers = [epoch.number for epoch in epochs]
+    loss.plot(numbers, [epoch.train_loss for epoch in epochs], "o-", ms=3, label="training")
+    loss.plot(numbers, [epoch.val_loss for epoch in epochs], "s--", ms=3, label="validation")
+    loss.set(title="Loss", xlabel="epoch", yscale="log" if min(epoch.val_loss for epoch in epochs) > 0 else "linear")
+    iou.plot(numbers, [epoch.train_iou for epoch in epochs], "o-", ms=3, label="training")
+    iou.plot(numbers, [epoch.val_iou for epoch in epochs], "s--", ms=3, label="validation")
+    iou.set(title="Mean IoU", xlabel="epoch", ylim=(0, 1))
+    rate.plot(numbers, [epoch.learning_rate for epoch in epochs], "o-", ms=3, color="0.3")
+    rate.set(title="Learning rate", xlabel="epoch", yscale="log")
+    for axes in (loss, iou, rate):
+        axes.axvline(best_epoch, color="0.6", lw=1, ls=":", label=f"best epoch {best_epoch}")
+        axes.grid(alpha=0.25)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    loss.legend()
+    return figure
+
+
+def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Shares of each true class, with pixel counts, and the IoU of each class beside its name."""
+    side = max(4.0, 1.1 * len(classes) + 2)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    shares = metrics.ratio(matrix, np.broadcast_to(matrix.sum(axis=1, keepdims=True), matrix.shape))
+    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(matrix.shape):
+        share = shares[row, column]
+        words = "" if np.isnan(share) else f"{share:.1%}\n{matrix[row, column]:,}"
+        axes.text(column, row, words, ha="center", va="center", fontsize=8, color="white" if share > 0.5 else "black")
+    ious = [f"{name}\nIoU {iou:.3f}" for name, iou in zip(classes, metrics.class_iou(matrix), strict=True)]
+    ticks = range(len(classes))
+    axes.set_xticks(ticks, classes, rotation=30, ha="right")
+    axes.set_yticks(ticks, ious)
+    axes.set(xlabel="predicted", ylabel="true", title=f"Mean IoU {metrics.mean_iou(matrix):.3f}")
+    figure.colorbar(drawn, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def draw_contact_sheet(evaluation: Evaluation, store: Store) -> Figure:
+    """Validation images from the worst to the best IoU: image, truth, prediction, errors, with legend and scores."""
+    shown = spread_by_iou(evaluation, _SHEET_ROWS)
+    rows, columns = store.manifest.frame
+    height = 2.6 * rows / columns
+    figure = Figure(figsize=(10.6, (height + 0.3) * len(shown) + 0.9), layout="constrained")
+    figure.suptitle(
+        f"{len(shown)} of {len(evaluation.records)} validation images, worst first; "
+        f"mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}",
+        fontsize=10,
+    )
+    grid = figure.subplots(len(shown), 4, squeeze=False)
+    for axes, index in zip(grid, shown, strict=True):
+        draw_row(axes, evaluation, store, index)
+    for axes, title in zip(grid[0], ("image", "truth", "prediction", "errors in white"), strict=True):
+        axes.set_title(title, fontsize=9)
+    colours = class_colours(len(evaluation.classes))
+    legend = [Patch(color=colour, label=name) for name, colour in zip(evaluation.classes, colours, strict=True)]
+    figure.legend(handles=legend, loc="outside lower center", ncols=min(6, len(legend)), fontsize=9)
+    return figure
+
+
+def draw_row(axes: Sequence, evaluation: Evaluation, store: Store, index: int) -> None:
+    """Fill one row of the contact sheet."""
+    position, record, predicted = evaluation.positions[index], evaluation.records[index], evaluation.predicted[index]
+    classes, truth = len(evaluation.classes), store.read_label(position)
+    picture = show_bands(store.read_image(position), store.manifest.bands)
+    counted = truth < classes
+    wrong = counted & (truth != predicted)
+    masked = np.where(counted, predicted, truth)
+    errors = np.where(wrong[..., None], 1.0, 0.35 * picture)
+    panels = (picture, overlay(picture, truth, classes), overlay(picture, masked, classes), errors)
+    for panel, values in zip(axes, panels, strict=True):
+        panel.imshow(values, interpolation="nearest")
+        panel.set_xticks([])
+        panel.set_yticks([])
+    scores = metrics.summarize(evaluation.matrices[index])
+    axes[0].set_ylabel(record.name if len(record.name) < 22 else f"{record.name[:20]}…", fontsize=7)
+    axes[3].set_xlabel(f"IoU {scores.iou:.3f}   accuracy {scores.overall_accuracy:.3f}", fontsize=8)
+
+
+def spread_by_iou(evaluation: Evaluation, most: int) -> list[int]:
+    """Pick up to ``most`` images, evenly from the lowest to the highest mean IoU; without a counted pixel, none."""
+    ious = np.array([metrics.mean_iou(matrix) for matrix in evaluation.matrices])
+    ranked = [int(index) for index in np.argsort(ious, kind="stable") if not np.isnan(ious[index])]
+    picks = np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int)
+    return [ranked[pick] for pick in picks]

@@ -1,0 +1,202 @@
+"""Log runs to MLflow, and find them again.
+
+One `RunLog` is one MLflow run. Whatever ends the block it is used in ends the run too: FINISHED when the block ends
+well, KILLED for Ctrl-C and SIGTERM, FAILED for anything else; never left RUNNING.
+
+MLflow takes seconds to import: this module is imported only by what logs or looks up a run.
+"""
+
+import logging
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow.artifacts
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+
+from gym.config import TrackingConfig
+from gym.errors import RunError, Terminated
+
+PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
+_BATCH_OF_PARAMS = 100
+_LONGEST_PARAM = 6000
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+
+
+def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
+    """The configured tracking URI; without one, SQLite under ``outputs``."""
+    return config.uri or f"sqlite:///{(outputs / 'mlflow.db').resolve()}"
+
+
+def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[MlflowClient, str]:
+    """Connect, making database and experiment where they are missing.
+
+    One process at a time does this: two that create the tables of a fresh database together crash.
+
+    Returns:
+        The client, and the id of the experiment.
+
+    Raises:
+        RunError: MLflow cannot be reached or refuses.
+    """
+    outputs.mkdir(parents=True, exist_ok=True)
+    uri = tracking_uri(config, outputs)
+    with FileLock(outputs / ".mlflow.lock"):
+        try:
+            client = MlflowClient(uri)
+            found = client.get_experiment_by_name(config.experiment)
+            if found is not None:
+                return client, found.experiment_id
+            location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
+            return client, client.create_experiment(config.experiment, artifact_location=location)
+        except MlflowException as error:
+            raise RunError(f"MLflow at {uri} cannot be used ({first_line(error)}); check tracking.uri.") from error
+
+
+class RunLog:
+    """One MLflow run, open to be written."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self._client = client
+        self.run_id = run_id
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log parameters; a value beyond MLflow's length is cut."""
+        entities = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items()]
+        for start in range(0, len(entities), _BATCH_OF_PARAMS):
+            self._client.log_batch(self.run_id, params=entities[start : start + _BATCH_OF_PARAMS])
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Log tags."""
+        self._client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics of one step in one call."""
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            self.run_id, metrics=[Metric(metric_name(key), value, now, step) for key, value in values.items()]
+        )
+
+    def log_dataset(self, name: str, fingerprint: str, source: str, profile: str) -> None:
+        """Log the data set the run was trained on."""
+        dataset = Dataset(name, fingerprint[:36], "local", source, profile=profile)
+        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+    def log_folder(self, folder: Path) -> None:
+        """Log all files of a folder as artifacts, by their path in it."""
+        self._client.log_artifacts(self.run_id, str(folder))
+
+
+@contextmanager
+def logged_run(config: TrackingConfig, outputs: Path, name: str, tags: Mapping[str, str]) -> Iterator[RunLog]:
+    """Open an MLflow run for a block, and end it as the block ends.
+
+    Args:
+        config: Where to log.
+        outputs: Folder of the database.
+        name: Name of the run.
+        tags: First tags of the run.
+
+    Raises:
+        RunError: MLflow cannot be used.
+    """
+    client, experiment = open_tracking(config, outputs)
+    run_id = client.create_run(experiment, run_name=name, tags={**machine_tags(), **tags}).info.run_id
+    status = "FAILED"
+    try:
+        yield RunLog(client, run_id)
+        status = "FINISHED"
+    except (KeyboardInterrupt, Terminated):
+        status = "KILLED"
+        raise
+    except Exception as error:
+        client.set_tag(run_id, "error", f"{type(error).__name__}: {first_line(error)}")
+        raise
+    finally:
+        client.set_terminated(run_id, status)
+
+
+def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
+    """Find a run by id, or by name: of several of one name the last that FINISHED.
+
+    Raises:
+        RunError: There is none; the message names the nearest.
+    """
+    client, experiment = open_tracking(config, outputs)
+    try:
+        return client.get_run(wanted)
+    except MlflowException:
+        runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=1000)
+    finished = [run for run in runs if run.info.status == RunStatus.to_string(RunStatus.FINISHED)]
+    for run in finished:
+        if run.info.run_name == wanted:
+            return run
+    names = sorted({run.info.run_name for run in finished} | {run.info.run_id for run in finished})
+    near = get_close_matches(wanted, names, n=1, cutoff=0)
+    hint = f"the nearest is {near[0]}" if near else "there is no finished run yet: train one"
+    raise RunError(f"run={wanted} is no run in {tracking_uri(config, outputs)}; {hint}.")
+
+
+def fetch_model_folder(config: TrackingConfig, outputs: Path, run: Run) -> Path:
+    """Bring the model folder of a run to this machine, or find it here.
+
+    Raises:
+        RunError: The run has no model.
+    """
+    try:
+        uri = tracking_uri(config, outputs)
+        local = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="model", tracking_uri=uri)
+    except (MlflowException, OSError) as error:
+        raise RunError(
+            f"run={run.info.run_id} ({run.info.run_name}, {run.info.status}) has no model; choose a finished run."
+        ) from error
+    return Path(local)
+
+
+def machine_tags() -> dict[str, str]:
+    """Where and with what a run is made: commit, package versions, machine."""
+    versions = {f"version.{name}": metadata.version(name) for name in PACKAGES}
+    return {
+        "git_commit": git_commit(),
+        "machine": f"{platform.node()} {platform.machine()} {os.cpu_count()} cores {platform.system()}",
+        "version.python": platform.python_version(),
+        **versions,
+    }
+
+
+def git_commit() -> str:
+    """The commit of this code, with ``-dirty`` for uncommitted changes; ``none`` outside a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return done.stdout.strip()
+
+
+def metric_name(name: str) -> str:
+    """Make a name that MLflow takes: what is neither letter, digit nor one of ``_-./: `` becomes an underscore."""
+    return re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return (str(error).splitlines() or [""])[0]

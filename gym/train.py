@@ -1,0 +1,20 @@
+"""Train, score and log one configuration: ``python -m gym.train model=resunet loss=cce filters=6``."""
+
+from omegaconf import DictConfig
+
+from gym.command import verb
+from gym.config import Config, read_config
+
+
+@verb("config")
+def main(composed: DictConfig) -> float:
+    """Train one configuration; give a sweeper its mean IoU."""
+    config = read_config(composed, Config)
+
+    from gym.experiment import run_experiment  # TensorFlow takes seconds: only now that the configuration is sound
+
+    return run_experiment(config).scores["iou"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Train a model: Keras' own loop, with what makes a run repeatable and safe around it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+
+from gym.config import Config, OptimizerConfig
+from gym.errors import TrainingError
+from gym.losses import PixelLoss
+from gym.seeding import derive_seed
+from gym.training import checkpoint
+from gym.training.counting import ConfusionIoU, PixelKLD
+from gym.training.schedule import learning_rate
+from gym.training.stopping import EarlyStopping
+
+Logs = dict[str, Any] | None
+
+
+class Epoch(NamedTuple):
+    """What one epoch came to. ``number`` counts from 1; the values are means over the epoch."""
+
+    number: int
+    learning_rate: float
+    train_loss: float
+    train_iou: float
+    val_loss: float
+    val_iou: float
+    val_kld: float
+
+
+@dataclass
+class History:
+    """How a training went."""
+
+    stopping: EarlyStopping
+    epochs: list[Epoch] = field(default_factory=list)
+
+
+def compile_model(model: keras.Model, config: Config, weights: Sequence[float]) -> None:
+    """Give a model its optimizer, loss and counters. ``jit_compile`` is off: XLA is slower than oneDNN on a CPU."""
+    classes = model.output_shape[-1]
+    model.compile(
+        optimizer=build_optimizer(config.optimizer),
+        loss=PixelLoss(config.loss.name, weights),
+        metrics=[ConfusionIoU(classes), PixelKLD(classes)],
+        jit_compile=False,
+    )
+
+
+def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
+    """Build the configured optimizer; the schedule sets its learning rate."""
+    options = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": config.epsilon}
+    if config.clip_norm:
+        options["global_clipnorm"] = config.clip_norm
+    if config.name == "adamw":
+        return keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
+    return keras.optimizers.Adam(**options)
+
+
+def train(
+    model: keras.Model,
+    config: Config,
+    training: Any,
+    steps: int,
+    validation: Any,
+    folder: Path,
+    on_epoch: Callable[[Epoch], None],
+    displays: Sequence[keras.callbacks.Callback] = (),
+) -> History:
+    """Train until early stopping or the last epoch, and leave the best weights in the model.
+
+    Args:
+        model: A compiled model.
+        config: The experiment.
+        training: Batches without end, as `gym.data.pipeline.training_batches` gives.
+        steps: Batches in an epoch.
+        validation: Batches of the validation side.
+        folder: Where `checkpoint.BEST` and `checkpoint.LAST` go.
+        on_epoch: Told each epoch as it ends.
+        displays: Callbacks that show progress.
+
+    Raises:
+        TrainingError: The loss is no longer a finite number.
+    """
+    history = History(EarlyStopping(config.training.patience))
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(config.schedule, epoch)),
+        DropoutByEpoch(config.seed),
+        FiniteLoss(),
+        EpochEnd(history, config, folder, on_epoch),
+        *displays,
+    ]
+    model.fit(
+        training,
+        steps_per_epoch=steps,
+        epochs=config.training.epochs,
+        validation_data=validation,
+        callbacks=callbacks,
+        shuffle=False,
+        verbose=0,
+    )
+    checkpoint.load_best(model, folder)
+    return history
+
+
+class DropoutByEpoch(keras.callbacks.Callback):
+    """Start the random numbers of every dropout layer anew in each epoch, from (seed, layer, epoch)."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        for position, layer in enumerate(self.model.layers):
+            if isinstance(layer, keras.layers.Dropout | keras.layers.SpatialDropout2D) and layer.seed_generator:
+                start = [derive_seed(self._seed, "dropout", position, epoch), 0]
+                layer.seed_generator.state.assign(start)
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """End the run as soon as the loss is no longer a finite number."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        refuse_non_finite(float((logs or {})["loss"]), f"step {batch + 1}")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        refuse_non_finite(float((logs or {})["val_loss"]), f"the validation of epoch {epoch + 1}")
+
+
+def refuse_non_finite(loss: float, when: str) -> None:
+    """Raise `TrainingError` for a loss that is NaN or infinite."""
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss is {loss} at {when}; it must be finite: lower schedule.max_rate or set optimizer.clip_norm=1."
+        )
+
+
+class EpochEnd(keras.callbacks.Callback):
+    """Keep the checkpoints, tell the epoch on, and stop when it is time."""
+
+    def __init__(self, history: History, config: Config, folder: Path, on_epoch: Callable[[Epoch], None]) -> None:
+        super().__init__()
+        self._history, self._config, self._folder, self._on_epoch = history, config, folder, on_epoch
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        record = read_epoch(epoch, learning_rate(self._config.schedule, epoch), logs or {})
+        self._history.epochs.append(record)
+        if self._history.stopping.observe(record.number, record.val_loss):
+            checkpoint.save_best(self.model, self._folder)
+        checkpoint.save_last(self.model, self._history.stopping, self._folder)
+        self._on_epoch(record)
+        self.model.stop_training = self._history.stopping.is_over
+
+
+def read_epoch(epoch: int, rate: float, logs: dict[str, Any]) -> Epoch:
+    """Take an epoch's values from Keras' names for them."""
+    return Epoch(
+        number=epoch + 1,
+        learning_rate=rate,
+        train_loss=float(logs["loss"]),
+        train_iou=float(logs["iou"]),
+        val_loss=float(logs["val_loss"]),
+        val_iou=float(logs["val_iou"]),
+        val_kld=float(logs["val_kld"]),
+    )

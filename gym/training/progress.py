@@ -1,0 +1,87 @@
+"""Show how training goes: a live bar in a terminal, one line an epoch elsewhere."""
+
+import sys
+import time
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+Logs = dict[str, Any] | None
+
+
+def progress_display(epochs: int, steps: int) -> keras.callbacks.Callback:
+    """Choose the display that suits standard output."""
+    return LiveBar(epochs, steps) if sys.stdout.isatty() else EpochLines(epochs)
+
+
+class EpochLines(keras.callbacks.Callback):
+    """One line an epoch, with loss, IoU and the most time that may be left."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        print(f"epoch {epoch + 1}/{self._epochs}  {summary(logs or {})}  {self.time_left(epoch + 1)}", flush=True)
+
+    def time_left(self, done: float) -> str:
+        """Word the time that the epochs still allowed would take at the pace so far."""
+        return f"at most {clock((self._epochs - done) * (time.monotonic() - self._started) / done)} left"
+
+
+class LiveBar(EpochLines):
+    """A bar of the epoch's steps that is redrawn in place; each finished epoch leaves its line."""
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        super().__init__(epochs)
+        self._steps = steps
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
+        self._progress = Progress(*columns, console=Console(), transient=True)
+        self._bar: TaskID = self._progress.add_task("starting", total=steps, state="building the graph")
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._progress.start()
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._progress.update(self._bar, completed=batch + 1, state=self._state(batch + 1, logs or {}))
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._epoch = epoch
+        self._progress.update(self._bar, completed=0, description=f"epoch {epoch + 1}/{self._epochs}")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        left = self.time_left(epoch + 1)
+        self._progress.console.print(
+            f"epoch {epoch + 1}/{self._epochs}  {summary(logs or {})}  {left}", highlight=False
+        )
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the terminal back, also after an error."""
+        self._progress.stop()
+
+    def _state(self, step: int, logs: dict[str, Any]) -> str:
+        left = self.time_left(self._epoch + step / self._steps)
+        return f"{step}/{self._steps}  loss {float(logs['loss']):.4f}  iou {float(logs['iou']):.3f}  {left}"
+
+
+def summary(logs: dict[str, Any]) -> str:
+    """Word an epoch's scores."""
+    return (
+        f"loss {float(logs['loss']):.4f}  val loss {float(logs['val_loss']):.4f}  "
+        f"val iou {float(logs['val_iou']):.3f}  val kld {float(logs['val_kld']):.4f}"
+    )
+
+
+def clock(seconds: float) -> str:
+    """Word a duration, as in '3 min 05 s'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -8,6 +8,7 @@ below the schema.
 
 import math
 import operator
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -21,6 +22,7 @@ from gym.errors import ConfigError
 
 ARCHITECTURES = ("unet", "resunet", "simple_unet", "simple_resunet")
 LOSSES = ("cce", "dice", "kld", "hinge")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 _BOUNDS = {
     "least": ("at least", operator.ge),
@@ -43,7 +45,7 @@ def setting(
     only: str = "",
 ) -> Any:
     """Declare one key: its default, what it means, the rule its value must keep, and the one reader that uses it."""
-    rule = {"least": least, "most": most, "above": above, "below": below, "choices": choices}
+    rule = {"least": least, "above": above, "most": most, "below": below, "choices": choices}
     metadata = {
         "meaning": meaning,
         "only": only,
@@ -107,7 +109,8 @@ class DataConfig:
     labels: str = setting("", "The folder of label images.", only="folder")
     classes: list[str] = setting([], "Class names; the index of a name is its label value.", only="folder")
     bands: list[str] = setting([], "Band names, in stacking order; none means band_1, band_2, ...", only="folder")
-    remap: dict[int, int] = setting({}, "Label value in the file -> class index; all values at once.", only="folder")
+    # Not dict[int, int]: the command line cannot add a key to a typed mapping.
+    remap: Any = setting(None, "Label value in the file -> class index; all values at once.", only="folder")
     ignore_values: list[int] = setting([], "Label values that count nowhere (nodata).", only="folder")
     scene_pattern: str = setting(
         "", "A regular expression; its first group in a file's stem is the scene.", only="folder"
@@ -144,22 +147,27 @@ class OptimizerConfig:
 class ScheduleConfig:
     """Learning rate by epoch: a ramp up, a plateau, an exponential decay (paper, section 2.4)."""
 
-    start_rate: float = setting(1e-4, "Rate of the first epoch.", above=0)
+    start_rate: float = setting(1e-3, "Rate of the first epoch.", above=0)
     max_rate: float = setting(4e-3, "Rate at the top.", above=0)
     min_rate: float = setting(1e-5, "Rate the decay tends to.", least=0)
     rampup_epochs: int = setting(2, "Epochs of the ramp.", least=0)
-    sustain_epochs: int = setting(3, "Epochs at the top.", least=0)
-    decay: float = setting(0.8, "Factor from one epoch to the next after that.", above=0, most=1)
+    sustain_epochs: int = setting(5, "Epochs at the top.", least=0)
+    decay: float = setting(0.65, "Factor from one epoch to the next after that.", above=0, most=1)
 
 
 @dataclass
 class TrainingConfig:
     """The loop."""
 
-    batch: int = setting(8, "Scenes in a step.", least=1)
-    epochs: int = setting(100, "Most epochs.", least=1)
-    patience: int = setting(10, "Epochs without a better validation loss before training stops.", least=1)
+    batch: int = setting(4, "Scenes in a step.", least=1)
+    epochs: int = setting(15, "Most epochs.", least=1)
+    patience: int = setting(4, "Epochs without a better validation loss before training stops.", least=1)
     threads: int = setting(0, "CPU threads; 0 means all this process may use.", least=0)
+    precision: str = setting(
+        "auto",
+        "Type of the maps inside the network; auto is bfloat16 where processor or GPU has it, else float32.",
+        choices=PRECISIONS,
+    )
     deterministic: bool = setting(True, "Make a repetition bitwise equal.")
 
 
@@ -193,7 +201,7 @@ class PredictConfig:
     """One use of a trained model on a folder of images."""
 
     run: str = setting(MISSING, "MLflow run id or run name.")
-    input: str = setting(MISSING, "Folder of images; band sets joined by commas are stacked.")
+    input: Any = setting(MISSING, "Folder of images, or [folder,folder] with one for each band set.")
     output: str = setting(MISSING, "Folder to write to.")
     outputs: str = setting("outputs", "Folder of the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -221,14 +229,17 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         check_schedule(config)
         check_dropout(config)
         check_data(config)
+    if isinstance(config, PredictConfig):
+        check_places(config)
     return config
 
 
 def describe(error: OmegaConfBaseException) -> str:
     """Say in one line what OmegaConf found wrong, and where."""
     first, key = str(error).splitlines()[0].rstrip("."), error.full_key or "configuration"
-    if "Missing mandatory value" in first:
-        return f"{key} is missing; give it as {key}=..."
+    if "missing mandatory value" in first.lower():
+        missing = first.rpartition(": ")[2]
+        return f"{missing} is missing; give it as {missing}=..."
     return f"{key}: {first}; see python -m gym.train --help for keys and types."
 
 
@@ -237,7 +248,9 @@ def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
     for key in node:
         dotted = f"{prefix}{key!s}"
         yield dotted
-        if OmegaConf.is_dict(node) and not OmegaConf.is_missing(node, key) and OmegaConf.is_dict(node._get_node(key)):
+        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):
+            continue
+        if OmegaConf.is_dict(node[key]):
             yield from all_keys(node[key], f"{dotted}.")
 
 
@@ -290,6 +303,18 @@ def frame_of(size: Any) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
+def folders_of(value: Any) -> list[str]:
+    """Read ``input``: one folder, or a list with one for each band set.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    folders = value if isinstance(value, list) else [value]
+    if not folders or not all(isinstance(folder, str) and folder for folder in folders):
+        raise ConfigError(f"input={value} must be a folder, or folders as in input=[rgb,nir].")
+    return folders
+
+
 def check_frame(config: Config) -> None:
     """The frame must halve exactly at each level; 4 levels want a multiple of 16."""
     multiple = max(16, 2**config.model.levels)
@@ -297,6 +322,13 @@ def check_frame(config: Config) -> None:
         if side < multiple or side % multiple:
             nearest = max(multiple, round(side / multiple) * multiple)
             raise ConfigError(f"data.size={side} must be a multiple of {multiple}, at least {multiple}; try {nearest}.")
+
+
+def check_places(config: PredictConfig) -> None:
+    """What is written must not fall on what is read."""
+    for folder in folders_of(config.input):
+        if os.path.realpath(folder) == os.path.realpath(config.output):
+            raise ConfigError(f"output={config.output} must be another folder than the input.")
 
 
 def check_loss(config: Config) -> None:
@@ -364,9 +396,11 @@ def check_classes(data: DataConfig) -> None:
         )
     if len(set(data.classes)) < len(data.classes):
         raise ConfigError(f"data.classes={data.classes} must be distinct names.")
-    for value, index in data.remap.items():
-        if not 0 <= index < len(data.classes):
-            raise ConfigError(f"data.remap={{{value}:{index}}} must map to a class index 0..{len(data.classes) - 1}.")
+    if not isinstance(data.remap, dict | None):
+        raise ConfigError(f"data.remap={data.remap} must be a mapping, as in data.remap={{1:0,2:1}}.")
+    for value, index in (data.remap or {}).items():
+        if type(value) is not int or type(index) is not int or not 0 <= index < len(data.classes):
+            raise ConfigError(f"data.remap={{{value}:{index}}} must map label values to class indices 0..{len(data.classes) - 1}.")
 
 
 def check_pattern(key: str, pattern: str) -> None:

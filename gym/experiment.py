@@ -27,7 +27,7 @@ from gym.tracking import RunLog, logged_run
 from gym.training.checkpoint import hash_weights
 from gym.training.loop import Epoch, History, compile_model, train
 from gym.training.progress import progress_display
-from gym.training.runtime import prepare_tensorflow
+from gym.training.runtime import prepare_tensorflow, resolve_precision
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,14 @@ def run_experiment(config: Config) -> Result:
     store = open_or_build_store(config.data, outputs)
     split = choose_split(config, store)
     prepare_tensorflow(config.training, config.seed)
-    fingerprint = hash_value([identity(config), store.manifest.fingerprint])
-    tags = {"fingerprint": fingerprint, "data_fingerprint": store.manifest.fingerprint, "data": store.manifest.source}
+    precision = resolve_precision(config.training.precision)
+    fingerprint = hash_value([identity(config), precision, store.manifest.fingerprint])
+    tags = {
+        "fingerprint": fingerprint,
+        "data_fingerprint": store.manifest.fingerprint,
+        "data": store.manifest.source,
+        "precision": precision,
+    }
     with logged_run(config.tracking, outputs, run_name(config), tags) as run:
         log_inputs(run, config, store, split)
         model, history = train_model(config, store, split, outputs / "runs" / fingerprint[:16], run)
@@ -92,7 +98,8 @@ def train_model(config: Config, store: Store, split: Split, folder: Path, run: R
     """Build and train the model; it comes back with its best weights."""
     model = build_model(config.model, store.shape, len(store.manifest.classes))
     compile_model(model, config, class_weights(config, store, split))
-    log.info("%s: %s parameters", run_name(config), f"{count_parameters(model).total:,}")
+    count, precision = count_parameters(model).total, keras.config.dtype_policy().name
+    log.info("%s: %s parameters, %s", run_name(config), f"{count:,}", precision)
     batch, steps = config.training.batch, steps_in_epoch(len(split.training), config.augment, config.training.batch)
     history = train(
         model,

@@ -1,8 +1,8 @@
 """The paper's three losses, and hinge, over the pixels that count.
 
 ``labels`` are class indices ``(batch, rows, columns)``, `gym.data.labels.IGNORE` (255) where a pixel counts nowhere;
-``scores`` are ``(batch, rows, columns, classes)`` in [0, 1]. Every loss is a scalar: a mean over the counted pixels of the batch
-(cce, kld, hinge) or over the classes (dice). A batch without a counted pixel has a loss of 0 and no gradient.
+``scores`` are ``(batch, rows, columns, classes)`` in [0, 1]. Every loss is a scalar: a mean over the counted pixels of
+the batch (cce, kld, hinge) or over the classes (dice). A batch without a counted pixel has a loss of 0 and no gradient.
 
 Labels are hard, so cce and kld have the same value and the same gradient; both are kept because the paper compares
 them. Its two sets of results differ by chance alone.

@@ -4,6 +4,7 @@ from omegaconf import DictConfig
 
 from gym.command import verb
 from gym.config import Config, read_config
+from gym.quiet import quiet_start
 
 
 @verb("config")
@@ -11,7 +12,8 @@ def main(composed: DictConfig) -> float:
     """Train one configuration; give a sweeper its mean IoU."""
     config = read_config(composed, Config)
 
-    from gym.experiment import run_experiment  # TensorFlow takes seconds: only now that the configuration is sound
+    with quiet_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
+        from gym.experiment import run_experiment
 
     return run_experiment(config).scores["iou"]
 

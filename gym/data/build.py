@@ -46,10 +46,12 @@ class SyntheticSource:
         return self._config.scenes
 
     def contents(self) -> object:
+        """The seed and the code that draws."""
         drawn_by = [hash_file(Path(str(module.__file__))) for module in (synthetic, terrain)]
         return [self._config.scenes, self._config.sites, self._config.seed, drawn_by]
 
     def pairs(self) -> Iterator[Pair]:
+        """Draw the scenes."""
         rows, columns = frame_of(self._config.size)
         for index in range(len(self)):
             scene = synthetic.draw_scene(self._config.seed, index, rows, columns, self._config.sites)
@@ -85,5 +87,5 @@ def open_or_build_store(config: DataConfig, outputs: Path) -> Store:
 def store_fingerprint(config: DataConfig, source: Source) -> str:
     """Hash what a store is made from: the contents, and every key that shapes them. The split is no part of it."""
     naming = [config.scene_pattern, config.site_pattern]
-    meaning = [source.classes, source.bands, sorted(config.remap.items()), config.ignore_values]
+    meaning = [source.classes, source.bands, sorted((config.remap or {}).items()), config.ignore_values]
     return hash_value([SCHEMA_VERSION, config.kind, frame_of(config.size), naming, meaning, source.contents()])

@@ -73,7 +73,7 @@ class FolderSource:
             raise DataError(
                 f"{files.label} is {shape_of(raw)} and its image {shape_of(image)} pixels; sizes must agree."
             )
-        label = remap_label(raw, config.classes, config.remap, config.ignore_values, str(files.label))
+        label = remap_label(raw, config.classes, config.remap or {}, config.ignore_values, str(files.label))
         label[~np.any(image, axis=2)] = IGNORE
         return Pair(
             name=files.name,

@@ -23,6 +23,13 @@ class Pairing(NamedTuple):
     left_out: dict[str, str]
 
 
+class Matches(NamedTuple):
+    """By ascending stem one file from each folder, and why each other file was left out."""
+
+    files: dict[str, list[Path]]
+    left_out: dict[str, str]
+
+
 def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """List the image files of a folder by stem; hidden files are passed over.
 
@@ -43,33 +50,39 @@ def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def pair_by_stem(images: Sequence[Path], labels: Path, suffixes: Sequence[str]) -> Pairing:
-    """Match the files of the band sets and of the labels by stem.
+def match_by_stem(folders: Sequence[Path], suffixes: Sequence[str]) -> Matches:
+    """Match the files of several folders by stem.
 
     Args:
-        images: One folder a band set, in stacking order.
-        labels: The folder of labels.
+        folders: Folders whose files belong together.
         suffixes: Lower-case file endings to consider, with their dot.
 
     Raises:
         DataError: A folder cannot be used, or not one stem is in all of them.
     """
-    folders = [*images, labels]
     listings = [files_by_stem(folder, suffixes) for folder in folders]
     everywhere = set.intersection(*(set(listing) for listing in listings))
     if not everywhere:
-        examples = ", ".join(f"{folder}/{min(listing)}" for folder, listing in zip(folders, listings, strict=True))
-        raise DataError(f"no image and label have the same stem (as in {examples}); name both files alike.")
-    pairs = [
-        PairFiles(stem, [listing[stem] for listing in listings[:-1]], listings[-1][stem]) for stem in sorted(everywhere)
-    ]
+        examples = " and ".join(str(min(listing.values())) for listing in listings)
+        raise DataError(f"not one stem is in all of {len(folders)} folders (as in {examples}); name files alike.")
     left_out = {
-        str(path): "no file of this stem in " + ", ".join(str(f) for f, ls in zip(folders, listings) if stem not in ls)
+        str(path): "no file of this stem in " + ", ".join(missing_from(stem, folders, listings))
         for listing in listings
         for stem, path in listing.items()
         if stem not in everywhere
     }
-    return Pairing(pairs, left_out)
+    return Matches({stem: [listing[stem] for listing in listings] for stem in sorted(everywhere)}, left_out)
+
+
+def missing_from(stem: str, folders: Sequence[Path], listings: Sequence[dict[str, Path]]) -> list[str]:
+    """Name the folders that have no file of a stem."""
+    return [str(folder) for folder, listing in zip(folders, listings, strict=True) if stem not in listing]
+
+
+def pair_by_stem(images: Sequence[Path], labels: Path, suffixes: Sequence[str]) -> Pairing:
+    """Match the files of the band sets, in stacking order, and of the labels; errors as `match_by_stem`."""
+    matches = match_by_stem([*images, labels], suffixes)
+    return Pairing([PairFiles(stem, paths[:-1], paths[-1]) for stem, paths in matches.files.items()], matches.left_out)
 
 
 def name_by_pattern(stem: str, pattern: str, default: str) -> str:

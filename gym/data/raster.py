@@ -19,6 +19,9 @@ from gym.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
+# Without these GDAL gives zeros for what a truncated PNG or JPEG lacks, and writes files beside the imagery.
+_STRICT = {"GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE", "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO", "GDAL_PAM_ENABLED": "NO"}
+
 
 class Grid(NamedTuple):
     """Where a raster lies on Earth: coordinate reference system, and affine transform from pixels to it."""
@@ -37,8 +40,7 @@ class Raster(NamedTuple):
 @contextmanager
 def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
     """Open a raster to read; what GDAL finds wrong becomes a `DataError` that names the file."""
-    options = {"GDAL_PAM_ENABLED": "NO", "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE"}
-    with warnings.catch_warnings(), rasterio.Env(**options):
+    with warnings.catch_warnings(), rasterio.Env(**_STRICT):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             with rasterio.open(path) as dataset:

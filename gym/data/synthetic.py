@@ -178,7 +178,7 @@ def _check(seed: int, index: int, height: int, width: int, sites: int) -> None:
 
 
 def _draw_coast(rng: np.random.Generator, site: _Site, date: _Date, shape: tuple[int, int]) -> _Coast:
-    """Raise a fractal plain out of the sea, then add spit and island and carve lagoon and river, each in some scenes."""
+    """Raise a fractal plain out of the sea; in some scenes add spit or island, or carve a lagoon or a river."""
     rows, columns = np.indices(shape) - (np.array(shape).reshape(2, 1, 1) - 1) / 2
     turn = site.seaward + rng.normal(0, 0.2)
     across = -(columns * np.cos(turn) + rows * np.sin(turn))

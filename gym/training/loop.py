@@ -116,7 +116,7 @@ class DropoutByEpoch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         for position, layer in enumerate(self.model.layers):
-            if isinstance(layer, keras.layers.Dropout | keras.layers.SpatialDropout2D) and layer.seed_generator:
+            if isinstance(layer, keras.layers.Dropout):
                 start = [derive_seed(self._seed, "dropout", position, epoch), 0]
                 layer.seed_generator.state.assign(start)
 

@@ -2,18 +2,22 @@
 
 import logging
 import os
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from gym.config import TrainingConfig
+from gym.quiet import quiet_start
 from gym.seeding import derive_seed
+
+CPU_FLAGS = Path("/proc/cpuinfo")
 
 log = logging.getLogger(__name__)
 
 
 def prepare_tensorflow(config: TrainingConfig, seed: int) -> None:
-    """Set threads and determinism, and seed what draws weights.
+    """Set threads, precision and determinism, and seed what draws weights.
 
     Thread counts can be set only before TensorFlow's first operation; a later run of the same process keeps them.
     """
@@ -22,6 +26,9 @@ def prepare_tensorflow(config: TrainingConfig, seed: int) -> None:
         set_threads(threads)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    with quiet_start():
+        tf.config.list_logical_devices()
+    keras.config.set_dtype_policy(resolve_precision(config.precision))
     keras.utils.set_random_seed(derive_seed(seed, "weights"))
 
 
@@ -32,6 +39,22 @@ def set_threads(threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError:
         log.warning("training.threads=%d has no effect: this process has already begun with another number", threads)
+
+
+def resolve_precision(wanted: str) -> str:
+    """Choose what ``auto`` stands for on this machine: bfloat16 only where the hardware computes in it."""
+    if wanted != "auto":
+        return wanted
+    return "mixed_bfloat16" if has_bfloat16() else "float32"
+
+
+def has_bfloat16() -> bool:
+    """Whether the first GPU, or without one the processor, has bfloat16 arithmetic."""
+    for device in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(device)
+        return bool(details.get("compute_capability", (0, 0)) >= (8, 0))
+    flags = CPU_FLAGS.read_text(encoding="utf-8") if CPU_FLAGS.exists() else ""
+    return any(flag in flags.split() for flag in ("amx_bf16", "avx512_bf16"))
 
 
 def available_cores() -> int:

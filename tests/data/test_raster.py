@@ -1,0 +1,141 @@
+"""Images of every format, depth and band count; nodata is 0 in every band."""
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from PIL import Image
+from rasterio.crs import CRS
+
+from gym.data.raster import read_bands, read_image, read_label
+from gym.errors import DataError
+
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
+GRID = Affine(5, 0, 10, 0, -5, 90)
+
+
+def write_tiff(path, bands, **options):
+    count, rows, columns = bands.shape
+    with rasterio.open(
+        path, "w", driver="GTiff", height=rows, width=columns, count=count, dtype=bands.dtype, **options
+    ) as written:
+        written.write(bands)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
+def test_a_tiff_keeps_its_bands_and_its_type(tmp_path, dtype):
+    """Sixteen-bit imagery is not squeezed into eight."""
+    bands = (np.arange(2 * 3 * 7).reshape(7, 2, 3) * 500 % 30000).astype(dtype)
+    write_tiff(tmp_path / "x.tif", bands)
+
+    values = read_image(tmp_path / "x.tif").values
+
+    assert values.dtype == dtype
+    np.testing.assert_array_equal(values, np.moveaxis(bands, 0, -1))
+
+
+def test_a_geotiff_keeps_its_grid(tmp_path):
+    """Reference system and transform come along; a picture has none."""
+    write_tiff(tmp_path / "x.tif", np.ones((1, 2, 2), "uint8"), crs="EPSG:32610", transform=GRID)
+    Image.fromarray(np.ones((2, 2), np.uint8)).save(tmp_path / "x.png")
+
+    grid = read_image(tmp_path / "x.tif").grid
+
+    assert grid.crs == CRS.from_epsg(32610)
+    assert grid.transform == GRID
+    assert read_image(tmp_path / "x.png").grid is None
+
+
+def test_nodata_and_nan_become_zero(tmp_path):
+    """Whatever the file's way of saying so."""
+    write_tiff(tmp_path / "int.tif", np.array([[[-9999, 5]], [[-9999, 6]]], "int16"), nodata=-9999)
+    write_tiff(tmp_path / "float.tif", np.array([[[np.nan, 5]], [[np.inf, 6]]], "float32"))
+
+    for name in ("int.tif", "float.tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / name).values, [[[0, 0], [5, 6]]])
+
+
+def test_transparent_pixels_have_no_data_and_alpha_is_no_band(tmp_path):
+    """RGBA is read as RGB."""
+    rgba = np.array([[[9, 8, 7, 255], [9, 8, 7, 0]]], np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "x.png")
+
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png").values, [[[9, 8, 7], [0, 0, 0]]])
+
+
+def test_a_palette_is_colour_in_an_image_and_class_in_a_label(tmp_path):
+    """Indices are labels, colours are imagery."""
+    picture = Image.fromarray(np.array([[0, 2]], np.uint8), mode=None).convert("P")
+    picture.putpalette([10, 20, 30, 0, 0, 0, 40, 50, 60])
+    picture.putdata([0, 2])
+    picture.save(tmp_path / "x.png")
+
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png").values, [[[10, 20, 30], [40, 50, 60]]])
+    np.testing.assert_array_equal(read_label(tmp_path / "x.png"), [[0, 2]])
+
+
+def test_sixteen_bit_png_is_read_whole(tmp_path):
+    """Values above 255 survive."""
+    Image.fromarray(np.array([[300, 60000]], np.uint16)).save(tmp_path / "x.png")
+
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png").values[..., 0], [[300, 60000]])
+
+
+def test_band_sets_are_stacked_in_order(tmp_path):
+    """RGB from one folder, NIR from another; the grid of whichever has one."""
+    Image.fromarray(np.full((2, 3, 3), 7, np.uint8)).save(tmp_path / "rgb.png")
+    write_tiff(tmp_path / "nir.tif", np.full((1, 2, 3), 900, "uint16"), crs="EPSG:4326", transform=GRID)
+
+    raster = read_bands([tmp_path / "rgb.png", tmp_path / "nir.tif"])
+
+    np.testing.assert_array_equal(raster.values[0, 0], [7, 7, 7, 900])
+    assert raster.grid.crs == CRS.from_epsg(4326)
+
+
+def test_band_sets_of_two_sizes_are_refused(tmp_path):
+    """The message has both files and both sizes."""
+    Image.fromarray(np.zeros((2, 3), np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.zeros((2, 4), np.uint8)).save(tmp_path / "b.png")
+
+    with pytest.raises(
+        DataError, match=r"b\.png is 2x4 and .*a\.png is 2x3 pixels; band sets of one scene must have one"
+    ):
+        read_bands([tmp_path / "a.png", tmp_path / "b.png"])
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_damaged_files_are_named(tmp_path, suffix):
+    """Truncated, empty, or no image at all."""
+    whole = tmp_path / f"whole.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(whole)
+    for name, content in {
+        "half": whole.read_bytes()[: whole.stat().st_size // 2],
+        "empty": b"",
+        "text": b"not an image",
+    }.items():
+        path = tmp_path / f"{name}.{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(
+            DataError, match=rf"{name}\.{suffix} cannot be read as an image \(.+\); replace or remove it"
+        ):
+            read_image(path)
+
+
+def test_a_label_with_three_bands_is_refused(tmp_path):
+    """A coloured picture of labels is no label image."""
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "x.png")
+
+    with pytest.raises(DataError, match=r"x\.png has 3 bands; a label image must have one"):
+        read_label(tmp_path / "x.png")
+
+
+def test_the_real_geotiff_is_read(real_data):
+    """Thirteen bands of 16 bits with a grid, and its label with -1 for nodata."""
+    image = read_image(real_data / "geotiff" / "Spain_7370579_S2Hand.tif")
+    label = read_label(real_data / "geotiff" / "Spain_7370579_LabelHand.tif")
+
+    assert image.values.shape == (512, 512, 13)
+    assert image.grid.crs == CRS.from_epsg(4326)
+    assert set(np.unique(label)) <= {-1, 0, 1}

@@ -1,0 +1,71 @@
+"""Writes are whole or absent; hashes name contents."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym.files import hash_file, hash_value, replacing, replacing_folder, write_json, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    """Whoever reads during or after a failed write sees what was there before."""
+    path = tmp_path / "kept.txt"
+    write_text(path, "old")
+
+    with pytest.raises(RuntimeError, match="power cut"), replacing(path) as beside:
+        beside.write_text("half")
+        raise RuntimeError("power cut")
+
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_the_path_to_write_keeps_the_suffix_and_folders_are_made(tmp_path):
+    """Writers that choose a format by the suffix find it, in folders that did not exist."""
+    with replacing(tmp_path / "a" / "b" / "picture.png") as beside:
+        assert beside.suffix == ".png"
+        beside.write_bytes(b"x")
+
+    assert (tmp_path / "a" / "b" / "picture.png").read_bytes() == b"x"
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path):
+    """A folder is replaced as a whole or not at all."""
+    folder = tmp_path / "store"
+    with replacing_folder(folder) as beside:
+        (beside / "first").write_text("1")
+
+    with pytest.raises(RuntimeError, match="stop"), replacing_folder(folder) as beside:
+        (beside / "second").write_text("2")
+        raise RuntimeError("stop")
+    assert [item.name for item in tmp_path.rglob("*")] == ["store", "first"]
+
+    with replacing_folder(folder) as beside:
+        (beside / "third").write_text("3")
+    assert [item.name for item in folder.iterdir()] == ["third"]
+
+
+def test_json_is_written_with_sorted_keys(tmp_path):
+    """Two writes of one value give one text."""
+    write_json(tmp_path / "x.json", {"b": 1, "a": "é"})
+
+    assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n  "a": "é",\n  "b": 1\n}\n'
+
+
+def test_a_file_hash_is_sha256_of_its_bytes(tmp_path):
+    """The hash is the one of every other tool, also beyond one block of reading."""
+    content = bytes(range(256)) * 5000
+    (tmp_path / "x").write_bytes(content)
+
+    assert hash_file(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.booleans())))
+def test_a_value_hash_ignores_the_order_of_keys(value):
+    """The same mapping, filled in another order, has the same hash; another mapping has another."""
+    backwards = dict(reversed(list(value.items())))
+
+    assert hash_value(value) == hash_value(backwards)
+    assert hash_value(value) != hash_value({**value, "\0more": 1})

@@ -1,0 +1,107 @@
+"""Imports only descend, and nothing heavy is imported at the top."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import gym
+
+PACKAGE = Path(gym.__file__).parent
+
+# The floor of every module, or of every module of a package; a module may import from lower floors only.
+# Within a package the number after the point is the order.
+FLOORS = {
+    "errors": 0.0,
+    "quiet": 1.0,
+    "files": 1.0,
+    "seeding": 1.0,
+    "config": 1.1,
+    "data.labels": 2.00,
+    "data.terrain": 2.00,
+    "data.synthetic": 2.01,
+    "data.frame": 2.01,
+    "data.split": 2.01,
+    "data.raster": 2.01,
+    "data.pairs": 2.01,
+    "data.augment": 2.01,
+    "data.store": 2.02,
+    "data.folder": 2.03,
+    "data.pipeline": 2.03,
+    "data.build": 2.04,
+    "losses": 2.10,
+    "metrics": 2.10,
+    "legacy_metrics": 2.10,
+    "tracking": 2.10,
+    "models.blocks": 2.10,
+    "models.paper": 2.11,
+    "models.simple": 2.11,
+    "models.catalog": 2.12,
+    "training.counting": 3.00,
+    "training.schedule": 3.00,
+    "training.stopping": 3.00,
+    "training.runtime": 3.00,
+    "training.progress": 3.00,
+    "training.checkpoint": 3.01,
+    "training.loop": 3.02,
+    "saved_model": 3.00,
+    "reporting.imagery": 3.00,
+    "reporting.evaluation": 3.03,
+    "reporting.figures": 3.04,
+    "reporting.terminal": 3.04,
+    "prediction.area": 3.10,
+    "prediction.segment": 3.10,
+    "prediction.folder": 3.11,
+    "experiment": 4.0,
+    "application": 4.0,
+    "command": 5.0,
+    "train": 6.0,
+    "predict": 6.0,
+}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package, by dotted name."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        dotted = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        if not dotted.endswith("__init__") and not dotted.startswith("conf."):
+            found[dotted] = path
+    return found
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of ours that a file imports, also inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gym":
+            inside = (node.module or "")[4:]
+            for alias in node.names:
+                dotted = f"{inside}.{alias.name}" if inside else alias.name
+                names.add(dotted if dotted in FLOORS else inside)
+    return names - {""}
+
+
+def test_every_module_has_a_floor():
+    """A new module must say where it stands."""
+    assert set(modules()) == set(FLOORS)
+
+
+@pytest.mark.parametrize("module", sorted(FLOORS))
+def test_imports_only_descend(module):
+    """A module imports from lower floors, and never from beside itself."""
+    for imported in imports_of(modules()[module]):
+        assert FLOORS[imported] < FLOORS[module], f"gym.{module} imports gym.{imported}"
+
+
+def test_packages_import_nothing():
+    """``import gym`` costs nothing, whatever part of it is wanted."""
+    for path in PACKAGE.rglob("__init__.py"):
+        kinds = {type(node) for node in ast.parse(path.read_text(encoding="utf-8")).body}
+        assert kinds <= {ast.Expr, ast.Assign}, path
+
+
+def test_verbs_are_thin():
+    """A verb is at most 60 lines and holds no logic."""
+    for module in (name for name, floor in FLOORS.items() if floor == 6):
+        assert len(modules()[module].read_text(encoding="utf-8").splitlines()) <= 60

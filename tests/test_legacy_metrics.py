@@ -1,0 +1,60 @@
+"""The original's numbers, worked out by hand from its definitions."""
+
+import numpy as np
+import pytest
+
+from gym.data.labels import IGNORE
+from gym.legacy_metrics import LegacyScores
+
+SMOOTH = 1e-5
+
+
+def batch(labels, scores):
+    """One image of one row."""
+    return np.array([[labels]], np.uint8).reshape(1, 1, -1), np.array(scores, float).reshape(1, 1, len(labels), -1)
+
+
+def test_one_batch_by_hand():
+    """Four pixels, three classes of which the third is absent: it counts as a perfect class."""
+    legacy = LegacyScores(3)
+    legacy.add(*batch([0, 0, 1, 1], [[0.6, 0.4, 0], [0.4, 0.6, 0], [0.3, 0.7, 0], [0.1, 0.9, 0]]))
+    result = legacy.result()
+
+    assert result["iou"] == pytest.approx((1 / 2 + 2 / 3 + 1) / 3, abs=1e-4)
+    dice = [(2 * 1.0) / (2 + 1.4), (2 * 1.6) / (2 + 2.6), 1.0]
+    assert result["dice"] == pytest.approx(np.mean(dice), abs=1e-4)
+    assert result["iou_2022"] == pytest.approx(1 / 2, abs=1e-4)
+    assert result["dice_2022"] == pytest.approx((2 * 2.6 + 1) / (4 + 4 + 1))
+    assert result["kld_2022"] == pytest.approx(-np.log([0.6, 0.4, 0.7, 0.9]).mean(), abs=1e-4)
+
+
+def test_the_hard_kld_is_the_error_rate_times_16():
+    """On one-hot predictions the divergence says only how many pixels are wrong."""
+    legacy = LegacyScores(2)
+    legacy.add(*batch([0, 0, 1, 1], [[1, 0], [0, 1], [0, 1], [0, 1]]))
+
+    assert legacy.result()["kld"] == pytest.approx(16.118 * 1 / 4, abs=1e-3)
+
+
+def test_batches_are_averaged_and_only_ten_in_2022():
+    """Ten perfect batches, then ten wrong ones: today's mean sees all, that of 2022 the first ten."""
+    legacy = LegacyScores(2)
+    for _ in range(10):
+        legacy.add(*batch([0, 1], [[1, 0], [0, 1]]))
+    for _ in range(10):
+        legacy.add(*batch([0, 1], [[0, 1], [1, 0]]))
+    result = legacy.result()
+
+    assert result["iou"] == pytest.approx(0.5, abs=1e-4)
+    assert result["iou_2022"] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_ignored_pixels_count_nowhere():
+    """A batch with ignored pixels scores as the rest of it; one of nothing else is no batch."""
+    whole, rest = LegacyScores(2), LegacyScores(2)
+    rest.add(*batch([0, 1], [[0.9, 0.1], [0.4, 0.6]]))
+    whole.add(*batch([0, 1, IGNORE], [[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]]))
+    whole.add(*batch([IGNORE], [[0.5, 0.5]]))
+
+    assert whole.result() == rest.result()
+    assert LegacyScores(2).result() == {}

@@ -1,0 +1,50 @@
+"""What is counted in the graph is what NumPy counts."""
+
+import numpy as np
+import pytest
+
+from gym import metrics
+from gym.data.labels import IGNORE
+from gym.training.counting import ConfusionIoU, PixelKLD
+
+
+@pytest.fixture
+def batches():
+    rng = np.random.default_rng(0)
+    labels = rng.choice([0, 1, 2, IGNORE], (7, 8, 9)).astype(np.uint8)
+    return labels, rng.dirichlet(np.ones(4), labels.shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("parts", [1, 3, 7])
+def test_the_matrix_is_exact_over_any_batches(batches, parts):
+    """One matrix and one mean IoU, however the scenes are batched; class 3 is predicted but never true."""
+    labels, scores = batches
+    counter = ConfusionIoU(4)
+    for piece in zip(np.array_split(labels, parts), np.array_split(scores, parts), strict=True):
+        counter.update_state(*piece)
+
+    expected = metrics.confusion_matrix(labels, scores.argmax(-1), 4)
+    np.testing.assert_array_equal(counter.matrix.numpy(), expected)
+    assert float(counter.result()) == pytest.approx(metrics.mean_iou(expected))
+
+
+def test_kld_is_the_mean_over_counted_pixels(batches):
+    """Two unequal batches, one mean over their pixels; a reset forgets."""
+    labels, scores = batches
+    counter = PixelKLD(4)
+    counter.update_state(labels[:5], scores[:5])
+    counter.update_state(labels[5:], scores[5:])
+
+    assert float(counter.result()) == pytest.approx(
+        metrics.pixel_kld(labels, scores) / (labels != IGNORE).sum(), rel=1e-5
+    )
+    counter.reset_state()
+    assert float(counter.result()) == 0.0
+
+
+def test_an_absent_class_is_left_out():
+    """Perfect on the two classes there are: 1, though the model knows three."""
+    counter = ConfusionIoU(3)
+    counter.update_state(np.array([[[0, 1]]]), np.array([[[[0.9, 0.1, 0], [0.2, 0.8, 0]]]]))
+
+    assert float(counter.result()) == 1.0

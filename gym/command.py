@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -27,6 +27,8 @@ from gym.config import Config, PredictConfig, all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated
 
 Task = Callable[[DictConfig], Any]
+
+_NOT_TEXT = re.compile(r"[-+.\d]+|null|true|false|nan|inf", re.IGNORECASE)
 
 SCHEMAS = {"schema": Config, "predict_schema": PredictConfig}
 
@@ -58,7 +60,7 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
             for name, schema in SCHEMAS.items():
                 ConfigStore.instance().store(name=name, node=schema)
             signal.signal(signal.SIGTERM, stop)
-            sys.argv[1:] = [quote_number_options(argument) for argument in sys.argv[1:]]
+            sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]
             main = hydra.main(config_path=str(configuration_folder()), config_name=config_name, version_base="1.3")
             run_readably(main(single_run_exits))
 
@@ -67,12 +69,12 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
-def quote_number_options(argument: str) -> str:
+def quote_options(argument: str) -> str:
     """Make text of the numbers in ``filters=2,4``: Hydra takes them for integers, and a group's option is text."""
     group, _, options = argument.partition("=")
     if group not in group_names():
         return argument
-    quoted = [repr(option) if re.fullmatch(r"[-+.\d]+", option) else option for option in options.split(",")]
+    quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
     return f"{group}={','.join(quoted)}"
 
 
@@ -129,6 +131,8 @@ def explain(error: Exception) -> str:
     message = str(error)
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         return explain_missing_option(error.missing_cfg_file, list(error.options))
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} is no override; give key=value, quoted as a whole where it has spaces or brackets."
     cause = error.__cause__
     if match := re.search(r"Could not override '([^']+)'", message):
         return explain_override(match.group(1), cause)
@@ -136,8 +140,6 @@ def explain(error: Exception) -> str:
         return f"{match.group(1)}: {first_line(cause or error)}; see --help for keys and types."
     if match := re.search(r"(\w+) appears more than once in the final defaults list", message):
         return f"+{match.group(1)}: the group is chosen already; give it without the +."
-    if match := re.search(r"Error parsing override '(.*)'", message):
-        return f"{match.group(1)} is no override; give key=value, quoted as a whole where it has spaces or brackets."
     if match := re.search(r"Could not append to config. An item is already at '([^']+)'", message):
         return f"+{match.group(1)}: the key exists already; give it without the +."
     return " ".join(message.split())
@@ -159,7 +161,7 @@ def explain_override(key: str, cause: BaseException | None) -> str:
         return f"{key} is not among the defaults; add it with +{key}=..."
     if key in known:
         return f"{key}: {first_line(cause) if cause else 'cannot be set so'}; see --help for keys and types."
-    near = get_close_matches(key, group_names(), n=1)
+    near = [] if "." in key else get_close_matches(key, group_names(), n=1)
     return f"{key}: unknown group; did you mean {near[0]}?" if near else f"{key}: {unknown_key(key, known)}"
 
 

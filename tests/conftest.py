@@ -13,7 +13,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from gym.command import SCHEMAS, configuration_folder, quote_number_options
+from gym.command import SCHEMAS, configuration_folder, quote_options
 from gym.config import Config, read_config
 from gym.data.store import Pair, Store, write_store
 
@@ -28,7 +28,7 @@ def configure(tmp_path) -> Iterator[Callable[..., Config]]:
 
     def composed(*overrides: str) -> Config:
         with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):
-            texts = [quote_number_options(override) for override in overrides]
+            texts = [quote_options(override) for override in overrides]
             return read_config(compose("config", overrides=[f"outputs={tmp_path}", *texts]), Config)
 
     return composed

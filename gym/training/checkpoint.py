@@ -7,6 +7,7 @@ or not at all.
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -67,7 +68,7 @@ def _state(model: keras.Model) -> list[Any]:
 
 
 def _values(variables: Sequence[Any]) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(variable.value) for variable in variables]
+    return [variable.numpy() for variable in variables]
 
 
 def _write_arrays(path: Path, arrays: list[np.ndarray], notes: dict[str, Any]) -> None:
@@ -78,10 +79,10 @@ def _write_arrays(path: Path, arrays: list[np.ndarray], notes: dict[str, Any]) -
 
 def _read_arrays(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = [archive[name] for name in sorted(set(archive.files) - {"notes"})]
             return arrays, json.loads(str(archive["notes"]))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"{path} cannot be read ({error}); train the run again.") from error
 
 

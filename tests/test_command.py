@@ -1,0 +1,181 @@
+"""The command line as a user meets it: help, completion, and one line for each mistake."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gym import command
+from gym.command import explain_missing_option, natural, quote_options
+from gym.errors import TrainingError
+from tests.conftest import ROOT
+
+REFUSED = {
+    "filters=0": "filters=0 is no option; filters must be one of 2, 4, 6, 8, 12, or any other width with model.filters=N",
+    "loss=mse": "loss=mse is no option; loss must be one of cce, dice, hinge, kld.",
+    "+foo=1": "foo: unknown key; see python -m gym.train --help for the keys.",
+    "foo=1": "foo: unknown key; see python -m gym.train --help for the keys.",
+    "modle=unet": "modle: unknown group; did you mean model?",
+    "model.filtres=3": "model.filtres: unknown key; did you mean model.filters?",
+    "model.filters=many": "model.filters=many: Value 'many' of type 'str' could not be converted to Integer",
+    "model.filters=0": "model.filters=0 must be at least 1.",
+    "training.epochs=1.5": "training.epochs=1.5: Value '1.5' of type 'float' could not be converted to Integer",
+    "data.size=100": "data.size=100 must be a multiple of 16, at least 16; try 96.",
+    "data.split.validation=1.5": "data.split.validation=1.5 must be above 0 and below 1.",
+    "data=folder": "data.images is missing; data=folder needs it",
+    "+data=synthetic": "+data: the group is chosen already; give it without the +.",
+    "+seed=3": "+seed: the key exists already; give it without the +.",
+    "experiment=x": "experiment is not among the defaults; add it with +experiment=...",
+    "loss cce": "loss cce is no override; give key=value",
+    "model=null": "model=null is no option; model must be one of resunet, simple_resunet, simple_unet, unet.",
+}
+
+
+def run(*arguments, module="gym.train", cwd=ROOT, **environment):
+    """Run a verb in a process of its own; the finished process, and its seconds."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=300,
+        check=False,
+    )
+    return done, time.monotonic() - started
+
+
+@pytest.mark.parametrize(("override", "message"), REFUSED.items())
+def test_a_mistake_gets_one_line_and_exit_code_1(override, message):
+    """Value, rule and remedy, on standard error, in under 1.5 s: TensorFlow cannot have been imported."""
+    done, seconds = run(override)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert seconds < 1.5
+
+
+def test_help_shows_groups_options_and_keys_at_once():
+    """Every group with its options, and every key with its default, in under 1.5 s."""
+    done, seconds = run("--help")
+
+    assert done.returncode == 0
+    assert "model: resunet, simple_resunet, simple_unet, unet" in done.stdout
+    assert "python -m gym.train model=resunet loss=cce filters=6" in done.stdout
+    assert "patience: 4" in done.stdout
+    assert seconds < 1.5
+
+
+def test_the_composed_configuration_is_shown_without_heavy_imports():
+    """``--cfg job`` needs neither TensorFlow nor MLflow."""
+    code = (
+        "import sys; sys.argv = ['train', '--cfg', 'job', 'filters=12']; from gym.train import main; main(); "
+        "heavy = {'tensorflow', 'keras', 'mlflow', 'matplotlib', 'rasterio', 'numpy', 'rich'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "filters: 12" in done.stdout
+
+
+def test_predict_names_what_is_missing():
+    """The first missing key, and how to give it."""
+    done, _ = run("run=x", module="gym.predict")
+
+    assert done.stderr == "error: input is missing; give it as input=...\n"
+
+
+def test_predict_does_not_write_into_its_input(tmp_path):
+    """Labels beside images of the same name would overwrite them."""
+    done, _ = run("run=x", f"input={tmp_path}", f"output={tmp_path}/.", module="gym.predict")
+
+    assert "must be another folder than the input." in done.stderr
+
+
+def test_predict_takes_folders_only():
+    """A number is no folder."""
+    done, _ = run("run=x", "input=3", "output=x", module="gym.predict")
+
+    assert "input=3 must be a folder, or folders as in input=[rgb,nir]." in done.stderr
+
+
+def test_a_full_traceback_on_request():
+    """HYDRA_FULL_ERROR=1 shows everything, as Hydra's users know it."""
+    done, _ = run("loss=mse", HYDRA_FULL_ERROR="1")
+
+    assert "Traceback" in done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("python -m gym.train loss=", {"loss=cce", "loss=dice", "loss=hinge", "loss=kld"}),
+        ("python -m gym.train filters=6 model=un", {"model=unet"}),
+        ("./scripts/train model.upsa", {"model.upsampling="}),
+    ],
+)
+def test_tab_completes_groups_and_keys(line, expected):
+    """As bash would ask, for ``python -m`` and for the script."""
+    script = (
+        "source scripts/completion.bash; COMP_LINE=$1; COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "
+        "_gym_complete; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"  # noqa: PTH120
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", line],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path},
+        check=True,
+    )
+
+    assert set(done.stdout.split()) == expected
+
+
+def test_openai_gym_beside_us_is_refused(monkeypatch, capsys):
+    """Its files and ours have the same names; who installs or removes it breaks the program."""
+    monkeypatch.setattr(command.metadata, "version", lambda name: "0.26.2")
+
+    with pytest.raises(SystemExit, match="1"):
+        command.refuse_name_clash()
+
+    assert "the package gym 0.26.2 is installed here and shares our import name; run: " in capsys.readouterr().err
+
+
+def test_numbers_of_a_group_become_text():
+    """Hydra takes 6 for an integer; keys that are no groups are left alone."""
+    assert quote_options("filters=6") == "filters='6'"
+    assert quote_options("filters=2,4,12") == "filters='2','4','12'"
+    assert quote_options("filters=-1") == "filters='-1'"
+    assert quote_options("loss=cce,dice") == "loss=cce,dice"
+    assert quote_options("seed=6") == "seed=6"
+    assert quote_options("--multirun") == "--multirun"
+
+
+def test_options_are_listed_in_the_order_of_their_numbers():
+    """2, 4, 12 and not 12, 2, 4."""
+    assert sorted(["12", "x", "2", "4"], key=natural) == ["2", "4", "12", "x"]
+    assert explain_missing_option("missing", []) == "missing is no configuration; see --help."
+
+
+def test_an_error_of_ours_is_one_line(capsys):
+    """Whatever floor it comes from."""
+    with pytest.raises(SystemExit, match="1"):
+        command.run_readably(lambda: (_ for _ in ()).throw(TrainingError("the loss is nan.")))
+
+    assert capsys.readouterr().err == "error: the loss is nan.\n"
+
+
+def test_a_defect_keeps_its_traceback():
+    """What is not a user's mistake is not dressed as one."""
+    with pytest.raises(ZeroDivisionError):
+        command.run_readably(lambda: 1 / 0)

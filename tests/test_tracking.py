@@ -1,0 +1,147 @@
+"""MLflow runs end as their blocks end, are found again, and survive a crowd on a fresh database."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from mlflow import MlflowClient
+
+from gym import tracking
+from gym.config import TrackingConfig
+from gym.errors import RunError, Terminated
+from gym.tracking import fetch_model_folder, find_run, git_commit, logged_run, metric_name, open_tracking, tracking_uri
+from tests.conftest import ROOT
+
+CONFIG = TrackingConfig()
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """One database for the tests of this file: making one takes seconds."""
+    return tmp_path_factory.mktemp("outputs")
+
+
+def status_of(outputs, run_id):
+    return MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run_id).info.status
+
+
+def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
+    """Parameters, metrics by step, tags, data set and files are all there, with the machine and the versions."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "note.txt").write_text("x")
+    with logged_run(CONFIG, outputs, "a name", {"mine": "1"}) as run:
+        run.log_params({f"key{number}": "v" * 9000 for number in range(130)})
+        run.log_metrics({"val/iou": 0.5, "class_iou/sable mouillé": 0.1}, step=1)
+        run.log_metrics({"val/iou": 0.75}, step=2)
+        run.log_dataset("scenes", "f" * 64, "here", "{}")
+        run.log_tags({"later": "2"})
+        run.log_folder(tmp_path)
+
+    client = MlflowClient(tracking_uri(CONFIG, outputs))
+    stored = client.get_run(run.run_id)
+    assert stored.info.status == "FINISHED"
+    assert stored.info.run_name == "a name"
+    assert len(stored.data.params) == 130
+    assert [point.value for point in client.get_metric_history(run.run_id, "val/iou")] == [0.5, 0.75]
+    assert stored.data.metrics["class_iou/sable mouill_"] == 0.1
+    assert stored.data.tags["mine"] == "1"
+    assert stored.data.tags["later"] == "2"
+    assert stored.data.tags["version.tensorflow"]
+    assert stored.data.tags["git_commit"]
+    assert stored.inputs.dataset_inputs[0].dataset.digest == "f" * 36
+    assert [item.path for item in client.list_artifacts(run.run_id, "sub")] == ["sub/note.txt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("bad\nday"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (Terminated(), "KILLED")]
+)
+def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
+    """FAILED with its error for an error, KILLED for Ctrl-C and SIGTERM."""
+    with pytest.raises(type(error)), logged_run(CONFIG, outputs, "broken", {}) as run:
+        raise error
+
+    stored = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id)
+    assert stored.info.status == status
+    assert stored.data.tags.get("error") == ("ValueError: bad" if status == "FAILED" else None)
+
+
+def test_a_run_is_found_by_id_and_by_name(outputs):
+    """Of several of one name the last that finished."""
+    ids = []
+    for _ in range(2):
+        with logged_run(CONFIG, outputs, "twice", {}) as run:
+            ids.append(run.run_id)
+    with pytest.raises(ZeroDivisionError), logged_run(CONFIG, outputs, "twice", {}):
+        raise ZeroDivisionError
+
+    assert find_run(CONFIG, outputs, ids[0]).info.run_id == ids[0]
+    assert find_run(CONFIG, outputs, "twice").info.run_id == ids[1]
+
+
+def test_an_unknown_run_is_refused_with_the_nearest(outputs):
+    """A misspelt name finds its neighbour."""
+    with logged_run(CONFIG, outputs, "resunet cce f6", {}):
+        pass
+
+    with pytest.raises(RunError, match=r"run=resunet ccf f6 is no run in sqlite:.*; the nearest is resunet cce f6\."):
+        find_run(CONFIG, outputs, "resunet ccf f6")
+
+
+def test_an_empty_database_says_so(outputs):
+    """Nothing to choose from: train first."""
+    with pytest.raises(RunError, match="there is no finished run yet: train one"):
+        find_run(TrackingConfig(experiment="empty"), outputs, "x")
+
+
+def test_a_run_without_a_model_is_refused(outputs):
+    """With its name and status."""
+    with logged_run(CONFIG, outputs, "no model", {}):
+        pass
+
+    with pytest.raises(RunError, match=r"\(no model, FINISHED\) has no model; choose a finished run"):
+        fetch_model_folder(CONFIG, outputs, find_run(CONFIG, outputs, "no model"))
+
+
+def test_a_store_that_is_no_store_is_refused(tmp_path):
+    """A tracking URI that MLflow does not know."""
+    with pytest.raises(RunError, match=r"MLflow at nothing:///x cannot be used \(.*\); check tracking\.uri"):
+        open_tracking(TrackingConfig(uri="nothing:///x"), tmp_path)
+
+
+def test_four_processes_share_a_fresh_database(tmp_path):
+    """The tables are made once, by whoever comes first; the others wait."""
+    code = (
+        "import sys; from pathlib import Path; from gym.config import TrackingConfig; from gym.tracking import logged_run\n"
+        "with logged_run(TrackingConfig(), Path(sys.argv[1]), 'crowd', {}) as run: run.log_metrics({'x': 1.0}, step=1)"
+    )
+    crowd = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in crowd]
+
+    assert [process.returncode for process in crowd] == [0] * 4, errors
+    client, experiment = open_tracking(CONFIG, tmp_path)
+    runs = client.search_runs([experiment])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 4
+    assert [run.data.metrics["x"] for run in runs] == [1.0] * 4
+
+
+def test_metric_names_are_made_fit():
+    """Letters beyond ASCII and signs become underscores; groups, spaces and points stay."""
+    assert metric_name("class_iou/wet sand-2.5:x") == "class_iou/wet sand-2.5:x"
+    assert metric_name("site_dice/plage d'été (n)") == "site_dice/plage d__t_ _n_"
+
+
+def test_the_commit_is_one_or_none(monkeypatch):
+    """In a repository its hash; where git fails, ``none``."""
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|none", git_commit())
+    monkeypatch.setattr(tracking.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
+    assert git_commit() == "none"
+
+
+def test_an_own_uri_is_taken_over(tmp_path):
+    """Without one it is SQLite under the outputs."""
+    assert tracking_uri(TrackingConfig(uri="http://127.0.0.1:5000"), tmp_path) == "http://127.0.0.1:5000"
+    assert tracking_uri(CONFIG, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"

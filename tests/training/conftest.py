@@ -1,0 +1,39 @@
+"""A model and a loop small enough to train in a test."""
+
+import keras
+import pytest
+
+from gym.config import AugmentConfig, Config, ModelConfig, ScheduleConfig, TrainingConfig
+from gym.data.pipeline import ordered_batches, steps_in_epoch, training_batches
+from gym.models.catalog import build_model
+from gym.training.loop import compile_model, train
+
+
+def small_config(**training):
+    """One level, two filters, three epochs; every source of chance is on."""
+    return Config(
+        model=ModelConfig("unet", 2, 3, 1, 0.3),
+        augment=AugmentConfig(2, 0.1, 10.0, 0.1, 0.1, True, True),
+        schedule=ScheduleConfig(1e-3, 1e-2, 1e-4, 1, 1, 0.5),
+        training=TrainingConfig(**{"batch": 2, "epochs": 3, "patience": 3} | training),
+        seed=5,
+    )
+
+
+@pytest.fixture
+def train_small(tiny_store, tmp_path):
+    """Train the small model on the tiny store; returns model, history and the epochs as they were told."""
+
+    def run(config=None, displays=(), folder=None):
+        config = config or small_config()
+        keras.utils.set_random_seed(config.seed)
+        model = build_model(config.model, tiny_store.shape, 3)
+        compile_model(model, config, [1.0, 1.0, 1.0])
+        told = []
+        batches = training_batches(tiny_store, [0, 1, 2, 3], config.augment, config.training.batch, config.seed)
+        steps = steps_in_epoch(4, config.augment, config.training.batch)
+        validation = ordered_batches(tiny_store, [4, 5], 2)
+        history = train(model, config, batches, steps, validation, folder or tmp_path, told.append, displays)
+        return model, history, told
+
+    return run

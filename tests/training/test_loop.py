@@ -1,0 +1,166 @@
+"""Training learns, repeats itself to the bit, keeps the best weights, and ends on a loss that is no number."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gym.config import LossConfig, OptimizerConfig
+from gym.data.pipeline import ordered_batches
+from gym.errors import TrainingError
+from gym.training import checkpoint
+from gym.training.loop import build_optimizer, compile_model, refuse_non_finite
+from gym.training.schedule import learning_rate
+from tests.training.conftest import small_config
+
+
+def test_training_learns_what_one_band_shows(train_small):
+    """The class is written in the first band: twelve epochs are enough to see it."""
+    _, history, told = train_small(small_config(epochs=12, patience=12))
+
+    assert told == history.epochs
+    assert told[-1].train_loss < 0.8 * told[0].train_loss
+    assert max(epoch.train_iou for epoch in told) > 0.4
+
+
+def test_epochs_are_told_with_their_learning_rates(train_small):
+    """Numbers from 1, rates of the schedule, finite values."""
+    config = small_config()
+    _, history, told = train_small(config)
+
+    assert [epoch.number for epoch in told] == [1, 2, 3]
+    assert [epoch.learning_rate for epoch in told] == [learning_rate(config.schedule, epoch) for epoch in range(3)]
+    assert all(math.isfinite(value) for epoch in told for value in epoch)
+    assert history.stopping.last_epoch == 3
+
+
+def test_a_repetition_is_equal_to_the_bit(train_small):
+    """Same seed, same weights and same numbers; another seed, others."""
+    tf.config.experimental.enable_op_determinism()
+    first, _, told = train_small()
+    again, _, told_again = train_small()
+    other_config = small_config()
+    other_config.seed = 6
+    other, _, _ = train_small(other_config)
+
+    assert checkpoint.hash_weights(first) == checkpoint.hash_weights(again)
+    assert told == told_again
+    assert checkpoint.hash_weights(other) != checkpoint.hash_weights(first)
+
+
+def test_the_model_comes_back_with_its_best_weights(train_small, tiny_store):
+    """The validation loss of the returned model is the lowest of all epochs, not that of the last."""
+    config = small_config(epochs=8, patience=8)
+    config.schedule.max_rate = 0.3
+    model, history, told = train_small(config)
+
+    result = model.evaluate(ordered_batches(tiny_store, [4, 5], 2), verbose=0, return_dict=True)
+
+    lowest = min(told, key=lambda epoch: epoch.val_loss)
+    assert history.stopping.best_epoch == lowest.number
+    assert lowest.number < 8
+    assert result["loss"] == pytest.approx(lowest.val_loss, rel=1e-5)
+
+
+def test_best_and_last_are_separate_files(train_small, tmp_path):
+    """The best is of the best epoch, the last of the last."""
+    config = small_config(epochs=8, patience=8)
+    config.schedule.max_rate = 0.3
+    model, history, _ = train_small(config)
+    best = checkpoint.hash_weights(model)
+
+    stopping = checkpoint.load_last(model, tmp_path)
+
+    assert stopping == history.stopping
+    assert checkpoint.hash_weights(model) != best
+
+
+def test_training_stops_when_patience_is_over(train_small):
+    """A rate that ruins the model: the loss gets no better, and the epochs left are not trained."""
+    config = small_config(epochs=30, patience=2)
+    config.schedule.max_rate = 1.0
+    _, history, told = train_small(config)
+
+    assert len(told) < 30
+    assert history.stopping.last_epoch - history.stopping.best_epoch == 2
+
+
+@pytest.mark.parametrize("name", ["cce", "dice", "kld", "hinge"])
+def test_every_loss_trains(train_small, name):
+    """No loss that does not compile."""
+    config = small_config(epochs=1)
+    config.loss = LossConfig(name)
+    _, _, told = train_small(config)
+
+    assert math.isfinite(told[0].train_loss)
+
+
+def test_a_loss_that_is_no_number_ends_training(train_small):
+    """With the step, and what to change; nothing is trained further."""
+    config = small_config()
+    config.schedule.start_rate = config.schedule.max_rate = 1e30
+    config.augment.copies = 4
+
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at .*lower schedule\.max_rate or set optimizer"):
+        train_small(config)
+
+
+def test_only_finite_losses_pass():
+    """NaN and both infinities are refused."""
+    refuse_non_finite(0.0, "step 1")
+    for loss in (math.nan, math.inf, -math.inf):
+        with pytest.raises(TrainingError, match=f"the loss is {loss} at step 7; it must be finite"):
+            refuse_non_finite(loss, "step 7")
+
+
+def test_dropout_of_an_epoch_does_not_depend_on_the_epochs_before(train_small):
+    """Each epoch starts every dropout layer from (seed, layer, epoch)."""
+    from gym.training.loop import DropoutByEpoch
+
+    model, _, _ = train_small(small_config(epochs=1))
+    states = []
+    for epochs in ([0, 1, 2], [2]):
+        callback = DropoutByEpoch(5)
+        callback.set_model(model)
+        for epoch in epochs:
+            callback.on_epoch_begin(epoch)
+        layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+        states.append([layer.seed_generator.state.numpy().tolist() for layer in layers])
+
+    assert states[0] == states[1]
+    assert len({tuple(state) for state in states[0]}) == len(states[0]) > 1
+
+
+def test_optimizer_options_are_taken_over():
+    """Both optimizers, with clipping where asked for."""
+    adam = build_optimizer(OptimizerConfig("adam", 0.8, 0.99, 1e-6, 0.0, 0.0))
+    adamw = build_optimizer(OptimizerConfig("adamw", weight_decay=0.1, clip_norm=1.5))
+
+    assert isinstance(adam, keras.optimizers.Adam)
+    assert (adam.beta_1, adam.beta_2, adam.epsilon, adam.global_clipnorm) == (0.8, 0.99, 1e-6, None)
+    assert isinstance(adamw, keras.optimizers.AdamW)
+    assert (adamw.weight_decay, adamw.global_clipnorm) == (0.1, 1.5)
+
+
+def test_xla_is_off(train_small):
+    """It is slower than oneDNN on a CPU, and never chosen by itself."""
+    model, _, _ = train_small(small_config(epochs=1))
+
+    assert model.jit_compile is False
+
+
+def test_class_weights_reach_the_loss(tiny_store):
+    """A heavy class makes its mistakes dear."""
+    config = small_config()
+    keras.utils.set_random_seed(1)
+    from gym.models.catalog import build_model
+
+    model = build_model(config.model, tiny_store.shape, 3)
+    losses = []
+    for weights in ([1.0, 1.0, 1.0], [1.0, 1.0, 50.0]):
+        compile_model(model, config, weights)
+        losses.append(model.evaluate(ordered_batches(tiny_store, [4, 5], 2), verbose=0)[0])
+
+    assert not np.isclose(*losses)

@@ -1,0 +1,1 @@
+"""The configuration's YAML, shipped inside the wheel as gym.conf."""

@@ -161,7 +161,7 @@ class TrainingConfig:
 
     batch: int = setting(4, "Scenes in a step.", least=1)
     epochs: int = setting(15, "Most epochs.", least=1)
-    patience: int = setting(4, "Epochs without a better validation loss before training stops.", least=1)
+    patience: int = setting(10, "Epochs without a better validation loss before training stops.", least=1)
     threads: int = setting(0, "CPU threads; 0 means all this process may use.", least=0)
     precision: str = setting(
         "auto",
@@ -245,8 +245,9 @@ def describe(error: OmegaConfBaseException) -> str:
 
 def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
     """List the dotted keys below a configuration node, groups included."""
-    for key in node:
-        dotted = f"{prefix}{key!s}"
+    keys: list[Any] = list(node)
+    for key in keys:
+        dotted = f"{prefix}{key}"
         yield dotted
         if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):
             continue
@@ -400,7 +401,9 @@ def check_classes(data: DataConfig) -> None:
         raise ConfigError(f"data.remap={data.remap} must be a mapping, as in data.remap={{1:0,2:1}}.")
     for value, index in (data.remap or {}).items():
         if type(value) is not int or type(index) is not int or not 0 <= index < len(data.classes):
-            raise ConfigError(f"data.remap={{{value}:{index}}} must map label values to class indices 0..{len(data.classes) - 1}.")
+            raise ConfigError(
+                f"data.remap={{{value}:{index}}} must map label values to class indices 0..{len(data.classes) - 1}."
+            )
 
 
 def check_pattern(key: str, pattern: str) -> None:

@@ -96,7 +96,7 @@ def test_given_class_weights_must_fit_the_classes(configure, weights):
 
 def test_a_deeper_model_needs_a_rounder_size(configure):
     """The frame must halve exactly at each level."""
-    with pytest.raises(ConfigError, match="data.size=48 must be a multiple of 32, at least 32; try 64"):
+    with pytest.raises(ConfigError, match=r"data.size=48 must be a multiple of 32, at least 32; try 64"):
         configure("model.levels=5", "data.size=48")
 
 

@@ -9,14 +9,18 @@ from hypothesis import strategies as st
 from gym.files import hash_file, hash_value, replacing, replacing_folder, write_json, write_text
 
 
+def fail_after(written, why):
+    """Fail once something was written."""
+    raise RuntimeError(why)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     """Whoever reads during or after a failed write sees what was there before."""
     path = tmp_path / "kept.txt"
     write_text(path, "old")
 
     with pytest.raises(RuntimeError, match="power cut"), replacing(path) as beside:
-        beside.write_text("half")
-        raise RuntimeError("power cut")
+        fail_after(beside.write_text("half"), "power cut")
 
     assert path.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["kept.txt"]
@@ -38,8 +42,7 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
         (beside / "first").write_text("1")
 
     with pytest.raises(RuntimeError, match="stop"), replacing_folder(folder) as beside:
-        (beside / "second").write_text("2")
-        raise RuntimeError("stop")
+        fail_after((beside / "second").write_text("2"), "stop")
     assert [item.name for item in tmp_path.rglob("*")] == ["store", "first"]
 
     with replacing_folder(folder) as beside:

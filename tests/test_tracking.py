@@ -112,7 +112,8 @@ def test_a_store_that_is_no_store_is_refused(tmp_path):
 def test_four_processes_share_a_fresh_database(tmp_path):
     """The tables are made once, by whoever comes first; the others wait."""
     code = (
-        "import sys; from pathlib import Path; from gym.config import TrackingConfig; from gym.tracking import logged_run\n"
+        "import sys; from pathlib import Path; from gym.config import TrackingConfig\n"
+        "from gym.tracking import logged_run\n"
         "with logged_run(TrackingConfig(), Path(sys.argv[1]), 'crowd', {}) as run: run.log_metrics({'x': 1.0}, step=1)"
     )
     crowd = [

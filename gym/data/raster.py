@@ -53,18 +53,22 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
 def read_image(path: Path) -> Raster:
     """Read an image with all its bands.
 
-    A palette becomes red, green and blue; an alpha band becomes nodata where it is 0.
+    A palette becomes red, green and blue; an alpha band becomes nodata where it is 0. In a TIFF the fourth of four
+    bands is often marked as alpha though it is imagery (near infra-red, say): it is taken for alpha only if it holds
+    nothing but fully transparent and fully opaque.
 
     Raises:
         DataError: The file is no image, is damaged, or is empty.
     """
     with opened(path) as dataset:
         values = np.moveaxis(dataset.read(), 0, -1)
-        masks = np.moveaxis(dataset.read_masks(), 0, -1)
-        colour = [position for position, kind in enumerate(dataset.colorinterp) if kind != ColorInterp.alpha]
+        alpha = _alpha_band(dataset, values)
+        is_misread = alpha is None and ColorInterp.alpha in dataset.colorinterp
+        valid = np.ones(values.shape, bool) if is_misread else np.moveaxis(dataset.read_masks(), 0, -1) > 0
         palette = dataset.colormap(1) if dataset.colorinterp[0] == ColorInterp.palette else None
         grid = None if dataset.crs is None else Grid(dataset.crs, dataset.transform)
-    values, valid = values[..., colour], masks[..., colour] > 0
+    if alpha is not None:
+        values, valid = np.delete(values, alpha, axis=2), np.delete(valid, alpha, axis=2)
     if np.issubdtype(values.dtype, np.floating):
         valid &= np.isfinite(values)
     values = np.where(valid, values, 0).astype(values.dtype)
@@ -103,6 +107,15 @@ def read_label(path: Path) -> np.ndarray:
 def shape_of(values: np.ndarray) -> str:
     """Word a size, as in '153x72'."""
     return f"{values.shape[0]}x{values.shape[1]}"
+
+
+def _alpha_band(dataset: rasterio.DatasetReader, values: np.ndarray) -> int | None:
+    if ColorInterp.alpha not in dataset.colorinterp:
+        return None
+    position = int(dataset.colorinterp.index(ColorInterp.alpha))
+    opaque = np.iinfo(values.dtype).max if np.issubdtype(values.dtype, np.integer) else 1
+    is_binary = bool(np.isin(values[..., position], (0, opaque)).all())
+    return position if is_binary or dataset.driver != "GTiff" else None
 
 
 def _apply_palette(indices: np.ndarray, palette: dict[int, tuple[int, int, int, int]]) -> np.ndarray:

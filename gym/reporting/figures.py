@@ -14,7 +14,7 @@ from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import class_colours, overlay, show_bands
 from gym.training.loop import Epoch
 
-_SHEET_ROWS = 12
+_SHEET_ROWS, _SHEET_COLUMNS = 6, 2
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> None:
@@ -65,29 +65,37 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def draw_contact_sheet(evaluation: Evaluation, store: Store) -> Figure:
-    """Validation images from the worst to the best IoU: image, truth, prediction, errors, with legend and scores."""
-    shown = spread_by_iou(evaluation, _SHEET_ROWS)
+    """Validation images from the worst to the best IoU: image, truth, prediction, errors, with legend and scores.
+
+    They read along the rows, two images in each.
+    """
+    shown = spread_by_iou(evaluation, _SHEET_ROWS * _SHEET_COLUMNS)
+    lines = -(-len(shown) // _SHEET_COLUMNS)
     rows, columns = store.manifest.frame
-    height = 2.6 * rows / columns
-    figure = Figure(figsize=(10.6, (height + 0.3) * len(shown) + 0.9), layout="constrained")
+    panel = min(1.9, 2.6 * columns / rows)
+    size = (4 * _SHEET_COLUMNS * panel + 0.8, lines * (panel * rows / columns + 0.3) + 1.0)
+    figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(
         f"{len(shown)} of {len(evaluation.records)} validation images, worst first; "
         f"mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}",
         fontsize=10,
     )
-    grid = figure.subplots(len(shown), 4, squeeze=False)
-    for axes, index in zip(grid, shown, strict=True):
+    grid = figure.subplots(lines, 4 * _SHEET_COLUMNS, squeeze=False).reshape(-1, 4)
+    for axes, index in zip(grid, shown, strict=False):
         draw_row(axes, evaluation, store, index)
-    for axes, title in zip(grid[0], ("image", "truth", "prediction", "errors in white"), strict=True):
-        axes.set_title(title, fontsize=9)
+    for axes in grid[len(shown) :].ravel():
+        axes.set_axis_off()
+    for titled in grid[: min(_SHEET_COLUMNS, len(shown))]:
+        for axes, title in zip(titled, ("image", "truth", "prediction", "errors in white"), strict=True):
+            axes.set_title(title, fontsize=9)
     colours = class_colours(len(evaluation.classes))
     legend = [Patch(color=colour, label=name) for name, colour in zip(evaluation.classes, colours, strict=True)]
     figure.legend(handles=legend, loc="outside lower center", ncols=min(6, len(legend)), fontsize=9)
     return figure
 
 
-def draw_row(axes: Sequence, evaluation: Evaluation, store: Store, index: int) -> None:
-    """Fill one row of the contact sheet."""
+def draw_row(axes: np.ndarray, evaluation: Evaluation, store: Store, index: int) -> None:
+    """Fill the four panels of one image."""
     position, record, predicted = evaluation.positions[index], evaluation.records[index], evaluation.predicted[index]
     classes, truth = len(evaluation.classes), store.read_label(position)
     picture = show_bands(store.read_image(position), store.manifest.bands)

@@ -140,5 +140,5 @@ def test_not_one_readable_image_is_refused(configure, shores):
     for path in (shores / "rgb").iterdir():
         path.write_bytes(b"broken")
 
-    with pytest.raises(DataError, match="not one image can be read: .*cannot be read as an image"):
+    with pytest.raises(DataError, match=r"not one image can be read: .*cannot be read as an image"):
         open_or_build_store(configure(*folder_overrides(shores)).data, shores)

@@ -64,6 +64,24 @@ def test_transparent_pixels_have_no_data_and_alpha_is_no_band(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "x.png").values, [[[9, 8, 7], [0, 0, 0]]])
 
 
+def test_a_fourth_tiff_band_that_is_imagery_is_a_band(tmp_path):
+    """Four-band TIFFs are often marked as RGBA: near infra-red stays, a real alpha goes."""
+    bands = np.array([[[9, 8]], [[7, 6]], [[5, 4]], [[0, 90]]], np.uint8)
+    write_tiff(tmp_path / "nir.tif", bands, photometric="RGB", alpha="YES")
+    bands[3] = [[0, 255]]
+    write_tiff(tmp_path / "alpha.tif", bands, photometric="RGB", alpha="YES")
+
+    np.testing.assert_array_equal(read_image(tmp_path / "nir.tif").values, [[[9, 7, 5, 0], [8, 6, 4, 90]]])
+    np.testing.assert_array_equal(read_image(tmp_path / "alpha.tif").values, [[[0, 0, 0], [8, 6, 4]]])
+
+
+def test_the_real_four_band_pairs_have_four_bands(real_data):
+    """Red, green, blue and near infra-red, though the files say RGBA."""
+    path = min((real_data / "ocean_beach_s2" / "images").iterdir())
+
+    assert read_image(path).values.shape[2] == 4
+
+
 def test_a_palette_is_colour_in_an_image_and_class_in_a_label(tmp_path):
     """Indices are labels, colours are imagery."""
     picture = Image.fromarray(np.array([[0, 2]], np.uint8), mode=None).convert("P")

@@ -67,7 +67,7 @@ def test_a_damaged_manifest_is_refused(tmp_path, damage):
     store = write(tmp_path / "s", make_pairs())
     (store.folder / "manifest.json").write_text(damage)
 
-    with pytest.raises(DataError, match="is no readable store .*; remove it and it will be made anew"):
+    with pytest.raises(DataError, match=r"is no readable store .*; remove it and it will be made anew"):
         Store(store.folder)
 
 

@@ -45,13 +45,14 @@ def test_a_scene_of_any_size_keeps_its_promises(seed, index, height, width):
 def test_a_scene_does_not_depend_on_what_was_drawn_before():
     """Order, neighbours and numpy's global generator leave a scene as it is, and it leaves them as they are."""
     alone = draw_scene(5, 11, 48, 64)
-    before = np.random.get_state()[1].copy()
+    np.random.seed(3)  # noqa: NPY002 - the global generator is what must stay untouched
+    expected = np.random.RandomState(3).random()
     forward = [draw_scene(5, index, 48, 64) for index in range(9, 13)]
     backward = [draw_scene(5, index, 48, 64) for index in range(12, 8, -1)]
 
     assert same(forward[2], alone)
     assert all(same(a, b) for a, b in zip(forward, backward[::-1], strict=True))
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    assert np.random.random() == expected  # noqa: NPY002
 
 
 def test_seed_and_index_both_change_a_scene():
@@ -90,7 +91,7 @@ def test_a_site_faces_the_same_sea_on_every_date(scenes):
 
 
 def test_every_class_occurs_and_rare_ones_are_rare(scenes):
-    """Whitewater takes 1 to 4 % of the valid pixels and sand 5 to 12 %; the rest is water and other, each above 30 %."""
+    """Of the valid pixels whitewater takes 1 to 4 %, sand 5 to 12 %, water and other each above 30 %."""
     labels = np.concatenate([scene.label[scene.label != IGNORE] for scene in scenes])
     shares = dict(zip(CLASSES, np.bincount(labels, minlength=4) / labels.size, strict=True))
 
@@ -127,7 +128,7 @@ def test_position_tells_whitewater_and_sand(scenes):
 
 
 def test_mean_spectra_are_in_the_natural_order(scenes):
-    """Water is dark in NIR and SWIR, whitewater bright in blue, sand rises from blue to SWIR, plants from red to NIR."""
+    """Water is dark in NIR and SWIR, foam bright in blue, sand rises from blue to SWIR, plants from red to NIR."""
     image = np.concatenate([scene.image.reshape(-1, 5) for scene in scenes])
     label = np.concatenate([scene.label.ravel() for scene in scenes])
     mean = {c: dict(zip(BANDS, image[label == i].mean(axis=0), strict=True)) for i, c in enumerate(CLASSES)}

@@ -17,7 +17,12 @@ def float32_afterwards():
 
 @pytest.mark.parametrize(
     ("flags", "precision"),
-    [("fpu avx512_bf16", "mixed_bfloat16"), ("amx_bf16 sse", "mixed_bfloat16"), ("fpu avx2 bf16x", "float32"), (None, "float32")],
+    [
+        ("fpu avx512_bf16", "mixed_bfloat16"),
+        ("amx_bf16 sse", "mixed_bfloat16"),
+        ("fpu avx2 bf16x", "float32"),
+        (None, "float32"),
+    ],
 )
 def test_auto_is_bfloat16_only_where_the_processor_has_it(monkeypatch, tmp_path, flags, precision):
     """By the processor's own flags; without a list of them it is float32."""
@@ -30,7 +35,9 @@ def test_auto_is_bfloat16_only_where_the_processor_has_it(monkeypatch, tmp_path,
     assert runtime.resolve_precision("auto") == precision
 
 
-@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "float32"), ((8, 0), "mixed_bfloat16"), ((9, 0), "mixed_bfloat16")])
+@pytest.mark.parametrize(
+    ("capability", "precision"), [((7, 5), "float32"), ((8, 0), "mixed_bfloat16"), ((9, 0), "mixed_bfloat16")]
+)
 def test_a_gpu_decides_before_the_processor(monkeypatch, capability, precision):
     """Compute capability 8.0 brought bfloat16."""
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"])

@@ -1,0 +1,22 @@
+"""Remake the README's picture from the last default run: python scripts/picture.py."""
+
+from pathlib import Path
+
+from mlflow.artifacts import download_artifacts
+from PIL import Image
+
+from gym.config import TrackingConfig
+from gym.tracking import find_run, tracking_uri
+
+WIDTH = 1000
+
+root = Path(__file__).parent.parent
+outputs = root / "outputs"
+run = find_run(TrackingConfig(), outputs, "resunet cce f6")
+sheet = download_artifacts(
+    run_id=run.info.run_id, artifact_path="contact_sheet.png", tracking_uri=tracking_uri(TrackingConfig(), outputs)
+)
+with Image.open(sheet) as picture:
+    height = round(picture.height * WIDTH / picture.width)
+    small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
+    small.quantize(128).save(root / "docs" / "contact_sheet.png", optimize=True)

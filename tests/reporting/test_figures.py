@@ -1,0 +1,285 @@
+"""Pictures of a run hold what they promise, draw without a warning, and are written whole or not at all."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gym import metrics
+from gym.data.labels import IGNORE
+from gym.data.store import Pair, write_store
+from gym.reporting import figures
+from gym.reporting.evaluation import Evaluation
+from gym.reporting.imagery import show_bands
+from gym.training.loop import Epoch
+from tests.reporting.test_evaluation import made_up
+
+
+def with_ious(*ious):
+    """An evaluation whose pairs have these mean IoUs, in hundredths; None for a pair without a counted pixel."""
+    matrices = [[[0, 0], [0, 0]] if iou is None else [[2 * iou, 100 - iou], [100 - iou, 2 * iou]] for iou in ious]
+    return made_up(matrices, ["site"] * len(ious))
+
+
+def epochs_of(*losses, train=None, rate=1e-3):
+    train = losses if train is None else train
+    return [
+        Epoch(number, rate, train_loss, 0.4, loss, 0.3, 0.2)
+        for number, (loss, train_loss) in enumerate(zip(losses, train, strict=True), start=1)
+    ]
+
+
+def texts(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+@pytest.fixture
+def drawn_whole(tmp_path):
+    """Write a figure, and give the size of the picture."""
+
+    def check(figure):
+        figures.save(figure, tmp_path / "figure.png", dpi=50)
+        with Image.open(tmp_path / "figure.png") as picture:
+            return picture.size
+
+    return check
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    """Draw a contact sheet of pairs that are wrong in their first ``number`` columns, with one ignored row."""
+
+    def draw(count=3, frame=(8, 12), classes=("low", "high"), bands=("a", "b", "c"), prefix="pair"):
+        rng, pairs, predicted = np.random.default_rng(0), [], []
+        for number in range(count):
+            label = rng.integers(0, len(classes), frame, dtype=np.uint8)
+            image = rng.integers(1, 255, (*frame, len(bands)), dtype=np.uint8)
+            guess = label.copy()
+            guess[:, :number] = (guess[:, :number] + 1) % len(classes)
+            label[0], image[0] = IGNORE, 0
+            pairs.append(Pair(f"{prefix}{number}", f"s{number}", "site", image, label))
+            predicted.append(guess)
+        names = {"classes": list(classes), "bands": list(bands)}
+        store = write_store(tmp_path / "store", pairs, fingerprint="f", source="made up", left_out={}, **names)
+        both = zip(pairs, predicted, strict=True)
+        matrices = [metrics.confusion_matrix(pair.label, guess, len(classes)) for pair, guess in both]
+        evaluation = Evaluation(
+            records=store.manifest.pairs,
+            positions=list(range(count)),
+            classes=list(classes),
+            matrices=np.array(matrices),
+            kld_sums=np.zeros(count),
+            predicted=np.array(predicted),
+            legacy={},
+        )
+        return figures.draw_contact_sheet(evaluation, store), evaluation, store
+
+    return draw
+
+
+def test_images_are_ordered_from_worst_to_best():
+    """By their own mean IoU; a pair without a counted pixel is not shown."""
+    assert figures.spread_by_iou(with_ious(50, None, 100, 0, 25), most=10) == [3, 4, 0, 2]
+
+
+def test_a_spread_takes_worst_best_and_evenly_between():
+    """Three of five are the first, the middle and the last; of four, the third stands for the half."""
+    assert figures.spread_by_iou(with_ious(10, 20, 30, 40, 50), most=3) == [0, 2, 4]
+    assert figures.spread_by_iou(with_ious(40, 30, 20, 10), most=3) == [3, 1, 0]
+    assert figures.spread_by_iou(with_ious(40, 30, 20, 10), most=2) == [3, 0]
+    assert figures.spread_by_iou(with_ious(40, 30, 20, 10), most=1) == [3]
+
+
+def test_equal_images_keep_their_order():
+    """A sheet drawn twice is the same sheet."""
+    assert figures.spread_by_iou(with_ious(50, 50, 0, 50), most=4) == [2, 0, 1, 3]
+
+
+def test_without_a_counted_pixel_there_is_nothing_to_show():
+    """No image has an IoU to rank by."""
+    assert figures.spread_by_iou(with_ious(None, None), most=4) == []
+
+
+@given(ious=st.lists(st.none() | st.integers(0, 100), min_size=1, max_size=30), most=st.integers(1, 12))
+def test_a_spread_is_of_different_images_in_order(ious, most):
+    """Up to ``most`` images, none twice, IoU never falling, the worst among them, the best too if two fit."""
+    defined = [iou for iou in ious if iou is not None]
+    picks = figures.spread_by_iou(with_ious(*ious), most)
+    shown = [ious[pick] for pick in picks]
+
+    assert len(set(picks)) == len(picks) == min(most, len(defined))
+    assert shown == sorted(shown)
+    if shown:
+        assert shown[0] == min(defined)
+    if len(shown) > 1:
+        assert shown[-1] == max(defined)
+
+
+def test_learning_curves_hold_the_epochs(drawn_whole):
+    """Three panels: both losses, both IoUs, the rate; the best epoch is marked in each."""
+    figure = figures.draw_learning_curves(epochs_of(0.9, 0.5, 0.6, train=(0.8, 0.4, 0.3)), best_epoch=2)
+    loss, iou, rate = figure.axes
+
+    assert [axes.get_title() for axes in figure.axes] == ["Loss", "Mean IoU", "Learning rate"]
+    np.testing.assert_array_equal(loss.lines[0].get_xydata(), [(1, 0.8), (2, 0.4), (3, 0.3)])
+    np.testing.assert_array_equal(loss.lines[1].get_xydata(), [(1, 0.9), (2, 0.5), (3, 0.6)])
+    np.testing.assert_array_equal(iou.lines[0].get_ydata(), [0.4] * 3)
+    np.testing.assert_array_equal(iou.lines[1].get_ydata(), [0.3] * 3)
+    np.testing.assert_array_equal(rate.lines[0].get_ydata(), [1e-3] * 3)
+    assert texts(loss.get_legend()) == ["training", "validation", "best epoch 2"]
+    assert all(set(axes.lines[-1].get_xdata()) == {2} for axes in figure.axes)
+    assert loss.get_yscale() == rate.get_yscale() == "log"
+    assert drawn_whole(figure) == (600, 180)
+
+
+@pytest.mark.parametrize(
+    "epochs",
+    [
+        epochs_of(0.5),
+        epochs_of(0.0, 0.0),
+        epochs_of(-0.1, -0.5, -0.9),
+        epochs_of(0.5, 0.4, train=(0.0, -0.1)),
+        epochs_of(1e6, 1e-6, rate=1e-9),
+        epochs_of(*[0.5] * 100),
+    ],
+    ids=["one epoch", "zero", "negative", "negative training", "wide", "flat"],
+)
+def test_learning_curves_of_any_losses_can_be_drawn(drawn_whole, epochs):
+    """One epoch, losses of zero or below, or none that changes."""
+    assert drawn_whole(figures.draw_learning_curves(epochs, best_epoch=1)) == (600, 180)
+
+
+def test_a_loss_of_zero_or_less_is_drawn_on_a_linear_scale():
+    """A logarithmic one could not show it."""
+    figure = figures.draw_learning_curves(epochs_of(0.5, 0.0, -0.1), best_epoch=3)
+
+    assert figure.axes[0].get_yscale() == "linear"
+
+
+def test_a_confusion_matrix_says_shares_counts_and_ious(drawn_whole):
+    """Row by row shares of the true class; IoU beside its name, and the mean above."""
+    figure = figures.draw_confusion_matrix(np.array([[6000, 2000], [1000, 1000]]), ["water", "sand"])
+    axes = figure.axes[0]
+
+    assert [text.get_text() for text in axes.texts] == ["75.0%\n6,000", "25.0%\n2,000", "50.0%\n1,000", "50.0%\n1,000"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["water", "sand"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["water\nIoU 0.667", "sand\nIoU 0.250"]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("predicted", "true", "Mean IoU 0.458")
+    np.testing.assert_array_equal(axes.images[0].get_array(), [[0.75, 0.25], [0.5, 0.5]])
+    width, height = drawn_whole(figure)
+    assert width > height
+
+
+def test_a_class_that_is_not_in_the_truth_has_an_empty_row(drawn_whole):
+    """0/0 is no share."""
+    figure = figures.draw_confusion_matrix(np.array([[5, 1], [0, 0]]), ["there", "absent"])
+
+    assert [text.get_text() for text in figure.axes[0].texts] == ["83.3%\n5", "16.7%\n1", "", ""]
+    assert drawn_whole(figure)
+
+
+@pytest.mark.parametrize("classes", [2, 4, 12])
+def test_a_confusion_matrix_grows_with_its_classes(drawn_whole, classes):
+    """Every cell has its words, and words of one row do not overlap."""
+    matrix = np.random.default_rng(0).integers(10**6, 10**8, (classes, classes))
+    figure = figures.draw_confusion_matrix(matrix, [f"class {number}" for number in range(classes)])
+    drawn_whole(figure)
+
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == classes**2
+    for left, right in pairwise(boxes[:classes]):
+        assert left.x1 < right.x0
+
+
+def test_a_contact_sheet_shows_the_worst_first(sheet, drawn_whole):
+    """Four panels a pair; its name on the left, its scores on the right, classes in the legend."""
+    figure, evaluation, _ = sheet(count=3)
+    axes = np.reshape(figure.axes, (3, 4))
+
+    assert [panel.get_title() for panel in axes[0]] == ["image", "truth", "prediction", "errors in white"]
+    assert [row[0].get_ylabel() for row in axes] == ["pair2", "pair1", "pair0"]
+    ious = [metrics.mean_iou(evaluation.matrices[index]) for index in (2, 1, 0)]
+    accuracies = [10 / 12, 11 / 12, 1]
+    for row, iou, accuracy in zip(axes, ious, accuracies, strict=True):
+        assert row[3].get_xlabel() == f"IoU {iou:.3f}   accuracy {accuracy:.3f}"
+    assert figure.get_suptitle() == (
+        f"3 of 3 validation images, worst first; mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}"
+    )
+    assert texts(figure.legends[0]) == ["low", "high"]
+    assert drawn_whole(figure)[0] == 530
+
+
+def test_panels_show_image_truth_prediction_and_errors(sheet):
+    """Errors are white and nothing else is; where the truth is ignored no class is laid over the image."""
+    figure, evaluation, store = sheet(count=3)
+    image, truth, prediction, errors = (axes.images[0].get_array() for axes in figure.axes[:4])
+    label, predicted = store.read_label(2), evaluation.predicted[2]
+    wrong = (label != predicted) & (label != IGNORE)
+
+    np.testing.assert_allclose(image, show_bands(store.read_image(2), ["a", "b", "c"]))
+    np.testing.assert_array_equal((errors == 1).all(axis=-1), wrong)
+    np.testing.assert_array_equal((truth != prediction).any(axis=-1), wrong)
+    for panel in (truth, prediction):
+        np.testing.assert_array_equal(panel[0], image[0])
+
+
+def test_a_contact_sheet_has_twelve_rows_at_most(sheet):
+    """Of fourteen pairs twelve are shown, the worst and the best among them."""
+    figure, _, _ = sheet(count=14, frame=(4, 28))
+
+    assert len(figure.axes) == 12 * 4
+    assert figure.axes[0].get_ylabel() == "pair13"
+    assert figure.axes[44].get_ylabel() == "pair0"
+    assert figure.get_suptitle().startswith("12 of 14 validation images")
+
+
+def test_a_long_name_is_shortened(sheet):
+    """Twenty characters and an ellipsis."""
+    figure, _, _ = sheet(count=1, prefix="2015-10-07-18-33-59_L8_site_")
+
+    assert figure.axes[0].get_ylabel() == "2015-10-07-18-33-59_…"
+
+
+@pytest.mark.parametrize(
+    ("frame", "classes", "bands", "count"),
+    [((8, 8), 2, 1, 1), ((8, 64), 4, 2, 5), ((64, 8), 12, 3, 2), ((8, 8), 30, 4, 3)],
+    ids=["one image of one band", "wide", "tall with 12 classes", "30 classes"],
+)
+def test_sheets_of_any_shape_can_be_drawn(sheet, drawn_whole, frame, classes, bands, count):
+    """Frames that are not square, few and many classes, few and many bands."""
+    names = [f"class {number}" for number in range(classes)]
+    figure, _, _ = sheet(count, frame, names, [f"band_{number}" for number in range(bands)])
+
+    assert texts(figure.legends[0]) == names
+    assert drawn_whole(figure)[0] == 530
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):
+    """Nor is a half-written one left beside it."""
+
+    class Breaking(Figure):
+        def savefig(self, path, **options):
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"old")
+
+    with pytest.raises(OSError, match="No space left"):
+        figures.save(Breaking(), path)
+
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_figure_is_saved_in_a_folder_made_for_it(tmp_path):
+    """At 110 dots an inch unless told."""
+    figures.save(Figure(figsize=(2, 1)), tmp_path / "new" / "figure.png")
+
+    with Image.open(tmp_path / "new" / "figure.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (220, 110))
+    assert len(list((tmp_path / "new").iterdir())) == 1

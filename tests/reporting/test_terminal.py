@@ -1,0 +1,81 @@
+"""The last words of a run say what it came to and how to go on."""
+
+from pathlib import Path
+
+import pytest
+
+from gym.reporting.terminal import show_result
+from tests.reporting.test_evaluation import made_up
+
+SCORES = {"seconds": 185.2, "kld": 0.12345, "stopping_epoch": 12.0, "best_epoch": 8.0, "parameters": 1_234_567.0}
+
+
+@pytest.fixture
+def printed(capsys, monkeypatch):
+    """Print a result in a terminal of 80 columns without colours, and give its lines."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+    def lines(evaluation, name="resunet cce f6", outputs="outputs"):
+        show_result(name, "0123abcd", SCORES, evaluation, Path(outputs))
+        return [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
+
+    return lines
+
+
+def test_each_class_has_its_line(printed):
+    """IoU, Dice and share of truth by class, then the means."""
+    lines = printed(made_up([[[6, 2], [1, 1]]], ["site"], ["water", "sand"]))
+
+    assert "┃ class ┃ IoU ┃ Dice ┃ share of truth ┃" in lines
+    assert "water 0.667 0.800 0.800" in lines
+    assert "sand 0.250 0.400 0.200" in lines
+    assert "mean 0.458 0.600" in lines
+
+
+def test_a_class_that_is_nowhere_has_no_score(printed):
+    """It is shown as not a number, and left out of the mean."""
+    lines = printed(made_up([[[5, 0], [0, 0]]], ["site"], ["there", "absent"]))
+
+    assert "there 1.000 1.000 1.000" in lines
+    assert "absent nan nan 0.000" in lines
+    assert "mean 1.000 1.000" in lines
+
+
+def test_the_scores_are_those_of_all_pairs(printed):
+    """Two pairs are summed before any ratio is taken."""
+    lines = printed(made_up([[[3, 2], [1, 0]], [[3, 0], [0, 1]]], ["site", "site"], ["water", "sand"]))
+
+    assert "water 0.667 0.800 0.800" in lines
+
+
+def test_the_run_and_its_numbers_are_named(printed):
+    """Name, time, divergence, epochs and parameters."""
+    lines = printed(made_up([[[1, 0], [0, 1]]], ["site"]))
+
+    assert "resunet cce f6 3 min 05 s" in lines
+    assert "KLD 0.1235 stopping epoch 12 best epoch 8 parameters 1,234,567" in lines
+
+
+def test_it_says_where_to_look_and_what_to_type(printed):
+    """Run id, user interface, and the command that uses the model."""
+    lines = printed(made_up([[[1, 0], [0, 1]]], ["site"]))
+
+    assert "logged in outputs as run 0123abcd" in lines
+    assert "see it: ./scripts/ui" in lines
+    assert "use it: python -m gym.predict run=0123abcd input=IMAGES output=LABELS" in lines
+
+
+def test_a_long_line_is_not_broken(printed):
+    """A folder can be copied in one piece, however deep it is."""
+    outputs = "/".join(["deep"] * 40)
+
+    assert f"logged in {outputs} as run 0123abcd" in printed(made_up([[[1, 0], [0, 1]]], ["site"]), outputs=outputs)
+
+
+def test_many_classes_have_a_line_each(printed):
+    """Twelve classes with long names."""
+    names = [f"terrestrial vegetation {number}" for number in range(12)]
+    lines = printed(made_up([[[int(row == column) for column in range(12)] for row in range(12)]], ["site"], names))
+
+    assert [line for line in lines if line.startswith("terrestrial")] == [f"{name} 1.000 1.000 0.083" for name in names]

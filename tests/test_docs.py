@@ -1,0 +1,153 @@
+"""What the documents promise: every command in the README runs, every link leads somewhere."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+import rasterio
+
+from gym.command import configuration_folder
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.precision=float32", "training.epochs=1"]
+
+
+def in_a_test(command: str, folder: Path) -> list[str]:
+    """A README command, on tiny work, with outputs and imagery in ``folder``."""
+    words = [word.replace("my/", f"{folder}/my/") for word in shlex.split(command)]
+    if words[0] == "python":
+        words[0] = sys.executable
+    if "gym.predict" in words:
+        return [*words, f"outputs={folder}"]
+    tiny = [word for word in TINY if "debug" not in word] if "data=folder" in words else TINY
+    small = ["data.size=32", "model.filters=2"] if "data=folder" in words else []
+    kept = [word for word in words if word.split("=")[0] not in {"data.size", "training.epochs"}]
+    return [*kept, *tiny, *small, f"outputs={folder}"]
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run a README command to its end."""
+    words = in_a_test(command, folder)
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+
+
+@pytest.fixture
+def imagery(tmp_path):
+    """Four pairs of five bands where the README's own-imagery command looks for them."""
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        for kind, bands in (("images", 5), ("labels", 1)):
+            path = tmp_path / "my" / kind / f"shore{number}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            options = {
+                "driver": "GTiff",
+                "height": 40,
+                "width": 32,
+                "count": bands,
+                "dtype": "uint8",
+                "crs": "EPSG:32610",
+            }
+            with rasterio.open(path, "w", transform=rasterio.Affine(10, 0, 5e5, 0, -10, 4e6), **options) as written:
+                written.write(rng.integers(0 if bands == 1 else 1, 4, (bands, 40, 32), dtype=np.uint8))
+    return tmp_path
+
+
+def test_every_training_command_of_the_readme_runs_and_predict_after_them(imagery):
+    """As written, but for the size of the work; predict uses the last run of its name."""
+    trainings = [command for command in COMMANDS if "gym.train" in command or "scripts/train" in command]
+    assert len(trainings) == 5
+    with ThreadPoolExecutor(2) as pool:
+        for command, done in zip(trainings, pool.map(lambda command: run(command, imagery), trainings), strict=True):
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+    (predict,) = [command for command in COMMANDS if "gym.predict" in command]
+    done = run(predict, imagery)
+
+    assert done.returncode == 0, done.stderr
+    assert "4 images segmented by resunet cce f6" in done.stdout
+    with rasterio.open(imagery / "my" / "predictions" / "shore0.tif") as label:
+        assert (label.crs.to_epsg(), label.shape, label.nodata) == (32610, (40, 32), 255)
+
+
+def test_the_ui_answers():
+    """``./scripts/ui`` serves MLflow on 127.0.0.1."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        ["./scripts/ui", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        page = ""
+        for _ in range(120):
+            time.sleep(0.5)
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                    page = answer.read().decode()
+                    break
+            except OSError:
+                continue
+        assert "<title>MLflow</title>" in page
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+
+
+def test_all_other_commands_are_known():
+    """No command of the README is left untested without a word here."""
+    known = ("./scripts/train", "./scripts/ui", "python -m gym.")
+
+    assert all(command.startswith(known) for command in COMMANDS)
+    assert len(README.splitlines()) < 200
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files_of_the_project(document):
+    """Relative links and pictures exist."""
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8")):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_the_readme_lists_every_group_and_option():
+    """The table of groups is the folder of the configuration."""
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE)
+    listed = {group: set(re.findall(r"`([\w.]+)`", options)) for group, options in rows}
+    present = {
+        folder.name: {path.stem for path in folder.glob("*.yaml")}
+        for folder in configuration_folder().iterdir()
+        if folder.is_dir() and folder.name != "__pycache__"
+    }
+
+    assert listed == present
+
+
+def test_the_readmes_error_is_the_programs():
+    """The example line is what the program says."""
+    command, answer = re.search(r"\$ (python -m gym\.train .*)\n(error: .*)", README).groups()
+    words = [sys.executable, *command.split()[1:]]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.stderr.strip() == answer
+
+
+def test_experiments_open_with_their_command():
+    """Every experiment YAML says how it is run."""
+    for path in (configuration_folder() / "experiment").glob("*.yaml"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[1].startswith(f"# python -m gym.train +experiment={path.stem}")

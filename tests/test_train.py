@@ -1,0 +1,117 @@
+"""The command as a process: repeatable to the bit, killed cleanly, swept, and shipped in a wheel."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.conftest import ROOT
+
+TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.epochs=2"]
+
+
+def train(outputs: Path, *overrides: str, multirun=False, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
+    """Run ``python -m gym.train`` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "gym.train", *["-m"] * multirun, f"outputs={outputs}", *overrides],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def runs_of(outputs: Path) -> list:
+    """All runs of a database, the last first."""
+    client = MlflowClient(f"sqlite:///{outputs}/mlflow.db")
+    return client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])
+
+
+def test_two_processes_give_the_same_weights_and_metrics(tmp_path):
+    """The same command twice, bit by bit: with augmentation, dropout and the machine's own precision on."""
+    crowd = [
+        subprocess.Popen(
+            [sys.executable, "-m", "gym.train", f"outputs={tmp_path / side}", *TINY],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for side in ("one", "two")
+    ]
+    streams = [process.communicate(timeout=240) for process in crowd]
+    assert [process.returncode for process in crowd] == [0, 0], streams
+
+    (one,), (two,) = runs_of(tmp_path / "one"), runs_of(tmp_path / "two")
+    assert one.data.tags["weights_sha256"] == two.data.tags["weights_sha256"]
+    assert one.data.tags["fingerprint"] == two.data.tags["fingerprint"]
+    assert {**one.data.metrics, "seconds": 0} == {**two.data.metrics, "seconds": 0}
+    assert "error" not in streams[0][1].lower()
+    assert streams[0][1] == ""
+
+
+@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGTERM, "KILLED"), (signal.SIGINT, "KILLED")])
+def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signal_number, status):
+    """SIGTERM, as SLURM cancels, and Ctrl-C; the exit code is that of an interrupted command."""
+    endless = [*TINY, "training.epochs=5000", "training.patience=5000"]
+    command = [sys.executable, "-u", "-m", "gym.train", f"outputs={tmp_path}", *endless]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        next(line for line in process.stdout if line.startswith("epoch 2/"))
+        process.send_signal(signal_number)
+        process.stdout.read()
+
+    assert process.returncode == 130
+    assert [run.info.status for run in runs_of(tmp_path)] == [status]
+
+
+def test_hydras_sweep_runs_every_combination(tmp_path):
+    """Architectures, losses and filter counts, each its own run with its own parameter count."""
+    done = train(
+        tmp_path, *TINY, "training.epochs=1", "model=unet,resunet", "loss=cce,dice", "filters=2,4", multirun=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    runs = runs_of(tmp_path)
+    expected = {
+        f"{model} {loss} f{width}" for model in ("unet", "resunet") for loss in ("cce", "dice") for width in (2, 4)
+    }
+    assert {run.info.run_name for run in runs} == expected
+    assert len({run.data.metrics["parameters"] for run in runs}) == 4
+    assert len({run.data.tags["data_fingerprint"] for run in runs}) == 1
+
+
+def test_the_wheel_trains_in_another_folder(tmp_path):
+    """Built, unpacked and run away from the repository: the configuration is inside."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    wheel = next((tmp_path / "dist").glob("segsweep-*.whl"))
+    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
+    subprocess.run(install, check=True, capture_output=True)
+
+    done = train(Path("outputs"), *TINY, "training.epochs=1", cwd=elsewhere, PYTHONPATH=str(site))
+
+    assert done.returncode == 0, done.stderr
+    assert (elsewhere / "outputs" / "mlflow.db").exists()
+    assert (site / "gym" / "conf" / "config.yaml").exists()
+    where = [sys.executable, "-c", "import gym; print(gym.__file__)"]
+    found = subprocess.run(
+        where, cwd=elsewhere, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.startswith(str(site))
+
+
+def test_set_up_adds_nothing_to_later_calls():
+    """With the stamp in place, the scripts' bootstrap takes under 0.3 s."""
+    started = time.monotonic()
+    subprocess.run(["bash", "-c", "source scripts/bootstrap"], cwd=ROOT, check=True)
+
+    assert time.monotonic() - started < 0.3

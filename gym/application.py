@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from gym.config import PredictConfig, folders_of
+from gym.console import plain_console
 from gym.errors import DataError
 from gym.prediction.folder import Report, segment_folder
 from gym.saved_model import load_model
@@ -22,7 +21,7 @@ def apply_run(config: PredictConfig) -> Report:
     run = find_run(config.tracking, outputs, config.run)
     model = load_model(fetch_model_folder(config.tracking, outputs, run))
     report = segment_folder(model, [Path(folder) for folder in folders_of(config.input)], output)
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     for name, reason in report.failed.items():
         console.print(f"left out {name}: {reason}")
     if not report.done:

@@ -16,6 +16,7 @@ from gym.data.build import open_or_build_store
 from gym.data.pipeline import ordered_batches, steps_in_epoch, training_batches
 from gym.data.split import Split, refuse_leaks, split_by_scene
 from gym.data.store import Store
+from gym.errors import DataError
 from gym.files import hash_value, write_json, write_text
 from gym.losses import frequency_weights
 from gym.models.catalog import build_model, count_parameters
@@ -71,13 +72,24 @@ def run_experiment(config: Config) -> Result:
         scores["seconds"] = time.monotonic() - started
         run.log_metrics(scores, step=history.stopping.last_epoch)
         run.log_tags({"weights_sha256": hash_weights(model)})
-    show_result(run_name(config), run.run_id, scores, evaluation, outputs)
+    show_result(run_name(config), scores, evaluation, next_steps(config, run.run_id))
     return Result(run.run_id, run_name(config), scores)
 
 
 def run_name(config: Config) -> str:
     """Name a run after what it is, as in 'resunet cce f6', where the user gives no name."""
     return config.name or f"{config.model.name} {config.loss.name} f{config.model.filters}"
+
+
+def next_steps(config: Config, run_id: str) -> list[str]:
+    """Say where a run is and how to use it, in lines that can be copied."""
+    places = {"outputs": (config.outputs, Config().outputs), "tracking.uri": (config.tracking.uri, "")}
+    where = "".join(f" {key}={value}" for key, (value, default) in places.items() if value != default)
+    return [
+        f"logged as run {run_id}",
+        "  see it:  ./scripts/ui" + (f" 5000 {config.outputs}" if config.outputs != Config().outputs else ""),
+        f"  use it:  python -m gym.predict run={run_id} input=IMAGES output=LABELS{where}",
+    ]
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -90,6 +102,11 @@ def choose_split(config: Config, store: Store) -> Split:
     records = store.manifest.pairs
     scenes = [record.scene for record in records]
     split = split_by_scene(scenes, config.data.split.validation, config.data.split.seed)
+    for side, positions in split._asdict().items():
+        if not store.counts[positions].sum():
+            raise DataError(
+                f"the {side} scenes have not one labelled pixel; label more scenes, or change data.split.seed."
+            )
     refuse_leaks(split, [record.name for record in records], scenes, [record.image_sha256 for record in records])
     return split
 

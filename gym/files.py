@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The given path has the suffix of ``path``, for writers that choose a format by it. Folders are made as needed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
+    beside = name_beside(path)
     try:
         yield beside
         beside.replace(path)
@@ -34,7 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder to fill beside ``path``; it takes the place of ``path`` only when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    beside = name_beside(path)
+    beside.mkdir()
     try:
         yield beside
         if path.exists():
@@ -42,6 +40,11 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def name_beside(path: Path) -> Path:
+    """Make a hidden name next to ``path`` that nobody else has, with its suffix."""
+    return path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
 
 
 def write_text(path: Path, text: str) -> None:

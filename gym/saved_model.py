@@ -7,6 +7,7 @@ model/
 
 import json
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +19,19 @@ from gym.files import replacing, write_json
 from gym.models import blocks  # noqa: F401 - registers the layers that a saved model names
 
 SCHEMA_VERSION = 1
+
+# What reading a damaged archive can raise.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,9 @@ def load_model(folder: Path) -> SavedModel:
     """
     try:
         description = ModelDescription(**json.loads((folder / "model.json").read_text(encoding="utf-8")))
+        if description.schema_version != SCHEMA_VERSION:
+            raise ValueError(f"version {description.schema_version}, not {SCHEMA_VERSION}")
         return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except _DAMAGE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"{folder} holds no readable model ({reason}); train the run again.") from error

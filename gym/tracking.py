@@ -6,6 +6,8 @@ well, KILLED for Ctrl-C and SIGTERM, FAILED for anything else; never left RUNNIN
 MLflow takes seconds to import: this module is imported only by what logs or looks up a run.
 """
 
+import getpass
+import json
 import logging
 import os
 import platform
@@ -34,6 +36,27 @@ from gym.errors import RunError, Terminated
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 _BATCH_OF_PARAMS = 100
 _LONGEST_PARAM = 6000
+
+# How the UI shows the experiment: as model training and, by the link that scripts/ui prints, as a table of scores.
+_COLUMNS = [f"metrics.`{name}`" for name in ("iou", "kld", "dice", "stopping_epoch", "parameters")]
+_VIEW = {
+    "orderByKey": "metrics.`iou`",
+    "orderByAsc": False,
+    "selectedColumns": [*_COLUMNS, "attributes.`Duration`"],
+    "searchFilter": "",
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "modelVersionFilter": "All Runs",
+    "datasetsFilter": [],
+    "runsExpanded": {},
+    "runsPinned": [],
+    "runsHidden": [],
+    "groupBy": "",
+}
+VIEW_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.sharedViewState.scores": json.dumps(_VIEW),
+}
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -64,7 +87,7 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[MlflowClient, 
             if found is not None:
                 return client, found.experiment_id
             location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
-            return client, client.create_experiment(config.experiment, artifact_location=location)
+            return client, client.create_experiment(config.experiment, artifact_location=location, tags=VIEW_TAGS)
         except MlflowException as error:
             raise RunError(f"MLflow at {uri} cannot be used ({first_line(error)}); check tracking.uri.") from error
 
@@ -172,8 +195,13 @@ def fetch_model_folder(config: TrackingConfig, outputs: Path, run: Run) -> Path:
 def machine_tags() -> dict[str, str]:
     """Where and with what a run is made: commit, package versions, machine."""
     versions = {f"version.{name}": metadata.version(name) for name in PACKAGES}
+    commit = git_commit()
     return {
-        "git_commit": git_commit(),
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": "gym.train",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": commit.removesuffix("-dirty"),
+        "git_commit": commit,
         "machine": f"{platform.node()} {platform.machine()} {os.cpu_count()} cores {platform.system()}",
         "version.python": platform.python_version(),
         **versions,

@@ -19,4 +19,4 @@ sheet = download_artifacts(
 with Image.open(sheet) as picture:
     height = round(picture.height * WIDTH / picture.width)
     small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-    small.quantize(128).save(root / "docs" / "contact_sheet.png", optimize=True)
+    small.save(root / "docs" / "contact_sheet.jpg", quality=85)

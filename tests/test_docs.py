@@ -33,6 +33,9 @@ def in_a_test(command: str, folder: Path) -> list[str]:
         return [*words, f"outputs={folder}"]
     tiny = [word for word in TINY if "debug" not in word] if "data=folder" in words else TINY
     small = ["data.size=32", "model.filters=2"] if "data=folder" in words else []
+    if "-m" in words[3:]:  # one option of each list but the first: sweeping all is tests/test_train.py
+        first = next(at for at, word in enumerate(words) if "," in word)
+        words = [word if at <= first else word.split(",")[0] for at, word in enumerate(words)]
     kept = [word for word in words if word.split("=")[0] not in {"data.size", "training.epochs"}]
     return [*kept, *tiny, *small, f"outputs={folder}"]
 

@@ -110,7 +110,7 @@ def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
 
     assert report.done == ["shore one"]
     assert "bad.png cannot be read as an image" in next(iter(report.failed.values()))
-    for name in ("shore one.png", "shore one_overlay.png"):
+    for name in ("shore one.png", "overlays/shore one.png"):
         with Image.open(tmp_path / "out" / name) as picture:
             assert picture.size == (70, 50)
     with (tmp_path / "out" / "class_areas.csv").open() as stream:

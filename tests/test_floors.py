@@ -14,6 +14,7 @@ PACKAGE = Path(gym.__file__).parent
 FLOORS = {
     "errors": 0.0,
     "quiet": 1.0,
+    "console": 1.0,
     "files": 1.0,
     "seeding": 1.0,
     "config": 1.1,

@@ -72,16 +72,12 @@ def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signal_number,
 
 
 def test_hydras_sweep_runs_every_combination(tmp_path):
-    """Architectures, losses and filter counts, each its own run with its own parameter count."""
-    done = train(
-        tmp_path, *TINY, "training.epochs=1", "model=unet,resunet", "loss=cce,dice", "filters=2,4", multirun=True
-    )
+    """Architectures and filter counts, each its own run with its own parameter count."""
+    done = train(tmp_path, *TINY, "training.epochs=1", "model=unet,resunet", "loss=cce", "filters=2,4", multirun=True)
 
     assert done.returncode == 0, done.stderr
     runs = runs_of(tmp_path)
-    expected = {
-        f"{model} {loss} f{width}" for model in ("unet", "resunet") for loss in ("cce", "dice") for width in (2, 4)
-    }
+    expected = {f"{model} cce f{width}" for model in ("unet", "resunet") for width in (2, 4)}
     assert {run.info.run_name for run in runs} == expected
     assert len({run.data.metrics["parameters"] for run in runs}) == 4
     assert len({run.data.tags["data_fingerprint"] for run in runs}) == 1

@@ -66,7 +66,8 @@ def read_image(path: Path) -> Raster:
         is_misread = alpha is None and ColorInterp.alpha in dataset.colorinterp
         valid = np.ones(values.shape, bool) if is_misread else np.moveaxis(dataset.read_masks(), 0, -1) > 0
         palette = dataset.colormap(1) if dataset.colorinterp[0] == ColorInterp.palette else None
-        grid = None if dataset.crs is None else Grid(dataset.crs, dataset.transform)
+        is_placed = dataset.crs is not None and not dataset.transform.is_identity
+        grid = Grid(dataset.crs, dataset.transform) if is_placed else None
     if alpha is not None:
         values, valid = np.delete(values, alpha, axis=2), np.delete(valid, alpha, axis=2)
     if np.issubdtype(values.dtype, np.floating):

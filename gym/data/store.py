@@ -78,6 +78,8 @@ class Store:
             raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
             raw["pairs"] = [PairRecord(**record) for record in raw["pairs"]]
             self.manifest = Manifest(**raw)
+            if self.manifest.schema_version != SCHEMA_VERSION:
+                raise ValueError(f"version {self.manifest.schema_version}, not {SCHEMA_VERSION}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} is no readable store ({error}); remove it and it will be made anew.") from error
 

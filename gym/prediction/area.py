@@ -6,27 +6,33 @@ from gym.data.raster import Grid
 
 _EQUATORIAL_RADIUS = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.00669437999014
+_WEB_MERCATOR = 3857
 
 
 def row_areas(grid: Grid, rows: int) -> np.ndarray:
     """Area of a pixel in each row of a grid.
 
     Args:
-        grid: A projected grid, in any linear unit, or one in degrees.
+        grid: A projected grid in any linear unit, or a geographic one in any angle.
         rows: Number of rows.
 
     Returns:
-        Square metres, ``(rows,)``. In degrees they are those of the WGS 84 ellipsoid at the middle of the row.
+        Square metres, ``(rows,)``. On a geographic grid they are those of the WGS 84 ellipsoid at the middle of the
+        row. NaN where the grid says nothing of areas: Web Mercator, whose metres grow towards the poles, and local or
+        geocentric systems.
     """
     transform = grid.transform
     cell = abs(transform.a * transform.e - transform.b * transform.d)
-    if not grid.crs.is_geographic:
+    if grid.crs.is_projected and grid.crs.to_epsg() != _WEB_MERCATOR:
         return np.full(rows, cell * grid.crs.linear_units_factor[1] ** 2)
-    latitude = np.radians(transform.f + transform.e * (np.arange(rows) + 0.5))
+    if not grid.crs.is_geographic:
+        return np.full(rows, np.nan)
+    angle = grid.crs.units_factor[1]
+    latitude = angle * (transform.f + transform.e * (np.arange(rows) + 0.5))
     bent = 1 - _ECCENTRICITY_SQUARED * np.sin(latitude) ** 2
     meridian = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / bent**1.5
     parallel = _EQUATORIAL_RADIUS / np.sqrt(bent) * np.cos(latitude)
-    return meridian * parallel * np.radians(1) ** 2 * cell
+    return meridian * parallel * angle**2 * cell
 
 
 def class_areas(label: np.ndarray, classes: int, grid: Grid | None) -> np.ndarray:

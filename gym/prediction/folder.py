@@ -1,7 +1,7 @@
 """Segment every image of a folder.
 
 For an image ``NAME`` the output folder gets ``NAME.png``, or ``NAME.tif`` on the same grid where the image is a
-GeoTIFF, with class indices and 255 for nodata; ``NAME_overlay.png`` to look at; and its rows in ``class_areas.csv``.
+GeoTIFF, with class indices and 255 for nodata; ``overlays/NAME.png`` to look at; and its rows in ``class_areas.csv``.
 A file that cannot be used is listed, and the others are done.
 """
 
@@ -40,8 +40,12 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path) -> R
     """Segment the images of a folder, or of one folder for each band set.
 
     Raises:
-        DataError: A folder is missing or holds no image.
+        DataError: A folder is missing or holds no image, or the output is one of the inputs, or a file.
     """
+    if output.exists() and any(output.samefile(folder) for folder in inputs if folder.exists()):
+        raise DataError(f"output={output} is an input folder; its images would be overwritten: give another folder.")
+    if output.is_file():
+        raise DataError(f"output={output} is a file; give a folder.")
     matches = match_by_stem(inputs, SUFFIXES)
     output.mkdir(parents=True, exist_ok=True)
     done, failed, rows = [], dict(matches.left_out), []
@@ -64,7 +68,7 @@ def write_results(model: SavedModel, raster: Raster, label: np.ndarray, output: 
     classes = len(model.description.classes)
     write_label(output / f"{name}.{'png' if raster.grid is None else 'tif'}", label, raster.grid, classes)
     picture = overlay(show_bands(raster.values, model.description.bands), label, classes)
-    write_raster(output / f"{name}_overlay.png", np.moveaxis(np.rint(picture * 255).astype(np.uint8), -1, 0))
+    write_raster(output / "overlays" / f"{name}.png", np.moveaxis(np.rint(picture * 255).astype(np.uint8), -1, 0))
 
 
 def write_label(path: Path, label: np.ndarray, grid: Grid | None, classes: int) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
 
 from gym import metrics
 from gym.data.store import Store
@@ -15,6 +16,7 @@ from gym.reporting.imagery import class_colours, overlay, show_bands
 from gym.training.loop import Epoch
 
 _SHEET_ROWS, _SHEET_COLUMNS = 6, 2
+_LONGEST_NAME = 26
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> None:
@@ -30,23 +32,29 @@ def draw_learning_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
     numbers = [epoch.number for epoch in epochs]
     loss.plot(numbers, [epoch.train_loss for epoch in epochs], "o-", ms=3, label="training")
     loss.plot(numbers, [epoch.val_loss for epoch in epochs], "s--", ms=3, label="validation")
-    loss.set(title="Loss", xlabel="epoch", yscale="log" if min(epoch.val_loss for epoch in epochs) > 0 else "linear")
+    lowest = min(min(epoch.train_loss, epoch.val_loss) for epoch in epochs)
+    loss.set(title="Loss", xlabel="epoch", yscale="log" if lowest > 0 else "linear")
+    if lowest > 0:
+        loss.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
+        loss.yaxis.set_minor_formatter(NullFormatter())
     iou.plot(numbers, [epoch.train_iou for epoch in epochs], "o-", ms=3, label="training")
     iou.plot(numbers, [epoch.val_iou for epoch in epochs], "s--", ms=3, label="validation")
-    iou.set(title="Mean IoU", xlabel="epoch", ylim=(0, 1))
+    iou.set(title="Mean IoU", xlabel="epoch", ylim=(0, 1.03))
     rate.plot(numbers, [epoch.learning_rate for epoch in epochs], "o-", ms=3, color="0.3")
     rate.set(title="Learning rate", xlabel="epoch", yscale="log")
     for axes in (loss, iou, rate):
         axes.axvline(best_epoch, color="0.6", lw=1, ls=":", label=f"best epoch {best_epoch}")
         axes.grid(alpha=0.25)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_xlim(0.5, len(numbers) + 0.5)
     loss.legend()
     return figure
 
 
 def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """Shares of each true class, with pixel counts, and the IoU of each class beside its name."""
-    side = max(4.0, 1.1 * len(classes) + 2)
+    longest = max(len(name) for name in classes)
+    side = max(4.0, 1.1 * len(classes) + 1.5 + 0.08 * longest)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     shares = metrics.ratio(matrix, np.broadcast_to(matrix.sum(axis=1, keepdims=True), matrix.shape))
@@ -55,9 +63,13 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
         share = shares[row, column]
         words = "" if np.isnan(share) else f"{share:.1%}\n{matrix[row, column]:,}"
         axes.text(column, row, words, ha="center", va="center", fontsize=8, color="white" if share > 0.5 else "black")
-    ious = [f"{name}\nIoU {iou:.3f}" for name, iou in zip(classes, metrics.class_iou(matrix), strict=True)]
+    names = [literal(name) for name in classes]
+    ious = [
+        f"{name}\nno IoU" if np.isnan(iou) else f"{name}\nIoU {iou:.3f}"
+        for name, iou in zip(names, metrics.class_iou(matrix), strict=True)
+    ]
     ticks = range(len(classes))
-    axes.set_xticks(ticks, classes, rotation=30, ha="right")
+    axes.set_xticks(ticks, names, rotation=30, ha="right")
     axes.set_yticks(ticks, ious)
     axes.set(xlabel="predicted", ylabel="true", title=f"Mean IoU {metrics.mean_iou(matrix):.3f}")
     figure.colorbar(drawn, label="share of the true class", shrink=0.8)
@@ -70,27 +82,32 @@ def draw_contact_sheet(evaluation: Evaluation, store: Store) -> Figure:
     They read along the rows, two images in each.
     """
     shown = spread_by_iou(evaluation, _SHEET_ROWS * _SHEET_COLUMNS)
-    lines = -(-len(shown) // _SHEET_COLUMNS)
+    across = min(_SHEET_COLUMNS, len(shown))
+    lines = -(-len(shown) // across)
     rows, columns = store.manifest.frame
-    panel = min(1.9, 2.6 * columns / rows)
-    size = (4 * _SHEET_COLUMNS * panel + 0.8, lines * (panel * rows / columns + 0.3) + 1.0)
+    panel = max(1.5, min(1.9, 2.6 * columns / rows))
+    size = (4 * across * panel + 0.4, lines * (panel * rows / columns + 0.35) + 1.0)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(
         f"{len(shown)} of {len(evaluation.records)} validation images, worst first; "
         f"mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}",
         fontsize=10,
     )
-    grid = figure.subplots(lines, 4 * _SHEET_COLUMNS, squeeze=False).reshape(-1, 4)
+    grid = figure.subplots(lines, 4 * across, squeeze=False).reshape(-1, 4)
     for axes, index in zip(grid, shown, strict=False):
         draw_row(axes, evaluation, store, index)
     for axes in grid[len(shown) :].ravel():
         axes.set_axis_off()
-    for titled in grid[: min(_SHEET_COLUMNS, len(shown))]:
+    for titled in grid[:across]:
         for axes, title in zip(titled, ("image", "truth", "prediction", "errors in white"), strict=True):
             axes.set_title(title, fontsize=9)
     colours = class_colours(len(evaluation.classes))
-    legend = [Patch(color=colour, label=name) for name, colour in zip(evaluation.classes, colours, strict=True)]
-    figure.legend(handles=legend, loc="outside lower center", ncols=min(6, len(legend)), fontsize=9)
+    legend = [
+        Patch(color=colour, label=literal(name)) for name, colour in zip(evaluation.classes, colours, strict=True)
+    ]
+    longest = max(len(name) for name in evaluation.classes)
+    ncols = max(1, min(6, len(legend), int(size[0] / (0.6 + 0.085 * longest))))
+    figure.legend(handles=legend, loc="outside lower center", ncols=ncols, fontsize=9)
     return figure
 
 
@@ -109,8 +126,14 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, store: Store, index: int)
         panel.set_xticks([])
         panel.set_yticks([])
     scores = metrics.summarize(evaluation.matrices[index])
-    axes[0].set_ylabel(record.name if len(record.name) < 22 else f"{record.name[:20]}…", fontsize=7)
-    axes[3].set_xlabel(f"IoU {scores.iou:.3f}   accuracy {scores.overall_accuracy:.3f}", fontsize=8)
+    name = record.name if len(record.name) <= _LONGEST_NAME else f"…{record.name[1 - _LONGEST_NAME :]}"
+    axes[0].set_xlabel(literal(name), fontsize=6.5)
+    axes[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)
+
+
+def literal(name: str) -> str:
+    """Keep matplotlib from reading a user's dollar signs as mathematics."""
+    return name.replace("$", r"\$")
 
 
 def spread_by_iou(evaluation: Evaluation, most: int) -> list[int]:

@@ -41,7 +41,7 @@ def visible_bands(bands: Sequence[str]) -> list[int]:
     return [min(position, len(names) - 1) for position in range(3)]
 
 
-def overlay(picture: np.ndarray, label: np.ndarray, classes: int, strength: float = 0.45) -> np.ndarray:
+def overlay(picture: np.ndarray, label: np.ndarray, classes: int, strength: float = 0.55) -> np.ndarray:
     """Lay class colours over a picture; what is `IGNORE` stays as it is."""
     colours = class_colours(classes)
     counted = label != IGNORE

@@ -1,29 +1,26 @@
 """The end of a run, in the terminal."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from gym import metrics
+from gym.console import plain_console
 from gym.reporting.evaluation import Evaluation
 from gym.training.progress import clock
 
 
-def show_result(name: str, run_id: str, scores: Mapping[str, float], evaluation: Evaluation, outputs: Path) -> None:
-    """Print the scores of a run, and where to look next."""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"\n[bold]{name}[/bold]  {clock(scores['seconds'])}")
+def show_result(name: str, scores: Mapping[str, float], evaluation: Evaluation, next_steps: Sequence[str]) -> None:
+    """Print the scores of a run, and what to do next."""
+    console = plain_console()
+    console.print(f"\n{name}  {clock(scores['seconds'])}", style="bold")
     console.print(score_table(evaluation))
     console.print(
         f"KLD {scores['kld']:.4f}   stopping epoch {scores['stopping_epoch']:.0f}   "
         f"best epoch {scores['best_epoch']:.0f}   parameters {scores['parameters']:,.0f}"
     )
-    console.print(f"\nlogged in {outputs} as run {run_id}")
-    console.print("  see it:  ./scripts/ui")
-    console.print(f"  use it:  python -m gym.predict run={run_id} input=IMAGES output=LABELS")
+    console.print("\n" + "\n".join(next_steps))
 
 
 def score_table(evaluation: Evaluation) -> Table:
@@ -36,7 +33,7 @@ def score_table(evaluation: Evaluation) -> Table:
     shares = metrics.ratio(matrix.sum(axis=1), np.full(len(matrix), matrix.sum()))
     scores = zip(evaluation.classes, metrics.class_iou(matrix), metrics.class_dice(matrix), shares, strict=True)
     for label, *values in scores:
-        table.add_row(label, *(f"{value:.3f}" for value in values))
+        table.add_row(label, *("-" if np.isnan(value) else f"{value:.3f}" for value in values))
     table.add_section()
     table.add_row("mean", f"{metrics.mean_iou(matrix):.3f}", f"{metrics.mean_dice(matrix):.3f}", "")
     return table

@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 import keras
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from gym.console import plain_console
 
 Logs = dict[str, Any] | None
 
@@ -39,7 +40,7 @@ class LiveBar(EpochLines):
         super().__init__(epochs)
         self._steps = steps
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
-        self._progress = Progress(*columns, console=Console(), transient=True)
+        self._progress = Progress(*columns, console=plain_console(), transient=True)
         self._bar: TaskID = self._progress.add_task("starting", total=steps, state="building the graph")
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -54,9 +55,7 @@ class LiveBar(EpochLines):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         left = self.time_left(epoch + 1)
-        self._progress.console.print(
-            f"epoch {epoch + 1}/{self._epochs}  {summary(logs or {})}  {left}", highlight=False
-        )
+        self._progress.console.print(f"epoch {epoch + 1}/{self._epochs}  {summary(logs or {})}  {left}")
 
     def on_train_end(self, logs: Logs = None) -> None:
         self.close()

@@ -33,6 +33,11 @@ def epochs_of(*losses, train=None, rate=1e-3):
     ]
 
 
+def shown_images(sheet):
+    """The panels of a contact sheet that are in use, ``(images, 4)``, in reading order."""
+    return np.reshape([axes for axes in sheet.axes if axes.axison], (-1, 4))
+
+
 def texts(legend):
     return [text.get_text() for text in legend.get_texts()]
 
@@ -183,11 +188,11 @@ def test_a_class_that_is_not_in_the_truth_has_an_empty_row(drawn_whole):
 
 
 @pytest.mark.parametrize("classes", [2, 4, 12])
-def test_a_confusion_matrix_grows_with_its_classes(drawn_whole, classes):
-    """Every cell has its words, and words of one row do not overlap."""
+def test_a_confusion_matrix_grows_with_its_classes(classes):
+    """Every cell has its words, and the words of one row do not overlap."""
     matrix = np.random.default_rng(0).integers(10**6, 10**8, (classes, classes))
     figure = figures.draw_confusion_matrix(matrix, [f"class {number}" for number in range(classes)])
-    drawn_whole(figure)
+    figure.draw_without_rendering()
 
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert len(boxes) == classes**2
@@ -196,27 +201,38 @@ def test_a_confusion_matrix_grows_with_its_classes(drawn_whole, classes):
 
 
 def test_a_contact_sheet_shows_the_worst_first(sheet, drawn_whole):
-    """Four panels a pair; its name on the left, its scores on the right, classes in the legend."""
+    """Four panels an image; its name on the left, its scores on the right, classes in the legend."""
     figure, evaluation, _ = sheet(count=3)
-    axes = np.reshape(figure.axes, (3, 4))
+    images = shown_images(figure)
 
-    assert [panel.get_title() for panel in axes[0]] == ["image", "truth", "prediction", "errors in white"]
-    assert [row[0].get_ylabel() for row in axes] == ["pair2", "pair1", "pair0"]
+    assert [panels[0].get_ylabel() for panels in images] == ["pair2", "pair1", "pair0"]
     ious = [metrics.mean_iou(evaluation.matrices[index]) for index in (2, 1, 0)]
     accuracies = [10 / 12, 11 / 12, 1]
-    for row, iou, accuracy in zip(axes, ious, accuracies, strict=True):
-        assert row[3].get_xlabel() == f"IoU {iou:.3f}   accuracy {accuracy:.3f}"
+    for panels, iou, accuracy in zip(images, ious, accuracies, strict=True):
+        assert panels[3].get_xlabel() == f"IoU {iou:.3f}   accuracy {accuracy:.3f}"
     assert figure.get_suptitle() == (
         f"3 of 3 validation images, worst first; mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}"
     )
     assert texts(figure.legends[0]) == ["low", "high"]
-    assert drawn_whole(figure)[0] == 530
+    assert drawn_whole(figure)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_column_of_panels_has_its_title(sheet, count):
+    """Above the topmost panel, and nowhere else."""
+    figure, _, _ = sheet(count)
+
+    for axes in figure.axes:
+        kinds = ["image", "truth", "prediction", "errors in white"]
+        start = axes.get_subplotspec().colspan.start
+        topmost = axes.axison and axes.get_subplotspec().rowspan.start == 0
+        assert axes.get_title() == (kinds[start % 4] if topmost else "")
 
 
 def test_panels_show_image_truth_prediction_and_errors(sheet):
     """Errors are white and nothing else is; where the truth is ignored no class is laid over the image."""
     figure, evaluation, store = sheet(count=3)
-    image, truth, prediction, errors = (axes.images[0].get_array() for axes in figure.axes[:4])
+    image, truth, prediction, errors = (axes.images[0].get_array() for axes in shown_images(figure)[0])
     label, predicted = store.read_label(2), evaluation.predicted[2]
     wrong = (label != predicted) & (label != IGNORE)
 
@@ -227,13 +243,13 @@ def test_panels_show_image_truth_prediction_and_errors(sheet):
         np.testing.assert_array_equal(panel[0], image[0])
 
 
-def test_a_contact_sheet_has_twelve_rows_at_most(sheet):
+def test_a_contact_sheet_has_twelve_images_at_most(sheet):
     """Of fourteen pairs twelve are shown, the worst and the best among them."""
     figure, _, _ = sheet(count=14, frame=(4, 28))
+    images = shown_images(figure)
 
-    assert len(figure.axes) == 12 * 4
-    assert figure.axes[0].get_ylabel() == "pair13"
-    assert figure.axes[44].get_ylabel() == "pair0"
+    assert len(images) == 12
+    assert (images[0][0].get_ylabel(), images[-1][0].get_ylabel()) == ("pair13", "pair0")
     assert figure.get_suptitle().startswith("12 of 14 validation images")
 
 
@@ -255,7 +271,8 @@ def test_sheets_of_any_shape_can_be_drawn(sheet, drawn_whole, frame, classes, ba
     figure, _, _ = sheet(count, frame, names, [f"band_{number}" for number in range(bands)])
 
     assert texts(figure.legends[0]) == names
-    assert drawn_whole(figure)[0] == 530
+    assert len(shown_images(figure)) == count
+    assert drawn_whole(figure)
 
 
 def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):

@@ -100,6 +100,17 @@ def test_nodata_is_black_and_out_of_the_stretch():
     assert not picture.any()
 
 
+def test_nodata_is_black_among_negative_values():
+    """Backscatter in decibels lies below 0, so that 0 itself would be the brightest of all."""
+    image = np.linspace(-25, -5, 24).reshape(4, 6, 1)
+    image[1, 2] = 0
+
+    picture = show_bands(image, ["vv"])
+
+    np.testing.assert_array_equal(picture[1, 2], 0)
+    np.testing.assert_array_equal(picture[-1, -1], 1)
+
+
 @given(image=pictures, kind=st.sampled_from([np.uint16, np.int16, np.float32]))
 def test_a_picture_of_any_image_lies_between_0_and_1(image, kind):
     """Three bands in range, whatever the image holds: flat, dark, negative, or nothing at all."""

@@ -23,7 +23,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config import Config, PredictConfig, all_keys, unknown_key
+from gym.config import Config, PredictConfig
+from gym.config_check import all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated
 
 Task = Callable[[DictConfig], Any]

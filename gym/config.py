@@ -1,36 +1,19 @@
 """The configuration: every key, its type, its rule and its meaning, in one place.
 
-Hydra composes the YAML of ``conf/`` over these dataclasses; `read_config` checks the result and returns it as plain
-dataclasses, so that no later floor sees OmegaConf. Nothing heavy is imported here: a bad value is refused in a
-fraction of a second. Rules that concern one key stand beside the key; rules that tie keys together are functions
-below the schema.
+Hydra composes the YAML of ``conf/`` over these dataclasses, and `gym.config_check.read_config` checks the result and
+returns it as plain dataclasses, so that no later floor sees OmegaConf. Nothing heavy is imported here.
 """
 
-import math
-import operator
-import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
-from difflib import get_close_matches
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import Any
 
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 
 from gym.errors import ConfigError
 
 ARCHITECTURES = ("unet", "resunet", "simple_unet", "simple_resunet")
 LOSSES = ("cce", "dice", "kld", "hinge")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-
-_BOUNDS = {
-    "least": ("at least", operator.ge),
-    "most": ("at most", operator.le),
-    "above": ("above", operator.gt),
-    "below": ("below", operator.lt),
-}
-Schema = TypeVar("Schema")
 
 
 def setting(
@@ -207,91 +190,6 @@ class PredictConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
-def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
-    """Check a composed configuration against its schema.
-
-    Returns:
-        The configuration as dataclasses.
-
-    Raises:
-        ConfigError: A key is unknown or missing, or a value has the wrong type or breaks a rule.
-    """
-    typed = OmegaConf.structured(schema)
-    refuse_unknown_keys(composed, typed)
-    try:
-        config = cast(Schema, OmegaConf.to_object(OmegaConf.merge(typed, composed)))
-    except OmegaConfBaseException as error:
-        raise ConfigError(describe(error)) from error
-    check_rules(config)
-    if isinstance(config, Config):
-        check_frame(config)
-        check_loss(config)
-        check_schedule(config)
-        check_dropout(config)
-        check_data(config)
-    if isinstance(config, PredictConfig):
-        check_places(config)
-    return config
-
-
-def describe(error: OmegaConfBaseException) -> str:
-    """Say in one line what OmegaConf found wrong, and where."""
-    first, key = str(error).splitlines()[0].rstrip("."), error.full_key or "configuration"
-    if "missing mandatory value" in first.lower():
-        missing = first.rpartition(": ")[2]
-        return f"{missing} is missing; give it as {missing}=..."
-    return f"{key}: {first}; see python -m gym.train --help for keys and types."
-
-
-def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """List the dotted keys below a configuration node, groups included."""
-    keys: list[Any] = list(node)
-    for key in keys:
-        dotted = f"{prefix}{key}"
-        yield dotted
-        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):
-            continue
-        if OmegaConf.is_dict(node[key]):
-            yield from all_keys(node[key], f"{dotted}.")
-
-
-def refuse_unknown_keys(composed: DictConfig, typed: DictConfig) -> None:
-    """Raise `ConfigError` for a key outside the schema, which Hydra lets in with a leading +."""
-    known = list(all_keys(typed))
-    free = ("data.remap.",)
-    for key in all_keys(composed):
-        if key not in known and not key.startswith(free):
-            raise ConfigError(f"{key}: {unknown_key(key, known)}")
-
-
-def unknown_key(key: str, known: list[str]) -> str:
-    """Word the refusal of a key, with the nearest known one."""
-    near = get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "see python -m gym.train --help for the keys."
-    return f"unknown key; {hint}"
-
-
-def check_rules(config: Any, prefix: str = "") -> None:
-    """Hold every value against the rule beside its key."""
-    for item in fields(config):
-        value, key = getattr(config, item.name), f"{prefix}{item.name}"
-        if is_dataclass(value):
-            check_rules(value, f"{key}.")
-        elif broken := broken_rule(value, item.metadata["rule"]):
-            raise ConfigError(f"{key}={value} must be {broken}.")
-
-
-def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
-    """Word the rule that ``value`` breaks; None where it keeps it."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "a finite number"
-    if "choices" in rule:
-        return None if value in rule["choices"] else f"one of {', '.join(rule['choices'])}"
-    if all(_BOUNDS[name][1](value, bound) for name, bound in rule.items()):
-        return None
-    return " and ".join(f"{_BOUNDS[name][0]} {bound}" for name, bound in rule.items())
-
-
 def frame_of(size: Any) -> tuple[int, int]:
     """Read ``data.size``: one number for a square, or rows and columns.
 
@@ -314,103 +212,3 @@ def folders_of(value: Any) -> list[str]:
     if not folders or not all(isinstance(folder, str) and folder for folder in folders):
         raise ConfigError(f"input={value} must be a folder, or folders as in input=[rgb,nir].")
     return folders
-
-
-def check_frame(config: Config) -> None:
-    """The frame must halve exactly at each level; 4 levels want a multiple of 16."""
-    multiple = max(16, 2**config.model.levels)
-    for side in frame_of(config.data.size):
-        if side < multiple or side % multiple:
-            nearest = max(multiple, round(side / multiple) * multiple)
-            raise ConfigError(f"data.size={side} must be a multiple of {multiple}, at least {multiple}; try {nearest}.")
-
-
-def check_places(config: PredictConfig) -> None:
-    """What is written must not fall on what is read."""
-    for folder in folders_of(config.input):
-        if os.path.realpath(folder) == os.path.realpath(config.output):
-            raise ConfigError(f"output={config.output} must be another folder than the input.")
-
-
-def check_loss(config: Config) -> None:
-    """Given class weights must be positive, finite, and wanted."""
-    weights, given = config.loss.class_weights, config.loss.weighting == "given"
-    if given and not weights:
-        raise ConfigError("loss.class_weights=[] must give one weight a class with loss.weighting=given.")
-    if weights and not given:
-        raise ConfigError(f"loss.class_weights={weights} is used only with loss.weighting=given; add that.")
-    if any(not weight > 0 or not math.isfinite(weight) for weight in weights):
-        raise ConfigError(f"loss.class_weights={weights} must be finite and above 0.")
-    expected = len(config.data.classes) if config.data.kind == "folder" else 4
-    if given and len(weights) != expected:
-        raise ConfigError(f"loss.class_weights={weights} must have one weight for each of {expected} classes.")
-
-
-def check_schedule(config: Config) -> None:
-    """The top of the schedule must be its top."""
-    schedule = config.schedule
-    for key in ("start_rate", "min_rate"):
-        if getattr(schedule, key) > schedule.max_rate:
-            raise ConfigError(
-                f"schedule.{key}={getattr(schedule, key)} must be at most schedule.max_rate={schedule.max_rate}."
-            )
-
-
-def check_dropout(config: Config) -> None:
-    """The dropout rate must stay a share at every level."""
-    model = config.model
-    last = model.dropout + model.dropout_change * model.levels
-    if not 0 <= last < 1:
-        raise ConfigError(
-            f"model.dropout_change={model.dropout_change} takes the rate to {last:g} at the deepest level; "
-            "it must stay at least 0 and below 1."
-        )
-
-
-def check_data(config: Config) -> None:
-    """A folder data set must say its folders and classes; patterns must be regular expressions with a group."""
-    data = config.data
-    refuse_unused(data)
-    if data.kind == "folder":
-        for key, example in (("images", "[path/to/images]"), ("labels", "path/to/labels")):
-            if not getattr(data, key):
-                raise ConfigError(f"data.{key} is missing; data=folder needs it, as in data.{key}={example}.")
-        check_classes(data)
-    for key in ("scene_pattern", "site_pattern"):
-        check_pattern(f"data.{key}", getattr(data, key))
-
-
-def refuse_unused(data: DataConfig) -> None:
-    """A key that the chosen reader does not look at must not be set, so that nobody believes it works."""
-    defaults = DataConfig()
-    for item in fields(data):
-        only, value = item.metadata.get("only"), getattr(data, item.name)
-        if only and only != data.kind and value != getattr(defaults, item.name):
-            raise ConfigError(f"data.{item.name}={value} is used only by data={only}, not by data={data.kind}.")
-
-
-def check_classes(data: DataConfig) -> None:
-    """Class names must be two or more, distinct, and cover the targets of the remap."""
-    if not 2 <= len(data.classes) <= 255:
-        raise ConfigError(
-            f"data.classes={data.classes} must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."
-        )
-    if len(set(data.classes)) < len(data.classes):
-        raise ConfigError(f"data.classes={data.classes} must be distinct names.")
-    if not isinstance(data.remap, dict | None):
-        raise ConfigError(f"data.remap={data.remap} must be a mapping, as in data.remap={{1:0,2:1}}.")
-    for value, index in (data.remap or {}).items():
-        if type(value) is not int or type(index) is not int or not 0 <= index < len(data.classes):
-            raise ConfigError(
-                f"data.remap={{{value}:{index}}} must map label values to class indices 0..{len(data.classes) - 1}."
-            )
-
-
-def check_pattern(key: str, pattern: str) -> None:
-    """A naming pattern must compile and have a group to take the name from."""
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ConfigError(f"{key}={pattern} must be a regular expression: {error}.") from error
-    if pattern and not groups:
-        raise ConfigError(f"{key}={pattern} must have a group, as in '^([0-9]{{8}})'.")

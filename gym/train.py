@@ -3,7 +3,8 @@
 from omegaconf import DictConfig
 
 from gym.command import verb
-from gym.config import Config, read_config
+from gym.config import Config
+from gym.config_check import read_config
 from gym.quiet import quiet_start
 
 

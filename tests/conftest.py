@@ -14,7 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from gym.command import SCHEMAS, configuration_folder, quote_options
-from gym.config import Config, read_config
+from gym.config import Config
+from gym.config_check import read_config
 from gym.data.store import Pair, Store, write_store
 
 ROOT = Path(__file__).parent.parent

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from gym.command import configuration_folder
-from gym.config import Config, PredictConfig, broken_rule, frame_of
+from gym.config import Config, PredictConfig, frame_of
+from gym.config_check import broken_rule
 from gym.errors import ConfigError
 
 FOLDER = ["data=folder", "data.images=[x]", "data.labels=y", "data.classes=[a,b]"]

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from gym.application import apply_run
-from gym.config import Config, PredictConfig, read_config
+from gym.config import Config, PredictConfig
+from gym.config_check import read_config
 from gym.data.split import Split
 from gym.errors import DataError, RunError, TrainingError
 from gym.experiment import choose_split, class_weights, flatten, identity, run_experiment, run_name

@@ -18,6 +18,7 @@ FLOORS = {
     "files": 1.0,
     "seeding": 1.0,
     "config": 1.1,
+    "config_check": 1.2,
     "data.labels": 2.00,
     "data.terrain": 2.00,
     "data.synthetic": 2.01,

@@ -30,6 +30,8 @@ from gym.training.loop import Epoch, History, compile_model, train
 from gym.training.progress import progress_display
 from gym.training.runtime import prepare_tensorflow, resolve_precision
 
+_FEW_STEPS = 500
+
 log = logging.getLogger(__name__)
 
 
@@ -118,6 +120,12 @@ def train_model(config: Config, store: Store, split: Split, folder: Path, run: R
     count, precision = count_parameters(model).total, keras.config.dtype_policy().name
     log.info("%s: %s parameters, %s", run_name(config), f"{count:,}", precision)
     batch, steps = config.training.batch, steps_in_epoch(len(split.training), config.augment, config.training.batch)
+    if steps * config.training.epochs < _FEW_STEPS:
+        log.warning(
+            "only %d steps in all: batch normalisation wants some hundred; augment.copies=%d would give them",
+            steps * config.training.epochs,
+            -(-_FEW_STEPS * config.augment.copies // (steps * config.training.epochs)),
+        )
     history = train(
         model,
         config,

@@ -15,9 +15,11 @@ from gym.application import apply_run
 from gym.config import Config, PredictConfig
 from gym.config_check import read_config
 from gym.data.split import Split
+from gym.data.store import write_store
 from gym.errors import DataError, RunError, TrainingError
-from gym.experiment import choose_split, class_weights, flatten, identity, run_experiment, run_name
+from gym.experiment import choose_split, class_weights, flatten, identity, next_steps, run_experiment, run_name
 from gym.tracking import find_run, tracking_uri
+from tests.conftest import make_pairs
 
 TINY = [
     "+debug=tiny",
@@ -160,6 +162,44 @@ def test_a_run_is_named_after_what_it_is(configure):
     """Unless the user names it."""
     assert run_name(configure("model=unet", "loss=dice", "filters=12")) == "unet dice f12"
     assert run_name(configure("name=mine")) == "mine"
+
+
+def test_what_to_do_next_can_be_copied(configure):
+    """The commands find the run where it is, also outside the default folder."""
+    default = configure()
+    default.outputs = "outputs"
+    moved = configure("tracking.uri=http://127.0.0.1:1")
+    moved.outputs = "/data/o"
+
+    assert next_steps(default, "abc")[1:] == [
+        "  see it:  ./scripts/ui",
+        "  use it:  python -m gym.predict run=abc input=IMAGES output=LABELS",
+    ]
+    assert next_steps(moved, "abc")[1:] == [
+        "  see it:  ./scripts/ui 5000 /data/o",
+        "  use it:  python -m gym.predict run=abc input=IMAGES output=LABELS outputs=/data/o "
+        "tracking.uri=http://127.0.0.1:1",
+    ]
+
+
+def test_a_side_without_a_labelled_pixel_is_refused(configure, tmp_path):
+    """Before anything is trained."""
+    pairs = make_pairs()
+    for pair in pairs[2:]:
+        pair.label[:] = 255
+    store = write_store(
+        tmp_path / "s", pairs, fingerprint="f", source="t", classes=["a", "b", "c"], bands=["a", "b", "c"], left_out={}
+    )
+
+    with pytest.raises(DataError, match="scenes have not one labelled pixel; label more scenes, or change data"):
+        choose_split(configure("data.split.validation=0.34"), store)
+
+
+def test_few_steps_are_said(finished, caplog):
+    """Batch normalisation needs some hundred steps; the remedy is named."""
+    said = " ".join(record.getMessage() for record in caplog.get_records("setup"))
+
+    assert "only 6 steps in all: batch normalisation wants some hundred; augment.copies=84 would give them" in said
 
 
 def test_names_and_places_are_no_part_of_a_runs_identity(configure):

@@ -1,6 +1,7 @@
 """Writes are whole or absent; hashes name contents."""
 
 import hashlib
+import os
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,26 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
     with replacing_folder(folder) as beside:
         (beside / "third").write_text("3")
     assert [item.name for item in folder.iterdir()] == ["third"]
+
+
+@pytest.mark.parametrize(("mask", "file_mode", "folder_mode"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_what_is_written_has_ordinary_permissions(tmp_path, mask, file_mode, folder_mode):
+    """Those that the user's mask leaves, as for any file: colleagues can read what they may read."""
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "new" / "file.txt", "x")
+        with replacing_folder(tmp_path / "folder") as beside:
+            write_json(beside / "inside.json", 1)
+    finally:
+        os.umask(before)
+
+    modes = {str(path.relative_to(tmp_path)): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes == {
+        "new": folder_mode,
+        "new/file.txt": file_mode,
+        "folder": folder_mode,
+        "folder/inside.json": file_mode,
+    }
 
 
 def test_json_is_written_with_sorted_keys(tmp_path):

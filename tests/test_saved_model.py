@@ -1,6 +1,7 @@
 """A model comes back from its files bit for bit, or is refused with a reason."""
 
 import json
+import re
 import zipfile
 
 import keras
@@ -181,6 +182,18 @@ def test_a_description_with_an_unknown_key_is_refused(folder):
         load_model(folder)
 
 
+@pytest.mark.parametrize("version", [0, 2, 99, "1", None])
+def test_a_model_of_another_version_is_refused(folder, version):
+    """What its files mean is not known; both versions are said."""
+    raw = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**raw, "schema_version": version}))
+
+    with pytest.raises(
+        RunError, match=rf"holds no readable model \(version {version}, not 1\); train the run again\.$"
+    ):
+        load_model(folder)
+
+
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_network_is_refused(folder, share):
     """Wherever the file was cut off."""
@@ -218,3 +231,46 @@ def test_a_network_without_one_of_its_parts_is_refused(folder, member):
 
     with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
         load_model(folder)
+
+
+# Places in an entry of an archive's directory: the flags at 8, the way of compression at 10.
+@pytest.mark.parametrize(
+    ("offset", "value"), [(8, 1), (10, 8), (10, 12), (10, 14), (10, 99)], ids=lambda number: str(number)
+)
+def test_a_damaged_directory_is_refused(folder, offset, value):
+    """An entry that says to be encrypted, or compressed in a way it is not, or in one that is unknown."""
+    path = folder / "model.keras"
+    content = bytearray(path.read_bytes())
+    content[directory_entries(content)["config.json"] + offset] = value
+    path.write_bytes(content)
+
+    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("member", ["metadata.json", "config.json", "model.weights.h5"])
+def test_a_damaged_byte_of_the_directory_is_refused_or_harmless(folder, network, member):
+    """Whichever it is: there is a model with the right weights, or a reason."""
+    path = folder / "model.keras"
+    whole = path.read_bytes()
+    entry = directory_entries(whole)[member]
+    reasons = []
+    for offset in range(8, 46):
+        content = bytearray(whole)
+        content[entry + offset] ^= 0xFF
+        path.write_bytes(content)
+        try:
+            back = load_model(folder).network
+        except RunError as error:
+            reasons.append(str(error))
+        else:
+            for ours, theirs in zip(network.weights, back.weights, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+    assert reasons
+    assert all("holds no readable model (" in reason for reason in reasons)
+
+
+def directory_entries(archive):
+    """Where the entry of each file begins in the directory of an archive."""
+    starts = [match.start() for match in re.finditer(rb"PK\x01\x02", archive)]
+    return {archive[at + 46 : at + 46 + archive[at + 28]].decode(): at for at in starts}

@@ -1,12 +1,14 @@
 """How much ground a pixel covers."""
 
+import re
+
 import numpy as np
 
 from gym.data.raster import Grid
 
 _EQUATORIAL_RADIUS = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.00669437999014
-_WEB_MERCATOR = 3857
+_MERCATOR = r'PROJECTION\["(Popular_Visualisation|Mercator)'
 
 
 def row_areas(grid: Grid, rows: int) -> np.ndarray:
@@ -18,12 +20,12 @@ def row_areas(grid: Grid, rows: int) -> np.ndarray:
 
     Returns:
         Square metres, ``(rows,)``. On a geographic grid they are those of the WGS 84 ellipsoid at the middle of the
-        row. NaN where the grid says nothing of areas: Web Mercator, whose metres grow towards the poles, and local or
+        row. NaN where the grid says nothing of areas: Mercator, whose metres grow towards the poles, and local or
         geocentric systems.
     """
     transform = grid.transform
     cell = abs(transform.a * transform.e - transform.b * transform.d)
-    if grid.crs.is_projected and grid.crs.to_epsg() != _WEB_MERCATOR:
+    if grid.crs.is_projected and not re.search(_MERCATOR, grid.crs.to_wkt()):
         return np.full(rows, cell * grid.crs.linear_units_factor[1] ** 2)
     if not grid.crs.is_geographic:
         return np.full(rows, np.nan)

@@ -42,7 +42,8 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path) -> R
     Raises:
         DataError: A folder is missing or holds no image, or the output is one of the inputs, or a file.
     """
-    if output.exists() and any(output.samefile(folder) for folder in inputs if folder.exists()):
+    written = [folder for folder in (output, output / "overlays") if folder.exists()]
+    if any(folder.samefile(read) for folder in written for read in inputs if read.exists()):
         raise DataError(f"output={output} is an input folder; its images would be overwritten: give another folder.")
     if output.is_file():
         raise DataError(f"output={output} is a file; give a folder.")
@@ -65,13 +66,13 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path) -> R
 
 def write_results(model: SavedModel, raster: Raster, label: np.ndarray, output: Path, name: str) -> None:
     """Write the label raster and the overlay of one image."""
-    classes = len(model.description.classes)
+    classes = model.description.classes
     write_label(output / f"{name}.{'png' if raster.grid is None else 'tif'}", label, raster.grid, classes)
     picture = overlay(show_bands(raster.values, model.description.bands), label, classes)
     write_raster(output / "overlays" / f"{name}.png", np.moveaxis(np.rint(picture * 255).astype(np.uint8), -1, 0))
 
 
-def write_label(path: Path, label: np.ndarray, grid: Grid | None, classes: int) -> None:
+def write_label(path: Path, label: np.ndarray, grid: Grid | None, classes: Sequence[str]) -> None:
     """Write class indices with a palette of the class colours: a PNG, or a GeoTIFF where there is a grid."""
     palette = {index: tuple(int(255 * part) for part in rgb) for index, rgb in enumerate(class_colours(classes))}
     palette[IGNORE] = (0, 0, 0)
@@ -92,9 +93,9 @@ def write_raster(
     with replacing(path) as beside, warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(beside, "w", height=rows, width=columns, count=count, dtype="uint8", **options) as written:
-            written.write(bands)
-            if palette is not None:
+            if palette is not None:  # before the pixels: a TIFF's kind cannot change once it has any
                 written.write_colormap(1, palette)
+            written.write(bands)
 
 
 def area_rows(name: str, label: np.ndarray, classes: Sequence[str], grid: Grid | None) -> list[tuple]:

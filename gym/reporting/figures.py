@@ -32,9 +32,10 @@ def draw_learning_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
     numbers = [epoch.number for epoch in epochs]
     loss.plot(numbers, [epoch.train_loss for epoch in epochs], "o-", ms=3, label="training")
     loss.plot(numbers, [epoch.val_loss for epoch in epochs], "s--", ms=3, label="validation")
-    lowest = min(min(epoch.train_loss, epoch.val_loss) for epoch in epochs)
-    loss.set(title="Loss", xlabel="epoch", yscale="log" if lowest > 0 else "linear")
-    if lowest > 0:
+    losses = [value for epoch in epochs for value in (epoch.train_loss, epoch.val_loss)]
+    is_wide = min(losses) > 0 and max(losses) > 10 * min(losses)
+    loss.set(title="Loss", xlabel="epoch", yscale="log" if is_wide else "linear")
+    if is_wide:
         loss.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
         loss.yaxis.set_minor_formatter(NullFormatter())
     iou.plot(numbers, [epoch.train_iou for epoch in epochs], "o-", ms=3, label="training")
@@ -101,7 +102,7 @@ def draw_contact_sheet(evaluation: Evaluation, store: Store) -> Figure:
     for titled in grid[:across]:
         for axes, title in zip(titled, ("image", "truth", "prediction", "errors in white"), strict=True):
             axes.set_title(title, fontsize=9)
-    colours = class_colours(len(evaluation.classes))
+    colours = class_colours(evaluation.classes)
     legend = [
         Patch(color=colour, label=literal(name)) for name, colour in zip(evaluation.classes, colours, strict=True)
     ]
@@ -114,9 +115,9 @@ def draw_contact_sheet(evaluation: Evaluation, store: Store) -> Figure:
 def draw_row(axes: np.ndarray, evaluation: Evaluation, store: Store, index: int) -> None:
     """Fill the four panels of one image."""
     position, record, predicted = evaluation.positions[index], evaluation.records[index], evaluation.predicted[index]
-    classes, truth = len(evaluation.classes), store.read_label(position)
+    classes, truth = evaluation.classes, store.read_label(position)
     picture = show_bands(store.read_image(position), store.manifest.bands)
-    counted = truth < classes
+    counted = truth < len(classes)
     wrong = counted & (truth != predicted)
     masked = np.where(counted, predicted, truth)
     errors = np.where(wrong[..., None], 1.0, 0.35 * picture)
@@ -127,7 +128,7 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, store: Store, index: int)
         panel.set_yticks([])
     scores = metrics.summarize(evaluation.matrices[index])
     name = record.name if len(record.name) <= _LONGEST_NAME else f"…{record.name[1 - _LONGEST_NAME :]}"
-    axes[0].set_xlabel(literal(name), fontsize=6.5)
+    axes[0].set_xlabel(literal(name), fontsize=6)
     axes[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)
 
 

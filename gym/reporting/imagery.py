@@ -3,21 +3,43 @@
 Images are ``(rows, columns, bands)``, labels ``(rows, columns)``; pictures are ``(rows, columns, 3)`` float in [0, 1].
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from gym.data.labels import IGNORE
 
-# The paper's Figure 3: blue water, red whitewater, yellow sediment, green other; then colours that stay apart.
-COLOURS = ["#1f77d0", "#e6352b", "#f4d03f", "#3aa655", "#9b59b6", "#e67e22", "#16a6b6", "#e78ac3", "#8c6d31", "#7f8c8d"]
+# What a name most likely means, with the colours of the paper's Figure 3: blue water, red whitewater, yellow sediment,
+# green other. The first line with a word of the name and a free colour decides.
+_BY_NAME = [
+    ("#e6352b", {"whitewater", "white", "surf", "foam", "breaker", "breakers"}),
+    ("#1f77d0", {"water", "ocean", "sea", "river", "lake"}),
+    ("#f4d03f", {"sand", "sediment", "beach", "gravel"}),
+    ("#3aa655", {"other", "land", "vegetation", "vegetated", "marsh", "forest"}),
+]
+_FREE = ("#9b59b6", "#e67e22", "#16a6b6", "#e78ac3", "#8c6d31", "#7f8c8d")
 
 
-def class_colours(classes: int) -> np.ndarray:
-    """Colours of the classes, ``(classes, 3)`` in [0, 1]; after ten they repeat, darker each time."""
-    base = np.array([[int(code[at : at + 2], 16) for at in (1, 3, 5)] for code in COLOURS]) / 255
-    rounds = np.arange(classes) // len(base)
-    return base[np.arange(classes) % len(base)] * (0.65**rounds)[:, None]
+def class_colours(names: Sequence[str]) -> np.ndarray:
+    """Colours of the classes, ``(classes, 3)`` in [0, 1]: by their names where these say something, else any free.
+
+    When all are taken they come again, darker each time.
+    """
+    chosen: dict[str, str] = {}
+    for name in names:
+        meant = (colour for colour, words in _BY_NAME if words & set(re.findall("[a-z]+", name.lower())))
+        chosen[name] = next((colour for colour in meant if colour not in chosen.values()), "")
+    spare = [code for code in (*_FREE, *(code for code, _ in _BY_NAME)) if code not in chosen.values()] or list(_FREE)
+    nameless = [name for name in names if not chosen[name]]
+    colours = {name: _to_rgb(code) for name, code in chosen.items() if code}
+    for place, name in enumerate(nameless):
+        colours[name] = _to_rgb(spare[place % len(spare)]) * 0.65 ** (place // len(spare))
+    return np.array([colours[name] for name in names])
+
+
+def _to_rgb(code: str) -> np.ndarray:
+    return np.array([int(code[at : at + 2], 16) for at in (1, 3, 5)]) / 255
 
 
 def show_bands(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
@@ -41,8 +63,8 @@ def visible_bands(bands: Sequence[str]) -> list[int]:
     return [min(position, len(names) - 1) for position in range(3)]
 
 
-def overlay(picture: np.ndarray, label: np.ndarray, classes: int, strength: float = 0.55) -> np.ndarray:
-    """Lay class colours over a picture; what is `IGNORE` stays as it is."""
+def overlay(picture: np.ndarray, label: np.ndarray, classes: Sequence[str], strength: float = 0.55) -> np.ndarray:
+    """Lay the colours of the named classes over a picture; what is `IGNORE` stays as it is."""
     colours = class_colours(classes)
     counted = label != IGNORE
     mixed = picture.copy()

@@ -17,7 +17,7 @@ def show_result(name: str, scores: Mapping[str, float], evaluation: Evaluation, 
     console.print(f"\n{name}  {clock(scores['seconds'])}", style="bold")
     console.print(score_table(evaluation))
     console.print(
-        f"KLD {scores['kld']:.4f}   stopping epoch {scores['stopping_epoch']:.0f}   "
+        f"KLD {worded(scores.get('kld', float('nan')), digits=4)}   stopping epoch {scores['stopping_epoch']:.0f}   "
         f"best epoch {scores['best_epoch']:.0f}   parameters {scores['parameters']:,.0f}"
     )
     console.print("\n" + "\n".join(next_steps))
@@ -33,7 +33,12 @@ def score_table(evaluation: Evaluation) -> Table:
     shares = metrics.ratio(matrix.sum(axis=1), np.full(len(matrix), matrix.sum()))
     scores = zip(evaluation.classes, metrics.class_iou(matrix), metrics.class_dice(matrix), shares, strict=True)
     for label, *values in scores:
-        table.add_row(label, *("-" if np.isnan(value) else f"{value:.3f}" for value in values))
+        table.add_row(label, *map(worded, values))
     table.add_section()
-    table.add_row("mean", f"{metrics.mean_iou(matrix):.3f}", f"{metrics.mean_dice(matrix):.3f}", "")
+    table.add_row("mean", worded(metrics.mean_iou(matrix)), worded(metrics.mean_dice(matrix)), "")
     return table
+
+
+def worded(score: float, digits: int = 3) -> str:
+    """A score as it is shown; a dash where there is none."""
+    return "-" if np.isnan(score) else f"{score:.{digits}f}"

@@ -47,6 +47,15 @@ def test_a_geotiff_keeps_its_grid(tmp_path):
     assert read_image(tmp_path / "x.png").grid is None
 
 
+def test_half_a_grid_is_none(tmp_path):
+    """A reference system without a transform says nothing of where a pixel lies, nor one the other way round."""
+    write_tiff(tmp_path / "system.tif", np.ones((1, 2, 2), "uint8"), crs="EPSG:32610")
+    write_tiff(tmp_path / "transform.tif", np.ones((1, 2, 2), "uint8"), transform=GRID)
+
+    assert read_image(tmp_path / "system.tif").grid is None
+    assert read_image(tmp_path / "transform.tif").grid is None
+
+
 def test_nodata_and_nan_become_zero(tmp_path):
     """Whatever the file's way of saying so."""
     write_tiff(tmp_path / "int.tif", np.array([[[-9999, 5]], [[-9999, 6]]], "int16"), nodata=-9999)

@@ -71,6 +71,19 @@ def test_a_damaged_manifest_is_refused(tmp_path, damage):
         Store(store.folder)
 
 
+@pytest.mark.parametrize("version", [0, 2, 99, "1", None])
+def test_a_store_of_another_version_is_refused(tmp_path, version):
+    """What its files mean is not known; both versions are said."""
+    store = write(tmp_path / "s", make_pairs())
+    raw = json.loads((store.folder / "manifest.json").read_text())
+    (store.folder / "manifest.json").write_text(json.dumps({**raw, "schema_version": version}))
+
+    with pytest.raises(
+        DataError, match=rf"is no readable store \(version {version}, not 1\); remove it and it will be made anew\.$"
+    ):
+        Store(store.folder)
+
+
 def test_the_manifest_is_json_a_person_can_read(tmp_path):
     """Classes, bands, frame and hashes, indented."""
     store = write(tmp_path / "s", make_pairs(), left_out={"bad.png": "truncated"})

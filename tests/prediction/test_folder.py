@@ -1,6 +1,7 @@
 """A folder of images becomes a folder of labels, and a bad file costs nothing but itself."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -53,7 +54,12 @@ def read_rows(path):
 
 
 def listing(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(contents(folder))
+
+
+def contents(folder):
+    """The bytes of every file in a folder and the folders in it, by path."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_every_picture_gets_its_label_and_its_overlay(model, images, tmp_path):
@@ -64,7 +70,7 @@ def test_every_picture_gets_its_label_and_its_overlay(model, images, tmp_path):
     report = segment_folder(model, [images], tmp_path / "new" / "labels")
 
     assert report == (["a", "b.2020"], {})
-    outputs = ["a.png", "a_overlay.png", "b.2020.png", "b.2020_overlay.png", "class_areas.csv"]
+    outputs = ["a.png", "b.2020.png", "class_areas.csv", "overlays/a.png", "overlays/b.2020.png"]
     assert listing(tmp_path / "new" / "labels") == outputs
     assert listing(images) == ["a.png", "b.2020.png"]
     for seed, name in enumerate(["a", "b.2020"]):
@@ -85,7 +91,7 @@ def test_a_label_has_the_class_colours_for_a_palette(model, images, tmp_path):
         shown = np.asarray(label.convert("RGBA"))
 
     np.testing.assert_array_equal(indices == IGNORE, np.arange(12)[:, None].repeat(20, axis=1) == 0)
-    for index, colour in enumerate(class_colours(2)):
+    for index, colour in enumerate(class_colours(["low", "high"])):
         np.testing.assert_array_equal(
             shown[indices == index], [[*np.rint(255 * colour), 255]] * (indices == index).sum()
         )
@@ -100,7 +106,7 @@ def test_an_overlay_is_a_picture_of_the_images_size(model, images, tmp_path, sha
     save_png(images / "a.png", values)
     segment_folder(model, [images], tmp_path / "out")
 
-    with Image.open(tmp_path / "out" / "a_overlay.png") as picture:
+    with Image.open(tmp_path / "out" / "overlays" / "a.png") as picture:
         assert picture.mode == "RGB"
         pixels = np.asarray(picture)
 
@@ -126,12 +132,12 @@ def test_a_geotiff_gives_a_geotiff_on_its_grid(model, images, tmp_path, crs, tra
     report = segment_folder(model, [images], tmp_path / "out")
 
     assert report.done == ["a"]
-    assert listing(tmp_path / "out") == ["a.tif", "a_overlay.png", "class_areas.csv"]
+    assert listing(tmp_path / "out") == ["a.tif", "class_areas.csv", "overlays/a.png"]
     with rasterio.open(tmp_path / "out" / "a.tif") as label:
         assert (label.crs, label.transform, label.shape) == (crs, transform, (40, 30))
         assert (label.count, label.dtypes, label.nodata) == (1, ("uint8",), 255)
         np.testing.assert_array_equal(label.read(1) == IGNORE, np.arange(40)[:, None].repeat(30, axis=1) < 5)
-        assert label.colormap(1)[1] == (*(int(part) for part in np.rint(255 * class_colours(2)[1])), 255)
+        assert label.colormap(1)[1] == (*(int(part) for part in np.rint(255 * class_colours(["low", "high"])[1])), 255)
 
 
 def test_a_tiff_without_a_grid_gives_a_picture(model, images, tmp_path):
@@ -141,7 +147,68 @@ def test_a_tiff_without_a_grid_gives_a_picture(model, images, tmp_path):
 
     segment_folder(model, [images], tmp_path / "out")
 
-    assert listing(tmp_path / "out") == ["a.png", "a_overlay.png", "class_areas.csv"]
+    assert listing(tmp_path / "out") == ["a.png", "class_areas.csv", "overlays/a.png"]
+
+
+def test_a_tiff_with_a_reference_system_and_no_transform_gives_a_picture(model, images, tmp_path):
+    """Of pixels that lie nowhere nobody knows the area."""
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        save_tiff(images / "a.tif", scene(), transform=None)
+
+    segment_folder(model, [images], tmp_path / "out")
+
+    assert listing(tmp_path / "out") == ["a.png", "class_areas.csv", "overlays/a.png"]
+    assert [row[-1] for row in read_rows(tmp_path / "out" / "class_areas.csv")[1:]] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), CRS.from_epsg(3857)],
+    ids=["local", "Web Mercator"],
+)
+def test_a_grid_without_areas_costs_only_the_areas(model, images, tmp_path, crs):
+    """The label is on its grid, the square metres are empty, and the next image is done."""
+    save_tiff(images / "a.tif", scene(), crs=crs)
+    save_png(images / "b.png", scene(1))
+
+    report = segment_folder(model, [images], tmp_path / "out")
+
+    assert report == (["a", "b"], {})
+    with rasterio.open(tmp_path / "out" / "a.tif") as label:
+        assert label.transform == GRID
+    rows = read_rows(tmp_path / "out" / "class_areas.csv")[1:]
+    assert [row[-1] for row in rows] == ["", "", "", ""]
+    assert sum(int(row[2]) for row in rows[:2]) == 12 * 20
+
+
+def test_no_name_of_an_image_can_meet_that_of_an_overlay(model, images, tmp_path):
+    """An image may be called after the overlay of another, or after their folder."""
+    names = ["a", "a_overlay", "overlays"]
+    for seed, name in enumerate(names):
+        save_png(images / f"{name}.png", scene(seed))
+
+    report = segment_folder(model, [images], tmp_path / "out")
+
+    assert report == (names, {})
+    for seed, name in enumerate(names):
+        np.testing.assert_array_equal(read_label(tmp_path / "out" / f"{name}.png"), scene(seed)[..., 0] > 100)
+        with Image.open(tmp_path / "out" / "overlays" / f"{name}.png") as picture:
+            assert picture.mode == "RGB"
+
+
+def test_everyone_may_read_what_is_written(model, images, tmp_path):
+    """Files and folders have the permissions that the user's mask leaves, as any other file has."""
+    save_png(images / "a.png", scene())
+    save_tiff(images / "b.tif", scene(1))
+    before = os.umask(0o022)
+    try:
+        segment_folder(model, [images], tmp_path / "out")
+    finally:
+        os.umask(before)
+
+    modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "out", *(tmp_path / "out").rglob("*"))}
+    assert len(modes) == 7
+    assert modes == {path: 0o755 if path.is_dir() else 0o644 for path in modes}
 
 
 def test_class_areas_by_hand(model, images, tmp_path):
@@ -209,7 +276,7 @@ def test_a_file_that_cannot_be_used_is_listed_and_the_others_are_done(model, ima
     assert set(report.failed) == {str(images / "broken.png"), str(images / "grey.png")}
     assert "broken.png cannot be read as an image" in report.failed[str(images / "broken.png")]
     assert "has 1 bands and the model takes 3 (red, green, blue)" in report.failed[str(images / "grey.png")]
-    assert listing(tmp_path / "out") == ["class_areas.csv", "fine.png", "fine_overlay.png"]
+    assert listing(tmp_path / "out") == ["class_areas.csv", "fine.png", "overlays/fine.png"]
     assert {row[0] for row in read_rows(tmp_path / "out" / "class_areas.csv")[1:]} == {"fine"}
 
 
@@ -231,11 +298,13 @@ def test_a_second_run_writes_the_same_bytes(model, images, tmp_path):
     out = tmp_path / "out"
 
     segment_folder(model, [images], out)
-    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    first = contents(out)
+    assert len(first) == 5
     (out / "a.png").write_bytes(b"stale")
+    (out / "overlays" / "a.png").write_bytes(b"stale")
     segment_folder(model, [images], out)
 
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == first
+    assert contents(out) == first
 
 
 def test_a_label_raster_can_be_read_as_one(model, images, tmp_path):
@@ -244,7 +313,7 @@ def test_a_label_raster_can_be_read_as_one(model, images, tmp_path):
     segment_folder(model, [images], tmp_path / "out")
 
     np.testing.assert_array_equal(read_label(tmp_path / "out" / "a.tif"), 1)
-    colour = np.rint(255 * class_colours(2)[1])
+    colour = np.rint(255 * class_colours(["low", "high"])[1])
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.tif").values, np.broadcast_to(colour, (2, 2, 3)))
 
 
@@ -255,3 +324,36 @@ def test_a_folder_that_cannot_be_used_is_refused(model, images, tmp_path):
     with pytest.raises(DataError, match=r"images holds no image files; it must hold files ending in \.png"):
         segment_folder(model, [images], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["the only one", "the second", "by another name", "through a link"])
+def test_an_output_that_is_an_input_is_refused(model, images, tmp_path, kind):
+    """A label would take the place of its image; nothing is read, and nothing is written."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to(images)
+    save_png(images / "a.png", scene())
+    save_png(tmp_path / "other" / "a.png", scene(1))
+    before = contents(tmp_path)
+    inputs = [tmp_path / "other", images] if kind == "the second" else [images]
+    output = {"by another name": tmp_path / "other" / ".." / "images", "through a link": tmp_path / "link"}.get(
+        kind, images
+    )
+
+    with pytest.raises(
+        DataError, match=r"^output=.+ is an input folder; its images would be overwritten: give another folder\.$"
+    ):
+        segment_folder(model, inputs, output)
+
+    assert contents(tmp_path) == before
+
+
+def test_an_output_that_is_a_file_is_refused(model, images, tmp_path):
+    """It stays as it is."""
+    save_png(images / "a.png", scene())
+    (tmp_path / "out").write_bytes(b"mine")
+
+    with pytest.raises(DataError, match=r"^output=.+out is a file; give a folder\.$"):
+        segment_folder(model, [images], tmp_path / "out")
+
+    assert listing(tmp_path) == ["images/a.png", "out"]
+    assert (tmp_path / "out").read_bytes() == b"mine"

@@ -1,6 +1,6 @@
 """Pictures of a run hold what they promise, draw without a warning, and are written whole or not at all."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -36,6 +36,20 @@ def epochs_of(*losses, train=None, rate=1e-3):
 def shown_images(sheet):
     """The panels of a contact sheet that are in use, ``(images, 4)``, in reading order."""
     return np.reshape([axes for axes in sheet.axes if axes.axison], (-1, 4))
+
+
+def nothing_is_cut_off(figure):
+    """Whether all that is drawn lies on the page, but for the hundredth of an inch that an edge is wide."""
+    figure.draw_without_rendering()
+    drawn = figure.get_tightbbox()
+    return min(drawn.x0, drawn.y0) >= -0.01 and (drawn.max <= figure.bbox_inches.max + 0.01).all()
+
+
+def shown_ticks(axis):
+    """Labels of the ticks within the limits of an axis, great and small."""
+    low, high = axis.get_view_interval()
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return [tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high and tick.label1.get_text()]
 
 
 def texts(legend):
@@ -137,7 +151,7 @@ def test_learning_curves_hold_the_epochs(drawn_whole):
     np.testing.assert_array_equal(rate.lines[0].get_ydata(), [1e-3] * 3)
     assert texts(loss.get_legend()) == ["training", "validation", "best epoch 2"]
     assert all(set(axes.lines[-1].get_xdata()) == {2} for axes in figure.axes)
-    assert loss.get_yscale() == rate.get_yscale() == "log"
+    assert (loss.get_yscale(), rate.get_yscale()) == ("linear", "log")
     assert drawn_whole(figure) == (600, 180)
 
 
@@ -158,11 +172,56 @@ def test_learning_curves_of_any_losses_can_be_drawn(drawn_whole, epochs):
     assert drawn_whole(figures.draw_learning_curves(epochs, best_epoch=1)) == (600, 180)
 
 
-def test_a_loss_of_zero_or_less_is_drawn_on_a_linear_scale():
-    """A logarithmic one could not show it."""
-    figure = figures.draw_learning_curves(epochs_of(0.5, 0.0, -0.1), best_epoch=3)
+@pytest.mark.parametrize(
+    "epochs",
+    [
+        epochs_of(0.5, 0.0, -0.1),
+        epochs_of(0.5, 0.0, train=(0.5, 0.4)),
+        epochs_of(0.5, 0.4, train=(0.1, -0.1)),
+        epochs_of(0.5, 0.4, train=(0.1, 0.0)),
+    ],
+    ids=["both", "validation", "training", "training zero"],
+)
+def test_a_loss_of_zero_or_less_is_drawn_on_a_linear_scale(epochs):
+    """A logarithmic one could not show it, in whichever of the two curves it is."""
+    figure = figures.draw_learning_curves(epochs, best_epoch=1)
 
     assert figure.axes[0].get_yscale() == "linear"
+
+
+def test_losses_of_more_than_a_decade_are_drawn_on_a_logarithmic_scale():
+    """Early epochs are often tenfold the late ones: a linear scale would show nothing of those."""
+    figure = figures.draw_learning_curves(epochs_of(9.0, 0.5, train=(0.5, 0.4)), best_epoch=2)
+
+    assert figure.axes[0].get_yscale() == "log"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 40])
+def test_epochs_are_whole_numbers(count):
+    """There is no epoch one and a half, also where there is only one."""
+    figure = figures.draw_learning_curves(epochs_of(*[0.5] * count), best_epoch=1)
+    figure.draw_without_rendering()
+
+    for axes in figure.axes:
+        labels = shown_ticks(axes.xaxis)
+        assert labels
+        assert set(labels) <= {str(number) for number in range(1, count + 1)}
+
+
+@pytest.mark.parametrize(
+    "losses", [(2.0, 0.05), (1.2, 0.9), (0.9, 0.5, 0.6)], ids=["two decades", "about one", "within a decade"]
+)
+def test_losses_have_plain_numbers_beside_them(losses):
+    """As in 0.1, not as a power of ten; wherever the losses lie there is at least one to read them by."""
+    figure = figures.draw_learning_curves(epochs_of(*losses), best_epoch=1)
+    figure.draw_without_rendering()
+
+    labels = shown_ticks(figure.axes[0].yaxis)
+
+    assert labels
+    for label in labels:
+        assert float(label) > 0
+        assert "e" not in label
 
 
 def test_a_confusion_matrix_says_shares_counts_and_ious(drawn_whole):
@@ -187,6 +246,31 @@ def test_a_class_that_is_not_in_the_truth_has_an_empty_row(drawn_whole):
     assert drawn_whole(figure)
 
 
+def test_a_class_that_is_nowhere_has_no_iou():
+    """Neither true nor predicted: 0/0 is said in words, and left out of the mean."""
+    figure = figures.draw_confusion_matrix(np.array([[5, 0], [0, 0]]), ["there", "absent"])
+    axes = figure.axes[0]
+
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["there\nIoU 1.000", "absent\nno IoU"]
+    assert axes.get_title() == "Mean IoU 1.000"
+
+
+def test_long_names_leave_the_cells_their_room():
+    """A hundred million pixels are still written within their cell, and no name is cut off."""
+    names = ["a really very long class name for water", "another long class name of vegetation"]
+    figure = figures.draw_confusion_matrix(np.full((2, 2), 10**8), names)
+
+    assert nothing_is_cut_off(figure)
+    axes = figure.axes[0]
+    widest = max(text.get_window_extent().width for text in axes.texts)
+    assert widest < axes.get_window_extent().width / 2
+
+
+def test_dollar_signs_in_a_matrix_are_dollar_signs(drawn_whole):
+    """Read as mathematics, this name could not be drawn at all."""
+    assert drawn_whole(figures.draw_confusion_matrix(np.eye(2, dtype=int), [r"$\q$", "a$b$"]))
+
+
 @pytest.mark.parametrize("classes", [2, 4, 12])
 def test_a_confusion_matrix_grows_with_its_classes(classes):
     """Every cell has its words, and the words of one row do not overlap."""
@@ -201,15 +285,15 @@ def test_a_confusion_matrix_grows_with_its_classes(classes):
 
 
 def test_a_contact_sheet_shows_the_worst_first(sheet, drawn_whole):
-    """Four panels an image; its name on the left, its scores on the right, classes in the legend."""
+    """Four panels an image; its name below the first, its scores below the last, classes in the legend."""
     figure, evaluation, _ = sheet(count=3)
     images = shown_images(figure)
 
-    assert [panels[0].get_ylabel() for panels in images] == ["pair2", "pair1", "pair0"]
+    assert [panels[0].get_xlabel() for panels in images] == ["pair2", "pair1", "pair0"]
     ious = [metrics.mean_iou(evaluation.matrices[index]) for index in (2, 1, 0)]
     accuracies = [10 / 12, 11 / 12, 1]
     for panels, iou, accuracy in zip(images, ious, accuracies, strict=True):
-        assert panels[3].get_xlabel() == f"IoU {iou:.3f}   accuracy {accuracy:.3f}"
+        assert panels[3].get_xlabel() == f"IoU {iou:.3f}  accuracy {accuracy:.3f}"
     assert figure.get_suptitle() == (
         f"3 of 3 validation images, worst first; mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}"
     )
@@ -249,15 +333,57 @@ def test_a_contact_sheet_has_twelve_images_at_most(sheet):
     images = shown_images(figure)
 
     assert len(images) == 12
-    assert (images[0][0].get_ylabel(), images[-1][0].get_ylabel()) == ("pair13", "pair0")
+    assert (images[0][0].get_xlabel(), images[-1][0].get_xlabel()) == ("pair13", "pair0")
     assert figure.get_suptitle().startswith("12 of 14 validation images")
 
 
-def test_a_long_name_is_shortened(sheet):
-    """Twenty characters and an ellipsis."""
-    figure, _, _ = sheet(count=1, prefix="2015-10-07-18-33-59_L8_site_")
+@pytest.mark.parametrize(
+    ("prefix", "shown"),
+    [
+        ("2015-10-07-18-33-59_site_", "2015-10-07-18-33-59_site_0"),
+        ("2015-10-07-18-33-59_site__", "…15-10-07-18-33-59_site__0"),
+        ("2015-10-07-18-33-59_L8_site_", "…-10-07-18-33-59_L8_site_0"),
+    ],
+    ids=["26 characters", "27 characters", "29 characters"],
+)
+def test_a_long_name_is_shortened(sheet, prefix, shown):
+    """To 26 characters with the ellipsis, from the front: names often differ at their end."""
+    figure, _, _ = sheet(count=1, prefix=prefix)
 
-    assert figure.axes[0].get_ylabel() == "2015-10-07-18-33-59_…"
+    assert figure.axes[0].get_xlabel() == shown
+
+
+@pytest.mark.parametrize("frame", [(128, 128), (160, 80), (192, 96), (128, 64), (32, 192), (8, 8)])
+@pytest.mark.parametrize("count", [1, 3])
+def test_nothing_on_a_sheet_is_cut_off_or_written_over(sheet, frame, count):
+    """Shortened names below, and six long ones in the legend, in frames that are square, tall and wide."""
+    classes = ["terrestrial vegetation", "herbaceous wetland", "unconsolidated sediment", "impervious developed"]
+    figure, _, _ = sheet(
+        count, frame, [*classes, "open coastal water", "agricultural cropland"], prefix="2015-10-07-18-33-59_L8_site_"
+    )
+
+    assert nothing_is_cut_off(figure)
+    used = shown_images(figure).ravel()
+    words = [axes.xaxis.label for axes in used if axes.get_xlabel()] + [axes.title for axes in used if axes.get_title()]
+    boxes = [text.get_window_extent() for text in (*words, figure._suptitle)]
+    boxes += [axes.get_window_extent() for axes in used] + [figure.legends[0].get_window_extent()]
+    for one, other in combinations(boxes, 2):
+        assert not one.overlaps(other)
+
+
+@pytest.mark.parametrize(("count", "lines", "columns"), [(1, 1, 4), (2, 1, 8), (3, 2, 8)])
+def test_two_images_share_a_row_and_one_is_alone_on_its_own(sheet, count, lines, columns):
+    """Four panels each; a single image is not given an empty place beside it."""
+    figure, _, _ = sheet(count)
+
+    assert figure.axes[0].get_subplotspec().get_gridspec().get_geometry() == (lines, columns)
+
+
+def test_dollar_signs_on_a_sheet_are_dollar_signs(sheet, drawn_whole):
+    """In the names of classes and of images: read as mathematics, these could not be drawn at all."""
+    figure, _, _ = sheet(count=2, classes=[r"$\q$", "a$b$"], prefix=r"$\q$")
+
+    assert drawn_whole(figure)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The last words of a run say what it came to and how to go on."""
 
-from pathlib import Path
-
+import numpy as np
 import pytest
 
 from gym.reporting.terminal import show_result
@@ -16,8 +15,8 @@ def printed(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
-    def lines(evaluation, name="resunet cce f6", outputs="outputs"):
-        show_result(name, "0123abcd", SCORES, evaluation, Path(outputs))
+    def lines(evaluation, name="resunet cce f6", next_steps=()):
+        show_result(name, SCORES, evaluation, next_steps)
         return [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
 
     return lines
@@ -34,11 +33,11 @@ def test_each_class_has_its_line(printed):
 
 
 def test_a_class_that_is_nowhere_has_no_score(printed):
-    """It is shown as not a number, and left out of the mean."""
+    """It is shown as a dash, and left out of the mean."""
     lines = printed(made_up([[[5, 0], [0, 0]]], ["site"], ["there", "absent"]))
 
     assert "there 1.000 1.000 1.000" in lines
-    assert "absent nan nan 0.000" in lines
+    assert "absent - - 0.000" in lines
     assert "mean 1.000 1.000" in lines
 
 
@@ -57,20 +56,40 @@ def test_the_run_and_its_numbers_are_named(printed):
     assert "KLD 0.1235 stopping epoch 12 best epoch 8 parameters 1,234,567" in lines
 
 
-def test_it_says_where_to_look_and_what_to_type(printed):
-    """Run id, user interface, and the command that uses the model."""
-    lines = printed(made_up([[[1, 0], [0, 1]]], ["site"]))
+def test_without_a_counted_pixel_there_are_dashes_only(printed):
+    """No class, and so no mean, has a score."""
+    lines = printed(made_up([np.zeros((2, 2), int)], ["site"], ["water", "sand"]))
 
-    assert "logged in outputs as run 0123abcd" in lines
-    assert "see it: ./scripts/ui" in lines
-    assert "use it: python -m gym.predict run=0123abcd input=IMAGES output=LABELS" in lines
+    assert "water - - -" in lines
+    assert "sand - - -" in lines
+    assert "mean - -" in lines
+    assert not any("nan" in line for line in lines)
+
+
+def test_the_next_steps_come_last(printed):
+    """In the order given, after an empty line."""
+    lines = printed(made_up([[[1, 0], [0, 1]]], ["site"]), next_steps=["logged as run 0123abcd", "see it"])
+
+    assert lines[-3:] == ["", "logged as run 0123abcd", "see it"]
 
 
 def test_a_long_line_is_not_broken(printed):
     """A folder can be copied in one piece, however deep it is."""
-    outputs = "/".join(["deep"] * 40)
+    command = "python -m gym.predict outputs=/" + "/".join(["deep"] * 40)
 
-    assert f"logged in {outputs} as run 0123abcd" in printed(made_up([[[1, 0], [0, 1]]], ["site"]), outputs=outputs)
+    assert printed(made_up([[[1, 0], [0, 1]]], ["site"]), next_steps=[command])[-1] == command
+
+
+@pytest.mark.parametrize("name", ["[red] clay", "[/b]", ":ship:", "sweep [lr=1]", "[link=x]y[/link]"])
+def test_names_are_printed_as_they_are(printed, name):
+    """Brackets are no markup and colons no emoji: in the run's name, a class, or a line of the next steps."""
+    evaluation = made_up([[[6, 2], [1, 1]]], ["site"], [name, "land"])
+
+    lines = printed(evaluation, name=name, next_steps=[f"outputs=/data/{name}/o"])
+
+    assert f"{name} 3 min 05 s" in lines
+    assert f"{name} 0.667 0.800 0.800" in lines
+    assert f"outputs=/data/{name}/o" in lines
 
 
 def test_many_classes_have_a_line_each(printed):

@@ -20,11 +20,11 @@ def apply_run(config: PredictConfig) -> Report:
     outputs, output = Path(config.outputs), Path(config.output)
     run = find_run(config.tracking, outputs, config.run)
     model = load_model(fetch_model_folder(config.tracking, outputs, run))
-    report = segment_folder(model, [Path(folder) for folder in folders_of(config.input)], output)
+    report = segment_folder(model, [Path(folder) for folder in folders_of("input", config.input)], output)
     console = plain_console()
     for name, reason in report.failed.items():
         console.print(f"left out {name}: {reason}")
     if not report.done:
         raise DataError(f"not one image of {config.input} could be segmented; the lines above say why.")
-    console.print(f"{len(report.done)} images segmented by {run.info.run_name} into {output}")
+    console.print(f"{len(report.done)} images segmented by {run.info.run_name} ({run.info.run_id}) into {output}")
     return report

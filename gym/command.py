@@ -31,6 +31,8 @@ Task = Callable[[DictConfig], Any]
 
 _NOT_TEXT = re.compile(r"[-+.\d]+|null|true|false|nan|inf", re.IGNORECASE)
 
+STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 SCHEMAS = {"schema": Config, "predict_schema": PredictConfig}
 
 
@@ -60,7 +62,8 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on CPU features and absent GPUs
             for name, schema in SCHEMAS.items():
                 ConfigStore.instance().store(name=name, node=schema)
-            signal.signal(signal.SIGTERM, stop)
+            for number in STOPPING:
+                signal.signal(number, stop)
             sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]
             main = hydra.main(config_path=str(configuration_folder()), config_name=config_name, version_base="1.3")
             run_readably(main(single_run_exits))
@@ -105,7 +108,12 @@ def exit_with(error: GymError) -> NoReturn:
 
 
 def stop(signal_number: int, frame: Any) -> NoReturn:
-    """Leave by an exception, so that whatever is open is closed: SLURM cancels with SIGTERM."""
+    """Leave by an exception, so that whatever is open is closed: SLURM cancels with SIGTERM, a terminal with SIGHUP.
+
+    Further signals are ignored: they would break the closing off.
+    """
+    for number in (*STOPPING, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     raise Terminated
 
 
@@ -133,12 +141,15 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         return explain_missing_option(error.missing_cfg_file, list(error.options))
     if isinstance(error, OverrideParseException):
-        return f"{error.override} is no override; give key=value, quoted as a whole where it has spaces or brackets."
+        return (
+            f"{error.override} is no override; give key=value; a value with spaces, commas or parentheses "
+            "wants quotes of its own, as in \"key='value'\"."
+        )
     cause = error.__cause__
     if match := re.search(r"Could not override '([^']+)'", message):
         return explain_override(match.group(1), cause)
     if match := re.search(r"Error merging override (\S+)", message):
-        return f"{match.group(1)}: {first_line(cause or error)}; see --help for keys and types."
+        return f"{match.group(1)}: {first_line(cause or error)}; see --help for the keys."
     if match := re.search(r"(\w+) appears more than once in the final defaults list", message):
         return f"+{match.group(1)}: the group is chosen already; give it without the +."
     if match := re.search(r"Could not append to config. An item is already at '([^']+)'", message):
@@ -161,7 +172,7 @@ def explain_override(key: str, cause: BaseException | None) -> str:
     if key in ("experiment", "debug"):
         return f"{key} is not among the defaults; add it with +{key}=..."
     if key in known:
-        return f"{key}: {first_line(cause) if cause else 'cannot be set so'}; see --help for keys and types."
+        return f"{key}: {first_line(cause) if cause else 'cannot be set so'}; see --help for the keys."
     near = [] if "." in key else get_close_matches(key, group_names(), n=1)
     return f"{key}: unknown group; did you mean {near[0]}?" if near else f"{key}: {unknown_key(key, known)}"
 

@@ -86,9 +86,7 @@ class DataConfig:
     scenes: int = setting(200, "Number of scenes.", least=2, only="synthetic")
     sites: int = setting(8, "Number of sites.", least=1, most=8, only="synthetic")
     seed: int = setting(0, "Which scenes are drawn.", least=0, only="synthetic")
-    images: list[str] = setting(
-        [], "One folder, or one for each band set; bands are stacked in this order.", only="folder"
-    )
+    images: Any = setting([], "One folder, or one for each band set; bands are stacked in this order.", only="folder")
     labels: str = setting("", "The folder of label images.", only="folder")
     classes: list[str] = setting([], "Class names; the index of a name is its label value.", only="folder")
     bands: list[str] = setting([], "Band names, in stacking order; none means band_1, band_2, ...", only="folder")
@@ -202,13 +200,13 @@ def frame_of(size: Any) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def folders_of(value: Any) -> list[str]:
-    """Read ``input``: one folder, or a list with one for each band set.
+def folders_of(key: str, value: Any) -> list[str]:
+    """Read a key that names one folder, or a list with one for each band set.
 
     Raises:
         ConfigError: It is neither.
     """
     folders = value if isinstance(value, list) else [value]
     if not folders or not all(isinstance(folder, str) and folder for folder in folders):
-        raise ConfigError(f"input={value} must be a folder, or folders as in input=[rgb,nir].")
+        raise ConfigError(f"{key}={value} must be a folder, or folders as in {key}=[rgb,nir].")
     return folders

@@ -61,7 +61,7 @@ def describe(error: OmegaConfBaseException) -> str:
     if "missing mandatory value" in first.lower():
         missing = first.rpartition(": ")[2]
         return f"{missing} is missing; give it as {missing}=..."
-    return f"{key}: {first}; see python -m gym.train --help for keys and types."
+    return f"{key}: {first}; see python -m gym.train --help for the keys."
 
 
 def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -124,7 +124,7 @@ def check_frame(config: Config) -> None:
 
 def check_places(config: PredictConfig) -> None:
     """What is written must not fall on what is read."""
-    for folder in folders_of(config.input):
+    for folder in folders_of("input", config.input):
         if os.path.realpath(folder) == os.path.realpath(config.output):
             raise ConfigError(f"output={config.output} must be another folder than the input.")
 
@@ -138,6 +138,8 @@ def check_loss(config: Config) -> None:
         raise ConfigError(f"loss.class_weights={weights} is used only with loss.weighting=given; add that.")
     if any(not weight > 0 or not math.isfinite(weight) for weight in weights):
         raise ConfigError(f"loss.class_weights={weights} must be finite and above 0.")
+    if config.loss.weighting == "frequency" and config.loss.name == "dice":
+        raise ConfigError("loss.weighting=frequency is not for dice, which weighs classes equally already; use none.")
     expected = len(config.data.classes) if config.data.kind == "folder" else 4
     if given and len(weights) != expected:
         raise ConfigError(f"loss.class_weights={weights} must have one weight for each of {expected} classes.")
@@ -156,7 +158,8 @@ def check_schedule(config: Config) -> None:
 def check_dropout(config: Config) -> None:
     """The dropout rate must stay a share at every level."""
     model = config.model
-    last = model.dropout + model.dropout_change * model.levels
+    deepest = model.levels if model.name.startswith("simple") else model.levels - 1
+    last = model.dropout + model.dropout_change * deepest
     if not 0 <= last < 1:
         raise ConfigError(
             f"model.dropout_change={model.dropout_change} takes the rate to {last:g} at the deepest level; "
@@ -173,6 +176,10 @@ def check_data(config: Config) -> None:
             if not getattr(data, key):
                 raise ConfigError(f"data.{key} is missing; data=folder needs it, as in data.{key}={example}.")
         check_classes(data)
+        for key, folders in (("images", folders_of("data.images", data.images)), ("labels", [data.labels])):
+            for folder in folders:
+                if not os.path.isdir(folder):  # noqa: PTH112 - pathlib is not imported so early
+                    raise ConfigError(f"data.{key}: {folder} is no folder (looked in {os.getcwd()}); mend the path.")  # noqa: PTH109
     for key in ("scene_pattern", "site_pattern"):
         check_pattern(f"data.{key}", getattr(data, key))
 
@@ -194,6 +201,8 @@ def check_classes(data: DataConfig) -> None:
         )
     if len(set(data.classes)) < len(data.classes):
         raise ConfigError(f"data.classes={data.classes} must be distinct names.")
+    if not all(name.strip() and "/" not in name for name in data.classes):
+        raise ConfigError(f"data.classes={data.classes} must be names, not empty and without a slash.")
     if not isinstance(data.remap, dict | None):
         raise ConfigError(f"data.remap={data.remap} must be a mapping, as in data.remap={{1:0,2:1}}.")
     for value, index in (data.remap or {}).items():

@@ -1,10 +1,11 @@
 """One configuration, one result: data, model, training, scores, pictures, all logged to MLflow."""
 
+import json
 import logging
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +25,11 @@ from gym.reporting import figures
 from gym.reporting.evaluation import Evaluation, evaluate, named_scores
 from gym.reporting.terminal import show_result
 from gym.saved_model import save_model
-from gym.tracking import RunLog, logged_run
+from gym.tracking import RunLog, logged_run, public_uri
 from gym.training.checkpoint import hash_weights
 from gym.training.loop import Epoch, History, compile_model, train
 from gym.training.progress import progress_display
-from gym.training.runtime import prepare_tensorflow, resolve_precision
+from gym.training.runtime import available_cores, prepare_tensorflow, resolve_precision, seed_weights
 
 _FEW_STEPS = 500
 
@@ -54,9 +55,10 @@ def run_experiment(config: Config) -> Result:
     outputs = Path(config.outputs)
     store = open_or_build_store(config.data, outputs)
     split = choose_split(config, store)
-    prepare_tensorflow(config.training, config.seed)
+    prepare_tensorflow(config.training)
     precision = resolve_precision(config.training.precision)
-    fingerprint = hash_value([identity(config), precision, store.manifest.fingerprint])
+    threads = config.training.threads or available_cores()
+    fingerprint = hash_value([identity(config), precision, threads, store.manifest.fingerprint])
     tags = {
         "fingerprint": fingerprint,
         "data_fingerprint": store.manifest.fingerprint,
@@ -68,12 +70,12 @@ def run_experiment(config: Config) -> Result:
         model, history = train_model(config, store, split, outputs / "runs" / fingerprint[:16], run)
         evaluation = evaluate(model, store, split.validation, config.training.batch)
         scores = final_scores(model, history, evaluation)
+        scores["seconds"] = time.monotonic() - started
+        run.log_metrics(scores)
+        run.log_tags({"weights_sha256": hash_weights(model)})
         with tempfile.TemporaryDirectory() as folder:
             write_artifacts(Path(folder), config, store, split, model, history, evaluation)
             run.log_folder(Path(folder))
-        scores["seconds"] = time.monotonic() - started
-        run.log_metrics(scores, step=history.stopping.last_epoch)
-        run.log_tags({"weights_sha256": hash_weights(model)})
     show_result(run_name(config), scores, evaluation, next_steps(config, run.run_id))
     return Result(run.run_id, run_name(config), scores)
 
@@ -86,7 +88,7 @@ def run_name(config: Config) -> str:
 def next_steps(config: Config, run_id: str) -> list[str]:
     """Say where a run is and how to use it, in lines that can be copied."""
     places = {"outputs": (config.outputs, Config().outputs), "tracking.uri": (config.tracking.uri, "")}
-    where = "".join(f" {key}={value}" for key, (value, default) in places.items() if value != default)
+    where = "".join(f" {key}={public_uri(value)}" for key, (value, default) in places.items() if value != default)
     return [
         f"logged as run {run_id}",
         "  see it:  ./scripts/ui" + (f" 5000 {config.outputs}" if config.outputs != Config().outputs else ""),
@@ -99,11 +101,19 @@ def identity(config: Config) -> dict[str, Any]:
     return {key: value for key, value in asdict(config).items() if key not in ("name", "outputs", "tracking")}
 
 
+def without_password(config: Config) -> Config:
+    """A copy that may be logged: the tracking URI without user and password."""
+    return replace(config, tracking=replace(config.tracking, uri=public_uri(config.tracking.uri)))
+
+
 def choose_split(config: Config, store: Store) -> Split:
     """Split a store by scene, and make sure nothing leaks."""
     records = store.manifest.pairs
     scenes = [record.scene for record in records]
     split = split_by_scene(scenes, config.data.split.validation, config.data.split.seed)
+    for name, count in zip(store.manifest.classes, store.counts.sum(axis=0), strict=True):
+        if not count:
+            log.warning("class %s has not one pixel in any scene: do the label values fit data.classes?", name)
     for side, positions in split._asdict().items():
         if not store.counts[positions].sum():
             raise DataError(
@@ -115,6 +125,7 @@ def choose_split(config: Config, store: Store) -> Split:
 
 def train_model(config: Config, store: Store, split: Split, folder: Path, run: RunLog) -> tuple[keras.Model, History]:
     """Build and train the model; it comes back with its best weights."""
+    seed_weights(config.seed)
     model = build_model(config.model, store.shape, len(store.manifest.classes))
     compile_model(model, config, class_weights(config, store, split))
     count, precision = count_parameters(model).total, keras.config.dtype_policy().name
@@ -122,9 +133,8 @@ def train_model(config: Config, store: Store, split: Split, folder: Path, run: R
     batch, steps = config.training.batch, steps_in_epoch(len(split.training), config.augment, config.training.batch)
     if steps * config.training.epochs < _FEW_STEPS:
         log.warning(
-            "only %d steps in all: batch normalisation wants some hundred; augment.copies=%d would give them",
+            "only %d steps in all: batch normalisation wants some hundred; raise training.epochs or augment.copies",
             steps * config.training.epochs,
-            -(-_FEW_STEPS * config.augment.copies // (steps * config.training.epochs)),
         )
     history = train(
         model,
@@ -187,8 +197,9 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def log_inputs(run: RunLog, config: Config, store: Store, split: Split) -> None:
     """Log what a run starts from."""
     manifest = store.manifest
-    profile = f'{{"pairs": {len(store)}, "training": {len(split.training)}, "validation": {len(split.validation)}}}'
-    run.log_params(flatten(asdict(config)))
+    sizes = {side: len(positions) for side, positions in split._asdict().items()}
+    profile = json.dumps({"pairs": len(store), "left_out": len(manifest.left_out), **sizes})
+    run.log_params(flatten(asdict(without_password(config))))
     run.log_dataset(manifest.source, manifest.fingerprint, str(store.folder), profile)
 
 
@@ -203,7 +214,7 @@ def write_artifacts(
 ) -> None:
     """Write all files of a run's MLflow artifacts."""
     names = [record.name for record in store.manifest.pairs]
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(without_password(config))))
     write_json(folder / "split.json", {side: [names[at] for at in of] for side, of in split._asdict().items()})
     write_json(folder / "confusion_matrix.json", evaluation.matrix.tolist())
     save_model(model, store, folder / "model")

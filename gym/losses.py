@@ -14,7 +14,7 @@ Source: the paper, section 2.4; hinge: Crammer & Singer 2001, as in ``keras.loss
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -31,11 +31,23 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
     return ops.one_hot(ops.cast(labels, "int32"), classes, dtype="float32")
 
 
-def weighted_mean(values: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Average pixel values ``(batch, rows, columns)``, each with the weight of its true class."""
+class Sums(NamedTuple):
+    """What a loss adds up over pixels before it takes a ratio: scalars, or one number a class."""
+
+    over: Tensor
+    under: Tensor
+
+
+def weighted_sums(values: Tensor, truth: Tensor, weights: Tensor) -> Sums:
+    """Add up pixel values ``(batch, rows, columns)``, each with the weight of its true class, and the weights."""
     weight = ops.sum(truth * weights, axis=-1)
-    total = ops.sum(weight)
-    return ops.sum(values * weight) / ops.where(total > 0, total, 1.0)
+    return Sums(ops.sum(values * weight), ops.sum(weight))
+
+
+def weighted_mean(sums: Sums, weights: Tensor) -> Tensor:
+    """Take the mean of `weighted_sums`; 0 where no pixel counts."""
+    del weights
+    return sums.over / ops.where(sums.under > 0, sums.under, 1.0)
 
 
 def log_probabilities(scores: Tensor) -> Tensor:
@@ -44,39 +56,50 @@ def log_probabilities(scores: Tensor) -> Tensor:
     return ops.log(ops.clip(normalized, _SMALLEST_SCORE, 1.0))
 
 
-def cce(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+def cce(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
     """Categorical cross-entropy: the mean of ``-sum(Y log P)``."""
-    return weighted_mean(-ops.sum(truth * log_probabilities(scores), axis=-1), truth, weights)
+    return weighted_sums(-ops.sum(truth * log_probabilities(scores), axis=-1), truth, weights)
 
 
-def kld(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+def kld(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
     """Kullback-Leibler divergence: the mean of ``sum(Y log(Y / P))``, with ``0 log 0 = 0``."""
     log_truth = ops.log(ops.where(truth > 0, truth, 1.0))
-    return weighted_mean(ops.sum(truth * (log_truth - log_probabilities(scores)), axis=-1), truth, weights)
+    return weighted_sums(ops.sum(truth * (log_truth - log_probabilities(scores)), axis=-1), truth, weights)
 
 
-def dice(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
-    """One minus the mean over classes of ``(2 |Y P| + s) / (|Y| + |P| + s)``, sums over the batch, s = 1e-5."""
-    counted = ops.sum(truth, axis=-1, keepdims=True)
-    pixels = tuple(range(len(truth.shape) - 1))
-    overlap = ops.sum(truth * scores, axis=pixels)
-    sizes = ops.sum(truth, axis=pixels) + ops.sum(scores * counted, axis=pixels)
-    coefficient = (2 * overlap + _DICE_SMOOTHING) / (sizes + _DICE_SMOOTHING)
-    return 1 - ops.sum(coefficient * weights) / ops.sum(weights)
-
-
-def hinge(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+def hinge(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
     """Multi-class hinge: the mean of ``max(0, 1 + best wrong score - right score)``."""
     right = ops.sum(truth * scores, axis=-1)
     best_wrong = ops.max((1 - truth) * scores, axis=-1)
-    return weighted_mean(ops.maximum(1 + best_wrong - right, 0.0), truth, weights)
+    return weighted_sums(ops.maximum(1 + best_wrong - right, 0.0), truth, weights)
 
 
-FUNCTIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "cce": cce,
-    "dice": dice,
-    "kld": kld,
-    "hinge": hinge,
+def dice(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
+    """Twice the overlap, and the sizes, of each class: ``2 |Y P|`` and ``|Y| + |P|`` over the counted pixels."""
+    del weights
+    counted = ops.sum(truth, axis=-1, keepdims=True)
+    pixels = tuple(range(len(truth.shape) - 1))
+    return Sums(2 * ops.sum(truth * scores, axis=pixels), ops.sum(truth + scores * counted, axis=pixels))
+
+
+def dice_loss(sums: Sums, weights: Tensor) -> Tensor:
+    """One minus the weighted mean over classes of ``(2 |Y P| + s) / (|Y| + |P| + s)``, s = 1e-5."""
+    coefficient = (sums.over + _DICE_SMOOTHING) / (sums.under + _DICE_SMOOTHING)
+    return 1 - ops.sum(coefficient * weights) / ops.sum(weights)
+
+
+class Recipe(NamedTuple):
+    """A loss in two steps: what adds up over pixels and batches, and the ratio taken in the end."""
+
+    add_up: Callable[[Tensor, Tensor, Tensor], Sums]
+    take_ratio: Callable[[Sums, Tensor], Tensor]
+
+
+RECIPES = {
+    "cce": Recipe(cce, weighted_mean),
+    "dice": Recipe(dice, dice_loss),
+    "kld": Recipe(kld, weighted_mean),
+    "hinge": Recipe(hinge, weighted_mean),
 }
 
 
@@ -84,17 +107,18 @@ class PixelLoss(keras.losses.Loss):
     """A loss by name, with class weights, over the counted pixels of a batch.
 
     Args:
-        name: A key of `FUNCTIONS`.
+        name: A key of `RECIPES`.
         weights: One positive weight a class.
     """
 
     def __init__(self, name: str, weights: Sequence[float]) -> None:
         super().__init__(name=name, reduction=None, dtype="float32")
-        self._function = FUNCTIONS[name]
+        self._recipe = RECIPES[name]
         self._weights = np.asarray(weights, np.float32)
 
     def call(self, labels: Tensor, scores: Tensor) -> Tensor:
-        return self._function(one_hot(labels, len(self._weights)), scores, self._weights)
+        truth = one_hot(labels, len(self._weights))
+        return self._recipe.take_ratio(self._recipe.add_up(truth, scores, self._weights), self._weights)
 
 
 def frequency_weights(counts: np.ndarray) -> list[float]:

@@ -62,6 +62,11 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
+def public_uri(uri: str) -> str:
+    """A tracking URI as it may be shown: without user and password."""
+    return re.sub(r"://[^/@]+@", "://***@", uri)
+
+
 def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
     """The configured tracking URI; without one, SQLite under ``outputs``."""
     return config.uri or f"sqlite:///{(outputs / 'mlflow.db').resolve()}"
@@ -89,7 +94,9 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[MlflowClient, 
             location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
             return client, client.create_experiment(config.experiment, artifact_location=location, tags=VIEW_TAGS)
         except MlflowException as error:
-            raise RunError(f"MLflow at {uri} cannot be used ({first_line(error)}); check tracking.uri.") from error
+            raise RunError(
+                f"MLflow at {public_uri(uri)} cannot be used ({first_line(error)}); check tracking.uri."
+            ) from error
 
 
 class RunLog:
@@ -173,7 +180,7 @@ def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
     names = sorted({run.info.run_name for run in finished} | {run.info.run_id for run in finished})
     near = get_close_matches(wanted, names, n=1, cutoff=0)
     hint = f"the nearest is {near[0]}" if near else "there is no finished run yet: train one"
-    raise RunError(f"run={wanted} is no run in {tracking_uri(config, outputs)}; {hint}.")
+    raise RunError(f"run={wanted} is no run in {public_uri(tracking_uri(config, outputs))}; {hint}.")
 
 
 def fetch_model_folder(config: TrackingConfig, outputs: Path, run: Run) -> Path:
@@ -222,7 +229,7 @@ def git_commit() -> str:
 
 def metric_name(name: str) -> str:
     """Make a name that MLflow takes: what is neither letter, digit nor one of ``_-./: `` becomes an underscore."""
-    return re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)
+    return re.sub(r"[^\w\-./: ]", "_", name)
 
 
 def first_line(error: BaseException) -> str:

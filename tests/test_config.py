@@ -10,7 +10,7 @@ from gym.config import Config, PredictConfig, frame_of
 from gym.config_check import broken_rule
 from gym.errors import ConfigError
 
-FOLDER = ["data=folder", "data.images=[x]", "data.labels=y", "data.classes=[a,b]"]
+FOLDER = ["data=folder", "data.images=[conf]", "data.labels=gym", "data.classes=[a,b]"]
 
 REFUSED = {
     "model.filters=0": "model.filters=0 must be at least 1.",
@@ -20,11 +20,12 @@ REFUSED = {
     "model.name=vnet": "model.name=vnet must be one of unet, resunet, simple_unet, simple_resunet.",
     "model.dropout=1": "model.dropout=1.0 must be at least 0 and below 1.",
     "model.dropout=nan": "model.dropout=nan must be a finite number.",
-    "model.dropout_change=0.3": "takes the rate to 1.3 at the deepest level; it must stay at least 0 and below 1.",
+    "model.dropout_change=0.4": "takes the rate to 1.3 at the deepest level; it must stay at least 0 and below 1.",
     "model.dropout_kind=x": "model.dropout_kind=x must be one of standard, spatial.",
     "model.upsampling=x": "model.upsampling=x must be one of nearest, transpose.",
     "model.head=x": "model.head=x must be one of softmax, sigmoid.",
     "loss.name=mse": "loss.name=mse must be one of cce, dice, kld, hinge.",
+    "loss.weighting=frequency loss=dice": "loss.weighting=frequency is not for dice, which weighs classes equally",
     "loss.weighting=given": "loss.class_weights=[] must give one weight a class",
     "loss.class_weights=[1,2,3,4]": "is used only with loss.weighting=given; add that.",
     "data.kind=zip": "data.kind=zip must be one of synthetic, folder.",
@@ -58,8 +59,14 @@ REFUSED = {
 
 REFUSED_FOLDERS = {
     "data.labels=''": "data.labels is missing; data=folder needs it",
+    "data.images=[conf,nowhere]": "data.images: nowhere is no folder (looked in ",
+    "data.images=nowhere": "data.images: nowhere is no folder (looked in ",
+    "data.labels=nowhere": "data.labels: nowhere is no folder (looked in ",
+    "data.images=3": "data.images=3 must be a folder, or folders as in data.images=[rgb,nir].",
     "data.classes=[a]": "data.classes=['a'] must name 2 to 255 classes, as in data.classes=[water,surf,sand,other].",
     "data.classes=[a,a]": "data.classes=['a', 'a'] must be distinct names.",
+    "data.classes=['',b]": "must be names, not empty and without a slash.",
+    "data.classes=[a/b,c]": "must be names, not empty and without a slash.",
     "data.remap={1:2}": "data.remap={1:2} must map label values to class indices 0..1.",
     "data.remap={a:1}": "data.remap={a:1} must map label values to class indices 0..1.",
     "data.remap=[1]": "data.remap=[1] must be a mapping, as in data.remap={1:0,2:1}.",
@@ -73,7 +80,7 @@ REFUSED_FOLDERS = {
 def test_a_value_that_breaks_a_rule_is_refused(configure, override, message):
     """The line names the value, the rule, and what to do."""
     with pytest.raises(ConfigError) as refusal:
-        configure(override)
+        configure(*override.split())
 
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)

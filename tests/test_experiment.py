@@ -120,7 +120,9 @@ def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
         rows = list(csv.DictReader(stream))
     assert [row["class"] for row in rows] == ["water", "whitewater", "sand", "other"]
     assert sum(int(row["pixels"]) for row in rows) == 50 * 70
-    assert "left out" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left out" in said
+    assert run.info.run_id in said
     assert config.model.name == "unet"
 
 
@@ -199,7 +201,9 @@ def test_few_steps_are_said(finished, caplog):
     """Batch normalisation needs some hundred steps; the remedy is named."""
     said = " ".join(record.getMessage() for record in caplog.get_records("setup"))
 
-    assert "only 6 steps in all: batch normalisation wants some hundred; augment.copies=84 would give them" in said
+    assert (
+        "only 6 steps in all: batch normalisation wants some hundred; raise training.epochs or augment.copies" in said
+    )
 
 
 def test_names_and_places_are_no_part_of_a_runs_identity(configure):
@@ -229,6 +233,17 @@ def test_the_split_keeps_scenes_whole(configure, tiny_store):
 
     assert len(split.validation) == 2
     assert split.validation[0] // 2 == split.validation[1] // 2
+
+
+def test_a_class_without_a_pixel_is_said(configure, tmp_path, caplog):
+    """Labels that start at 1 are the usual reason."""
+    names = ["a", "b", "c", "d"]
+    store = write_store(
+        tmp_path / "s", make_pairs(), fingerprint="f", source="t", classes=names, bands=["a", "b", "c"], left_out={}
+    )
+    choose_split(configure(), store)
+
+    assert "class d has not one pixel in any scene" in caplog.text
 
 
 def test_flattening_names_nested_values():

@@ -10,7 +10,16 @@ from mlflow import MlflowClient
 from gym import tracking
 from gym.config import TrackingConfig
 from gym.errors import RunError, Terminated
-from gym.tracking import fetch_model_folder, find_run, git_commit, logged_run, metric_name, open_tracking, tracking_uri
+from gym.tracking import (
+    fetch_model_folder,
+    find_run,
+    git_commit,
+    logged_run,
+    metric_name,
+    open_tracking,
+    public_uri,
+    tracking_uri,
+)
 from tests.conftest import ROOT
 
 CONFIG = TrackingConfig()
@@ -44,7 +53,7 @@ def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
     assert stored.info.run_name == "a name"
     assert len(stored.data.params) == 130
     assert [point.value for point in client.get_metric_history(run.run_id, "val/iou")] == [0.5, 0.75]
-    assert stored.data.metrics["class_iou/sable mouill_"] == 0.1
+    assert stored.data.metrics["class_iou/sable mouillé"] == 0.1
     assert stored.data.tags["mine"] == "1"
     assert stored.data.tags["later"] == "2"
     assert stored.data.tags["version.tensorflow"]
@@ -130,9 +139,9 @@ def test_four_processes_share_a_fresh_database(tmp_path):
 
 
 def test_metric_names_are_made_fit():
-    """Letters beyond ASCII and signs become underscores; groups, spaces and points stay."""
+    """Signs become underscores; letters of any script, groups, spaces and points stay."""
     assert metric_name("class_iou/wet sand-2.5:x") == "class_iou/wet sand-2.5:x"
-    assert metric_name("site_dice/plage d'été (n)") == "site_dice/plage d__t_ _n_"
+    assert metric_name("site_dice/plage d'été (n)") == "site_dice/plage d_été _n_"
 
 
 def test_the_commit_is_one_or_none(monkeypatch):
@@ -140,6 +149,14 @@ def test_the_commit_is_one_or_none(monkeypatch):
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|none", git_commit())
     monkeypatch.setattr(tracking.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
     assert git_commit() == "none"
+
+
+def test_passwords_are_not_shown(tmp_path):
+    """Neither in messages nor in what is logged."""
+    assert public_uri("postgresql://me:secret@host/db") == "postgresql://***@host/db"
+    assert public_uri("sqlite:////tmp/a@b.db") == "sqlite:////tmp/a@b.db"
+    with pytest.raises(RunError, match=r"MLflow at nothing://\*\*\*@host/x cannot be used"):
+        open_tracking(TrackingConfig(uri="nothing://me:secret@host/x"), tmp_path)
 
 
 def test_an_own_uri_is_taken_over(tmp_path):

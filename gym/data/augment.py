@@ -37,10 +37,12 @@ def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -
         The pair, in the same shapes and types.
     """
     transform = draw_transform(config, tf.shape(label), seed)
-    return (
-        _warp(image, transform, "BILINEAR", fill=0.0),
-        _warp(label[..., tf.newaxis], transform, "NEAREST", fill=float(IGNORE))[..., 0],
-    )
+    moved = _warp(label[..., tf.newaxis], transform, "NEAREST", fill=float(IGNORE))[..., 0]
+    # Pixels without data must not darken their neighbours: what is interpolated is divided by the share that had data.
+    has_data = tf.cast(tf.reduce_any(image != 0, axis=-1, keepdims=True), image.dtype)
+    share = _warp(has_data, transform, "BILINEAR", fill=0.0)
+    values = tf.where(share >= 0.5, _warp(image, transform, "BILINEAR", fill=0.0) / tf.maximum(share, 0.5), 0.0)
+    return values, tf.where(share[..., 0] >= 0.5, moved, tf.constant(IGNORE, moved.dtype))
 
 
 def draw_transform(config: AugmentConfig, size: Tensor, seed: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from filelock import FileLock
+
 from gym.config import DataConfig, frame_of
 from gym.data import synthetic, terrain
 from gym.data.folder import FolderSource
@@ -70,18 +72,25 @@ def open_or_build_store(config: DataConfig, outputs: Path) -> Store:
     source = SOURCES[config.kind](config)
     fingerprint = store_fingerprint(config, source)
     folder = outputs / "stores" / f"{config.kind}-{fingerprint[:16]}"
-    if (folder / "manifest.json").exists():
-        return Store(folder)
-    log.info("building the store of %s (%d pairs) ...", source.description, len(source))
-    return write_store(
-        folder,
-        source.pairs(),
-        fingerprint=fingerprint,
-        source=source.description,
-        classes=source.classes,
-        bands=source.bands,
-        left_out=source.left_out,
-    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # two runs at once must not build one store
+        if (folder / "manifest.json").exists():
+            store = Store(folder)
+            if store.manifest.left_out:
+                log.warning(
+                    "%d files were left out of this store; its manifest.json says why", len(store.manifest.left_out)
+                )
+            return store
+        log.info("building the store of %s (%d pairs) ...", source.description, len(source))
+        return write_store(
+            folder,
+            source.pairs(),
+            fingerprint=fingerprint,
+            source=source.description,
+            classes=source.classes,
+            bands=source.bands,
+            left_out=source.left_out,
+        )
 
 
 def store_fingerprint(config: DataConfig, source: Source) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gym.config import DataConfig, frame_of
+from gym.config import DataConfig, folders_of, frame_of
 from gym.data.frame import frame_image, frame_label
 from gym.data.labels import IGNORE, remap_label
 from gym.data.pairs import PairFiles, name_by_pattern, pair_by_stem
@@ -14,6 +14,8 @@ from gym.data.raster import SUFFIXES, read_bands, read_label, shape_of
 from gym.data.store import Pair
 from gym.errors import DataError
 from gym.files import hash_file
+
+_MOST_SHOWN = 5
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +27,12 @@ class FolderSource:
     """
 
     def __init__(self, config: DataConfig) -> None:
+        folders = folders_of("data.images", config.images)
         self._config = config
-        self._pairing = pair_by_stem([Path(folder) for folder in config.images], Path(config.labels), SUFFIXES)
+        self._pairing = pair_by_stem([Path(folder) for folder in folders], Path(config.labels), SUFFIXES)
         self.left_out = dict(self._pairing.left_out)
         self.classes = list(config.classes)
-        self.description = f"{' + '.join(config.images)} with {config.labels}"
+        self.description = f"{' + '.join(folders)} with {config.labels}"
         self.bands = self._name_bands()
 
     def __len__(self) -> int:
@@ -46,8 +49,10 @@ class FolderSource:
                 yield self._read(files)
             except DataError as error:
                 self.left_out[files.name] = str(error)
-        for name, reason in self.left_out.items():
+        for name, reason in list(self.left_out.items())[:_MOST_SHOWN]:
             log.warning("left out %s: %s", name, reason)
+        if len(self.left_out) > _MOST_SHOWN:
+            log.warning("... and %d more left out", len(self.left_out) - _MOST_SHOWN)
 
     def _name_bands(self) -> list[str]:
         reasons: dict[str, str] = {}

@@ -55,10 +55,15 @@ def unframe_scores(scores: np.ndarray, placement: Placement) -> np.ndarray:
 
 
 def resample_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an image ``(rows, columns, bands)`` with antialiasing, in its own type."""
+    """Resize an image ``(rows, columns, bands)`` with antialiasing, in its own type.
+
+    Pixels without data (0 in every band) do not darken their neighbours; where they are the larger part, there is none.
+    """
     if image.shape[:2] == size:
         return image
-    resized = resize(image.astype(np.float64), size, order=1, mode="edge", anti_aliasing=True, preserve_range=True)
+    options = {"order": 1, "mode": "edge", "anti_aliasing": True, "preserve_range": True}
+    share = resize(np.any(image, axis=2, keepdims=True).astype(np.float64), size, **options)
+    resized = resize(image.astype(np.float64), size, **options) / np.maximum(share, 0.5) * (share >= 0.5)
     return (
         np.rint(resized).astype(image.dtype) if np.issubdtype(image.dtype, np.integer) else resized.astype(image.dtype)
     )

@@ -19,7 +19,8 @@ def remap_label(
 ) -> np.ndarray:
     """Turn raw label values into class indices, all values at once.
 
-    A value takes the class that ``remap`` gives it, `IGNORE` where ``ignored`` lists it, and otherwise itself.
+    A value takes the class that ``remap`` gives it, or `IGNORE` where ``ignored`` lists it. Without a remap it is its
+    class; with one, every value must be listed, so that none slips through under a number that means another class.
 
     Args:
         raw: Label raster as read, ``(rows, columns)``, any integer type, or floats that are whole numbers.
@@ -39,12 +40,18 @@ def remap_label(
     for position, value in enumerate(values):
         if value in ignored:
             continue
-        index = remap.get(int(value), int(value)) if float(value).is_integer() else -1
+        is_whole = float(value).is_integer()
+        index = (remap.get(int(value), -1) if remap else int(value)) if is_whole else -1
         if not 0 <= index < len(classes):
             count = int((raw == value).sum())
             raise DataError(
-                f"{source}: label value {value} ({count} pixels) is none of the {len(classes)} classes "
-                f"0..{len(classes) - 1}; map it with data.remap or leave it out with data.ignore_values."
+                f"{source}: label value {value} ({count} pixels) is "
+                + (
+                    f"not in data.remap={dict(remap)}"
+                    if remap
+                    else f"none of the {len(classes)} classes 0..{len(classes) - 1}"
+                )
+                + f"; map it, as in data.remap={{{value}:0}}, or leave it out with data.ignore_values=[{value}]."
             )
         mapped[position] = index
     return mapped[inverse].reshape(raw.shape)

@@ -94,6 +94,6 @@ def name_by_pattern(stem: str, pattern: str, default: str) -> str:
     if not pattern:
         return default
     match = re.search(pattern, stem)
-    if match is None or match.group(1) is None:
+    if match is None or not match.group(1):
         raise DataError(f"{stem} does not match the pattern {pattern}; mend data.scene_pattern or data.site_pattern.")
     return match.group(1)

@@ -4,6 +4,7 @@ Arrays are ``(rows, columns, bands)`` in the file's own type. A pixel without da
 transparency) is 0 in every band, which is what `gym.models.blocks.Standardize` takes for nodata.
 """
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from gym.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
+logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what it would say comes as an exception too
 
 # Without these GDAL gives zeros for what a truncated PNG or JPEG lacks, and writes files beside the imagery.
 _STRICT = {"GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE", "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO", "GDAL_PAM_ENABLED": "NO"}
@@ -72,7 +75,7 @@ def read_image(path: Path) -> Raster:
         values, valid = np.delete(values, alpha, axis=2), np.delete(valid, alpha, axis=2)
     if np.issubdtype(values.dtype, np.floating):
         valid &= np.isfinite(values)
-    values = np.where(valid, values, 0).astype(values.dtype)
+    values = np.where(valid.all(axis=2, keepdims=True), values, 0).astype(values.dtype)
     return Raster(values if palette is None else _apply_palette(values[..., 0], palette), grid)
 
 

@@ -153,8 +153,8 @@ def write_store(
             dtypes.append(pair.image.dtype)
             frame = pair.label.shape
         if not records:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:3])
-            raise DataError(f"{source}: not one pair can be used ({reasons}); mend the files or data.classes.")
+            first = next((reason for reason in left_out.values()), "there are none")
+            raise DataError(f"not one of {len(left_out)} pairs of {source} can be used; the first: {first}")
         dtype = _unify_types(beside, dtypes)
         manifest = Manifest(
             fingerprint, source, list(classes), list(bands), dtype.str, list(frame), records, dict(left_out)

@@ -1,5 +1,6 @@
 """The pictures of a run: learning curves, confusion matrix, contact sheet."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from gym.files import replacing
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import class_colours, overlay, show_bands
 from gym.training.loop import Epoch
+
+logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 _SHEET_ROWS, _SHEET_COLUMNS = 6, 2
 _LONGEST_NAME = 26

@@ -73,8 +73,9 @@ def _values(variables: Sequence[Any]) -> list[np.ndarray]:
 
 def _write_arrays(path: Path, arrays: list[np.ndarray], notes: dict[str, Any]) -> None:
     with replacing(path) as beside, beside.open("wb") as stream:
-        named = {f"{position:04d}": array for position, array in enumerate(arrays)}
-        np.savez(stream, allow_pickle=False, notes=np.array(json.dumps(notes)), **named)
+        named: dict[str, Any] = {f"{position:04d}": array for position, array in enumerate(arrays)}
+        named["notes"] = np.array(json.dumps(notes))
+        np.savez(stream, **named)
 
 
 def _read_arrays(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:

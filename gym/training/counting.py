@@ -1,11 +1,13 @@
 """Scores counted inside the training graph, without Python in each batch."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from gym.losses import log_probabilities, one_hot
+from gym.losses import RECIPES, Sums, log_probabilities, one_hot
 
 Tensor = Any
 
@@ -55,3 +57,33 @@ class PixelKLD(keras.metrics.Metric):
 
     def result(self) -> Tensor:
         return self._total / ops.maximum(ops.cast(self._count, "float32"), 1.0)
+
+
+class WholeLoss(keras.metrics.Metric):
+    """A loss over all batches since the last reset, as if they were one.
+
+    The mean of the batches' losses, which Keras keeps, depends on how scenes are batched: a batch counts the same
+    whether much or little of it is labelled, and Dice of a batch is not Dice of the whole.
+
+    Args:
+        loss: A key of `gym.losses.RECIPES`.
+        weights: One positive weight a class.
+    """
+
+    def __init__(self, loss: str, weights: Sequence[float], name: str = "whole_loss") -> None:
+        super().__init__(name=name, dtype="float32")
+        self._recipe, self._weights = RECIPES[loss], np.asarray(weights, np.float32)
+        shape = (len(weights),) if loss == "dice" else ()
+        self._over = self.add_variable(shape, initializer="zeros", name="over")
+        self._under = self.add_variable(shape, initializer="zeros", name="under")
+
+    def update_state(self, labels: Tensor, scores: Tensor, sample_weight: Tensor | None = None) -> None:
+        del sample_weight
+        sums = self._recipe.add_up(one_hot(labels, len(self._weights)), scores, self._weights)
+        self._over.assign_add(sums.over)
+        self._under.assign_add(sums.under)
+
+    def result(self) -> Tensor:
+        return self._recipe.take_ratio(
+            Sums(ops.convert_to_tensor(self._over), ops.convert_to_tensor(self._under)), self._weights
+        )

@@ -13,7 +13,7 @@ from gym.errors import TrainingError
 from gym.losses import PixelLoss
 from gym.seeding import derive_seed
 from gym.training import checkpoint
-from gym.training.counting import ConfusionIoU, PixelKLD
+from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss
 from gym.training.schedule import learning_rate
 from gym.training.stopping import EarlyStopping
 
@@ -21,7 +21,11 @@ Logs = dict[str, Any] | None
 
 
 class Epoch(NamedTuple):
-    """What one epoch came to. ``number`` counts from 1; the values are means over the epoch."""
+    """What one epoch came to.
+
+    ``number`` counts from 1. ``train_loss`` is the mean over the epoch's batches, while the weights change;
+    ``val_loss`` is the loss over all validation scenes as one, so it depends on neither batches nor order.
+    """
 
     number: int
     learning_rate: float
@@ -46,7 +50,7 @@ def compile_model(model: keras.Model, config: Config, weights: Sequence[float]) 
     model.compile(
         optimizer=build_optimizer(config.optimizer),
         loss=PixelLoss(config.loss.name, weights),
-        metrics=[ConfusionIoU(classes), PixelKLD(classes)],
+        metrics=[ConfusionIoU(classes), PixelKLD(classes), WholeLoss(config.loss.name, weights)],
         jit_compile=False,
     )
 
@@ -128,7 +132,7 @@ class FiniteLoss(keras.callbacks.Callback):
         refuse_non_finite(float((logs or {})["loss"]), f"step {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        refuse_non_finite(float((logs or {})["val_loss"]), f"the validation of epoch {epoch + 1}")
+        refuse_non_finite(float((logs or {})["val_whole_loss"]), f"the validation of epoch {epoch + 1}")
 
 
 def refuse_non_finite(loss: float, when: str) -> None:
@@ -163,7 +167,7 @@ def read_epoch(epoch: int, rate: float, logs: dict[str, Any]) -> Epoch:
         learning_rate=rate,
         train_loss=float(logs["loss"]),
         train_iou=float(logs["iou"]),
-        val_loss=float(logs["val_loss"]),
+        val_loss=float(logs["val_whole_loss"]),
         val_iou=float(logs["val_iou"]),
         val_kld=float(logs["val_kld"]),
     )

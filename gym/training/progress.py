@@ -72,7 +72,7 @@ class LiveBar(EpochLines):
 def summary(logs: dict[str, Any]) -> str:
     """Word an epoch's scores."""
     return (
-        f"loss {float(logs['loss']):.4f}  val loss {float(logs['val_loss']):.4f}  "
+        f"loss {float(logs['loss']):.4f}  val loss {float(logs['val_whole_loss']):.4f}  "
         f"val iou {float(logs['val_iou']):.3f}  val kld {float(logs['val_kld']):.4f}"
     )
 

@@ -16,8 +16,8 @@ CPU_FLAGS = Path("/proc/cpuinfo")
 log = logging.getLogger(__name__)
 
 
-def prepare_tensorflow(config: TrainingConfig, seed: int) -> None:
-    """Set threads, precision and determinism, and seed what draws weights.
+def prepare_tensorflow(config: TrainingConfig) -> None:
+    """Set threads, precision and determinism.
 
     Thread counts can be set only before TensorFlow's first operation; a later run of the same process keeps them.
     """
@@ -29,6 +29,10 @@ def prepare_tensorflow(config: TrainingConfig, seed: int) -> None:
     with quiet_start():
         tf.config.list_logical_devices()
     keras.config.set_dtype_policy(resolve_precision(config.precision))
+
+
+def seed_weights(seed: int) -> None:
+    """Seed what draws weights. Directly before a model is built: other libraries draw from the same generators."""
     keras.utils.set_random_seed(derive_seed(seed, "weights"))
 
 

@@ -116,3 +116,17 @@ def test_a_change_is_a_function_of_its_seed():
 
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+def test_nodata_does_not_darken_its_neighbours():
+    """Along the rim of what has data a flat image stays flat, and label and image agree on where data is."""
+    label = np.zeros((24, 40), np.uint8)
+    label[:, 25:] = IGNORE
+    image = np.where(label[..., None] == IGNORE, 0, 1000).astype(np.float32).repeat(2, axis=2)
+    config = AugmentConfig(**{**NOTHING, "rotation": 30.0, "zoom": 0.2, "shift_rows": 0.2, "shift_columns": 0.2})
+
+    for seed in range(8):
+        moved, new_label = (x.numpy() for x in augment(image, label, config, tf.constant([1, seed], tf.int64)))
+        np.testing.assert_allclose(moved[new_label == 0], 1000, rtol=1e-4)
+        assert (new_label == 0).any()
+        assert (moved[(new_label == IGNORE) & (moved[..., 0] < 500)] == 0).all()

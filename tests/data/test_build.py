@@ -1,5 +1,6 @@
 """Stores are found where they were made, and made anew when anything they depend on changes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,13 @@ def test_not_one_readable_image_is_refused(configure, shores):
 
     with pytest.raises(DataError, match=r"not one image can be read: .*cannot be read as an image"):
         open_or_build_store(configure(*folder_overrides(shores)).data, shores)
+
+
+def test_two_builders_of_one_store_do_not_meet(configure, tmp_path):
+    """The second waits, and then finds the first one's store instead of replacing it."""
+    config = configure("data.scenes=30", "data.size=64").data
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: open_or_build_store(config, tmp_path), range(2))
+
+    assert first.folder == second.folder
+    assert [path.name for path in (tmp_path / "stores").iterdir() if path.is_dir()] == [first.folder.name]

@@ -84,3 +84,13 @@ def test_shrinking_an_image_keeps_its_type_and_mean(dtype):
 
     assert framed.dtype == dtype
     assert framed.mean() == pytest.approx(image.mean(), abs=1)
+
+
+def test_nodata_does_not_darken_a_shrunk_image():
+    """Where most of a pixel had data it has the value of that data, elsewhere none."""
+    image = np.full((90, 60, 2), 10000, np.uint16)
+    image[:, :31] = 0
+
+    shrunk = frame_image(image, (30, 20))
+
+    assert set(np.unique(shrunk)) == {0, 10000}

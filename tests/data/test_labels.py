@@ -16,7 +16,7 @@ def test_swapping_two_classes_keeps_both():
     """{0: 1, 1: 0} swaps; applied one after the other, as the original does, it would leave one class."""
     raw = np.array([[0, 1], [1, 2]])
 
-    np.testing.assert_array_equal(remap_label(raw, CLASSES, {0: 1, 1: 0}, [], "x"), [[1, 0], [0, 2]])
+    np.testing.assert_array_equal(remap_label(raw, CLASSES, {0: 1, 1: 0, 2: 2}, [], "x"), [[1, 0], [0, 2]])
 
 
 def test_several_values_may_share_a_class_and_some_are_ignored():
@@ -38,6 +38,14 @@ def test_a_value_that_is_no_class_is_refused_with_file_and_count(value):
         DataError, match=rf"shore\.png: label value {value} \(2 pixels\) is none of the 3 classes 0\.\.2"
     ):
         remap_label(raw, CLASSES, {}, [], "shore.png")
+
+
+def test_a_remap_must_list_every_value():
+    """A value that it forgets does not keep its number, which may mean another class."""
+    with pytest.raises(
+        DataError, match=r"label value 0 \(1 pixels\) is not in data\.remap=\{1: 0, 2: 1\}; map it, as in"
+    ):
+        remap_label(np.array([[0, 1, 2]]), CLASSES, {1: 0, 2: 1}, [], "x")
 
 
 def test_labels_stored_as_floats_must_be_whole():

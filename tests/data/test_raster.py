@@ -65,6 +65,13 @@ def test_nodata_and_nan_become_zero(tmp_path):
         np.testing.assert_array_equal(read_image(tmp_path / name).values, [[[0, 0], [5, 6]]])
 
 
+def test_a_pixel_without_data_in_one_band_has_none_in_any(tmp_path):
+    """Half a spectrum would be an outlier, not a measurement."""
+    write_tiff(tmp_path / "x.tif", np.array([[[np.nan, 5]], [[-20, 6]]], "float32"))
+
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif").values, [[[0, 0], [5, 6]]])
+
+
 def test_transparent_pixels_have_no_data_and_alpha_is_no_band(tmp_path):
     """RGBA is read as RGB."""
     rgba = np.array([[[9, 8, 7, 255], [9, 8, 7, 0]]], np.uint8)

@@ -57,7 +57,7 @@ def test_types_are_unified(tmp_path):
 
 def test_no_usable_pair_is_refused_with_reasons(tmp_path):
     """What was left out is said, so that it can be mended."""
-    with pytest.raises(DataError, match=r"test: not one pair can be used \(x\.png: too dark\)"):
+    with pytest.raises(DataError, match=r"not one of 1 pairs of test can be used; the first: too dark"):
         write(tmp_path / "s", [], left_out={"x.png": "too dark"})
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from gym import metrics
+from gym.config import LOSSES
 from gym.data.labels import IGNORE
-from gym.training.counting import ConfusionIoU, PixelKLD
+from gym.losses import PixelLoss
+from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss
 
 
 @pytest.fixture
@@ -48,3 +50,17 @@ def test_an_absent_class_is_left_out():
     counter.update_state(np.array([[[0, 1]]]), np.array([[[[0.9, 0.1, 0], [0.2, 0.8, 0]]]]))
 
     assert float(counter.result()) == 1.0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("parts", [1, 3, 7])
+def test_the_whole_loss_does_not_depend_on_batches(batches, name, parts):
+    """However the scenes are batched and ordered, it is the loss of all of them as one batch."""
+    labels, scores = batches
+    order = np.random.default_rng(parts).permutation(len(labels))
+    counter = WholeLoss(name, [1.0, 2.0, 0.5, 1.0])
+    for piece in np.array_split(order, parts):
+        counter.update_state(labels[piece], scores[piece])
+
+    expected = float(PixelLoss(name, [1.0, 2.0, 0.5, 1.0])(labels, scores))
+    assert float(counter.result()) == pytest.approx(expected, rel=1e-5)

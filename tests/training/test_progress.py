@@ -6,7 +6,7 @@ import pytest
 
 from gym.training.progress import EpochLines, LiveBar, clock, progress_display
 
-LOGS = {"loss": 0.5, "iou": 0.25, "kld": 1.0, "val_loss": 0.75, "val_iou": 0.125, "val_kld": 2.0}
+LOGS = {"loss": 0.5, "iou": 0.25, "kld": 1.0, "val_whole_loss": 0.75, "val_iou": 0.125, "val_kld": 2.0}
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_gpu_decides_before_the_processor(monkeypatch, capability, precision):
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_a_chosen_precision_is_used(precision):
     """Whatever the machine."""
-    runtime.prepare_tensorflow(TrainingConfig(precision=precision), seed=1)
+    runtime.prepare_tensorflow(TrainingConfig(precision=precision))
 
     assert keras.config.dtype_policy().name == precision
 
@@ -58,7 +58,7 @@ def test_the_seed_decides_the_weights():
     """The same seed draws the same weights, another draws others."""
     drawn = []
     for seed in (1, 1, 2):
-        runtime.prepare_tensorflow(TrainingConfig(precision="float32"), seed)
+        runtime.seed_weights(seed)
         drawn.append(float(keras.random.normal((), seed=keras.random.SeedGenerator())))
 
     assert drawn[0] == drawn[1] != drawn[2]

@@ -93,8 +93,10 @@ def run_readably(main: Callable[[], Any]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         main()
-    except (KeyboardInterrupt, Terminated):
-        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except Terminated:
+        sys.exit(128 + signal.SIGTERM)
     except (HydraException, OmegaConfBaseException, GymError) as error:
         if shows_all:
             raise

@@ -57,18 +57,22 @@ def test_two_processes_give_the_same_weights_and_metrics(tmp_path):
     assert streams[0][1] == ""
 
 
-@pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGTERM, "KILLED"), (signal.SIGINT, "KILLED")])
-def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signal_number, status):
-    """SIGTERM, as SLURM cancels, and Ctrl-C; the exit code is that of an interrupted command."""
+@pytest.mark.parametrize(
+    ("signals", "code"), [([signal.SIGTERM] * 2, 143), ([signal.SIGHUP], 143), ([signal.SIGINT], 130)]
+)
+def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code):
+    """SIGTERM, as SLURM cancels, also twice; a closed terminal; Ctrl-C; with the exit codes of these."""
     endless = [*TINY, "training.epochs=5000", "training.patience=5000"]
     command = [sys.executable, "-u", "-m", "gym.train", f"outputs={tmp_path}", *endless]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         next(line for line in process.stdout if line.startswith("epoch 2/"))
-        process.send_signal(signal_number)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.2)
         process.stdout.read()
 
-    assert process.returncode == 130
-    assert [run.info.status for run in runs_of(tmp_path)] == [status]
+    assert process.returncode == code
+    assert [run.info.status for run in runs_of(tmp_path)] == ["KILLED"]
 
 
 def test_hydras_sweep_runs_every_combination(tmp_path):

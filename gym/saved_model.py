@@ -70,7 +70,20 @@ def load_model(folder: Path) -> SavedModel:
         description = ModelDescription(**json.loads((folder / "model.json").read_text(encoding="utf-8")))
         if description.schema_version != SCHEMA_VERSION:
             raise ValueError(f"version {description.schema_version}, not {SCHEMA_VERSION}")
+        refuse_damage(folder / "model.keras")
         return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)
     except _DAMAGE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"{folder} holds no readable model ({reason}); train the run again.") from error
+
+
+def refuse_damage(path: Path) -> None:
+    """Check every part of an archive against its checksum: a damaged weight may load without an error otherwise.
+
+    Raises:
+        BadZipFile: A part does not fit its checksum.
+    """
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file '{damaged}'")

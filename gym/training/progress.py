@@ -39,7 +39,7 @@ class LiveBar(EpochLines):
     def __init__(self, epochs: int, steps: int) -> None:
         super().__init__(epochs)
         self._steps = steps
-        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
+        columns = TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.fields[state]}")
         self._progress = Progress(*columns, console=plain_console(), transient=True)
         self._bar: TaskID = self._progress.add_task("starting", total=steps, state="building the graph")
 

@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gym.config import Config, PredictConfig
 from gym.config_check import all_keys, unknown_key
-from gym.errors import ConfigError, GymError, Terminated
+from gym.errors import ConfigError, GymError, Terminated, first_line
 
 Task = Callable[[DictConfig], Any]
 
@@ -151,7 +151,7 @@ def explain(error: Exception) -> str:
     if match := re.search(r"Could not override '([^']+)'", message):
         return explain_override(match.group(1), cause)
     if match := re.search(r"Error merging override (\S+)", message):
-        return f"{match.group(1)}: {first_line(cause or error)}; see --help for the keys."
+        return f"{match.group(1)}: {first_line(cause or error).rstrip('.')}; see --help for the keys."
     if match := re.search(r"(\w+) appears more than once in the final defaults list", message):
         return f"+{match.group(1)}: the group is chosen already; give it without the +."
     if match := re.search(r"Could not append to config. An item is already at '([^']+)'", message):
@@ -174,7 +174,7 @@ def explain_override(key: str, cause: BaseException | None) -> str:
     if key in ("experiment", "debug"):
         return f"{key} is not among the defaults; add it with +{key}=..."
     if key in known:
-        return f"{key}: {first_line(cause) if cause else 'cannot be set so'}; see --help for the keys."
+        return f"{key}: {first_line(cause).rstrip('.') if cause else 'cannot be set so'}; see --help for the keys."
     near = [] if "." in key else get_close_matches(key, group_names(), n=1)
     return f"{key}: unknown group; did you mean {near[0]}?" if near else f"{key}: {unknown_key(key, known)}"
 
@@ -182,8 +182,3 @@ def explain_override(key: str, cause: BaseException | None) -> str:
 def natural(name: str) -> tuple[int, str]:
     """Sort numbers by value, before words."""
     return (int(name), "") if name.isdigit() else (sys.maxsize, name)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).splitlines() or [""])[0].rstrip(".")

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym.config import Config, DataConfig, PredictConfig, folders_of, frame_of
-from gym.errors import ConfigError
+from gym.errors import ConfigError, first_line
 
 _BOUNDS = {
     "least": ("at least", operator.ge),
@@ -57,7 +57,7 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
 
 def describe(error: OmegaConfBaseException) -> str:
     """Say in one line what OmegaConf found wrong, and where."""
-    first, key = str(error).splitlines()[0].rstrip("."), error.full_key or "configuration"
+    first, key = first_line(error).rstrip("."), error.full_key or "configuration"
     if "missing mandatory value" in first.lower():
         missing = first.rpartition(": ")[2]
         return f"{missing} is missing; give it as {missing}=..."

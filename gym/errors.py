@@ -36,3 +36,8 @@ class Terminated(BaseException):
 
     Like `KeyboardInterrupt` it is no `Exception`, so that nothing mistakes a stop for a failure and goes on.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return (str(error).splitlines() or [""])[0]

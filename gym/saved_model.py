@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 
 from gym.data.store import Store
-from gym.errors import RunError
+from gym.errors import RunError, first_line
 from gym.files import replacing, write_json
 from gym.models import blocks  # noqa: F401 - registers the layers that a saved model names
 
@@ -73,7 +73,7 @@ def load_model(folder: Path) -> SavedModel:
         refuse_damage(folder / "model.keras")
         return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)
     except _DAMAGE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error) or type(error).__name__
         raise RunError(f"{folder} holds no readable model ({reason}); train the run again.") from error
 
 

@@ -31,7 +31,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 
 from gym.config import TrackingConfig
-from gym.errors import RunError, Terminated
+from gym.errors import RunError, Terminated, first_line
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 _BATCH_OF_PARAMS = 100
@@ -230,8 +230,3 @@ def git_commit() -> str:
 def metric_name(name: str) -> str:
     """Make a name that MLflow takes: what is neither letter, digit nor one of ``_-./: `` becomes an underscore."""
     return re.sub(r"[^\w\-./: ]", "_", name)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).splitlines() or [""])[0]

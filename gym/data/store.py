@@ -153,7 +153,7 @@ def write_store(
             dtypes.append(pair.image.dtype)
             frame = pair.label.shape
         if not records:
-            first = next((reason for reason in left_out.values()), "there are none")
+            first = next(iter(left_out.values()), "there are none")
             raise DataError(f"not one of {len(left_out)} pairs of {source} can be used; the first: {first}")
         dtype = _unify_types(beside, dtypes)
         manifest = Manifest(

@@ -76,7 +76,7 @@ def evaluate(model: keras.Model, store: Store, positions: Sequence[int], batch: 
 
 def named_scores(evaluation: Evaluation) -> dict[str, float]:
     """Every score under the name it has in MLflow; what is undefined is left out."""
-    matrix = evaluation.matrix
+    matrix, sites = evaluation.matrix, evaluation.site_matrices()
     scores = {
         **metrics.summarize(matrix)._asdict(),
         "kld": evaluation.kld,
@@ -84,8 +84,8 @@ def named_scores(evaluation: Evaluation) -> dict[str, float]:
         **_per_class("class_dice", evaluation.classes, metrics.class_dice(matrix)),
         **_per_class("class_precision", evaluation.classes, metrics.class_precision(matrix)),
         **_per_class("class_recall", evaluation.classes, metrics.class_recall(matrix)),
-        **{f"site_dice/{site}": metrics.mean_dice(of) for site, of in evaluation.site_matrices().items()},
-        **{f"site_iou/{site}": metrics.mean_iou(of) for site, of in evaluation.site_matrices().items()},
+        **{f"site_dice/{site}": metrics.mean_dice(of) for site, of in sites.items()},
+        **{f"site_iou/{site}": metrics.mean_iou(of) for site, of in sites.items()},
         **{f"legacy/{name}": value for name, value in evaluation.legacy.items()},
     }
     return {name: value for name, value in scores.items() if not np.isnan(value)}

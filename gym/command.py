@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config import Config, PredictConfig
+from gym.config import Config, DatasetConfig, PredictConfig
 from gym.config_check import all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated, first_line
 
@@ -33,7 +33,7 @@ _NOT_TEXT = re.compile(r"[-+.\d]+|null|true|false|nan|inf", re.IGNORECASE)
 
 STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
-SCHEMAS = {"schema": Config, "predict_schema": PredictConfig}
+SCHEMAS = {"schema": Config, "dataset_schema": DatasetConfig, "predict_schema": PredictConfig}
 
 
 def configuration_folder() -> Path:

@@ -14,6 +14,8 @@ from gym.errors import ConfigError
 ARCHITECTURES = ("unet", "resunet", "simple_unet", "simple_resunet")
 LOSSES = ("cce", "dice", "kld", "hinge")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+ON_DISK = ("folder", "doodler", "gym_npz")
+IN_ARCHIVES = ("doodler", "gym_npz")
 
 
 def setting(
@@ -25,13 +27,16 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
-    only: str = "",
+    only: dict[str, tuple[str, ...]] | None = None,
 ) -> Any:
-    """Declare one key: its default, what it means, the rule its value must keep, and the one reader that uses it."""
+    """Declare one key: its default, what it means, and the rule its value must keep.
+
+    ``only`` names a key beside it, and the values of that key for which this one is used at all.
+    """
     rule = {"least": least, "above": above, "most": most, "below": below, "choices": choices}
     metadata = {
         "meaning": meaning,
-        "only": only,
+        "only": only or {},
         "rule": {key: bound for key, bound in rule.items() if bound is not None},
     }
     if isinstance(default, list | dict):
@@ -70,39 +75,111 @@ class LossConfig:
 
 @dataclass
 class SplitConfig:
-    """Which scenes validate."""
+    """Which pairs train, which choose the epoch, and which are kept aside for the last judgement."""
 
-    validation: float = setting(0.25, "Share of the scenes that validates.", above=0, below=1)
-    seed: int = setting(0, "Which scenes those are; the run's own seed does not change them.", least=0)
+    method: str = setting(
+        "random",
+        "How the sides are found; paper repeats the leaky order of the paper's program.",
+        choices=("random", "kfold", "leave_one_out", "given", "paper"),
+    )
+    by: str = setting(
+        "scene",
+        "What stays on one side: scene, site, date, or a column of data.table.",
+        only={"method": ("random", "kfold", "leave_one_out")},
+    )
+    validation: float = setting(
+        0.25, "Share that validates.", above=0, below=1, only={"method": ("random", "leave_one_out", "paper")}
+    )
+    test: float = setting(0.0, "Share kept aside, drawn first.", least=0, below=1, only={"method": ("random", "kfold")})
+    folds: int = setting(5, "Number of folds.", least=2, only={"method": ("kfold",)})
+    fold: int = setting(0, "The fold that validates, from 0.", least=0, only={"method": ("kfold",)})
+    held_out: str = setting("", "The site, date or scene that tests.", only={"method": ("leave_one_out",)})
+    sides: str = setting("", "A CSV with the columns name and side.", only={"method": ("given",)})
+    seed: int = setting(
+        0,
+        "Which of the possible draws; the run's own seed does not change it.",
+        least=0,
+        only={"method": ("random", "kfold", "leave_one_out")},
+    )
+    likeness: int = setting(
+        4, "Report images of two sides whose 64-bit perceptual hashes differ in so few bits.", least=0, most=16
+    )
 
 
 @dataclass
 class DataConfig:
-    """Where pairs of image and label come from."""
+    """Where pairs of image and label come from, and what is made of them."""
 
-    kind: str = setting("synthetic", "Reader of the pairs.", choices=("synthetic", "folder"))
+    kind: str = setting("synthetic", "Reader of the pairs.", choices=("synthetic", *ON_DISK))
     size: Any = setting(128, "Rows and columns of the model's input: one number, or [rows, columns].")
-    split: SplitConfig = field(default_factory=SplitConfig)
-    scenes: int = setting(200, "Number of scenes.", least=2, only="synthetic")
-    sites: int = setting(8, "Number of sites.", least=1, most=8, only="synthetic")
-    seed: int = setting(0, "Which scenes are drawn.", least=0, only="synthetic")
-    images: Any = setting([], "One folder, or one for each band set; bands are stacked in this order.", only="folder")
-    labels: str = setting("", "The folder of label images.", only="folder")
-    classes: list[str] = setting([], "Class names; the index of a name is its label value.", only="folder")
-    bands: list[str] = setting([], "Band names, in stacking order; none means band_1, band_2, ...", only="folder")
-    # Not dict[int, int]: the command line cannot add a key to a typed mapping.
-    remap: Any = setting(None, "Label value in the file -> class index; all values at once.", only="folder")
-    ignore_values: list[int] = setting([], "Label values that count nowhere (nodata).", only="folder")
-    scene_pattern: str = setting(
-        "", "A regular expression; its first group in a file's stem is the scene.", only="folder"
+    framing: str = setting(
+        "fit",
+        "fit: shrink larger scenes, pad smaller ones; tile: cut at full resolution; resize: distort the aspect.",
+        choices=("fit", "tile", "resize"),
     )
-    site_pattern: str = setting("", "Likewise for the site; none means one site.", only="folder")
+    overlap: float = setting(
+        0.25, "Least overlap of two tiles, as a share of their side.", least=0, most=0.9, only={"framing": ("tile",)}
+    )
+    scaling: str = setting(
+        "none",
+        "none: values as they are; dtype: share of the type's largest value; percentile: stretch each band of each "
+        "image; reflectance: value x factor + offset.",
+        choices=("none", "dtype", "percentile", "reflectance"),
+    )
+    percentiles: list[float] = setting(
+        [2.0, 98.0], "What becomes 0 and 1 with scaling=percentile.", only={"scaling": ("percentile",)}
+    )
+    reflectance: list[float] = setting(
+        [1e-4, 0.0], "Factor and offset of scaling=reflectance.", only={"scaling": ("reflectance",)}
+    )
+    indices: list[str] = setting([], "Spectral indices as further bands: NDWI, or name=(green-nir)/(green+nir).")
+    standardize: str = setting(
+        "image",
+        "Zero mean and unit deviation: of an image (the paper), of each band of it, of each band of the training side.",
+        choices=("image", "band", "dataset", "none"),
+    )
+    workers: int = setting(0, "Processes that read; 0 means one for each core, where there is enough to read.", least=0)
+    strict: bool = setting(False, "A file that cannot be used is an error, and not only reported.")
+    scenes: int = setting(200, "Number of scenes.", least=2, only={"kind": ("synthetic",)})
+    sites: int = setting(8, "Number of sites.", least=1, most=8, only={"kind": ("synthetic",)})
+    seed: int = setting(0, "Which scenes are drawn.", least=0, only={"kind": ("synthetic",)})
+    archives: Any = setting([], "Folders, npz or zip files, or URLs of zip files.", only={"kind": IN_ARCHIVES})
+    images: Any = setting(
+        [],
+        "One folder, or one for each band set; bands are stacked in this order, behind those of an archive.",
+        only={"kind": ON_DISK},
+    )
+    labels: str = setting("", "The folder of label images.", only={"kind": ("folder",)})
+    drop_from_stem: list[str] = setting(
+        [], "Regular expressions cut out of file stems before they are paired, as in _label$.", only={"kind": ON_DISK}
+    )
+    classes: list[str] = setting([], "Class names; the index of a name is its label value.", only={"kind": ON_DISK})
+    bands: list[str] = setting(
+        [], "Band names, in stacking order; none means red, green, blue, or band_1, band_2, ...", only={"kind": ON_DISK}
+    )
+    # Not dict: the command line cannot add a key to a typed mapping.
+    remap: Any = setting(
+        None, "Label value or name in the file -> class, or its index; all at once.", only={"kind": ON_DISK}
+    )
+    aliases: str = setting("", "A JSON file of other names of names.", only={"kind": ON_DISK})
+    ignore_values: list[Any] = setting([], "Label values or names that count nowhere.", only={"kind": ON_DISK})
+    table: str = setting("", "A CSV with a row a file: name, and any of scene, site, date.", only={"kind": ON_DISK})
+    scene_pattern: str = setting(
+        "", "A regular expression; its first group in a file's stem is the scene.", only={"kind": ON_DISK}
+    )
+    site_pattern: str = setting("", "Likewise for the site; none means one site.", only={"kind": ON_DISK})
+    date_pattern: str = setting("", "Likewise for the date.", only={"kind": ON_DISK})
 
 
 @dataclass
 class AugmentConfig:
-    """Random changes of the training pairs, new in each epoch."""
+    """Random changes of the training pairs."""
 
+    mode: str = setting(
+        "online",
+        "online: drawn anew in each epoch; offline: drawn once, as the copies that the paper wrote to disk.",
+        choices=("online", "offline"),
+    )
     copies: int = setting(1, "Augmented copies of each training pair in an epoch.", least=1)
     zoom: float = setting(0.05, "Largest change of scale, as a share.", least=0, below=1)
     rotation: float = setting(3.0, "Largest rotation, in degrees.", least=0, most=180)
@@ -110,6 +187,10 @@ class AugmentConfig:
     shift_columns: float = setting(0.05, "Largest shift left or right, as a share of the columns.", least=0, below=1)
     flip_horizontal: bool = setting(True, "Mirror left and right in half of the cases.")
     flip_vertical: bool = setting(False, "Mirror top and bottom in half of the cases.")
+    quarter_turns: bool = setting(False, "Turn by 0, 90, 180 or 270 degrees; wants a square frame.")
+    brightness: float = setting(0.0, "Largest shift of a band, as a share of its deviation in the image.", least=0)
+    contrast: float = setting(0.0, "Largest change of a band's deviation, as a share.", least=0, below=1)
+    noise: float = setting(0.0, "Deviation of noise, as a share of the band's deviation in the image.", least=0)
 
 
 @dataclass
@@ -170,11 +251,27 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+
+@dataclass
+class DatasetConfig:
+    """One model-ready data set, to make or to look at."""
+
+    inspect: bool = setting(False, "Only report: nothing but the report is kept.")
+    export: str = setting(
+        "none", "gym_npz also writes the files that the original program reads.", choices=("none", "gym_npz")
+    )
+    seed: int = setting(42, "Seed of the augmented examples and of exported copies.", least=0)
+    outputs: str = setting("outputs", "Folder of stores and reports.")
+    data: DataConfig = field(default_factory=DataConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 @dataclass

@@ -7,7 +7,6 @@ A bad value is refused in a fraction of a second, in one line. The rules that co
 import math
 import operator
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -16,7 +15,8 @@ from typing import Any, TypeVar, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config import Config, DataConfig, PredictConfig, folders_of, frame_of
+from gym.config import Config, DatasetConfig, PredictConfig, folders_of
+from gym.data_check import check_augment, check_data, check_frame, check_split
 from gym.errors import ConfigError, first_line
 
 _BOUNDS = {
@@ -44,12 +44,15 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
     except OmegaConfBaseException as error:
         raise ConfigError(describe(error)) from error
     check_rules(config)
+    if isinstance(config, Config | DatasetConfig):
+        check_frame(config.data, config.model.levels if isinstance(config, Config) else 4)
+        check_data(config.data)
+        check_split(config.split, config.augment)
+        check_augment(config.augment, config.data)
     if isinstance(config, Config):
-        check_frame(config)
         check_loss(config)
         check_schedule(config)
         check_dropout(config)
-        check_data(config)
     if isinstance(config, PredictConfig):
         check_places(config)
     return config
@@ -93,13 +96,19 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 
 def check_rules(config: Any, prefix: str = "") -> None:
-    """Hold every value against the rule beside its key."""
+    """Hold every value against the rule beside its key, and refuse a value that nothing would look at."""
     for item in fields(config):
         value, key = getattr(config, item.name), f"{prefix}{item.name}"
         if is_dataclass(value):
             check_rules(value, f"{key}.")
-        elif broken := broken_rule(value, item.metadata["rule"]):
+            continue
+        if broken := broken_rule(value, item.metadata["rule"]):
             raise ConfigError(f"{key}={value} must be {broken}.")
+        for decider, values in item.metadata["only"].items():
+            chosen = getattr(config, decider)
+            if chosen not in values and value != getattr(type(config)(), item.name):
+                wanted = " or ".join(f"{prefix}{decider}={wanted}" for wanted in values)
+                raise ConfigError(f"{key}={value} is used only with {wanted}, not with {chosen}; leave it out.")
 
 
 def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
@@ -111,15 +120,6 @@ def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
     if all(_BOUNDS[name][1](value, bound) for name, bound in rule.items()):
         return None
     return " and ".join(f"{_BOUNDS[name][0]} {bound}" for name, bound in rule.items())
-
-
-def check_frame(config: Config) -> None:
-    """The frame must halve exactly at each level; 4 levels want a multiple of 16."""
-    multiple = max(16, 2**config.model.levels)
-    for side in frame_of(config.data.size):
-        if side < multiple or side % multiple:
-            nearest = max(multiple, round(side / multiple) * multiple)
-            raise ConfigError(f"data.size={side} must be a multiple of {multiple}, at least {multiple}; try {nearest}.")
 
 
 def check_places(config: PredictConfig) -> None:
@@ -140,7 +140,7 @@ def check_loss(config: Config) -> None:
         raise ConfigError(f"loss.class_weights={weights} must be finite and above 0.")
     if config.loss.weighting == "frequency" and config.loss.name == "dice":
         raise ConfigError("loss.weighting=frequency is not for dice, which weighs classes equally already; use none.")
-    expected = len(config.data.classes) if config.data.kind == "folder" else 4
+    expected = 4 if config.data.kind == "synthetic" else len(config.data.classes)
     if given and len(weights) != expected:
         raise ConfigError(f"loss.class_weights={weights} must have one weight for each of {expected} classes.")
 
@@ -165,58 +165,3 @@ def check_dropout(config: Config) -> None:
             f"model.dropout_change={model.dropout_change} takes the rate to {last:g} at the deepest level; "
             "it must stay at least 0 and below 1."
         )
-
-
-def check_data(config: Config) -> None:
-    """A folder data set must say its folders and classes; patterns must be regular expressions with a group."""
-    data = config.data
-    refuse_unused(data)
-    if data.kind == "folder":
-        for key, example in (("images", "[path/to/images]"), ("labels", "path/to/labels")):
-            if not getattr(data, key):
-                raise ConfigError(f"data.{key} is missing; data=folder needs it, as in data.{key}={example}.")
-        check_classes(data)
-        for key, folders in (("images", folders_of("data.images", data.images)), ("labels", [data.labels])):
-            for folder in folders:
-                if not os.path.isdir(folder):  # noqa: PTH112 - pathlib is not imported so early
-                    raise ConfigError(f"data.{key}: {folder} is no folder (looked in {os.getcwd()}); mend the path.")  # noqa: PTH109
-    for key in ("scene_pattern", "site_pattern"):
-        check_pattern(f"data.{key}", getattr(data, key))
-
-
-def refuse_unused(data: DataConfig) -> None:
-    """A key that the chosen reader does not look at must not be set, so that nobody believes it works."""
-    defaults = DataConfig()
-    for item in fields(data):
-        only, value = item.metadata.get("only"), getattr(data, item.name)
-        if only and only != data.kind and value != getattr(defaults, item.name):
-            raise ConfigError(f"data.{item.name}={value} is used only by data={only}, not by data={data.kind}.")
-
-
-def check_classes(data: DataConfig) -> None:
-    """Class names must be two or more, distinct, and cover the targets of the remap."""
-    if not 2 <= len(data.classes) <= 255:
-        raise ConfigError(
-            f"data.classes={data.classes} must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."
-        )
-    if len(set(data.classes)) < len(data.classes):
-        raise ConfigError(f"data.classes={data.classes} must be distinct names.")
-    if not all(name.strip() and "/" not in name for name in data.classes):
-        raise ConfigError(f"data.classes={data.classes} must be names, not empty and without a slash.")
-    if not isinstance(data.remap, dict | None):
-        raise ConfigError(f"data.remap={data.remap} must be a mapping, as in data.remap={{1:0,2:1}}.")
-    for value, index in (data.remap or {}).items():
-        if type(value) is not int or type(index) is not int or not 0 <= index < len(data.classes):
-            raise ConfigError(
-                f"data.remap={{{value}:{index}}} must map label values to class indices 0..{len(data.classes) - 1}."
-            )
-
-
-def check_pattern(key: str, pattern: str) -> None:
-    """A naming pattern must compile and have a group to take the name from."""
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ConfigError(f"{key}={pattern} must be a regular expression: {error}.") from error
-    if pattern and not groups:
-        raise ConfigError(f"{key}={pattern} must have a group, as in '^([0-9]{{8}})'.")

@@ -14,12 +14,14 @@ from omegaconf import OmegaConf
 
 from gym.config import Config
 from gym.data.build import open_or_build_store
-from gym.data.pipeline import ordered_batches, steps_in_epoch, training_batches
-from gym.data.split import Split, refuse_leaks, split_by_scene
-from gym.data.store import Store
-from gym.errors import DataError
+from gym.data.parallel import available_cores
+from gym.data.pipeline import SampleReader, ordered_batches, steps_in_epoch, training_batches
+from gym.data.sides import find_likenesses, positions_of, sample_name, side_counts, split_store, training_samples
+from gym.data.split import Split
+from gym.data.store import Store, combine_statistics
 from gym.files import hash_value, write_json, write_text
 from gym.losses import frequency_weights
+from gym.models.blocks import Standardize
 from gym.models.catalog import build_model, count_parameters
 from gym.reporting import figures
 from gym.reporting.evaluation import Evaluation, evaluate, named_scores
@@ -29,7 +31,7 @@ from gym.tracking import RunLog, logged_run, public_uri
 from gym.training.checkpoint import hash_weights
 from gym.training.loop import Epoch, History, compile_model, train
 from gym.training.progress import progress_display
-from gym.training.runtime import available_cores, prepare_tensorflow, resolve_precision, seed_weights
+from gym.training.runtime import prepare_tensorflow, resolve_precision, seed_weights
 
 _FEW_STEPS = 500
 
@@ -54,29 +56,31 @@ def run_experiment(config: Config) -> Result:
     started = time.monotonic()
     outputs = Path(config.outputs)
     store = open_or_build_store(config.data, outputs)
-    split = choose_split(config, store)
+    split = split_store(store, config.split, config.augment)
     prepare_tensorflow(config.training)
     precision = resolve_precision(config.training.precision)
     threads = config.training.threads or available_cores()
-    fingerprint = hash_value([identity(config), precision, threads, store.manifest.fingerprint])
+    fingerprint = hash_value([identity(config), split, precision, threads, store.manifest.fingerprint])
     tags = {
         "fingerprint": fingerprint,
         "data_fingerprint": store.manifest.fingerprint,
         "data": store.manifest.source,
         "precision": precision,
+        "split": config.split.method + (" (leaky)" if config.split.method == "paper" else ""),
     }
     with logged_run(config.tracking, outputs, run_name(config), tags) as run:
         log_inputs(run, config, store, split)
         model, history = train_model(config, store, split, outputs / "runs" / fingerprint[:16], run)
-        evaluation = evaluate(model, store, split.validation, config.training.batch)
-        scores = final_scores(model, history, evaluation)
+        evaluations = evaluate_sides(model, config, store, split)
+        scores = final_scores(model, history, evaluations)
         scores["seconds"] = time.monotonic() - started
         run.log_metrics(scores)
         run.log_tags({"weights_sha256": hash_weights(model)})
         with tempfile.TemporaryDirectory() as folder:
-            write_artifacts(Path(folder), config, store, split, model, history, evaluation)
+            write_inputs(Path(folder), config, store, split)
+            write_results(Path(folder), config, store, model, history, evaluations)
             run.log_folder(Path(folder))
-    show_result(run_name(config), scores, evaluation, next_steps(config, run.run_id))
+    show_result(run_name(config), scores, evaluations["validation"], next_steps(config, run.run_id))
     return Result(run.run_id, run_name(config), scores)
 
 
@@ -97,8 +101,10 @@ def next_steps(config: Config, run_id: str) -> list[str]:
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """The part of a configuration that its result depends on: all but its name and where things are kept."""
-    return {key: value for key, value in asdict(config).items() if key not in ("name", "outputs", "tracking")}
+    """The part of a configuration that its result depends on, beside store and split: neither names nor places."""
+    elsewhere = ("name", "outputs", "tracking", "data", "split")
+    kept = {key: value for key, value in asdict(config).items() if key not in elsewhere}
+    return kept | {"standardize": config.data.standardize}
 
 
 def without_password(config: Config) -> Config:
@@ -106,31 +112,16 @@ def without_password(config: Config) -> Config:
     return replace(config, tracking=replace(config.tracking, uri=public_uri(config.tracking.uri)))
 
 
-def choose_split(config: Config, store: Store) -> Split:
-    """Split a store by scene, and make sure nothing leaks."""
-    records = store.manifest.pairs
-    scenes = [record.scene for record in records]
-    split = split_by_scene(scenes, config.data.split.validation, config.data.split.seed)
-    for name, count in zip(store.manifest.classes, store.counts.sum(axis=0), strict=True):
-        if not count:
-            log.warning("class %s has not one pixel in any scene: do the label values fit data.classes?", name)
-    for side, positions in split._asdict().items():
-        if not store.counts[positions].sum():
-            raise DataError(
-                f"the {side} scenes have not one labelled pixel; label more scenes, or change data.split.seed."
-            )
-    refuse_leaks(split, [record.name for record in records], scenes, [record.image_sha256 for record in records])
-    return split
-
-
 def train_model(config: Config, store: Store, split: Split, folder: Path, run: RunLog) -> tuple[keras.Model, History]:
     """Build and train the model; it comes back with its best weights."""
     seed_weights(config.seed)
-    model = build_model(config.model, store.shape, len(store.manifest.classes))
+    first = build_standardisation(config.data.standardize, store, split)
+    model = build_model(config.model, store.shape, len(store.manifest.classes), first)
     compile_model(model, config, class_weights(config, store, split))
     count, precision = count_parameters(model).total, keras.config.dtype_policy().name
     log.info("%s: %s parameters, %s", run_name(config), f"{count:,}", precision)
-    batch, steps = config.training.batch, steps_in_epoch(len(split.training), config.augment, config.training.batch)
+    samples, batch = training_samples(split, config.augment, len(store)), config.training.batch
+    steps = steps_in_epoch(len(samples), batch)
     if steps * config.training.epochs < _FEW_STEPS:
         log.warning(
             "only %d steps in all: batch normalisation wants some hundred; raise training.epochs or augment.copies",
@@ -139,9 +130,9 @@ def train_model(config: Config, store: Store, split: Split, folder: Path, run: R
     history = train(
         model,
         config,
-        training_batches(store, split.training, config.augment, batch, config.seed),
+        training_batches(store, samples, config.augment, batch, config.seed),
         steps,
-        ordered_batches(store, split.validation, batch),
+        ordered_batches(store, split.validation, batch, config.augment, config.seed),
         folder,
         lambda epoch: run.log_metrics(epoch_metrics(epoch), step=epoch.number),
         [progress_display(config.training.epochs, steps)],
@@ -149,12 +140,32 @@ def train_model(config: Config, store: Store, split: Split, folder: Path, run: R
     return model, history
 
 
+def build_standardisation(method: str, store: Store, split: Split) -> Standardize:
+    """The layer that standardises; for ``dataset`` with the mean and deviation of the training side."""
+    if method != "dataset":
+        return Standardize(method)
+    training = set(positions_of(split.training, len(store)))
+    mean, deviation = combine_statistics([store.manifest.pairs[position].statistics for position in sorted(training)])
+    return Standardize(method, mean, deviation)
+
+
+def evaluate_sides(model: keras.Model, config: Config, store: Store, split: Split) -> dict[str, Evaluation]:
+    """Evaluate the validation side, and the test side where there is one."""
+    return {
+        side: evaluate(
+            model, store, samples, ordered_batches(store, samples, config.training.batch, config.augment, config.seed)
+        )
+        for side, samples in (("validation", split.validation), ("test", split.test))
+        if samples
+    }
+
+
 def class_weights(config: Config, store: Store, split: Split) -> list[float]:
     """The configured weight of each class."""
     if config.loss.weighting == "given":
         return config.loss.class_weights
     if config.loss.weighting == "frequency":
-        return frequency_weights(store.counts[split.training].sum(axis=0))
+        return frequency_weights(side_counts(store, split)["training"])
     return [1.0] * len(store.manifest.classes)
 
 
@@ -170,11 +181,17 @@ def epoch_metrics(epoch: Epoch) -> dict[str, float]:
     }
 
 
-def final_scores(model: keras.Model, history: History, evaluation: Evaluation) -> dict[str, float]:
-    """The metrics of a whole run under their names in MLflow."""
+def final_scores(model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
+    """The metrics of a whole run under their names in MLflow; those of the test side begin with ``test/``."""
     count = count_parameters(model)
+    test = (
+        {f"test/{name}": score for name, score in named_scores(evaluations["test"]).items()}
+        if "test" in evaluations
+        else {}
+    )
     return {
-        **named_scores(evaluation),
+        **named_scores(evaluations["validation"]),
+        **test,
         "loss": history.stopping.best_loss,
         "stopping_epoch": history.stopping.last_epoch,
         "best_epoch": history.stopping.best_epoch,
@@ -203,23 +220,34 @@ def log_inputs(run: RunLog, config: Config, store: Store, split: Split) -> None:
     run.log_dataset(manifest.source, manifest.fingerprint, str(store.folder), profile)
 
 
-def write_artifacts(
+def write_inputs(folder: Path, config: Config, store: Store, split: Split) -> None:
+    """Write what a run starts from: configuration, split, the images that look alike across it, what was left out."""
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(without_password(config))))
+    sides = {side: [sample_name(store, sample) for sample in samples] for side, samples in split._asdict().items()}
+    write_json(folder / "split.json", sides)
+    write_json(folder / "left_out.json", store.manifest.left_out)
+    alike = find_likenesses(store, split, config.split)
+    write_json(folder / "near_duplicates.json", [pair._asdict() for pair in alike])
+
+
+def write_results(
     folder: Path,
     config: Config,
     store: Store,
-    split: Split,
     model: keras.Model,
     history: History,
-    evaluation: Evaluation,
+    evaluations: Mapping[str, Evaluation],
 ) -> None:
-    """Write all files of a run's MLflow artifacts."""
-    names = [record.name for record in store.manifest.pairs]
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(without_password(config))))
-    write_json(folder / "split.json", {side: [names[at] for at in of] for side, of in split._asdict().items()})
-    write_json(folder / "confusion_matrix.json", evaluation.matrix.tolist())
+    """Write what a run came to: model, curves, and of each side the confusion matrix and a contact sheet."""
     save_model(model, store, folder / "model")
     figures.save(
         figures.draw_learning_curves(history.epochs, history.stopping.best_epoch), folder / "learning_curves.png"
     )
-    figures.save(figures.draw_confusion_matrix(evaluation.matrix, evaluation.classes), folder / "confusion_matrix.png")
-    figures.save(figures.draw_contact_sheet(evaluation, store), folder / "contact_sheet.png")
+    read = SampleReader(store, config.augment, config.seed)
+    for side, evaluation in evaluations.items():
+        place = folder if side == "validation" else folder / side
+        write_json(place / "confusion_matrix.json", evaluation.matrix.tolist())
+        figures.save(
+            figures.draw_confusion_matrix(evaluation.matrix, evaluation.classes), place / "confusion_matrix.png"
+        )
+        figures.save(figures.draw_contact_sheet(evaluation, store.bands, read, side), place / "contact_sheet.png")

@@ -1,8 +1,8 @@
 """A trained model as files: the network with its preprocessing, and what a user of it must know.
 
 model/
-    model.keras      raw image values in, class scores out; standardisation is its first layer
-    model.json       frame, bands, classes: how to bring an image to the network, and what comes back
+    model.keras      prepared images in, class scores out; standardisation is its first layer
+    model.json       how an image is prepared (values, indices, frame), and which classes come back
 """
 
 import json
@@ -10,22 +10,24 @@ import zipfile
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from gym.data.store import Store
+from gym.data.prepare import Preparation
+from gym.data.store import Store, read_preparation
 from gym.errors import RunError, first_line
 from gym.files import replacing, write_json
 from gym.models import blocks  # noqa: F401 - registers the layers that a saved model names
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # What reading a damaged archive can raise.
 _DAMAGE = (
     OSError,
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
     EOFError,
     RuntimeError,
     NotImplementedError,
@@ -36,10 +38,9 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """How to use a model: frame in ``[rows, columns]`` pixels, band names in order, class names by index."""
+    """How to use a model: what an image goes through before it, and class names by index."""
 
-    frame: list[int]
-    bands: list[str]
+    preparation: Preparation
     classes: list[str]
     schema_version: int = SCHEMA_VERSION
 
@@ -57,7 +58,7 @@ def save_model(network: keras.Model, store: Store, folder: Path) -> None:
     manifest = store.manifest
     with replacing(folder / "model.keras") as beside:
         network.save(beside)
-    write_json(folder / "model.json", asdict(ModelDescription(manifest.frame, manifest.bands, manifest.classes)))
+    write_json(folder / "model.json", asdict(ModelDescription(manifest.preparation, manifest.classes)))
 
 
 def load_model(folder: Path) -> SavedModel:
@@ -67,14 +68,28 @@ def load_model(folder: Path) -> SavedModel:
         RunError: A file is missing or damaged.
     """
     try:
-        description = ModelDescription(**json.loads((folder / "model.json").read_text(encoding="utf-8")))
-        if description.schema_version != SCHEMA_VERSION:
-            raise ValueError(f"version {description.schema_version}, not {SCHEMA_VERSION}")
+        description = read_description(json.loads((folder / "model.json").read_text(encoding="utf-8")))
         refuse_damage(folder / "model.keras")
         return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)
     except _DAMAGE as error:
         reason = first_line(error) or type(error).__name__
         raise RunError(f"{folder} holds no readable model ({reason}); train the run again.") from error
+
+
+def read_description(raw: dict[str, Any]) -> ModelDescription:
+    """Make a description of its JSON.
+
+    Raises:
+        ValueError: It is of another version, or has a part that this one does not know.
+        LookupError: A part is missing.
+        TypeError: A part is of another kind.
+    """
+    if raw["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"version {raw['schema_version']}, not {SCHEMA_VERSION}")
+    description = ModelDescription(read_preparation(raw["preparation"]), [str(name) for name in raw["classes"]])
+    if json.loads(json.dumps(asdict(description))) != raw:
+        raise ValueError("a part is not known here")
+    return description
 
 
 def refuse_damage(path: Path) -> None:

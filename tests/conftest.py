@@ -1,8 +1,10 @@
 """What many tests share: configurations, tiny data sets, the real imagery, and TensorFlow on small work."""
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,23 +16,34 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from gym.command import SCHEMAS, configuration_folder, quote_options
-from gym.config import Config
+from gym.config import Config, DataConfig, DatasetConfig
 from gym.config_check import read_config
-from gym.data.store import Pair, Store, write_store
+from gym.data.build import Plan, build_store
+from gym.data.grouping import Grouping
+from gym.data.labels import IGNORE, LabelRule
+from gym.data.prepare import Preparation
+from gym.data.reader import RawScene
+from gym.data.store import Store
+from gym.data.values import Scaling
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def configure(tmp_path) -> Iterator[Callable[..., Config]]:
-    """Compose and check a configuration from overrides, as the command line does; outputs go to a fresh folder."""
+def configure(tmp_path) -> Callable[..., Any]:
+    """Compose and check a configuration from overrides, as a verb does; outputs go to a fresh folder.
+
+    Without ``name`` it is that of ``gym.train``; `gym.make_dataset` has ``name="make_dataset"``.
+    """
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=name, node=schema)
 
-    def composed(*overrides: str) -> Config:
+    schemas = {"config": Config, "make_dataset": DatasetConfig}
+
+    def composed(*overrides: str, name: str = "config") -> Any:
         with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):
             texts = [quote_options(override) for override in overrides]
-            return read_config(compose("config", overrides=[f"outputs={tmp_path}", *texts]), Config)
+            return read_config(compose(name, overrides=[f"outputs={tmp_path}", *texts]), schemas[name])
 
     return composed
 
@@ -44,23 +57,55 @@ def real_data() -> Path:
     return folder
 
 
-def make_pairs(count: int = 6, rows: int = 16, columns: int = 32, bands: int = 3, classes: int = 3) -> list[Pair]:
-    """Pairs in which the class of a pixel can be read from its first band; two pairs a scene, two sites."""
+TINY_CLASSES, TINY_BANDS = ("low", "middle", "high"), ("a", "b", "c")
+
+
+class HeldReader:
+    """A reader of scenes held in memory; attributes and methods as in `gym.data.reader.Reader`."""
+
+    def __init__(self, scenes: dict[str, RawScene], bands: Sequence[str] = TINY_BANDS) -> None:
+        self._scenes, self.bands = scenes, list(bands)
+        self.names, self.left_out = list(scenes), dict[str, str]()
+        self.description = f"{len(scenes)} scenes held in memory"
+
+    def sources(self, name: str) -> dict[str, str]:
+        """The hash of the pixels."""
+        return {name: hashlib.sha256(self._scenes[name].image.tobytes()).hexdigest()}
+
+    def read(self, name: str) -> RawScene:
+        """Hand a scene over."""
+        return self._scenes[name]
+
+
+def make_scenes(
+    count: int = 6, rows: int = 16, columns: int = 32, bands: int = 3, classes: int = 3
+) -> dict[str, RawScene]:
+    """Scenes in which the class of a pixel can be read from its first band."""
     rng = np.random.default_rng(1)
-    pairs = []
+    scenes = {}
     for number in range(count):
         label = np.repeat(np.repeat(rng.integers(0, classes, (rows // 8, columns // 8)), 8, 0), 8, 1).astype(np.uint8)
         image = rng.integers(1, 50, (rows, columns, bands)).astype(np.uint16)
         image[..., 0] += 100 * label
-        pairs.append(Pair(f"pair{number}", f"scene{number // 2}", f"site{number % 2}", image, label))
-    return pairs
+        scenes[f"pair{number}"] = RawScene(image, label, None)
+    return scenes
+
+
+def make_store(folder: Path, scenes: dict[str, RawScene], frame: tuple[int, int] = (16, 32), **options: Any) -> Store:
+    """Make a store of scenes: two pairs a scene, two sites, three classes; ``options`` are those of `Preparation`."""
+    settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": TINY_BANDS} | options
+    table = {name: {"scene": f"scene{number // 2}", "site": f"site{number % 2}"} for number, name in enumerate(scenes)}
+    reader = HeldReader(scenes, settings["source_bands"])
+    sources = {name: reader.sources(name) for name in reader.names}
+    rule = LabelRule(TINY_CLASSES, ignored=(IGNORE,))
+    plan = Plan(reader, Preparation(frame, **settings), rule, Grouping(table=table), sources, {})
+    build_store(plan, folder, DataConfig(workers=1), plan.fingerprint())
+    return Store(folder)
 
 
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory) -> Store:
     """Six pairs of 16x32 in 3 bands and 3 classes; pair 0 has an ignored corner."""
-    pairs = make_pairs()
-    pairs[0].label[:4, :4] = 255
-    names = {"classes": ["low", "middle", "high"], "bands": ["a", "b", "c"]}
-    folder = tmp_path_factory.mktemp("stores") / "tiny"
-    return write_store(folder, pairs, fingerprint="f" * 64, source="six pairs", left_out={}, **names)
+    scenes = make_scenes()
+    scenes["pair0"].label[:4, :4] = IGNORE
+    return make_store(tmp_path_factory.mktemp("stores") / "tiny", scenes)

@@ -23,8 +23,15 @@ REFUSED = {
     "model.filters=0": "model.filters=0 must be at least 1.",
     "training.epochs=1.5": "training.epochs=1.5: Value '1.5' of type 'float' could not be converted to Integer",
     "data.size=100": "data.size=100 must be a multiple of 16, at least 16; try 96.",
-    "data.split.validation=1.5": "data.split.validation=1.5 must be above 0 and below 1.",
+    "data.split.validation=0.3": "data.split.validation: unknown key; did you mean split.validation?",
+    "split.validation=1.5": "split.validation=1.5 must be above 0 and below 1.",
+    "split.folds=3": "split.folds=3 is used only with split.method=kfold, not with random; leave it out.",
+    "split=x": "split=x is no option; split must be one of given, kfold, leave_one_site_out, paper, random.",
+    "split=paper": "split.method=paper parts augmented copies; it needs augment.mode=offline: add augment=paper.",
     "data=folder": "data.images is missing; data=folder needs it",
+    "data=coast_train": "data.archives is missing; data=doodler needs it, as in data.archives=[path/to/release.zip].",
+    "data.indices=[NDXI]": "data.indices: 'NDXI' must be one of NDVI, NDWI, MNDWI, NDMI, NDTI, or name=expression",
+    "data.indices=[x=(green)]": "data.indices=[x=(green)] is no override; give key=value; a value with spaces, commas",
     "+data=synthetic": "+data: the group is chosen already; give it without the +.",
     "+seed=3": "+seed: the key exists already; give it without the +.",
     "experiment=x": "experiment is not among the defaults; add it with +experiment=...",
@@ -67,6 +74,8 @@ def test_help_shows_groups_options_and_keys_at_once():
 
     assert done.returncode == 0
     assert "model: resunet, simple_resunet, simple_unet, unet" in done.stdout
+    assert "data: coast_train, doodler, folder, gym_npz, synthetic" in done.stdout
+    assert "split: given, kfold, leave_one_site_out, paper, random" in done.stdout
     assert "python -m gym.train model=resunet loss=cce filters=6" in done.stdout
     assert "patience: 10" in done.stdout
     assert seconds < 1.5
@@ -119,7 +128,12 @@ def test_a_full_traceback_on_request():
     [
         ("python -m gym.train loss=", {"loss=cce", "loss=dice", "loss=hinge", "loss=kld"}),
         ("python -m gym.train filters=6 model=un", {"model=unet"}),
+        (
+            "python -m gym.train split=",
+            {"split=given", "split=kfold", "split=leave_one_site_out", "split=paper", "split=random"},
+        ),
         ("./scripts/train model.upsa", {"model.upsampling="}),
+        ("./scripts/train split.va", {"split.validation="}),
     ],
 )
 def test_tab_completes_groups_and_keys(line, expected):

@@ -19,8 +19,11 @@ import rasterio
 from gym.command import configuration_folder
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+README, DATA_PAGE = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/data.md"))
+COMMANDS, DATA_COMMANDS = (
+    [line for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    for page in (README, DATA_PAGE)
+)
 TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.precision=float32", "training.epochs=1"]
 
 
@@ -31,6 +34,8 @@ def in_a_test(command: str, folder: Path) -> list[str]:
         words[0] = sys.executable
     if "gym.predict" in words:
         return [*words, f"outputs={folder}"]
+    if "gym.make_dataset" in words:
+        return [*(word for word in words if "data.size" not in word), "data.size=32", f"outputs={folder}"]
     tiny = [word for word in TINY if "debug" not in word] if "data=folder" in words else TINY
     small = ["data.size=32", "model.filters=2"] if "data=folder" in words else []
     if "-m" in words[3:]:  # one option of each list but the first: sweeping all is tests/test_train.py
@@ -84,6 +89,28 @@ def test_every_training_command_of_the_readme_runs_and_predict_after_them(imager
         assert (label.crs.to_epsg(), label.shape, label.nodata) == (32610, (40, 32), 255)
 
 
+def test_the_readmes_data_set_is_made_and_reported(imagery):
+    """The command as written makes a store and names its report, which is there."""
+    (command,) = [command for command in COMMANDS if "gym.make_dataset" in command]
+    done = run(command, imagery)
+
+    assert done.returncode == 0, done.stderr
+    page = Path(re.search(r"report +(.*)", done.stdout).group(1))
+    assert page.is_file()
+    assert "Nothing: every file is used." in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [command for command in DATA_COMMANDS if "gym.import_config" not in command])
+def test_every_command_of_the_data_page_is_a_sound_configuration(command, configure, tmp_path, monkeypatch):
+    """Its keys and values are those of the program; what each does is tested beside its module."""
+    monkeypatch.chdir(tmp_path)
+    for place in set(re.findall(r"my/[\w.]+", command)):
+        Path(place).mkdir(parents=True)
+    _, _, module, *overrides = shlex.split(command)
+
+    configure(*overrides, name={"gym.train": "config", "gym.make_dataset": "make_dataset"}[module])
+
+
 def test_the_ui_answers():
     """``./scripts/ui`` serves MLflow on 127.0.0.1."""
     with socket.socket() as free:
@@ -120,11 +147,11 @@ def test_all_other_commands_are_known():
     assert len(README.splitlines()) < 200
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/data.md"])
 def test_links_lead_to_files_of_the_project(document):
     """Relative links and pictures exist."""
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8")):
-        assert target.startswith("http") or (ROOT / target).exists(), target
+        assert target.startswith("http") or (ROOT / document).parent.joinpath(target).exists(), target
 
 
 def test_the_readme_lists_every_group_and_option():

@@ -2,33 +2,53 @@
 
 import csv
 import json
+import logging
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 from PIL import Image
 
+from gym import metrics
 from gym.application import apply_run
 from gym.config import Config, PredictConfig
 from gym.config_check import read_config
+from gym.data.build import open_or_build_store
+from gym.data.frame import frame_image
+from gym.data.labels import IGNORE
+from gym.data.pipeline import ordered_batches
+from gym.data.raster import read_image, read_label
+from gym.data.sides import split_store
 from gym.data.split import Split
-from gym.data.store import write_store
 from gym.errors import DataError, RunError, TrainingError
-from gym.experiment import choose_split, class_weights, flatten, identity, next_steps, run_experiment, run_name
+from gym.experiment import (
+    build_standardisation,
+    class_weights,
+    flatten,
+    identity,
+    next_steps,
+    run_experiment,
+    run_name,
+)
+from gym.prediction.segment import score_parts
+from gym.reporting.evaluation import evaluate
+from gym.saved_model import load_model
 from gym.tracking import find_run, tracking_uri
-from tests.conftest import make_pairs
 
-TINY = [
-    "+debug=tiny",
-    "model=unet",
-    "model.levels=2",
-    "model.kernel=3",
-    "training.precision=float32",
-    "training.epochs=2",
+TINY = ["+debug=tiny", "model=unet", "model.levels=2", "model.kernel=3", "training.precision=float32"]
+TINIEST = [
+    *("model=simple_unet", "filters=2", "model.levels=1", "data.size=32"),
+    *("training.precision=float32", "training.epochs=1", "training.batch=2"),
 ]
+TESTED = ["+debug=tiny", *TINIEST, "split.test=0.25", "augment.mode=offline", "augment.copies=2"]
+FOLD = ["+debug=tiny", *TINIEST, "split=kfold", "split.folds=4", "split.fold=1"]
+SITE = ["+debug=tiny", *TINIEST, "split=leave_one_site_out", "split.held_out=duck"]
 EPOCH_METRICS = {"train/loss", "train/iou", "val/loss", "val/iou", "val/kld", "learning_rate"}
 FINAL_METRICS = {"iou", "kld", "stopping_epoch", "best_epoch", "parameters", "dice", "loss", "seconds"}
 ARTIFACTS = {
@@ -37,9 +57,47 @@ ARTIFACTS = {
     "confusion_matrix.png",
     "contact_sheet.png",
     "learning_curves.png",
+    "left_out.json",
     "model",
+    "near_duplicates.json",
     "split.json",
 }
+
+# What becomes of imagery, and what the network then gets of the colour that `COLOUR` is, by plain arithmetic.
+COLOUR = (1000, 3000, 500, 2000)
+PREPARATIONS = {
+    "reflectance, tiles, an index, standardised by the data set": (
+        *("data.scaling=reflectance", "data.reflectance=[1e-4,-0.05]", "data.framing=tile", "data.overlap=0.3"),
+        *("data.indices=[NDWI]", "data.standardize=dataset"),
+        [0.05, 0.25, 0.0, 0.15, (0.25 - 0.15) / (0.25 + 0.15)],
+    ),
+    "shares of 16 bits, tiles, an index of one's own, not standardised": (
+        *("data.scaling=dtype", "data.framing=tile", "data.indices=['sum=red+nir']", "data.standardize=none"),
+        [1000 / 65535, 3000 / 65535, 500 / 65535, 2000 / 65535, 3000 / 65535],
+    ),
+    "stretched, resized, standardised by band": (
+        *("data.scaling=percentile", "data.framing=resize", "data.standardize=band"),
+        [1e-6, 1e-6, 1e-6, 1e-6],  # of one colour each band is 0, and 0 in all would mean nodata
+    ),
+    "as it is, two indices, standardised by the data set": (
+        *("data.indices=[NDWI,'sum=red+nir']", "data.standardize=dataset"),
+        [1000, 3000, 500, 2000, 0.2, 3000],
+    ),
+}
+
+
+class Finished(NamedTuple):
+    """A finished run: its configuration, its result, the run in MLflow, its artifacts on disk, and what was logged."""
+
+    config: Config
+    result: object
+    run: object
+    artifacts: Path
+    said: str
+
+    def read(self, name):
+        """The content of one of the JSON artifacts."""
+        return json.loads((self.artifacts / name).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -48,57 +106,279 @@ def outputs(tmp_path_factory):
     return tmp_path_factory.mktemp("outputs")
 
 
+@pytest.fixture(scope="module")
+def kept():
+    """The runs of this file by their overrides: one is trained once, however many tests look at it."""
+    return {}
+
+
 @pytest.fixture
-def finished(configure, outputs):
-    """A finished tiny run: configuration, result, and the run in MLflow."""
-    config = configure(*TINY, f"outputs={outputs}")
-    result = run_experiment(config)
-    client = MlflowClient(tracking_uri(config.tracking, outputs))
-    return config, result, client.get_run(result.run_id), client
+def finish(configure, outputs, kept, caplog, tmp_path_factory):
+    """Train a configuration, or find the run that did."""
+
+    def train(*overrides):
+        if overrides not in kept:
+            config = configure(*overrides, f"outputs={outputs}")
+            with caplog.at_level(logging.INFO):
+                result = run_experiment(config)
+            client = MlflowClient(tracking_uri(config.tracking, outputs))
+            folder = tmp_path_factory.mktemp("artifacts")
+            client.download_artifacts(result.run_id, "", str(folder))
+            kept[overrides] = Finished(config, result, client.get_run(result.run_id), folder, caplog.text)
+        return kept[overrides]
+
+    return train
 
 
-def test_a_run_leaves_everything_in_mlflow(finished):
+@pytest.fixture
+def finished(finish):
+    """A tiny run."""
+    return finish(*TINY, "training.epochs=2")
+
+
+@pytest.fixture(scope="module")
+def shores(tmp_path_factory):
+    """Six labelled GeoTIFFs of 40x72 pixels in 4 bands of 16 bits, one image that is broken, and a table of sides.
+
+    Two scenes look alike; nodata is a stripe on the left.
+    """
+    folder, rng = tmp_path_factory.mktemp("shores"), np.random.default_rng(0)
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir()
+    sides = ["training"] * 3 + ["validation"] * 2 + ["test"]
+    for number in range(6):
+        label = np.kron(rng.integers(0, 3, (5, 9)), np.ones((8, 8), int)).astype(np.uint8)
+        image = rng.integers(100, 400, (40, 72, 4)).astype(np.uint16)
+        image[..., :3] += np.where(label[..., None] == np.arange(3), np.uint16(2000), np.uint16(0))
+        if number == 4:
+            image = 2 * read_image(folder / "images" / "shore0.tif").values + image % 3
+        image[:, :5] = 0
+        write_tiff(folder / "images" / f"shore{number}.tif", image)
+        write_tiff(folder / "labels" / f"shore{number}.tif", label[..., None])
+    (folder / "images" / "broken.tif").write_bytes(b"broken")
+    write_tiff(folder / "labels" / "broken.tif", label[..., None])
+    rows = [f"shore{number},{side}\n" for number, side in enumerate(sides)]
+    (folder / "sides.csv").write_text("".join(["name,side\n", *rows]))
+    return folder
+
+
+def write_tiff(path, values):
+    """Write ``(rows, columns, bands)`` on a grid of 10 m."""
+    (rows, columns, count), grid = values.shape, Affine(10, 0, 500_000, 0, -10, 4_000_000)
+    layout = {"height": rows, "width": columns, "count": count, "dtype": values.dtype, "transform": grid}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32610", **layout) as written:
+        written.write(np.moveaxis(values, -1, 0))
+
+
+def of_shores(folder):
+    """The overrides of a data set of these, with the sides of their table."""
+    return [
+        *("data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels"),
+        *("data.bands=[red,green,blue,nir]", "data.classes=[water,sand,other]"),
+        *("split=given", f"split.sides={folder}/sides.csv", "split.likeness=16"),
+    ]
+
+
+@pytest.fixture
+def finish_shores(finish, shores):
+    """Train on the shores with one of the preparations; the run, and what the network gets of `COLOUR`."""
+
+    def train(preparation):
+        *overrides, numbers = PREPARATIONS[preparation]
+        return finish(*TINIEST, *of_shores(shores), *overrides), numbers
+
+    return train
+
+
+def test_a_run_leaves_everything_in_mlflow(finished, outputs):
     """Parameters, metrics by epoch and at the end, tags, data set and artifacts."""
-    config, result, run, client = finished
+    config, result, run, artifacts, _ = finished
+    client = MlflowClient(tracking_uri(config.tracking, outputs))
 
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "unet cce f2"
-    assert set(run.data.params) >= set(flatten({"model": vars(config.model), "data": {"split.seed": 0}}))
-    metrics = run.data.metrics
-    assert set(metrics) >= EPOCH_METRICS | FINAL_METRICS
-    assert {f"class_iou/{name}" for name in ("water", "sand")} <= set(metrics)
-    assert any(name.startswith("site_dice/") for name in metrics)
-    assert {f"legacy/{name}" for name in ("iou", "dice", "kld", "iou_2022", "dice_2022", "kld_2022")} <= set(metrics)
-    assert all(math.isfinite(value) for value in metrics.values())
+    groups = {group: vars(getattr(config, group)) for group in ("model", "data", "split", "augment")}
+    assert set(run.data.params) >= set(flatten(groups))
+    assert (run.data.params["split.method"], run.data.params["data.framing"]) == ("random", "fit")
+    scores = run.data.metrics
+    assert set(scores) >= EPOCH_METRICS | FINAL_METRICS
+    assert {f"class_iou/{name}" for name in ("water", "sand")} <= set(scores)
+    assert any(name.startswith("site_dice/") for name in scores)
+    assert {f"legacy/{name}" for name in ("iou", "dice", "kld", "iou_2022", "dice_2022", "kld_2022")} <= set(scores)
+    assert all(math.isfinite(value) for value in scores.values())
+    assert not any(name.startswith("test/") for name in scores)
     for name in EPOCH_METRICS:
         assert [point.step for point in client.get_metric_history(result.run_id, name)] == [1, 2]
     assert {"git_commit", "machine", "fingerprint", "data_fingerprint", "precision", "weights_sha256"} <= set(
         run.data.tags
     )
-    assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["data_fingerprint"][:36]
-    assert {item.path for item in client.list_artifacts(result.run_id)} == ARTIFACTS
+    assert run.data.tags["split"] == "random"
+    logged = run.inputs.dataset_inputs[0].dataset
+    assert logged.digest == run.data.tags["data_fingerprint"][:36]
+    assert json.loads(logged.profile) == {"pairs": 8, "left_out": 0, "training": 6, "validation": 2, "test": 0}
+    assert {path.name for path in artifacts.iterdir()} == ARTIFACTS
+    assert {path.name for path in (artifacts / "model").iterdir()} == {"model.json", "model.keras"}
 
-    kept = OmegaConf.load(client.download_artifacts(result.run_id, "config.yaml"))
-    assert read_config(kept, Config) == config
-    split = json.loads(Path(client.download_artifacts(result.run_id, "split.json")).read_text())
-    assert len(split["training"]) + len(split["validation"]) == 8
+    assert read_config(OmegaConf.load(artifacts / "config.yaml"), Config) == config
+    split = finished.read("split.json")
+    assert {side: len(names) for side, names in split.items()} == {"training": 6, "validation": 2, "test": 0}
+    assert finished.read("left_out.json") == {}
 
 
-def test_final_scores_are_those_of_the_best_epoch(finished):
+def test_final_scores_are_those_of_the_best_epoch(finished, outputs):
     """The metrics at the end are counted with the best weights, and agree with what that epoch logged."""
-    _, result, run, client = finished
+    config, result, run, _, _ = finished
+    client = MlflowClient(tracking_uri(config.tracking, outputs))
     best = int(run.data.metrics["best_epoch"])
     history = {point.step: point.value for point in client.get_metric_history(result.run_id, "val/iou")}
     klds = {point.step: point.value for point in client.get_metric_history(result.run_id, "val/kld")}
 
     assert result.scores["iou"] == pytest.approx(history[best], rel=1e-5)
+    assert result.scores["iou"] == pytest.approx(metrics.mean_iou(np.array(finished.read("confusion_matrix.json"))))
     assert result.scores["kld"] == pytest.approx(klds[best], rel=1e-4)
     assert run.data.metrics["stopping_epoch"] == 2
 
 
+def test_a_test_side_is_kept_apart_and_evaluated_too(finish):
+    """Its scores begin with ``test/`` and its pictures have a folder; nothing of it trains or validates."""
+    run = finish(*TESTED)
+    scores, split = run.run.data.metrics, run.read("split.json")
+
+    assert [len(split[side]) for side in ("training", "validation", "test")] == [4, 2, 2]
+    assert len({name for names in split.values() for name in names}) == 8
+    assert {path.name for path in run.artifacts.iterdir()} == ARTIFACTS | {"test"}
+    pictures = {"confusion_matrix.json", "confusion_matrix.png", "contact_sheet.png"}
+    assert {path.name for path in (run.artifacts / "test").iterdir()} == pictures
+    matrix = np.array(run.read("test/confusion_matrix.json"))
+    assert matrix.sum() <= 2 * 32 * 32
+    assert scores["test/iou"] == run.result.scores["test/iou"] == pytest.approx(metrics.mean_iou(matrix))
+    assert scores["iou"] == pytest.approx(metrics.mean_iou(np.array(run.read("confusion_matrix.json"))))
+    of_validation = {name for name in scores if name.split("/")[0] in ("iou", "kld", "dice", "class_iou", "legacy")}
+    assert {f"test/{name}" for name in of_validation} <= set(scores)
+    assert not {"test/loss", "test/parameters", "test/best_epoch"} & set(scores)
+
+
+def test_copies_drawn_once_make_an_epoch(finish):
+    """Two copies of 4 training pairs, 2 in a batch, are 4 steps; the split is of the pairs as they are."""
+    run = finish(*TESTED)
+
+    assert "only 4 steps in all" in run.said
+    assert not any("copy" in name for names in run.read("split.json").values() for name in names)
+
+
+def test_the_papers_split_trains_and_is_tagged_as_leaky(finish):
+    """Copies of one scene stand on both sides, which the log, the tag and the names say."""
+    run = finish("+debug=tiny", *TINIEST, "data.scenes=4", "split=paper", "augment=paper")
+    split = run.read("split.json")
+    sources = {side: {name.partition(" copy ")[0] for name in names} for side, names in split.items()}
+
+    assert run.run.data.tags["split"] == "paper (leaky)"
+    assert "split=paper leaks: validation sees copies of training scenes" in run.said
+    assert (len(split["training"]), len(split["validation"]), split["test"]) == (8, 12, [])
+    assert all(" copy " in name for names in split.values() for name in names)
+    assert sources["training"] & sources["validation"]
+    assert run.read("near_duplicates.json") == []
+    assert np.array(run.read("confusion_matrix.json")).sum() > 4 * 32 * 32
+    assert math.isfinite(run.result.scores["iou"])
+
+
+def test_one_fold_validates(finish):
+    """Of four folds of eight scenes the second: two scenes, other than those of a random split in all likelihood."""
+    run = finish(*FOLD)
+    split = run.read("split.json")
+
+    assert [len(split[side]) for side in ("training", "validation", "test")] == [6, 2, 0]
+    assert run.run.data.tags["split"] == "kfold"
+
+
+def test_one_site_is_held_out(finish):
+    """All of it tests, and none of it trains or validates."""
+    run = finish(*SITE)
+    split, scores = run.read("split.json"), run.result.scores
+
+    assert [name.rpartition("_")[0] for name in split["test"]] == ["duck"]
+    assert not any(name.startswith("duck") for side in ("training", "validation") for name in split[side])
+    assert scores["test/site_iou/duck"] == scores["test/iou"]
+    assert "site_iou/duck" not in scores
+    assert run.run.data.tags["split"] == "leave_one_out"
+
+
+@pytest.mark.parametrize("name", PREPARATIONS)
+def test_the_saved_model_counts_what_the_run_counted(finish_shores, outputs, name):
+    """Whatever the images go through and however they are standardised; on both sides."""
+    run, _ = finish_shores(name)
+    network, store = load_model(run.artifacts / "model").network, open_or_build_store(run.config.data, outputs)
+    split = split_store(store, run.config.split, run.config.augment)
+
+    for place, samples in (("", split.validation), ("test/", split.test)):
+        again = evaluate(network, store, samples, ordered_batches(store, samples, 2))
+        np.testing.assert_array_equal(again.matrix, run.read(f"{place}confusion_matrix.json"))
+
+
+@pytest.mark.parametrize("name", PREPARATIONS)
+def test_an_image_goes_through_the_same_in_prediction_as_in_training(finish_shores, shores, outputs, name):
+    """What the model's own description makes of a file is what the store holds of it, tile by tile, to the bit."""
+    run, _ = finish_shores(name)
+    preparation = load_model(run.artifacts / "model").description.preparation
+    store = open_or_build_store(run.config.data, outputs)
+    prepared = preparation.prepare_image(read_image(shores / "images" / "shore1.tif").values)
+    stored = [number for number, record in enumerate(store.manifest.pairs) if record.name.startswith("shore1")]
+    placements = preparation.place(prepared)
+
+    assert len(stored) == len(placements) == (6 if preparation.framing == "tile" else 1)
+    for number, placement in zip(stored, placements, strict=True):
+        np.testing.assert_array_equal(store.read_image(number), frame_image(prepared, placement, (32, 32)))
+
+
+@pytest.mark.parametrize("name", PREPARATIONS)
+def test_a_file_is_labelled_at_its_own_size(finish_shores, shores, outputs, tmp_path, name):
+    """A shore larger than the frame, with its nodata; and one colour as the network labels the numbers by hand."""
+    run, numbers = finish_shores(name)
+    model, colour = load_model(run.artifacts / "model"), np.tile(np.array(COLOUR, np.uint16), (32, 32, 1))
+    shore = read_image(shores / "images" / "shore1.tif").values
+    (tmp_path / "in").mkdir()
+    write_tiff(tmp_path / "in" / "colour.tif", colour)
+    write_tiff(tmp_path / "in" / "shore1.tif", shore)
+
+    report = apply_run(PredictConfig(run.result.run_id, str(tmp_path / "in"), str(tmp_path / "out"), str(outputs)))
+
+    assert report == (["colour", "shore1"], {})
+    labels = {name: read_label(tmp_path / "out" / f"{name}.tif").values for name in report.done}
+    assert labels["shore1"].shape == (40, 72)
+    np.testing.assert_array_equal(labels["shore1"] == IGNORE, ~shore.any(axis=2))
+    by_hand = np.tile(np.array(numbers, np.float32), (1, 32, 32, 1))
+    expected = model.network.predict_on_batch(by_hand)[0]
+    ((_, scores),) = score_parts(model, model.description.preparation.prepare_image(colour))
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(labels["colour"], scores.argmax(axis=-1))
+
+
+def test_what_was_left_out_and_what_looks_alike_is_kept(finish_shores):
+    """A broken file with its reason, and two scenes of two sides that look alike, with how far apart they are."""
+    run, _ = finish_shores("as it is, two indices, standardised by the data set")
+
+    (reason,) = run.read("left_out.json").values()
+    assert "broken.tif cannot be read as an image" in reason
+    assert {"first": "shore0", "second": "shore4", "distance": 0} in run.read("near_duplicates.json")
+    assert run.read("split.json") == {
+        "training": ["shore0", "shore1", "shore2"],
+        "validation": ["shore3", "shore4"],
+        "test": ["shore5"],
+    }
+    profile = json.loads(run.run.inputs.dataset_inputs[0].dataset.profile)
+    assert profile == {"pairs": 6, "left_out": 1, "training": 3, "validation": 2, "test": 1}
+
+
+def test_tiles_of_a_scene_stay_on_its_side(finish_shores):
+    """Each of them has a name of its own."""
+    split = finish_shores("shares of 16 bits, tiles, an index of one's own, not standardised")[0].read("split.json")
+
+    assert split["test"] == [f"shore5 tile {number}" for number in range(1, 7)]
+    assert {name.partition(" ")[0] for name in split["validation"]} == {"shore3", "shore4"}
+
+
 def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
     """By its name: labels at the images' own size, overlays, areas; a bad file is listed and the others are done."""
-    config, _, run, _ = finished
     images = tmp_path / "images"
     images.mkdir()
     for band in range(5):
@@ -109,7 +389,7 @@ def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
         (tmp_path / f"band{band}" / "bad.png").write_bytes(b"bad")
     folders = [str(tmp_path / f"band{band}") for band in range(5)]
 
-    report = apply_run(PredictConfig(run.info.run_name, folders, str(tmp_path / "out"), str(outputs)))
+    report = apply_run(PredictConfig(finished.run.info.run_id, folders, str(tmp_path / "out"), str(outputs)))
 
     assert report.done == ["shore one"]
     assert "bad.png cannot be read as an image" in next(iter(report.failed.values()))
@@ -122,18 +402,24 @@ def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
     assert sum(int(row["pixels"]) for row in rows) == 50 * 70
     said = capsys.readouterr().out
     assert "left out" in said
-    assert run.info.run_id in said
-    assert config.model.name == "unet"
+    assert finished.run.info.run_id in said
+
+
+def test_a_run_is_found_by_its_name(finish, outputs):
+    """As well as by its id."""
+    run = finish(*FOLD)
+
+    assert find_run(run.config.tracking, outputs, "simple_unet cce f2").info.status == "FINISHED"
+    assert find_run(run.config.tracking, outputs, run.result.run_id).info.run_id == run.result.run_id
 
 
 def test_nothing_segmented_is_an_error(finished, outputs, tmp_path):
     """Three bands for a model of five: listed with both numbers, and the command fails."""
-    _, result, _, _ = finished
     (tmp_path / "in").mkdir()
     Image.fromarray(np.ones((40, 40, 3), np.uint8)).save(tmp_path / "in" / "rgb.png")
 
     with pytest.raises(DataError, match=r"not one image of .* could be segmented; the lines above say why"):
-        apply_run(PredictConfig(result.run_id, str(tmp_path / "in"), str(tmp_path / "out"), str(outputs)))
+        apply_run(PredictConfig(finished.result.run_id, str(tmp_path / "in"), str(tmp_path / "out"), str(outputs)))
 
 
 def test_an_unknown_run_is_refused(outputs, tmp_path):
@@ -144,9 +430,8 @@ def test_an_unknown_run_is_refused(outputs, tmp_path):
 
 def test_a_loss_that_is_no_number_leaves_a_failed_run(configure, outputs):
     """With the message as a tag."""
-    config = configure(
-        *TINY, f"outputs={outputs}", "name=explodes", "schedule.max_rate=1e30", "schedule.start_rate=1e30"
-    )
+    explosion = ["name=explodes", "schedule.max_rate=1e30", "schedule.start_rate=1e30"]
+    config = configure("+debug=tiny", *TINIEST, f"outputs={outputs}", *explosion)
 
     with pytest.raises(TrainingError, match="the loss is"):
         run_experiment(config)
@@ -184,35 +469,44 @@ def test_what_to_do_next_can_be_copied(configure):
     ]
 
 
-def test_a_side_without_a_labelled_pixel_is_refused(configure, tmp_path):
-    """Before anything is trained."""
-    pairs = make_pairs()
-    for pair in pairs[2:]:
-        pair.label[:] = 255
-    store = write_store(
-        tmp_path / "s", pairs, fingerprint="f", source="t", classes=["a", "b", "c"], bands=["a", "b", "c"], left_out={}
-    )
-
-    with pytest.raises(DataError, match="scenes have not one labelled pixel; label more scenes, or change data"):
-        choose_split(configure("data.split.validation=0.34"), store)
-
-
-def test_few_steps_are_said(finished, caplog):
+def test_few_steps_are_said(finished):
     """Batch normalisation needs some hundred steps; the remedy is named."""
-    said = " ".join(record.getMessage() for record in caplog.get_records("setup"))
-
     assert (
-        "only 6 steps in all: batch normalisation wants some hundred; raise training.epochs or augment.copies" in said
+        "only 6 steps in all: batch normalisation wants some hundred; raise training.epochs or augment.copies"
+        in finished.said
     )
 
 
-def test_names_and_places_are_no_part_of_a_runs_identity(configure):
-    """Another name, folder or tracking server is the same experiment; another seed is another."""
+def test_names_and_places_are_no_part_of_a_runs_identity(configure, shores, tmp_path):
+    """Another name, folder, tracking server or place of the files is the same experiment; another seed is another."""
     base = identity(configure())
 
     assert identity(configure("name=x", "tracking.experiment=y", "outputs=elsewhere")) == base
-    assert identity(configure("seed=1")) != base
-    assert identity(configure("model.kernel=5")) != base
+    (tmp_path / "sides.csv").write_text("name,side\n")
+    for name in ("images", "labels"):
+        (tmp_path / name).symlink_to(shores / name)
+    here, there = (identity(configure(*of_shores(folder))) for folder in (shores, tmp_path))
+    assert here == there
+    for other in ("seed=1", "model.kernel=5", "data.standardize=band", "augment.mode=offline", "training.batch=2"):
+        assert identity(configure(other)) != base
+
+
+def test_how_images_are_read_is_no_part_of_a_runs_identity(configure):
+    """What becomes of them is the store's, whose fingerprint a run has besides."""
+    base = identity(configure())
+
+    assert identity(configure("data.workers=2", "data.strict=true", "data.size=64")) == base
+    assert "data" not in base
+
+
+def test_a_split_is_part_of_what_a_run_is_known_by(finish, configure):
+    """The same model on other sides is another run, though the identity of its configuration is the same."""
+    fold = finish(*FOLD)
+    site = finish(*SITE)
+
+    assert identity(fold.config) == identity(site.config)
+    assert fold.run.data.tags["data_fingerprint"] == site.run.data.tags["data_fingerprint"]
+    assert fold.run.data.tags["fingerprint"] != site.run.data.tags["fingerprint"]
 
 
 def test_class_weights_come_from_the_configuration_or_the_training_scenes(configure, tiny_store):
@@ -227,23 +521,22 @@ def test_class_weights_come_from_the_configuration_or_the_training_scenes(config
     assert balanced == pytest.approx(counts.sum() / (3 * counts))
 
 
-def test_the_split_keeps_scenes_whole(configure, tiny_store):
-    """Two pairs a scene: both on one side."""
-    split = choose_split(configure("data.split.validation=0.34"), tiny_store)
+def test_standardisation_by_the_data_set_is_of_its_training_side(tiny_store):
+    """Mean and deviation of all its pixels, each counted once, also where a scene trains as several copies."""
+    pixels = np.concatenate([tiny_store.read_image(position).reshape(-1, 3) for position in (0, 3)])
 
-    assert len(split.validation) == 2
-    assert split.validation[0] // 2 == split.validation[1] // 2
+    for training in ([0, 3], [6 + 0, 6 + 3, 12 + 3]):
+        layer = build_standardisation("dataset", tiny_store, Split(training, [1], [2]))
+        np.testing.assert_allclose(layer.mean, pixels.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(layer.deviation, pixels.std(axis=0), rtol=1e-9)
 
 
-def test_a_class_without_a_pixel_is_said(configure, tmp_path, caplog):
-    """Labels that start at 1 are the usual reason."""
-    names = ["a", "b", "c", "d"]
-    store = write_store(
-        tmp_path / "s", make_pairs(), fingerprint="f", source="t", classes=names, bands=["a", "b", "c"], left_out={}
-    )
-    choose_split(configure(), store)
+@pytest.mark.parametrize("method", ["image", "band", "none"])
+def test_other_standardisations_need_no_numbers(tiny_store, method):
+    """They are worked out of each image, or there is none."""
+    layer = build_standardisation(method, tiny_store, Split([0], [1]))
 
-    assert "class d has not one pixel in any scene" in caplog.text
+    assert (layer.method, layer.mean, layer.deviation) == (method, None, None)
 
 
 def test_flattening_names_nested_values():

@@ -8,10 +8,14 @@ import keras
 import numpy as np
 import pytest
 
+from gym.band_math import Index, parse_index
 from gym.data.pipeline import ordered_batches
+from gym.data.prepare import Preparation
+from gym.data.values import Scaling
 from gym.errors import RunError
 from gym.models.blocks import EveryOtherPixel, Standardize
 from gym.saved_model import ModelDescription, load_model, save_model
+from tests.conftest import make_scenes, make_store
 
 
 @pytest.fixture
@@ -22,10 +26,10 @@ def policy():
     keras.config.set_dtype_policy(before)
 
 
-def tiny_network():
+def tiny_network(first=None):
     """Standardisation, a convolution of every other pixel, normalisation, scores of three classes."""
     images = keras.Input((16, 32, 3))
-    maps = keras.layers.Conv2D(4, 3, padding="same")(Standardize()(images))
+    maps = keras.layers.Conv2D(4, 3, padding="same")((first or Standardize())(images))
     maps = keras.layers.UpSampling2D(2)(EveryOtherPixel()(keras.layers.BatchNormalization()(maps)))
     scores = keras.layers.Conv2D(3, 1, dtype="float32")(maps)
     network = keras.Model(images, keras.layers.Activation("softmax", dtype="float32", name="scores")(scores))
@@ -73,16 +77,62 @@ def test_standardisation_is_in_the_saved_model(folder, images):
 
 
 def test_what_a_user_must_know_comes_along(folder):
-    """Frame, bands and classes of the store, as JSON that a person can read."""
+    """What an image goes through, and the classes, as JSON that a person can read."""
     description = load_model(folder).description
 
-    assert description == ModelDescription([16, 32], ["a", "b", "c"], ["low", "middle", "high"])
+    preparation = Preparation((16, 32), "fit", 0.0, Scaling(), ("a", "b", "c"))
+    assert description == ModelDescription(preparation, ["low", "middle", "high"])
     assert json.loads((folder / "model.json").read_text()) == {
-        "frame": [16, 32],
-        "bands": ["a", "b", "c"],
+        "preparation": {
+            "frame": [16, 32],
+            "framing": "fit",
+            "overlap": 0.0,
+            "scaling": {"method": "none", "low": 2.0, "high": 98.0, "factor": 1e-4, "offset": 0.0},
+            "source_bands": ["a", "b", "c"],
+            "indices": [],
+        },
         "classes": ["low", "middle", "high"],
-        "schema_version": 1,
+        "schema_version": 2,
     }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"framing": "tile", "overlap": 0.3},
+        {"framing": "resize"},
+        {"scaling": Scaling("reflectance", factor=2e-4, offset=-0.1)},
+        {"scaling": Scaling("percentile", 1.5, 99.0)},
+        {"source_bands": ("green", "nir", "c"), "indices": (parse_index("ndwi"), Index("sum", "green + c ** 2"))},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_the_whole_preparation_comes_along(tmp_path, network, options):
+    """To the last number, so that an image goes through the same ever after."""
+    store = make_store(tmp_path / "store", make_scenes(2), **options)
+    save_model(network, store, tmp_path / "model")
+
+    preparation = load_model(tmp_path / "model").description.preparation
+
+    assert preparation == store.manifest.preparation
+    assert {name: getattr(preparation, name) for name in options} == options
+    image = make_scenes(1, rows=40, columns=80)["pair0"].image
+    prepared = preparation.prepare_image(image)
+    np.testing.assert_array_equal(prepared, store.manifest.preparation.prepare_image(image))
+    assert preparation.place(prepared) == store.manifest.preparation.place(prepared)
+
+
+@pytest.mark.parametrize("method", ["band", "dataset", "none"])
+def test_any_standardisation_comes_along(tmp_path, tiny_store, images, method):
+    """With its numbers, where it has any: scores come back to the bit."""
+    numbers = {"mean": [100.0, 20.0, 25.0], "deviation": [80.0, 10.0, 12.0]} if method == "dataset" else {}
+    network = tiny_network(Standardize(method, **numbers))
+    save_model(network, tiny_store, tmp_path)
+
+    back = load_model(tmp_path).network
+
+    assert (back.layers[1].method, back.layers[1].mean) == (method, numbers.get("mean"))
+    np.testing.assert_array_equal(back.predict_on_batch(images), network.predict_on_batch(images))
 
 
 def test_only_the_two_files_are_written(folder):
@@ -164,7 +214,7 @@ def test_a_missing_file_is_refused(folder, name):
         load_model(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe{", b"{}", b'{"frame": [16, 32]}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe{", b"{}", b'{"schema_version": 2}'])
 def test_a_damaged_description_is_refused(folder, content):
     """Empty, cut off, no mapping, no text, or with keys missing."""
     (folder / "model.json").write_bytes(content)
@@ -173,23 +223,60 @@ def test_a_damaged_description_is_refused(folder, content):
         load_model(folder)
 
 
-def test_a_description_with_an_unknown_key_is_refused(folder):
-    """It was written by another version, and what it means is not known."""
+@pytest.mark.parametrize(
+    ("where", "key", "reason"),
+    [
+        ([], "preparation", "'preparation'"),
+        ([], "classes", "'classes'"),
+        (["preparation"], "frame", "'frame'"),
+        (["preparation"], "scaling", "'scaling'"),
+        (["preparation"], "source_bands", "'source_bands'"),
+    ],
+)
+def test_a_description_without_one_of_its_parts_is_refused(folder, where, key, reason):
+    """What an image must go through is never guessed; the part is named."""
     raw = json.loads((folder / "model.json").read_text())
-    (folder / "model.json").write_text(json.dumps({**raw, "scale": 0.5}))
+    part = raw
+    for name in where:
+        part = part[name]
+    del part[key]
+    (folder / "model.json").write_text(json.dumps(raw))
 
-    with pytest.raises(RunError, match=r"holds no readable model \(.*unexpected keyword argument 'scale'"):
+    with pytest.raises(RunError, match=rf"holds no readable model \({reason}\); train the run again\.$"):
         load_model(folder)
 
 
-@pytest.mark.parametrize("version", [0, 2, 99, "1", None])
+@pytest.mark.parametrize("where", ["description", "preparation"])
+def test_a_description_with_an_unknown_part_is_refused(folder, where):
+    """It was written by another version, and what it means is not known."""
+    raw = json.loads((folder / "model.json").read_text())
+    (raw if where == "description" else raw["preparation"])["gamma"] = 2
+    (folder / "model.json").write_text(json.dumps(raw))
+
+    with pytest.raises(RunError, match=r"holds no readable model \(a part is not known here\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "damaged", [{"frame": 16}, {"frame": [16]}, {"scaling": []}, {"scaling": {"gamma": 2}}, {"indices": [{}]}]
+)
+def test_a_preparation_of_another_kind_is_refused(folder, damaged):
+    """A number for a pair, half a pair, a list for a mapping."""
+    raw = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(raw | {"preparation": raw["preparation"] | damaged}))
+
+    with pytest.raises(RunError, match=r"holds no readable model \(.+\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 99, "2", None])
 def test_a_model_of_another_version_is_refused(folder, version):
     """What its files mean is not known; both versions are said."""
     raw = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**raw, "schema_version": version}))
 
     with pytest.raises(
-        RunError, match=rf"holds no readable model \(version {version}, not 1\); train the run again\.$"
+        RunError, match=rf"holds no readable model \(version {version}, not 2\); train the run again\.$"
     ):
         load_model(folder)
 

@@ -1,8 +1,9 @@
-"""Change a training pair at random: zoom, rotation, shifts, flips; image and label alike.
+"""Change a training pair at random: turns, zoom, rotation, shifts, flips of image and label alike; values of the image.
 
 One affine transform a pair, drawn from (seed, epoch, sample). The image is interpolated bilinearly, the label by
 nearest neighbour, so no class appears that was not there; what comes in from outside the frame is 0 in the image and
-`IGNORE` in the label. TensorFlow operations, to run inside ``tf.data``.
+`IGNORE` in the label. Brightness, contrast and noise are in units of a band's own deviation in the image, since
+imagery comes in any scale. TensorFlow operations, to run inside ``tf.data``.
 
 Source: the paper, sections 2.2 and 3.2.
 """
@@ -17,11 +18,23 @@ from gym.data.labels import IGNORE
 
 Tensor = Any
 
+_TURN, _VALUES, _NOISE = 1, 2, 3  # streams of one seed; the transform has the seed itself
+
 
 def changes_anything(config: AugmentConfig) -> bool:
     """Tell whether the configuration asks for any change at all."""
+    return moves_anything(config) or changes_values(config) or config.quarter_turns
+
+
+def moves_anything(config: AugmentConfig) -> bool:
+    """Tell whether it asks for an affine transform."""
     sizes = (config.zoom, config.rotation, config.shift_rows, config.shift_columns)
     return any(sizes) or config.flip_horizontal or config.flip_vertical
+
+
+def changes_values(config: AugmentConfig) -> bool:
+    """Tell whether it asks for other values."""
+    return any((config.brightness, config.contrast, config.noise))
 
 
 def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,6 +49,39 @@ def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -
     Returns:
         The pair, in the same shapes and types.
     """
+    if config.quarter_turns:
+        image, label = turn(image, label, seed)
+    if moves_anything(config):
+        image, label = move(image, label, config, seed)
+    return (vary(image, config, seed) if changes_values(config) else image), label
+
+
+def turn(image: Tensor, label: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn a square pair by 0, 90, 180 or 270 degrees."""
+    drawn = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, _TURN), 0, 4, tf.int32)
+    turned = tf.image.rot90(image, drawn), tf.image.rot90(label[..., tf.newaxis], drawn)[..., 0]
+    return tf.ensure_shape(turned[0], image.shape), tf.ensure_shape(turned[1], label.shape)
+
+
+def vary(image: Tensor, config: AugmentConfig, seed: Tensor) -> Tensor:
+    """Change contrast and brightness of each band, and add noise; pixels without data stay as they are."""
+    draw = tf.random.stateless_uniform(
+        [2, image.shape[-1]], tf.random.experimental.stateless_fold_in(seed, _VALUES), -1.0, 1.0
+    )
+    valid = tf.cast(tf.reduce_any(image != 0, axis=-1, keepdims=True), image.dtype)
+    count = tf.maximum(tf.reduce_sum(valid), 1.0)
+    mean = tf.reduce_sum(image, axis=(0, 1)) / count
+    centred = (image - mean) * valid
+    deviation = tf.sqrt(tf.reduce_sum(tf.square(centred), axis=(0, 1)) / count)
+    varied = mean + centred * (1 + draw[0] * config.contrast) + draw[1] * config.brightness * deviation
+    if config.noise:
+        noise = tf.random.stateless_normal(tf.shape(image), tf.random.experimental.stateless_fold_in(seed, _NOISE))
+        varied += noise * config.noise * deviation
+    return varied * valid
+
+
+def move(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
+    """Move a pair by one affine transform."""
     transform = draw_transform(config, tf.shape(label), seed)
     moved = _warp(label[..., tf.newaxis], transform, "NEAREST", fill=float(IGNORE))[..., 0]
     # Pixels without data must not darken their neighbours: what is interpolated is divided by the share that had data.

@@ -1,100 +1,236 @@
 """From a data configuration to a store: found where it was made before, made where it was not."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Protocol
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 
+import numpy as np
 from filelock import FileLock
 
+from gym.band_math import parse_index
 from gym.config import DataConfig, frame_of
-from gym.data import synthetic, terrain
-from gym.data.folder import FolderSource
-from gym.data.store import SCHEMA_VERSION, Pair, Store, write_store
-from gym.files import hash_file, hash_value
+from gym.data import synthetic
+from gym.data.drawn import DrawnReader
+from gym.data.folder import FolderReader
+from gym.data.grouping import Grouping, read_table
+from gym.data.hashing import Hashes
+from gym.data.labels import LabelRule, read_aliases
+from gym.data.npz import NpzReader
+from gym.data.parallel import each_in_order
+from gym.data.prepare import Preparation, prepare_scene
+from gym.data.reader import Reader
+from gym.data.store import SCHEMA_VERSION, Manifest, PairRecord, Store, finish_store, write_pair
+from gym.data.values import Scaling
+from gym.errors import DataError
+from gym.files import hash_value, replacing_folder
+
+_MOST_SHOWN = 5
+_SYNTHETIC_SITE = r"^(.+)_[0-9]+$"
 
 log = logging.getLogger(__name__)
 
+READERS: dict[str, Callable[[DataConfig, Hashes, Path], Reader]] = {
+    "synthetic": lambda config, hashes, downloads: DrawnReader(config),
+    "folder": lambda config, hashes, downloads: FolderReader(config, hashes),
+    "doodler": NpzReader,
+    "gym_npz": NpzReader,
+}
 
-class Source(Protocol):
-    """Something that yields framed pairs and can say what it is made of."""
 
-    description: str
-    classes: list[str]
-    bands: list[str]
+class Plan(NamedTuple):
+    """A data set before it is made: who reads it, and what becomes of a scene."""
+
+    reader: Reader
+    preparation: Preparation
+    rule: LabelRule
+    grouping: Grouping
+    sources: dict[str, dict[str, str]]
     left_out: dict[str, str]
 
-    def __len__(self) -> int: ...
-
-    def contents(self) -> object:
-        """What the pairs are made from, as a JSON-like value: the same contents give the same pairs."""
-        ...
-
-    def pairs(self) -> Iterator[Pair]:
-        """Read the pairs, by ascending name."""
-        ...
-
-
-class SyntheticSource:
-    """The pairs of a ``data=synthetic`` configuration."""
-
-    def __init__(self, config: DataConfig) -> None:
-        self._config = config
-        self.description = f"{config.scenes} synthetic coastal scenes of {config.sites} sites, seed {config.seed}"
-        self.classes, self.bands = list(synthetic.CLASSES), list(synthetic.BANDS)
-        self.left_out: dict[str, str] = {}
-
-    def __len__(self) -> int:
-        return self._config.scenes
-
-    def contents(self) -> object:
-        """The seed and the code that draws."""
-        drawn_by = [hash_file(Path(str(module.__file__))) for module in (synthetic, terrain)]
-        return [self._config.scenes, self._config.sites, self._config.seed, drawn_by]
-
-    def pairs(self) -> Iterator[Pair]:
-        """Draw the scenes."""
-        rows, columns = frame_of(self._config.size)
-        for index in range(len(self)):
-            scene = synthetic.draw_scene(self._config.seed, index, rows, columns, self._config.sites)
-            yield Pair(scene.name, scene.name, scene.site, scene.image, scene.label)
+    def fingerprint(self) -> str:
+        """Hash everything that the store depends on. Where files lie and how the pairs are split is no part of it."""
+        hashes = {name: list(files.values()) for name, files in self.sources.items()}
+        groups = [dict(self.grouping.patterns), {name: dict(row) for name, row in self.grouping.table.items()}]
+        rule = [sorted(map(repr, part.items())) for part in (self.rule.remap, self.rule.aliases)]
+        meaning = [self.rule.classes, list(map(repr, self.rule.ignored)), rule, asdict(self.preparation)]
+        passed_over = sorted(PurePath(place).name for place in self.left_out)
+        return hash_value([SCHEMA_VERSION, hashes, groups, meaning, passed_over])
 
 
-SOURCES: dict[str, Callable[[DataConfig], Source]] = {"synthetic": SyntheticSource, "folder": FolderSource}
+class Built(NamedTuple):
+    """What became of one scene: its records and label counts, or why it was left out."""
+
+    records: list[PairRecord]
+    label_counts: dict[str, int]
+    dtype: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SceneWriter:
+    """Reads, prepares and writes one scene of a store; can be sent to another process."""
+
+    plan: Plan
+    folder: Path
+
+    def __call__(self, numbered: tuple[int, str]) -> Built:
+        """Make the pairs of a scene, given its number and name.
+
+        Raises:
+            OSError: The store cannot be written.
+        """
+        number, name = numbered
+        plan = self.plan
+        try:
+            groups = plan.grouping.groups_of(name)
+            raw = plan.reader.read(name)
+            prepared = prepare_scene(name, raw, plan.preparation, plan.rule)
+        except DataError as error:
+            return Built([], {}, "", str(error))
+        grid = {"crs": raw.grid.crs.to_string(), "transform": list(raw.grid.transform)[:6]} if raw.grid else {}
+        known = {"groups": groups, "sources": plan.sources[name], "grid": grid, "nodata": raw.nodata}
+        records = [
+            write_pair(self.folder, f"{number:05d}-{tile:03d}", pair, len(plan.rule.classes), known)
+            for tile, pair in enumerate(prepared.pairs)
+        ]
+        return Built(records, prepared.label_counts, prepared.pairs[0].image.dtype.str, "")
 
 
 def open_or_build_store(config: DataConfig, outputs: Path) -> Store:
     """Open the store of a configuration, or make it under ``outputs/stores`` first.
 
     Raises:
-        DataError: The imagery cannot be used.
+        DataError: The imagery cannot be used, or with ``strict`` not all of it, or the store cannot be written.
     """
-    source = SOURCES[config.kind](config)
-    fingerprint = store_fingerprint(config, source)
+    plan = make_plan(config, outputs / "stores")
+    fingerprint = plan.fingerprint()
     folder = outputs / "stores" / f"{config.kind}-{fingerprint[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):  # two runs at once must not build one store
-        if (folder / "manifest.json").exists():
-            store = Store(folder)
-            if store.manifest.left_out:
-                log.warning(
-                    "%d files were left out of this store; its manifest.json says why", len(store.manifest.left_out)
-                )
-            return store
-        log.info("building the store of %s (%d pairs) ...", source.description, len(source))
-        return write_store(
-            folder,
-            source.pairs(),
-            fingerprint=fingerprint,
-            source=source.description,
-            classes=source.classes,
-            bands=source.bands,
-            left_out=source.left_out,
-        )
+    with naming_disk_errors(folder), FileLock(folder.with_suffix(".lock")):  # two runs must not build one store
+        if not (folder / "manifest.json").exists():
+            remove_unfinished(folder)
+            build_store(plan, folder, config, fingerprint)
+        store = Store(folder)
+    report_left_out(store.manifest.left_out, config.strict)
+    return store
 
 
-def store_fingerprint(config: DataConfig, source: Source) -> str:
-    """Hash what a store is made from: the contents, and every key that shapes them. The split is no part of it."""
-    naming = [config.scene_pattern, config.site_pattern]
-    meaning = [source.classes, source.bands, sorted((config.remap or {}).items()), config.ignore_values]
-    return hash_value([SCHEMA_VERSION, config.kind, frame_of(config.size), naming, meaning, source.contents()])
+def make_plan(config: DataConfig, stores: Path) -> Plan:
+    """Find the files of a data set and hash them; a scene whose files cannot be read is left out."""
+    with naming_disk_errors(stores):
+        stores.mkdir(parents=True, exist_ok=True)
+    hashes = Hashes(stores / "hashes.json")
+    reader = READERS[config.kind](config, hashes, stores / "downloads")
+    sources, left_out = {}, dict(reader.left_out)
+    for name in reader.names:
+        try:
+            sources[name] = reader.sources(name)
+        except DataError as error:
+            left_out[name] = str(error)
+    with naming_disk_errors(stores):
+        hashes.remember()
+    return Plan(reader, plan_preparation(config, reader), plan_labels(config), plan_groups(config), sources, left_out)
+
+
+def plan_preparation(config: DataConfig, reader: Reader) -> Preparation:
+    """What an image goes through."""
+    (low, high), (factor, offset) = config.percentiles, config.reflectance
+    return Preparation(
+        frame=frame_of(config.size),
+        framing=config.framing,
+        overlap=config.overlap,
+        scaling=Scaling(config.scaling, low, high, factor, offset),
+        source_bands=tuple(reader.bands),
+        indices=tuple(parse_index(text) for text in config.indices),
+    )
+
+
+def plan_labels(config: DataConfig) -> LabelRule:
+    """What label values mean; the classes of a synthetic data set are known."""
+    if config.kind == "synthetic":
+        return LabelRule(synthetic.CLASSES)
+    aliases = read_aliases(Path(config.aliases)) if config.aliases else {}
+    return LabelRule(tuple(config.classes), config.remap or {}, tuple(config.ignore_values), aliases)
+
+
+def plan_groups(config: DataConfig) -> Grouping:
+    """What pairs belong to."""
+    if config.kind == "synthetic":
+        return Grouping({"site": _SYNTHETIC_SITE})
+    patterns = {"scene": config.scene_pattern, "site": config.site_pattern, "date": config.date_pattern}
+    return Grouping(patterns, read_table(Path(config.table)) if config.table else {})
+
+
+def build_store(plan: Plan, folder: Path, config: DataConfig, fingerprint: str) -> None:
+    """Make the store of a plan, whole or not at all.
+
+    Raises:
+        DataError: Not one scene can be used, or the store cannot be written.
+    """
+    numbered = list(enumerate(plan.sources))
+    log.info("building the store of %s (%d scenes) ...", plan.reader.description, len(numbered))
+    with naming_disk_errors(folder), replacing_folder(folder) as beside:
+        for kind in ("images", "labels"):
+            (beside / kind).mkdir()
+        built = list(each_in_order(SceneWriter(plan, beside), numbered, config.workers, "preparing scenes"))
+        finish_store(beside, summarize(plan, built, fingerprint))
+
+
+@contextmanager
+def naming_disk_errors(place: Path) -> Iterator[None]:
+    """Make a `DataError` of what the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{place} cannot be written ({error}); free space there, or set outputs=...") from error
+
+
+def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:
+    """Make the manifest of what was built.
+
+    Raises:
+        DataError: Not one scene could be used.
+    """
+    reasons = {name: one.reason for name, one in zip(plan.sources, built, strict=True) if one.reason}
+    left_out, used = plan.left_out | reasons, [one for one in built if not one.reason]
+    if not used:
+        first = next(iter(left_out.values()), "there are none")
+        raise DataError(f"not one scene of {plan.reader.description} can be used; the first: {first}")
+    counts: dict[str, int] = {}
+    for one in used:
+        for value, count in one.label_counts.items():
+            counts[value] = counts.get(value, 0) + count
+    return Manifest(
+        fingerprint=fingerprint,
+        source=plan.reader.description,
+        classes=list(plan.rule.classes),
+        preparation=plan.preparation,
+        dtype=np.result_type(*{one.dtype for one in used}).str,
+        label_counts=counts,
+        pairs=[record for one in used for record in one.records],
+        left_out=left_out,
+    )
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed build of a store left beside its place."""
+    for unfinished in folder.parent.glob(f".{folder.name}-*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def report_left_out(left_out: dict[str, Any], strict: bool) -> None:
+    """Name what is not in a store.
+
+    Raises:
+        DataError: Something was left out, and ``strict`` forbids it.
+    """
+    for name, reason in list(left_out.items())[:_MOST_SHOWN]:
+        log.warning("left out %s: %s", name, reason)
+    if len(left_out) > _MOST_SHOWN:
+        log.warning("... and %d more left out; the report of gym.make_dataset names all", len(left_out) - _MOST_SHOWN)
+    if strict and left_out:
+        name, reason = next(iter(left_out.items()))
+        raise DataError(f"{len(left_out)} left out, the first {name}: {reason}; mend it, or set data.strict=false.")

@@ -4,59 +4,163 @@ Labels are ``(rows, columns)`` uint8 with classes 0 to ``len(classes) - 1``; `IG
 whatever the user chose to leave out, and no loss and no metric ever counts it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from gym.errors import DataError
+from gym.errors import ConfigError, DataError
 
 IGNORE = 255
 MAX_CLASSES = 255
 
+_WIDEST_RANGE = 1 << 16
+_EXACT = 2.0**53  # below it a float64 tells every whole number from the next
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """What the label values and names of a file mean.
+
+    Attributes:
+        classes: Class names; the index of a name is its class.
+        remap: Label value or name to class, by index or name. Without names in the file, a remap must list every value.
+        ignored: Label values and names that count nowhere.
+        aliases: Other names of names, looked up before the rest.
+    """
+
+    classes: tuple[str, ...]
+    remap: Mapping[int | str, int | str] = field(default_factory=dict)
+    ignored: tuple[int | str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def class_of(self, value: int, names: Sequence[str]) -> int | None:
+        """The class of a label value, `IGNORE` for one that counts nowhere, None for one without a meaning.
+
+        Args:
+            value: As it stands in the label raster.
+            names: Names of the values 0, 1, ... in this file; empty where the file names none.
+        """
+        if not names:
+            if value in self.ignored:
+                return IGNORE
+            return self._index(self.remap.get(value, -1) if self.remap else value)
+        if not 0 <= value < len(names):
+            return None
+        name = plain(names[value])
+        ignored = {plain(entry) for entry in self.ignored if isinstance(entry, str)}
+        remap = {plain(entry): target for entry, target in self.remap.items() if isinstance(entry, str)}
+        for known_as in (name, plain(self.aliases.get(name, name))):
+            if known_as in ignored:
+                return IGNORE
+            if (index := self._index(remap.get(known_as, known_as))) is not None:
+                return index
+        return None
+
+    def _index(self, target: int | str) -> int | None:
+        if isinstance(target, str):
+            names = [plain(name) for name in self.classes]
+            return names.index(plain(target)) if plain(target) in names else None
+        return target if 0 <= target < len(self.classes) else None
+
+
+def plain(name: str) -> str:
+    """A class name as it is compared: without outer spaces and capitals."""
+    return name.strip().lower()
+
+
+def read_aliases(path: Path) -> dict[str, str]:
+    """Read other names of names: a JSON object of them, or one that has them under ``aliases``.
+
+    Raises:
+        ConfigError: The file holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        pairs = content.get("aliases", content)
+        return {plain(name): plain(target) for name, target in pairs.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"data.aliases={path} must be a JSON object from names to names ({error}).") from error
+
 
 def remap_label(
-    raw: np.ndarray, classes: Sequence[str], remap: Mapping[int, int], ignored: Sequence[int], source: str
-) -> np.ndarray:
+    raw: np.ndarray, rule: LabelRule, source: str, names: Sequence[str] = (), labelled: np.ndarray | None = None
+) -> tuple[np.ndarray, dict[str, int]]:
     """Turn raw label values into class indices, all values at once.
-
-    A value takes the class that ``remap`` gives it, or `IGNORE` where ``ignored`` lists it. Without a remap it is its
-    class; with one, every value must be listed, so that none slips through under a number that means another class.
 
     Args:
         raw: Label raster as read, ``(rows, columns)``, any integer type, or floats that are whole numbers.
-        classes: Class names; the index of a name is its class.
-        remap: Raw value to class index.
-        ignored: Raw values that count nowhere.
+        rule: What the values mean.
         source: The file, for the message.
+        names: Names of the values 0, 1, ... in this file; empty where the file names none.
+        labelled: ``(rows, columns)`` bool, False where the file says nothing; None means everywhere.
 
     Returns:
-        ``(rows, columns)`` uint8.
+        ``(rows, columns)`` uint8, and the pixels of each value that stood in the file, by its name or number.
 
     Raises:
-        DataError: A value is no whole number, or is neither mapped, nor a class, nor ignored.
+        DataError: A value is no whole number, or is neither a class, nor mapped, nor ignored.
     """
-    values, inverse = np.unique(raw, return_inverse=True)
-    mapped = np.full(values.shape, IGNORE, np.uint8)
-    for position, value in enumerate(values):
-        if value in ignored:
+    whole = raw if np.issubdtype(raw.dtype, np.integer) else _whole_numbers(raw, labelled, source)
+    values, counts, positions = _tally(whole, labelled)
+    table = np.full(len(values) + 1, IGNORE, np.uint8)
+    before: dict[str, int] = {}
+    for place, (value, count) in enumerate(zip(values.tolist(), counts.tolist(), strict=True)):
+        if not count:
             continue
-        is_whole = float(value).is_integer()
-        index = (remap.get(int(value), -1) if remap else int(value)) if is_whole else -1
-        if not 0 <= index < len(classes):
-            count = int((raw == value).sum())
-            raise DataError(
-                f"{source}: label value {value} ({count} pixels) is "
-                + (
-                    f"not in data.remap={dict(remap)}"
-                    if remap
-                    else f"none of the {len(classes)} classes 0..{len(classes) - 1}"
-                )
-                + f"; map it, as in data.remap={{{value}:0}}, or leave it out with data.ignore_values=[{value}]."
-            )
-        mapped[position] = index
-    return mapped[inverse].reshape(raw.shape)
+        index = rule.class_of(value, names)
+        if index is None:
+            raise DataError(f"{source}: {_word_unknown(value, count, names, rule)}")
+        table[place] = index
+        known_as = names[value] if names else str(value)
+        before[known_as] = before.get(known_as, 0) + count
+    return table[positions], before
 
 
 def count_classes(label: np.ndarray, classes: int) -> np.ndarray:
     """Count the pixels of each class, `IGNORE` left out; ``(classes,)`` int64."""
-    return np.bincount(label[label != IGNORE].ravel(), minlength=classes).astype(np.int64)
+    return np.bincount(label.ravel(), minlength=IGNORE + 1)[:classes].astype(np.int64)
+
+
+def _whole_numbers(raw: np.ndarray, labelled: np.ndarray | None, source: str) -> np.ndarray:
+    whole = raw if labelled is None else np.where(labelled, raw, 0)
+    broken = (whole != np.rint(whole)) | ~(np.abs(whole) < _EXACT)
+    if broken.any():
+        raise DataError(
+            f"{source}: label value {raw[broken].flat[0]} ({int(broken.sum())} pixels) is no whole number; "
+            "labels must be class numbers."
+        )
+    return whole.astype(np.int64)
+
+
+def _tally(whole: np.ndarray, labelled: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values in order, the labelled pixels of each, and each pixel's position in them (past the end: unlabelled)."""
+    low, high = int(whole.min()), int(whole.max())
+    if high - low < _WIDEST_RANGE and high < np.iinfo(np.int64).max:
+        values = np.arange(low, high + 1)
+        positions = whole.astype(np.int64) - low
+    else:
+        values, flat = np.unique(whole, return_inverse=True)
+        positions = flat.reshape(whole.shape)
+    if labelled is not None:
+        positions = np.where(labelled, positions, len(values))
+    return values, np.bincount(positions.ravel(), minlength=len(values))[: len(values)], positions
+
+
+def _word_unknown(value: int, count: int, names: Sequence[str], rule: LabelRule) -> str:
+    pixels = f"({count} pixels)"
+    if names and not 0 <= value < len(names):
+        return f"label value {value} {pixels} has no name among the {len(names)} of the file; mend the file."
+    if names:
+        name = names[value]
+        return (
+            f"label name {name} {pixels} is none of the classes {', '.join(rule.classes)}; map it, as in "
+            f"data.remap={{{name}:{rule.classes[-1]}}}, or leave it out with data.ignore_values=[{name}]."
+        )
+    where = f"not in data.remap={dict(rule.remap)}" if rule.remap else f"none of the classes 0..{len(rule.classes) - 1}"
+    return (
+        f"label value {value} {pixels} is {where}; map it, as in data.remap={{{value}:0}}, "
+        f"or leave it out with data.ignore_values=[{value}]."
+    )

@@ -1,9 +1,9 @@
 """Find the files of each pair by their common stem."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gym.errors import DataError
 
@@ -24,76 +24,95 @@ class Pairing(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """By ascending stem one file from each folder, and why each other file was left out."""
+    """By ascending stem one file from each place, and why each other file was left out."""
 
-    files: dict[str, list[Path]]
+    files: dict[str, list[Any]]
     left_out: dict[str, str]
 
 
-def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """List the image files of a folder by stem; hidden files are passed over.
+def cut_stem(stem: str, drops: Sequence[str]) -> str:
+    """A file's stem without what the regular expressions ``drops`` match, as in ``_label$``."""
+    for pattern in drops:
+        stem = re.sub(pattern, "", stem)
+    return stem
+
+
+def list_by_stem(files: Iterable[tuple[str, Any]], drops: Sequence[str]) -> dict[str, Any]:
+    """List files by cut stem, given each with its whole one.
 
     Raises:
-        DataError: The folder is missing or holds none, or two files have one stem.
+        DataError: Two have one stem.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; give the folder that holds the image files.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in suffixes or path.name.startswith("."):
-            continue
-        if path.stem in found:
-            raise DataError(f"{found[path.stem].name} and {path.name} in {folder} have one stem; keep one of them.")
-        found[path.stem] = path
-    if not found:
-        raise DataError(f"{folder} holds no image files; it must hold files ending in {', '.join(suffixes)}.")
+    found: dict[str, Any] = {}
+    for whole, file in files:
+        stem = cut_stem(whole, drops)
+        if stem in found:
+            raise DataError(
+                f"{found[stem]} and {file} have one stem, {stem}; keep one of them, or mend data.drop_from_stem."
+            )
+        found[stem] = file
     return found
 
 
-def match_by_stem(folders: Sequence[Path], suffixes: Sequence[str]) -> Matches:
+def files_by_stem(folder: Path, suffixes: Sequence[str], drops: Sequence[str] = ()) -> dict[str, Path]:
+    """List the image files of a folder by cut stem; hidden files are passed over.
+
+    Raises:
+        DataError: The folder is missing, cannot be listed or holds none, or two files have one stem.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; give the folder that holds the image files.")
+    try:
+        listed = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror or error}); mend its permissions.") from error
+    files = [path for path in listed if path.suffix.lower() in suffixes and path.name[0] != "."]
+    if not files:
+        raise DataError(f"{folder} holds no image files; it must hold files ending in {', '.join(suffixes)}.")
+    return list_by_stem(((path.stem, path) for path in files), drops)
+
+
+def match(listings: Sequence[tuple[str, Mapping[str, Any]]]) -> Matches:
+    """Match files by stem across places.
+
+    Args:
+        listings: In order each place, and its files by stem; one place may come twice, with other files or the same.
+
+    Raises:
+        DataError: Not one stem is in all of them.
+    """
+    everywhere = set.intersection(*(set(listing) for _, listing in listings))
+    if not everywhere:
+        examples = " and ".join(str(next(iter(listing.values()))) for _, listing in listings)
+        raise DataError(
+            f"not one stem is in all of {len(listings)} folders (as in {examples}); name files alike, "
+            "or cut out what differs with data.drop_from_stem."
+        )
+    left_out = {
+        str(file): "no file of this stem in " + ", ".join(place for place, other in listings if stem not in other)
+        for _, listing in listings
+        for stem, file in listing.items()
+        if stem not in everywhere
+    }
+    files = {stem: [listing[stem] for _, listing in listings] for stem in sorted(everywhere)}
+    return Matches(files, left_out)
+
+
+def match_by_stem(folders: Sequence[Path], suffixes: Sequence[str], drops: Sequence[str] = ()) -> Matches:
     """Match the files of several folders by stem.
 
     Args:
         folders: Folders whose files belong together.
         suffixes: Lower-case file endings to consider, with their dot.
+        drops: Regular expressions cut out of stems first.
 
     Raises:
         DataError: A folder cannot be used, or not one stem is in all of them.
     """
-    listings = [files_by_stem(folder, suffixes) for folder in folders]
-    everywhere = set.intersection(*(set(listing) for listing in listings))
-    if not everywhere:
-        examples = " and ".join(str(min(listing.values())) for listing in listings)
-        raise DataError(f"not one stem is in all of {len(folders)} folders (as in {examples}); name files alike.")
-    left_out = {
-        str(path): "no file of this stem in " + ", ".join(missing_from(stem, folders, listings))
-        for listing in listings
-        for stem, path in listing.items()
-        if stem not in everywhere
-    }
-    return Matches({stem: [listing[stem] for listing in listings] for stem in sorted(everywhere)}, left_out)
+    return match([(str(folder), files_by_stem(folder, suffixes, drops)) for folder in folders])
 
 
-def missing_from(stem: str, folders: Sequence[Path], listings: Sequence[dict[str, Path]]) -> list[str]:
-    """Name the folders that have no file of a stem."""
-    return [str(folder) for folder, listing in zip(folders, listings, strict=True) if stem not in listing]
-
-
-def pair_by_stem(images: Sequence[Path], labels: Path, suffixes: Sequence[str]) -> Pairing:
+def pair_by_stem(images: Sequence[Path], labels: Path, suffixes: Sequence[str], drops: Sequence[str] = ()) -> Pairing:
     """Match the files of the band sets, in stacking order, and of the labels; errors as `match_by_stem`."""
-    matches = match_by_stem([*images, labels], suffixes)
+    matches = match_by_stem([*images, labels], suffixes, drops)
     return Pairing([PairFiles(stem, paths[:-1], paths[-1]) for stem, paths in matches.files.items()], matches.left_out)
-
-
-def name_by_pattern(stem: str, pattern: str, default: str) -> str:
-    """Take the first group of ``pattern`` in ``stem``; ``default`` for an empty pattern.
-
-    Raises:
-        DataError: The pattern is not in the stem.
-    """
-    if not pattern:
-        return default
-    match = re.search(pattern, stem)
-    if match is None or not match.group(1):
-        raise DataError(f"{stem} does not match the pattern {pattern}; mend data.scene_pattern or data.site_pattern.")
-    return match.group(1)

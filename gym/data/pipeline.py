@@ -1,5 +1,9 @@
 """Batches of a store, through ``tf.data``.
 
+A sample is a pair as it is, or an augmented copy of one that is drawn once: of a store of ``n`` pairs the samples below
+``n`` are the pairs, and sample ``n * (copy + 1) + position`` is a copy of the pair at ``position``. Nothing of a copy
+is kept on disk; it is the same whenever it is asked for.
+
 The order of an epoch and the change of each sample are functions of (seed, epoch, sample): training that starts at
 epoch 7 gets the batches that an uninterrupted one gets in its epoch 7. Files are read as they are needed, and never
 through Python.
@@ -13,6 +17,7 @@ import tensorflow as tf
 
 from gym.config import AugmentConfig
 from gym.data.augment import augment, changes_anything
+from gym.data.labels import IGNORE
 from gym.data.store import Store
 from gym.seeding import derive_seed
 
@@ -21,73 +26,110 @@ Batches = Any
 
 
 def training_batches(
-    store: Store, positions: Sequence[int], config: AugmentConfig, batch: int, seed: int, first_epoch: int = 0
+    store: Store, samples: Sequence[int], config: AugmentConfig, batch: int, seed: int, first_epoch: int = 0
 ) -> Batches:
     """Batches of the training side, epoch after epoch without end.
 
     Args:
         store: The data set.
-        positions: The pairs that train.
-        config: How they are changed, and how many copies of each an epoch has.
+        samples: The samples of an epoch, as `gym.data.sides.training_samples` lists them.
+        config: How they are changed.
         batch: Pairs in a batch; the last of an epoch may have fewer.
         seed: Of order and changes.
         first_epoch: The epoch to begin with, from 0.
 
     Returns:
-        A ``tf.data.Dataset`` of images ``(batch, rows, columns, bands)`` float32 and labels
-        ``(batch, rows, columns)`` uint8.
+        A ``tf.data.Dataset`` of images ``(batch, rows, columns, bands)``, float32 or, where nothing changes them, in
+        the store's type, and labels ``(batch, rows, columns)`` uint8.
     """
-    samples = len(positions) * config.copies
-    scenes = tf.constant(list(positions), tf.int64)
+    count, numbers = len(samples), tf.constant(list(samples), tf.int64)
     order_seed, change_seed = derive_seed(seed, "order"), derive_seed(seed, "augment")
-    read = PairReader(store)
+    read = sample_reader(store, samples, config, seed)
+    is_online = config.mode == "online" and changes_anything(config)
 
-    def load(epoch: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
-        image, label = read(scenes[sample % len(positions)])
-        if not changes_anything(config):
+    def load(epoch: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        image, label = read(numbers[index])
+        if not is_online:
             return image, label
-        return augment(image, label, config, tf.stack([tf.constant(change_seed, tf.int64), epoch * samples + sample]))
+        seeds = tf.stack([tf.constant(change_seed, tf.int64), epoch * count + index])
+        return augment(tf.cast(image, tf.float32), label, config, seeds)
 
     def one_epoch(epoch: Tensor) -> Batches:
         seeds = tf.stack([tf.constant(order_seed, tf.int64), epoch])
-        order = tf.random.experimental.stateless_shuffle(tf.range(samples, dtype=tf.int64), seeds)
+        order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seeds)
         pairs = tf.data.Dataset.from_tensor_slices(order)
-        pairs = pairs.map(lambda sample: load(epoch, sample), num_parallel_calls=tf.data.AUTOTUNE)
+        pairs = pairs.map(lambda index: load(epoch, index), num_parallel_calls=tf.data.AUTOTUNE)
         return pairs.batch(batch)
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
     return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
 
 
-def ordered_batches(store: Store, positions: Sequence[int], batch: int) -> Batches:
-    """Batches of pairs as they are, in the order given, once; shapes as `training_batches`."""
-    pairs = tf.data.Dataset.from_tensor_slices(tf.constant(list(positions), tf.int64))
-    return pairs.map(PairReader(store), num_parallel_calls=tf.data.AUTOTUNE).batch(batch).prefetch(tf.data.AUTOTUNE)
+def ordered_batches(
+    store: Store, samples: Sequence[int], batch: int, config: AugmentConfig | None = None, seed: int = 0
+) -> Batches:
+    """Batches of samples in the order given, once; shapes as `training_batches`.
+
+    ``config`` and ``seed`` are those of the copies, where there are any among the samples.
+    """
+    read = sample_reader(store, samples, config or AugmentConfig(), seed)
+    numbers = tf.data.Dataset.from_tensor_slices(tf.constant(list(samples), tf.int64))
+    return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch).prefetch(tf.data.AUTOTUNE)
 
 
-def steps_in_epoch(pairs: int, config: AugmentConfig, batch: int) -> int:
-    """Number of batches in an epoch of ``pairs`` training pairs."""
-    return -(-pairs * config.copies // batch)
+def steps_in_epoch(samples: int, batch: int) -> int:
+    """Number of batches in an epoch of ``samples``."""
+    return -(-samples // batch)
 
 
 class PairReader:
-    """Reads one pair of a store by its position, in TensorFlow: image float32, label uint8."""
+    """Reads one pair of a store by its position, in its frame: image in the store's type, label uint8."""
 
     def __init__(self, store: Store) -> None:
+        records = store.manifest.pairs
         self._shape = store.shape
         self._dtype = tf.as_dtype(np.dtype(store.manifest.dtype))
         self._image_paths = tf.constant([str(store.image_path(position)) for position in range(len(store))])
         self._label_paths = tf.constant([str(store.label_path(position)) for position in range(len(store))])
-        self._image_start = np.load(store.image_path(0), mmap_mode="r").offset
-        self._label_start = np.load(store.label_path(0), mmap_mode="r").offset
+        self._shown = tf.constant([record.placement.shown for record in records], tf.int32)
+        self._corners = tf.constant([record.placement.corner for record in records], tf.int32)
 
     def __call__(self, position: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102 - the class says it
-        image = _decode(self._image_paths[position], self._image_start, self._dtype, self._shape)
-        label = _decode(self._label_paths[position], self._label_start, tf.uint8, self._shape[:2])
-        return tf.cast(image, tf.float32), label
+        rows, columns, bands = self._shape
+        shown, corner = self._shown[position], self._corners[position]
+        around = tf.stack([corner, (rows, columns) - shown - corner], axis=1)
+        image = _decode(self._image_paths[position], self._dtype, tf.concat([shown, [bands]], 0))
+        image = tf.pad(image, tf.concat([around, [[0, 0]]], 0))
+        label = _decode(self._label_paths[position], tf.uint8, shown)
+        label = tf.pad(label, around, constant_values=tf.constant(IGNORE, tf.uint8))
+        return tf.ensure_shape(image, self._shape), tf.ensure_shape(label, self._shape[:2])
 
 
-def _decode(path: Tensor, start: int, dtype: tf.DType, shape: tuple[int, ...]) -> Tensor:
-    """Read the numbers of an ``.npy`` file, which begin at byte ``start``."""
-    raw = tf.strings.substr(tf.io.read_file(path), start, -1)
-    return tf.reshape(tf.io.decode_raw(raw, dtype), shape)
+class SampleReader:
+    """Reads one sample of a store, a pair or a copy, by its number: image float32, label uint8.
+
+    Args:
+        store: The data set.
+        config: What copies go through.
+        seed: Of the copies.
+    """
+
+    def __init__(self, store: Store, config: AugmentConfig, seed: int) -> None:
+        self._config, self._pairs, self._read = config, len(store), PairReader(store)
+        self._seed = tf.constant(derive_seed(seed, "copies"), tf.int64)
+
+    def __call__(self, sample: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102 - the class says it
+        image, label = self._read(sample % self._pairs)
+        image, seeds = tf.cast(image, tf.float32), tf.stack([self._seed, tf.cast(sample, tf.int64)])
+        return tf.cond(sample < self._pairs, lambda: (image, label), lambda: augment(image, label, self._config, seeds))
+
+
+def sample_reader(store: Store, samples: Sequence[int], config: AugmentConfig, seed: int) -> PairReader | SampleReader:
+    """What reads some samples: without copies among them images stay in the store's type, a quarter of the bytes."""
+    return SampleReader(store, config, seed) if max(samples) >= len(store) else PairReader(store)
+
+
+def _decode(path: Tensor, dtype: tf.DType, shape: Tensor) -> Tensor:
+    """Read the numbers of an ``.npy`` file, its last bytes; its header is as long as a whole number of them."""
+    values = tf.io.decode_raw(tf.io.read_file(path), dtype)
+    return tf.reshape(values[tf.size(values) - tf.reduce_prod(shape) :], shape)

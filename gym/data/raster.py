@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from gym.errors import DataError
@@ -34,9 +34,26 @@ class Grid(NamedTuple):
 
 
 class Raster(NamedTuple):
-    """An image, and its grid where the file is georeferenced."""
+    """An image.
+
+    Attributes:
+        values: ``(rows, columns, bands)`` in the file's own type, 0 in every band where the file says there is no data.
+        grid: Where it lies, if the file is georeferenced.
+        nodata: The value that marks nodata in the file, if it names one.
+        valid: ``(rows, columns)`` bool, False where the file says there is no data; None where it says so nowhere.
+    """
 
     values: np.ndarray
+    grid: Grid | None
+    nodata: float | None = None
+    valid: np.ndarray | None = None
+
+
+class LabelRaster(NamedTuple):
+    """Label values, where the file says anything (None: everywhere), and its grid."""
+
+    values: np.ndarray
+    labelled: np.ndarray | None
     grid: Grid | None
 
 
@@ -66,24 +83,24 @@ def read_image(path: Path) -> Raster:
     with opened(path) as dataset:
         values = np.moveaxis(dataset.read(), 0, -1)
         alpha = _alpha_band(dataset, values)
-        is_misread = alpha is None and ColorInterp.alpha in dataset.colorinterp
-        valid = np.ones(values.shape, bool) if is_misread else np.moveaxis(dataset.read_masks(), 0, -1) > 0
+        valid = _read_valid(dataset, alpha)
         palette = dataset.colormap(1) if dataset.colorinterp[0] == ColorInterp.palette else None
-        is_placed = dataset.crs is not None and not dataset.transform.is_identity
-        grid = Grid(dataset.crs, dataset.transform) if is_placed else None
+        grid, nodata = _grid_of(dataset), dataset.nodata
     if alpha is not None:
-        values, valid = np.delete(values, alpha, axis=2), np.delete(valid, alpha, axis=2)
+        values = np.delete(values, alpha, axis=2)
     if np.issubdtype(values.dtype, np.floating):
-        valid &= np.isfinite(values)
-    values = np.where(valid.all(axis=2, keepdims=True), values, 0).astype(values.dtype)
-    return Raster(values if palette is None else _apply_palette(values[..., 0], palette), grid)
+        finite = np.isfinite(values).all(axis=2)
+        valid = finite if valid is None else valid & finite
+    if palette is not None:
+        values = _apply_palette(values[..., 0], palette)
+    return Raster(_without(values, valid), grid, nodata, valid)
 
 
 def read_bands(paths: list[Path]) -> Raster:
     """Stack the bands of several files of one scene, in the order given.
 
     Raises:
-        DataError: A file cannot be read, or two differ in size.
+        DataError: A file cannot be read, or two differ in size or lie elsewhere.
     """
     rasters = [read_image(path) for path in paths]
     for path, raster in zip(paths, rasters, strict=True):
@@ -92,12 +109,23 @@ def read_bands(paths: list[Path]) -> Raster:
                 f"{path} is {shape_of(raster.values)} and {paths[0]} is {shape_of(rasters[0].values)} pixels; "
                 "band sets of one scene must have one size."
             )
+        refuse_other_place(raster.grid, rasters[0].grid, raster.values.shape, f"{path} and {paths[0]}")
+    if len(rasters) == 1:
+        return rasters[0]
     grid = next((raster.grid for raster in rasters if raster.grid), None)
-    return Raster(np.concatenate([raster.values for raster in rasters], axis=2), grid)
+    values = [raster.values for raster in rasters]
+    return stack_bands(values, [raster.valid for raster in rasters])._replace(grid=grid, nodata=rasters[0].nodata)
 
 
-def read_label(path: Path) -> np.ndarray:
-    """Read a label raster ``(rows, columns)``; a palette's indices are the labels.
+def stack_bands(values: list[np.ndarray], valid: list[np.ndarray | None]) -> Raster:
+    """Stack band sets of one size; where one of them has no data, none has."""
+    declared = [one for one in valid if one is not None]
+    everywhere = np.logical_and.reduce(declared) if declared else None
+    return Raster(_without(np.concatenate(values, axis=2), everywhere), None, None, everywhere)
+
+
+def read_label(path: Path) -> LabelRaster:
+    """Read a label raster; a palette's indices are the labels, and the file's nodata value says nothing.
 
     Raises:
         DataError: The file cannot be read or has more than one band.
@@ -105,12 +133,49 @@ def read_label(path: Path) -> np.ndarray:
     with opened(path) as dataset:
         if dataset.count != 1:
             raise DataError(f"{path} has {dataset.count} bands; a label image must have one, holding class numbers.")
-        return dataset.read(1)
+        values, nodata = dataset.read(1), dataset.nodata
+        labelled = None if nodata is None else (values != nodata) & ~np.isnan(values)  # nodata may itself be NaN
+        return LabelRaster(values, labelled, _grid_of(dataset))
+
+
+def count_bands(path: Path) -> int:
+    """The number of bands `read_image` gives of a file; errors as there."""
+    return int(read_image(path).values.shape[2])
+
+
+def refuse_other_place(grid: Grid | None, other: Grid | None, size: tuple[int, ...], what: str) -> None:
+    """Raise `DataError` where a corner of two rasters of ``size`` is half a pixel off, or they differ in system."""
+    if grid is None or other is None:
+        return
+    rows, columns = size[:2]
+    corners = np.array([[0, columns, 0, columns], [0, 0, rows, rows], [1, 1, 1, 1]])
+    shifts = np.subtract(grid.transform, other.transform)[:6].reshape(2, 3) @ corners
+    pixel = np.hypot(grid.transform.a, grid.transform.d)
+    if grid.crs != other.crs or np.abs(shifts).max() > 0.5 * pixel:
+        raise DataError(f"{what} do not lie on one grid; files of one scene must: warp one onto the other.")
 
 
 def shape_of(values: np.ndarray) -> str:
     """Word a size, as in '153x72'."""
     return f"{values.shape[0]}x{values.shape[1]}"
+
+
+def _grid_of(dataset: rasterio.DatasetReader) -> Grid | None:
+    is_placed = dataset.crs is not None and not dataset.transform.is_identity
+    return Grid(dataset.crs, dataset.transform) if is_placed else None
+
+
+def _read_valid(dataset: rasterio.DatasetReader, alpha: int | None) -> np.ndarray | None:
+    """Where every band has data by what the file declares, ``(rows, columns)``; None where it declares nothing."""
+    is_misread = alpha is None and ColorInterp.alpha in dataset.colorinterp
+    if is_misread or all(flags == [MaskFlags.all_valid] for flags in dataset.mask_flag_enums):
+        return None
+    bands = [band for band in range(dataset.count) if band != alpha]
+    return (dataset.read_masks([band + 1 for band in bands]) > 0).all(axis=0)
+
+
+def _without(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
+    return values if valid is None or valid.all() else np.where(valid[..., np.newaxis], values, 0).astype(values.dtype)
 
 
 def _alpha_band(dataset: rasterio.DatasetReader, values: np.ndarray) -> int | None:

@@ -1,51 +1,231 @@
-"""Which scenes train and which validate.
+"""Which pairs train, which validate and which test.
 
-A scene may have many images (crops, dates of one frame); all of them stand on one side. The split comes before any
-augmentation and is a function of the scenes' names, the share and the seed alone.
+What must not be parted (the images of one scene, site or date) is a unit, and all of a unit stands on one side. A
+split comes before any augmentation and is a function of the units' names, the shares and the seed alone: the order of
+the files does not matter to it. The one exception is `split_paper`, which leaks on purpose.
 """
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
-from gym.errors import DataError
+from gym.errors import ConfigError, DataError
 from gym.seeding import generator
+
+_WORDS = {
+    "training": "training",
+    "train": "training",
+    "validation": "validation",
+    "val": "validation",
+    "test": "test",
+    "none": "none",
+}
+_CHECK_UNITS = "check split.by and data.scene_pattern"
+_REMEDIES = {
+    "scene": "put the whole scene on one side: check split.by, data.scene_pattern and the table of sides",
+    "image": "give them one scene with data.scene_pattern, or remove one",
+}
 
 
 class Split(NamedTuple):
-    """Positions of the pairs of each side, ascending."""
+    """Positions of the pairs of each side, ascending; a pair may stand on none."""
+
+    training: list[int]
+    validation: list[int]
+    test: Sequence[int] = ()
+
+
+class Samples(NamedTuple):
+    """Numbers of the samples that train and that validate, ascending; see `split_paper`."""
 
     training: list[int]
     validation: list[int]
 
 
-def split_by_scene(scenes: Sequence[str], validation: float, seed: int) -> Split:
-    """Draw the validation scenes.
+def split_random(units: Sequence[str], validation: float, test: float, seed: int) -> Split:
+    """Draw the test units, then the validation units from the rest.
 
     Args:
-        scenes: The scene of each pair.
-        validation: Share of the scenes that validates, in (0, 1); each side gets one scene at least.
-        seed: The draw; the order of ``scenes`` does not matter to it.
+        units: The unit of each pair.
+        validation: Share of all units that validates, in (0, 1).
+        test: Share of all units that tests, in [0, 1). Each wanted side gets one unit at least, training also where
+            the shares would leave it none.
+        seed: The draw.
 
     Raises:
-        DataError: There are fewer than two scenes.
+        DataError: There are fewer units than sides.
     """
-    names = sorted(set(scenes))
-    if len(names) < 2:
+    names = sorted(set(units))
+    if test:
+        remedy = f"set split.test=0, or {_CHECK_UNITS}"
+        _refuse_too_few(names, "unit", 3, "training, validation and test", remedy)
+    else:
+        _refuse_too_few(names, "unit", 2, "training and validation", _CHECK_UNITS)
+    testing = _draw_test(names, test, seed, leave=2)
+    rest = _shuffle(set(names) - testing, seed, "split")
+    return _place(units, rest[: _count(validation, len(names), len(rest) - 1)], testing)
+
+
+def split_folds(units: Sequence[str], folds: int, fold: int, test: float, seed: int) -> Split:
+    """Let one fold validate of those that the units fall into after the test units are drawn.
+
+    The test side is the same for each ``fold``, and each other unit validates in exactly one.
+
+    Args:
+        units: The unit of each pair.
+        folds: Number of folds, 2 or more; they differ in size by one unit at most.
+        fold: The fold that validates, in [0, folds).
+        test: Share of all units that tests, in [0, 1); it leaves one unit a fold at least.
+        seed: The draw.
+
+    Raises:
+        ConfigError: There is no such fold.
+        DataError: There are fewer units than folds and test side.
+    """
+    if not 0 <= fold < folds:
+        raise ConfigError(f"split.fold={fold} must be at least 0 and below split.folds={folds}.")
+    names = sorted(set(units))
+    sides = f"{folds} folds and a test side" if test else f"{folds} folds"
+    _refuse_too_few(names, "unit", folds + (test > 0), sides, f"lower split.folds, or {_CHECK_UNITS}")
+    testing = _draw_test(names, test, seed, leave=folds)
+    rest = _shuffle(set(names) - testing, seed, "split")
+    return _place(units, rest[fold::folds], testing)
+
+
+def split_leave_one_out(
+    units: Sequence[str], scenes: Sequence[str], held_out: str, validation: float, seed: int
+) -> Split:
+    """Let one unit (a site, say) test, and draw the validation scenes from the rest.
+
+    Args:
+        units: The unit of each pair.
+        scenes: The scene of each pair.
+        held_out: The unit that tests.
+        validation: Share of the other units' scenes that validates, in (0, 1); each side gets one scene at least.
+        seed: The draw.
+
+    Raises:
+        DataError: No pair is of ``held_out``, or fewer than two scenes are not.
+    """
+    names = sorted(set(units))
+    if held_out not in names:
+        near = get_close_matches(held_out, names, n=8, cutoff=0)
         raise DataError(
-            f"{len(names)} scene ({', '.join(names)}) cannot be split; training and validation need one each: "
-            "check data.scene_pattern."
+            f"split.held_out={held_out} must be one of {len(names)} units; the nearest are {', '.join(near)}."
         )
-    shuffled = generator(seed, "split").permutation(len(names))
-    count = min(len(names) - 1, max(1, round(validation * len(names))))
-    validating = {names[position] for position in shuffled[:count]}
-    sides: tuple[list[int], list[int]] = ([], [])
-    for position, scene in enumerate(scenes):
-        sides[scene in validating].append(position)
-    return Split(training=sides[0], validation=sides[1])
+    rest = {scene for unit, scene in zip(units, scenes, strict=True) if unit != held_out}
+    remedy = "hold out another with split.held_out, or check data.scene_pattern"
+    _refuse_too_few(sorted(rest), "scene", 2, f"training and validation besides {held_out}", remedy)
+    validating = set(_shuffle(rest, seed, "split")[: _count(validation, len(rest), len(rest) - 1)])
+    return _gather(
+        "test" if unit == held_out else "validation" if scene in validating else "training"
+        for unit, scene in zip(units, scenes, strict=True)
+    )
+
+
+def split_given(names: Sequence[str], sides: Mapping[str, str]) -> Split:
+    """Split as a table says.
+
+    Args:
+        names: Of each pair what the table names: its own name, or its scene.
+        sides: The side of each name: training or train, validation or val, test, or none for pairs on no side.
+            Upper and lower case are one. Names of no pair do no harm; `unmatched` lists them.
+
+    Raises:
+        DataError: A side is no such word, a pair has no side, or training or validation would be empty.
+    """
+    wrong = [f"{name}: {side}" for name, side in sides.items() if side.lower() not in _WORDS]
+    if wrong:
+        raise DataError(f"the table of sides must say training, validation, test or none; mend {_some(wrong, 'line')}.")
+    missing = sorted(set(names) - set(sides))
+    if missing:
+        raise DataError(
+            f"the table of sides must name every pair; add {_some(missing, 'name')}, with none to leave one out."
+        )
+    split = _gather(_WORDS[sides[name].lower()] for name in names)
+    for side in ("training", "validation"):
+        if not getattr(split, side):
+            raise DataError(f"the table of sides has no pair for {side}, which must have one; add one.")
+    return split
+
+
+def unmatched(names: Sequence[str], sides: Mapping[str, str]) -> list[str]:
+    """List the names of a table that fit no pair, ascending; arguments as in `split_given`."""
+    return sorted(set(sides) - set(names))
+
+
+def read_sides(path: Path) -> dict[str, str]:
+    """Read a table of sides: a CSV in UTF-8 with the columns ``name`` and ``side``, others being passed over.
+
+    Returns:
+        The side of each name, as it stands there; `split_given` knows the words.
+
+    Raises:
+        DataError: The file cannot be read, lacks a column or a value, or has a name twice.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            text = stream.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a CSV in UTF-8 ({error}); mend split.sides or the file.") from error
+    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    sides: dict[str, str] = {}
+    try:
+        columns = [column.strip() for column in table.fieldnames or ()]
+        if not {"name", "side"} <= set(columns):
+            raise DataError(f"{path}, line 1: {','.join(columns)!r} must have the columns name and side; add them.")
+        table.fieldnames = columns
+        for row in table:
+            name, side = ((row[column] or "").strip() for column in ("name", "side"))
+            if not name or not side:
+                raise DataError(f"{path}, line {table.line_num}: {name!r},{side!r} must be a name and a side; mend it.")
+            if name in sides:
+                raise DataError(f"{path}, line {table.line_num}: {name} must be there once; remove the other line.")
+            sides[name] = side
+    except csv.Error as error:
+        raise DataError(f"{path}, line {table.reader.line_num}: must be CSV ({error}); check the quotes.") from error
+    return sides
+
+
+def split_paper(pairs: int, copies: int, validation: float) -> Samples:
+    """Split augmented samples as the paper's program did, after augmentation, so that the sides share their sources.
+
+    The copies of all pairs are numbered by copy and then by pair, and listed by name, so that 10 comes before 2, for
+    the program wrote no leading zeros; the first share of that list validates. Samples that validate have another copy
+    of their pair in training, so scores look better than they are.
+
+    Args:
+        pairs: Number of pairs.
+        copies: Augmented copies of each.
+        validation: Share of the samples that validates, rounded down, in (0, 1).
+
+    Returns:
+        Sample numbers, ``pairs * (copy + 1) + position`` with ``copy`` from 0; below ``pairs`` they would mean the
+        pairs as they are, of which none is used.
+
+    Raises:
+        DataError: Not one sample would validate.
+
+    Source:
+        The paper, section 3: 419 pairs, 5 copies, share 0.6.
+    """
+    samples = pairs * copies
+    validating = int(validation * samples)
+    if not validating:
+        raise DataError(
+            f"split.validation={validation} of {samples} samples must be one sample at least; raise it or "
+            "augment.copies."
+        )
+    listed = [pairs + number for number in sorted(range(samples), key=str)]
+    return Samples(sorted(listed[validating:]), sorted(listed[:validating]))
 
 
 def refuse_leaks(split: Split, names: Sequence[str], scenes: Sequence[str], hashes: Sequence[str]) -> None:
-    """Make sure that no scene, and no image under another name, stands on both sides.
+    """Make sure that no scene, and no image under another name, stands on two sides.
 
     Args:
         split: The split to check.
@@ -57,10 +237,52 @@ def refuse_leaks(split: Split, names: Sequence[str], scenes: Sequence[str], hash
         DataError: Something leaks.
     """
     for kind, values in (("scene", scenes), ("image", hashes)):
-        seen = {values[position]: names[position] for position in split.training}
-        for position in split.validation:
-            if values[position] in seen:
-                raise DataError(
-                    f"{names[position]} validates and {seen[values[position]]} trains on the same {kind}; "
-                    "give them one scene with data.scene_pattern, or remove one."
-                )
+        for (first, ours), (second, theirs) in combinations(split._asdict().items(), 2):
+            seen = {values[position]: names[position] for position in ours}
+            for position in theirs:
+                if values[position] in seen:
+                    raise DataError(
+                        f"{seen[values[position]]} ({first}) and {names[position]} ({second}) must not be of one "
+                        f"{kind}; {_REMEDIES[kind]}."
+                    )
+
+
+def _refuse_too_few(names: Sequence[str], kind: str, needed: int, sides: str, remedy: str) -> None:
+    if len(names) < needed:
+        raise DataError(f"{_some(names, kind)} cannot make {sides}, which need one {kind} each at least; {remedy}.")
+
+
+def _some(names: Sequence[str], kind: str) -> str:
+    """Say how many there are and name up to five, as in '2 scenes (a, b)'."""
+    named = f" ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})" if names else ""
+    return f"{len(names)} {kind}{'s' if len(names) != 1 else ''}{named}"
+
+
+def _count(share: float, of: int, most: int) -> int:
+    """A share of units in whole units, one at least and ``most`` at most."""
+    return min(most, max(1, round(share * of)))
+
+
+def _shuffle(names: Iterable[str], seed: int, purpose: str) -> list[str]:
+    """Put names in a random order that does not depend on the one they come in."""
+    ordered = sorted(names)
+    return [ordered[position] for position in generator(seed, purpose).permutation(len(ordered))]
+
+
+def _draw_test(names: Sequence[str], test: float, seed: int, leave: int) -> set[str]:
+    """Draw the units that test, of which ``leave`` or more are left for the other sides."""
+    return set(_shuffle(names, seed, "split test")[: _count(test, len(names), len(names) - leave)]) if test else set()
+
+
+def _place(units: Sequence[str], validating: Sequence[str], testing: Collection[str]) -> Split:
+    """Put each pair on the side of its unit."""
+    sides = dict.fromkeys(units, "training") | dict.fromkeys(validating, "validation") | dict.fromkeys(testing, "test")
+    return _gather(sides[unit] for unit in units)
+
+
+def _gather(sides: Iterable[str]) -> Split:
+    """Turn the side of each pair into the pairs of each side."""
+    positions: dict[str, list[int]] = {"training": [], "validation": [], "test": [], "none": []}
+    for position, side in enumerate(sides):
+        positions[side].append(position)
+    return Split(positions["training"], positions["validation"], positions["test"])

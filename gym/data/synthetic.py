@@ -125,6 +125,11 @@ class _Coast:
     offshore: np.ndarray  # distance to land
 
 
+def name_scene(index: int, sites: int) -> str:
+    """The name of a scene: its site and its index, such as ``duck_0008``."""
+    return f"{SITES[index % sites]}_{index:04d}"
+
+
 def draw_scene(seed: int, index: int, height: int, width: int, sites: int = 8) -> SyntheticScene:
     """Draw one scene: the same arguments give the same bytes, however many scenes are drawn and in which order.
 
@@ -161,9 +166,8 @@ def draw_scene(seed: int, index: int, height: int, width: int, sites: int = 8) -
     digital = np.round(_observe(rng, date, coast, surface) * _SCALE)
     image = np.where(valid, np.clip(digital, 1, _SATURATED), 0).astype(np.uint16)
     label[~valid] = IGNORE
-    return SyntheticScene(
-        f"{SITES[place]}_{index:04d}", SITES[place], np.ascontiguousarray(np.moveaxis(image, 0, -1)), label
-    )
+    image = np.ascontiguousarray(np.moveaxis(image, 0, -1))
+    return SyntheticScene(name_scene(index, sites), SITES[place], image, label)
 
 
 def _check(seed: int, index: int, height: int, width: int, sites: int) -> None:

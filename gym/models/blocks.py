@@ -3,32 +3,92 @@
 Feature maps are ``(batch, rows, columns, channels)``. Blocks are functions on Keras tensors, as in the functional API.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 Tensor = Any
 
+STANDARDISATIONS = ("image", "band", "dataset", "none")
+
 
 @keras.saving.register_keras_serializable(package="segsweep")
 class Standardize(keras.layers.Layer):
-    """Give each image zero mean and unit deviation over its valid pixels, all bands together.
+    """Give imagery zero mean and unit deviation over its valid pixels.
 
-    A pixel that is 0 in every band holds no data: it counts for nothing and stays 0. The deviation is bounded below by
-    ``1 / sqrt(n)`` with ``n`` the number of valid values, so a flat image becomes 0 and not NaN.
+    A pixel that is 0 in every band holds no data: it counts for nothing and stays 0. As a layer this travels with the
+    model: what a scene went through in training is what it goes through ever after.
 
-    As a layer it travels with the model: what a scene went through in training is what it goes through ever after.
+    - ``image``: each image by itself, all bands together. The deviation is bounded below by ``1 / sqrt(n)`` with ``n``
+      the number of valid values, so a flat image becomes 0 and not NaN.
+    - ``band``: each band of each image by itself, which leaves nothing of a scene's colour or brightness.
+    - ``dataset``: each band by a mean and deviation given once for all images.
+    - ``none``: values as they are.
 
-    Source: the paper, section 2.2, "Second"; it standardised after padding, which let the padding into the mean.
+    A band whose deviation is below a millionth of its mean, the precision of float32, becomes 0 in ``band`` and in
+    ``dataset``: a flat one says nothing, and dividing by its rounding errors would make noise of it.
+
+    Args:
+        method: One of these four.
+        mean: With ``dataset``, the mean of each band over the valid pixels.
+        deviation: With ``dataset``, likewise the standard deviation, 0 or above.
+        **options: As of any Keras layer.
+
+    Raises:
+        ValueError: The method is none of these, or has other numbers than it needs.
+
+    Source: the paper, section 2.2, "Second", for ``image``; it standardised after padding, which let the padding into
+    the mean.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self,
+        method: str = "image",
+        mean: Sequence[float] | None = None,
+        deviation: Sequence[float] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**{"dtype": "float32", "autocast": False} | options)
+        self.method = method
+        self.mean = None if mean is None else [float(value) for value in mean]
+        self.deviation = None if deviation is None else [float(value) for value in deviation]
+        self._refuse_wrong_numbers()
+
+    def _refuse_wrong_numbers(self) -> None:
+        if self.method not in STANDARDISATIONS:
+            raise ValueError(f"method={self.method} must be one of {', '.join(STANDARDISATIONS)}.")
+        if self.method != "dataset":
+            if self.mean is not None or self.deviation is not None:
+                raise ValueError(f"mean and deviation are used only by method=dataset, not by {self.method}.")
+            return
+        if not self.mean or not self.deviation or len(self.mean) != len(self.deviation):
+            raise ValueError(
+                f"mean={self.mean} and deviation={self.deviation} must have one number a band with method=dataset."
+            )
+        if not all(map(math.isfinite, self.mean + self.deviation)) or min(self.deviation) < 0:
+            raise ValueError(
+                f"mean={self.mean} and deviation={self.deviation} must be finite, and no deviation below 0."
+            )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.mean is not None and len(self.mean) != input_shape[-1]:
+            raise ValueError(f"mean={self.mean} must have one number for each of {input_shape[-1]} bands.")
 
     def call(self, images: Tensor) -> Tensor:
         images = keras.ops.cast(images, "float32")
+        if self.method == "none":
+            return images
         valid = keras.ops.cast(keras.ops.any(images != 0, axis=-1, keepdims=True), "float32")
-        count = keras.ops.maximum(keras.ops.sum(valid, axis=(1, 2, 3), keepdims=True) * images.shape[-1], 1.0)
+        if self.method == "dataset":
+            mean = keras.ops.convert_to_tensor(self.mean, "float32")
+            deviation = keras.ops.convert_to_tensor(self.deviation, "float32")
+            return (images - mean) * valid / _infinite_where_flat(deviation, mean)
+        pixels = keras.ops.sum(valid, axis=(1, 2, 3), keepdims=True)
+        if self.method == "band":
+            return _by_band(images, valid, keras.ops.maximum(pixels, 1.0))
+        count = keras.ops.maximum(pixels * images.shape[-1], 1.0)
         mean = keras.ops.sum(images, axis=(1, 2, 3), keepdims=True) / count
         centred = (images - mean) * valid
         deviation = keras.ops.sqrt(keras.ops.sum(centred * centred, axis=(1, 2, 3), keepdims=True) / count)
@@ -36,6 +96,25 @@ class Standardize(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        given = {"method": self.method, "mean": self.mean, "deviation": self.deviation}
+        return super().get_config() | given
+
+
+def _by_band(images: Tensor, valid: Tensor, pixels: Tensor) -> Tensor:
+    def average(maps: Tensor) -> Tensor:
+        # Rows first: TensorFlow adds the values of a band one by one, and 512x512 of them lose four of seven digits.
+        return keras.ops.sum(keras.ops.sum(maps, axis=2, keepdims=True), axis=1, keepdims=True) / pixels
+
+    mean = average(images)
+    centred = (images - mean) * valid
+    centred = (centred - average(centred)) * valid  # what the first mean was off by
+    return centred / _infinite_where_flat(keras.ops.sqrt(average(centred * centred)), mean)
+
+
+def _infinite_where_flat(deviation: Tensor, mean: Tensor) -> Tensor:
+    return keras.ops.where(deviation > 1e-6 * keras.ops.abs(mean), deviation, float("inf"))
 
 
 @keras.saving.register_keras_serializable(package="segsweep")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 
 from gym.config import ModelConfig
+from gym.models.blocks import Standardize
 from gym.models.paper import build_resunet, build_unet
 from gym.models.simple import build_simple_resunet, build_simple_unet
 
@@ -23,9 +24,14 @@ class ParameterCount(NamedTuple):
     trainable: int
 
 
-def build_model(config: ModelConfig, shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Build the configured model; arguments and result as `gym.models.paper.build_u`."""
-    return BUILDERS[config.name](config, shape, classes)
+def build_model(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: Standardize | None = None
+) -> keras.Model:
+    """Build the configured model; arguments and result as `gym.models.paper.build_u`.
+
+    Without ``first`` images are standardised as in the paper.
+    """
+    return BUILDERS[config.name](config, shape, classes, first or Standardize())
 
 
 def count_parameters(model: keras.Model) -> ParameterCount:

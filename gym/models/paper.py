@@ -24,23 +24,26 @@ from gym.models.blocks import Tensor
 Level = Callable[..., Tensor]
 
 
-def build_unet(config: ModelConfig, shape: tuple[int, int, int], classes: int) -> keras.Model:
+def build_unet(config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer) -> keras.Model:
     """Build the U-Net; arguments and result as `build_u`."""
-    return build_u(config, shape, classes, blocks.plain_level)
+    return build_u(config, shape, classes, first, blocks.plain_level)
 
 
-def build_resunet(config: ModelConfig, shape: tuple[int, int, int], classes: int) -> keras.Model:
+def build_resunet(config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer) -> keras.Model:
     """Build the Res-UNet; arguments and result as `build_u`."""
-    return build_u(config, shape, classes, blocks.residual_level)
+    return build_u(config, shape, classes, first, blocks.residual_level)
 
 
-def build_u(config: ModelConfig, shape: tuple[int, int, int], classes: int, level: Level) -> keras.Model:
+def build_u(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer, level: Level
+) -> keras.Model:
     """Build the U with one kind of level.
 
     Args:
         config: Filters, kernel, levels, dropout, upsampling and head.
         shape: Rows, columns and bands of an image; rows and columns divisible by ``2**levels``.
         classes: Number of classes, 2 or more.
+        first: The layer that standardises, as `blocks.Standardize`; it travels with the model.
         level: `blocks.plain_level` or `blocks.residual_level`.
 
     Returns:
@@ -48,7 +51,7 @@ def build_u(config: ModelConfig, shape: tuple[int, int, int], classes: int, leve
         ``(batch, rows, columns, classes)`` in [0, 1].
     """
     images = keras.Input(shape, name="images")
-    maps = blocks.stem(blocks.Standardize()(images), config.filters)
+    maps = blocks.stem(first(images), config.filters)
     skips, width, rate = [], config.filters, config.dropout
     for depth in range(config.levels):
         skips.append(maps)

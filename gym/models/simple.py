@@ -17,14 +17,18 @@ from gym.models.blocks import Tensor
 Level = Callable[[Tensor, int, ModelConfig, float], Tensor]
 
 
-def build_simple_unet(config: ModelConfig, shape: tuple[int, int, int], classes: int) -> keras.Model:
+def build_simple_unet(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer
+) -> keras.Model:
     """Build the pooling U-Net; arguments and result as `gym.models.paper.build_u`."""
-    return build_pooling_u(config, shape, classes, convolution_pair)
+    return build_pooling_u(config, shape, classes, first, convolution_pair)
 
 
-def build_simple_resunet(config: ModelConfig, shape: tuple[int, int, int], classes: int) -> keras.Model:
+def build_simple_resunet(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer
+) -> keras.Model:
     """Build the pooling Res-UNet; arguments and result as `gym.models.paper.build_u`."""
-    return build_pooling_u(config, shape, classes, residual_pairs)
+    return build_pooling_u(config, shape, classes, first, residual_pairs)
 
 
 def convolution(maps: Tensor, filters: int, kernel: int) -> Tensor:
@@ -49,10 +53,12 @@ def residual_pairs(maps: Tensor, filters: int, config: ModelConfig, rate: float)
     return keras.layers.Add()([shortcut, residual])
 
 
-def build_pooling_u(config: ModelConfig, shape: tuple[int, int, int], classes: int, level: Level) -> keras.Model:
+def build_pooling_u(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer, level: Level
+) -> keras.Model:
     """Build the pooling U with one kind of level; the deepest is a plain pair in both."""
     images = keras.Input(shape, name="images")
-    maps = blocks.Standardize()(images)
+    maps = first(images)
     skips = []
     for depth in range(config.levels):
         maps = level(maps, config.filters * 2**depth, config, config.dropout + depth * config.dropout_change)

@@ -68,7 +68,8 @@ def write_results(model: SavedModel, raster: Raster, label: np.ndarray, output: 
     """Write the label raster and the overlay of one image."""
     classes = model.description.classes
     write_label(output / f"{name}.{'png' if raster.grid is None else 'tif'}", label, raster.grid, classes)
-    picture = overlay(show_bands(raster.values, model.description.bands), label, classes)
+    bands = model.description.preparation.source_bands
+    picture = overlay(show_bands(raster.values, bands), label, classes)
     write_raster(output / "overlays" / f"{name}.png", np.moveaxis(np.rint(picture * 255).astype(np.uint8), -1, 0))
 
 

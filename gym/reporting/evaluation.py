@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
 from gym import metrics
-from gym.data.pipeline import ordered_batches
-from gym.data.store import PairRecord, Store
+from gym.data.sides import positions_of, sample_name
+from gym.data.store import Store
 from gym.legacy_metrics import LegacyScores
 
 
@@ -20,8 +21,9 @@ class Evaluation:
     ``predicted`` ``(pairs, rows, columns)`` uint8 class indices.
     """
 
-    records: list[PairRecord]
-    positions: list[int]
+    names: list[str]
+    sites: list[str]
+    samples: list[int]
     classes: list[str]
     matrices: np.ndarray
     kld_sums: np.ndarray
@@ -40,23 +42,24 @@ class Evaluation:
 
     def site_matrices(self) -> dict[str, np.ndarray]:
         """One confusion matrix a site, by name."""
-        sites = [record.site for record in self.records]
-        return {site: self.matrices[[other == site for other in sites]].sum(axis=0) for site in sorted(set(sites))}
+        names = sorted(set(self.sites))
+        return {name: self.matrices[[site == name for site in self.sites]].sum(axis=0) for name in names}
 
 
-def evaluate(model: keras.Model, store: Store, positions: Sequence[int], batch: int) -> Evaluation:
-    """Predict the pairs at ``positions`` and count.
+def evaluate(model: keras.Model, store: Store, samples: Sequence[int], batches: Any) -> Evaluation:
+    """Predict some samples and count.
 
     Args:
         model: A model of the store's bands and classes.
         store: The data set.
-        positions: Which pairs, in this order.
-        batch: Pairs at a time; no score but the legacy ones depends on it.
+        samples: Which samples, as `gym.data.pipeline` numbers them.
+        batches: The same in order, as `gym.data.pipeline.ordered_batches` gives; no score but the legacy ones depends
+            on how many are in a batch.
     """
     classes = len(store.manifest.classes)
     legacy = LegacyScores(classes)
     matrices, kld_sums, predictions = [], [], []
-    for images, labels in ordered_batches(store, positions, batch):
+    for images, labels in batches:
         scores, truth = keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.asarray(labels)
         legacy.add(truth, scores)
         predicted = scores.argmax(axis=-1).astype(np.uint8)
@@ -64,8 +67,9 @@ def evaluate(model: keras.Model, store: Store, positions: Sequence[int], batch: 
         matrices += [metrics.confusion_matrix(*pair, classes) for pair in zip(truth, predicted, strict=True)]
         kld_sums += [metrics.pixel_kld(*pair) for pair in zip(truth, scores, strict=True)]
     return Evaluation(
-        records=[store.manifest.pairs[position] for position in positions],
-        positions=list(positions),
+        names=[sample_name(store, sample) for sample in samples],
+        sites=[store.manifest.pairs[position].site for position in positions_of(samples, len(store))],
+        samples=list(samples),
         classes=store.manifest.classes,
         matrices=np.array(matrices),
         kld_sums=np.array(kld_sums),

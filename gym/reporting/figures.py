@@ -1,8 +1,9 @@
 """The pictures of a run: learning curves, confusion matrix, contact sheet."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +11,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
 
 from gym import metrics
-from gym.data.store import Store
 from gym.files import replacing
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import class_colours, overlay, show_bands
@@ -20,6 +20,8 @@ logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 _SHEET_ROWS, _SHEET_COLUMNS = 6, 2
 _LONGEST_NAME = 26
+
+ReadSample = Callable[[int], tuple[Any, Any]]
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> None:
@@ -80,46 +82,56 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_contact_sheet(evaluation: Evaluation, store: Store) -> Figure:
-    """Validation images from the worst to the best IoU: image, truth, prediction, errors, with legend and scores.
+def draw_contact_sheet(evaluation: Evaluation, bands: Sequence[str], read: ReadSample, side: str) -> Figure:
+    """Images of a side from the worst to the best IoU: image, truth, prediction, errors, with legend and scores.
 
     They read along the rows, two images in each.
+
+    Args:
+        evaluation: What a model did.
+        bands: Band names.
+        read: Gives image and label of a sample.
+        side: What the images are, for the title.
     """
     shown = spread_by_iou(evaluation, _SHEET_ROWS * _SHEET_COLUMNS)
     across = min(_SHEET_COLUMNS, len(shown))
     lines = -(-len(shown) // across)
-    rows, columns = store.manifest.frame
+    rows, columns = evaluation.predicted.shape[1:]
     panel = max(1.5, min(1.9, 2.6 * columns / rows))
     size = (4 * across * panel + 0.4, lines * (panel * rows / columns + 0.35) + 1.0)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(
-        f"{len(shown)} of {len(evaluation.records)} validation images, worst first; "
+        f"{len(shown)} of {len(evaluation.names)} {side} images, worst first; "
         f"mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}",
         fontsize=10,
     )
     grid = figure.subplots(lines, 4 * across, squeeze=False).reshape(-1, 4)
     for axes, index in zip(grid, shown, strict=False):
-        draw_row(axes, evaluation, store, index)
+        draw_row(axes, evaluation, bands, read, index)
     for axes in grid[len(shown) :].ravel():
         axes.set_axis_off()
     for titled in grid[:across]:
         for axes, title in zip(titled, ("image", "truth", "prediction", "errors in white"), strict=True):
             axes.set_title(title, fontsize=9)
-    colours = class_colours(evaluation.classes)
-    legend = [
-        Patch(color=colour, label=literal(name)) for name, colour in zip(evaluation.classes, colours, strict=True)
-    ]
-    longest = max(len(name) for name in evaluation.classes)
-    ncols = max(1, min(6, len(legend), int(size[0] / (0.6 + 0.085 * longest))))
-    figure.legend(handles=legend, loc="outside lower center", ncols=ncols, fontsize=9)
+    class_legend(figure, evaluation.classes)
     return figure
 
 
-def draw_row(axes: np.ndarray, evaluation: Evaluation, store: Store, index: int) -> None:
+def class_legend(figure: Figure, classes: Sequence[str]) -> None:
+    """Name the class colours below a figure, in as many columns as its width holds."""
+    legend = [
+        Patch(color=colour, label=literal(name)) for name, colour in zip(classes, class_colours(classes), strict=True)
+    ]
+    longest = max(len(name) for name in classes)
+    ncols = max(1, min(6, len(legend), int(figure.get_figwidth() / (0.6 + 0.085 * longest))))
+    figure.legend(handles=legend, loc="outside lower center", ncols=ncols, fontsize=9)
+
+
+def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], read: ReadSample, index: int) -> None:
     """Fill the four panels of one image."""
-    position, record, predicted = evaluation.positions[index], evaluation.records[index], evaluation.predicted[index]
-    classes, truth = evaluation.classes, store.read_label(position)
-    picture = show_bands(store.read_image(position), store.manifest.bands)
+    classes, predicted, name = evaluation.classes, evaluation.predicted[index], evaluation.names[index]
+    image, truth = map(np.asarray, read(evaluation.samples[index]))
+    picture = show_bands(image, bands)
     counted = truth < len(classes)
     wrong = counted & (truth != predicted)
     masked = np.where(counted, predicted, truth)
@@ -130,8 +142,7 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, store: Store, index: int)
         panel.set_xticks([])
         panel.set_yticks([])
     scores = metrics.summarize(evaluation.matrices[index])
-    name = record.name if len(record.name) <= _LONGEST_NAME else f"…{record.name[1 - _LONGEST_NAME :]}"
-    axes[0].set_xlabel(literal(name), fontsize=6)
+    axes[0].set_xlabel(literal(name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"), fontsize=6)
     axes[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)
 
 

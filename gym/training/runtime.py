@@ -1,13 +1,13 @@
 """Set TensorFlow up for one process: threads, repeatability, quiet. Before the first operation, once."""
 
 import logging
-import os
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from gym.config import TrainingConfig
+from gym.data.parallel import available_cores
 from gym.quiet import quiet_start
 from gym.seeding import derive_seed
 
@@ -59,8 +59,3 @@ def has_bfloat16() -> bool:
         return bool(details.get("compute_capability", (0, 0)) >= (8, 0))
     flags = CPU_FLAGS.read_text(encoding="utf-8") if CPU_FLAGS.exists() else ""
     return any(flag in flags.split() for flag in ("amx_bf16", "avx512_bf16"))
-
-
-def available_cores() -> int:
-    """Count the cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym.config import AugmentConfig
-from gym.data.augment import augment, changes_anything, draw_transform
+from gym.data.augment import augment, changes_anything, changes_values, draw_transform, moves_anything, vary
 from gym.data.labels import IGNORE
 
 NOTHING = {
@@ -43,23 +43,38 @@ def test_no_change_is_no_change():
     assert not changes_anything(AugmentConfig(**NOTHING))
 
 
-@pytest.mark.parametrize(
-    "option", ["zoom", "rotation", "shift_rows", "shift_columns", "flip_horizontal", "flip_vertical"]
-)
-def test_each_option_alone_changes_something(option):
-    """No option does nothing."""
-    value = True if option.startswith("flip") else 0.5 if option != "rotation" else 45.0
-    label = blocks(0)
+MOVES = {
+    "zoom": 0.5,
+    "rotation": 45.0,
+    "shift_rows": 0.5,
+    "shift_columns": 0.5,
+    "flip_horizontal": True,
+    "flip_vertical": True,
+}
+VALUES = {"brightness": 0.5, "contrast": 0.5, "noise": 0.5}
 
-    assert changes_anything(AugmentConfig(**{**NOTHING, option: value}))
-    assert any((change(label, seed, **{option: value})[1] != label).any() for seed in range(8))
+
+@pytest.mark.parametrize(("option", "value"), {**MOVES, **VALUES, "quarter_turns": True}.items())
+def test_each_option_alone_changes_something(option, value):
+    """No option does nothing; those that move change image and label, the others the image alone."""
+    label = np.random.default_rng(0).integers(0, 4, (24, 24), np.uint8)
+    config = AugmentConfig(**{**NOTHING, option: value})
+    still = change(label, 0)
+    changed = [change(label, seed, **{option: value}) for seed in range(8)]
+
+    assert changes_anything(config)
+    assert moves_anything(config) == (option in MOVES)
+    assert changes_values(config) == (option in VALUES)
+    assert any((image != still[0]).any() for image, _ in changed)
+    assert any((moved != label).any() for _, moved in changed) == (option not in VALUES)
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_no_class_appears_that_was_not_there(seed):
     """A mask of 0 and 3 has 0, 3 and what comes from outside after any change; interpolation would give 1 and 2."""
-    _, moved = change(blocks(seed), seed, zoom=0.3, rotation=180, shift_rows=0.2, shift_columns=0.2, flip_vertical=True)
+    options = {"zoom": 0.3, "rotation": 180, "shift_rows": 0.2, "shift_columns": 0.2, "flip_vertical": True}
+    _, moved = change(blocks(seed, 24, 24), seed, **options, **VALUES, quarter_turns=True)
 
     assert set(np.unique(moved)) <= {0, 3, IGNORE}
 
@@ -130,3 +145,147 @@ def test_nodata_does_not_darken_its_neighbours():
         np.testing.assert_allclose(moved[new_label == 0], 1000, rtol=1e-4)
         assert (new_label == 0).any()
         assert (moved[(new_label == IGNORE) & (moved[..., 0] < 500)] == 0).all()
+
+
+def test_quarter_turns_are_exact():
+    """Of image and label alike: all four occur over some seeds, about equally often, and nothing else."""
+    label = np.arange(81, dtype=np.uint8).reshape(9, 9)
+    turns = [np.rot90(label, count) for count in range(4)]
+    found = []
+    for seed in range(80):
+        image, moved = change(label, seed, quarter_turns=True)
+        found.append(next(count for count in range(4) if np.array_equal(moved, turns[count])))
+        np.testing.assert_array_equal(image[..., 0], moved)
+        np.testing.assert_array_equal(image[..., 1], 255 - moved)
+
+    assert min(found.count(count) for count in range(4)) >= 8
+
+
+def test_a_quarter_turn_does_not_decide_the_other_changes():
+    """Turns, moves and values have random numbers of their own, so one more option does not bind two together."""
+    label = blocks(3, 24, 24)
+    flipped, turned = [], []
+    for seed in range(48):
+        flipped.append(np.array_equal(change(label, seed, flip_horizontal=True)[1], label[:, ::-1]))
+        turned.append(np.array_equal(change(label, seed, quarter_turns=True)[1], label))
+
+    assert len({(bool(flip), bool(turn)) for flip, turn in zip(flipped, turned, strict=True)}) == 4
+
+
+def coast(rows=24, columns=40, bands=3, seed=0):
+    """Bands of means 100, 200, ... and deviations 10, 20, ..., with a corner of nodata, and where there is data."""
+    spread = np.arange(1, bands + 1)
+    image = (np.random.default_rng(seed).normal(100, 10, (rows, columns, bands)) * spread).astype(np.float32)
+    image[:6, :8] = 0
+    return image, image.any(axis=2)
+
+
+def varied(image, seed, **options):
+    config = AugmentConfig(**{**NOTHING, **options})
+    return vary(tf.constant(image), config, tf.constant([7, seed], tf.int64)).numpy()
+
+
+@pytest.mark.parametrize("options", [{"brightness": 0.5}, {"contrast": 0.5}, {"noise": 0.5}, VALUES])
+def test_other_values_leave_nodata_and_labels_alone(options):
+    """Pixels that are 0 in every band stay that, others do not become it, and no class changes."""
+    image, has_data = coast()
+    label = np.where(has_data, 1, IGNORE).astype(np.uint8)
+    config = AugmentConfig(**{**NOTHING, **options})
+    for seed in range(5):
+        changed, same = augment(tf.constant(image), tf.constant(label), config, tf.constant([7, seed], tf.int64))
+        np.testing.assert_array_equal(same, label)
+        np.testing.assert_array_equal(changed.numpy().any(axis=2), has_data)
+        assert changed.dtype == tf.float32
+        assert (changed.numpy() != image)[has_data].all()
+
+
+def test_an_image_without_data_stays_empty():
+    """Without a division by no pixels."""
+    np.testing.assert_array_equal(varied(np.zeros((8, 8, 2), np.float32), 0, **VALUES), 0)
+
+
+def test_brightness_shifts_a_band_by_a_share_of_its_deviation():
+    """Uniformly up to the largest in both directions, the same for each pixel with data, and nothing else."""
+    image, has_data = coast()
+    deviation = image[has_data].std(axis=0)
+    shares = []
+    for seed in range(60):
+        shifts = (varied(image, seed, brightness=0.4) - image)[has_data]
+        np.testing.assert_allclose(shifts, np.broadcast_to(shifts[0], shifts.shape), atol=1e-3)
+        shares.append(shifts.mean(axis=0) / deviation)
+
+    shares = np.array(shares)
+    assert np.abs(shares).max() <= 0.4 + 1e-4
+    np.testing.assert_allclose(shares.mean(), 0, atol=0.06)  # four standard errors: 0.4 / sqrt(3) / sqrt(180)
+    np.testing.assert_allclose(shares.std(), 0.4 / np.sqrt(3), rtol=0.15)
+
+
+def test_contrast_stretches_a_band_about_its_mean():
+    """By a factor uniformly within the share of 1; the mean stays, and so does the order of the pixels."""
+    image, has_data = coast()
+    factors = []
+    for seed in range(60):
+        changed = varied(image, seed, contrast=0.6)
+        np.testing.assert_allclose(changed[has_data].mean(axis=0), image[has_data].mean(axis=0), rtol=1e-4)
+        np.testing.assert_array_equal(
+            np.argsort(changed[has_data][:, 0])[[0, -1]], np.argsort(image[has_data][:, 0])[[0, -1]]
+        )
+        factors.append(changed[has_data].std(axis=0) / image[has_data].std(axis=0))
+
+    factors = np.array(factors)
+    assert np.abs(factors - 1).max() <= 0.6 + 1e-4
+    np.testing.assert_allclose(factors.mean(), 1, atol=0.1)
+    np.testing.assert_allclose(factors.std(), 0.6 / np.sqrt(3), rtol=0.15)
+
+
+def test_noise_has_the_stated_deviation_in_each_band():
+    """Of the band's own, normal, without a mean, and its own at each pixel."""
+    image, has_data = coast(120, 120)
+    noise = (varied(image, 1, noise=0.2) - image)[has_data] / image[has_data].std(axis=0)
+
+    np.testing.assert_allclose(noise.std(axis=0), 0.2, rtol=0.05)
+    np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.01)
+    np.testing.assert_allclose((np.abs(noise) < 0.2).mean(), 0.683, atol=0.02)
+    np.testing.assert_allclose(np.corrcoef(noise[:-1, 0], noise[1:, 0])[0, 1], 0, atol=0.04)
+
+
+@pytest.mark.parametrize(("option", "value"), [("brightness", 0.5), ("contrast", 0.5)])
+def test_bands_vary_independently(option, value):
+    """What one band draws says nothing about another; noise in two bands is not alike either."""
+    image, has_data = coast()
+    drawn = []
+    for seed in range(150):
+        changed = varied(image, seed, **{option: value})[has_data]
+        drawn.append(changed.mean(axis=0) if option == "brightness" else changed.std(axis=0))
+    correlations = np.corrcoef(np.array(drawn).T)[np.triu_indices(3, 1)]
+    noise = (varied(image, 1, noise=0.5) - image)[has_data]
+
+    assert np.abs(correlations).max() < 0.33  # four standard errors of 150 draws
+    assert np.abs(np.corrcoef(noise.T)[np.triu_indices(3, 1)]).max() < 0.14
+
+
+def test_noise_does_not_change_what_else_is_drawn():
+    """Brightness and contrast are the same with and without noise."""
+    image, has_data = coast(120, 120)
+    plain, noisy = (varied(image, 3, brightness=0.5, contrast=0.5, noise=noise) for noise in (0.0, 0.1))
+
+    np.testing.assert_allclose(plain[has_data].mean(axis=0), noisy[has_data].mean(axis=0), rtol=1e-3)
+    assert (plain != noisy)[has_data].all()
+
+
+def test_other_values_are_a_function_of_the_seed():
+    """The same seed gives the same image to the bit, another seed another."""
+    image, _ = coast()
+    first, again, other = (varied(image, seed, **VALUES) for seed in (4, 4, 5))
+
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
+def test_the_size_of_a_change_does_not_depend_on_the_unit(unit):
+    """Reflectance or counts: a change is in shares of what the image varies by."""
+    image, _ = coast()
+    reference = varied(image, 2, **VALUES)
+
+    np.testing.assert_allclose(varied((image * unit).astype(np.float32), 2, **VALUES) / unit, reference, rtol=2e-3)

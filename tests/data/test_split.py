@@ -1,64 +1,364 @@
-"""The split is by scene, really random, and leaks nothing."""
+"""Splits are by unit, really random, the same for the same seed, and leak nothing but where the paper's did."""
+
+from collections import Counter
+from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gym.data.split import Split, refuse_leaks, split_by_scene
-from gym.errors import DataError
-
-
-@given(
-    scenes=st.lists(st.sampled_from("abcdefghij"), min_size=2).filter(lambda names: len(set(names)) > 1),
-    share=st.floats(0.01, 0.99),
-    seed=st.integers(0, 1000),
+from gym.data.split import (
+    Samples,
+    Split,
+    read_sides,
+    refuse_leaks,
+    split_folds,
+    split_given,
+    split_leave_one_out,
+    split_paper,
+    split_random,
+    unmatched,
 )
-def test_a_split_is_a_partition_by_scene(scenes, share, seed):
-    """Each pair stands on one side, all pairs of a scene on the same, both sides have a scene, the share is kept."""
-    split = split_by_scene(scenes, share, seed)
+from gym.errors import ConfigError, DataError
 
-    assert sorted(split.training + split.validation) == list(range(len(scenes)))
-    training, validation = ({scenes[at] for at in side} for side in split)
+SEEDS = st.integers(0, 1000)
+
+
+def units_of(least):
+    """Units of pairs, ``least`` different ones at least, some of them with several pairs."""
+    return st.lists(st.sampled_from("abcdefghij"), min_size=least).filter(lambda units: len(set(units)) >= least)
+
+
+def on_sides(split, units):
+    """The units on each side."""
+    return [{units[position] for position in side} for side in split]
+
+
+def assert_parts(split, units):
+    """Each pair is on one side, in ascending order, and each unit is too."""
+    assert sorted(position for side in split for position in side) == list(range(len(units)))
+    assert all(list(side) == sorted(side) for side in split)
+    assert not any(one & other for one, other in combinations(on_sides(split, units), 2))
+
+
+@given(units=units_of(2), share=st.floats(0.01, 0.99), seed=SEEDS)
+def test_a_random_split_is_a_partition_by_unit(units, share, seed):
+    """All pairs of a unit are on one side, training and validation have a unit, the share is kept."""
+    split = split_random(units, share, 0, seed)
+
+    assert_parts(split, units)
+    training, validation, test = on_sides(split, units)
+    count = len(set(units))
     assert training
-    assert validation
-    assert not training & validation
-    count = len(set(scenes))
     assert len(validation) == min(count - 1, max(1, round(share * count)))
+    assert test == set()
+
+
+@given(units=units_of(3), validation=st.floats(0.01, 0.99), test=st.floats(0.01, 0.99), seed=SEEDS)
+def test_a_random_split_with_a_test_side_leaves_each_side_a_unit(units, validation, test, seed):
+    """Shares are of all units; where they ask for too much, validation and then training still get one."""
+    split = split_random(units, validation, test, seed)
+
+    assert_parts(split, units)
+    training, validating, testing = on_sides(split, units)
+    count = len(set(units))
+    assert training
+    assert len(testing) == min(count - 2, max(1, round(test * count)))
+    assert len(validating) == min(count - len(testing) - 1, max(1, round(validation * count)))
+
+
+@pytest.mark.parametrize(
+    ("draw", "validation", "test"),
+    [
+        (lambda names: split_random(names, 0.25, 0, 0), [2, 4, 9], []),
+        (lambda names: split_random(names, 0.6, 0, 7), [1, 2, 5, 6, 9, 10, 11], []),
+        (lambda names: split_random(names, 0.25, 0.2, 0), [2, 4, 10], [7, 11]),
+        (lambda names: split_folds(names, 4, 1, 0.2, 0), [5, 9, 10], [7, 11]),
+    ],
+)
+def test_a_draw_stays_what_it_was(draw, validation, test):
+    """Published results name their seed, so a seed draws the same scenes in every version."""
+    split = draw([f"s{number:02d}" for number in range(12)])
+
+    assert (split.validation, split.test) == (validation, test)
 
 
 def test_validation_is_not_the_first_files_by_name():
     """The original's random split was undone by a sort: its validation files were the first of the listing."""
     names = [f"scene{number:03d}" for number in range(100)]
-    firsts = sum(split_by_scene(names, 0.6, seed).validation == list(range(60)) for seed in range(20))
-    draws = {tuple(split_by_scene(names, 0.6, seed).validation) for seed in range(20)}
+    splits = [split_random(names, 0.6, 0, seed) for seed in range(20)]
 
-    assert firsts == 0
-    assert len(draws) == 20
-
-
-@given(st.permutations([f"s{number}" for number in range(12)]))
-def test_the_draw_does_not_depend_on_the_order_of_the_files(names):
-    """Another listing order puts the same scenes on the same sides."""
-    sides = split_by_scene(names, 0.5, 3)
-    expected = split_by_scene(sorted(names), 0.5, 3)
-
-    assert {names[at] for at in sides.validation} == {sorted(names)[at] for at in expected.validation}
+    assert not any(split.validation == list(range(60)) for split in splits)
+    assert len({tuple(split.validation) for split in splits}) == 20
 
 
-def test_one_scene_cannot_be_split():
-    """With what to check."""
-    with pytest.raises(DataError, match=r"1 scene \(a\) cannot be split; .* check data\.scene_pattern"):
-        split_by_scene(["a", "a"], 0.5, 0)
+def test_the_test_units_are_drawn_apart_from_the_validation_share():
+    """More validation takes no unit from the test side, and other seeds test on other units."""
+    names = [f"scene{number:03d}" for number in range(50)]
+    tests = {tuple(split_random(names, share, 0.2, 3).test) for share in (0.1, 0.3, 0.7)}
+
+    assert len(tests) == 1
+    assert len({tuple(split_random(names, 0.3, 0.2, seed).test) for seed in range(20)}) == 20
 
 
-def test_a_scene_on_both_sides_is_refused():
-    """The leak check reads the split that is used, whoever made it."""
-    with pytest.raises(DataError, match="n1 validates and n0 trains on the same scene"):
-        refuse_leaks(Split([0], [1]), ["n0", "n1"], ["s", "s"], ["h0", "h1"])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda units: split_random(units, 0.4, 0.2, 3),
+        lambda units: split_folds(units, 4, 1, 0.2, 3),
+        lambda units: split_leave_one_out([unit[0] for unit in units], units, "b", 0.4, 3),
+    ],
+    ids=["random", "folds", "leave one out"],
+)
+@given(order=st.permutations([f"{site}{number}" for site in "abc" for number in range(4)]))
+def test_a_draw_does_not_depend_on_the_order_of_the_files(draw, order):
+    """Another listing order puts the same units on the same sides."""
+    assert on_sides(draw(order), order) == on_sides(draw(sorted(order)), sorted(order))
 
 
-def test_one_image_under_two_names_is_refused():
-    """A copy in another scene leaks as well."""
-    with pytest.raises(DataError, match="n2 validates and n0 trains on the same image; give them one scene"):
-        refuse_leaks(Split([0, 1], [2]), ["n0", "n1", "n2"], ["a", "b", "c"], ["h0", "h1", "h0"])
-    refuse_leaks(Split([0, 2], [1]), ["n0", "n1", "n2"], ["a", "b", "c"], ["h0", "h1", "h0"])
+@pytest.mark.parametrize(
+    ("units", "test", "message"),
+    [
+        (
+            "aa",
+            0,
+            r"^1 unit \(a\) cannot make training and validation, which need one unit each at least; "
+            r"check split\.by and data\.scene_pattern\.$",
+        ),
+        (
+            "aba",
+            0.1,
+            r"^2 units \(a, b\) cannot make training, validation and test, which need one unit each at least; "
+            r"set split\.test=0, or check split\.by and data\.scene_pattern\.$",
+        ),
+    ],
+)
+def test_too_few_units_for_the_sides_are_refused(units, test, message):
+    """With what there is, and what to check."""
+    with pytest.raises(DataError, match=message):
+        split_random(units, 0.5, test, 0)
+
+
+@given(units=units_of(6), folds=st.integers(2, 5), test=st.sampled_from([0, 0.1, 0.3, 0.9]), seed=SEEDS)
+def test_each_unit_validates_in_one_fold_and_the_test_side_stays(units, folds, test, seed):
+    """The folds part what the test side leaves, and differ in size by one unit at most."""
+    splits = [split_folds(units, folds, fold, test, seed) for fold in range(folds)]
+
+    for split in splits:
+        assert_parts(split, units)
+        assert split.test == splits[0].test
+    validating = [on_sides(split, units)[1] for split in splits]
+    testing = on_sides(splits[0], units)[2]
+    assert Counter(unit for fold in validating for unit in fold) == dict.fromkeys(set(units) - testing, 1)
+    assert max(map(len, validating)) - min(map(len, validating)) <= 1
+    count = len(set(units))
+    assert len(testing) == (min(count - folds, max(1, round(test * count))) if test else 0)
+
+
+def test_folds_are_drawn():
+    """They are no runs of the listing, and another seed makes others."""
+    names = [f"scene{number:03d}" for number in range(100)]
+    firsts = {tuple(split_folds(names, 5, 0, 0, seed).validation) for seed in range(20)}
+
+    assert len(firsts) == 20
+    assert not any(fold[-1] - fold[0] == 19 for fold in firsts)
+
+
+@pytest.mark.parametrize(
+    ("folds", "test", "message"),
+    [
+        (
+            5,
+            0,
+            r"^4 units \(a, b, c, d\) cannot make 5 folds, which need one unit each at least; lower split\.folds, or",
+        ),
+        (
+            4,
+            0.25,
+            r"^4 units \(a, b, c, d\) cannot make 4 folds and a test side, which need one unit each at least; low",
+        ),
+    ],
+)
+def test_more_folds_than_units_are_refused(folds, test, message):
+    """A fold without a unit could not validate."""
+    with pytest.raises(DataError, match=message):
+        split_folds("abcd", folds, 0, test, 0)
+
+
+@pytest.mark.parametrize("fold", [-1, 3])
+def test_a_fold_that_is_not_there_is_refused(fold):
+    """Counting begins at 0."""
+    with pytest.raises(ConfigError, match=rf"split\.fold={fold} must be at least 0 and below split\.folds=3\."):
+        split_folds("abcd", 3, fold, 0, 0)
+
+
+@given(
+    pairs=st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abcde")), min_size=3).filter(
+        lambda pairs: ("x" in {site for site, _ in pairs}) and len({pair for pair in pairs if pair[0] != "x"}) > 1
+    ),
+    share=st.floats(0.01, 0.99),
+    seed=SEEDS,
+)
+def test_the_unit_held_out_is_the_test_side(pairs, share, seed):
+    """All of it and nothing else tests; the share is of the scenes of the rest."""
+    sites, scenes = [site for site, _ in pairs], [site + scene for site, scene in pairs]
+    split = split_leave_one_out(sites, scenes, "x", share, seed)
+
+    assert_parts(split, scenes)
+    assert split.test == [position for position, site in enumerate(sites) if site == "x"]
+    training, validation, _ = on_sides(split, scenes)
+    count = len(training) + len(validation)
+    assert training
+    assert len(validation) == min(count - 1, max(1, round(share * count)))
+
+
+def test_a_unit_that_is_not_there_cannot_be_held_out():
+    """The names there are come nearest first, eight at most."""
+    sites = ["duck", "ventura", "klamath", "sunset", *(f"far{number}" for number in range(8))]
+
+    with pytest.raises(
+        DataError, match=r"split\.held_out=Ventra must be one of 12 units; the nearest are ventura, "
+    ) as e:
+        split_leave_one_out(sites, sites, "Ventra", 0.5, 0)
+    assert str(e.value).count(",") == 7
+
+
+@pytest.mark.parametrize(
+    ("sites", "scenes", "left"), [("xxy", "aab", r"1 scene \(b\)"), ("xxx", "abc", "0 scenes")], ids=["one", "none"]
+)
+def test_a_unit_beside_which_nothing_is_left_to_split_cannot_be_held_out(sites, scenes, left):
+    """Training and validation need a scene each."""
+    with pytest.raises(
+        DataError, match=rf"^{left} cannot make training and validation besides x, .*split\.held_out, or"
+    ):
+        split_leave_one_out(sites, scenes, "x", 0.5, 0)
+
+
+def test_a_split_that_is_given_is_followed():
+    """Short words, capitals and pairs on no side are understood."""
+    sides = {"a": "train", "b": "VAL", "c": "test", "d": "None", "e": "training", "f": "Validation"}
+
+    assert split_given("fedcbaa", sides) == Split([1, 5, 6], [0, 4], [3])
+
+
+def test_names_of_a_table_that_fit_no_pair_are_listed():
+    """By name, so that a wrong spelling shows."""
+    assert unmatched(["a", "b", "a"], dict.fromkeys("zyxaBCwv", "test")) == ["B", "C", "v", "w", "x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("sides", "message"),
+    [
+        (
+            {"a": "train", "b": "valid", "x": ""},
+            r"^the table of sides must say training, validation, test or none; mend 2 lines \(b: valid, x: \)\.$",
+        ),
+        (
+            {"a": "train"},
+            r"^the table of sides must name every pair; add 7 names \(b, c, d, e, f, \.\.\.\), with none to leave",
+        ),
+        (dict.fromkeys("abcdefgh", "val"), "the table of sides has no pair for training, which must have one; add one"),
+        (dict.fromkeys("abcdefgh", "train"), "the table of sides has no pair for validation, which must have one; add"),
+    ],
+    ids=["unknown word", "missing names", "no training", "no validation"],
+)
+def test_a_table_that_makes_no_split_is_refused(sides, message):
+    """With what to mend."""
+    with pytest.raises(DataError, match=message):
+        split_given("hgfedcbaa", sides)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with byte order mark"])
+def test_a_table_of_sides_is_read_as_spreadsheets_write_it(tmp_path, mark):
+    """Other columns, blanks, empty lines, quotes and foreign letters do no harm."""
+    path = tmp_path / "sides.csv"
+    path.write_text(mark + 'name, side ,note\r\na,train,x\r\n\r\n Küste 1,"val",\r\n', encoding="utf-8")
+
+    assert read_sides(path) == {"a": "train", "Küste 1": "val"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "line 1: '' must have the columns name and side; add them"),
+        (b"name;side\na;test\n", "line 1: 'name;side' must have the columns name and side; add them"),
+        (b"name,side\na,test\nb\n", "line 3: 'b','' must be a name and a side; mend it"),
+        (b"name,side\n,test\n", "line 2: '','test' must be a name and a side; mend it"),
+        (b"name,side\na,test\na,train\n", "line 3: a must be there once; remove the other line"),
+        (b'name,side\na,"te"st\n', r"line 2: must be CSV \(.*\); check the quotes"),
+        (b"name,side\n\xff,test\n", r"cannot be read as a CSV in UTF-8 \(.*\); mend split\.sides or the file"),
+    ],
+)
+def test_a_table_of_sides_that_cannot_be_used_is_refused(tmp_path, content, message):
+    """With the file, the line and the rule."""
+    path = tmp_path / "sides.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(DataError, match=rf"sides\.csv,? {message}\."):
+        read_sides(path)
+
+
+def test_a_table_of_sides_that_is_not_there_is_refused(tmp_path):
+    """Its path is a configuration value."""
+    with pytest.raises(DataError, match=r"sides\.csv cannot be read as a CSV in UTF-8 \(.*\); mend split\.sides"):
+        read_sides(tmp_path / "sides.csv")
+
+
+def test_the_split_of_the_paper_by_hand():
+    """Three pairs with four copies are numbers 0 to 11, listed 0 1 10 11 2 3 ...; samples begin behind the pairs."""
+    assert split_paper(3, 4, 0.5) == Samples(training=[7, 8, 9, 10, 11, 12], validation=[3, 4, 5, 6, 13, 14])
+
+
+def test_the_split_of_the_paper_leaks():
+    """Of its 2095 samples 1257 validate, and each of them has another copy of its pair in training."""
+    split = split_paper(419, 5, 0.6)
+
+    assert (len(split.training), len(split.validation)) == (838, 1257)
+    validating, training = ({number % 419 for number in side} for side in (split.validation, split.training))
+    assert validating <= training
+    copies = [sum(number // 419 == copy for number in split.validation) for copy in range(1, 6)]
+    assert copies == [162, 0, 257, 419, 419]
+
+
+@given(pairs=st.integers(2, 50), copies=st.integers(1, 6), share=st.floats(0.1, 0.9))
+def test_the_split_of_the_paper_is_a_partition_of_the_copies(pairs, copies, share):
+    """Each copy of each pair is one sample, on one side; no pair is used as it is."""
+    assume(int(share * pairs * copies))
+    split = split_paper(pairs, copies, share)
+
+    assert sorted([*split.validation, *split.training]) == list(range(pairs, pairs * (copies + 1)))
+    assert len(split.validation) == int(share * pairs * copies)
+
+
+@pytest.mark.parametrize(("pairs", "copies", "share", "samples"), [(3, 3, 0.1, 9), (0, 5, 0.6, 0)])
+def test_a_split_of_the_paper_that_validates_nothing_is_refused(pairs, copies, share, samples):
+    """Rounding down may leave no sample."""
+    with pytest.raises(DataError, match=rf"split\.validation={share} of {samples} samples must be one .*copies\."):
+        split_paper(pairs, copies, share)
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (
+            Split([0], [1]),
+            r"n0 \(training\) and n1 \(validation\) must not be of one scene; put the whole scene on one",
+        ),
+        (Split([0], [2], [1]), r"n0 \(training\) and n1 \(test\) must not be of one scene; put the whole scene on one"),
+        (
+            Split([2], [1], [0]),
+            r"n1 \(validation\) and n0 \(test\) must not be of one scene; put the whole scene on one",
+        ),
+        (Split([2], [3]), r"n2 \(training\) and n3 \(validation\) must not be of one image; give them one scene with"),
+        (Split([0], [2], [3]), r"n2 \(validation\) and n3 \(test\) must not be of one image; give them one scene with"),
+    ],
+)
+def test_a_scene_or_an_image_on_two_sides_is_refused(split, message):
+    """Whoever made the split, and whichever sides they are; an image may leak under another name."""
+    with pytest.raises(DataError, match=message):
+        refuse_leaks(split, ["n0", "n1", "n2", "n3"], ["s", "s", "t", "u"], ["h0", "h1", "h2", "h2"])
+
+
+def test_what_is_on_one_side_or_none_does_not_leak():
+    """Two pairs of one scene may train together, and one that is left out may be anything."""
+    refuse_leaks(Split([0, 1], [3]), ["n0", "n1", "n2", "n3"], ["s", "s", "s", "u"], ["h0", "h0", "h2", "h2"])

@@ -1,5 +1,8 @@
 """The layers of our own, each against the same thing computed another way."""
 
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -38,6 +41,170 @@ def test_a_flat_image_becomes_zero(value):
     standard = keras.ops.convert_to_numpy(blocks.Standardize()(np.full((1, 4, 4, 2), value)))
 
     np.testing.assert_array_equal(standard, 0)
+
+
+def standardized(images, *arguments):
+    """What the layer makes of images, as an array."""
+    return keras.ops.convert_to_numpy(blocks.Standardize(*arguments)(images))
+
+
+def test_standardisation_by_band_by_hand():
+    """Mean and deviation are of one band, over the pixels that hold data; an offset and a factor change nothing."""
+    image = np.array([[[[1.0, 0.0], [3.0, 10.0], [5.0, 0.0], [7.0, 30.0], [0.0, 0.0]]]])
+
+    standard = standardized(image, "band")
+
+    first, second = np.array([-3, -1, 1, 3]) / np.sqrt(5), np.array([-10, 0, -10, 20]) / np.sqrt(150)
+    assert standard.dtype == np.float32
+    np.testing.assert_allclose(standard[0, 0, :4], np.stack([first, second], axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(standard[0, 0, 4], 0)
+    scaled = np.where(image.any(axis=-1, keepdims=True), [1000, 1e-6] * image + [77, 0.01], 0)
+    np.testing.assert_allclose(standardized(scaled, "band"), standard, atol=2e-3)
+
+
+def test_standardisation_by_band_is_of_each_image_alone():
+    """What else is in a batch does not matter."""
+    images = np.random.default_rng(0).uniform(1, 9, (2, 4, 5, 3)) * [[[[1.0]]], [[[50.0]]]]
+
+    both = standardized(images, "band")
+
+    np.testing.assert_allclose(both[1:], standardized(images[1:], "band"), atol=1e-6)
+    np.testing.assert_allclose(both.mean(axis=(1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(both.std(axis=(1, 2)), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.1, 290.7, 4000.3])
+def test_a_large_band_loses_nothing_to_rounding(value):
+    """Against float64: a band that varies by a thousandth of its mean, beside one that does not vary."""
+    images = np.full((1, 400, 512, 2), value, np.float32)
+    images[..., 1] = np.random.default_rng(0).normal(value, value / 1000, (400, 512))
+    images[:, :100] = 0
+    valid = images[0, 100:, :, 1].astype(np.float64)
+
+    standard = standardized(images, "band")
+
+    np.testing.assert_array_equal(standard[..., 0], 0)
+    np.testing.assert_array_equal(standard[:, :100], 0)
+    np.testing.assert_allclose(standard[0, 100:, :, 1], (valid - valid.mean()) / valid.std(), atol=5e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 4000.0])
+def test_a_flat_image_becomes_zero_by_band(value):
+    """No variation, and no data at all: 0, not NaN."""
+    np.testing.assert_array_equal(standardized(np.full((1, 4, 4, 2), value), "band"), 0)
+
+
+def test_standardisation_by_the_data_set_by_hand():
+    """Each band by its own two numbers, whatever the image; nodata stays 0."""
+    images = np.array([[[[3.0, 100.0], [7.0, 400.0], [0.0, 0.0], [0.0, 100.0]]]])
+
+    standard = standardized(images, "dataset", [5, 200.0], [2, 100])
+
+    assert standard.dtype == np.float32
+    np.testing.assert_array_equal(standard, [[[[-1, -1], [1, 2], [0, 0], [-2.5, -1]]]])
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0, 0), (4000.3, 0), (-4000.3, 1e-4)])
+def test_a_band_that_is_flat_in_the_data_set_becomes_zero(mean, deviation):
+    """Also in a scene where it is not: nothing was learned of it."""
+    images = np.array([[[[mean, 1.0], [50.0, 2.0]]]])
+
+    np.testing.assert_array_equal(standardized(images, "dataset", [mean, 1], [deviation, 1]), [[[[0, 0], [0, 1]]]])
+
+
+def test_no_standardisation_leaves_the_values():
+    """They only become float32."""
+    standard = standardized(np.array([[[[3, 100], [0, 0]]]], np.uint16), "none")
+
+    assert standard.dtype == np.float32
+    np.testing.assert_array_equal(standard, [[[[3, 100], [0, 0]]]])
+
+
+METHODS = [("image",), ("band",), ("dataset", [3.0, 4.0], [2.0, 1.0]), ("none",)]
+
+
+def saved_network(path, *arguments):
+    """Save a network of one standardisation and one convolution, and give its scores of the images it comes with."""
+    rng = np.random.default_rng(0)
+    inputs = keras.Input((8, 8, 2))
+    network = keras.Model(inputs, keras.layers.Conv2D(3, 1)(blocks.Standardize(*arguments)(inputs)))
+    network.save(path)
+    images = rng.uniform(1, 9, (2, 8, 8, 2))
+    return images, network.predict_on_batch(images)
+
+
+@pytest.mark.parametrize("arguments", METHODS, ids=lambda arguments: arguments[0])
+def test_every_standardisation_comes_back_from_its_file(tmp_path, arguments):
+    """With its numbers, to the bit."""
+    images, scores = saved_network(tmp_path / "x.keras", *arguments)
+
+    back = keras.saving.load_model(tmp_path / "x.keras")
+
+    np.testing.assert_array_equal(back.predict_on_batch(images), scores)
+    given = dict(zip(("method", "mean", "deviation"), (*arguments, None, None), strict=False))
+    assert given.items() <= back.layers[1].get_config().items()
+
+
+def test_a_file_from_before_there_were_methods_is_still_read(tmp_path):
+    """It says nothing of a method, and means that of the paper."""
+    images, scores = saved_network(tmp_path / "new.keras")
+    with zipfile.ZipFile(tmp_path / "new.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
+        for name in new.namelist():
+            content = new.read(name)
+            if name == "config.json":
+                architecture = json.loads(content)
+                config = architecture["config"]["layers"][1]["config"]
+                for key in ("method", "mean", "deviation"):
+                    del config[key]
+                content = json.dumps(architecture).encode()
+            old.writestr(name, content)
+
+    back = keras.saving.load_model(tmp_path / "old.keras")
+
+    np.testing.assert_array_equal(back.predict_on_batch(images), scores)
+
+
+@pytest.mark.parametrize("arguments", METHODS, ids=lambda arguments: arguments[0])
+def test_standardisation_is_in_float32_whatever_the_policy(arguments):
+    """Counts of 10001 and 10003 are one number in bfloat16."""
+    images = np.array([[[[10001, 5], [10003, 6]]]], np.float32)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        standard = blocks.Standardize(*arguments)(images)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+    assert standard.dtype == "float32"
+    assert standard[0, 0, 0, 0] != standard[0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bands",), r"^method=bands must be one of image, band, dataset, none\.$"),
+        (("image", [1.0]), r"^mean and deviation are used only by method=dataset, not by image\.$"),
+        (("band", None, [1.0]), r"used only by method=dataset, not by band\.$"),
+        (("none", [], []), r"used only by method=dataset, not by none\.$"),
+        (("dataset",), r"^mean=None and deviation=None must have one number a band with method=dataset\.$"),
+        (("dataset", [1], None), r"^mean=\[1\.0\] and deviation=None must have one number a band"),
+        (("dataset", [], []), r"^mean=\[\] and deviation=\[\] must have one number a band"),
+        (("dataset", [1, 2], [1]), r"^mean=\[1\.0, 2\.0\] and deviation=\[1\.0\] must have one number a band"),
+        (("dataset", [1], [-1]), r"^mean=\[1\.0\] and deviation=\[-1\.0\] must be finite, and no deviation below 0\.$"),
+        (("dataset", [1], [float("inf")]), r"must be finite"),
+        (("dataset", [float("nan")], [1]), r"must be finite"),
+    ],
+)
+def test_wrong_standardisations_are_refused(arguments, message):
+    """A method that is none, and numbers that do not go with it."""
+    with pytest.raises(ValueError, match=message):
+        blocks.Standardize(*arguments)
+
+
+def test_a_standardisation_of_other_bands_is_refused():
+    """Before any image is seen."""
+    with pytest.raises(ValueError, match=r"^mean=\[1\.0, 2\.0\] must have one number for each of 3 bands\.$"):
+        blocks.Standardize("dataset", [1, 2], [1, 1])(keras.Input((8, 8, 3)))
 
 
 def test_a_strided_shortcut_is_a_strided_convolution():

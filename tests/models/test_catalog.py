@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gym.config import ARCHITECTURES, ModelConfig
+from gym.models.blocks import Standardize
 from gym.models.catalog import BUILDERS, build_model, count_parameters
 
 # Counted from the original code at 512x512x5 and 4 classes: filters -> total, not trainable.
@@ -62,6 +63,30 @@ def test_scores_have_the_shape_of_the_scene(name, shape, classes):
     assert scores.shape == (2, *shape[:2], classes)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores.sum(axis=-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_standardisation_comes_first(name):
+    """As given, and as in the paper where none is given: whatever the model, it is what the images meet first."""
+    given = Standardize("dataset", [1.0, 2.0, 3.0], [1.0, 1.0, 2.0])
+    one, other = build_model(small(name=name), (16, 16, 3), 2, given), build_model(small(name=name), (16, 16, 3), 2)
+
+    assert one.layers[1] is given
+    assert isinstance(other.layers[1], Standardize)
+    assert other.layers[1].method == "image"
+
+
+def test_a_given_standardisation_changes_the_scores():
+    """An image twice as bright has the same scores after standardising it by itself, and others with fixed numbers."""
+    images = np.random.default_rng(0).uniform(1, 9, (1, 16, 16, 3)).astype(np.float32)
+    changes = {}
+    for first in (Standardize(), Standardize("dataset", [5.0] * 3, [2.0] * 3), Standardize("none")):
+        keras.utils.set_random_seed(1)
+        model = build_model(small(), (16, 16, 3), 2, first)
+        changes[first.method] = abs(model.predict_on_batch(2 * images) - model.predict_on_batch(images)).max()
+
+    assert changes["image"] < 1e-4
+    assert min(changes["dataset"], changes["none"]) > 1e-3
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

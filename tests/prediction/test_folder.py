@@ -10,11 +10,12 @@ from affine import Affine
 from PIL import Image
 from rasterio.crs import CRS
 
+from gym.band_math import parse_index
 from gym.data.labels import IGNORE
 from gym.data.raster import read_image, read_label
 from gym.errors import DataError
 from gym.prediction.folder import segment_folder
-from gym.reporting.imagery import class_colours
+from gym.reporting.imagery import class_colours, overlay, show_bands
 from tests.prediction.test_segment import bright, saved
 
 GRID = Affine(10, 0, 500_000, 0, -10, 4_000_000)
@@ -74,7 +75,7 @@ def test_every_picture_gets_its_label_and_its_overlay(model, images, tmp_path):
     assert listing(tmp_path / "new" / "labels") == outputs
     assert listing(images) == ["a.png", "b.2020.png"]
     for seed, name in enumerate(["a", "b.2020"]):
-        label = read_label(tmp_path / "new" / "labels" / f"{name}.png")
+        label = read_label(tmp_path / "new" / "labels" / f"{name}.png").values
         np.testing.assert_array_equal(label, scene(seed)[..., 0] > 100)
 
 
@@ -191,7 +192,7 @@ def test_no_name_of_an_image_can_meet_that_of_an_overlay(model, images, tmp_path
 
     assert report == (names, {})
     for seed, name in enumerate(names):
-        np.testing.assert_array_equal(read_label(tmp_path / "out" / f"{name}.png"), scene(seed)[..., 0] > 100)
+        np.testing.assert_array_equal(read_label(tmp_path / "out" / f"{name}.png").values, scene(seed)[..., 0] > 100)
         with Image.open(tmp_path / "out" / "overlays" / f"{name}.png") as picture:
             assert picture.mode == "RGB"
 
@@ -231,16 +232,58 @@ def test_class_areas_by_hand(model, images, tmp_path):
     ]
 
 
-def test_an_image_without_data_covers_nothing(model, images, tmp_path):
-    """Zero pixels, a share of 0 and no area: not a division by zero."""
-    save_tiff(images / "a.tif", np.zeros((4, 5, 3), np.uint8))
+def test_an_image_without_data_is_listed(model, images, tmp_path):
+    """There is nothing to label; the others are done, and the table has no row of it."""
+    save_tiff(images / "empty.tif", np.zeros((4, 5, 3), np.uint8))
+    save_png(images / "fine.png", scene())
+
+    report = segment_folder(model, [images], tmp_path / "out")
+
+    assert report == (
+        ["fine"],
+        {str(images / "empty.tif"): "has not one pixel with data; every band is 0 or nodata everywhere."},
+    )
+    assert listing(tmp_path / "out") == ["class_areas.csv", "fine.png", "overlays/fine.png"]
+    assert {row[0] for row in read_rows(tmp_path / "out" / "class_areas.csv")[1:]} == {"fine"}
+
+
+def test_a_larger_image_is_labelled_tile_by_tile(images, tmp_path):
+    """To the pixel, at its own size and on its own grid, nodata 255; the overlay is of the image as read."""
+    values = scene(rows=75, columns=110)
+    values[20:30, 40:90] = 0
+    save_tiff(images / "a.tif", values)
+    tiled = saved(bright, framing="tile", overlap=0.3)
+
+    report = segment_folder(tiled, [images], tmp_path / "out")
+
+    assert report == (["a"], {})
+    with rasterio.open(tmp_path / "out" / "a.tif") as label:
+        assert label.transform == GRID
+        np.testing.assert_array_equal(label.read(1), np.where(values.any(axis=2), values[..., 0] > 100, IGNORE))
+    with Image.open(tmp_path / "out" / "overlays" / "a.png") as picture:
+        pixels = np.asarray(picture)
+    assert pixels.shape == (75, 110, 3)
+    np.testing.assert_array_equal(pixels.any(axis=2), values.any(axis=2))
+
+
+def test_an_overlay_shows_the_bands_as_read(images, tmp_path):
+    """A model that takes an index besides has more bands than the image; red, green and blue are found by name."""
+    model = saved(
+        lambda maps: bright(100 + maps[..., 4:]),
+        bands=4,
+        source_bands=("nir", "blue", "green", "red"),
+        indices=(parse_index("NDVI"),),
+    )
+    values = scene(bands=4)
+    save_tiff(images / "a.tif", values)
 
     segment_folder(model, [images], tmp_path / "out")
 
-    assert read_rows(tmp_path / "out" / "class_areas.csv")[1:] == [
-        ["a", "low", "0", "0.000000", "0.0"],
-        ["a", "high", "0", "0.000000", "0.0"],
-    ]
+    label = read_label(tmp_path / "out" / "a.tif").values
+    np.testing.assert_array_equal(label, values[..., 0] > values[..., 3])
+    expected = overlay(show_bands(values, ["nir", "blue", "green", "red"]), label, ["low", "high"])
+    with Image.open(tmp_path / "out" / "overlays" / "a.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.rint(255 * expected))
 
 
 def test_band_sets_are_stacked_from_two_folders(tmp_path):
@@ -275,7 +318,7 @@ def test_a_file_that_cannot_be_used_is_listed_and_the_others_are_done(model, ima
     assert report.done == ["fine"]
     assert set(report.failed) == {str(images / "broken.png"), str(images / "grey.png")}
     assert "broken.png cannot be read as an image" in report.failed[str(images / "broken.png")]
-    assert "has 1 bands and the model takes 3 (red, green, blue)" in report.failed[str(images / "grey.png")]
+    assert "has 1 bands, not 3 (red, green, blue)" in report.failed[str(images / "grey.png")]
     assert listing(tmp_path / "out") == ["class_areas.csv", "fine.png", "overlays/fine.png"]
     assert {row[0] for row in read_rows(tmp_path / "out" / "class_areas.csv")[1:]} == {"fine"}
 
@@ -308,13 +351,19 @@ def test_a_second_run_writes_the_same_bytes(model, images, tmp_path):
 
 
 def test_a_label_raster_can_be_read_as_one(model, images, tmp_path):
-    """A written label is a label image again, and as an image it is the class colours."""
-    save_tiff(images / "a.tif", np.full((2, 2, 3), 200, np.uint8))
+    """A written label is a label image again, silent where there is no data, and as an image the class colours."""
+    values = np.full((2, 2, 3), 200, np.uint8)
+    values[0, 1] = 0
+    save_tiff(images / "a.tif", values)
     segment_folder(model, [images], tmp_path / "out")
 
-    np.testing.assert_array_equal(read_label(tmp_path / "out" / "a.tif"), 1)
-    colour = np.rint(255 * class_colours(["low", "high"])[1])
-    np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.tif").values, np.broadcast_to(colour, (2, 2, 3)))
+    label = read_label(tmp_path / "out" / "a.tif")
+    np.testing.assert_array_equal(label.values, [[1, IGNORE], [1, 1]])
+    np.testing.assert_array_equal(label.labelled, [[True, False], [True, True]])
+    assert label.grid.transform == GRID
+    shown = np.broadcast_to(np.rint(255 * class_colours(["low", "high"])[1]), (2, 2, 3)).copy()
+    shown[0, 1] = 0
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.tif").values, shown)
 
 
 def test_a_folder_that_cannot_be_used_is_refused(model, images, tmp_path):

@@ -1,4 +1,6 @@
-"""A network that is a known function shows what segmentation adds: frame, way back, nodata."""
+"""A network that is a known function shows what segmentation adds: preparation, frame, way back, blending, nodata."""
+
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -6,19 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gym.band_math import parse_index
 from gym.data.labels import IGNORE
+from gym.data.prepare import Preparation
+from gym.data.values import Scaling
 from gym.errors import DataError
-from gym.prediction.segment import segment
+from gym.prediction.segment import score_parts, segment
 from gym.saved_model import ModelDescription, SavedModel
 
 FRAME = (16, 24)
 
 
-def saved(scores, bands=3, classes=("low", "high")):
-    """A saved model whose network is a function of the framed images."""
-    images = keras.Input((*FRAME, bands))
-    description = ModelDescription(list(FRAME), ["red", "green", "blue", "nir"][:bands], list(classes))
-    return SavedModel(keras.Model(images, scores(images)), description)
+BANDS = ("red", "green", "blue", "nir")
+
+
+def saved(scores, bands=3, classes=("low", "high"), **options):
+    """A saved model whose network is a function of the framed images; ``options`` are those of `Preparation`."""
+    settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": BANDS[:bands]} | options
+    preparation = Preparation(FRAME, **settings)
+    images = keras.Input((*FRAME, len(preparation.bands)))
+    return SavedModel(keras.Model(images, scores(images)), ModelDescription(preparation, list(classes)))
 
 
 def bright(images):
@@ -34,9 +43,20 @@ def right_of_the_middle(images):
     return keras.ops.concatenate([1 - above, above], axis=-1)
 
 
+def bright_half(images):
+    """Score class 1 where the first band is above a half."""
+    above = keras.ops.cast(images[..., :1] > 0.5, "float32")
+    return keras.ops.concatenate([1 - above, above], axis=-1)
+
+
 @pytest.fixture(scope="module")
 def threshold_model():
     return saved(bright)
+
+
+@pytest.fixture(scope="module")
+def tiled_model():
+    return saved(bright, framing="tile", overlap=0.25)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, np.float64])
@@ -117,9 +137,38 @@ def test_nodata_of_a_larger_image_is_exact(threshold_model):
     np.testing.assert_array_equal(segment(threshold_model, image) == IGNORE, empty)
 
 
-def test_an_image_without_any_data_is_ignored_everywhere(threshold_model):
-    """There is nothing to label."""
-    np.testing.assert_array_equal(segment(threshold_model, np.zeros((9, 40, 3), np.uint16)), IGNORE)
+def test_nodata_that_no_file_declares_is_ignored(threshold_model):
+    """A value that float32 cannot hold counts as no data in training, and so it does here."""
+    image = np.full((4, 6, 3), 200.0)
+    image[1, 2, 0] = np.finfo(np.float64).min
+
+    label = segment(threshold_model, image)
+
+    assert label[1, 2] == IGNORE
+    assert (label == 1).sum() == 23
+
+
+@pytest.mark.parametrize("model", ["threshold_model", "tiled_model"])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float64])
+def test_an_image_without_any_data_is_refused(request, model, dtype):
+    """There is nothing to label, whatever its size."""
+    with pytest.raises(DataError, match=r"^has not one pixel with data; every band is 0 or nodata everywhere\.$"):
+        segment(request.getfixturevalue(model), np.zeros((9, 40, 3), dtype))
+
+
+def test_an_image_whose_data_cannot_be_seen_in_the_frame_is_refused(threshold_model, tiled_model):
+    """One pixel of 160x240 is gone when they are shrunk to 16x24; at full resolution it is labelled."""
+    image = np.zeros((160, 240, 3), np.uint8)
+    image[77, 99] = 200
+
+    label = segment(tiled_model, image)
+
+    assert label[77, 99] == 1
+    assert (label == IGNORE).sum() == 160 * 240 - 1
+    with pytest.raises(
+        DataError, match=r"^has too few pixels with data to be seen in 16x24 pixels; cut the image closer\.$"
+    ):
+        segment(threshold_model, image)
 
 
 def test_the_class_of_the_highest_score_is_taken():
@@ -130,10 +179,114 @@ def test_the_class_of_the_highest_score_is_taken():
     np.testing.assert_array_equal(segment(model, image), [[0, 1, 2]])
 
 
-def test_an_image_with_other_bands_is_refused(threshold_model):
-    """The message has both counts and the names in order."""
+@pytest.mark.parametrize("model", ["threshold_model", "tiled_model"])
+@pytest.mark.parametrize("image", [np.ones((8, 8, 4)), np.zeros((8, 8, 4)), np.ones((100, 100, 4), np.uint8)])
+def test_an_image_with_other_bands_is_refused(request, model, image):
+    """Before anything else is said of it; the message has both counts and the names in order."""
     with pytest.raises(
-        DataError,
-        match=r"has 4 bands and the model takes 3 \(red, green, blue\); give the same bands in the same order",
+        DataError, match=r"^has 4 bands, not 3 \(red, green, blue\); give the same bands in the same order\.$"
     ):
-        segment(threshold_model, np.ones((8, 8, 4), np.uint8))
+        segment(request.getfixturevalue(model), image)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 70),
+    columns=st.integers(1, 70),
+    overlap=st.sampled_from([0.0, 0.25, 0.5, 0.9]),
+    seed=st.integers(0, 99),
+)
+def test_tiles_show_no_seam(tiled_model, rows, columns, overlap, seed):
+    """A network that labels each pixel by its own value labels an image of any size to the pixel, nodata 255."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(1, 255, (rows, columns, 3), dtype=np.uint8)
+    image[rng.random((rows, columns)) < 0.2] = 0
+    image[0, 0] = 7
+    preparation = replace(tiled_model.description.preparation, overlap=overlap)
+    model = replace(tiled_model, description=replace(tiled_model.description, preparation=preparation))
+
+    label = segment(model, image)
+
+    np.testing.assert_array_equal(label, np.where(image.any(axis=2), image[..., 0] > 100, IGNORE))
+
+
+def test_tiles_that_disagree_are_blended():
+    """Two tiles of 24 columns share the columns 12 to 23, where the first says 1 and the second 0.
+
+    The nearer centre counts more, so the label changes halfway, at 18.
+    """
+    model = saved(right_of_the_middle, framing="tile", overlap=0.5)
+
+    label = segment(model, np.ones((16, 36, 3), np.uint8))
+
+    np.testing.assert_array_equal(label, np.tile([0] * 12 + [1] * 6 + [0] * 6 + [1] * 12, (16, 1)))
+
+
+def test_only_tiles_with_data_are_scored(tiled_model):
+    """An image that is mostly nodata costs only what it holds."""
+    image = np.zeros((16, 72, 3), np.uint8)
+    image[:, 57:] = 200
+
+    parts = list(score_parts(tiled_model, image))
+
+    assert [placement.window for placement, _ in parts] == [(0, 48, 16, 24)]
+    assert parts[0][1].shape == (*FRAME, 2)
+    np.testing.assert_array_equal(segment(tiled_model, image)[0], [IGNORE] * 57 + [1] * 15)
+
+
+def test_a_resized_image_comes_back_at_its_own_size():
+    """It fills the frame, whatever becomes of its aspect: the right half of the frame is that of the image."""
+    label = segment(saved(right_of_the_middle, framing="resize"), np.ones((7, 60, 3), np.uint8))
+
+    np.testing.assert_array_equal(label, np.tile(np.arange(60) >= 30, (7, 1)))
+
+
+@pytest.mark.parametrize(
+    ("scaling", "value", "scaled"),
+    [
+        (Scaling("none"), 1000, 1000.0),
+        (Scaling("dtype"), 13107, 0.2),
+        (Scaling("reflectance", factor=1e-4, offset=-0.1), 3000, 0.2),
+    ],
+)
+def test_values_are_scaled_as_in_training(scaling, value, scaled):
+    """The network sees what a store of such imagery holds."""
+    model = saved(lambda images: images[..., :2], scaling=scaling)
+    image = np.full((*FRAME, 3), value, np.uint16)
+
+    ((_, scores),) = score_parts(model, model.description.preparation.prepare_image(image))
+
+    np.testing.assert_allclose(scores, scaled, rtol=1e-6)
+
+
+def test_percentiles_are_those_of_the_whole_image():
+    """Not of each tile: where all is as dark as its surroundings, a stretch by tiles would show a seam."""
+    model = saved(bright_half, framing="tile", scaling=Scaling("percentile", 0, 100))
+    image = np.tile(np.linspace(1, 1001, 101).astype(np.uint16)[None, :, None], (16, 1, 3))
+
+    np.testing.assert_array_equal(segment(model, image), np.tile(np.arange(101) > 50, (16, 1)))
+
+
+@pytest.mark.parametrize("framing", ["fit", "tile"])
+def test_indices_are_made_from_the_bands_as_read(framing):
+    """NDWI above 0 is what is greener than near infra-red; the model takes four bands and one index."""
+    model = saved(
+        lambda images: keras.ops.concatenate([-images[..., 4:], images[..., 4:]], axis=-1),
+        bands=4,
+        framing=framing,
+        indices=(parse_index("NDWI"),),
+    )
+    image = np.random.default_rng(0).integers(1, 2000, (*FRAME, 4), dtype=np.uint16)
+
+    np.testing.assert_array_equal(segment(model, image), image[..., 1] > image[..., 3])
+
+
+@pytest.mark.parametrize("framing", ["fit", "tile", "resize"])
+def test_an_image_is_never_changed(framing):
+    """Who gives it may need it again."""
+    image = np.random.default_rng(0).integers(0, 255, (30, 40, 3)).astype(np.float32)
+    before = image.copy()
+
+    segment(saved(bright, framing=framing, scaling=Scaling("reflectance", factor=2.0)), image)
+
+    np.testing.assert_array_equal(image, before)

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from gym import metrics
+from gym.config import AugmentConfig
 from gym.data.labels import IGNORE
-from gym.data.store import PairRecord
+from gym.data.pipeline import SampleReader, ordered_batches
 from gym.reporting.evaluation import Evaluation, evaluate, named_scores
 
-POSITIONS = [4, 0, 3, 1]
+SAMPLES = [4, 0, 3, 1]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,11 @@ def model():
 
 @pytest.fixture(scope="module")
 def evaluation(model, tiny_store):
-    return evaluate(model, tiny_store, POSITIONS, batch=3)
+    return evaluated(model, tiny_store, SAMPLES, 3)
+
+
+def evaluated(model, store, samples, batch, *changes):
+    return evaluate(model, store, samples, ordered_batches(store, samples, batch, *changes))
 
 
 def expected_prediction(store, position):
@@ -32,10 +37,10 @@ def expected_prediction(store, position):
 
 def made_up(matrices, sites, classes=("a", "b"), kld_sums=None, legacy=None):
     """An evaluation with these confusion matrices, one a pair."""
-    records = [PairRecord(f"pair{number}", "scene", site, "0" * 64, []) for number, site in enumerate(sites)]
     return Evaluation(
-        records=records,
-        positions=list(range(len(sites))),
+        names=[f"pair{number}" for number in range(len(sites))],
+        sites=list(sites),
+        samples=list(range(len(sites))),
         classes=list(classes),
         matrices=np.array(matrices),
         kld_sums=np.zeros(len(sites)) if kld_sums is None else np.array(kld_sums),
@@ -47,20 +52,41 @@ def made_up(matrices, sites, classes=("a", "b"), kld_sums=None, legacy=None):
 def test_predictions_are_the_functions(evaluation, tiny_store):
     """Class indices of every pair, in the order asked for."""
     assert evaluation.predicted.dtype == np.uint8
-    for predicted, position in zip(evaluation.predicted, POSITIONS, strict=True):
+    for predicted, position in zip(evaluation.predicted, SAMPLES, strict=True):
         np.testing.assert_array_equal(predicted, expected_prediction(tiny_store, position))
 
 
-def test_records_follow_the_positions(evaluation):
-    """Names, sites and class names come along in the same order."""
-    assert evaluation.positions == POSITIONS
-    assert [record.name for record in evaluation.records] == ["pair4", "pair0", "pair3", "pair1"]
+def test_names_and_sites_follow_the_samples(evaluation):
+    """They come along in the same order, and the class names with them."""
+    assert evaluation.samples == SAMPLES
+    assert evaluation.names == ["pair4", "pair0", "pair3", "pair1"]
+    assert evaluation.sites == ["site0", "site0", "site1", "site1"]
     assert evaluation.classes == ["low", "middle", "high"]
+
+
+def test_copies_are_counted_as_they_are_drawn(model, tiny_store):
+    """As the paper's program validated: a copy has the name and the site of its pair, and pixels of its own."""
+    mirror = AugmentConfig("offline", 3, 0.0, 0.0, 0.0, 0.0, flip_horizontal=True)
+    copies = [6 + 4, 12 + 4, 18 + 1]
+
+    evaluation = evaluated(model, tiny_store, copies, 2, mirror, 3)
+
+    assert evaluation.samples == copies
+    assert evaluation.names == ["pair4 copy 1", "pair4 copy 2", "pair1 copy 3"]
+    assert evaluation.sites == ["site0", "site0", "site1"]
+    read = SampleReader(tiny_store, mirror, 3)
+    drawn = [tuple(map(np.asarray, read(sample))) for sample in copies]
+    assert any(
+        (image != tiny_store.read_image(sample % 6)).any() for (image, _), sample in zip(drawn, copies, strict=True)
+    )
+    for matrix, predicted, (image, truth) in zip(evaluation.matrices, evaluation.predicted, drawn, strict=True):
+        np.testing.assert_array_equal(predicted, np.where(image[..., 1] > 40, 0, image[..., 0] // 100))
+        np.testing.assert_array_equal(matrix, metrics.confusion_matrix(truth, predicted, 3))
 
 
 def test_matrices_agree_with_counting_in_numpy(evaluation, tiny_store):
     """Cell by cell: pixels of true class ``row`` that are predicted as ``column``; ignored ones in no cell."""
-    for matrix, position in zip(evaluation.matrices, POSITIONS, strict=True):
+    for matrix, position in zip(evaluation.matrices, SAMPLES, strict=True):
         truth, predicted = tiny_store.read_label(position), expected_prediction(tiny_store, position)
         for row, column in np.ndindex(3, 3):
             assert matrix[row, column] == ((truth == row) & (predicted == column)).sum()
@@ -91,7 +117,7 @@ def test_sites_have_matrices_of_their_own(evaluation):
 @pytest.mark.parametrize("batch", [1, 2, 4, 100])
 def test_no_score_depends_on_the_batch_size_but_the_legacy_ones(model, tiny_store, evaluation, batch):
     """The counts are the same to the bit; the original's averages over batches are not."""
-    other = evaluate(model, tiny_store, POSITIONS, batch)
+    other = evaluated(model, tiny_store, SAMPLES, batch)
     ours, theirs = named_scores(evaluation), named_scores(other)
 
     np.testing.assert_array_equal(other.matrices, evaluation.matrices)
@@ -105,7 +131,7 @@ def test_no_score_depends_on_the_batch_size_but_the_legacy_ones(model, tiny_stor
 
 def test_no_score_depends_on_the_order_of_the_pairs(model, tiny_store, evaluation):
     """Pairs may be listed in any order."""
-    turned = evaluate(model, tiny_store, POSITIONS[::-1], batch=4)
+    turned = evaluated(model, tiny_store, SAMPLES[::-1], 4)
 
     np.testing.assert_array_equal(turned.matrix, evaluation.matrix)
     assert turned.kld == pytest.approx(evaluation.kld, rel=1e-12)
@@ -117,7 +143,7 @@ def test_a_perfect_model_scores_one(tiny_store):
     kind = keras.ops.cast(keras.ops.floor(images[..., 0] / 100), "int32")
     perfect = keras.Model(images, keras.ops.one_hot(kind, 3))
 
-    scores = named_scores(evaluate(perfect, tiny_store, range(6), batch=4))
+    scores = named_scores(evaluated(perfect, tiny_store, range(6), 4))
 
     assert scores.pop("kld") == 0
     assert scores.pop("legacy/kld") == pytest.approx(0, abs=1e-6)

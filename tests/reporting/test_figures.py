@@ -4,6 +4,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -11,7 +12,6 @@ from PIL import Image
 
 from gym import metrics
 from gym.data.labels import IGNORE
-from gym.data.store import Pair, write_store
 from gym.reporting import figures
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import show_bands
@@ -69,33 +69,39 @@ def drawn_whole(tmp_path):
 
 
 @pytest.fixture
-def sheet(tmp_path):
-    """Draw a contact sheet of pairs that are wrong in their first ``number`` columns, with one ignored row."""
+def sheet():
+    """Draw a contact sheet of pairs that are wrong in their first ``number`` columns, with one ignored row.
 
-    def draw(count=3, frame=(8, 12), classes=("low", "high"), bands=("a", "b", "c"), prefix="pair"):
-        rng, pairs, predicted = np.random.default_rng(0), [], []
+    The sample of the second pair is 10, of the third 20: a sample's number is not its place in the evaluation.
+    """
+
+    def draw(count=3, frame=(8, 12), classes=("low", "high"), bands=("a", "b", "c"), prefix="pair", side="validation"):
+        rng, images, labels, predicted = np.random.default_rng(0), [], [], []
         for number in range(count):
             label = rng.integers(0, len(classes), frame, dtype=np.uint8)
             image = rng.integers(1, 255, (*frame, len(bands)), dtype=np.uint8)
             guess = label.copy()
             guess[:, :number] = (guess[:, :number] + 1) % len(classes)
             label[0], image[0] = IGNORE, 0
-            pairs.append(Pair(f"{prefix}{number}", f"s{number}", "site", image, label))
+            images.append(image)
+            labels.append(label)
             predicted.append(guess)
-        names = {"classes": list(classes), "bands": list(bands)}
-        store = write_store(tmp_path / "store", pairs, fingerprint="f", source="made up", left_out={}, **names)
-        both = zip(pairs, predicted, strict=True)
-        matrices = [metrics.confusion_matrix(pair.label, guess, len(classes)) for pair, guess in both]
+        both = zip(labels, predicted, strict=True)
         evaluation = Evaluation(
-            records=store.manifest.pairs,
-            positions=list(range(count)),
+            names=[f"{prefix}{number}" for number in range(count)],
+            sites=["site"] * count,
+            samples=[10 * number for number in range(count)],
             classes=list(classes),
-            matrices=np.array(matrices),
+            matrices=np.array([metrics.confusion_matrix(label, guess, len(classes)) for label, guess in both]),
             kld_sums=np.zeros(count),
             predicted=np.array(predicted),
             legacy={},
         )
-        return figures.draw_contact_sheet(evaluation, store), evaluation, store
+
+        def read(sample):
+            return images[sample // 10], labels[sample // 10]
+
+        return figures.draw_contact_sheet(evaluation, bands, read, side), evaluation, read
 
     return draw
 
@@ -301,6 +307,23 @@ def test_a_contact_sheet_shows_the_worst_first(sheet, drawn_whole):
     assert drawn_whole(figure)
 
 
+def test_a_contact_sheet_says_which_side_it_is_of(sheet):
+    """The test side looks the same otherwise."""
+    figure, _, _ = sheet(count=2, side="test")
+
+    assert figure.get_suptitle().startswith("2 of 2 test images, worst first; ")
+
+
+def test_the_samples_of_a_sheet_may_be_tensors(sheet):
+    """As `gym.data.pipeline.SampleReader` gives them."""
+    drawn, evaluation, read = sheet(count=1)
+
+    figure = figures.draw_contact_sheet(evaluation, "abc", lambda sample: map(tf.constant, read(sample)), "test")
+
+    for ours, theirs in zip(shown_images(figure)[0], shown_images(drawn)[0], strict=True):
+        np.testing.assert_array_equal(ours.images[0].get_array(), theirs.images[0].get_array())
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_every_column_of_panels_has_its_title(sheet, count):
     """Above the topmost panel, and nowhere else."""
@@ -315,12 +338,12 @@ def test_every_column_of_panels_has_its_title(sheet, count):
 
 def test_panels_show_image_truth_prediction_and_errors(sheet):
     """Errors are white and nothing else is; where the truth is ignored no class is laid over the image."""
-    figure, evaluation, store = sheet(count=3)
+    figure, evaluation, read = sheet(count=3)
     image, truth, prediction, errors = (axes.images[0].get_array() for axes in shown_images(figure)[0])
-    label, predicted = store.read_label(2), evaluation.predicted[2]
+    (values, label), predicted = read(20), evaluation.predicted[2]
     wrong = (label != predicted) & (label != IGNORE)
 
-    np.testing.assert_allclose(image, show_bands(store.read_image(2), ["a", "b", "c"]))
+    np.testing.assert_allclose(image, show_bands(values, ["a", "b", "c"]))
     np.testing.assert_array_equal((errors == 1).all(axis=-1), wrong)
     np.testing.assert_array_equal((truth != prediction).any(axis=-1), wrong)
     for panel in (truth, prediction):

@@ -5,6 +5,8 @@ import pytest
 
 from gym.config import AugmentConfig, Config, ModelConfig, ScheduleConfig, TrainingConfig
 from gym.data.pipeline import ordered_batches, steps_in_epoch, training_batches
+from gym.data.sides import training_samples
+from gym.data.split import Split
 from gym.models.catalog import build_model
 from gym.training.loop import compile_model, train
 
@@ -13,7 +15,9 @@ def small_config(**training):
     """One level, two filters, three epochs; every source of chance is on."""
     return Config(
         model=ModelConfig("unet", 2, 3, 1, 0.3),
-        augment=AugmentConfig(2, 0.1, 10.0, 0.1, 0.1, True, True),
+        augment=AugmentConfig(
+            copies=2, zoom=0.1, rotation=10.0, shift_rows=0.1, shift_columns=0.1, flip_vertical=True, noise=0.01
+        ),
         schedule=ScheduleConfig(1e-3, 1e-2, 1e-4, 1, 1, 0.5),
         training=TrainingConfig(**{"batch": 2, "epochs": 3, "patience": 3} | training),
         seed=5,
@@ -30,8 +34,9 @@ def train_small(tiny_store, tmp_path):
         model = build_model(config.model, tiny_store.shape, 3)
         compile_model(model, config, [1.0, 1.0, 1.0])
         told = []
-        batches = training_batches(tiny_store, [0, 1, 2, 3], config.augment, config.training.batch, config.seed)
-        steps = steps_in_epoch(4, config.augment, config.training.batch)
+        samples = training_samples(Split([0, 1, 2, 3], [4, 5]), config.augment, len(tiny_store))
+        batches = training_batches(tiny_store, samples, config.augment, config.training.batch, config.seed)
+        steps = steps_in_epoch(len(samples), config.training.batch)
         validation = ordered_batches(tiny_store, [4, 5], 2)
         history = train(model, config, batches, steps, validation, folder or tmp_path, told.append, displays)
         return model, history, told

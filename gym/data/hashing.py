@@ -1,0 +1,69 @@
+"""Hashes of source files, taken once: a file is hashed again only when its size or its time of change differs."""
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from gym.errors import DataError
+from gym.files import hash_file, write_json
+
+Known = dict[str, tuple[int, int, str]]
+
+
+class Hashes:
+    """SHA-256 of files, remembered in a file between runs.
+
+    Args:
+        remembered_in: A JSON file; a missing or damaged one is begun anew.
+    """
+
+    def __init__(self, remembered_in: Path) -> None:
+        self._place = remembered_in
+        self._known: Known = _read(remembered_in)
+        self._is_new = False
+
+    def of(self, path: Path) -> str:
+        """The SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        key = str(path.absolute())
+        try:
+            state = path.stat()
+            size, changed, digest = self._known.get(key, (-1, -1, ""))
+            if (size, changed) == (state.st_size, state.st_mtime_ns):
+                return digest
+            digest = hash_file(path)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror or error}); mend its permissions.") from error
+        self._known[key] = (state.st_size, state.st_mtime_ns, digest)
+        self._is_new = True
+        return digest
+
+    def take(self, paths: Iterable[Path]) -> None:
+        """Hash many files at once, on all cores; what cannot be read is left for `of` to report."""
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(self._try, set(paths)))
+
+    def remember(self) -> None:
+        """Write down what was hashed."""
+        if self._is_new:
+            write_json(self._place, self._known)
+            self._is_new = False
+
+    def _try(self, path: Path) -> None:
+        try:
+            self.of(path)
+        except DataError:
+            return
+
+
+def _read(place: Path) -> Known:
+    try:
+        raw: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        return {key: (int(size), int(changed), str(digest)) for key, (size, changed, digest) in raw.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,136 @@
+"""The sides of a store: which pairs train, validate and test, and what each side needs to be of use."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gym.config import AugmentConfig, SplitConfig
+from gym.data.likeness import Likeness, near_duplicates
+from gym.data.split import (
+    Split,
+    read_sides,
+    refuse_leaks,
+    split_folds,
+    split_given,
+    split_leave_one_out,
+    split_paper,
+    split_random,
+    unmatched,
+)
+from gym.data.store import Store
+from gym.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+def split_store(store: Store, config: SplitConfig, augment: AugmentConfig) -> Split:
+    """Split a store as configured, and make sure that each side has labels and that nothing leaks.
+
+    Returns:
+        Sample numbers as in `gym.data.pipeline`: pairs as they are, or with ``method=paper`` copies of them on both
+        sides, which leak on purpose.
+
+    Raises:
+        DataError: There is too little to split, a side has no labelled pixel, or something leaks.
+    """
+    records = store.manifest.pairs
+    if config.method == "paper":
+        split = Split(*split_paper(len(store), augment.copies, config.validation))
+        log.warning(
+            "split=paper leaks: validation sees copies of training scenes; its scores compare with nothing else"
+        )
+    else:
+        split = find_sides(store, config)
+        names, scenes = [record.name for record in records], [record.scene for record in records]
+        refuse_leaks(split, names, scenes, [record.image_sha256 for record in records])
+    refuse_unlabelled(store, split)
+    return split
+
+
+def find_sides(store: Store, config: SplitConfig) -> Split:
+    """The positions of the pairs of each side, by any method but the paper's."""
+    records = store.manifest.pairs
+    if config.method == "given":
+        sides = read_sides(Path(config.sides))
+        names = [record.name if record.name in sides else record.scene for record in records]
+        if extra := unmatched(names, sides):
+            log.warning("split.sides names %d that are not in the store, the first %s", len(extra), extra[0])
+        return split_given(names, sides)
+    units = [unit_of(record.groups, record.name, config.by) for record in records]
+    if config.method == "kfold":
+        return split_folds(units, config.folds, config.fold, config.test, config.seed)
+    if config.method == "leave_one_out":
+        scenes = [record.scene for record in records]
+        return split_leave_one_out(units, scenes, config.held_out, config.validation, config.seed)
+    return split_random(units, config.validation, config.test, config.seed)
+
+
+def unit_of(groups: dict[str, str], name: str, by: str) -> str:
+    """What a pair must not be parted from.
+
+    Raises:
+        DataError: The pair belongs to no such group.
+    """
+    if by not in groups:
+        pattern = "set data.date_pattern, or " if by == "date" else ""
+        raise DataError(
+            f"split.by={by} must be one of {', '.join(sorted(groups))}, which is all that is known of {name}; "
+            f"{pattern}give data.table a column {by}."
+        )
+    return groups[by]
+
+
+def refuse_unlabelled(store: Store, split: Split) -> None:
+    """Each side must have a labelled pixel, and each class one somewhere, or a word is said."""
+    for name, count in zip(store.manifest.classes, store.counts.sum(axis=0), strict=True):
+        if not count:
+            log.warning("class %s has not one pixel in any scene: do the label values fit data.classes?", name)
+    for side, samples in split._asdict().items():
+        if samples and not store.counts[positions_of(samples, len(store))].sum():
+            raise DataError(f"the {side} scenes have not one labelled pixel; label more scenes, or change split.seed.")
+
+
+def positions_of(samples: Sequence[int], pairs: int) -> list[int]:
+    """The pair that each sample is, or is a copy of."""
+    return [sample % pairs for sample in samples]
+
+
+def sample_name(store: Store, sample: int) -> str:
+    """The name of a sample: its pair's, and which copy it is."""
+    copy, position = divmod(sample, len(store))
+    return store.manifest.pairs[position].name + (f" copy {copy}" if copy else "")
+
+
+def training_samples(split: Split, augment: AugmentConfig, pairs: int) -> list[int]:
+    """The samples of one epoch: each training pair as often as there are copies, drawn anew or once.
+
+    Args:
+        split: As `split_store` gives.
+        augment: How many copies, and whether they are drawn anew in each epoch.
+        pairs: Number of pairs in the store.
+    """
+    are_copies = any(sample >= pairs for sample in split.training)
+    if are_copies or augment.mode == "online":
+        return list(split.training) * (1 if are_copies else augment.copies)
+    return [pairs * (copy + 1) + position for copy in range(augment.copies) for position in split.training]
+
+
+def find_likenesses(store: Store, split: Split, config: SplitConfig) -> list[Likeness]:
+    """Images that look alike though they stand on two sides, nearest first; none where the sides leak anyway."""
+    if config.method == "paper":
+        return []
+    records = store.manifest.pairs
+    sides = {
+        side: {records[position].name: records[position].likeness for position in positions}
+        for side, positions in split._asdict().items()
+    }
+    return near_duplicates(sides, config.likeness)
+
+
+def side_counts(store: Store, split: Split) -> dict[str, np.ndarray]:
+    """Pixels of each class on each side, ``(classes,)`` int64."""
+    return {
+        side: store.counts[positions_of(samples, len(store))].sum(axis=0) for side, samples in split._asdict().items()
+    }

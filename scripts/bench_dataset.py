@@ -1,0 +1,211 @@
+"""Measure the data set builder and reader beside what the original program does for each image.
+
+    python scripts/bench_dataset.py                  # 200 and 2,000 scenes of 512x512x5; a quarter of an hour, 8 GB
+    python scripts/bench_dataset.py --scenes 20,60   # a quick look
+
+The original's way is written anew here, from its description: read with scikit-image, resize, one-hot, a compressed
+npz; then five copies by a spline-free affine transform of image and one-hot label, each a compressed npz; reading
+through ``np.load`` in a ``py_function``. It is timed on a few images, since its cost for each is the same. Ours is the
+program itself, as a user starts it. Everything is read once before it is timed, so that no disk is measured.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import rasterio
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from scipy import ndimage
+from skimage.io import imread, imsave
+from skimage.transform import resize
+
+from gym.data.synthetic import BANDS, CLASSES, IGNORE, draw_scene
+
+SIDE, COPIES, DRAWN, ORIGINALS, REPEATS = 512, 5, 24, 8, 3
+
+
+def write_scenes(folder: Path, count: int) -> None:
+    """Write ``count`` different 5-band TIFFs with PNG labels: some are drawn, the others are those rolled."""
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    drawn = [draw_scene(0, index, SIDE, SIDE) for index in track(range(min(count, DRAWN)), "drawing", transient=True)]
+    for number in track(range(count), "writing scenes", transient=True):
+        scene, shift = drawn[number % len(drawn)], 37 * (number // len(drawn))
+        image = np.roll(np.minimum(scene.image // 32, 255).astype(np.uint8), shift, axis=1)
+        label = np.roll(np.where(scene.label == IGNORE, 0, scene.label), shift, axis=1).astype(np.uint8)
+        options = {"driver": "GTiff", "height": SIDE, "width": SIDE, "count": len(BANDS), "dtype": "uint8"}
+        with rasterio.open(folder / "images" / f"scene_{number:05d}.tif", "w", compress="deflate", **options) as file:
+            file.write(np.moveaxis(image, -1, 0))
+        imsave(folder / "labels" / f"scene_{number:05d}.png", label, check_contrast=False)
+
+
+def originals_way(folder: Path, out: Path, count: int) -> float:
+    """Seconds an image takes the original: model-ready npz and five copies, one image after another."""
+    out.mkdir()
+    seconds = []
+    for path in sorted((folder / "images").iterdir())[:count]:
+        started = time.perf_counter()
+        image = resize(imread(path), (SIDE, SIDE), preserve_range=True, clip=True).astype(np.uint8)
+        label = imread(folder / "labels" / f"{path.stem}.png")
+        label = resize(label, (SIDE, SIDE), order=0, preserve_range=True, anti_aliasing=False).astype(np.uint8)
+        one_hot = (label[..., None] == np.arange(len(CLASSES))).astype(np.uint8)
+        np.savez_compressed(out / f"{path.stem}_noaug.npz", arr_0=image, arr_1=one_hot)
+        rng = np.random.default_rng(0)
+        for copy in range(COPIES):
+            moved, moved_label = (move_channels(values, rng.uniform(-1, 1, 4)) for values in (image, one_hot))
+            np.savez_compressed(out / f"{path.stem}_aug_{copy}.npz", arr_0=moved, arr_1=moved_label)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def move_channels(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Zoom, rotate, shift and flip channel by channel, as Keras' ImageDataGenerator does."""
+    angle, scale = np.deg2rad(3 * drawn[0]), 1 + 0.05 * drawn[1]
+    matrix = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = np.array(values.shape[:2]) / 2 - 0.5
+    offset = centre - matrix @ centre + 0.05 * SIDE * drawn[2:]
+    channels = np.moveaxis(values, -1, 0)
+    moved = [ndimage.affine_transform(channel, matrix, offset, order=1, mode="nearest") for channel in channels]
+    return np.stack(moved, axis=-1)[:, :: 1 if drawn[0] < 0 else -1]
+
+
+def make_dataset(folder: Path, outputs: Path, *more: str) -> tuple[float, float]:
+    """Make a data set as a user does; seconds, and the largest memory of all its processes together in GiB."""
+    command = [sys.executable, "-m", "gym.make_dataset", f"outputs={outputs}", "data=folder", f"data.size={SIDE}"]
+    command += [f"data.images=[{folder}/images]", f"data.labels={folder}/labels", f"data.classes=[{','.join(CLASSES)}]"]
+    started = time.perf_counter()
+    with subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL) as process:
+        peak = watch_memory(process.pid, process.poll)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with {process.returncode}")
+    return time.perf_counter() - started, peak
+
+
+def watch_memory(pid: int, ended: Callable[[], object]) -> float:
+    """The largest sum of resident memory of a process and its children, in GiB; shared pages count for each."""
+    peak = 0
+    while ended() is None:
+        try:
+            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            peak = max(peak, sum(process.memory_info().rss for process in family))
+        except psutil.NoSuchProcess:
+            continue
+        time.sleep(0.1)
+    return peak / 2**30
+
+
+def reading(outputs: Path, npzs: Path) -> dict[str, float]:
+    """Images per second: the store as it is, the store with five drawn copies, and npz through ``np.load``."""
+    import tensorflow as tf
+
+    from gym.config import AugmentConfig
+    from gym.data.pipeline import ordered_batches
+    from gym.data.store import Store
+
+    store = Store(next(path for path in (outputs / "stores").iterdir() if (path / "manifest.json").exists()))
+    paths = sorted(str(path) for path in npzs.glob("*.npz"))
+
+    def load(path: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        with np.load(path.numpy().decode()) as arrays:
+            return arrays["arr_0"], arrays["arr_1"]
+
+    def as_tensors(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, label = tf.py_function(load, [path], [tf.uint8, tf.uint8])
+        return tf.cast(image, tf.float32), label
+
+    positions = range(min(len(store), 200))
+    copies = [len(store) * (copy + 1) + position for copy in range(COPIES) for position in positions][:400]
+    theirs = tf.data.Dataset.from_tensor_slices(paths).map(as_tensors, num_parallel_calls=tf.data.AUTOTUNE).batch(8)
+    return {
+        "store": rate(lambda: ordered_batches(store, list(positions) * 4, 8), 4 * len(positions)),
+        "copies": rate(lambda: ordered_batches(store, copies, 8, AugmentConfig(), 0), len(copies)),
+        "npz": rate(lambda: theirs, len(paths)),
+    }
+
+
+def rate(batches: Callable[[], object], images: int) -> float:
+    """Images per second, the median of some passes after a first."""
+    passes = []
+    for _ in range(REPEATS + 1):
+        started = time.perf_counter()
+        for _ in batches():
+            pass
+        passes.append(images / (time.perf_counter() - started))
+    return statistics.median(passes[1:])
+
+
+def measure(count: int, work: Path) -> dict[str, float]:
+    """All numbers for ``count`` scenes."""
+    folder, outputs, npzs = work / "scenes", work / "outputs", work / "npzs"
+    write_scenes(folder, count)
+    for path in folder.rglob("*.*"):
+        path.read_bytes()
+    theirs = originals_way(folder, npzs, ORIGINALS)
+    seconds, peak = make_dataset(folder, outputs)
+    found, _ = make_dataset(folder, outputs)
+    read = reading(outputs, npzs)
+    size = sum(path.stat().st_size for path in (outputs / "stores").rglob("*.npy")) / count / 2**20
+    return {
+        "scenes": count,
+        "ours": (seconds - found) / count,
+        "start": found,
+        "theirs": theirs,
+        "peak": peak,
+        "megabytes": size,
+        "with_copies": (seconds - found) / count + COPIES / read["copies"],
+    } | {f"read_{name}": value for name, value in read.items()}
+
+
+def show(results: list[dict[str, float]]) -> None:
+    """Print the numbers and their ratios."""
+    table = Table("", *(f"{row['scenes']:,.0f} scenes" for row in results))
+    lines: dict[str, Callable[[dict[str, float]], str]] = {
+        "build, ms an image": lambda row: f"{1e3 * row['ours']:.1f}",
+        "  and five copies drawn": lambda row: f"{1e3 * row['with_copies']:.1f}",
+        "original, with five copies": lambda row: f"{1e3 * row['theirs']:.0f}",
+        "ratio": lambda row: f"{row['theirs'] / row['with_copies']:.0f}x",
+        "start, report and pictures, s": lambda row: f"{row['start']:.1f}",
+        "peak memory, GiB": lambda row: f"{row['peak']:.2f}",
+        "store, MiB an image": lambda row: f"{row['megabytes']:.2f}",
+        "reading, images a second": lambda row: f"{row['read_store']:.0f}",
+        "  with a copy drawn": lambda row: f"{row['read_copies']:.0f}",
+        "np.load in a py_function": lambda row: f"{row['read_npz']:.1f}",
+        "ratio of reading": lambda row: f"{row['read_store'] / row['read_npz']:.0f}x",
+    }
+    for name, word in lines.items():
+        table.add_row(name, *map(word, results))
+    Console().print(table)
+
+
+def main() -> None:
+    """Measure each number of scenes in a folder of its own, and remove it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", default="200,2000", help="numbers of scenes, with commas")
+    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument("--work", type=Path, help="a folder on the disk to use")
+    given = parser.parse_args()
+    results = []
+    for count in map(int, given.scenes.split(",")):
+        work = Path(tempfile.mkdtemp(dir=given.work))
+        try:
+            results.append(measure(count, work))
+        finally:
+            shutil.rmtree(work)
+    show(results)
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

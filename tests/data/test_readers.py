@@ -1,0 +1,352 @@
+"""One contract for every reader: what it names, reads and hashes, whatever its files look like."""
+
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gym.data.archives import Member
+from gym.data.build import open_or_build_store
+from gym.data.labels import IGNORE
+from gym.data.reader import RawScene, Reader, most_common_count, name_bands, refuse_other_size
+from gym.errors import DataError
+from tests.data.imagery import (
+    GRID,
+    INSIDE,
+    NAMES,
+    SIZE,
+    WRITERS,
+    Source,
+    configured,
+    draw_image,
+    draw_label,
+    make_reader,
+    npz_bytes,
+    save_picture,
+    save_tiff,
+    write_doodler,
+    write_folder,
+    write_geotiffs,
+    write_gym,
+    write_zip,
+    write_zip_with_band_set,
+)
+
+on_disk = pytest.mark.parametrize("source", [kind for kind in WRITERS if kind != "synthetic"], indirect=True)
+
+
+@pytest.fixture(params=WRITERS)
+def source(request, tmp_path) -> Source:
+    """A data set of each kind, alone in its folder."""
+    return WRITERS[request.param](tmp_path / "source")
+
+
+@pytest.fixture
+def reader(source, tmp_path) -> Reader:
+    """Its reader, which keeps what it must keep in another folder."""
+    return make_reader(source.config, tmp_path / "elsewhere")
+
+
+def assert_same(first: RawScene, second: RawScene) -> None:
+    """Every part of two scenes is equal, types included."""
+    for ours, theirs in ((first.image, second.image), (first.label, second.label)):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(first.labelled, second.labelled)
+    assert first[3:] == second[3:]
+
+
+def copied(scene: RawScene) -> RawScene:
+    """A scene that shares no memory with what a reader may keep."""
+    return scene._replace(image=scene.image.copy(), label=scene.label.copy())
+
+
+def test_names_are_distinct_and_stable(source, reader, tmp_path):
+    """Each scene has its own name, in the same order whoever asks; nothing is left out and the source is said."""
+    assert reader.names == list(source.images)
+    assert len(set(reader.names)) == 3
+    assert make_reader(source.config, tmp_path).names == reader.names
+    assert reader.left_out == {}
+    assert reader.description
+
+
+def test_a_scene_is_what_was_written(source, reader):
+    """Each pixel of image and label, in the type of the file, with one name for each band."""
+    for name in reader.names:
+        scene = reader.read(name)
+        assert scene.image.shape == (*scene.label.shape, len(reader.bands))
+        assert scene.image.dtype == source.images[name].dtype
+        np.testing.assert_array_equal(scene.image, source.images[name])
+        np.testing.assert_array_equal(scene.label, source.labels[name])
+        assert scene.labelled is None or scene.labelled.shape == scene.label.shape
+        np.testing.assert_array_equal(
+            np.ones(scene.label.shape, bool) if scene.labelled is None else scene.labelled,
+            source.labels[name] != IGNORE,
+        )
+    assert len(set(reader.bands)) == len(reader.bands)
+
+
+def test_sources_are_hashes_of_contents(source, reader, tmp_path):
+    """At least one file or recipe a scene, each with 64 hexadecimal digits that any reader finds again."""
+    again = make_reader(source.config, tmp_path)
+    for name in reader.names:
+        hashes = reader.sources(name)
+        assert hashes
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes.values())
+        assert again.sources(name) == hashes
+
+
+@on_disk
+def test_a_changed_file_has_another_hash(source, reader, tmp_path):
+    """Each file that a scene names among its sources is followed, and no other hash of that scene moves with it."""
+    name = reader.names[1]
+    before = reader.sources(name)
+    for changed in before:
+        path = Path(changed.partition("!")[0])
+        path.write_bytes(path.read_bytes() + b"\0")
+        after = make_reader(source.config, tmp_path).sources(name)
+        assert [place for place in before if after[place] != before[place]] == [changed]
+        before = after
+
+
+def test_a_scene_reads_the_same_twice(reader):
+    """Also after somebody wrote into the arrays of the first reading, and in the other order."""
+    first = {}
+    for name in reader.names:
+        scene = reader.read(name)
+        first[name] = copied(scene)
+        scene.image.fill(1)
+        scene.label.fill(1)
+
+    for name in reversed(reader.names):
+        assert_same(reader.read(name), first[name])
+
+
+def test_a_reader_travels_to_another_process(reader):
+    """Pickled it names, reads and hashes the same, whether or not it had been used before."""
+    fresh = pickle.loads(pickle.dumps(reader))  # noqa: S301 - its own bytes
+    used_bands = list(reader.bands)
+    used = pickle.loads(pickle.dumps(reader))  # noqa: S301
+
+    for other in (fresh, used):
+        assert (other.names, list(other.bands), other.description) == (reader.names, used_bands, reader.description)
+        for name in reader.names:
+            assert other.sources(name) == reader.sources(name)
+            assert_same(other.read(name), reader.read(name))
+
+
+@on_disk
+def test_nothing_is_written_beside_the_sources(source, reader, tmp_path):
+    """Neither GDAL's statistics nor caches nor unpacked archives: the folder stays as it was, times included."""
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "source").rglob("*")}
+    for name in reader.names:
+        reader.read(name)
+        reader.sources(name)
+    assert reader.bands
+    open_or_build_store(source.config, tmp_path / "outputs")
+
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "source").rglob("*")} == before
+
+
+def test_a_store_holds_what_the_reader_gives(source, reader, tmp_path):
+    """In the frame, with the classes the configuration makes of the labels and no class around the scene."""
+    store = open_or_build_store(source.config, tmp_path / "outputs")
+
+    assert [record.name for record in store.manifest.pairs] == reader.names
+    assert store.bands == list(reader.bands)
+    for position, name in enumerate(reader.names):
+        image, label = store.read_image(position), store.read_label(position)
+        inside = INSIDE if source.images[name].shape[:2] == SIZE else np.s_[:, :]
+        expected = source.labels[name] - (1 if source.config.remap else 0)
+        np.testing.assert_array_equal(image[inside], source.images[name])
+        np.testing.assert_array_equal(label[inside], expected)
+        assert image.any(axis=2).sum() == source.images[name].any(axis=2).sum()
+        assert (label != IGNORE).sum() == (expected != IGNORE).sum()
+        assert store.manifest.pairs[position].sources == reader.sources(name)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("synthetic", ["red", "green", "blue", "nir", "swir"]),
+        ("folder", ["red", "green", "blue"]),
+        ("band sets", ["red", "green", "blue", "nir"]),
+        ("GeoTIFF", [f"band_{number}" for number in range(1, 6)]),
+        ("Segmentation Gym", [f"band_{number}" for number in range(1, 5)]),
+    ],
+    indirect=["source"],
+)
+def test_bands_have_names(reader, expected):
+    """The given ones, or red, green and blue for three, or numbers."""
+    assert list(reader.bands) == expected
+
+
+@pytest.mark.parametrize("source", ["GeoTIFF", "zip with band set"], indirect=True)
+def test_a_grid_comes_from_whichever_file_has_one(reader):
+    """Reference system and transform, also where only a band set beside an archive has them."""
+    grid = reader.read("b").grid
+
+    assert grid.crs.to_string() == GRID["crs"]
+    assert grid.transform == GRID["transform"]
+
+
+@pytest.mark.parametrize("source", ["Doodler", "zip"], indirect=True)
+def test_names_of_classes_come_from_the_file(reader):
+    """In the order of the label's layers."""
+    assert reader.read("a").names == ("water", "sand", "other")
+
+
+def test_the_nodata_value_of_a_file_is_told(tmp_path):
+    """It is 0 in every band of the array, and the value itself goes along."""
+    source = write_geotiffs(tmp_path)
+    source.images["a"][3, 4] = -9999
+    save_tiff(tmp_path / "images" / "a.tif", source.images["a"], nodata=-9999, **GRID)
+
+    scene = make_reader(source.config, tmp_path).read("a")
+
+    assert scene.nodata == -9999
+    assert scene.image[3, 4].tolist() == [0] * 5
+
+
+def test_bands_beside_an_archive_without_data_take_the_whole_pixel(tmp_path):
+    """Where their file declares it: half a spectrum would be an outlier, not a measurement. A dark 0 is one."""
+    source = write_zip_with_band_set(tmp_path)
+    nir = draw_image(5, 1)
+    nir[2, 3], nir[2, 4] = 0, 255
+    save_tiff(tmp_path / "nir" / "a.tif", nir, nodata=255)
+
+    image = make_reader(source.config, tmp_path).read("a").image
+
+    assert image[2, 4].tolist() == [0] * 4
+    assert image[2, 3].tolist() == [*source.images["a"][2, 3, :3], 0]
+    assert image.any(axis=2).sum() == 20 * 40 - 1
+
+
+def test_bands_beside_an_archive_must_have_its_size(tmp_path):
+    """The message has the file and both sizes."""
+    source = write_zip_with_band_set(tmp_path)
+    save_tiff(tmp_path / "nir" / "a.tif", draw_image(5, 1, size=(20, 41)))
+
+    with pytest.raises(DataError, match=r"a\.tif is 20x41 and its image 20x40 pixels; sizes must agree\.$"):
+        make_reader(source.config, tmp_path).read("a")
+
+
+def test_archive_and_band_set_may_share_a_folder(tmp_path):
+    """The npz files are the archive, the TIFFs the band set."""
+    source = write_doodler(tmp_path / "all")
+    for seed, name in enumerate(NAMES):
+        save_tiff(tmp_path / "all" / f"{name}.tif", draw_image(seed, 1))
+    source.config.images = [str(tmp_path / "all")]
+
+    reader = make_reader(source.config, tmp_path)
+
+    assert reader.names == list(NAMES)
+    assert reader.read("a").image.shape == (20, 40, 4)
+
+
+def test_what_stands_only_in_the_archive_is_left_out(tmp_path):
+    """By its place in the zip, with the folder that lacks it; likewise a band set that no npz goes with."""
+    source = write_zip_with_band_set(tmp_path)
+    (tmp_path / "nir" / "c.tif").rename(tmp_path / "nir" / "z.tif")
+
+    reader = make_reader(source.config, tmp_path)
+
+    assert reader.names == ["a", "b"]
+    archive = tmp_path / "release.zip"
+    assert reader.left_out == {
+        f"{archive}!release/npz/c.npz": f"no file of this stem in {tmp_path / 'nir'}",
+        str(tmp_path / "nir" / "z.tif"): f"no file of this stem in {archive}",
+    }
+
+
+def test_augmented_copies_are_left_out_or_warned_of(tmp_path, caplog):
+    """Beside the unaugmented files they are passed over; alone they are used, and the leak is announced."""
+    source = write_gym(tmp_path / "npz")
+    for name in NAMES:
+        for copy in range(2):
+            (tmp_path / "npz" / f"{name}_aug_nd_data_{copy:09d}.npz").write_bytes(
+                npz_bytes(arr_0=draw_image(copy, 4), arr_1=draw_label(copy))
+            )
+    beside = make_reader(source.config, tmp_path)
+    assert beside.names == list(NAMES)
+    assert len(beside.left_out) == 6
+    assert set(beside.left_out.values()) == {"is an augmented copy; the unaugmented files are used."}
+    assert not caplog.records
+
+    for name in NAMES:
+        (tmp_path / "npz" / f"{name}.npz").unlink()
+    assert len(make_reader(source.config, tmp_path).names) == 6
+    assert "copies of one scene will stand on both sides of the split" in caplog.text
+
+
+@pytest.mark.parametrize("writer", [write_folder, write_doodler])
+def test_most_images_say_how_many_bands_there_are(tmp_path, writer):
+    """One damaged and one grey image of five do not change it; the grey one is refused when its turn comes."""
+    if writer is write_folder:
+        source = write_folder(tmp_path / "s", ("a", "b", "c", "d", "e"))
+        save_picture(tmp_path / "s" / "images" / "a.png", draw_image(0, 1))
+        (tmp_path / "s" / "images" / "b.png").write_bytes(b"broken")
+    else:
+        source = write_doodler(tmp_path / "s")
+        for name in ("d", "e"):
+            (tmp_path / "s" / f"{name}.npz").write_bytes(npz_bytes(image=draw_image(1), label=draw_label(1)))
+        (tmp_path / "s" / "a.npz").write_bytes(npz_bytes(image=draw_image(0, 1), label=draw_label(0)))
+        (tmp_path / "s" / "b.npz").write_bytes(b"broken")
+
+    assert make_reader(source.config, tmp_path).bands == ["red", "green", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("writer", "what"),
+    [
+        (write_folder, r"not one image can be read: .*a\.png cannot be read as an image"),
+        (write_doodler, r"not one scene can be read: .*a\.npz cannot be read"),
+    ],
+)
+def test_a_data_set_of_which_nothing_can_be_read_is_refused(tmp_path, writer, what):
+    """With the first reason."""
+    source = writer(tmp_path / "s")
+    for path in (tmp_path / "s").rglob("*.np[zg]" if writer is write_doodler else "images/*"):
+        path.write_bytes(b"broken")
+
+    with pytest.raises(DataError, match=what):
+        _ = make_reader(source.config, tmp_path).bands
+
+
+def test_band_names_must_fit_the_bands():
+    """As many as there are, in any number; without any, three are colours."""
+    assert name_bands([], 3) == ["red", "green", "blue"]
+    assert name_bands([], 2) == ["band_1", "band_2"]
+    assert name_bands(("r", "g"), 2) == ["r", "g"]
+    with pytest.raises(DataError, match=r"data\.bands=\['r', 'g'\] must name the 4 bands of the imagery, in stacking"):
+        name_bands(["r", "g"], 4)
+
+
+@pytest.mark.parametrize(("counts", "expected"), [([3, 4, 3], 3), ([4, 3], 4), ([3, 4], 4), ([1], 1)])
+def test_the_most_common_number_of_bands(counts, expected):
+    """The larger of two equally common ones, whatever the order."""
+    assert most_common_count(counts) == expected
+
+
+def test_sizes_must_agree():
+    """Rows and columns; a label turned by a quarter is of another size too."""
+    refuse_other_size(np.zeros((2, 3)), np.zeros((2, 3, 5)), "x")
+    with pytest.raises(DataError, match=r"^x is 3x2 and its image 2x3 pixels; sizes must agree\.$"):
+        refuse_other_size(np.zeros((3, 2)), np.zeros((2, 3, 5)), "x")
+
+
+def test_a_url_is_fetched_into_the_downloads(tmp_path):
+    """And read from there, the second time without the server."""
+    source = write_zip(tmp_path / "web")
+    config = configured("doodler", archives=[(tmp_path / "web" / "release.zip").as_uri()])
+
+    first = make_reader(config, tmp_path)
+    (tmp_path / "web" / "release.zip").unlink()
+    second = make_reader(config, tmp_path)
+
+    assert first.names == second.names == list(NAMES)
+    np.testing.assert_array_equal(second.read("b").image, source.images["b"])
+    assert isinstance(second._files["b"][0], Member)
+    assert [path.suffix for path in (tmp_path / "downloads").iterdir()] == [".zip"]

@@ -1,0 +1,322 @@
+"""The command: from an old file to an experiment that trains, with a word on every key."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from gym import import_config
+from gym.command import configuration_folder, run_readably
+from gym.config import AugmentConfig, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
+from tests.conftest import ROOT
+
+OLD = {
+    "TARGET_SIZE": [64, 32],
+    "MODEL": "unet",
+    "NCLASSES": 3,
+    "N_DATA_BANDS": 4,
+    "FILTERS": 6,
+    "KERNEL": 5,
+    "STRIDE": 2,
+    "LOSS": "kld",
+}
+
+IMPORTED = [
+    "ct_l8_resunet_512_remap_cat_3d",
+    "ct_l8_resunet_512_remap_cat_5d",
+    "ct_l8_unet_512_remap_dice_5d",
+    "ct_l8_unet_512_remap_kld_largest_5d",
+    "hatteras_l8_resunet_768_3d",
+    "s2_4band_4class_batch_12__916b84",
+    "watermask_benchmark_resunet__1bd214",
+    "watermask_oblique_2class_batch_7__4d8b8e",
+]
+
+NOT_IMPORTED = {
+    "vanilla_unet_ronneburger2015__503f41": "STRIDE=1 cannot be built, nor could it in the original",
+    "watermasking_all_v1_segfomer__b432fd": "MODEL=segformer is a transformer trained elsewhere",
+}
+
+BEYOND_THE_SCHEMA = [
+    ({"TARGET_SIZE": [770, 512]}, "TARGET_SIZE: data.size=770 must be a multiple of 16, at least 16; try 768."),
+    ({"FILTERS": 0}, "FILTERS: model.filters=0 must be at least 1."),
+    ({"DROPOUT": 1}, "DROPOUT: model.dropout=1.0 must be at least 0 and below 1."),
+    ({"DROPOUT_TYPE": "wet: dry"}, "DROPOUT_TYPE: model.dropout_kind=wet: dry must be one of standard, spatial."),
+    ({"AUG_WIDTHSHIFT": 10}, "AUG_WIDTHSHIFT: augment.shift_columns=10.0 must be at least 0 and below 1."),
+    ({"AUG_COPIES": 0}, "AUG_COPIES: augment.copies=0 must be at least 1."),
+    ({"MAX_LR": float("inf")}, "MAX_LR: schedule.max_rate=inf must be a finite number."),
+    ({"START_LR": 1}, "START_LR: schedule.start_rate=1.0 must be at most schedule.max_rate=0.0001."),
+    ({"VALIDATION_SPLIT": 1}, "VALIDATION_SPLIT: split.validation=1.0 must be above 0 and below 1."),
+    ({"REMAP_CLASSES": {"5": 3}}, "REMAP_CLASSES: data.remap={5:3} must map label values to classes"),
+    ({"LOSS": "dice", "LOSS_WEIGHTS": [1, 1]}, "LOSS_WEIGHTS: loss.class_weights=[0.5, 0.5] must have one weight"),
+]
+
+
+@pytest.fixture
+def bring(monkeypatch, capsys):
+    """Run the command in this process; its exit code, standard output and standard error."""
+
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["import_config", *map(str, arguments)])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        code = 0
+        try:
+            run_readably(import_config.main)
+        except SystemExit as stop:
+            code = stop.code
+        streams = capsys.readouterr()
+        return code, streams.out, streams.err
+
+    return run
+
+
+@pytest.fixture
+def old(tmp_path):
+    """Write an old configuration, the usual one but for some keys."""
+
+    def write(name: str = "old.json", **changes) -> Path:
+        (tmp_path / name).write_text(json.dumps(OLD | changes))
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def composed(configure):
+    """Compose an experiment of an own configuration folder, as ``--config-dir`` does, with folders that exist."""
+
+    def compose(conf: Path, name: str, *overrides: str):
+        more = [f"hydra.searchpath=['file://{conf}']", "data.images=[conf]", "data.labels=gym"]
+        return configure(f"+experiment={name}", *more, *overrides)
+
+    return compose
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_every_key_of_a_real_file_is_told_once_and_the_result_composes(real_data, bring, composed, tmp_path, name):
+    """With a fate each, and a reason for each that is dropped."""
+    path = real_data / "gym_configs" / f"{name}.json"
+
+    code, out, _ = bring(path, "--output", tmp_path / "conf")
+
+    assert code == 0
+    header, *rows = out.partition("\n\n")[0].splitlines()
+    fates = {row.split()[0]: row[header.index("fate") : header.index("where")].strip() for row in rows}
+    assert len(fates) == len(rows)
+    assert [key for key, fate in fates.items() if fate != "added"] == list(json.loads(path.read_text()))
+    assert set(fates.values()) <= {"taken over", "renamed", "dropped", "added"}
+    assert all(row[header.index("where") :].strip() for row in rows)
+    config = composed(tmp_path / "conf", name)
+    assert config.data.images == ["conf"]
+
+
+@pytest.mark.parametrize(("name", "message"), NOT_IMPORTED.items())
+def test_a_real_file_that_cannot_be_imported_is_refused(real_data, bring, tmp_path, name, message):
+    """In one line, and nothing is written."""
+    code, out, err = bring(real_data / "gym_configs" / f"{name}.json", "--output", tmp_path / "conf")
+
+    assert code == 1
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+    assert out == ""
+    assert not (tmp_path / "conf").exists()
+
+
+def test_every_real_file_is_named_above(real_data):
+    """None is left out."""
+    present = {path.stem for path in (real_data / "gym_configs").glob("*.json")}
+
+    assert present == {*IMPORTED, *NOT_IMPORTED}
+
+
+def test_the_papers_file_becomes_the_papers_experiment(real_data, bring, composed, tmp_path):
+    """Every value, as the file and the paper's program have it."""
+    name = "ct_l8_resunet_512_remap_cat_5d"
+    bring(real_data / "gym_configs" / f"{name}.json", "--output", tmp_path / "conf")
+
+    config = composed(tmp_path / "conf", name)
+
+    assert config.name == "ct_E_512_all"
+    assert config.model == ModelConfig(
+        name="resunet", filters=6, kernel=7, levels=4, dropout=0.1, dropout_change=0.0, dropout_kind="standard"
+    )
+    assert (config.loss.name, config.loss.weighting, config.loss.class_weights) == ("cce", "none", [])
+    assert (config.data.kind, config.data.size, config.data.framing) == ("folder", [512, 512], "fit")
+    assert config.data.classes == ["class_0", "class_1", "class_2", "class_3", "class_4"]
+    assert config.data.bands == ["red", "green", "blue", "nir", "swir"]
+    assert config.data.remap == {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 4, 7: 4, 8: 4, 9: 4, 10: 4, 11: 4}
+    assert config.split == SplitConfig(method="random", validation=0.6)
+    assert config.augment == AugmentConfig(
+        mode="offline",
+        copies=5,
+        zoom=0.05,
+        rotation=0.05,
+        shift_rows=0.05,
+        shift_columns=0.05,
+        flip_horizontal=True,
+        flip_vertical=False,
+    )
+    assert config.schedule == ScheduleConfig(1e-7, 1e-4, 1e-7, rampup_epochs=20, sustain_epochs=0, decay=0.9)
+    assert config.training == TrainingConfig(batch=8, epochs=100, patience=10)
+    assert config.optimizer.name == "adam"
+
+
+def test_groups_can_still_be_chosen_over_an_imported_experiment(bring, old, composed, tmp_path):
+    """A sweep over filters, networks or losses is not quietly one run repeated."""
+    bring(old(), "--output", tmp_path / "conf")
+
+    config = composed(tmp_path / "conf", "old", "filters=12", "model=resunet", "loss=cce")
+
+    assert (config.model.filters, config.model.name, config.loss.name) == (12, "resunet", "cce")
+    assert config.model.kernel == 5
+
+
+def test_a_name_is_never_looked_up(bring, old, composed, tmp_path):
+    """What Hydra would fill in stays as it was written."""
+    bring(old(ROOT_STRING="a: ${oc.env:HOME} \\${x}"), "--output", tmp_path / "conf")
+
+    assert composed(tmp_path / "conf", "old").name == "a: ${oc.env:HOME} \\${x}"
+
+
+@pytest.mark.parametrize(("changes", "message"), BEYOND_THE_SCHEMA)
+def test_the_schema_refuses_what_cannot_be(bring, old, tmp_path, changes, message):
+    """In its own words behind the key of the file; nothing is written."""
+    code, out, err = bring(old(**changes), "--output", tmp_path / "conf")
+
+    assert code == 1
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+    assert out == ""
+    assert not (tmp_path / "conf").exists()
+
+
+def test_an_experiment_elsewhere_trains_with_the_printed_command(bring, old, tmp_path):
+    """With ``--config-dir``, in a shell, from a folder with a blank in its name; only the imagery is missing."""
+    _, out, _ = bring(old(), "--output", tmp_path / "my conf")
+    target, command = tmp_path / "my conf" / "experiment" / "old.yaml", out.splitlines()[-1]
+
+    assert f"written: {target}\n" in out
+    lines = target.read_text().splitlines()
+    assert lines[:2] == ["# @package _global_", f"# {command}"]
+    assert (
+        f"old.json of Segmentation Gym (sha256 {sha256((tmp_path / 'old.json').read_bytes()).hexdigest()[:12]})"
+        in (lines[2])
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    started = {"cwd": ROOT, "env": {**os.environ, "PATH": path}, "capture_output": True, "text": True, "check": False}
+    shown = subprocess.run(["bash", "-c", f"{command} --cfg job"], **started)
+    refused = subprocess.run(["bash", "-c", command], **started)
+    assert shown.returncode == 0, shown.stderr
+    assert "name: unet\n  filters: 6\n  kernel: 5\n" in shown.stdout
+    assert refused.stderr.startswith("error: data.images: path/to/images is no folder")
+
+
+@pytest.mark.parametrize("output", [[], ["--output", "conf"]])
+def test_an_experiment_goes_among_the_programs_own(bring, old, tmp_path, monkeypatch, output):
+    """Then ``+experiment=NAME`` is enough; naming that folder makes no difference."""
+    shutil.copytree(configuration_folder(), tmp_path / "conf")
+    monkeypatch.setattr(import_config, "configuration_folder", lambda: tmp_path / "conf")
+    monkeypatch.chdir(tmp_path)
+
+    code, out, err = bring(old("3 bands.json"), *output)
+
+    assert (code, err) == (0, "")
+    assert (tmp_path / "conf" / "experiment" / "old_3_bands.yaml").exists()
+    assert out.splitlines()[-1] == (
+        "python -m gym.train +experiment=old_3_bands data.images=[path/to/images] data.labels=path/to/labels"
+    )
+
+
+def test_an_experiment_is_replaced_only_when_told_to(bring, old, tmp_path):
+    """The first stays as it is until then."""
+    place = ["--output", tmp_path / "conf", "--name", "one"]
+    target = tmp_path / "conf" / "experiment" / "one.yaml"
+    bring(old(), *place)
+    first = target.read_text()
+
+    code, _, err = bring(old(FILTERS=8), *place)
+    kept = target.read_text()
+    replaced, _, _ = bring(old(FILTERS=8), *place, "--overwrite")
+
+    assert (code, err) == (
+        1,
+        f"error: {target} exists already; add --overwrite, or another name with --name.\n",
+    )
+    assert kept == first
+    assert replaced == 0
+    assert 'override /filters: "8"' in target.read_text()
+    assert [path.name for path in target.parent.iterdir()] == ["one.yaml"]
+
+
+def test_a_name_of_the_programs_own_is_refused_elsewhere(bring, old, tmp_path):
+    """Hydra looks among the program's own first, so another experiment would run."""
+    code, _, err = bring(old(), "--output", tmp_path / "conf", "--name", "ocean_beach", "--overwrite")
+
+    assert code == 1
+    assert "would stay hidden behind the program's own experiment of that name; give another with --name." in err
+    assert not (tmp_path / "conf").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: OLD.json; see python -m gym.import_config --help."),
+        (["a.json", "b.json"], "unrecognized arguments: b.json; see python -m gym.import_config --help."),
+        (["a.json"], "a.json: No such file or directory; mend the path, or give another --output."),
+        (["."], ".: Is a directory; mend the path, or give another --output."),
+        (["a.json", "--name", "a-b"], "--name a-b must be letters, digits and underscores, with a letter in front;"),
+    ],
+)
+def test_a_slip_in_the_arguments_is_one_line(bring, tmp_path, monkeypatch, arguments, message):
+    """Like every mistake of a user, with exit code 1."""
+    monkeypatch.chdir(tmp_path)
+
+    code, out, err = bring(*arguments)
+
+    assert code == 1
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+    assert out == ""
+
+
+def test_a_folder_that_cannot_be_made_is_refused(bring, old, tmp_path):
+    """Where a file stands in its place."""
+    (tmp_path / "conf").write_text("")
+
+    code, _, err = bring(old(), "--output", tmp_path / "conf")
+
+    assert code == 1
+    assert "Not a directory; mend the path, or give another --output." in err
+
+
+def test_the_command_starts_without_heavy_imports(old, tmp_path):
+    """Neither TensorFlow nor NumPy is needed, so the answer is there at once."""
+    code = (
+        "import sys; sys.argv = ['import_config', *sys.argv[1:]]; from gym.import_config import main; main(); "
+        "heavy = {'tensorflow', 'keras', 'mlflow', 'matplotlib', 'rasterio', 'numpy'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    arguments = [str(old()), "--output", str(tmp_path / "conf")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_is_a_module(old, tmp_path):
+    """As the documents write it: exit code 1 and one line for a mistake, 0 and the command to run next otherwise."""
+    start = [sys.executable, "-m", "gym.import_config"]
+    options = {"cwd": ROOT, "capture_output": True, "text": True, "check": False}
+    refused = subprocess.run([*start, "nowhere.json"], **options)
+    done = subprocess.run([*start, str(old()), "--output", str(tmp_path / "conf")], **options)
+
+    assert (refused.returncode, len(refused.stderr.splitlines()), refused.stdout) == (1, 1, "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shlex.split(done.stdout.splitlines()[-1])[:4] == ["python", "-m", "gym.train", "--config-dir"]

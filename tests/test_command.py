@@ -94,6 +94,32 @@ def test_the_composed_configuration_is_shown_without_heavy_imports():
     assert "filters: 12" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    {
+        "export=x": "export=x must be one of none, gym_npz.",
+        "data=folder": "data.images is missing; data=folder needs it, as in data.images=[path/to/images].",
+        "split=given": "split.sides is missing; split=given needs a CSV with the columns name and side.",
+    }.items(),
+)
+def test_make_dataset_refuses_in_one_line(override, message):
+    """As fast as training does: nothing heavy is imported for a slip."""
+    done, seconds = run(override, module="gym.make_dataset")
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
+    assert seconds < 1.5
+
+
+def test_the_help_of_make_dataset_shows_its_own_groups():
+    """Imagery, split and augmentation, and no model."""
+    done, _ = run("--help", module="gym.make_dataset")
+
+    assert "data: coast_train, doodler, folder, gym_npz, synthetic" in done.stdout
+    assert "python -m gym.make_dataset data=doodler" in done.stdout
+    assert "export: none" in done.stdout
+    assert "epochs" not in done.stdout
+
+
 def test_predict_names_what_is_missing():
     """The first missing key, and how to give it."""
     done, _ = run("run=x", module="gym.predict")

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 
-from gym.command import configuration_folder, quote_options
+from gym.command import configuration_folder
 from gym.config import Config, DataConfig, DatasetConfig, PredictConfig, SplitConfig, folders_of, frame_of
-from gym.config_check import broken_rule, check_rules, read_config
+from gym.config_check import broken_rule, check_rules
 from gym.data.build import READERS
 from gym.data.frame import MOST_OVERLAP
 from gym.data.synthetic import CLASSES
@@ -168,18 +167,6 @@ UNUSED = {
 }
 
 
-@pytest.fixture
-def configure_dataset(configure, tmp_path):
-    """Likewise for a data set; `configure` makes the schemas known."""
-
-    def composed(*overrides: str) -> DatasetConfig:
-        with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):
-            texts = [quote_options(override) for override in overrides]
-            return read_config(compose("make_dataset", overrides=[f"outputs={tmp_path}", *texts]), DatasetConfig)
-
-    return composed
-
-
 def schema_fields(schema: type, prefix: str = "") -> Iterator[tuple]:
     """Every key of a schema: its dotted name, its field, and the dataclass it is in."""
     for item in fields(schema):
@@ -297,10 +284,10 @@ def test_every_option_of_every_group_composes(configure, monkeypatch, path):
     sorted(path for group in ("data", "split", "augment") for path in (configuration_folder() / group).glob("*.yaml")),
     ids=lambda path: f"{path.parent.name}={path.stem}",
 )
-def test_every_option_of_a_data_set_composes(configure, configure_dataset, path):
+def test_every_option_of_a_data_set_composes(configure, path):
     """With the same outcome as for an experiment."""
     overrides = [f"{path.parent.name}={path.stem}", *needed_by(path)]
-    dataset, config = configure_dataset(*overrides), configure(*overrides)
+    dataset, config = configure(*overrides, name="make_dataset"), configure(*overrides)
 
     assert (dataset.data, dataset.split, dataset.augment) == (config.data, config.split, config.augment)
 
@@ -327,9 +314,9 @@ def test_defaults_of_files_and_schema_do_not_drift(configure):
     assert config == Config()
 
 
-def test_defaults_of_a_data_set_do_not_drift(configure_dataset):
+def test_defaults_of_a_data_set_do_not_drift(configure):
     """Likewise for ``conf/make_dataset.yaml``."""
-    config = configure_dataset()
+    config = configure(name="make_dataset")
     config.outputs = DatasetConfig().outputs
 
     assert config == DatasetConfig()
@@ -346,17 +333,17 @@ def test_defaults_of_a_data_set_do_not_drift(configure_dataset):
         "+model.filters=2": "model: unknown key; see python -m gym.train --help for the keys.",
     }.items(),
 )
-def test_a_data_set_is_checked(configure_dataset, override, message):
+def test_a_data_set_is_checked(configure, override, message):
     """By the rules of an experiment, but for those of models."""
     with pytest.raises(ConfigError) as refusal:
-        configure_dataset(override)
+        configure(override, name="make_dataset")
 
     assert str(refusal.value) == message
 
 
-def test_a_data_set_can_be_configured(configure_dataset):
+def test_a_data_set_can_be_configured(configure):
     """Its own keys are taken over."""
-    config = configure_dataset("inspect=true", "export=gym_npz", "seed=7")
+    config = configure("inspect=true", "export=gym_npz", "seed=7", name="make_dataset")
 
     assert (config.inspect, config.export, config.seed) == (True, "gym_npz", 7)
 

@@ -316,6 +316,24 @@ def test_the_saved_model_counts_what_the_run_counted(finish_shores, outputs, nam
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)
+def test_the_saved_model_standardises_as_configured(finish_shores, outputs, name):
+    """In its first layer; by the data set with the mean of what trains, pixels without data left out."""
+    run, _ = finish_shores(name)
+    first = load_model(run.artifacts / "model").network.layers[1]
+
+    assert first.method == run.config.data.standardize
+    if first.method == "dataset":
+        store = open_or_build_store(run.config.data, outputs)
+        images = [
+            store.read_image(position)
+            for position, record in enumerate(store.manifest.pairs)
+            if record.scene in ("shore0", "shore1", "shore2")
+        ]
+        pixels = np.concatenate([image[image.any(axis=2)] for image in images]).astype(float)
+        np.testing.assert_allclose(first.mean, pixels.mean(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", PREPARATIONS)
 def test_an_image_goes_through_the_same_in_prediction_as_in_training(finish_shores, shores, outputs, name):
     """What the model's own description makes of a file is what the store holds of it, tile by tile, to the bit."""
     run, _ = finish_shores(name)

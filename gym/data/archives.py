@@ -155,7 +155,10 @@ def _files_of(places: Sequence[Path]) -> list[Path]:
     for place in places:
         if not place.exists():
             raise DataError(f"{place} is missing; give a folder of .npz files, an .npz, or a .zip of them.")
-        inside = sorted(place.iterdir()) if place.is_dir() else []
+        try:
+            inside = sorted(place.iterdir()) if place.is_dir() else []
+        except OSError as error:
+            raise DataError(f"{place} cannot be listed ({error.strerror}); mend its permissions.") from error
         wanted = [path for path in inside if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
         found |= dict.fromkeys(wanted if place.is_dir() else [place])
     return list(found)

@@ -1,8 +1,6 @@
 """Hashes of source files, taken once: a file is hashed again only when its size or its time of change differs."""
 
 import json
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +41,11 @@ class Hashes:
         self._is_new = True
         return digest
 
-    def take(self, paths: Iterable[Path]) -> None:
-        """Hash many files at once, on all cores; what cannot be read is left for `of` to report."""
-        with ThreadPoolExecutor() as threads:
-            list(threads.map(self._try, set(paths)))
-
     def remember(self) -> None:
         """Write down what was hashed."""
         if self._is_new:
             write_json(self._place, self._known)
             self._is_new = False
-
-    def _try(self, path: Path) -> None:
-        try:
-            self.of(path)
-        except DataError:
-            return
 
 
 def _read(place: Path) -> Known:

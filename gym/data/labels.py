@@ -26,7 +26,8 @@ class LabelRule:
 
     Attributes:
         classes: Class names; the index of a name is its class.
-        remap: Label value or name to class, by index or name. Without names in the file, a remap must list every value.
+        remap: Label value or name to class, by index or name; a value that is listed goes before its name. Where the
+            file names no values, a remap must list them all.
         ignored: Label values and names that count nowhere.
         aliases: Other names of names, looked up before the rest.
     """
@@ -43,10 +44,12 @@ class LabelRule:
             value: As it stands in the label raster.
             names: Names of the values 0, 1, ... in this file; empty where the file names none.
         """
+        if value in self.ignored:
+            return IGNORE
+        if value in self.remap:
+            return self._index(self.remap[value])
         if not names:
-            if value in self.ignored:
-                return IGNORE
-            return self._index(self.remap.get(value, -1) if self.remap else value)
+            return None if self.remap else self._index(value)
         if not 0 <= value < len(names):
             return None
         name = plain(names[value])

@@ -6,9 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gym.errors import DataError
 
 _PROBED = 4  # items that are timed before processes are started
 _WORTH_PROCESSES = 8.0  # seconds of work; a process takes two or three to start
@@ -32,6 +35,9 @@ def each_in_order(
         items: What to work on.
         workers: Processes; 1 works in this one, 0 in one a core if the first items show that there is enough to do.
         title: What is done, for the bar.
+
+    Raises:
+        DataError: A process was ended from outside.
     """
     columns: tuple[Any, ...] = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True) as bar:
@@ -57,8 +63,10 @@ def _in_processes(work: Callable[[Item], Outcome], items: Sequence[Item], worker
     with ProcessPoolExecutor(workers, context, initializer=_keep, initargs=(work,)) as processes:
         try:
             yield from processes.map(_do, items, chunksize=4)
-        finally:
-            processes.shutdown(cancel_futures=True)
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a worker process was ended from outside, most likely for want of memory; set data.workers=1."
+            ) from error
 
 
 _kept: list[Callable[[Any], Any]] = []

@@ -161,17 +161,6 @@ def test_quarter_turns_are_exact():
     assert min(found.count(count) for count in range(4)) >= 8
 
 
-def test_a_quarter_turn_does_not_decide_the_other_changes():
-    """Turns, moves and values have random numbers of their own, so one more option does not bind two together."""
-    label = blocks(3, 24, 24)
-    flipped, turned = [], []
-    for seed in range(48):
-        flipped.append(np.array_equal(change(label, seed, flip_horizontal=True)[1], label[:, ::-1]))
-        turned.append(np.array_equal(change(label, seed, quarter_turns=True)[1], label))
-
-    assert len({(bool(flip), bool(turn)) for flip, turn in zip(flipped, turned, strict=True)}) == 4
-
-
 def coast(rows=24, columns=40, bands=3, seed=0):
     """Bands of means 100, 200, ... and deviations 10, 20, ..., with a corner of nodata, and where there is data."""
     spread = np.arange(1, bands + 1)
@@ -262,6 +251,16 @@ def test_bands_vary_independently(option, value):
 
     assert np.abs(correlations).max() < 0.33  # four standard errors of 150 draws
     assert np.abs(np.corrcoef(noise.T)[np.triu_indices(3, 1)]).max() < 0.14
+
+
+def test_brightness_and_contrast_are_drawn_apart():
+    """A brighter band is not for that a richer one."""
+    image, has_data = coast()
+    changed = [varied(image, seed, brightness=0.5, contrast=0.5)[has_data] for seed in range(150)]
+    brightness, contrast = (np.array([measure(values, axis=0) for values in changed]) for measure in (np.mean, np.std))
+
+    for band in range(3):
+        assert abs(np.corrcoef(brightness[:, band], contrast[:, band])[0, 1]) < 0.33
 
 
 def test_noise_does_not_change_what_else_is_drawn():

@@ -641,6 +641,7 @@ def test_another_synthetic_configuration_is_another_store(tmp_path, change):
         lambda root: save_picture(root / "images" / "b.png", draw_image(9)),
         lambda root: save_picture(root / "labels" / "b.png", draw_label(9)),
         lambda root: (root / "images" / "a.png").rename(root / "images" / "d.png"),
+        lambda root: [(root / kind / "c.png").rename(root / kind / "d.png") for kind in ("images", "labels")],
         lambda root: (root / "labels" / "c.png").unlink(),
         lambda root: save_picture(root / "images" / "d.png", draw_image(9)),
         lambda root: [
@@ -652,12 +653,23 @@ def test_another_synthetic_configuration_is_another_store(tmp_path, change):
         lambda root: (root / "table.csv").write_text("name,site,tide\na,x,low\nb,x,low\nc,x,low\n"),
         lambda root: (root / "aliases.json").write_text('{"surf": "sand"}'),
     ],
-    ids=["image", "label", "renamed", "removed", "added", "swapped", "table", "column", "aliases"],
+    ids=[
+        "image",
+        "label",
+        "image renamed",
+        "scene renamed",
+        "removed",
+        "added",
+        "swapped",
+        "table",
+        "column",
+        "aliases",
+    ],
 )
 def test_a_changed_file_makes_another_store(tmp_path, change):
     """A file corrected in place, renamed, removed or added, and two scenes that change names."""
     source = write_folder(tmp_path / "s")
-    (tmp_path / "s" / "table.csv").write_text("name,site\na,x\nb,x\nc,x\n")
+    (tmp_path / "s" / "table.csv").write_text("name,site\na,x\nb,x\nc,x\nd,x\n")
     (tmp_path / "s" / "aliases.json").write_text('{"surf": "water"}')
     source.config.table = str(tmp_path / "s" / "table.csv")
     source.config.aliases = str(tmp_path / "s" / "aliases.json")

@@ -222,3 +222,13 @@ def test_counts_leave_ignored_pixels_out():
     full = count_classes(np.arange(256, dtype=np.uint8)[np.newaxis], MAX_CLASSES)
     np.testing.assert_array_equal(full, np.ones(255))
     assert full.dtype == np.int64
+
+
+def test_a_listed_value_goes_before_its_name():
+    """Who lists numbers means them, also where the file has names: no key of the configuration is without effect."""
+    rule = LabelRule(("water", "sand"), {1: "sand"}, (2,))
+
+    label, before = remap_label(np.array([[0, 1, 2]]), rule, "x", ("water", "water", "sand"))
+
+    np.testing.assert_array_equal(label, [[0, 1, IGNORE]])
+    assert before == {"water": 2, "sand": 1}

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def fail_at_nine(number: int) -> int:
     if number == 9:
         raise DataError(f"scene {number} is broken")
     return number
+
+
+def touch_slowly(folder: Path, number: int) -> None:
+    time.sleep(0.01)
+    (folder / str(number)).touch()
 
 
 def refuse_the_disk(number: int) -> int:
@@ -89,13 +95,14 @@ def is_tracker(process: psutil.Process) -> bool:
     return "resource_tracker" in " ".join(process.cmdline())
 
 
-def test_a_caller_that_stops_early_leaves_no_process():
-    """The rest of the work is dropped."""
-    outcomes = each_in_order(square, range(1000), 2, "squaring")
-    assert next(outcomes) == 0
+def test_a_caller_that_stops_early_drops_the_rest(tmp_path):
+    """Only what was begun is finished, and no process stays."""
+    outcomes = each_in_order(partial(touch_slowly, tmp_path), range(400), 2, "touching")
+    next(outcomes)
     outcomes.close()
 
     assert multiprocessing.active_children() == []
+    assert 1 <= len(list(tmp_path.iterdir())) < 200
 
 
 KILLED = """
@@ -151,3 +158,14 @@ def test_an_outcome_is_handed_on_as_soon_as_it_is_there():
     next(outcomes)
     assert finished == [0]
     outcomes.close()
+
+
+def end_oneself(item):
+    """What the system does to a process that takes too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_ended_from_outside_is_a_line():
+    """No traceback of a pool: what happened and what to set."""
+    with pytest.raises(DataError, match=r"a worker process was ended from outside.*; set data\.workers=1\."):
+        list(each_in_order(end_oneself, range(8), 2, "ending"))

@@ -99,6 +99,19 @@ def test_whatever_is_shown_without_data_has_no_class(nodata, framing, side):
         assert pair.image.any()
 
 
+def test_the_label_of_a_pixel_without_data_is_not_shown():
+    """Shrunk by two, a block of four shows the mean of what has data, but not the class of what has none."""
+    raw = scene((64, 96), label=np.full((64, 96), 1))
+    chosen = np.zeros((64, 96), bool)
+    chosen[1::2, 1::2] = True  # the pixel of each block that nearest neighbour takes
+    raw.image[chosen] = 0
+
+    (pair,) = prepare_scene("shore", raw, preparation(), RULE).pairs
+
+    assert pair.image.any(axis=2).all()
+    assert set(np.unique(pair.label)) == {IGNORE}
+
+
 def test_tiles_are_named_in_order_and_lie_where_they_say():
     """Each is the scene's own pixels, at full resolution."""
     raw = scene((40, 60))

@@ -20,12 +20,14 @@ from tests.data.imagery import (
     WRITERS,
     Source,
     configured,
+    doodled,
     draw_image,
     draw_label,
     make_reader,
     npz_bytes,
     save_picture,
     save_tiff,
+    save_zip,
     write_doodler,
     write_folder,
     write_geotiffs,
@@ -211,7 +213,7 @@ def test_the_nodata_value_of_a_file_is_told(tmp_path):
 
 
 def test_bands_beside_an_archive_without_data_take_the_whole_pixel(tmp_path):
-    """Where their file declares it: half a spectrum would be an outlier, not a measurement. A dark 0 is one."""
+    """Where their file declares it, for half a spectrum would be an outlier; a dark 0 is a measurement."""
     source = write_zip_with_band_set(tmp_path)
     nir = draw_image(5, 1)
     nir[2, 3], nir[2, 4] = 0, 255
@@ -221,6 +223,19 @@ def test_bands_beside_an_archive_without_data_take_the_whole_pixel(tmp_path):
 
     assert image[2, 4].tolist() == [0] * 4
     assert image[2, 3].tolist() == [*source.images["a"][2, 3, :3], 0]
+    assert image.any(axis=2).sum() == 20 * 40 - 1
+
+
+def test_what_is_black_in_the_archive_has_no_data_beside_it(tmp_path):
+    """An npz names no nodata value, so 0 in all its bands is one."""
+    source = write_zip_with_band_set(tmp_path)
+    black = source.images["a"][..., :3].copy()
+    black[2, 3] = 0
+    save_zip(tmp_path / "release.zip", {"a.npz": doodled(black, source.labels["a"])})
+
+    image = make_reader(source.config, tmp_path).read("a").image
+
+    assert image[2, 3].tolist() == [0] * 4
     assert image.any(axis=2).sum() == 20 * 40 - 1
 
 

@@ -323,11 +323,11 @@ def test_the_split_of_the_paper_leaks():
 @given(pairs=st.integers(2, 50), copies=st.integers(1, 6), share=st.floats(0.1, 0.9))
 def test_the_split_of_the_paper_is_a_partition_of_the_copies(pairs, copies, share):
     """Each copy of each pair is one sample, on one side; no pair is used as it is."""
-    assume(int(share * pairs * copies))
+    assume(int(share * (pairs * copies)))
     split = split_paper(pairs, copies, share)
 
     assert sorted([*split.validation, *split.training]) == list(range(pairs, pairs * (copies + 1)))
-    assert len(split.validation) == int(share * pairs * copies)
+    assert len(split.validation) == int(share * (pairs * copies))
 
 
 @pytest.mark.parametrize(("pairs", "copies", "share", "samples"), [(3, 3, 0.1, 9), (0, 5, 0.6, 0)])

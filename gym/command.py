@@ -34,6 +34,7 @@ _NOT_TEXT = re.compile(r"[-+.\d]+|null|true|false|nan|inf", re.IGNORECASE)
 STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 SCHEMAS = {"schema": Config, "dataset_schema": DatasetConfig, "predict_schema": PredictConfig}
+_SCHEMA_OF = {"config": Config, "make_dataset": DatasetConfig, "predict": PredictConfig}
 
 
 def configuration_folder() -> Path:
@@ -66,7 +67,7 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
                 signal.signal(number, stop)
             sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]
             main = hydra.main(config_path=str(configuration_folder()), config_name=config_name, version_base="1.3")
-            run_readably(main(single_run_exits))
+            run_readably(main(single_run_exits), _SCHEMA_OF[config_name])
 
         return command
 
@@ -87,8 +88,8 @@ def group_names() -> list[str]:
     return [path.name for path in configuration_folder().iterdir() if path.is_dir()]
 
 
-def run_readably(main: Callable[[], Any]) -> None:
-    """Run a Hydra main function; what the user can mend becomes one line."""
+def run_readably(main: Callable[[], Any], schema: type) -> None:
+    """Run a Hydra main function of a configuration of ``schema``; what the user can mend becomes one line."""
     shows_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -100,7 +101,7 @@ def run_readably(main: Callable[[], Any]) -> None:
     except (HydraException, OmegaConfBaseException, GymError) as error:
         if shows_all:
             raise
-        exit_with(error if isinstance(error, GymError) else ConfigError(explain(error)))
+        exit_with(error if isinstance(error, GymError) else ConfigError(explain(error, schema)))
 
 
 def exit_with(error: GymError) -> NoReturn:
@@ -137,8 +138,8 @@ def refuse_name_clash() -> None:
     )
 
 
-def explain(error: Exception) -> str:
-    """Say in one line what Hydra found wrong."""
+def explain(error: Exception, schema: type) -> str:
+    """Say in one line what Hydra found wrong with a configuration of ``schema``."""
     message = str(error)
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         return explain_missing_option(error.missing_cfg_file, list(error.options))
@@ -149,7 +150,7 @@ def explain(error: Exception) -> str:
         )
     cause = error.__cause__
     if match := re.search(r"Could not override '([^']+)'", message):
-        return explain_override(match.group(1), cause)
+        return explain_override(match.group(1), cause, schema)
     if match := re.search(r"Error merging override (\S+)", message):
         return f"{match.group(1)}: {first_line(cause or error).rstrip('.')}; see --help for the keys."
     if match := re.search(r"(\w+) appears more than once in the final defaults list", message):
@@ -168,14 +169,15 @@ def explain_missing_option(chosen: str, options: list[str]) -> str:
     return f"{group}={option} is no option; {group} must be one of {', '.join(sorted(options, key=natural))}{more}."
 
 
-def explain_override(key: str, cause: BaseException | None) -> str:
+def explain_override(key: str, cause: BaseException | None, schema: type) -> str:
     """Word the override of a key that cannot be set."""
-    known = list(all_keys(OmegaConf.structured(Config)))
-    if key in ("experiment", "debug"):
+    known = list(all_keys(OmegaConf.structured(schema)))
+    if key in ("experiment", "debug") and schema is Config:
         return f"{key} is not among the defaults; add it with +{key}=..."
     if key in known:
         return f"{key}: {first_line(cause).rstrip('.') if cause else 'cannot be set so'}; see --help for the keys."
-    near = [] if "." in key else get_close_matches(key, group_names(), n=1)
+    groups = [name for name in group_names() if name in known or schema is Config]
+    near = [] if "." in key else get_close_matches(key, groups, n=1)
     return f"{key}: unknown group; did you mean {near[0]}?" if near else f"{key}: {unknown_key(key, known)}"
 
 

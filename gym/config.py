@@ -161,7 +161,7 @@ class DataConfig:
     remap: Any = setting(
         None, "Label value or name in the file -> class, or its index; all at once.", only={"kind": ON_DISK}
     )
-    aliases: str = setting("", "A JSON file of other names of names.", only={"kind": ON_DISK})
+    aliases: str = setting("", "A JSON file of other names of names.", only={"kind": ("doodler",)})
     ignore_values: list[Any] = setting([], "Label values or names that count nowhere.", only={"kind": ON_DISK})
     table: str = setting("", "A CSV with a row a file: name, and any of scene, site, date.", only={"kind": ON_DISK})
     scene_pattern: str = setting(
@@ -201,7 +201,9 @@ class OptimizerConfig:
     beta_1: float = setting(0.9, "Decay of the mean of gradients.", least=0, below=1)
     beta_2: float = setting(0.999, "Decay of the mean of squared gradients.", least=0, below=1)
     epsilon: float = setting(1e-7, "Added to the denominator.", above=0)
-    weight_decay: float = setting(0.004, "adamw: decay of the weights, as a share of the learning rate.", least=0)
+    weight_decay: float = setting(
+        0.004, "Decay of the weights, as a share of the learning rate.", least=0, only={"name": ("adamw",)}
+    )
     clip_norm: float = setting(0.0, "Largest norm of the whole gradient; 0 means no limit.", least=0)
 
 

@@ -64,7 +64,7 @@ def describe(error: OmegaConfBaseException) -> str:
     if "missing mandatory value" in first.lower():
         missing = first.rpartition(": ")[2]
         return f"{missing} is missing; give it as {missing}=..."
-    return f"{key}: {first}; see python -m gym.train --help for the keys."
+    return f"{key}: {first}; see --help for the keys."
 
 
 def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -91,7 +91,7 @@ def refuse_unknown_keys(composed: DictConfig, typed: DictConfig) -> None:
 def unknown_key(key: str, known: list[str]) -> str:
     """Word the refusal of a key, with the nearest known one."""
     near = get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "see python -m gym.train --help for the keys."
+    hint = f"did you mean {near[0]}?" if near else "see --help for the keys."
     return f"unknown key; {hint}"
 
 

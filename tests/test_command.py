@@ -9,14 +9,15 @@ import pytest
 
 from gym import command
 from gym.command import explain_missing_option, natural, quote_options
+from gym.config import Config
 from gym.errors import TrainingError
 from tests.conftest import ROOT
 
 REFUSED = {
     "filters=0": "filters=0 is no option; filters must be one of 2, 4, 6, 8, 12, or any other width with",
     "loss=mse": "loss=mse is no option; loss must be one of cce, dice, hinge, kld.",
-    "+foo=1": "foo: unknown key; see python -m gym.train --help for the keys.",
-    "foo=1": "foo: unknown key; see python -m gym.train --help for the keys.",
+    "+foo=1": "foo: unknown key; see --help for the keys.",
+    "foo=1": "foo: unknown key; see --help for the keys.",
     "modle=unet": "modle: unknown group; did you mean model?",
     "model.filtres=3": "model.filtres: unknown key; did you mean model.filters?",
     "model.filters=many": "model.filters=many: Value 'many' of type 'str' could not be converted to Integer",
@@ -210,7 +211,7 @@ def test_options_are_listed_in_the_order_of_their_numbers():
 def test_an_error_of_ours_is_one_line(capsys):
     """Whatever floor it comes from."""
     with pytest.raises(SystemExit, match="1"):
-        command.run_readably(lambda: (_ for _ in ()).throw(TrainingError("the loss is nan.")))
+        command.run_readably(lambda: (_ for _ in ()).throw(TrainingError("the loss is nan.")), Config)
 
     assert capsys.readouterr().err == "error: the loss is nan.\n"
 
@@ -218,4 +219,4 @@ def test_an_error_of_ours_is_one_line(capsys):
 def test_a_defect_keeps_its_traceback():
     """What is not a user's mistake is not dressed as one."""
     with pytest.raises(ZeroDivisionError):
-        command.run_readably(lambda: 1 / 0)
+        command.run_readably(lambda: 1 / 0, Config)

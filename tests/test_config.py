@@ -112,7 +112,7 @@ REFUSED_TOGETHER = {
     "augment.quarter_turns=true data.size=[32,64]": "augment.quarter_turns=true needs a square frame; data.size is "
     "[32,64].",
     "data=folder": "data.images is missing; data=folder needs it, as in data.images=[path/to/images].",
-    "+foo=1": "foo: unknown key; see python -m gym.train --help for the keys.",
+    "+foo=1": "foo: unknown key; see --help for the keys.",
     "+model.filter=1": "model.filter: unknown key; did you mean model.filters?",
     "+data.split.seed=1": "data.split: unknown key; did you mean data.sites?",
 }
@@ -146,7 +146,9 @@ UNUSED = {
     "data.classes=[a,b]": f"data.classes=['a', 'b'] {ON_DISK_ONLY}",
     "data.bands=[red]": f"data.bands=['red'] {ON_DISK_ONLY}",
     "data.remap={1:0}": f"data.remap={{1: 0}} {ON_DISK_ONLY}",
-    "data.aliases=x.json": f"data.aliases=x.json {ON_DISK_ONLY}",
+    "data.aliases=x.json": "data.aliases=x.json is used only with data.kind=doodler, not with synthetic; leave it out.",
+    "optimizer.weight_decay=1": "optimizer.weight_decay=1.0 is used only with optimizer.name=adamw, not with adam; "
+    "leave it out.",
     "data.ignore_values=[0]": f"data.ignore_values=[0] {ON_DISK_ONLY}",
     "data.table=x.csv": f"data.table=x.csv {ON_DISK_ONLY}",
     "data.scene_pattern='^(.)'": f"data.scene_pattern=^(.) {ON_DISK_ONLY}",
@@ -330,7 +332,7 @@ def test_defaults_of_a_data_set_do_not_drift(configure):
         "data.size=40": "data.size=40 must be a multiple of 16, at least 16; try 32.",
         "split=given": "split.sides is missing; split=given needs a CSV with the columns name and side.",
         "data.overlap=0.3": "data.overlap=0.3 is used only with data.framing=tile, not with fit; leave it out.",
-        "+model.filters=2": "model: unknown key; see python -m gym.train --help for the keys.",
+        "+model.filters=2": "model: unknown key; see --help for the keys.",
     }.items(),
 )
 def test_a_data_set_is_checked(configure, override, message):

@@ -13,7 +13,7 @@ import pytest
 
 from gym import import_config
 from gym.command import configuration_folder, run_readably
-from gym.config import AugmentConfig, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
+from gym.config import AugmentConfig, Config, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
 from tests.conftest import ROOT
 
 OLD = {
@@ -67,7 +67,7 @@ def bring(monkeypatch, capsys):
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         code = 0
         try:
-            run_readably(import_config.main)
+            run_readably(import_config.main, Config)
         except SystemExit as stop:
             code = stop.code
         streams = capsys.readouterr()

@@ -12,10 +12,12 @@ from gym.training.progress import clock
 
 
 def show_result(name: str, scores: Mapping[str, float], evaluation: Evaluation, next_steps: Sequence[str]) -> None:
-    """Print the scores of a run, and what to do next."""
+    """Print the scores of a run on the validation side, those of a test side in one line, and what to do next."""
     console = plain_console()
     console.print(f"\n{name}  {clock(scores['seconds'])}", style="bold")
     console.print(score_table(evaluation))
+    if "test/iou" in scores:
+        console.print(f"on the test side: mean IoU {worded(scores['test/iou'])}, Dice {worded(scores['test/dice'])}")
     console.print(
         f"KLD {worded(scores.get('kld', float('nan')), digits=4)}   stopping epoch {scores['stopping_epoch']:.0f}   "
         f"best epoch {scores['best_epoch']:.0f}   parameters {scores['parameters']:,.0f}"

@@ -346,3 +346,19 @@ def test_pixels_are_counted_by_side(coasts):
     np.testing.assert_array_equal(counts["validation"], coasts.counts[split.validation].sum(axis=0))
     copies = side_counts(coasts, Split([18, 36], [19]))
     np.testing.assert_array_equal(copies["training"], 2 * coasts.counts[0])
+
+
+def test_equal_images_without_a_pattern_are_no_leak(tmp_path):
+    """Two scenes may each have a tile of nothing but cloud; what has a pattern is still refused."""
+    scenes = make_scenes()
+    for name in ("pair0", "pair2"):
+        scenes[name] = scenes[name]._replace(image=np.full((16, 32, 3), 9000, np.uint16))
+    flat = make_store(tmp_path / "flat", scenes)
+    for name in ("pair0", "pair2"):
+        scenes[name] = scenes[name]._replace(image=scenes["pair1"].image)
+    equal = make_store(tmp_path / "equal", scenes)
+    config = SplitConfig(validation=0.4)
+
+    assert split_store(flat, config, AugmentConfig()).validation == [2, 3]
+    with pytest.raises(DataError, match=r"must not be of one image"):
+        split_store(equal, config, AugmentConfig())

@@ -15,8 +15,8 @@ def printed(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
-    def lines(evaluation, name="resunet cce f6", next_steps=()):
-        show_result(name, SCORES, evaluation, next_steps)
+    def lines(evaluation, name="resunet cce f6", next_steps=(), **more):
+        show_result(name, SCORES | more, evaluation, next_steps)
         return [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
 
     return lines
@@ -98,3 +98,12 @@ def test_many_classes_have_a_line_each(printed):
     lines = printed(made_up([[[int(row == column) for column in range(12)] for row in range(12)]], ["site"], names))
 
     assert [line for line in lines if line.startswith("terrestrial")] == [f"{name} 1.000 1.000 0.083" for name in names]
+
+
+def test_a_test_side_has_a_line_of_its_own(printed):
+    """So that nobody takes the validation side's table for the last judgement."""
+    evaluation = made_up([[[6, 2], [1, 1]]], ["site"], ["water", "sand"])
+
+    scores = {"test/iou": 0.5, "test/dice": 0.6}
+    assert "on the test side: mean IoU 0.500, Dice 0.600" in printed(evaluation, **scores)
+    assert not any("test side" in line for line in printed(evaluation))

@@ -45,6 +45,7 @@ def write_scenes(folder: Path, count: int) -> None:
         image = np.roll(np.minimum(scene.image // 32, 255).astype(np.uint8), shift, axis=1)
         label = np.roll(np.where(scene.label == IGNORE, 0, scene.label), shift, axis=1).astype(np.uint8)
         options = {"driver": "GTiff", "height": SIDE, "width": SIDE, "count": len(BANDS), "dtype": "uint8"}
+        options |= {"crs": "EPSG:32610", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 4e6)}
         with rasterio.open(folder / "images" / f"scene_{number:05d}.tif", "w", compress="deflate", **options) as file:
             file.write(np.moveaxis(image, -1, 0))
         imsave(folder / "labels" / f"scene_{number:05d}.png", label, check_contrast=False)
@@ -120,13 +121,10 @@ def reading(outputs: Path, npzs: Path) -> dict[str, float]:
         with np.load(path.numpy().decode()) as arrays:
             return arrays["arr_0"], arrays["arr_1"]
 
-    def as_tensors(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, label = tf.py_function(load, [path], [tf.uint8, tf.uint8])
-        return tf.cast(image, tf.float32), label
-
     positions = range(min(len(store), 200))
     copies = [len(store) * (copy + 1) + position for copy in range(COPIES) for position in positions][:400]
-    theirs = tf.data.Dataset.from_tensor_slices(paths).map(as_tensors, num_parallel_calls=tf.data.AUTOTUNE).batch(8)
+    theirs = tf.data.Dataset.from_tensor_slices(paths)
+    theirs = theirs.map(lambda path: tf.py_function(load, [path], [tf.uint8, tf.uint8]), tf.data.AUTOTUNE).batch(8)
     return {
         "store": rate(lambda: ordered_batches(store, list(positions) * 4, 8), 4 * len(positions)),
         "copies": rate(lambda: ordered_batches(store, copies, 8, AugmentConfig(), 0), len(copies)),

@@ -93,15 +93,17 @@ class PairReader:
         self._label_paths = tf.constant([str(store.label_path(position)) for position in range(len(store))])
         self._shown = tf.constant([record.placement.shown for record in records], tf.int32)
         self._corners = tf.constant([record.placement.corner for record in records], tf.int32)
+        self._is_full = all(record.placement.shown == store.frame for record in records)
 
     def __call__(self, position: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102 - the class says it
         rows, columns, bands = self._shape
         shown, corner = self._shown[position], self._corners[position]
-        around = tf.stack([corner, (rows, columns) - shown - corner], axis=1)
         image = _decode(self._image_paths[position], self._dtype, tf.concat([shown, [bands]], 0))
-        image = tf.pad(image, tf.concat([around, [[0, 0]]], 0))
         label = _decode(self._label_paths[position], tf.uint8, shown)
-        label = tf.pad(label, around, constant_values=tf.constant(IGNORE, tf.uint8))
+        if not self._is_full:  # a padding of nothing copies all the same
+            around = tf.stack([corner, (rows, columns) - shown - corner], axis=1)
+            image = tf.pad(image, tf.concat([around, [[0, 0]]], 0))
+            label = tf.pad(label, around, constant_values=tf.constant(IGNORE, tf.uint8))
         return tf.ensure_shape(image, self._shape), tf.ensure_shape(label, self._shape[:2])
 
 

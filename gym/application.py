@@ -20,7 +20,9 @@ def apply_run(config: PredictConfig) -> Report:
     outputs, output = Path(config.outputs), Path(config.output)
     run = find_run(config.tracking, outputs, config.run)
     model = load_model(fetch_model_folder(config.tracking, outputs, run))
-    report = segment_folder(model, [Path(folder) for folder in folders_of("input", config.input)], output)
+    report = segment_folder(
+        model, [Path(folder) for folder in folders_of("input", config.input)], output, config.drop_from_stem
+    )
     console = plain_console()
     for name, reason in report.failed.items():
         console.print(f"left out {name}: {reason}")

@@ -145,8 +145,8 @@ def explain(error: Exception, schema: type) -> str:
         return explain_missing_option(error.missing_cfg_file, list(error.options))
     if isinstance(error, OverrideParseException):
         return (
-            f"{error.override} is no override; give key=value; a value with spaces, commas or parentheses "
-            "wants quotes of its own, as in \"key='value'\"."
+            f"{error.override} is no override; give key=value; a value with spaces, commas, parentheses or signs such "
+            "as ^ wants quotes of its own, as in \"key='value'\"."
         )
     cause = error.__cause__
     if match := re.search(r"Could not override '([^']+)'", message):

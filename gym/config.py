@@ -285,6 +285,9 @@ class PredictConfig:
     output: str = setting(MISSING, "Folder to write to.")
     outputs: str = setting("outputs", "Folder of the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    drop_from_stem: list[str] = setting(
+        [], "Regular expressions cut out of file stems before band sets are matched, as data.drop_from_stem."
+    )
 
 
 def frame_of(size: Any) -> tuple[int, int]:

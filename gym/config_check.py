@@ -16,7 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym.config import Config, DatasetConfig, PredictConfig, folders_of
-from gym.data_check import check_augment, check_data, check_frame, check_split
+from gym.data_check import (
+    check_augment,
+    check_data,
+    check_frame,
+    check_split,
+    compile_pattern,
+    refuse_missing,
+)
 from gym.errors import ConfigError, first_line
 
 _BOUNDS = {
@@ -53,6 +60,8 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         check_loss(config)
         check_schedule(config)
         check_dropout(config)
+    if isinstance(config, DatasetConfig) and config.inspect and config.export != "none":
+        raise ConfigError(f"inspect=true keeps nothing but the report; leave out inspect, or export={config.export}.")
     if isinstance(config, PredictConfig):
         check_places(config)
     return config
@@ -123,8 +132,11 @@ def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
 
 
 def check_places(config: PredictConfig) -> None:
-    """What is written must not fall on what is read."""
+    """What is read must be there, and what is written must not fall on it."""
+    for pattern in config.drop_from_stem:
+        compile_pattern("drop_from_stem", pattern)
     for folder in folders_of("input", config.input):
+        refuse_missing("input", folder, os.path.isdir(folder), "folder")  # noqa: PTH112 - no pathlib so early
         if os.path.realpath(folder) == os.path.realpath(config.output):
             raise ConfigError(f"output={config.output} must be another folder than the input.")
 

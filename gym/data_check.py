@@ -13,7 +13,7 @@ from gym.config import IN_ARCHIVES, AugmentConfig, DataConfig, SplitConfig, fold
 from gym.errors import ConfigError
 
 SYNTHETIC_BANDS = ("red", "green", "blue", "nir", "swir")
-_URL = re.compile(r"(https?|file)://")
+_URL = re.compile(r"(https?|file)://", re.IGNORECASE)
 
 
 def check_frame(data: DataConfig, levels: int) -> None:
@@ -115,11 +115,16 @@ def check_pattern(key: str, pattern: str) -> None:
 
 
 def check_values(data: DataConfig) -> None:
-    """Scaling must have two sound numbers, and indices must mean something."""
+    """Scaling must have two sound numbers."""
     if not (is_two_numbers(data.percentiles) and 0 <= data.percentiles[0] < data.percentiles[1] <= 100):
         raise ConfigError(f"data.percentiles={data.percentiles} must be two, rising, from 0 to 100, as in [2,98].")
     if not (is_two_numbers(data.reflectance) and data.reflectance[0] != 0):
         raise ConfigError(f"data.reflectance={data.reflectance} must be a factor other than 0 and an offset.")
+    check_indices(data)
+
+
+def check_indices(data: DataConfig) -> None:
+    """Spectral indices must be of bands there are, with names of their own, and still say something to the network."""
     indices = [parse_index(text) for text in data.indices]
     if indices and data.scaling == "percentile":
         raise ConfigError(
@@ -136,6 +141,11 @@ def check_values(data: DataConfig) -> None:
     names = [name.lower() for name in (*bands, *(index.name for index in indices))]
     if len(set(names)) < len(names):
         raise ConfigError(f"data.bands and data.indices must be distinct names; they are {', '.join(names)}.")
+    if indices and data.standardize == "image":
+        raise ConfigError(
+            "data.indices vanish beside the bands with data.standardize=image, which has one deviation for all; use "
+            "data.standardize=dataset, or band."
+        )
 
 
 def is_two_numbers(values: Sequence[float]) -> bool:

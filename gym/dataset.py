@@ -3,17 +3,19 @@
 import logging
 import tempfile
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 from gym.config import DatasetConfig
 from gym.console import plain_console
-from gym.data.build import open_or_build_store, plan_labels
+from gym.data.build import naming_disk_errors, open_or_build_store
 from gym.data.export import export_gym_npz
 from gym.data.pipeline import SampleReader
 from gym.data.sides import find_likenesses, split_store, training_samples
 from gym.data.split import Split
 from gym.data.store import Store
-from gym.reporting.dataset_report import Examples, write_report
+from gym.files import hash_value
+from gym.reporting.dataset_report import Sides, write_report
 
 _EXAMPLES = 12
 
@@ -27,18 +29,19 @@ def make_dataset(config: DatasetConfig) -> Path:
         The report's page.
 
     Raises:
-        DataError: The imagery cannot be used.
+        DataError: The imagery cannot be used, or what is made of it cannot be written.
     """
     outputs = Path(config.outputs)
     with unkept(outputs) if config.inspect else nullcontext(outputs) as place:
-        store = open_or_build_store(config.data, Path(place))
+        store = open_or_build_store(config.data, Path(place), outputs / "stores" / "downloads")
         split = split_store(store, config.split, config.augment)
-        folder = outputs / "inspections" / store.folder.name if config.inspect else store.folder.with_suffix(".report")
-        page = report(config, store, split, folder)
-        exported = outputs / "exports" / store.folder.name
+        name = name_of(config, store)
+        page = report(config, store, split, outputs / "reports" / (f"inspected-{name}" if config.inspect else name))
+        exported = outputs / "exports" / name
         if config.export == "gym_npz":
             read = SampleReader(store, config.augment, config.seed)
-            count = export_gym_npz(store, split, config.augment, read, exported)
+            with naming_disk_errors(exported):
+                count = export_gym_npz(store, split, config.augment, read, exported)
     console = plain_console()
     sides = ", ".join(f"{len(samples)} {side}" for side, samples in split._asdict().items() if samples)
     console.print(f"{len(store)} pairs ({sides}), {len(store.manifest.left_out)} left out")
@@ -51,16 +54,33 @@ def make_dataset(config: DatasetConfig) -> Path:
 
 
 def unkept(outputs: Path) -> tempfile.TemporaryDirectory:
-    """A folder for a store that is only looked at, on the disk where stores are."""
-    outputs.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(dir=outputs, prefix=".inspected-")
+    """A folder for a store that is only looked at, on the disk where stores are.
+
+    Raises:
+        DataError: It cannot be made.
+    """
+    with naming_disk_errors(outputs):
+        outputs.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=outputs, prefix=".inspected-")
+
+
+def name_of(config: DatasetConfig, store: Store) -> str:
+    """Name what is made of a store with this split, augmentation and seed; another split keeps its own."""
+    made_with = hash_value([asdict(config.split), asdict(config.augment), config.seed])
+    return f"{store.folder.name}-{made_with[:8]}"
 
 
 def report(config: DatasetConfig, store: Store, split: Split, folder: Path) -> Path:
-    """Write the report, with examples of augmentation as training will see them."""
+    """Write the report, with examples of augmentation as training will see them.
+
+    Raises:
+        DataError: It cannot be written.
+    """
     read = SampleReader(store, config.augment, config.seed)
     samples = training_samples(split, config.augment, len(store))
     copies = [sample if sample >= len(store) else sample + len(store) for sample in samples[:_EXAMPLES]]
-    for pair in find_likenesses(store, split, config.split)[:3]:
+    alike = find_likenesses(store, split, config.split)
+    for pair in alike[:3]:
         log.warning("%s and %s stand on two sides and look alike (%d of 64 bits)", *pair)
-    return write_report(folder, store, split, config.split, plan_labels(config.data), read, Examples(copies, read))
+    with naming_disk_errors(folder):
+        return write_report(folder, store, Sides(split, config.split, alike), read, copies, not config.inspect)

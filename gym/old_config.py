@@ -7,31 +7,21 @@ Three generations of that program wrote such files, and their keys tell them apa
   they were called ``simple_unet`` and ``simple_resunet``.
 - The third is the paper's. Only it has LOSS; before, all was trained with Dice.
 
-What a file leaves out is filled in as its generation had it. No file and no Hydra here: a dictionary in, text out.
+What a file leaves out is filled in as its generation had it. No file and no Hydra here: a dictionary in, ours out.
 
 Source: the history of the repository of Segmentation Gym.
 """
 
 import json
 import re
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 from gym.config import ARCHITECTURES
 from gym.errors import ConfigError
-
-FILTERS_OPTIONS = (2, 4, 6, 8, 12)
-
-_GROUPS = ("model", "filters", "loss", "data", "split", "augment", "schedule", "training")
-_SECTIONS = ("model", "loss", "data", "split", "augment", "schedule", "training")
-_OPTIONS = {"data": "folder", "split": "random", "augment": "none", "schedule": "paper", "training": "paper"}
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_VALUES_OF_YAML = ("true", "false", "null", "yes", "no", "on", "off", "nan", "inf")
+from gym.old_values import as_json, as_yaml, number, text, truth, whole, wrong
 
 
 class Said(NamedTuple):
@@ -75,55 +65,12 @@ class Translation:
     rows: list[Row] = field(default_factory=list)
 
 
-class Experiment(NamedTuple):
-    """The YAML of an experiment, what became of each key, and the command that trains with it."""
-
-    text: str
-    rows: list[Row]
-    command: str
-
-
 Old = Mapping[str, Any]
 Reader = Callable[[str, Any], Any]
 
+FILTERS_OPTIONS = (2, 4, 6, 8, 12)
 
-def whole(key: str, value: Any) -> int:
-    """Read a whole number; 0.0 is one."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
-        return int(value)
-    raise wrong(key, value, "a whole number")
-
-
-def number(key: str, value: Any) -> float:
-    """Read a number."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    raise wrong(key, value, "a number")
-
-
-def truth(key: str, value: Any) -> bool:
-    """Read true or false."""
-    if isinstance(value, bool):
-        return value
-    raise wrong(key, value, "true or false")
-
-
-def text(key: str, value: Any) -> str:
-    """Read text."""
-    if isinstance(value, str):
-        return value
-    raise wrong(key, value, "text in quotes")
-
-
-def wrong(key: str, value: Any, wanted: str) -> ConfigError:
-    """Word the refusal of a value."""
-    return ConfigError(f"{key}={as_json(value)} must be {wanted}; mend the file.")
-
-
-def as_json(value: Any) -> str:
-    """A value as it stands in the file."""
-    return json.dumps(value, ensure_ascii=False)
-
+_DEEPEST = 8  # of lists and objects within each other; the original had two
 
 PLAIN: dict[str, tuple[str, Reader, str]] = {
     "DROPOUT": ("model.dropout", number, ""),
@@ -399,18 +346,42 @@ def parse(content: bytes, source: str) -> dict[str, Any]:
         source: Its name, for the message.
 
     Raises:
-        ConfigError: It is no JSON object, or has not one key of Segmentation Gym.
+        ConfigError: It is no JSON object of text and numbers, or has not one key of Segmentation Gym.
     """
     try:
         old = json.loads(content)
+        is_deep = is_deeper(old, _DEEPEST)
     except ValueError as error:
         raise ConfigError(f"{source} is no JSON: {error}; mend the file.") from error
+    except RecursionError:
+        is_deep = True
+    if is_deep:
+        raise ConfigError(f"{source} has lists or objects more than {_DEEPEST} deep in each other; mend the file.")
+    if half := re.search("[\ud800-\udfff]", as_json(old)):
+        raise ConfigError(
+            f"{source} has half a character, \\u{ord(half.group()):04x} without its other; mend the file."
+        )
     if not isinstance(old, dict) or not any(key in KNOWN for key in old):
         raise ConfigError(
             f"{source} has none of the keys of a Segmentation Gym configuration, such as TARGET_SIZE and NCLASSES; "
             "give one that has."
         )
     return old
+
+
+def is_deeper(value: Any, most: int) -> bool:
+    """Tell whether lists and objects lie more than ``most`` deep in each other."""
+    level = [value]
+    for _ in range(most):
+        level = [inner for outer in level for inner in contents(outer)]
+    return any(isinstance(inner, list | dict) for inner in level)
+
+
+def contents(value: Any) -> list[Any]:
+    """What is in a list or an object; nothing is in any other value."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def stand_ins(old: Old) -> dict[str, tuple[Any, str]]:
@@ -482,133 +453,3 @@ def row_of(key: str, value: Any, said: Said | Unsaid, why_added: str) -> Row:
 def shortened(value: str) -> str:
     """Cut a long value, so that the columns behind it can be seen."""
     return value if len(value) <= 24 else f"{value[:21]}..."
-
-
-def as_yaml(value: Any) -> str:
-    """Write a value as YAML within a line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {as_yaml(target)}" for key, target in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(as_yaml, value)) + "]"
-    if isinstance(value, str):
-        return value if is_plain(value) else quoted(value)
-    if isinstance(value, float):
-        # YAML wants a point in front of the exponent.
-        return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
-    return as_json(value)
-
-
-def quoted(value: str) -> str:
-    """Write text as YAML in quotes, so that Hydra looks up no ``${...}`` in it."""
-    escaped = as_json(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))
-    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in escaped)
-
-
-def is_plain(name: str) -> bool:
-    """Tell whether neither YAML nor Hydra take a name for anything but text."""
-    return bool(_NAME.fullmatch(name)) and name.lower() not in _VALUES_OF_YAML
-
-
-def name_of(stem: str, wanted: str | None) -> str:
-    """Name an experiment as wanted, or else after its file.
-
-    Raises:
-        ConfigError: ``+experiment=`` would not take the wanted name.
-    """
-    clean = clean_name(stem if wanted is None else wanted)
-    if wanted is not None and wanted != clean:
-        raise ConfigError(
-            f"--name {wanted} must be letters, digits and underscores, with a letter in front; try {clean}."
-        )
-    return clean
-
-
-def clean_name(stem: str) -> str:
-    """Make a name that YAML and Hydra take for text."""
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_")
-    return name if is_plain(name) else f"old_{name}".strip("_")
-
-
-def refuse_taken(target: str, taken: bool, hidden: bool) -> None:
-    """Refuse a file that is there already, or that an experiment of the program would hide.
-
-    Raises:
-        ConfigError: Either is so.
-    """
-    if taken:
-        raise ConfigError(f"{target} exists already; add --overwrite, or another name with --name.")
-    if hidden:
-        raise ConfigError(
-            f"{target} would stay hidden behind the program's own experiment of that name; give another with --name."
-        )
-
-
-@contextmanager
-def blaming(rows: Sequence[Row]) -> Iterator[None]:
-    """Put the key of the file in front of what the schema says of ours."""
-    try:
-        yield
-    except ConfigError as error:
-        keys = [row.key for row in rows if row.target and str(error).startswith(f"{row.target}=")]
-        raise ConfigError(": ".join([*keys[:1], str(error)])) from error
-
-
-def to_experiment(content: bytes, source: str, name: str, folder: str) -> Experiment:
-    """Translate a configuration into the YAML of an experiment.
-
-    Args:
-        content: The bytes of the configuration.
-        source: Name of its file.
-        name: Name of the experiment.
-        folder: The configuration folder it goes into; empty for the program's own.
-
-    Raises:
-        ConfigError: As `parse` and `translate`.
-    """
-    translation = translate(parse(content, source))
-    command = train_command(name, folder)
-    header = [
-        "# @package _global_",
-        f"# {command}",
-        f"# From {' '.join(source.split())} of Segmentation Gym (sha256 {sha256(content).hexdigest()[:12]}).",
-        "# Classes and bands have stand-in names; give yours in the same order: data.classes=[...] data.bands=[...]",
-    ]
-    return Experiment("\n".join([*header, *body(translation)]) + "\n", translation.rows, command)
-
-
-def train_command(name: str, folder: str) -> str:
-    """Write the command that trains with an experiment; ``folder`` as in `to_experiment`."""
-    own = f"--config-dir {shlex.quote(folder)} " if folder else ""
-    return f"python -m gym.train {own}+experiment={name} data.images=[path/to/images] data.labels=path/to/labels"
-
-
-def body(translation: Translation) -> list[str]:
-    """Write the lines of an experiment below its header."""
-    options = {**translation.options, **_OPTIONS}
-    chosen = [f"  - override /{group}: {as_option(options[group])}" for group in _GROUPS if group in options]
-    lines = ["defaults:", *chosen, ""]
-    if "name" in translation.values:
-        lines.append(f"name: {as_yaml(translation.values['name'])}")
-    for section in _SECTIONS:
-        keys = [key for key in translation.values if key.startswith(f"{section}.")]
-        lines += [f"{section}:"] * bool(keys)
-        lines += [f"  {key.partition('.')[2]}: {as_yaml(translation.values[key])}" for key in keys]
-    return lines
-
-
-def as_option(option: Any) -> str:
-    """Write an option of a group; a number is quoted, for it names a file."""
-    return f'"{option}"' if isinstance(option, int) else str(option)
-
-
-def report(experiment: Experiment, target: str) -> str:
-    """Say what became of each key, where the experiment is, and how to train with it."""
-    header = ("key", "value", "fate", "where, or why")
-    cells = [header, *((row.key, row.value, row.fate, row.where) for row in experiment.rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(3)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(line[:3], widths, strict=True)), line[3]])
-        for line in cells
-    ]
-    closing = [f"written: {target}", "To train, with your folders, and your names of classes and bands:"]
-    return "\n".join([*lines, "", *closing, experiment.command])

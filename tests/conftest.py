@@ -65,7 +65,7 @@ class HeldReader:
 
     def __init__(self, scenes: dict[str, RawScene], bands: Sequence[str] = TINY_BANDS) -> None:
         self._scenes, self.bands = scenes, list(bands)
-        self.names, self.left_out = list(scenes), dict[str, str]()
+        self.names, self.left_out, self.passed_over = list(scenes), dict[str, str](), dict[str, str]()
         self.description = f"{len(scenes)} scenes held in memory"
 
     def sources(self, name: str) -> dict[str, str]:

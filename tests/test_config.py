@@ -345,9 +345,16 @@ def test_a_data_set_is_checked(configure, override, message):
 
 def test_a_data_set_can_be_configured(configure):
     """Its own keys are taken over."""
-    config = configure("inspect=true", "export=gym_npz", "seed=7", name="make_dataset")
+    exported = configure("export=gym_npz", "seed=7", name="make_dataset")
 
-    assert (config.inspect, config.export, config.seed) == (True, "gym_npz", 7)
+    assert (exported.inspect, exported.export, exported.seed) == (False, "gym_npz", 7)
+    assert configure("inspect=true", name="make_dataset").inspect
+
+
+def test_inspecting_and_exporting_exclude_each_other(configure):
+    """What only reports writes no files for another program."""
+    with pytest.raises(ConfigError, match=r"inspect=true keeps nothing but the report; leave out inspect, or export="):
+        configure("inspect=true", "export=gym_npz", name="make_dataset")
 
 
 @pytest.mark.parametrize("schema", [Config, DatasetConfig, PredictConfig])

@@ -271,7 +271,7 @@ def test_a_reflectance_has_a_factor_and_an_offset(reflectance):
 @pytest.mark.parametrize("scaling", ["none", "dtype", "reflectance"])
 def test_indices_go_with_scalings_that_keep_ratios(scaling):
     """A stretch by percentiles does not: it is refused."""
-    check_data(DataConfig(scaling=scaling, indices=["NDWI", "wet=green - swir"]))
+    check_data(DataConfig(scaling=scaling, indices=["NDWI", "wet=green - swir"], standardize="band"))
     assert refusal(check_data, DataConfig(scaling="percentile", indices=["NDWI"])) == (
         "data.scaling=percentile leaves no meaning to ratios of bands; use another with data.indices."
     )
@@ -285,8 +285,17 @@ def test_an_index_must_mean_something():
     )
 
 
+def test_an_index_wants_a_deviation_of_its_own():
+    """Beside bands in thousands a ratio in -1..1 would reach the network as a constant."""
+    assert refusal(check_data, DataConfig(indices=["NDWI"])) == (
+        "data.indices vanish beside the bands with data.standardize=image, which has one deviation for all; use "
+        "data.standardize=dataset, or band."
+    )
+
+
 def test_an_index_is_made_of_the_bands_there_are(folder):
     """Where these are named; names fit in any case. Without names the imagery has to say."""
+    folder = replace(folder, standardize="dataset")
     check_data(replace(folder, indices=["NDWI"]))
     check_data(replace(folder, indices=["NDWI"], bands=["Green", "NIR"]))
     assert refusal(check_data, replace(folder, indices=["NDWI"], bands=["red", "green", "blue"])) == (

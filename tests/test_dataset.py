@@ -9,11 +9,11 @@ import pytest
 from matplotlib.image import imread
 from PIL import Image
 
-from gym.data.labels import LabelRule
+from gym import dataset
+from gym.data.build import open_or_build_store
 from gym.data.store import Store
 from gym.dataset import make_dataset
 from gym.errors import DataError
-from gym.reporting.dataset_report import becomes, spread
 
 
 @pytest.fixture
@@ -38,17 +38,27 @@ def shore(tmp_path):
     ]
 
 
+def the_store(outputs):
+    """The one store there is."""
+    (manifest,) = (outputs / "stores").glob("*/manifest.json")
+    return Store(manifest.parent)
+
+
 def test_a_made_data_set_has_a_store_and_a_whole_report(configure, shore, tmp_path, capsys):
     """Pictures, tables, left-out files with reasons, label values before and after; one page that holds it all."""
     page = make_dataset(configure(*shore, name="make_dataset"))
 
     said = capsys.readouterr().out
     assert "5 pairs (4 training, 1 validation), 1 left out" in said
-    assert len(Store(page.parent.with_suffix(""))) == 5
+    assert len(the_store(tmp_path)) == 5
+    assert re.search(rf"^store +{the_store(tmp_path).folder}$", said, re.MULTILINE)
+    assert page.parent.parent == tmp_path / "reports"
+    assert re.fullmatch(rf"{the_store(tmp_path).folder.name}-[0-9a-f]{{8}}", page.parent.name)
     text = page.read_text(encoding="utf-8")
     assert "Küste 5" in text
     assert "cannot be read as an image" in text
-    assert re.search(r"<td>1</td><td class=\"number\">[\d,]+</td><td>land</td>", text)
+    assert re.search(r"<td>1</td><td>land</td><td class=\"number\">[\d,]+</td>", text)
+    assert str(the_store(tmp_path).folder) in text
     assert text.count("data:image/png;base64,") == 5
     assert "http" not in text
     for picture in page.parent.glob("*.png"):
@@ -58,10 +68,10 @@ def test_a_made_data_set_has_a_store_and_a_whole_report(configure, shore, tmp_pa
     assert (len(split["training"]), len(split["validation"]), split["test"]) == (4, 1, [])
 
 
-def test_the_class_balance_adds_up(configure, shore):
+def test_the_class_balance_adds_up(configure, shore, tmp_path):
     """Pixels by side and by site are those of the store; shares of a side add to one."""
     page = make_dataset(configure(*shore, name="make_dataset"))
-    store = Store(page.parent.with_suffix(""))
+    store = the_store(tmp_path)
     with (page.parent / "class_balance.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
 
@@ -79,10 +89,27 @@ def test_inspecting_keeps_nothing_but_the_report(configure, shore, tmp_path):
     """No store, no temporary folder; the page is there."""
     page = make_dataset(configure(*shore, "inspect=true", name="make_dataset"))
 
-    assert page.is_file()
-    assert page.is_relative_to(tmp_path / "inspections")
-    assert not (tmp_path / "stores").exists()
-    assert not list(tmp_path.glob(".inspected-*"))
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("images", "labels")] == ["reports"]
+    assert page.parent.name.startswith("inspected-folder-")
+    text = page.read_text(encoding="utf-8")
+    assert "<th>store</th>" not in text
+    assert ".inspected-" not in text
+
+
+def test_inspecting_fetches_to_where_a_later_run_looks(configure, shore, tmp_path, monkeypatch):
+    """What is downloaded to look at it is not downloaded again."""
+    places = []
+
+    def note(config, outputs, downloads):
+        places.append((outputs, downloads))
+        return open_or_build_store(config, outputs, downloads)
+
+    monkeypatch.setattr(dataset, "open_or_build_store", note)
+    for inspect in ("true", "false"):
+        make_dataset(configure(*shore, f"inspect={inspect}", name="make_dataset"))
+
+    assert [downloads for _, downloads in places] == 2 * [tmp_path / "stores" / "downloads"]
+    assert places[0][0] != places[1][0] == tmp_path
 
 
 def test_inspecting_bad_imagery_keeps_nothing_either(configure, shore, tmp_path):
@@ -95,14 +122,58 @@ def test_inspecting_bad_imagery_keeps_nothing_either(configure, shore, tmp_path)
 
 def test_a_made_data_set_is_what_training_opens(configure, shore, tmp_path):
     """The same keys lead to the same store, whichever verb asks."""
-    page = make_dataset(configure(*shore, name="make_dataset"))
-    before = (page.parent.with_suffix("") / "manifest.json").stat().st_mtime_ns
+    make_dataset(configure(*shore, name="make_dataset"))
+    before = (the_store(tmp_path).folder / "manifest.json").stat().st_mtime_ns
 
     make_dataset(configure(*shore, "split.seed=3", "augment=strong", name="make_dataset"))
 
-    stores = [path for path in (tmp_path / "stores").iterdir() if (path / "manifest.json").exists()]
-    assert [path.stat().st_mtime_ns for path in [stores[0] / "manifest.json"]] == [before]
-    assert len(stores) == 1
+    assert (the_store(tmp_path).folder / "manifest.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("other", ["split.seed=3", "augment=paper", "seed=1"])
+def test_another_split_keeps_report_and_export_of_the_first(configure, shore, tmp_path, other):
+    """Each has folders of its own; the same again replaces its own."""
+    first = make_dataset(configure(*shore, "export=gym_npz", name="make_dataset"))
+    before = (first.parent / "split.json").stat().st_mtime_ns
+    second = make_dataset(configure(*shore, "export=gym_npz", other, name="make_dataset"))
+    again = make_dataset(configure(*shore, "export=gym_npz", other, name="make_dataset"))
+
+    assert first != second == again
+    assert (first.parent / "split.json").stat().st_mtime_ns == before
+    for kind in ("reports", "exports"):
+        assert {path.name for path in (tmp_path / kind).iterdir()} == {first.parent.name, second.parent.name}
+
+
+@pytest.mark.parametrize(("kind", "more"), [("reports", ["inspect=true"]), ("reports", []), ("exports", [])])
+def test_what_cannot_be_written_is_one_line(configure, shore, tmp_path, kind, more):
+    """Where a file stands in the place of a folder; the folder is named, and what to do."""
+    (tmp_path / kind).write_text("")
+    with pytest.raises(
+        DataError, match=rf"^{tmp_path}/{kind}/\S+ cannot be written \(.*; free space there, or set out"
+    ):
+        make_dataset(configure(*shore, *([] if more else ["export=gym_npz"]), *more, name="make_dataset"))
+
+    assert not list(tmp_path.glob(".inspected-*"))
+
+
+@pytest.mark.parametrize("more", [["inspect=true"], []])
+def test_outputs_that_are_a_file_are_one_line(configure, shore, tmp_path, more):
+    """Both where a store is made and where it is only looked at."""
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(
+        DataError, match=rf"^{tmp_path}/taken\S* cannot be written \(.*; free space there, or set outpu"
+    ):
+        make_dataset(configure(*shore, *more, f"outputs={tmp_path}/taken", name="make_dataset"))
+
+
+def test_likenesses_are_looked_for_once(configure, shore, monkeypatch):
+    """It takes time that grows with the square of the images."""
+    calls = []
+    monkeypatch.setattr(dataset, "find_likenesses", lambda *given: calls.append(given) or [])
+
+    make_dataset(configure(*shore, name="make_dataset"))
+
+    assert len(calls) == 1
 
 
 def test_exporting_names_the_folder(configure, shore, capsys):
@@ -111,23 +182,3 @@ def test_exporting_names_the_folder(configure, shore, capsys):
 
     found = re.search(r"export  (\S+) \((\d+) files\)", capsys.readouterr().out)
     assert int(found.group(2)) == 4 + 4 * 5 + 1
-
-
-def test_what_an_entry_of_a_label_file_becomes():
-    """Values and names, mapped, ignored and plain."""
-    rule = LabelRule(("land", "sea"), {7: 1, "surf": "sea"}, (255, "cloud"))
-
-    assert [becomes(entry, rule) for entry in ("7", "255", "surf", "cloud", "Land", "9")] == [
-        "sea",
-        "counts nowhere",
-        "sea",
-        "counts nowhere",
-        "land",
-        "-",
-    ]
-
-
-@pytest.mark.parametrize(("count", "most", "picked"), [(3, 12, [0, 1, 2]), (9, 3, [0, 4, 8]), (1, 4, [0])])
-def test_examples_are_spread_evenly(count, most, picked):
-    """First and last are among them."""
-    assert spread(range(count), most) == picked

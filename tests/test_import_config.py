@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gym import import_config
+from gym import import_config, importing
 from gym.command import configuration_folder, run_readably
 from gym.config import AugmentConfig, Config, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
 from tests.conftest import ROOT
@@ -221,7 +222,7 @@ def test_an_experiment_elsewhere_trains_with_the_printed_command(bring, old, tmp
 def test_an_experiment_goes_among_the_programs_own(bring, old, tmp_path, monkeypatch, output):
     """Then ``+experiment=NAME`` is enough; naming that folder makes no difference."""
     shutil.copytree(configuration_folder(), tmp_path / "conf")
-    monkeypatch.setattr(import_config, "configuration_folder", lambda: tmp_path / "conf")
+    monkeypatch.setattr(importing, "configuration_folder", lambda: tmp_path / "conf")
     monkeypatch.chdir(tmp_path)
 
     code, out, err = bring(old("3 bands.json"), *output)
@@ -293,6 +294,38 @@ def test_a_folder_that_cannot_be_made_is_refused(bring, old, tmp_path):
 
     assert code == 1
     assert "Not a directory; mend the path, or give another --output." in err
+
+
+@pytest.mark.parametrize("folder", ["a\nb", os.fsdecode(b"a\xff")])
+def test_a_folder_that_cannot_be_printed_is_refused(bring, old, tmp_path, folder):
+    """The experiment and the terminal show it in a command to paste."""
+    code, out, err = bring(old(), "--output", tmp_path / folder)
+
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"error: --output '\S+' must be text that can be printed; give another\.\n", err)
+
+
+@pytest.mark.parametrize("name", ["a\x07b.json", os.fsdecode(b"a\xff.json")])
+def test_a_file_may_have_any_name(bring, old, composed, tmp_path, name):
+    """What YAML could not hold is shown as a question mark."""
+    code, _, err = bring(old(name), "--output", tmp_path / "conf", "--name", "one")
+
+    assert (code, err) == (0, "")
+    assert f"# From {re.sub(r'[^ -~]', '?', name)} of Seg" in (tmp_path / "conf/experiment/one.yaml").read_text()
+    assert composed(tmp_path / "conf", "one").data.images == ["conf"]
+
+
+@pytest.mark.parametrize(("value", "message"), [('"a\\ud800b"', "half a character"), (100_000 * "[", "8 deep in each")])
+def test_what_no_yaml_could_hold_is_one_line(bring, tmp_path, value, message):
+    """Half a character, and lists without end."""
+    (tmp_path / "old.json").write_text(f'{{"ROOT_STRING": {value}}}')
+
+    code, out, err = bring(tmp_path / "old.json", "--output", tmp_path / "conf")
+
+    assert (code, out) == (1, "")
+    assert err.startswith("error: old.json has ")
+    assert message in err
+    assert len(err.splitlines()) == 1
 
 
 def test_the_command_starts_without_heavy_imports(old, tmp_path):

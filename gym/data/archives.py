@@ -5,6 +5,7 @@ whose declared size is over a limit.
 """
 
 import io
+import itertools
 import lzma
 import math
 import struct
@@ -12,7 +13,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
@@ -67,15 +68,23 @@ class Member(NamedTuple):
         return f"{self.path}!{self.inside}" if self.inside else str(self.path)
 
 
-def list_members(places: Sequence[Path]) -> tuple[dict[str, Member], dict[str, str]]:
+class Listing(NamedTuple):
+    """Members by ascending name, why each that cannot be used is left out, and which one each other repeats."""
+
+    members: dict[str, Member]
+    left_out: dict[str, str]
+    passed_over: dict[str, str]
+
+
+def list_members(places: Sequence[Path]) -> Listing:
     """Find every npz of some places.
 
     Args:
         places: Folders, of which the npz and zip files are taken, or such files. Hidden files are passed over.
 
     Returns:
-        Members by name, ascending, and why each other npz, and each damaged zip, was left out. The name is the stem, or
-        for several of one stem that differ ``<folder>_<stem>``; of those that hold the same the first is taken.
+        Every npz, and each damaged zip. The name of a member is its stem, or for several of one stem that differ
+        ``<folder>_<stem>``, with a number where that is another's; of those that hold the same the first is taken.
 
     Raises:
         DataError: A place is missing, or there is not one npz to read.
@@ -85,19 +94,23 @@ def list_members(places: Sequence[Path]) -> tuple[dict[str, Member], dict[str, s
     for member, fault in faults.items():
         if not fault:
             by_stem.setdefault(member.stem, []).append(member)
-    members: dict[str, Member] = {}
-    for stem, alike in by_stem.items():
-        different, repeated = _without_repeats(alike)
-        faults |= repeated
-        for number, member in enumerate(different):
-            name = stem if len(different) == 1 else f"{member.folder}_{stem}"
-            members[name if name not in members else f"{name}_{number}"] = member
+    sorted_out = {stem: _without_repeats(alike) for stem, alike in by_stem.items()}
+    passed_over = {str(member): why for _, repeated in sorted_out.values() for member, why in repeated.items()}
+    members = {stem: different[0] for stem, (different, _) in sorted_out.items() if len(different) == 1}
+    for stem, (different, _) in sorted_out.items():
+        for member in different if len(different) > 1 else ():
+            members[_free_name(f"{member.folder}_{stem}", members)] = member
     left_out = {str(member): fault for member, fault in faults.items() if fault}
     if not members:
         reasons = [f"{name} {fault}" for name, fault in left_out.items()]
         reason = reasons[0] if reasons else "give a folder of .npz files, an .npz, or a .zip of them."
         raise DataError(f"not one .npz to read in {', '.join(map(str, places))}: {reason}")
-    return dict(sorted(members.items())), left_out
+    return Listing(dict(sorted(members.items())), left_out, passed_over)
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    numbered = (f"{name}_{number}" for number in itertools.count(1))
+    return next(free for free in itertools.chain([name], numbered) if free not in taken)
 
 
 def _without_repeats(members: Sequence[Member]) -> tuple[list[Member], dict[Member, str]]:

@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 
-from gym.band_math import parse_index
+from gym.band_math import bands_of, parse_index
 from gym.config import DataConfig, frame_of
 from gym.data import synthetic
 from gym.data.drawn import DrawnReader
 from gym.data.folder import FolderReader
 from gym.data.grouping import Grouping, read_table
 from gym.data.hashing import Hashes
-from gym.data.labels import LabelRule, read_aliases
+from gym.data.labels import LabelCounts, LabelRule, add_counts, read_aliases
 from gym.data.npz import NpzReader
 from gym.data.parallel import each_in_order
 from gym.data.prepare import Preparation, prepare_scene
+from gym.data.raster import Grid
 from gym.data.reader import Reader
 from gym.data.store import SCHEMA_VERSION, Manifest, PairRecord, Store, finish_store, write_pair
 from gym.data.values import Scaling
@@ -65,7 +66,7 @@ class Built(NamedTuple):
     """What became of one scene: its records and label counts, or why it was left out."""
 
     records: list[PairRecord]
-    label_counts: dict[str, int]
+    label_counts: LabelCounts
     dtype: str
     reason: str
 
@@ -91,8 +92,8 @@ class SceneWriter:
             prepared = prepare_scene(name, raw, plan.preparation, plan.rule)
         except DataError as error:
             return Built([], {}, "", str(error))
-        grid = {"crs": raw.grid.crs.to_string(), "transform": list(raw.grid.transform)[:6]} if raw.grid else {}
-        known = {"groups": groups, "sources": plan.sources[name], "grid": grid, "nodata": raw.nodata}
+        nodata = "" if raw.nodata is None else str(raw.nodata)
+        known = {"groups": groups, "sources": plan.sources[name], "grid": describe_grid(raw.grid), "nodata": nodata}
         records = [
             write_pair(self.folder, f"{number:05d}-{tile:03d}", pair, len(plan.rule.classes), known)
             for tile, pair in enumerate(prepared.pairs)
@@ -100,13 +101,25 @@ class SceneWriter:
         return Built(records, prepared.label_counts, prepared.pairs[0].image.dtype.str, "")
 
 
-def open_or_build_store(config: DataConfig, outputs: Path) -> Store:
+def describe_grid(grid: Grid | None) -> dict[str, Any]:
+    """A grid as the manifest has it; empty where there is none."""
+    if grid is None:
+        return {}
+    return {"crs": grid.crs.to_string() if grid.crs else "", "transform": list(grid.transform)[:6]}
+
+
+def open_or_build_store(config: DataConfig, outputs: Path, downloads: Path | None = None) -> Store:
     """Open the store of a configuration, or make it under ``outputs/stores`` first.
+
+    Args:
+        config: The data set.
+        outputs: Where stores are.
+        downloads: Where the files of URLs are kept; None means with the stores.
 
     Raises:
         DataError: The imagery cannot be used, or with ``strict`` not all of it, or the store cannot be written.
     """
-    plan = make_plan(config, outputs / "stores")
+    plan = make_plan(config, outputs / "stores", downloads or outputs / "stores" / "downloads")
     fingerprint = plan.fingerprint()
     folder = outputs / "stores" / f"{config.kind}-{fingerprint[:16]}"
     with naming_disk_errors(folder), FileLock(folder.with_suffix(".lock")):  # two runs must not build one store
@@ -118,12 +131,12 @@ def open_or_build_store(config: DataConfig, outputs: Path) -> Store:
     return store
 
 
-def make_plan(config: DataConfig, stores: Path) -> Plan:
+def make_plan(config: DataConfig, stores: Path, downloads: Path) -> Plan:
     """Find the files of a data set and hash them; a scene whose files cannot be read is left out."""
     with naming_disk_errors(stores):
         stores.mkdir(parents=True, exist_ok=True)
     hashes = Hashes(stores / "hashes.json")
-    reader = READERS[config.kind](config, hashes, stores / "downloads")
+    reader = READERS[config.kind](config, hashes, downloads)
     sources, left_out = {}, dict(reader.left_out)
     for name in reader.names:
         try:
@@ -132,19 +145,33 @@ def make_plan(config: DataConfig, stores: Path) -> Plan:
             left_out[name] = str(error)
     with naming_disk_errors(stores):
         hashes.remember()
-    return Plan(reader, plan_preparation(config, reader), plan_labels(config), plan_groups(config), sources, left_out)
+    grouping = plan_groups(config)
+    if unmatched := grouping.unmatched(reader.names):
+        log.warning("data.table names %d that are not in the data, the first %s", len(unmatched), unmatched[0])
+    return Plan(reader, plan_preparation(config, reader), plan_labels(config), grouping, sources, left_out)
 
 
 def plan_preparation(config: DataConfig, reader: Reader) -> Preparation:
-    """What an image goes through."""
+    """What an image goes through.
+
+    Raises:
+        DataError: A spectral index uses a band that the imagery does not have.
+    """
     (low, high), (factor, offset) = config.percentiles, config.reflectance
+    indices = tuple(parse_index(text) for text in config.indices)
+    for index in indices:
+        if missing := set(bands_of(index)) - {band.lower() for band in reader.bands}:
+            raise DataError(
+                f"index {index.name} uses {', '.join(sorted(missing))}, and the bands are {', '.join(reader.bands)}; "
+                "name them in order with data.bands."
+            )
     return Preparation(
         frame=frame_of(config.size),
         framing=config.framing,
         overlap=config.overlap,
         scaling=Scaling(config.scaling, low, high, factor, offset),
         source_bands=tuple(reader.bands),
-        indices=tuple(parse_index(text) for text in config.indices),
+        indices=indices,
     )
 
 
@@ -197,21 +224,28 @@ def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:
     reasons = {name: one.reason for name, one in zip(plan.sources, built, strict=True) if one.reason}
     left_out, used = plan.left_out | reasons, [one for one in built if not one.reason]
     if not used:
-        first = next(iter(left_out.values()), "there are none")
-        raise DataError(f"not one scene of {plan.reader.description} can be used; the first: {first}")
-    counts: dict[str, int] = {}
+        report_left_out(left_out, strict=False)
+        first = next(iter({**reasons, **left_out}.values()), "there are none")
+        raise DataError(
+            f"not one of {len(left_out)} scenes of {plan.reader.description} can be used; the first: {first}"
+        )
+    counts: LabelCounts = {}
     for one in used:
-        for value, count in one.label_counts.items():
-            counts[value] = counts.get(value, 0) + count
+        add_counts(counts, one.label_counts)
+    types = {one.dtype for one in used}
+    if len(types) > 1:
+        log.warning("the scenes are of several types (%s): are their values on one scale?", ", ".join(sorted(types)))
     return Manifest(
-        fingerprint=fingerprint,
+        # What could not be read this time is part of it: a store with less in it is another data set.
+        fingerprint=hash_value([fingerprint, sorted(reasons)]) if reasons else fingerprint,
         source=plan.reader.description,
         classes=list(plan.rule.classes),
         preparation=plan.preparation,
-        dtype=np.result_type(*{one.dtype for one in used}).str,
+        dtype=np.result_type(*types).str,
         label_counts=counts,
         pairs=[record for one in used for record in one.records],
         left_out=left_out,
+        passed_over=plan.reader.passed_over,
     )
 
 
@@ -228,9 +262,11 @@ def report_left_out(left_out: dict[str, Any], strict: bool) -> None:
         DataError: Something was left out, and ``strict`` forbids it.
     """
     for name, reason in list(left_out.items())[:_MOST_SHOWN]:
-        log.warning("left out %s: %s", name, reason)
+        log.warning("left out %s: %s", name, reason.removeprefix(name).removeprefix(":").lstrip())
     if len(left_out) > _MOST_SHOWN:
         log.warning("... and %d more left out; the report of gym.make_dataset names all", len(left_out) - _MOST_SHOWN)
     if strict and left_out:
         name, reason = next(iter(left_out.items()))
-        raise DataError(f"{len(left_out)} left out, the first {name}: {reason}; mend it, or set data.strict=false.")
+        raise DataError(
+            f"{len(left_out)} left out, the first {name}: {reason.rstrip('.')}; mend it, or set data.strict=false."
+        )

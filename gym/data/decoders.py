@@ -78,12 +78,12 @@ def is_augmented(member: Member) -> bool:
 
 
 def without_augmented(members: Mapping[str, Member]) -> tuple[dict[str, Member], dict[str, str]]:
-    """Leave the augmented copies of Segmentation Gym out, unless there is nothing else.
+    """Pass over the augmented copies of Segmentation Gym, unless there is nothing else.
 
     A copy that is trained on while its source is validated on would flatter the scores.
 
     Returns:
-        The members to use, and why each other one was left out.
+        The members to use, and why each other one is passed over.
     """
     unaugmented = {name: member for name, member in members.items() if not is_augmented(member)}
     if not unaugmented:
@@ -93,20 +93,20 @@ def without_augmented(members: Mapping[str, Member]) -> tuple[dict[str, Member],
 
 
 def without_working_files(members: Mapping[str, Member]) -> tuple[dict[str, Member], dict[str, str]]:
-    """Leave out the files ``X_labelgen.npz`` that a utility of Doodler writes beside ``X.npz``: the same scene again.
+    """Pass over the files ``X_labelgen.npz`` that a utility of Doodler writes beside ``X.npz``: the same scene again.
 
     Returns:
-        The members to use, and why each other one was left out.
+        The members to use, and why each other one is passed over.
     """
     repeats = {
         name: source
         for name in members
         if name.endswith(_WORKING_FILE) and (source := name.removesuffix(_WORKING_FILE)) in members
     }
-    left_out = {
+    passed_over = {
         str(members[name]): f"repeats the scene of {source}, which is used." for name, source in repeats.items()
     }
-    return {name: member for name, member in members.items() if name not in repeats}, left_out
+    return {name: member for name, member in members.items() if name not in repeats}, passed_over
 
 
 def decode_label(raw: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray | None]:

@@ -16,7 +16,8 @@ class DrawnReader:
         self._seed, self._sites, self._size = config.seed, config.sites, frame_of(config.size)
         self._index = {synthetic.name_scene(index, config.sites): index for index in range(config.scenes)}
         self.names = list(self._index)
-        self.bands, self.left_out = list(synthetic.BANDS), dict[str, str]()
+        self.bands = list(synthetic.BANDS)
+        self.left_out, self.passed_over = dict[str, str](), dict[str, str]()
         self.description = f"{config.scenes} synthetic coastal scenes of {config.sites} sites, seed {config.seed}"
 
     def sources(self, name: str) -> dict[str, str]:

@@ -6,7 +6,8 @@
 
 Each holds ``arr_0`` uint8 image ``(rows, columns, bands)``, ``arr_1`` uint8 one-hot label ``(rows, columns, classes)``,
 all 0 where nothing counts, ``num_bands`` and ``files``, the sources. Imagery of more than 8 bits is stretched to 1..255
-by the least and largest value of each band in the whole store, since the original would cast and wrap it.
+by the least and largest value of each band in the whole store, since the original would cast and wrap it; what copies
+brighten or darken beyond 0..255 is clipped.
 """
 
 import logging
@@ -19,6 +20,7 @@ import numpy as np
 from rich.progress import track
 
 from gym.config import AugmentConfig
+from gym.data.augment import changes_anything
 from gym.data.parallel import available_cores
 from gym.data.sides import positions_of, training_samples
 from gym.data.split import Split
@@ -49,6 +51,10 @@ def export_gym_npz(store: Store, split: Split, augment: AugmentConfig, read: Rea
     samples = {side: list(numbers) for side, numbers in split._asdict().items() if numbers}
     if augment.mode == "offline":
         samples["training"] = sorted({*samples["training"], *training_samples(split, augment, len(store))})
+    elif changes_anything(augment):
+        log.warning(
+            "augment.mode=online draws anew in each epoch: no copies are written; augment.mode=offline has some"
+        )
     with replacing_folder(folder) as beside, ThreadPoolExecutor(available_cores()) as threads:
         for side, numbers in samples.items():
             place = beside / f"{_FOLDERS[side]}_data" / f"{_FOLDERS[side]}_npzs"
@@ -90,9 +96,9 @@ def write_npz(
 
 
 def stretch_to_bytes(store: Store) -> Callable[[np.ndarray], np.ndarray]:
-    """How an image becomes uint8: as it is where it is uint8 already, else band by band to 1..255."""
+    """How an image becomes uint8: clipped where the store is uint8 already, else stretched band by band to 1..255."""
     if store.manifest.dtype == "|u1":
-        return lambda image: np.rint(image).astype(np.uint8)
+        return clip_to_bytes
     statistics = [record.statistics for record in store.manifest.pairs]
     low = np.min([one.least for one in statistics], axis=0)
     span = np.maximum(np.max([one.largest for one in statistics], axis=0) - low, np.finfo(np.float32).tiny)
@@ -103,3 +109,11 @@ def stretch_to_bytes(store: Store) -> Callable[[np.ndarray], np.ndarray]:
         return (scaled * image.any(axis=2, keepdims=True)).astype(np.uint8)
 
     return stretch
+
+
+def clip_to_bytes(image: np.ndarray) -> np.ndarray:
+    """Round an image to uint8; a pixel with data keeps 1 in its largest band at least, since 0 in all is nodata."""
+    clipped = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    lost = image.any(axis=2) & ~clipped.any(axis=2)
+    clipped[lost, image[lost].argmax(axis=1)] = 1
+    return clipped

@@ -1,16 +1,19 @@
 """Read a data set that lies in folders: one folder of images, or one for each band set, and one of labels."""
 
+import logging
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from gym.config import DataConfig, folders_of
 from gym.data.hashing import Hashes
-from gym.data.pairs import pair_by_stem
-from gym.data.raster import SUFFIXES, count_bands, read_bands, read_label, refuse_other_place
-from gym.data.reader import RawScene, most_common_count, name_bands, refuse_other_size
-from gym.errors import DataError
+from gym.data.pairs import list_passed_over, pair_by_stem
+from gym.data.raster import SUFFIXES, better_grid, read_bands, read_label, refuse_other_place
+from gym.data.reader import RawScene, probe_bands, refuse_other_size
 
-_PROBED = 9
+_LOSSY = (".jpg", ".jpeg")
+
+log = logging.getLogger(__name__)
 
 
 class FolderReader:
@@ -18,31 +21,21 @@ class FolderReader:
 
     def __init__(self, config: DataConfig, hashes: Hashes) -> None:
         folders = folders_of("data.images", config.images)
-        pairing = pair_by_stem(
-            [Path(folder) for folder in folders], Path(config.labels), SUFFIXES, config.drop_from_stem
-        )
+        images, labels = [Path(folder) for folder in folders], Path(config.labels)
+        pairing = pair_by_stem(images, labels, SUFFIXES, config.drop_from_stem)
         self._files = {pair.name: pair for pair in pairing.pairs}
         self._given_bands, self._hashes = config.bands, hashes
-        self.left_out = pairing.left_out
+        self.left_out, self.passed_over = pairing.left_out, list_passed_over([*images, labels], SUFFIXES)
         self.names = list(self._files)
         self.description = f"{' + '.join(folders)} with {config.labels}"
+        warn_of_lossy_labels([pair.label for pair in pairing.pairs])
 
     @cached_property
     def bands(self) -> list[str]:
-        """The band names; how many there are, most of some images say.
-
-        Raises:
-            DataError: Not one of them can be read, or the given names are more or fewer.
-        """
-        counts, reasons = [], []
-        for name in self.names[:: max(1, len(self.names) // _PROBED)]:
-            try:
-                counts.append(sum(count_bands(path) for path in self._files[name].images))
-            except DataError as error:
-                reasons.append(str(error))
-        if not counts:
-            raise DataError(f"not one image can be read: {reasons[0]}")
-        return name_bands(self._given_bands, most_common_count(counts))
+        """The band names; errors as of `gym.data.reader.probe_bands`."""
+        return probe_bands(
+            self.names, lambda name: read_bands(self._files[name].images).values.shape[2], self._given_bands
+        )
 
     def sources(self, name: str) -> dict[str, str]:
         """The hash of each file of a scene."""
@@ -55,4 +48,16 @@ class FolderReader:
         image, label = read_bands(files.images), read_label(files.label)
         refuse_other_size(label.values, image.values, files.label)
         refuse_other_place(label.grid, image.grid, label.values.shape, f"{files.label} and {files.images[0]}")
-        return RawScene(image.values, label.values, label.labelled, (), image.grid or label.grid, image.nodata)
+        return RawScene(
+            image.values, label.values, label.labelled, (), better_grid(image.grid, label.grid), image.nodata
+        )
+
+
+def warn_of_lossy_labels(labels: Sequence[Path]) -> None:
+    """Say once that some labels are JPEGs, which are used as they are."""
+    if lossy := [path for path in labels if path.suffix.lower() in _LOSSY]:
+        log.warning(
+            "%d labels are JPEGs, as %s: JPEG changes class numbers; save labels as PNG or TIFF from their source",
+            len(lossy),
+            lossy[0],
+        )

@@ -6,7 +6,7 @@ scene of its own, and all pairs are of one site.
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,11 @@ class Grouping:
 
     patterns: Mapping[str, str] = field(default_factory=dict)
     table: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def unmatched(self, names: Iterable[str]) -> list[str]:
+        """The names in the table that no pair has, in the table's order."""
+        known = set(names)
+        return [name for name in self.table if name not in known]
 
     def groups_of(self, name: str) -> dict[str, str]:
         """Every group of the pair ``name``: scene and site, date where there is one, and the table's other columns.

@@ -1,4 +1,7 @@
-"""Hashes of source files, taken once: a file is hashed again only when its size or its time of change differs."""
+"""Hashes of source files, taken once: a file is hashed again only when its size or one of its two times differs.
+
+The time of modification can be set back, as by a copy that keeps it; that of the change of status cannot.
+"""
 
 import json
 from pathlib import Path
@@ -7,7 +10,7 @@ from typing import Any
 from gym.errors import DataError
 from gym.files import hash_file, write_json
 
-Known = dict[str, tuple[int, int, str]]
+Known = dict[str, tuple[int, int, int, str]]
 
 
 class Hashes:
@@ -31,13 +34,14 @@ class Hashes:
         key = str(path.absolute())
         try:
             state = path.stat()
-            size, changed, digest = self._known.get(key, (-1, -1, ""))
-            if (size, changed) == (state.st_size, state.st_mtime_ns):
+            now = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+            *before, digest = self._known.get(key, (-1, -1, -1, ""))
+            if now == tuple(before):
                 return digest
             digest = hash_file(path)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror or error}); mend its permissions.") from error
-        self._known[key] = (state.st_size, state.st_mtime_ns, digest)
+        self._known[key] = (*now, digest)
         self._is_new = True
         return digest
 
@@ -51,6 +55,6 @@ class Hashes:
 def _read(place: Path) -> Known:
     try:
         raw: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-        return {key: (int(size), int(changed), str(digest)) for key, (size, changed, digest) in raw.items()}
+        return {key: (int(size), int(m), int(c), str(digest)) for key, (size, m, c, digest) in raw.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

@@ -17,6 +17,9 @@ IGNORE = 255
 MAX_CLASSES = 255
 
 _WIDEST_RANGE = 1 << 16
+
+# Labelled pixels by the name or number that stood in a file, and by the class it became, "" for none.
+LabelCounts = dict[str, dict[str, int]]
 _EXACT = 2.0**53  # below it a float64 tells every whole number from the next
 
 
@@ -90,7 +93,7 @@ def read_aliases(path: Path) -> dict[str, str]:
 
 def remap_label(
     raw: np.ndarray, rule: LabelRule, source: str, names: Sequence[str] = (), labelled: np.ndarray | None = None
-) -> tuple[np.ndarray, dict[str, int]]:
+) -> tuple[np.ndarray, LabelCounts]:
     """Turn raw label values into class indices, all values at once.
 
     Args:
@@ -101,7 +104,7 @@ def remap_label(
         labelled: ``(rows, columns)`` bool, False where the file says nothing; None means everywhere.
 
     Returns:
-        ``(rows, columns)`` uint8, and the pixels of each value that stood in the file, by its name or number.
+        ``(rows, columns)`` uint8, and how many pixels of what stood in the file became what.
 
     Raises:
         DataError: A value is no whole number, or is neither a class, nor mapped, nor ignored.
@@ -109,7 +112,7 @@ def remap_label(
     whole = raw if np.issubdtype(raw.dtype, np.integer) else _whole_numbers(raw, labelled, source)
     values, counts, positions = _tally(whole, labelled)
     table = np.full(len(values) + 1, IGNORE, np.uint8)
-    before: dict[str, int] = {}
+    before: LabelCounts = {}
     for place, (value, count) in enumerate(zip(values.tolist(), counts.tolist(), strict=True)):
         if not count:
             continue
@@ -118,8 +121,16 @@ def remap_label(
             raise DataError(f"{source}: {_word_unknown(value, count, names, rule)}")
         table[place] = index
         known_as = names[value] if names else str(value)
-        before[known_as] = before.get(known_as, 0) + count
+        add_counts(before, {known_as: {rule.classes[index] if index != IGNORE else "": count}})
     return table[positions], before
+
+
+def add_counts(total: LabelCounts, more: LabelCounts) -> None:
+    """Add the pixels of ``more`` to ``total``."""
+    for known_as, classes in more.items():
+        became = total.setdefault(known_as, {})
+        for name, pixels in classes.items():
+            became[name] = became.get(name, 0) + pixels
 
 
 def count_classes(label: np.ndarray, classes: int) -> np.ndarray:

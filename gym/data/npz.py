@@ -5,19 +5,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from gym.config import DataConfig, folders_of
+from gym.data.archives import SUFFIXES as ARCHIVES
 from gym.data.archives import Member, list_members
 from gym.data.decoders import decode_doodler, decode_gym, is_augmented, without_augmented, without_working_files
 from gym.data.download import fetch, is_url
 from gym.data.hashing import Hashes
-from gym.data.pairs import files_by_stem, list_by_stem, match
-from gym.data.raster import SUFFIXES, read_bands, stack_bands
-from gym.data.reader import RawScene, most_common_count, name_bands, refuse_other_size
-from gym.errors import DataError
-
-_PROBED = 9
+from gym.data.pairs import files_by_stem, list_by_stem, list_passed_over, match
+from gym.data.raster import SUFFIXES, Raster, read_image, stack_bands
+from gym.data.reader import RawScene, probe_bands
 
 log = logging.getLogger(__name__)
 
@@ -36,32 +32,21 @@ class NpzReader:
         self._given_bands, self._hashes = config.bands, hashes
         places = folders_of("data.archives", config.archives)
         folders = folders_of("data.images", config.images) if config.images else []
-        members, self.left_out = list_members([_on_disk(place, downloads) for place in places])
-        members, passed_over = leave_out_copies(members) if config.kind == "gym_npz" else without_working_files(members)
+        members, left_out, repeats = list_members([_on_disk(place, downloads) for place in places])
+        members, copies = leave_out_copies(members) if config.kind == "gym_npz" else without_working_files(members)
         archived = list_by_stem(members.items(), config.drop_from_stem)
         beside = [(folder, files_by_stem(Path(folder), SUFFIXES, config.drop_from_stem)) for folder in folders]
         matches = match([(" + ".join(places), archived), *beside])
-        self.left_out |= passed_over | matches.left_out
+        others = list_passed_over([Path(folder) for folder in folders], (*SUFFIXES, *ARCHIVES))
+        self.left_out, self.passed_over = left_out | matches.left_out, repeats | copies | others
         self._files = matches.files
         self.names = list(self._files)
         self.description = " + ".join([*places, *folders])
 
     @cached_property
     def bands(self) -> list[str]:
-        """The band names; how many there are, most of some scenes say.
-
-        Raises:
-            DataError: Not one scene can be read, or the given names are more or fewer.
-        """
-        counts, reasons = [], []
-        for name in self.names[:: max(1, len(self.names) // _PROBED)]:
-            try:
-                counts.append(self.read(name).image.shape[2])
-            except DataError as error:
-                reasons.append(str(error))
-        if not counts:
-            raise DataError(f"not one scene can be read: {reasons[0]}")
-        return name_bands(self._given_bands, most_common_count(counts))
+        """The band names; errors as of `gym.data.reader.probe_bands`."""
+        return probe_bands(self.names, lambda name: self.read(name).image.shape[2], self._given_bands)
 
     def sources(self, name: str) -> dict[str, str]:
         """The hash of the archive of a scene, by the scene's place in it, and of each file beside it."""
@@ -74,22 +59,21 @@ class NpzReader:
         scene = self._decode(member)
         if not beside:
             return scene
-        further = read_bands(beside)
-        refuse_other_size(further.values, scene.image, beside[0])
-        # An npz declares no nodata: what is 0 in all its bands has none.
-        stacked = stack_bands([scene.image, further.values], [np.any(scene.image, axis=2), further.valid])
-        return scene._replace(image=stacked.values, grid=further.grid, nodata=further.nodata)
+        # An npz declares no nodata; that of the files beside it is all there is to go by, in training as in prediction.
+        archived = (member, Raster(scene.image, None))
+        stacked = stack_bands([archived, *((path, read_image(path)) for path in beside)])
+        return scene._replace(image=stacked.values, grid=stacked.grid, nodata=stacked.nodata)
 
 
 def leave_out_copies(members: Mapping[str, Member]) -> tuple[dict[str, Member], dict[str, str]]:
-    """Leave augmented copies out; where there is nothing else, they are used, with a warning."""
-    kept, left_out = without_augmented(members)
+    """Pass augmented copies over; where there is nothing else, they are used, with a warning."""
+    kept, copies = without_augmented(members)
     if any(is_augmented(member) for member in kept.values()):
         log.warning(
             "all files are augmented copies of scenes that are not there: copies of one scene will stand on both sides "
             "of the split, and scores will be too good; use the original images if you have them"
         )
-    return kept, left_out
+    return kept, copies
 
 
 def _on_disk(place: str, downloads: Path) -> Path:

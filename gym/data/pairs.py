@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from gym.errors import DataError
 
+# Endings of what lies beside images and is no image.
+_SIDECARS = (".xml", ".tfw", ".jgw", ".pgw", ".wld", ".txt", ".csv", ".json", ".md", ".ini", ".db", ".ovr", ".msk")
+
 
 class PairFiles(NamedTuple):
     """The files of one pair: one image file for each band set, and the label."""
@@ -62,14 +65,38 @@ def files_by_stem(folder: Path, suffixes: Sequence[str], drops: Sequence[str] = 
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; give the folder that holds the image files.")
-    try:
-        listed = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder} cannot be listed ({error.strerror or error}); mend its permissions.") from error
-    files = [path for path in listed if path.suffix.lower() in suffixes and path.name[0] != "."]
+    files = [path for path in _list_folder(folder) if path.suffix.lower() in suffixes and not path.is_dir()]
     if not files:
         raise DataError(f"{folder} holds no image files; it must hold files ending in {', '.join(suffixes)}.")
     return list_by_stem(((path.stem, path) for path in files), drops)
+
+
+def list_passed_over(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, str]:
+    """Why each entry of some folders is no image file: by its ending, or for being a folder.
+
+    Neither hidden entries, what usually lies beside images (world files, statistics, notes), nor the folders
+    themselves are named.
+
+    Raises:
+        DataError: A folder cannot be listed.
+    """
+    given = {folder.resolve() for folder in folders}
+    reasons = {}
+    for path in (path for folder in folders for path in _list_folder(folder)):
+        if path.is_dir():
+            if path.resolve() not in given:
+                reasons[str(path)] = "is a folder; its files are not looked at"
+        elif path.suffix.lower() not in (*suffixes, *_SIDECARS):
+            reasons[str(path)] = "is no PNG, JPEG or TIFF"
+    return reasons
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    """The visible entries of a folder, by name."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name[0] != ".")
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror or error}); mend its permissions.") from error
 
 
 def match(listings: Sequence[tuple[str, Mapping[str, Any]]]) -> Matches:

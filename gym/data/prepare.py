@@ -10,7 +10,7 @@ import numpy as np
 
 from gym.band_math import Index
 from gym.data.frame import Placement, cut_image, cut_label, place
-from gym.data.labels import IGNORE, LabelRule, remap_label
+from gym.data.labels import IGNORE, LabelCounts, LabelRule, remap_label
 from gym.data.reader import RawScene
 from gym.data.values import Scaling, add_indices, scale_image
 from gym.errors import DataError
@@ -75,10 +75,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class PreparedScene:
-    """The pairs of one scene, and the labelled pixels of each value or name that stood in its label file."""
+    """The pairs of one scene, and how many pixels of what stood in its label file became what."""
 
     pairs: list[Pair]
-    label_counts: dict[str, int]
+    label_counts: LabelCounts
 
 
 def prepare_scene(name: str, raw: RawScene, preparation: Preparation, rule: LabelRule) -> PreparedScene:

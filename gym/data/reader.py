@@ -1,12 +1,14 @@
 """What every reader of labelled imagery offers, and what it hands on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from gym.data.raster import Grid, shape_of
 from gym.errors import DataError
+
+_PROBED = 9
 
 
 class RawScene(NamedTuple):
@@ -36,12 +38,14 @@ class Reader(Protocol):
         description: Where the scenes come from, in words.
         bands: Band names, in the order of `RawScene.image`.
         names: One name a scene; the store keeps this order.
-        left_out: Why each file that belongs to no scene was passed over.
+        left_out: Why each file that should belong to a scene could not be used.
+        passed_over: Why each file that is in no scene by design is in none: copies, repeats, files of other kinds.
     """
 
     description: str
     names: list[str]
     left_out: dict[str, str]
+    passed_over: dict[str, str]
 
     @property
     def bands(self) -> list[str]: ...  # noqa: D102 - the class says it
@@ -70,6 +74,28 @@ def name_bands(given: Sequence[str], count: int) -> list[str]:
     if given:
         return list(given)
     return ["red", "green", "blue"] if count == 3 else [f"band_{number}" for number in range(1, count + 1)]
+
+
+def probe_bands(names: Sequence[str], count_of: Callable[[str], int], given: Sequence[str]) -> list[str]:
+    """Name the bands of a data set; how many there are, most of at most 9 scenes say, spread evenly.
+
+    Args:
+        names: Names of the scenes, at least one.
+        count_of: Counts the bands of a scene; a `DataError` of it counts nothing.
+        given: Names of the bands, if any.
+
+    Raises:
+        DataError: Not one of the scenes can be read, or there are more or fewer bands than given names.
+    """
+    counts, reasons = [], []
+    for position in np.linspace(0, len(names) - 1, min(_PROBED, len(names))).round().astype(int):
+        try:
+            counts.append(count_of(names[position]))
+        except DataError as error:
+            reasons.append(str(error))
+    if not counts:
+        raise DataError(f"not one scene can be read: {reasons[0]}")
+    return name_bands(given, most_common_count(counts))
 
 
 def most_common_count(counts: Sequence[int]) -> int:

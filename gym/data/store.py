@@ -2,7 +2,7 @@
 
     <kind>-<fingerprint>/
         manifest.json          what the store holds, where it came from, and of each pair what the manifest's types say
-        images/00000-000.npy   (rows, columns, bands) in the imagery's own type: scene 0, tile 0
+        images/00000-000.npy   (rows, columns, bands) in the imagery's own type, or float32 if scaled: scene 0, tile 0
         labels/00000-000.npy   (rows, columns) uint8, 255 where nothing counts
 
 Padding is not stored: an array is as large as its scene is shown, and its record says where in the frame that is. One
@@ -15,7 +15,7 @@ fingerprint of what it was made from, so a store that no longer fits is not foun
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,14 @@ import numpy as np
 
 from gym.band_math import Index
 from gym.data.frame import Placement, pad_image, pad_label
-from gym.data.labels import count_classes
+from gym.data.labels import LabelCounts, count_classes
 from gym.data.likeness import perceptual_hash
 from gym.data.prepare import Pair, Preparation
 from gym.data.values import Scaling
 from gym.errors import DataError
 from gym.files import write_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class PairRecord:
         sources: SHA-256 of the files it is made from, by file.
         placement: Where in the frame which part of the scene is.
         grid: ``crs`` and the six numbers of the affine ``transform`` of the whole scene; empty where there is none.
-        nodata: The value that marked nodata in the file, if any.
+        nodata: The value that marked nodata in the file, as text; empty if there is none.
         image_sha256: Of the stored pixels.
         likeness: Perceptual hash of the image; empty where it has no texture.
         counts: Pixels of each class.
@@ -69,7 +69,7 @@ class PairRecord:
     sources: dict[str, str]
     placement: Placement
     grid: dict[str, Any]
-    nodata: float | None
+    nodata: str
     image_sha256: str
     likeness: str
     counts: list[int]
@@ -96,9 +96,10 @@ class Manifest:
         classes: Class names, by label value.
         preparation: What each image went through.
         dtype: Type of every stored image, as NumPy writes it.
-        label_counts: Labelled pixels of each value or name as it stood in the files, before any remap.
+        label_counts: Labelled pixels of each value or name as it stood in the files, by the class it became.
         pairs: The pairs, in order.
-        left_out: Why each file or scene that is not here was left out.
+        left_out: Why each file or scene that could not be used is not here.
+        passed_over: Why each file that is not meant to be here is not, as the augmented copies of others.
         schema_version: Of this layout.
     """
 
@@ -107,9 +108,10 @@ class Manifest:
     classes: list[str]
     preparation: Preparation
     dtype: str
-    label_counts: dict[str, int]
+    label_counts: LabelCounts
     pairs: list[PairRecord]
     left_out: dict[str, str] = field(default_factory=dict)
+    passed_over: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
 
@@ -226,7 +228,7 @@ def write_pair(folder: Path, file: str, pair: Pair, classes: int, known: Mapping
         name=pair.name,
         file=file,
         placement=pair.placement,
-        image_sha256=hashlib.sha256(pair.image.tobytes()).hexdigest(),
+        image_sha256=hash_pixels(pair.image),
         likeness=perceptual_hash(pair.image),
         counts=count_classes(pair.label, classes).tolist(),
         statistics=measure_bands(pair.image),
@@ -249,7 +251,7 @@ def measure_bands(image: np.ndarray) -> BandStatistics:
 
 
 def combine_statistics(statistics: Sequence[BandStatistics]) -> tuple[list[float], list[float]]:
-    """Mean and deviation of each band over several pairs, each pixel with data counting once."""
+    """Mean and deviation of each band over several pairs; pixels that tiles share count once for each of them."""
     pixels = sum(one.pixels for one in statistics)
     mean = np.sum([one.sums for one in statistics], axis=0) / pixels
     variance = np.sum([one.squares for one in statistics], axis=0) / pixels - mean**2
@@ -258,12 +260,24 @@ def combine_statistics(statistics: Sequence[BandStatistics]) -> tuple[list[float
 
 def finish_store(folder: Path, manifest: Manifest) -> None:
     """Bring all images to the manifest's type and write the manifest, last, so that a store without one is none."""
-    for record in manifest.pairs:
-        path = array_path(folder, "images", record.file)
-        image = np.load(path, mmap_mode="r", allow_pickle=False)
-        if image.dtype.str != manifest.dtype:
-            np.save(path, np.array(image).astype(manifest.dtype))
-    write_json(folder / "manifest.json", asdict(manifest))
+    pairs = [unify_type(folder, record, manifest.dtype) for record in manifest.pairs]
+    write_json(folder / "manifest.json", asdict(replace(manifest, pairs=pairs)))
+
+
+def unify_type(folder: Path, record: PairRecord, dtype: str) -> PairRecord:
+    """Bring an image to a type; its record then has the hash of what is stored."""
+    path = array_path(folder, "images", record.file)
+    image = np.load(path, mmap_mode="r", allow_pickle=False)
+    if image.dtype.str == dtype:
+        return record
+    converted = np.array(image).astype(dtype)
+    np.save(path, converted)
+    return replace(record, image_sha256=hash_pixels(converted))
+
+
+def hash_pixels(image: np.ndarray) -> str:
+    """The SHA-256 of an image's size and values."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
 def array_path(folder: Path, kind: str, file: str) -> Path:

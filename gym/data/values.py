@@ -11,9 +11,8 @@ from functools import reduce
 import numpy as np
 
 from gym.band_math import Index, bands_of, evaluate
+from gym.data.raster import STEP
 from gym.errors import DataError
-
-STEP = 1e-6
 
 _KEPT = (np.uint8, np.uint16, np.int16, np.float32)
 _WIDENED = {np.dtype(np.bool_): np.uint8, np.dtype(np.int8): np.int16}

@@ -21,14 +21,13 @@ class Standardize(keras.layers.Layer):
     A pixel that is 0 in every band holds no data: it counts for nothing and stays 0. As a layer this travels with the
     model: what a scene went through in training is what it goes through ever after.
 
-    - ``image``: each image by itself, all bands together. The deviation is bounded below by ``1 / sqrt(n)`` with ``n``
-      the number of valid values, so a flat image becomes 0 and not NaN.
+    - ``image``: each image by itself, all bands together.
     - ``band``: each band of each image by itself, which leaves nothing of a scene's colour or brightness.
     - ``dataset``: each band by a mean and deviation given once for all images.
     - ``none``: values as they are.
 
-    A band whose deviation is below a millionth of its mean, the precision of float32, becomes 0 in ``band`` and in
-    ``dataset``: a flat one says nothing, and dividing by its rounding errors would make noise of it.
+    An image, or a band, whose deviation is below a hundred-thousandth of its mean becomes 0: it is flat and says
+    nothing, and dividing by the rounding errors of float32 sums would make noise of it.
 
     Args:
         method: One of these four.
@@ -40,7 +39,8 @@ class Standardize(keras.layers.Layer):
         ValueError: The method is none of these, or has other numbers than it needs.
 
     Source: the paper, section 2.2, "Second", for ``image``; it standardised after padding, which let the padding into
-    the mean.
+    the mean, and its code bounded the deviation by ``1 / sqrt(n)`` for ``n`` values, which imagery in 0..1 may not
+    reach.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Standardize(keras.layers.Layer):
         mean = keras.ops.sum(images, axis=(1, 2, 3), keepdims=True) / count
         centred = (images - mean) * valid
         deviation = keras.ops.sqrt(keras.ops.sum(centred * centred, axis=(1, 2, 3), keepdims=True) / count)
-        return centred / keras.ops.maximum(deviation, keras.ops.rsqrt(count))
+        return centred / _infinite_where_flat(deviation, mean)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -114,7 +114,7 @@ def _by_band(images: Tensor, valid: Tensor, pixels: Tensor) -> Tensor:
 
 
 def _infinite_where_flat(deviation: Tensor, mean: Tensor) -> Tensor:
-    return keras.ops.where(deviation > 1e-6 * keras.ops.abs(mean), deviation, float("inf"))
+    return keras.ops.where(deviation > 1e-5 * keras.ops.abs(mean), deviation, float("inf"))
 
 
 @keras.saving.register_keras_serializable(package="segsweep")

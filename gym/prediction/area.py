@@ -20,9 +20,11 @@ def row_areas(grid: Grid, rows: int) -> np.ndarray:
 
     Returns:
         Square metres, ``(rows,)``. On a geographic grid they are those of the WGS 84 ellipsoid at the middle of the
-        row. NaN where the grid says nothing of areas: Mercator, whose metres grow towards the poles, and local or
-        geocentric systems.
+        row. NaN where the grid says nothing of areas: Mercator, whose metres grow towards the poles, local or
+        geocentric systems, and none at all.
     """
+    if grid.crs is None:
+        return np.full(rows, np.nan)
     transform = grid.transform
     cell = abs(transform.a * transform.e - transform.b * transform.d)
     if grid.crs.is_projected and not re.search(_MERCATOR, grid.crs.to_wkt()):

@@ -1,25 +1,26 @@
 """Segment every image of a folder.
 
-For an image ``NAME`` the output folder gets ``NAME.png``, or ``NAME.tif`` on the same grid where the image is a
-GeoTIFF, with class indices and 255 for nodata; ``overlays/NAME.png`` to look at; and its rows in ``class_areas.csv``.
+For an image ``NAME`` the output folder gets ``NAME.png``, or ``NAME.tif`` on the same grid where the image has
+one, with class indices and 255 for nodata; ``overlays/NAME.png`` to look at; and its rows in ``class_areas.csv``.
 A file that cannot be used is listed, and the others are done.
 """
 
 import csv
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rich.progress import track
 
 from gym.data.labels import IGNORE, count_classes
 from gym.data.pairs import match_by_stem
 from gym.data.raster import SUFFIXES, Grid, Raster, read_bands
-from gym.errors import DataError
+from gym.errors import DataError, first_line
 from gym.files import replacing
 from gym.prediction.area import class_areas
 from gym.prediction.segment import segment
@@ -36,19 +37,24 @@ class Report(NamedTuple):
     failed: dict[str, str]
 
 
-def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path) -> Report:
+def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drops: Sequence[str] = ()) -> Report:
     """Segment the images of a folder, or of one folder for each band set.
 
+    Args:
+        model: A trained model.
+        inputs: Folders of images, in the stacking order of their bands.
+        output: A folder, made as needed.
+        drops: Regular expressions cut out of stems before the files of one scene are matched by them.
+
     Raises:
-        DataError: A folder is missing or holds no image, or the output is one of the inputs, or a file.
+        DataError: A folder is missing or holds no image, or the output is one of the inputs, or a file, or cannot be
+            written.
     """
-    written = [folder for folder in (output, output / "overlays") if folder.exists()]
-    if any(folder.samefile(read) for folder in written for read in inputs if read.exists()):
-        raise DataError(f"output={output} is an input folder; its images would be overwritten: give another folder.")
-    if output.is_file():
-        raise DataError(f"output={output} is a file; give a folder.")
-    matches = match_by_stem(inputs, SUFFIXES)
-    output.mkdir(parents=True, exist_ok=True)
+    with naming_disk_errors(output):
+        refuse_bad_output(output, inputs)
+    matches = match_by_stem(inputs, SUFFIXES, drops)
+    with naming_disk_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
     done, failed, rows = [], dict(matches.left_out), []
     for name, paths in track(matches.files.items(), "segmenting", total=len(matches.files), transient=True):
         try:
@@ -57,11 +63,33 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path) -> R
         except DataError as error:
             failed[str(paths[0])] = str(error)
             continue
-        write_results(model, raster, label, output, name)
+        with naming_disk_errors(output):
+            write_results(model, raster, label, output, name)
         rows += area_rows(name, label, model.description.classes, raster.grid)
         done.append(name)
-    write_csv(output / "class_areas.csv", rows)
+    with naming_disk_errors(output):
+        write_csv(output / "class_areas.csv", rows)
     return Report(done, failed)
+
+
+def refuse_bad_output(output: Path, inputs: Sequence[Path]) -> None:
+    """Raise `DataError` where the output is an input, or a file."""
+    written = [folder for folder in (output, output / "overlays") if folder.exists()]
+    if any(folder.samefile(read) for folder in written for read in inputs if read.exists()):
+        raise DataError(f"output={output} is an input folder; its images would be overwritten: give another folder.")
+    if output.is_file():
+        raise DataError(f"output={output} is a file; give a folder.")
+
+
+@contextmanager
+def naming_disk_errors(output: Path) -> Iterator[None]:
+    """Make a `DataError` of what the disk refuses."""
+    try:
+        yield
+    except (OSError, RasterioError) as error:
+        raise DataError(
+            f"output={output} cannot be written ({first_line(error)}); free space there, or give another folder."
+        ) from error
 
 
 def write_results(model: SavedModel, raster: Raster, label: np.ndarray, output: Path, name: str) -> None:
@@ -100,7 +128,7 @@ def write_raster(
 
 
 def area_rows(name: str, label: np.ndarray, classes: Sequence[str], grid: Grid | None) -> list[tuple]:
-    """One row of the CSV a class: pixels, share of the pixels with data, square metres (empty without a grid)."""
+    """One row of the CSV a class: pixels, share of the pixels with data, square metres (empty where unknown)."""
     counts, areas = count_classes(label, len(classes)), class_areas(label, len(classes), grid)
     total = max(1, int(counts.sum()))
     return [

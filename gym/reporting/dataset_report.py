@@ -18,8 +18,8 @@ import jinja2
 import numpy as np
 
 from gym.config import SplitConfig
-from gym.data.labels import IGNORE, LabelRule
-from gym.data.sides import find_likenesses, positions_of, sample_name, side_counts
+from gym.data.likeness import Likeness
+from gym.data.sides import positions_of, sample_name, side_counts
 from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
 from gym.files import replacing_folder, write_json, write_text
@@ -34,55 +34,50 @@ _PIXELS_SAMPLED = 5_000  # of each of them
 ReadSample = Callable[[int], tuple[Any, Any]]
 
 
-class Examples(NamedTuple):
-    """Augmented training samples to show: their numbers, and what gives image and label of one."""
+class Sides(NamedTuple):
+    """The sides of a store: which samples, how they were found, and images of two of them that look alike."""
 
-    samples: Sequence[int]
-    read: ReadSample
+    split: Split
+    config: SplitConfig
+    alike: Sequence[Likeness]
 
 
 def write_report(
-    folder: Path,
-    store: Store,
-    split: Split,
-    config: SplitConfig,
-    rule: LabelRule,
-    read: ReadSample,
-    augmented: Examples,
+    folder: Path, store: Store, sides: Sides, read: ReadSample, examples: Sequence[int], is_kept: bool = True
 ) -> Path:
     """Write the report of a split store.
 
     Args:
         folder: Where to; replaced whole.
         store: The data set.
-        split: Its sides.
-        config: How they were found.
-        rule: What the label values of the files mean.
+        sides: Its sides.
         read: Gives image and label of a sample.
-        augmented: Examples of augmentation.
+        examples: Samples that show the augmentation of the training side.
+        is_kept: Whether the store stays, so that the report can name its folder.
 
     Returns:
         The page.
     """
     with replacing_folder(folder) as beside:
-        write_pairs(beside, store, split, read, augmented)
-        write_balance(beside, store, split)
-        save(draw_histograms(sample_pixels(store, split), store.bands), beside / "histograms.png")
-        names = {side: [sample_name(store, sample) for sample in samples] for side, samples in split._asdict().items()}
+        write_pairs(beside, store, sides.split, read, examples)
+        write_balance(beside, store, sides.split)
+        save(draw_histograms(sample_pixels(store, sides.split), store.bands), beside / "histograms.png")
+        samples_of = sides.split._asdict().items()
+        names = {side: [sample_name(store, sample) for sample in samples] for side, samples in samples_of}
         write_json(beside / "split.json", names)
-        write_text(beside / "index.html", render(store, split, config, rule, beside))
+        write_text(beside / "index.html", render(store, sides, beside, is_kept))
     return folder / "index.html"
 
 
-def write_pairs(folder: Path, store: Store, split: Split, read: ReadSample, augmented: Examples) -> None:
-    """Draw some pairs of each side, and some augmented ones."""
+def write_pairs(folder: Path, store: Store, split: Split, read: ReadSample, examples: Sequence[int]) -> None:
+    """Draw some pairs of each side, and examples of augmentation."""
     classes = store.manifest.classes
     for side, samples in split._asdict().items():
         if samples:
             shown = [show(store, sample, read) for sample in spread(samples, _MOST_PAIRS)]
             title = f"{side}: {len(shown)} of {len(samples)}"
             save(draw_pairs(shown, store.bands, classes, title), folder / f"pairs_{side}.png")
-    shown = [show(store, sample, augmented.read) for sample in augmented.samples]
+    shown = [show(store, sample, read) for sample in examples]
     save(draw_pairs(shown, store.bands, classes, "training, augmented"), folder / "pairs_training_augmented.png")
 
 
@@ -138,7 +133,7 @@ def sample_pixels(store: Store, split: Split) -> dict[str, np.ndarray]:
     return values
 
 
-def render(store: Store, split: Split, config: SplitConfig, rule: LabelRule, folder: Path) -> str:
+def render(store: Store, sides: Sides, folder: Path, is_kept: bool) -> str:
     """Make the page, with the pictures of ``folder`` inside it."""
     template = Path(__file__).with_name("dataset.html.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -146,16 +141,17 @@ def render(store: Store, split: Split, config: SplitConfig, rule: LabelRule, fol
     pictures = {"pairs": pairs, **{name: embed(folder / f"{name}.png") for name in ("class_balance", "histograms")}}
     return environment.from_string(template).render(
         title=f"Data set: {store.manifest.source}",
-        notes=list_notes(store, config),
-        facts=list_facts(store, config),
-        sides=list_sides(store, split),
-        labels=list_labels(store, rule),
+        notes=list_notes(store, sides.config),
+        facts=list_facts(store, sides.config, is_kept),
+        sides=list_sides(store, sides.split),
+        labels=list_labels(store),
         classes=list_classes(store),
         bands=list_bands(store),
         pictures=pictures,
         left_out=store.manifest.left_out,
-        alike=find_likenesses(store, split, config),
-        likeness=config.likeness,
+        passed_over=store.manifest.passed_over,
+        alike=sides.alike,
+        likeness=sides.config.likeness,
     )
 
 
@@ -182,22 +178,36 @@ def list_notes(store: Store, config: SplitConfig) -> list[str]:
     return notes
 
 
-def list_facts(store: Store, config: SplitConfig) -> list[tuple[str, str]]:
-    """What the store is, in words."""
+def list_facts(store: Store, config: SplitConfig, is_kept: bool) -> list[tuple[str, str]]:
+    """What the store is, in words; where it is only if it is kept."""
     manifest, preparation = store.manifest, store.manifest.preparation
     shrunk = sum(record.placement.window[2:] != record.placement.shown for record in manifest.pairs)
     placed = sum(bool(record.grid) for record in manifest.pairs)
     rows, columns = preparation.frame
     return [
-        ("store", str(store.folder)),
+        *([("store", str(store.folder))] if is_kept else []),
         ("fingerprint", manifest.fingerprint),
         ("pairs", f"{len(store)} of {len({record.scene for record in manifest.pairs})} scenes"),
         ("frame", f"{rows} x {columns} pixels, framing {preparation.framing}; {shrunk} of {len(store)} resampled"),
         ("bands", ", ".join(preparation.bands)),
         ("values", f"{np.dtype(manifest.dtype).name}, scaling {preparation.scaling.method}"),
         ("georeferenced", f"{placed} of {len(store)}"),
-        ("split", f"{config.method} by {config.by}, seed {config.seed}"),
+        ("split", word_split(config)),
     ]
+
+
+def word_split(config: SplitConfig) -> str:
+    """How the sides were found, with the settings that its method heeds."""
+    drawn = f"{config.validation:g} of the scenes validate, seed {config.seed}"
+    words = {
+        "random": f"random by {config.by}; {config.validation:g} validate, {config.test:g} test, seed {config.seed}",
+        "kfold": f"fold {config.fold} of {config.folds} validates, from 0, by {config.by}; "
+        f"{config.test:g} test, seed {config.seed}",
+        "leave_one_out": f"the {config.by} {config.held_out} tests; of the others {drawn}",
+        "given": f"as {config.sides} says",
+        "paper": f"the paper's order of copies; {config.validation:g} of them validate",
+    }
+    return words[config.method]
 
 
 def list_sides(store: Store, split: Split) -> list[dict[str, Any]]:
@@ -210,19 +220,14 @@ def list_sides(store: Store, split: Split) -> list[dict[str, Any]]:
     return sides
 
 
-def list_labels(store: Store, rule: LabelRule) -> list[dict[str, Any]]:
-    """What stood in the label files, and what it becomes."""
-    counts = sorted(store.manifest.label_counts.items(), key=lambda entry: -entry[1])
-    return [{"name": name, "pixels": pixels, "becomes": becomes(name, rule)} for name, pixels in counts]
-
-
-def becomes(entry: str, rule: LabelRule) -> str:
-    """The class of a value or name as it stood in a label file."""
-    is_value = entry.lstrip("-").isdigit() and entry not in rule.classes
-    index = rule.class_of(int(entry), ()) if is_value else rule.class_of(0, (entry,))
-    if index is None:
-        return "-"
-    return "counts nowhere" if index == IGNORE else rule.classes[index]
+def list_labels(store: Store) -> list[dict[str, Any]]:
+    """What stood in the label files, and what became of it, most pixels first."""
+    rows = [
+        {"name": name, "class": became or "counts nowhere", "pixels": pixels}
+        for name, classes in store.manifest.label_counts.items()
+        for became, pixels in classes.items()
+    ]
+    return sorted(rows, key=lambda row: -row["pixels"])
 
 
 def list_classes(store: Store) -> list[dict[str, Any]]:

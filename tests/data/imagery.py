@@ -52,19 +52,26 @@ def draw_label(seed: int, dtype: Any = np.uint8, size: tuple[int, int] = SIZE) -
 
 
 def save_picture(path: Path, values: np.ndarray) -> None:
-    """Write a PNG or JPEG; a single band is grey."""
+    """Write a PNG or JPEG; a single band is grey. Several bands of 16 bits make a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values[..., 0] if values.shape[2:] == (1,) else values).save(path)
+    if values.dtype == np.uint16 and values.shape[2:] > (1,):
+        _save_raster(path, values, driver="PNG")
+    else:
+        Image.fromarray(values[..., 0] if values.shape[2:] == (1,) else values).save(path)
 
 
 def save_tiff(path: Path, values: np.ndarray, **options: Any) -> None:
     """Write a TIFF of ``(rows, columns[, bands])``."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _save_raster(path, values, driver="GTiff", **options)
+
+
+def _save_raster(path: Path, values: np.ndarray, **options: Any) -> None:
     bands = np.moveaxis(np.atleast_3d(values), -1, 0)
     layout = dict(zip(("count", "height", "width"), bands.shape, strict=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path, "w", driver="GTiff", dtype=bands.dtype, **layout, **options) as written:
+        with rasterio.open(path, "w", dtype=bands.dtype, **layout, **options) as written:
             written.write(bands)
 
 
@@ -105,14 +112,14 @@ def write_folder(root: Path, names: tuple[str, ...] = NAMES, suffix: str = ".png
 
 
 def write_band_sets(root: Path) -> Source:
-    """RGB in one folder, near infra-red of 16 bits in another under longer names, labels of 1 to 3 in a third."""
+    """RGB of 16 bits in one folder, near infra-red in another under longer names, labels of 1 to 3 in a third."""
     folders = {"images": [str(root / "rgb"), str(root / "nir")], "labels": str(root / "labels")}
     bands = ["red", "green", "blue", "nir"]
     source = Source(
         configured("folder", **folders, bands=bands, drop_from_stem=["_nir$"], remap={1: "water", 2: "sand", 3: 2})
     )
     for seed, name in enumerate(NAMES):
-        rgb, nir = draw_image(seed), draw_image(seed + 10, 1, np.uint16)
+        rgb, nir = draw_image(seed, 3, np.uint16), draw_image(seed + 10, 1, np.uint16)
         source.images[name] = np.concatenate([rgb, nir], axis=2)
         source.labels[name] = draw_label(seed) + 1
         save_picture(root / "rgb" / f"{name}.png", rgb)

@@ -21,7 +21,8 @@ IMAGE = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
 def find(places):
     """The members without their names."""
-    members, left_out = list_members(places)
+    members, left_out, passed_over = list_members(places)
+    assert passed_over == {}
     return list(members.values()), left_out
 
 
@@ -93,15 +94,16 @@ def test_a_zip_of_another_name_is_opened_too(tmp_path):
 
 
 def test_of_members_that_hold_the_same_the_first_place_wins(tmp_path):
-    """Zip files of a release overlap: what is there already is left out by name, whatever the order of the alphabet."""
+    """Zip files of a release overlap: what is there already is passed over, whatever the order of the alphabet."""
     first = write_zip(tmp_path / "z.zip", **{"x.npz": None, "other/x.npz": None})
     second = write_zip(tmp_path / "a.zip", **{"x.npz": None, "y.npz": None})
 
-    members, left_out = list_members([first, second])
+    members, left_out, passed_over = list_members([first, second])
 
     assert members == {"x": Member(first, "x.npz"), "y": Member(second, "y.npz")}
     reason = f"holds the same as {first}!x.npz, which is used."
-    assert left_out == {f"{first}!other/x.npz": reason, f"{second}!x.npz": reason}
+    assert left_out == {}
+    assert passed_over == {f"{first}!other/x.npz": reason, f"{second}!x.npz": reason}
 
 
 def test_members_of_one_stem_that_differ_are_all_used(tmp_path):
@@ -110,10 +112,24 @@ def test_members_of_one_stem_that_differ_are_all_used(tmp_path):
         write_npz(tmp_path / folder / "set_noaug_nd_data_0.npz", image=image)
     packed = write_zip(tmp_path / "more.zip", **{"set_noaug_nd_data_0.npz": npz_bytes(image=IMAGE + 2)})
 
-    members, left_out = list_members([tmp_path / "train_npzs", tmp_path / "val_npzs", packed])
+    members, left_out, passed_over = list_members([tmp_path / "train_npzs", tmp_path / "val_npzs", packed])
 
     assert list(members) == [f"{place}_set_noaug_nd_data_0" for place in ("more", "train_npzs", "val_npzs")]
-    assert left_out == {}
+    assert left_out == passed_over == {}
+
+
+@pytest.mark.parametrize("taken", ["a_x", "a_x_1"])
+def test_no_name_takes_the_place_of_another(tmp_path, taken):
+    """Two of one stem are named by folder and stem, and by a number where that is a name already."""
+    places = {"first": write_npz(tmp_path / "p" / "a" / "x.npz", image=IMAGE)}
+    places["second"] = write_npz(tmp_path / "q" / "a" / "x.npz", image=IMAGE + 1)
+    places["third"] = write_npz(tmp_path / "p" / "a" / f"{taken}.npz", image=IMAGE + 2)
+
+    for order in ([tmp_path / "p" / "a", tmp_path / "q" / "a"], [places["second"], tmp_path / "p" / "a"]):
+        members = list_members(order).members
+        assert set(members.values()) == {Member(path) for path in places.values()}
+        assert members[taken] == Member(places["third"])
+        assert set(members) == {taken, *({"a_x_1", "a_x_2"} if taken == "a_x" else {"a_x", "a_x_2"})}
 
 
 def test_in_a_folder_the_first_by_name_wins(tmp_path):
@@ -121,10 +137,10 @@ def test_in_a_folder_the_first_by_name_wins(tmp_path):
     for name in ("b.zip", "c.zip", "a.zip"):
         write_zip(tmp_path / name, **{"x.npz": None})
 
-    members, left_out = list_members([tmp_path])
+    members, _, passed_over = list_members([tmp_path])
 
     assert members == {"x": Member(tmp_path / "a.zip", "x.npz")}
-    assert list(left_out) == [f"{tmp_path / 'b.zip'}!x.npz", f"{tmp_path / 'c.zip'}!x.npz"]
+    assert list(passed_over) == [f"{tmp_path / 'b.zip'}!x.npz", f"{tmp_path / 'c.zip'}!x.npz"]
 
 
 def test_a_file_named_twice_is_read_once(tmp_path):

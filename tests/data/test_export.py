@@ -5,13 +5,14 @@ import pytest
 
 from gym.config import AugmentConfig, DataConfig
 from gym.data.build import open_or_build_store
-from gym.data.export import export_gym_npz, stretch_to_bytes
+from gym.data.export import clip_to_bytes, export_gym_npz, stretch_to_bytes
 from gym.data.labels import IGNORE
 from gym.data.pipeline import SampleReader
 from gym.data.split import Split
 from tests.conftest import TINY_CLASSES, make_scenes, make_store
 
 ONLINE, OFFLINE = AugmentConfig(), AugmentConfig(mode="offline", copies=2)
+NO_CHANGE = {"zoom": 0, "rotation": 0, "shift_rows": 0, "shift_columns": 0, "flip_horizontal": False}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,43 @@ def test_offline_copies_are_written_beside_their_sources(byte_store, tmp_path):
         image, _ = read(6 + 1)
         np.testing.assert_array_equal(arrays["arr_0"], np.rint(image))
     assert not list((tmp_path / "out" / "val_data").rglob("*_aug_*"))
+
+
+def test_bytes_are_clipped_and_never_wrapped():
+    """A bright pixel is 255, a dark one 0; one that has data stays apart from nodata by 1 in its largest band."""
+    image = np.array([[[300.0, 255.4, -7.0], [-3.0, 0.2, 0.1], [-9.0, -2.0, -5.0], [0.0, 0.0, 0.0], [0.4, 8.6, 0.0]]])
+
+    shown = clip_to_bytes(image.astype(np.float32))
+
+    np.testing.assert_array_equal(shown[0], [[255, 255, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0], [0, 9, 0]])
+    assert shown.dtype == np.uint8
+
+
+def test_varied_copies_of_bytes_keep_their_order(byte_store, tmp_path):
+    """Brightness, contrast and noise beyond 0..255 leave bright bright and dark dark, and make no nodata."""
+    vivid = AugmentConfig(mode="offline", brightness=3.0, contrast=0.9, noise=0.5, **NO_CHANGE)
+    read = SampleReader(byte_store, vivid, 1)
+    export_gym_npz(byte_store, Split([0, 1, 2, 3, 4], [5]), vivid, read, tmp_path / "out")
+
+    beyond = 0
+    for position in range(5):
+        image = np.asarray(read(6 + position)[0])
+        (path,) = (tmp_path / "out" / "train_data" / "train_npzs").glob(f"pair{position}_aug_*.npz")
+        with np.load(path) as arrays:
+            np.testing.assert_allclose(arrays["arr_0"], np.clip(image, 0, 255), atol=1)
+            assert arrays["arr_0"].any(axis=2).all()
+        beyond += np.count_nonzero((image < 0) | (image > 255))
+    assert beyond > 100
+
+
+@pytest.mark.parametrize(("changes", "says"), [({}, True), ({"mode": "offline"}, False), (NO_CHANGE, False)])
+def test_it_says_where_no_copies_can_be_written(byte_store, tmp_path, caplog, changes, says):
+    """Changes that are drawn in each epoch are no files; without changes there is nothing to miss."""
+    augment = AugmentConfig(**changes)
+    export_gym_npz(byte_store, Split([0, 1], [2]), augment, SampleReader(byte_store, augment, 1), tmp_path / "out")
+
+    said = [message for message in caplog.messages if "augment.mode=online draws anew in each epoch" in message]
+    assert len(said) == says
 
 
 def test_more_than_8_bits_are_stretched_and_never_wrapped(tiny_store):

@@ -50,6 +50,15 @@ def test_a_pair_that_a_table_lacks_is_refused():
         Grouping(table={"dune": {}}).groups_of("shore")
 
 
+def test_rows_that_fit_no_pair_are_listed():
+    """In the table's order, as a mistyped name would be."""
+    grouping = Grouping(table={"shroe": {}, "dune": {}, "beach": {}})
+
+    assert grouping.unmatched(["dune", "shore"]) == ["shroe", "beach"]
+    assert grouping.unmatched(iter(["beach", "dune", "shroe"])) == []
+    assert Grouping().unmatched(["dune"]) == []
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_table_is_read_as_spreadsheets_write_it(tmp_path, mark):
     """With a mark of its encoding, blanks around cells, quotes, short and long rows, file endings, empty cells."""

@@ -78,8 +78,33 @@ def test_an_older_file_put_in_its_place_is_hashed_again(tmp_path, file):
     assert hashes.of(file) == hashlib.sha256(b"two").hexdigest()
 
 
+def test_a_file_replaced_with_its_time_kept_is_hashed_again(tmp_path, file):
+    """As copies that keep times do, of equal size."""
+    hashes = Hashes(tmp_path / "h.json")
+    hashes.of(file)
+    before = file.stat()
+    while file.stat().st_ctime_ns == before.st_ctime_ns:  # a disk counts time in steps of some milliseconds
+        file.write_bytes(b"two")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+    assert hashes.of(file) == hashlib.sha256(b"two").hexdigest()
+
+
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "3", '{"a": 1}', '{"a": [1]}', '{"a": [1, 2, 3, 4]}', '{"a": ["x", 1, ""]}', b"\xff"]
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        '{"a": 1}',
+        '{"a": [1]}',
+        '{"a": [1, 2, "x"]}',
+        '{"a": [1, 2, 3, 4, 5]}',
+        '{"a": ["x", 1, 1, ""]}',
+        b"\xff",
+    ],
 )
 def test_a_damaged_memory_is_begun_anew(tmp_path, file, content):
     """It only saves time, so it must never stand in the way."""

@@ -4,7 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from gym.data.pairs import cut_stem, files_by_stem, list_by_stem, match, match_by_stem, pair_by_stem
+from gym.data.pairs import (
+    cut_stem,
+    files_by_stem,
+    list_by_stem,
+    list_passed_over,
+    match,
+    match_by_stem,
+    pair_by_stem,
+)
 from gym.errors import DataError
 
 SUFFIXES = (".png", ".tif")
@@ -115,6 +123,21 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
 
     with pytest.raises(DataError, match=r"i cannot be listed \(Permission denied\); mend its permissions\.$"):
         files_by_stem(folder, SUFFIXES)
+
+
+def test_what_is_no_image_is_said(tmp_path):
+    """Other kinds of files and folders, but nothing hidden, nothing that lies beside images, and no given folder."""
+    images = touch(tmp_path / "i", "a.png", "b.TIF", "c.jp2", "notes", ".hidden.jp2", "Thumbs.DB", "a.png.aux.xml")
+    labels = touch(images / "labels", "a.png", "d.PGW")
+    (images / "more.png").mkdir()
+    (images / ".cache").mkdir()
+
+    assert list_passed_over([images, images, labels], SUFFIXES) == {
+        str(images / "c.jp2"): "is no PNG, JPEG or TIFF",
+        str(images / "more.png"): "is a folder; its files are not looked at",
+        str(images / "notes"): "is no PNG, JPEG or TIFF",
+    }
+    assert list(files_by_stem(images, SUFFIXES)) == ["a", "b"]
 
 
 def test_no_common_stem_is_refused_with_examples(tmp_path):

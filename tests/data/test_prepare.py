@@ -41,7 +41,9 @@ def test_a_scene_that_fits_is_one_pair_as_it_is():
     np.testing.assert_array_equal(pair.label, raw.label)
     assert (pair.image.dtype, pair.label.dtype) == (np.uint8, np.uint8)
     assert pair.placement == place((20, 40), (32, 48))[0]
-    assert prepared.label_counts == {str(value): int((raw.label == value).sum()) for value in range(3)}
+    assert prepared.label_counts == {
+        str(value): {RULE.classes[value]: int((raw.label == value).sum())} for value in range(3)
+    }
 
 
 def test_the_scene_itself_is_not_changed():

@@ -10,7 +10,8 @@ import pytest
 from gym.data.archives import Member
 from gym.data.build import open_or_build_store
 from gym.data.labels import IGNORE
-from gym.data.reader import RawScene, Reader, most_common_count, name_bands, refuse_other_size
+from gym.data.raster import read_bands
+from gym.data.reader import RawScene, Reader, most_common_count, name_bands, probe_bands, refuse_other_size
 from gym.errors import DataError
 from tests.data.imagery import (
     GRID,
@@ -70,7 +71,7 @@ def test_names_are_distinct_and_stable(source, reader, tmp_path):
     assert reader.names == list(source.images)
     assert len(set(reader.names)) == 3
     assert make_reader(source.config, tmp_path).names == reader.names
-    assert reader.left_out == {}
+    assert reader.left_out == reader.passed_over == {}
     assert reader.description
 
 
@@ -226,8 +227,8 @@ def test_bands_beside_an_archive_without_data_take_the_whole_pixel(tmp_path):
     assert image.any(axis=2).sum() == 20 * 40 - 1
 
 
-def test_what_is_black_in_the_archive_has_no_data_beside_it(tmp_path):
-    """An npz names no nodata value, so 0 in all its bands is one."""
+def test_what_is_black_in_the_archive_may_have_data_beside_it(tmp_path):
+    """As where the same bands come in files: only what a file declares takes a pixel out."""
     source = write_zip_with_band_set(tmp_path)
     black = source.images["a"][..., :3].copy()
     black[2, 3] = 0
@@ -235,8 +236,24 @@ def test_what_is_black_in_the_archive_has_no_data_beside_it(tmp_path):
 
     image = make_reader(source.config, tmp_path).read("a").image
 
-    assert image[2, 3].tolist() == [0] * 4
-    assert image.any(axis=2).sum() == 20 * 40 - 1
+    assert image[2, 3].tolist() == [0, 0, 0, source.images["a"][2, 3, 3]]
+
+
+def test_bands_beside_an_archive_are_read_as_in_prediction(tmp_path):
+    """Stacked as `read_bands` stacks the same bands in files, dark pixels and nodata included."""
+    source = write_zip_with_band_set(tmp_path)
+    rgb, nir = source.images["a"][..., :3].copy(), draw_image(5, 1)
+    rgb[2, 3:6], nir[2, 3:7] = 0, [[0], [9], [255], [255]]
+    save_zip(tmp_path / "release.zip", {"a.npz": doodled(rgb, source.labels["a"])})
+    save_tiff(tmp_path / "nir" / "a.tif", nir, nodata=255, **GRID)
+    save_picture(tmp_path / "rgb.png", rgb)
+
+    scene = make_reader(source.config, tmp_path).read("a")
+
+    expected = read_bands([tmp_path / "rgb.png", tmp_path / "nir" / "a.tif"])
+    np.testing.assert_array_equal(scene.image, expected.values)
+    assert (scene.grid, scene.nodata) == (expected.grid, 255)
+    assert scene.image[2, 3:7].tolist() == [[1] * 4, [0, 0, 0, 9], [0] * 4, [0] * 4]
 
 
 def test_bands_beside_an_archive_must_have_its_size(tmp_path):
@@ -244,7 +261,7 @@ def test_bands_beside_an_archive_must_have_its_size(tmp_path):
     source = write_zip_with_band_set(tmp_path)
     save_tiff(tmp_path / "nir" / "a.tif", draw_image(5, 1, size=(20, 41)))
 
-    with pytest.raises(DataError, match=r"a\.tif is 20x41 and its image 20x40 pixels; sizes must agree\.$"):
+    with pytest.raises(DataError, match=r"a\.tif is 20x41 and .*zip!.*a\.npz is 20x40 pixels; band sets of one"):
         make_reader(source.config, tmp_path).read("a")
 
 
@@ -258,6 +275,7 @@ def test_archive_and_band_set_may_share_a_folder(tmp_path):
     reader = make_reader(source.config, tmp_path)
 
     assert reader.names == list(NAMES)
+    assert reader.passed_over == {}
     assert reader.read("a").image.shape == (20, 40, 4)
 
 
@@ -286,8 +304,9 @@ def test_augmented_copies_are_left_out_or_warned_of(tmp_path, caplog):
             )
     beside = make_reader(source.config, tmp_path)
     assert beside.names == list(NAMES)
-    assert len(beside.left_out) == 6
-    assert set(beside.left_out.values()) == {"is an augmented copy; the unaugmented files are used."}
+    assert beside.left_out == {}
+    assert len(beside.passed_over) == 6
+    assert set(beside.passed_over.values()) == {"is an augmented copy; the unaugmented files are used."}
     assert not caplog.records
 
     for name in NAMES:
@@ -316,7 +335,7 @@ def test_most_images_say_how_many_bands_there_are(tmp_path, writer):
 @pytest.mark.parametrize(
     ("writer", "what"),
     [
-        (write_folder, r"not one image can be read: .*a\.png cannot be read as an image"),
+        (write_folder, r"not one scene can be read: .*a\.png cannot be read as an image"),
         (write_doodler, r"not one scene can be read: .*a\.npz cannot be read"),
     ],
 )
@@ -328,6 +347,68 @@ def test_a_data_set_of_which_nothing_can_be_read_is_refused(tmp_path, writer, wh
 
     with pytest.raises(DataError, match=what):
         _ = make_reader(source.config, tmp_path).bands
+
+
+@pytest.mark.parametrize(
+    ("count", "probed"),
+    [
+        (1, [0]),
+        (3, [0, 1, 2]),
+        (9, list(range(9))),
+        (10, [0, 1, 2, 3, 4, 6, 7, 8, 9]),
+        (801, list(range(0, 801, 100))),
+    ],
+)
+def test_at_most_nine_scenes_are_probed(count, probed):
+    """From the first to the last, evenly spread."""
+    asked = []
+
+    def count_of(name):
+        asked.append(int(name))
+        return 2
+
+    assert probe_bands([str(number) for number in range(count)], count_of, []) == ["band_1", "band_2"]
+    assert asked == probed
+
+
+def test_files_of_other_kinds_are_passed_over(tmp_path):
+    """In each folder of images or labels, also beside an archive; repeats and working files of archives likewise."""
+    source = write_folder(tmp_path / "s")
+    (tmp_path / "s" / "images" / "d.jp2").touch()
+    (tmp_path / "s" / "labels" / "old").mkdir()
+    reader = make_reader(source.config, tmp_path)
+    assert reader.left_out == {}
+    assert reader.passed_over == {
+        str(tmp_path / "s" / "images" / "d.jp2"): "is no PNG, JPEG or TIFF",
+        str(tmp_path / "s" / "labels" / "old"): "is a folder; its files are not looked at",
+    }
+
+    source = write_zip_with_band_set(tmp_path)
+    (tmp_path / "nir" / "d.jp2").touch()
+    content = doodled(source.images["a"][..., :3], source.labels["a"])
+    save_zip(tmp_path / "release.zip", dict.fromkeys(("a.npz", "x/a.npz", "a_labelgen.npz"), content))
+    reader = make_reader(source.config, tmp_path)
+    assert set(reader.left_out) == {str(tmp_path / "nir" / f"{name}.tif") for name in "bc"}
+    assert set(reader.passed_over) == {
+        *(str(tmp_path / "release.zip") + place for place in ("!x/a.npz", "!a_labelgen.npz")),
+        str(tmp_path / "nir" / "d.jp2"),
+    }
+
+
+def test_labels_in_jpeg_are_used_with_one_warning(tmp_path, caplog):
+    """It names the first and the remedy; images in JPEG are as good as any."""
+    source = write_folder(tmp_path / "s", suffix=".jpg")
+    make_reader(source.config, tmp_path)
+    assert not caplog.records
+
+    for name in ("b", "c"):
+        (tmp_path / "s" / "labels" / f"{name}.png").unlink()
+        save_picture(tmp_path / "s" / "labels" / f"{name}.jpg", np.full(SIZE, 1, np.uint8))
+    reader = make_reader(source.config, tmp_path)
+
+    assert (reader.read("b").label == 1).all()
+    (record,) = caplog.records
+    assert re.search(r"^2 labels are JPEGs, as .*b\.jpg: JPEG changes class numbers; save labels as", record.message)
 
 
 def test_band_names_must_fit_the_bands():

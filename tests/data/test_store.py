@@ -17,7 +17,7 @@ from gym.data.likeness import perceptual_hash
 from gym.data.prepare import Pair, Preparation
 from gym.data.raster import Grid
 from gym.data.reader import RawScene
-from gym.data.store import BandStatistics, Store, combine_statistics, measure_bands, write_pair
+from gym.data.store import BandStatistics, Store, combine_statistics, hash_pixels, measure_bands, write_pair
 from gym.data.values import Scaling
 from gym.errors import DataError
 from tests.conftest import make_scenes, make_store
@@ -83,7 +83,7 @@ def test_a_manifest_comes_back_as_it_was_made(tmp_path):
     assert isinstance(record.placement, Placement)
     assert record.placement.scene == (40, 64)
     assert record.grid == {"crs": "EPSG:32610", "transform": [10.0, 0.0, 500_000.0, 0.0, -10.0, 4_000_000.0]}
-    assert record.nodata == -1.0
+    assert record.nodata == "-1.0"
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -93,7 +93,7 @@ def test_arrays_lie_row_by_row_in_their_files(tmp_path, order):
     label = np.asarray([[0, 1, 2, 0], [2, 1, 0, 1]], np.uint8, order=order)
     for kind in ("images", "labels"):
         (tmp_path / kind).mkdir()
-    known = {"groups": {}, "sources": {}, "grid": {}, "nodata": None}
+    known = {"groups": {}, "sources": {}, "grid": {}, "nodata": ""}
 
     record = write_pair(tmp_path, "x", Pair("x", image, label, None), 3, known)
 
@@ -140,7 +140,7 @@ def test_types_are_unified(tmp_path, types, stored):
         np.testing.assert_array_equal(store.read_image(position), scene.image)
 
 
-@pytest.mark.parametrize("damage", ["{", '{"pairs": []}', "[]", '{"schema_version": 2}', "\xff"])
+@pytest.mark.parametrize("damage", ["{", '{"pairs": []}', "[]", '{"schema_version": 3}', "\xff"])
 def test_a_damaged_manifest_is_refused(tmp_path, damage):
     """With the folder to remove."""
     store = make_store(tmp_path / "s", make_scenes(2))
@@ -173,7 +173,7 @@ def test_a_manifest_of_other_parts_is_refused(tmp_path, change):
         Store(store.folder)
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, 99, "2", None])
+@pytest.mark.parametrize("version", [0, 1, 2, 99, "3", None])
 def test_a_store_of_another_version_is_refused(tmp_path, version):
     """What its files mean is not known; both versions are said."""
     store = make_store(tmp_path / "s", make_scenes(2))
@@ -181,7 +181,7 @@ def test_a_store_of_another_version_is_refused(tmp_path, version):
     (store.folder / "manifest.json").write_text(json.dumps({**raw, "schema_version": version}))
 
     with pytest.raises(
-        DataError, match=rf"is no readable store \(version {version}, not 2\); remove it and it will be made anew\.$"
+        DataError, match=rf"is no readable store \(version {version}, not 3\); remove it and it will be made anew\.$"
     ):
         Store(store.folder)
 
@@ -209,8 +209,9 @@ def test_the_manifest_is_json_a_person_can_read(tmp_path):
     }
     assert len(raw["pairs"][0]["image_sha256"]) == 64
     assert raw["pairs"][0]["file"] == "00000-000"
-    assert sum(raw["label_counts"].values()) == 2 * 16 * 32
-    assert raw["label_counts"]["255"] == 1
+    assert sum(sum(became.values()) for became in raw["label_counts"].values()) == 2 * 16 * 32
+    assert raw["label_counts"]["255"] == {"": 1}
+    assert set(raw["label_counts"]["1"]) == {"middle"}
     assert text.count("\n") > 50
 
 
@@ -243,3 +244,20 @@ def test_rounding_makes_no_deviation_imaginary():
     flat = BandStatistics(3, [3e8 + 0.3], [3e16], [1e8], [1e8])
 
     assert combine_statistics([flat])[1] == [0.0]
+
+
+def test_the_hash_is_of_what_is_stored(tmp_path):
+    """One image as uint8 and as uint16 is stored as uint16 twice, and both records say so: a copy is a copy."""
+    scenes = make_scenes(2)
+    bytes_only = scenes["pair0"].image.astype(np.uint8)
+    scenes["pair0"] = scenes["pair0"]._replace(image=bytes_only)
+    scenes["pair1"] = scenes["pair0"]._replace(image=bytes_only.astype(np.uint16))
+
+    first, second = make_store(tmp_path / "s", scenes).manifest.pairs
+
+    assert first.image_sha256 == second.image_sha256
+
+
+def test_images_of_equal_bytes_and_other_sizes_are_not_one():
+    """The size is part of the hash."""
+    assert hash_pixels(np.zeros((2, 3, 1), np.uint8)) != hash_pixels(np.zeros((3, 2, 1), np.uint8))

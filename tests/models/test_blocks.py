@@ -249,3 +249,18 @@ def test_doubling_repeats_each_pixel():
     doubled = keras.ops.convert_to_numpy(blocks.doubled(maps, "nearest"))
 
     np.testing.assert_array_equal(doubled, maps.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_imagery_of_small_numbers_has_unit_deviation_too():
+    """Reflectances that vary by 0.0005 are no flat image."""
+    images = 0.2 + 0.0005 * np.random.default_rng(0).standard_normal((1, 32, 32, 3)).astype(np.float32)
+
+    assert np.asarray(blocks.Standardize()(images)).std() == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [4000.3, 0.1, 255])
+def test_a_large_flat_image_becomes_zero(value):
+    """Rounding errors of the sum are not taken for a pattern."""
+    images = np.full((1, 512, 512, 1), value, np.float32)
+
+    np.testing.assert_array_equal(np.asarray(blocks.Standardize()(images)), 0)

@@ -80,8 +80,8 @@ def test_a_grid_in_grads_has_nine_tenths_of_each_length(grads, north_south, east
 
 @pytest.mark.parametrize(
     "crs",
-    [CRS.from_epsg(3857), CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), CRS.from_epsg(4978)],
-    ids=["Web Mercator", "local", "geocentric"],
+    [CRS.from_epsg(3857), CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), CRS.from_epsg(4978), None],
+    ids=["Web Mercator", "local", "geocentric", "none"],
 )
 def test_a_grid_that_says_nothing_of_areas_has_none(crs):
     """1000 m of Web Mercator are 500 m of ground at 60 degrees; of the others nobody knows."""

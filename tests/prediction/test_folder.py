@@ -9,11 +9,13 @@ import rasterio
 from affine import Affine
 from PIL import Image
 from rasterio.crs import CRS
+from rasterio.errors import RasterioIOError
 
 from gym.band_math import parse_index
 from gym.data.labels import IGNORE
 from gym.data.raster import read_image, read_label
 from gym.errors import DataError
+from gym.prediction import folder
 from gym.prediction.folder import segment_folder
 from gym.reporting.imagery import class_colours, overlay, show_bands
 from tests.prediction.test_segment import bright, saved
@@ -164,8 +166,8 @@ def test_a_tiff_with_a_reference_system_and_no_transform_gives_a_picture(model, 
 
 @pytest.mark.parametrize(
     "crs",
-    [CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), CRS.from_epsg(3857)],
-    ids=["local", "Web Mercator"],
+    [CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), CRS.from_epsg(3857), None],
+    ids=["local", "Web Mercator", "none"],
 )
 def test_a_grid_without_areas_costs_only_the_areas(model, images, tmp_path, crs):
     """The label is on its grid, the square metres are empty, and the next image is done."""
@@ -176,7 +178,7 @@ def test_a_grid_without_areas_costs_only_the_areas(model, images, tmp_path, crs)
 
     assert report == (["a", "b"], {})
     with rasterio.open(tmp_path / "out" / "a.tif") as label:
-        assert label.transform == GRID
+        assert (label.crs, label.transform) == (crs, GRID)
     rows = read_rows(tmp_path / "out" / "class_areas.csv")[1:]
     assert [row[-1] for row in rows] == ["", "", "", ""]
     assert sum(int(row[2]) for row in rows[:2]) == 12 * 20
@@ -307,6 +309,19 @@ def test_band_sets_are_stacked_from_two_folders(tmp_path):
         np.testing.assert_array_equal(label.read(1), nir[..., 0] > 100)
 
 
+def test_stems_may_differ_by_what_is_cut_out(tmp_path):
+    """By the same patterns as in training."""
+    model = saved(lambda stacked: bright(stacked[..., 3:]), bands=4)
+    for kind, values in (("rgb", scene(0)), ("nir", scene(1)[..., 0])):
+        (tmp_path / kind).mkdir()
+        save_png(tmp_path / kind / f"a_{kind}.png", values)
+
+    report = segment_folder(model, [tmp_path / "rgb", tmp_path / "nir"], tmp_path / "out", ["_(rgb|nir)$"])
+
+    assert report == (["a"], {})
+    np.testing.assert_array_equal(read_label(tmp_path / "out" / "a.png").values, scene(1)[..., 0] > 100)
+
+
 def test_a_file_that_cannot_be_used_is_listed_and_the_others_are_done(model, images, tmp_path):
     """A broken file, one with another band count, and one between them that is right."""
     (images / "broken.png").write_bytes(b"no picture")
@@ -406,3 +421,31 @@ def test_an_output_that_is_a_file_is_refused(model, images, tmp_path):
 
     assert listing(tmp_path) == ["images/a.png", "out"]
     assert (tmp_path / "out").read_bytes() == b"mine"
+
+
+def test_an_output_under_a_file_is_refused(model, images, tmp_path):
+    """In one line, as is one whose folder of overlays is a file."""
+    save_png(images / "a.png", scene())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "overlays").write_bytes(b"mine")
+
+    for output in (images / "a.png" / "out", tmp_path / "out"):
+        with pytest.raises(
+            DataError, match=r"^output=.+out cannot be written \(.+\); free space there, or give another folder\.$"
+        ):
+            segment_folder(model, [images], output)
+
+
+@pytest.mark.parametrize("writer", ["write_raster", "write_csv"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RasterioIOError("Write failed\nat once")])
+def test_a_full_disk_is_one_line(model, images, tmp_path, monkeypatch, writer, error):
+    """Whoever finds it first: GDAL or Python."""
+    save_png(images / "a.png", scene())
+
+    def refused(*_):
+        raise error
+
+    monkeypatch.setattr(folder, writer, refused)
+
+    with pytest.raises(DataError, match=r"^output=.+out cannot be written \((\[Errno 28\] No space|Write failed\);)"):
+        segment_folder(model, [images], tmp_path / "out")

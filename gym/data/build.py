@@ -24,7 +24,7 @@ from gym.data.parallel import each_in_order
 from gym.data.prepare import Preparation, prepare_scene
 from gym.data.raster import Grid
 from gym.data.reader import Reader
-from gym.data.store import SCHEMA_VERSION, Manifest, PairRecord, Store, finish_store, write_pair
+from gym.data.store import SCHEMA_VERSION, Manifest, PairRecord, Store, finish_store, write_part
 from gym.data.values import Scaling
 from gym.errors import DataError
 from gym.files import hash_value, replacing_folder
@@ -63,8 +63,9 @@ class Plan(NamedTuple):
 
 
 class Built(NamedTuple):
-    """What became of one scene: its records and label counts, or why it was left out."""
+    """What became of one scene: its parts, their records and label counts, or why it was left out."""
 
+    parts: list[str]
     records: list[PairRecord]
     label_counts: LabelCounts
     dtype: str
@@ -91,14 +92,15 @@ class SceneWriter:
             raw = plan.reader.read(name)
             prepared = prepare_scene(name, raw, plan.preparation, plan.rule)
         except DataError as error:
-            return Built([], {}, "", str(error))
+            return Built([], [], {}, "", str(error))
         nodata = "" if raw.nodata is None else str(raw.nodata)
         known = {"groups": groups, "sources": plan.sources[name], "grid": describe_grid(raw.grid), "nodata": nodata}
+        parts = [f"{number:05d}-{tile:03d}" for tile in range(len(prepared.pairs))]
         records = [
-            write_pair(self.folder, f"{number:05d}-{tile:03d}", pair, len(plan.rule.classes), known)
-            for tile, pair in enumerate(prepared.pairs)
+            write_part(self.folder, part, pair, len(plan.rule.classes), known)
+            for part, pair in zip(parts, prepared.pairs, strict=True)
         ]
-        return Built(records, prepared.label_counts, prepared.pairs[0].image.dtype.str, "")
+        return Built(parts, records, prepared.label_counts, prepared.pairs[0].image.dtype.str, "")
 
 
 def describe_grid(grid: Grid | None) -> dict[str, Any]:
@@ -200,10 +202,8 @@ def build_store(plan: Plan, folder: Path, config: DataConfig, fingerprint: str) 
     numbered = list(enumerate(plan.sources))
     log.info("building the store of %s (%d scenes) ...", plan.reader.description, len(numbered))
     with naming_disk_errors(folder), replacing_folder(folder) as beside:
-        for kind in ("images", "labels"):
-            (beside / kind).mkdir()
         built = list(each_in_order(SceneWriter(plan, beside), numbered, config.workers, "preparing scenes"))
-        finish_store(beside, summarize(plan, built, fingerprint))
+        finish_store(beside, summarize(plan, built, fingerprint), [part for one in built for part in one.parts])
 
 
 @contextmanager

@@ -10,6 +10,7 @@ through Python.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,18 +89,20 @@ class PairReader:
     def __init__(self, store: Store) -> None:
         records = store.manifest.pairs
         self._shape = store.shape
-        self._dtype = tf.as_dtype(np.dtype(store.manifest.dtype))
-        self._image_paths = tf.constant([str(store.image_path(position)) for position in range(len(store))])
-        self._label_paths = tf.constant([str(store.label_path(position)) for position in range(len(store))])
-        self._shown = tf.constant([record.placement.shown for record in records], tf.int32)
-        self._corners = tf.constant([record.placement.corner for record in records], tf.int32)
+        self._images, self._first_value = _map_values(store.images_path, store.manifest.dtype)
+        self._labels, self._first_pixel = _map_values(store.labels_path, "|u1")
+        self._starts = tf.constant([record.start for record in records], tf.int64)
+        self._shown = tf.constant([record.placement.shown for record in records], tf.int64)
+        self._corners = tf.constant([record.placement.corner for record in records], tf.int64)
         self._is_full = all(record.placement.shown == store.frame for record in records)
 
     def __call__(self, position: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102 - the class says it
         rows, columns, bands = self._shape
-        shown, corner = self._shown[position], self._corners[position]
-        image = _decode(self._image_paths[position], self._dtype, tf.concat([shown, [bands]], 0))
-        label = _decode(self._label_paths[position], tf.uint8, shown)
+        start, shown, corner = self._starts[position], self._shown[position], self._corners[position]
+        pixels = tf.reduce_prod(shown)
+        image = tf.slice(self._images, [self._first_value + start * bands], [pixels * bands])
+        image = tf.reshape(image, tf.concat([shown, [bands]], 0))
+        label = tf.reshape(tf.slice(self._labels, [self._first_pixel + start], [pixels]), shown)
         if not self._is_full:  # a padding of nothing copies all the same
             around = tf.stack([corner, (rows, columns) - shown - corner], axis=1)
             image = tf.pad(image, tf.concat([around, [[0, 0]]], 0))
@@ -131,7 +134,11 @@ def sample_reader(store: Store, samples: Sequence[int], config: AugmentConfig, s
     return SampleReader(store, config, seed) if max(samples) >= len(store) else PairReader(store)
 
 
-def _decode(path: Tensor, dtype: tf.DType, shape: Tensor) -> Tensor:
-    """Read the numbers of an ``.npy`` file, its last bytes; its header is as long as a whole number of them."""
-    values = tf.io.decode_raw(tf.io.read_file(path), dtype)
-    return tf.reshape(values[tf.size(values) - tf.reduce_prod(shape) :], shape)
+def _map_values(path: Path, dtype: str) -> tuple[Tensor, int]:
+    """Map an ``.npy`` file of one dimension into memory as a tensor, header and all; and where its values begin."""
+    size = np.dtype(dtype).itemsize
+    with tf.device("CPU:0"):
+        mapped = tf.raw_ops.ImmutableConst(
+            dtype=tf.as_dtype(np.dtype(dtype)), shape=[path.stat().st_size // size], memory_region_name=str(path)
+        )
+    return mapped, np.load(path, mmap_mode="r", allow_pickle=False).offset // size

@@ -1,12 +1,12 @@
 """The model-ready data set: images and labels as the network will see them, and a manifest.
 
     <kind>-<fingerprint>/
-        manifest.json          what the store holds, where it came from, and of each pair what the manifest's types say
-        images/00000-000.npy   (rows, columns, bands) in the imagery's own type, or float32 if scaled: scene 0, tile 0
-        labels/00000-000.npy   (rows, columns) uint8, 255 where nothing counts
+        manifest.json   what the store holds, where it came from, and of each pair what the manifest's types say
+        images.npy      the values of all images end to end, in the imagery's own type, or float32 if they are scaled
+        labels.npy      the classes of all labels likewise, uint8, 255 where nothing counts
 
-Padding is not stored: an array is as large as its scene is shown, and its record says where in the frame that is. One
-memory-mappable file an array, so that any pair is one read in any order, whatever else the store holds.
+Padding is not stored: a pair is as large as its scene is shown, and its record says where in the frame that is. The two
+files are mapped into memory and never opened again, so any pair is one copy, in any order.
 
 A store is written beside its place and moved there whole, so one that exists can be read. Its name is the
 fingerprint of what it was made from, so a store that no longer fits is not found and a new one is made.
@@ -14,6 +14,7 @@ fingerprint of what it was made from, so a store that no longer fits is not foun
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -31,7 +32,7 @@ from gym.data.values import Scaling
 from gym.errors import DataError
 from gym.files import write_json
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class PairRecord:
 
     Attributes:
         name: Unique in the store.
-        file: Stem of its two arrays.
+        start: Pixels before it in ``labels.npy``; in ``images.npy`` there are as many values for each band.
         groups: Its scene, site, date and whatever a table says, by name.
         sources: SHA-256 of the files it is made from, by file.
         placement: Where in the frame which part of the scene is.
@@ -64,7 +65,7 @@ class PairRecord:
     """
 
     name: str
-    file: str
+    start: int
     groups: dict[str, str]
     sources: dict[str, str]
     placement: Placement
@@ -122,18 +123,24 @@ class Store:
         folder: A folder that `finish_store` made whole.
 
     Raises:
-        DataError: There is no manifest, or it is of another version or damaged.
+        DataError: There is no manifest, or it is of another version or damaged, or the arrays are not whole.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
             self.manifest = read_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+            self._refuse_other_length()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} is no readable store ({error}); remove it and it will be made anew.") from error
 
     def __len__(self) -> int:
         return len(self.manifest.pairs)
+
+    def _refuse_other_length(self) -> None:
+        pixels = sum(math.prod(record.placement.shown) for record in self.manifest.pairs)
+        if (self._images.size, self._labels.size) != (pixels * len(self.bands), pixels):
+            raise ValueError("its arrays do not hold what its manifest says")
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -155,23 +162,46 @@ class Store:
         """Pixels by pair and class, ``(pairs, classes)`` int64."""
         return np.array([record.counts for record in self.manifest.pairs], np.int64)
 
-    def image_path(self, position: int) -> Path:
-        """The file of an image, without padding."""
-        return array_path(self.folder, "images", self.manifest.pairs[position].file)
+    @property
+    def images_path(self) -> Path:
+        """The values of all images, ``(values,)`` in the manifest's type."""
+        return self.folder / "images.npy"
 
-    def label_path(self, position: int) -> Path:
-        """The file of a label, without padding."""
-        return array_path(self.folder, "labels", self.manifest.pairs[position].file)
+    @property
+    def labels_path(self) -> Path:
+        """The classes of all labels, ``(pixels,)`` uint8."""
+        return self.folder / "labels.npy"
+
+    @cached_property
+    def _images(self) -> np.ndarray:
+        return np.load(self.images_path, mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        return np.load(self.labels_path, mmap_mode="r", allow_pickle=False)
+
+    def shown_image(self, position: int) -> np.ndarray:
+        """One image without padding, ``(*placement.shown, bands)``; a view of the file, not to be written to."""
+        record, bands = self.manifest.pairs[position], len(self.bands)
+        rows, columns = record.placement.shown
+        values = self._images[record.start * bands : (record.start + rows * columns) * bands]
+        return values.reshape(rows, columns, bands)
+
+    def shown_label(self, position: int) -> np.ndarray:
+        """One label without padding, ``placement.shown`` uint8; a view of the file, not to be written to."""
+        record = self.manifest.pairs[position]
+        rows, columns = record.placement.shown
+        return self._labels[record.start : record.start + rows * columns].reshape(rows, columns)
 
     def read_image(self, position: int) -> np.ndarray:
-        """Read one image in its frame, ``shape`` in the imagery's own type."""
-        image = np.load(self.image_path(position), allow_pickle=False)
-        return pad_image(image, self.manifest.pairs[position].placement.corner, self.frame)
+        """Read one image in its frame, ``shape`` in the store's type."""
+        corner = self.manifest.pairs[position].placement.corner
+        return np.array(pad_image(self.shown_image(position), corner, self.frame))
 
     def read_label(self, position: int) -> np.ndarray:
         """Read one label in its frame, ``frame`` uint8."""
-        label = np.load(self.label_path(position), allow_pickle=False)
-        return pad_label(label, self.manifest.pairs[position].placement.corner, self.frame)
+        corner = self.manifest.pairs[position].placement.corner
+        return np.array(pad_label(self.shown_label(position), corner, self.frame))
 
 
 def read_manifest(raw: dict[str, Any]) -> Manifest:
@@ -209,26 +239,29 @@ def read_record(raw: dict[str, Any]) -> PairRecord:
     return PairRecord(**raw | {"placement": placement, "statistics": BandStatistics(**raw["statistics"])})
 
 
-def write_pair(folder: Path, file: str, pair: Pair, classes: int, known: Mapping[str, Any]) -> PairRecord:
-    """Write the two arrays of a pair.
+def write_part(folder: Path, part: str, pair: Pair, classes: int, known: Mapping[str, Any]) -> PairRecord:
+    """Write the two arrays of a pair into a store in the making, to be joined with the others by `finish_store`.
 
     Args:
         folder: A store in the making.
-        file: Stem of the arrays.
+        part: Stem of the arrays.
         pair: The pair.
         classes: Number of classes.
         known: The fields of the record that the arrays do not say: groups, sources, grid, nodata.
+
+    Returns:
+        The record, but for ``start`` and ``image_sha256``, which `finish_store` knows.
 
     Raises:
         OSError: They cannot be written.
     """
     for kind, values in (("images", pair.image), ("labels", pair.label)):
-        np.save(array_path(folder, kind, file), np.ascontiguousarray(values))  # row by row, as the pipeline decodes it
+        np.save(part_path(folder, kind, part), np.ascontiguousarray(values))
     return PairRecord(
         name=pair.name,
-        file=file,
+        start=0,
         placement=pair.placement,
-        image_sha256=hash_pixels(pair.image),
+        image_sha256="",
         likeness=perceptual_hash(pair.image),
         counts=count_classes(pair.label, classes).tolist(),
         statistics=measure_bands(pair.image),
@@ -258,28 +291,52 @@ def combine_statistics(statistics: Sequence[BandStatistics]) -> tuple[list[float
     return mean.tolist(), np.sqrt(np.maximum(variance, 0)).tolist()
 
 
-def finish_store(folder: Path, manifest: Manifest) -> None:
-    """Bring all images to the manifest's type and write the manifest, last, so that a store without one is none."""
-    pairs = [unify_type(folder, record, manifest.dtype) for record in manifest.pairs]
-    write_json(folder / "manifest.json", asdict(replace(manifest, pairs=pairs)))
+def finish_store(folder: Path, manifest: Manifest, parts: Sequence[str]) -> None:
+    """Join the parts of a store, of which none is left, and write the manifest: without one it is no store.
+
+    Args:
+        folder: A store in the making.
+        manifest: What it holds.
+        parts: The part of each pair, as `write_part` was told.
+
+    Raises:
+        OSError: The store cannot be written.
+    """
+    starts = np.cumsum([0, *(math.prod(record.placement.shown) for record in manifest.pairs)]).tolist()
+    join_parts(folder, "labels", parts, starts[-1], "|u1")
+    hashes = join_parts(folder, "images", parts, starts[-1] * len(manifest.preparation.bands), manifest.dtype)
+    pairs = [
+        replace(record, start=start, image_sha256=digest)
+        for record, start, digest in zip(manifest.pairs, starts[:-1], hashes, strict=True)
+    ]
+    write_manifest(folder, replace(manifest, pairs=pairs))
 
 
-def unify_type(folder: Path, record: PairRecord, dtype: str) -> PairRecord:
-    """Bring an image to a type; its record then has the hash of what is stored."""
-    path = array_path(folder, "images", record.file)
-    image = np.load(path, mmap_mode="r", allow_pickle=False)
-    if image.dtype.str == dtype:
-        return record
-    converted = np.array(image).astype(dtype)
-    np.save(path, converted)
-    return replace(record, image_sha256=hash_pixels(converted))
+def join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtype: str) -> list[str]:
+    """Write the arrays of a kind end to end in one type, and give the hash of each as it is stored."""
+    hashes = []
+    with (folder / f"{kind}.npy").open("wb") as stream:
+        header = {"descr": dtype, "fortran_order": False, "shape": (values,)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for part in parts:
+            path = part_path(folder, kind, part)
+            array = np.load(path, allow_pickle=False).astype(dtype, copy=False)
+            hashes.append(hash_pixels(array))
+            stream.write(array.data)
+            path.unlink()
+    return hashes
+
+
+def part_path(folder: Path, kind: str, part: str) -> Path:
+    """Where an array is until its store is finished; ``kind`` is images or labels."""
+    return folder / f"{kind}-{part}.npy"
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a store."""
+    write_json(folder / "manifest.json", asdict(manifest))
 
 
 def hash_pixels(image: np.ndarray) -> str:
     """The SHA-256 of an image's size and values."""
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
-
-
-def array_path(folder: Path, kind: str, file: str) -> Path:
-    """The place of one array; ``kind`` is images or labels."""
-    return folder / kind / f"{file}.npy"

@@ -124,7 +124,7 @@ def sample_pixels(store: Store, split: Split) -> dict[str, np.ndarray]:
     for side, samples in split._asdict().items():
         parts = []
         for position in spread(sorted(set(positions_of(samples, len(store)))), _MOST_SAMPLED) if samples else []:
-            image = np.load(store.image_path(position), mmap_mode="r", allow_pickle=False)
+            image = store.shown_image(position)
             pixels = image[image.any(axis=2)]
             draw = generator(0, "histogram", position).integers(0, len(pixels), min(_PIXELS_SAMPLED, len(pixels)))
             parts.append(pixels[draw])

@@ -505,7 +505,7 @@ def test_a_folder_without_a_manifest_is_made_anew(tmp_path):
     folder = open_or_build_store(SYNTHETIC, tmp_path).folder
     before = contents(folder)
     (folder / "manifest.json").unlink()
-    (folder / "images" / "stray.npy").touch()
+    (folder / "images-00000-000.npy").touch()
 
     assert contents(open_or_build_store(SYNTHETIC, tmp_path).folder) == before
 
@@ -516,13 +516,13 @@ from pathlib import Path
 from gym.config import DataConfig
 from gym.data import build
 
-write_pair = build.write_pair
+write_part = build.write_part
 
 def slowly(*arguments):
     time.sleep(0.1)
-    return write_pair(*arguments)
+    return write_part(*arguments)
 
-build.write_pair = slowly
+build.write_part = slowly
 build.open_or_build_store(DataConfig(kind="synthetic", size=32, scenes=30, workers=1), Path(sys.argv[1]))
 """
 
@@ -531,7 +531,7 @@ def test_a_build_that_is_killed_can_be_repeated(tmp_path):
     """SIGKILL in the middle: no store is seen, no lock is held, and the next build makes what it would have made."""
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "killed")], cwd=ROOT)
     deadline = time.monotonic() + 60
-    while len(list((tmp_path / "killed").glob("stores/.synthetic-*/images/*.npy"))) < 3:
+    while len(list((tmp_path / "killed").glob("stores/.synthetic-*/images-*.npy"))) < 3:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)

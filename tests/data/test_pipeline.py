@@ -15,7 +15,6 @@ from gym.data.pipeline import SampleReader, ordered_batches, steps_in_epoch, tra
 from gym.data.reader import RawScene
 from gym.data.sides import split_store, training_samples
 from gym.data.split import Split
-from gym.data.store import Store
 from tests.conftest import ROOT, make_scenes, make_store
 
 NOTHING = AugmentConfig(
@@ -272,12 +271,3 @@ def test_what_is_augmented_keeps_its_padding_ignored(tmp_path):
     for image, label in take(training_batches(store, [0, 1], STRONG, batch=1, seed=1), 12):
         np.testing.assert_array_equal(image.any(axis=-1), label != IGNORE)
         assert 30 < (label != IGNORE).sum() < 16 * 32
-
-
-def test_a_pair_that_vanished_is_an_error(tmp_path):
-    """A store damaged after it was opened is noticed, not read as zeros."""
-    store = make_store(tmp_path / "s", make_scenes(2))
-    store.image_path(1).unlink()
-
-    with pytest.raises(tf.errors.NotFoundError, match=r"00001-000\.npy"):
-        take(ordered_batches(Store(store.folder), [0, 1], 1), 2)

@@ -17,7 +17,7 @@ from gym.data.likeness import perceptual_hash
 from gym.data.prepare import Pair, Preparation
 from gym.data.raster import Grid
 from gym.data.reader import RawScene
-from gym.data.store import BandStatistics, Store, combine_statistics, hash_pixels, measure_bands, write_pair
+from gym.data.store import BandStatistics, Store, combine_statistics, hash_pixels, measure_bands, write_part
 from gym.data.values import Scaling
 from gym.errors import DataError
 from tests.conftest import make_scenes, make_store
@@ -45,7 +45,8 @@ def test_padding_is_read_but_not_stored(tmp_path):
     scenes = make_scenes(2, rows=8, columns=24)
     store = make_store(tmp_path / "s", scenes)
 
-    assert np.load(store.image_path(0)).shape == (8, 24, 3)
+    assert store.shown_image(0).shape == (8, 24, 3)
+    assert np.load(store.images_path).size == 2 * 8 * 24 * 3
     image, label = store.read_image(0), store.read_label(0)
     np.testing.assert_array_equal(image[4:12, 4:28], scenes["pair0"].image)
     np.testing.assert_array_equal(label[4:12, 4:28], scenes["pair0"].label)
@@ -91,14 +92,12 @@ def test_arrays_lie_row_by_row_in_their_files(tmp_path, order):
     """However they lay in memory: the pipeline decodes bytes and knows no other order."""
     image = np.asarray(np.arange(24, dtype=np.uint16).reshape(2, 4, 3), order=order)
     label = np.asarray([[0, 1, 2, 0], [2, 1, 0, 1]], np.uint8, order=order)
-    for kind in ("images", "labels"):
-        (tmp_path / kind).mkdir()
     known = {"groups": {}, "sources": {}, "grid": {}, "nodata": ""}
 
-    record = write_pair(tmp_path, "x", Pair("x", image, label, None), 3, known)
+    record = write_part(tmp_path, "x", Pair("x", image, label, None), 3, known)
 
-    assert (tmp_path / "images" / "x.npy").read_bytes()[-image.nbytes :] == image.tobytes("C")
-    assert (tmp_path / "labels" / "x.npy").read_bytes()[-label.nbytes :] == label.tobytes("C")
+    assert (tmp_path / "images-x.npy").read_bytes()[-image.nbytes :] == image.tobytes("C")
+    assert (tmp_path / "labels-x.npy").read_bytes()[-label.nbytes :] == label.tobytes("C")
     assert record.counts == [3, 3, 2]
     assert record.likeness == perceptual_hash(image)
 
@@ -136,11 +135,11 @@ def test_types_are_unified(tmp_path, types, stored):
 
     assert store.manifest.dtype == stored
     for position, scene in enumerate(scenes.values()):
-        assert np.load(store.image_path(position)).dtype.str == stored
+        assert store.shown_image(position).dtype.str == stored
         np.testing.assert_array_equal(store.read_image(position), scene.image)
 
 
-@pytest.mark.parametrize("damage", ["{", '{"pairs": []}', "[]", '{"schema_version": 3}', "\xff"])
+@pytest.mark.parametrize("damage", ["{", '{"pairs": []}', "[]", '{"schema_version": 4}', "\xff"])
 def test_a_damaged_manifest_is_refused(tmp_path, damage):
     """With the folder to remove."""
     store = make_store(tmp_path / "s", make_scenes(2))
@@ -173,7 +172,7 @@ def test_a_manifest_of_other_parts_is_refused(tmp_path, change):
         Store(store.folder)
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 99, "3", None])
+@pytest.mark.parametrize("version", [0, 1, 3, 99, "4", None])
 def test_a_store_of_another_version_is_refused(tmp_path, version):
     """What its files mean is not known; both versions are said."""
     store = make_store(tmp_path / "s", make_scenes(2))
@@ -181,7 +180,7 @@ def test_a_store_of_another_version_is_refused(tmp_path, version):
     (store.folder / "manifest.json").write_text(json.dumps({**raw, "schema_version": version}))
 
     with pytest.raises(
-        DataError, match=rf"is no readable store \(version {version}, not 3\); remove it and it will be made anew\.$"
+        DataError, match=rf"is no readable store \(version {version}, not 4\); remove it and it will be made anew\.$"
     ):
         Store(store.folder)
 
@@ -208,7 +207,7 @@ def test_the_manifest_is_json_a_person_can_read(tmp_path):
         "bad": "bad shows not one pixel with data, all are 0 or nodata in every band; remove it."
     }
     assert len(raw["pairs"][0]["image_sha256"]) == 64
-    assert raw["pairs"][0]["file"] == "00000-000"
+    assert [pair["start"] for pair in raw["pairs"]] == [0, 16 * 32]
     assert sum(sum(became.values()) for became in raw["label_counts"].values()) == 2 * 16 * 32
     assert raw["label_counts"]["255"] == {"": 1}
     assert set(raw["label_counts"]["1"]) == {"middle"}
@@ -261,3 +260,28 @@ def test_the_hash_is_of_what_is_stored(tmp_path):
 def test_images_of_equal_bytes_and_other_sizes_are_not_one():
     """The size is part of the hash."""
     assert hash_pixels(np.zeros((2, 3, 1), np.uint8)) != hash_pixels(np.zeros((3, 2, 1), np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_a_store_whose_arrays_are_not_whole_is_refused(tmp_path, kind):
+    """Cut short, longer than said, or gone: never read as something else."""
+    store = make_store(tmp_path / "s", make_scenes(2))
+    path = store.folder / f"{kind}.npy"
+    whole = path.read_bytes()
+
+    path.write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=r"is no readable store \(.*\); remove it and it will be made anew\."):
+        Store(store.folder)
+    np.save(path, np.zeros(7, np.uint8))
+    with pytest.raises(DataError, match=r"is no readable store \(its arrays do not hold what its manifest says\)"):
+        Store(store.folder)
+    path.unlink()
+    with pytest.raises(DataError, match=r"is no readable store \(.*No such file"):
+        Store(store.folder)
+
+
+def test_a_finished_store_is_three_files(tmp_path):
+    """Its parts are joined and gone."""
+    store = make_store(tmp_path / "s", make_scenes(3))
+
+    assert sorted(path.name for path in store.folder.iterdir()) == ["images.npy", "labels.npy", "manifest.json"]

@@ -1,6 +1,7 @@
 """The report of a data set says of each label, file and split what became of it."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from gym.config import AugmentConfig, SplitConfig
 from gym.data.likeness import Likeness
 from gym.data.pipeline import SampleReader
 from gym.data.split import Split
-from gym.data.store import Store, finish_store
+from gym.data.store import Store, write_manifest
 from gym.reporting.dataset_report import Sides, list_facts, list_labels, sample_pixels, spread, word_split, write_report
 
 
@@ -19,11 +20,8 @@ def retold(tiny_store, tmp_path):
     """Change what the manifest of a copy of the tiny store says."""
 
     def change(**fields) -> Store:
-        for kind in ("images", "labels"):
-            (tmp_path / "store" / kind).mkdir(parents=True)
-            for path in (tiny_store.folder / kind).iterdir():
-                (tmp_path / "store" / kind / path.name).write_bytes(path.read_bytes())
-        finish_store(tmp_path / "store", replace(tiny_store.manifest, **fields))
+        shutil.copytree(tiny_store.folder, tmp_path / "store")
+        write_manifest(tmp_path / "store", replace(tiny_store.manifest, **fields))
         return Store(tmp_path / "store")
 
     return change
@@ -103,9 +101,9 @@ def test_a_split_is_worded_with_what_its_method_heeds(settings, words):
 def test_histograms_show_pixels_with_data_of_their_side(retold):
     """Nodata is no value; each side has its own images, and the same pixels each time."""
     store = retold()
-    emptied = np.load(store.image_path(0))
-    emptied[:, :16] = 0
-    np.save(store.image_path(0), emptied)
+    emptied = np.load(store.images_path)
+    emptied[: 16 * 32 * 3].reshape(16, 32, 3)[:, :16] = 0
+    np.save(store.images_path, emptied)
 
     values = sample_pixels(store, Split([0], [1, 2]))
 

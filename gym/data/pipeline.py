@@ -135,10 +135,10 @@ def sample_reader(store: Store, samples: Sequence[int], config: AugmentConfig, s
 
 
 def _map_values(path: Path, dtype: str) -> tuple[Tensor, int]:
-    """Map an ``.npy`` file of one dimension into memory as a tensor, header and all; and where its values begin."""
-    size = np.dtype(dtype).itemsize
-    with tf.device("CPU:0"):
-        mapped = tf.raw_ops.ImmutableConst(
-            dtype=tf.as_dtype(np.dtype(dtype)), shape=[path.stat().st_size // size], memory_region_name=str(path)
-        )
-    return mapped, np.load(path, mmap_mode="r", allow_pickle=False).offset // size
+    """Map an ``.npy`` file of one dimension into memory as a tensor, header and all; and where its values begin.
+
+    Through DLPack, which shares memory: TensorFlow's own way (ImmutableConst) reads the whole file.
+    """
+    mapped = np.memmap(path, np.dtype(dtype), mode="c")  # DLPack takes no read-only memory; nothing writes to it
+    first = np.load(path, mmap_mode="r", allow_pickle=False).offset // mapped.itemsize
+    return tf.experimental.dlpack.from_dlpack(mapped.__dlpack__()), first

@@ -35,6 +35,7 @@ FLOORS = {
     "data.raster": 2.00,
     "data.split": 2.00,
     "data.terrain": 2.00,
+    "data.warp": 2.0,
     "data.augment": 2.01,
     "data.frame": 2.01,
     "data.reader": 2.01,

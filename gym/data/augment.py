@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from gym.config import AugmentConfig
 from gym.data.labels import IGNORE
+from gym.data.warp import Places, affine_places, take_bilinear, take_nearest
 
 Tensor = Any
 
@@ -82,29 +83,40 @@ def vary(image: Tensor, config: AugmentConfig, seed: Tensor) -> Tensor:
 
 def move(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
     """Move a pair by one affine transform."""
-    transform = draw_transform(config, tf.shape(label), seed)
-    moved = _warp(label[..., tf.newaxis], transform, "NEAREST", fill=float(IGNORE))[..., 0]
-    # Pixels without data must not darken their neighbours: what is interpolated is divided by the share that had data.
-    has_data = tf.cast(tf.reduce_any(image != 0, axis=-1, keepdims=True), image.dtype)
-    share = _warp(has_data, transform, "BILINEAR", fill=0.0)
-    values = tf.where(share >= 0.5, _warp(image, transform, "BILINEAR", fill=0.0) / tf.maximum(share, 0.5), 0.0)
-    return values, tf.where(share[..., 0] >= 0.5, moved, tf.constant(IGNORE, moved.dtype))
+    size = (label.shape[0], label.shape[1])
+    places = affine_places(draw_transform(config, size, seed), size)
+    has_data = tf.reduce_any(image != 0, axis=-1)
+    valid, values = tf.cond(
+        tf.reduce_all(has_data),
+        lambda: (places.inside, take_bilinear(image, places)),
+        lambda: _take_past_gaps(image, has_data, places),
+    )
+    moved = tf.where(valid, take_nearest(label, places), tf.constant(IGNORE, label.dtype))
+    return values * tf.cast(valid, values.dtype)[..., tf.newaxis], moved
 
 
-def draw_transform(config: AugmentConfig, size: Tensor, seed: Tensor) -> Tensor:
+def _take_past_gaps(image: Tensor, has_data: Tensor, places: Places) -> tuple[Tensor, Tensor]:
+    """Where there is data at each place, and the values of what data is there.
+
+    Pixels without data must not darken their neighbours: what is interpolated is divided by the share that had data.
+    """
+    share = take_bilinear(tf.cast(has_data, image.dtype)[..., tf.newaxis], places)
+    return places.inside & (share[..., 0] >= 0.5), take_bilinear(image, places) / tf.maximum(share, 0.5)
+
+
+def draw_transform(config: AugmentConfig, size: tuple[int, int], seed: Tensor) -> Tensor:
     """Draw an affine transform about the frame's centre.
 
     Args:
         config: The largest changes; each is drawn uniformly up to it, in both directions.
-        size: ``(2,)`` int32, rows and columns.
+        size: Rows and columns.
         seed: ``(2,)`` integers.
 
     Returns:
-        ``(8,)`` float32: the numbers a0 a1 a2 b0 b1 b2 0 0 that take an output pixel (x, y) to the input pixel
-        (a0 x + a1 y + a2, b0 x + b1 y + b2), x along the columns.
+        ``(6,)`` float32, as `gym.data.warp.affine_places` reads it.
     """
     draw = tf.random.stateless_uniform([6], seed, -1.0, 1.0)
-    rows, columns = tf.unstack(tf.cast(size, tf.float32))
+    rows, columns = size
     scale = 1.0 / (1.0 + draw[0] * config.zoom)
     angle = draw[1] * math.radians(config.rotation)
     mirror_x = -1.0 if config.flip_horizontal else 1.0
@@ -117,16 +129,4 @@ def draw_transform(config: AugmentConfig, size: Tensor, seed: Tensor) -> Tensor:
     shift_x, shift_y = draw[4] * config.shift_columns * columns, draw[5] * config.shift_rows * rows
     a2 = centre_x + shift_x - a0 * centre_x - a1 * centre_y
     b2 = centre_y + shift_y - b0 * centre_x - b1 * centre_y
-    return tf.stack([a0, a1, a2, b0, b1, b2, 0.0, 0.0])
-
-
-def _warp(maps: Tensor, transform: Tensor, interpolation: str, fill: float) -> Tensor:
-    warped = tf.raw_ops.ImageProjectiveTransformV3(
-        images=maps[tf.newaxis],
-        transforms=transform[tf.newaxis],
-        output_shape=tf.shape(maps)[:2],
-        interpolation=interpolation,
-        fill_mode="CONSTANT",
-        fill_value=fill,
-    )
-    return tf.ensure_shape(warped[0], maps.shape)
+    return tf.stack([a0, a1, a2, b0, b1, b2])

@@ -1,0 +1,77 @@
+"""What an affine transform takes where, by hand and beside SciPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from gym.data.warp import affine_places, take_bilinear, take_nearest
+
+IDENTITY = [1, 0, 0, 0, 1, 0]
+
+
+def places(transform, size):
+    return affine_places(tf.constant(transform, tf.float32), size)
+
+
+def scipy_places(transform, size):
+    """Rows and columns, not clipped, in double precision."""
+    rows, columns = np.mgrid[: size[0], : size[1]].astype(float)
+    a0, a1, a2, b0, b1, b2 = np.float32(transform).astype(float)
+    return np.stack([b0 * columns + b1 * rows + b2, a0 * columns + a1 * rows + a2])
+
+
+def test_the_identity_gives_every_pixel_back():
+    """To the bit, bilinear and nearest."""
+    image = np.random.default_rng(0).normal(size=(5, 7, 3)).astype(np.float32)
+    label = np.random.default_rng(1).integers(0, 9, (5, 7), np.uint8)
+    at = places(IDENTITY, (5, 7))
+
+    np.testing.assert_array_equal(take_bilinear(tf.constant(image), at), image)
+    np.testing.assert_array_equal(take_nearest(tf.constant(label), at), label)
+    assert at.inside.numpy().all()
+
+
+def test_half_a_pixel_to_the_right_is_the_mean_of_two():
+    """By hand; the last has no right neighbour, lies on the rim of its pixel, and is outside."""
+    at = places([1, 0, 0.5, 0, 1, 0], (1, 3))
+    taken = take_bilinear(tf.constant([[[2.0], [4.0], [10.0]]]), at)
+
+    np.testing.assert_array_equal(taken[0, :, 0], [3, 7, 10])
+    np.testing.assert_array_equal(at.inside, [[True, True, False]])
+
+
+def test_a_pixel_reaches_half_its_size_around_its_centre():
+    """A shift of 0.4 keeps all inside, one of 0.6 leaves a row and a column outside."""
+    assert places([1, 0, 0.4, 0, 1, -0.4], (3, 3)).inside.numpy().all()
+    np.testing.assert_array_equal(places([1, 0, 0.6, 0, 1, -0.6], (3, 3)).inside, [[0, 0, 0], [1, 1, 0], [1, 1, 0]])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_labels_keep_their_type(dtype):
+    """Nothing is interpolated."""
+    assert take_nearest(tf.constant([[1, 2]], dtype), places(IDENTITY, (1, 2))).dtype == dtype
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    matrix=st.tuples(*[st.floats(-1.5, 1.5, width=32)] * 4),
+    shift=st.tuples(*[st.floats(-20, 20, width=32)] * 2),
+)
+def test_it_agrees_with_scipy(seed, matrix, shift):
+    """Any transform takes what SciPy takes, as near as single precision brings it."""
+    size, transform = (13, 19), [matrix[0], matrix[1], shift[0], matrix[2], matrix[3], shift[1]]
+    image = np.random.default_rng(seed).uniform(0, 1, (*size, 2)).astype(np.float32)
+    label = np.random.default_rng(seed).integers(0, 5, size, np.uint8)
+    at, exact = places(transform, size), scipy_places(transform, size)
+    expected = [ndimage.map_coordinates(image[..., band], exact, order=1, mode="nearest") for band in range(2)]
+
+    np.testing.assert_allclose(take_bilinear(tf.constant(image), at), np.stack(expected, axis=-1), atol=1e-4)
+    clear = (np.abs(exact % 1 - 0.5) > 1e-4).all(axis=0)  # not on the line between two pixels
+    nearest = ndimage.map_coordinates(label, exact, order=0, mode="nearest")
+    np.testing.assert_array_equal(take_nearest(tf.constant(label), at).numpy()[clear], nearest[clear])
+    within = ((exact > -0.5) & (exact < np.array(size)[:, None, None] - 0.5)).all(axis=0)
+    np.testing.assert_array_equal(at.inside.numpy()[clear], within[clear])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gym.config import PredictConfig, folders_of
-from gym.console import plain_console
+from gym.console import counted, plain_console
 from gym.errors import DataError
 from gym.prediction.folder import Report, segment_folder
 from gym.saved_model import load_model
@@ -28,5 +28,7 @@ def apply_run(config: PredictConfig) -> Report:
         console.print(f"left out {name}: {reason}")
     if not report.done:
         raise DataError(f"not one image of {config.input} could be segmented; the lines above say why.")
-    console.print(f"{len(report.done)} images segmented by {run.info.run_name} ({run.info.run_id}) into {output}")
+    console.print(
+        f"{counted(len(report.done), 'image')} segmented by {run.info.run_name} ({run.info.run_id}) into {output}"
+    )
     return report

@@ -9,7 +9,7 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -78,6 +78,12 @@ def bands_of(index: Index) -> list[str]:
     """
     names = [node for node in ast.walk(_tree(index.expression)) if isinstance(node, ast.Name)]
     return list(dict.fromkeys(node.id.lower() for node in sorted(names, key=lambda node: node.col_offset)))
+
+
+def missing_bands(index: Index, bands: Iterable[str]) -> list[str]:
+    """Name the bands that an index uses and ``bands``, in any case, lack; in lower case, by first use."""
+    there = {band.lower() for band in bands}
+    return [band for band in bands_of(index) if band not in there]
 
 
 def evaluate(index: Index, bands: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from gym.band_math import bands_of, parse_index
+from gym.band_math import missing_bands, parse_index
 from gym.config import IN_ARCHIVES, AugmentConfig, DataConfig, SplitConfig, folders_of, frame_of
 from gym.errors import ConfigError
 
@@ -132,10 +132,10 @@ def check_indices(data: DataConfig) -> None:
         )
     bands = SYNTHETIC_BANDS if data.kind == "synthetic" else data.bands
     for index in indices:
-        lacking = [name for name in bands_of(index) if name not in map(str.lower, bands)]
-        if bands and lacking:
+        missing = missing_bands(index, bands)
+        if bands and missing:
             raise ConfigError(
-                f"data.indices: {index.name} uses {', '.join(lacking)}, and the bands are {', '.join(bands)}; "
+                f"data.indices: {index.name} uses {', '.join(missing)}, and the bands are {', '.join(bands)}; "
                 "give their names in data.bands, or change the index."
             )
     names = [name.lower() for name in (*bands, *(index.name for index in indices))]

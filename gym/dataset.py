@@ -7,14 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gym.config import DatasetConfig
-from gym.console import plain_console
-from gym.data.build import naming_disk_errors, open_or_build_store
+from gym.console import counted, plain_console
+from gym.data.build import open_or_build_store
 from gym.data.export import export_gym_npz
 from gym.data.pipeline import SampleReader
-from gym.data.sides import find_likenesses, split_store, training_samples
+from gym.data.sides import ReadSample, find_likenesses, split_store, training_samples
 from gym.data.split import Split
 from gym.data.store import Store
-from gym.files import hash_value
+from gym.errors import DataError
+from gym.files import hash_value, naming_disk_errors
 from gym.reporting.dataset_report import Sides, write_report
 
 _EXAMPLES = 12
@@ -34,21 +35,24 @@ def make_dataset(config: DatasetConfig) -> Path:
     outputs = Path(config.outputs)
     with unkept(outputs) if config.inspect else nullcontext(outputs) as place:
         store = open_or_build_store(config.data, Path(place), outputs / "stores" / "downloads")
-        split = split_store(store, config.split, config.augment)
+        split, obstacle = split_or_gather(store, config)
+        read = SampleReader(store, config.augment, config.seed)
+        sides = Sides(split, config.split, find_likenesses(store, split, config.split), obstacle)
         name = name_of(config, store)
-        page = report(config, store, split, outputs / "reports" / (f"inspected-{name}" if config.inspect else name))
+        reported = outputs / "reports" / (f"inspected-{name}" if config.inspect else name)
+        page = report(config, store, sides, read, reported)
         exported = outputs / "exports" / name
         if config.export == "gym_npz":
-            read = SampleReader(store, config.augment, config.seed)
             with naming_disk_errors(exported):
                 count = export_gym_npz(store, split, config.augment, read, exported)
     console = plain_console()
-    sides = ", ".join(f"{len(samples)} {side}" for side, samples in split._asdict().items() if samples)
-    console.print(f"{len(store)} pairs ({sides}), {len(store.manifest.left_out)} left out")
+    shares = ", ".join(f"{len(samples)} {side}" for side, samples in split._asdict().items() if samples)
+    parted = "not split" if obstacle else shares
+    console.print(f"{counted(len(store), 'pair')} ({parted}), {len(store.manifest.left_out)} left out")
     if not config.inspect:
         console.print(f"store   {store.folder}")
     if config.export == "gym_npz":
-        console.print(f"export  {exported} ({count} files)")
+        console.print(f"export  {exported} ({counted(count, 'file')})")
     console.print(f"report  {page}")
     return page
 
@@ -70,17 +74,33 @@ def name_of(config: DatasetConfig, store: Store) -> str:
     return f"{store.folder.name}-{made_with[:8]}"
 
 
-def report(config: DatasetConfig, store: Store, split: Split, folder: Path) -> Path:
+def split_or_gather(store: Store, config: DatasetConfig) -> tuple[Split, str]:
+    """Split a store; one that is only looked at, and that no split can be made of, stands on one side as a whole.
+
+    Returns:
+        The split, and why there is none, "" where there is.
+
+    Raises:
+        DataError: As of `split_store`, where the store is not only looked at.
+    """
+    try:
+        return split_store(store, config.split, config.augment), ""
+    except DataError as error:
+        if not config.inspect:
+            raise
+        log.warning("no split is possible: %s", error)
+        return Split(list(range(len(store))), []), str(error)
+
+
+def report(config: DatasetConfig, store: Store, sides: Sides, read: ReadSample, folder: Path) -> Path:
     """Write the report, with examples of augmentation as training will see them.
 
     Raises:
         DataError: It cannot be written.
     """
-    read = SampleReader(store, config.augment, config.seed)
-    samples = training_samples(split, config.augment, len(store))
+    samples = training_samples(sides.split, config.augment, len(store))
     copies = [sample if sample >= len(store) else sample + len(store) for sample in samples[:_EXAMPLES]]
-    alike = find_likenesses(store, split, config.split)
-    for pair in alike[:3]:
+    for pair in sides.alike[:3]:
         log.warning("%s and %s stand on two sides and look alike (%d of 64 bits)", *pair)
     with naming_disk_errors(folder):
-        return write_report(folder, store, Sides(split, config.split, alike), read, copies, not config.inspect)
+        return write_report(folder, store, sides, read, copies, not config.inspect)

@@ -16,7 +16,7 @@ from gym.config import Config
 from gym.data.build import open_or_build_store
 from gym.data.parallel import available_cores
 from gym.data.pipeline import SampleReader, ordered_batches, steps_in_epoch, training_batches
-from gym.data.sides import find_likenesses, positions_of, sample_name, side_counts, split_store, training_samples
+from gym.data.sides import find_likenesses, positions_of, side_counts, side_names, split_store, training_samples
 from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
 from gym.files import hash_value, write_json, write_text
@@ -223,8 +223,7 @@ def log_inputs(run: RunLog, config: Config, store: Store, split: Split) -> None:
 def write_inputs(folder: Path, config: Config, store: Store, split: Split) -> None:
     """Write what a run starts from: configuration, split, the images that look alike across it, what was left out."""
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(without_password(config))))
-    sides = {side: [sample_name(store, sample) for sample in samples] for side, samples in split._asdict().items()}
-    write_json(folder / "split.json", sides)
+    write_json(folder / "split.json", side_names(store, split))
     write_json(folder / "left_out.json", store.manifest.left_out)
     alike = find_likenesses(store, split, config.split)
     write_json(folder / "near_duplicates.json", [pair._asdict() for pair in alike])

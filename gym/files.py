@@ -9,7 +9,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gym.errors import DataError, first_line
+
 _READ_SIZE = 1 << 20
+
+
+@contextmanager
+def naming_disk_errors(
+    place: object, remedy: str = "set outputs=...", caught: tuple[type[Exception], ...] = (OSError,)
+) -> Iterator[None]:
+    """Make a `DataError` of what the disk refuses.
+
+    Args:
+        place: What cannot be written then.
+        remedy: What to do where there is no space to free.
+        caught: How writers say that the disk refuses.
+    """
+    try:
+        yield
+    except caught as error:
+        raise DataError(f"{place} cannot be written ({first_line(error)}); free space there, or {remedy}") from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.band_math import KNOWN, Index, bands_of, evaluate, parse_index
+from gym.band_math import KNOWN, Index, bands_of, evaluate, missing_bands, parse_index
 from gym.errors import ConfigError
 
 BANDS = {"red": 1.0, "green": 3.0, "blue": 2.0, "nir": 7.0, "swir": 5.0}
@@ -156,6 +156,15 @@ def test_an_index_does_not_touch_its_bands():
 def test_bands_are_named_once_in_the_order_of_their_use():
     """As they stand in the text, not as the tree of the expression has them."""
     assert bands_of(Index("x", "B8a * (red - 2) / (b8A + blue) - green")) == ["b8a", "red", "blue", "green"]
+
+
+def test_missing_bands_are_named_in_the_order_of_their_use():
+    """In any case, each once; none where all are there."""
+    index = Index("x", "swir * (Red - 2) / (SWIR + blue) - green")
+
+    assert missing_bands(index, ["RED", "Green"]) == ["swir", "blue"]
+    assert missing_bands(index, []) == ["swir", "red", "blue", "green"]
+    assert missing_bands(index, ["swir", "red", "blue", "green", "nir"]) == []
 
 
 def test_a_band_that_is_not_there():

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from html import unescape
 
 import numpy as np
 import pytest
@@ -94,6 +95,30 @@ def test_inspecting_keeps_nothing_but_the_report(configure, shore, tmp_path):
     text = page.read_text(encoding="utf-8")
     assert "<th>store</th>" not in text
     assert ".inspected-" not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "obstacle"),
+    [
+        (["data.scene_pattern='^(K)'"], "1 unit (K) cannot make training and validation, which need one unit each"),
+        (["split.by=site"], "1 unit (all) cannot make training and validation"),
+        (["data.ignore_values=[1,2]", "data.remap=null"], "the training scenes have not one labelled pixel"),
+    ],
+)
+def test_inspecting_what_cannot_be_split_shows_it_whole(configure, shore, tmp_path, capsys, caplog, more, obstacle):
+    """All pairs on one side, with the reason in a note, in the log and on the terminal; making it is refused."""
+    page = make_dataset(configure(*shore, "inspect=true", *more, name="make_dataset"))
+
+    text = unescape(page.read_text(encoding="utf-8"))
+    assert f"No split is possible, so that all pairs are shown as training: {obstacle}" in text
+    assert f"no split is possible: {obstacle}" in caplog.text
+    assert "5 pairs (not split), 1 left out" in capsys.readouterr().out
+    split = json.loads((page.parent / "split.json").read_text(encoding="utf-8"))
+    assert (len(split["training"]), split["validation"], split["test"]) == (5, [], [])
+    assert (page.parent / "pairs_training.png").exists()
+    assert (page.parent / "class_balance.png").exists()
+    with pytest.raises(DataError, match=re.escape(obstacle)):
+        make_dataset(configure(*shore, *more, name="make_dataset"))
 
 
 def test_inspecting_fetches_to_where_a_later_run_looks(configure, shore, tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.files import hash_file, hash_value, replacing, replacing_folder, write_json, write_text
+from gym.errors import DataError
+from gym.files import hash_file, hash_value, naming_disk_errors, replacing, replacing_folder, write_json, write_text
 
 
 def fail_after(written, why):
@@ -25,6 +26,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
 
     assert path.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_what_the_disk_refuses_names_the_place_and_the_remedy():
+    """In the first line of the reason; what else a writer raises it is told, and anything else goes through."""
+    full, lost = OSError("full\nin detail"), KeyError("lost")
+    message = r"^there cannot be written \(full\); free space there, or set outputs=\.\.\.$"
+    with pytest.raises(DataError, match=message), naming_disk_errors("there"):
+        raise full
+    message, caught = r"^it cannot be written \('lost'\); free space there, or give another\.$", (OSError, KeyError)
+    with pytest.raises(DataError, match=message), naming_disk_errors("it", "give another.", caught):
+        raise lost
+    with pytest.raises(KeyError, match="lost"), naming_disk_errors("there"):
+        raise lost
 
 
 def test_the_path_to_write_keeps_the_suffix_and_folders_are_made(tmp_path):

@@ -80,7 +80,8 @@ def list_members(places: Sequence[Path]) -> Listing:
     """Find every npz of some places.
 
     Args:
-        places: Folders, of which the npz and zip files are taken, or such files. Hidden files are passed over.
+        places: Folders, of which the npz and zip files are taken at any depth, or such files. Hidden files and folders
+            are passed over.
 
     Returns:
         Every npz, and each damaged zip. The name of a member is its stem, or for several of one stem that differ
@@ -168,13 +169,28 @@ def _files_of(places: Sequence[Path]) -> list[Path]:
     for place in places:
         if not place.exists():
             raise DataError(f"{place} is missing; give a folder of .npz files, an .npz, or a .zip of them.")
-        try:
-            inside = sorted(place.iterdir()) if place.is_dir() else []
-        except OSError as error:
-            raise DataError(f"{place} cannot be listed ({error.strerror}); mend its permissions.") from error
-        wanted = [path for path in inside if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
-        found |= dict.fromkeys(wanted if place.is_dir() else [place])
+        found |= dict.fromkeys(_files_under(place) if place.is_dir() else [place])
     return list(found)
+
+
+def _files_under(folder: Path) -> list[Path]:
+    """The npz and zip files of a folder and of the folders in it, by name; links to folders are not followed."""
+    try:
+        entries = sorted(path for path in folder.iterdir() if not _is_hidden(path.name))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror}); mend its permissions.") from error
+    found: list[Path] = []
+    for path in entries:
+        if path.suffix.lower() in SUFFIXES:
+            found.append(path)
+        elif path.is_dir() and not path.is_symlink():
+            found += _files_under(path)
+    return found
+
+
+def _is_hidden(name: str) -> bool:
+    """Tell what a folder or a zip holds beside what was put there, by a part of its path."""
+    return name == "__MACOSX" or (name.startswith(".") and name != "..")
 
 
 def _look_into(path: Path) -> dict[Member, str]:
@@ -193,8 +209,7 @@ def _look_into(path: Path) -> dict[Member, str]:
 
 def _is_npz(entry: zipfile.ZipInfo) -> bool:
     name = PureWindowsPath(entry.filename)  # takes both kinds of slash
-    is_hidden = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in name.parts)
-    return name.suffix.lower() == ".npz" and not entry.is_dir() and not is_hidden
+    return name.suffix.lower() == ".npz" and not entry.is_dir() and not any(map(_is_hidden, name.parts))
 
 
 def _fault_of(entry: zipfile.ZipInfo) -> str:

@@ -2,8 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -11,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 
-from gym.band_math import bands_of, parse_index
+from gym.band_math import missing_bands, parse_index
 from gym.config import DataConfig, frame_of
+from gym.console import counted
 from gym.data import synthetic
 from gym.data.drawn import DrawnReader
 from gym.data.folder import FolderReader
@@ -27,7 +27,7 @@ from gym.data.reader import Reader
 from gym.data.store import SCHEMA_VERSION, Manifest, PairRecord, Store, finish_store, write_part
 from gym.data.values import Scaling
 from gym.errors import DataError
-from gym.files import hash_value, replacing_folder
+from gym.files import hash_value, naming_disk_errors, replacing_folder
 
 _MOST_SHOWN = 5
 _SYNTHETIC_SITE = r"^(.+)_[0-9]+$"
@@ -162,7 +162,7 @@ def plan_preparation(config: DataConfig, reader: Reader) -> Preparation:
     (low, high), (factor, offset) = config.percentiles, config.reflectance
     indices = tuple(parse_index(text) for text in config.indices)
     for index in indices:
-        if missing := set(bands_of(index)) - {band.lower() for band in reader.bands}:
+        if missing := missing_bands(index, reader.bands):
             raise DataError(
                 f"index {index.name} uses {', '.join(sorted(missing))}, and the bands are {', '.join(reader.bands)}; "
                 "name them in order with data.bands."
@@ -200,19 +200,10 @@ def build_store(plan: Plan, folder: Path, config: DataConfig, fingerprint: str) 
         DataError: Not one scene can be used, or the store cannot be written.
     """
     numbered = list(enumerate(plan.sources))
-    log.info("building the store of %s (%d scenes) ...", plan.reader.description, len(numbered))
+    log.info("building the store of %s (%s) ...", plan.reader.description, counted(len(numbered), "scene"))
     with naming_disk_errors(folder), replacing_folder(folder) as beside:
         built = list(each_in_order(SceneWriter(plan, beside), numbered, config.workers, "preparing scenes"))
         finish_store(beside, summarize(plan, built, fingerprint), [part for one in built for part in one.parts])
-
-
-@contextmanager
-def naming_disk_errors(place: Path) -> Iterator[None]:
-    """Make a `DataError` of what the disk refuses."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{place} cannot be written ({error}); free space there, or set outputs=...") from error
 
 
 def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:

@@ -22,14 +22,12 @@ from rich.progress import track
 from gym.config import AugmentConfig
 from gym.data.augment import changes_anything
 from gym.data.parallel import available_cores
-from gym.data.sides import positions_of, training_samples
+from gym.data.sides import ReadSample, positions_of, training_samples
 from gym.data.split import Split
 from gym.data.store import Store
 from gym.files import replacing, replacing_folder
 
 _FOLDERS = {"training": "train", "validation": "val", "test": "test"}
-
-ReadSample = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 log = logging.getLogger(__name__)
 

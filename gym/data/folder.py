@@ -57,7 +57,7 @@ def warn_of_lossy_labels(labels: Sequence[Path]) -> None:
     """Say once that some labels are JPEGs, which are used as they are."""
     if lossy := [path for path in labels if path.suffix.lower() in _LOSSY]:
         log.warning(
-            "%d labels are JPEGs, as %s: JPEG changes class numbers; save labels as PNG or TIFF from their source",
+            "labels that are JPEGs: %d, as %s; JPEG changes class numbers; save them as PNG or TIFF from their source",
             len(lossy),
             lossy[0],
         )

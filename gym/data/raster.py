@@ -23,7 +23,7 @@ import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 
-from gym.errors import DataError
+from gym.errors import DataError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 STEP = 1e-6  # the smallest step of floating-point bands; that of integers is 1
@@ -83,7 +83,7 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
             with rasterio.open(path) as dataset:
                 yield dataset
         except (RasterioError, OSError) as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
+            reason = first_line(error.__cause__ or error)
             raise DataError(f"{path} cannot be read as an image ({reason}); replace or remove it.") from error
 
 

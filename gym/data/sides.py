@@ -1,8 +1,9 @@
 """The sides of a store: which pairs train, validate and test, and what each side needs to be of use."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from gym.data.split import (
     split_random,
     unmatched,
 )
-from gym.data.store import Store
+from gym.data.store import PairRecord, Store
 from gym.errors import DataError
+
+ReadSample = Callable[[int], tuple[Any, Any]]  # image and label of a sample
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +47,7 @@ def split_store(store: Store, config: SplitConfig, augment: AugmentConfig) -> Sp
     else:
         split = find_sides(store, config)
         names, scenes = [record.name for record in records], [record.scene for record in records]
-        # Images without any pattern, as tiles of one cloud, are equal by chance.
-        images = [record.image_sha256 if record.likeness else record.name for record in records]
-        refuse_leaks(split, names, scenes, images)
+        refuse_leaks(split, names, scenes, [image_of(record) for record in records])
     refuse_unlabelled(store, split)
     return split
 
@@ -62,10 +63,12 @@ def find_sides(store: Store, config: SplitConfig) -> Split:
         return split_given(names, sides)
     units = [unit_of(record.groups, record.name, config.by) for record in records]
     if config.method == "kfold":
+        units = join_copies(units, [image_of(record) for record in records])
         return split_folds(units, config.folds, config.fold, config.test, config.seed)
     if config.method == "leave_one_out":
         scenes = [record.scene for record in records]
         return split_leave_one_out(units, scenes, config.held_out, config.validation, config.seed)
+    units = join_copies(units, [image_of(record) for record in records])
     return split_random(units, config.validation, config.test, config.seed)
 
 
@@ -84,11 +87,38 @@ def unit_of(groups: dict[str, str], name: str, by: str) -> str:
     return groups[by]
 
 
+def image_of(record: PairRecord) -> str:
+    """What two pairs of one image have in common; images without any pattern, as of a cloud, are equal by chance."""
+    return record.image_sha256 if record.likeness else record.name
+
+
+def join_copies(units: Sequence[str], images: Sequence[str]) -> list[str]:
+    """Make one unit of those that hold the same image, also by way of others: the first of them by name.
+
+    Args:
+        units: The unit of each pair.
+        images: What two pairs of one image have in common.
+    """
+    leads, holders = {unit: unit for unit in units}, dict[str, str]()
+
+    def lead_of(unit: str) -> str:
+        while leads[unit] != unit:
+            unit = leads[unit]
+        return unit
+
+    for unit, image in zip(units, images, strict=True):
+        holder = holders.setdefault(image, unit)
+        first, second = sorted((lead_of(unit), lead_of(holder)))
+        if first != second:
+            log.warning("%s and %s hold the same image and stand on one side of the split", *sorted((holder, unit)))
+        leads[second] = first
+    return [lead_of(unit) for unit in units]
+
+
 def refuse_unlabelled(store: Store, split: Split) -> None:
     """Each side must have a labelled pixel, and each class one somewhere, or a word is said."""
-    for name, count in zip(store.manifest.classes, store.counts.sum(axis=0), strict=True):
-        if not count:
-            log.warning("class %s has not one pixel in any scene: do the label values fit data.classes?", name)
+    for name in store.absent_classes:
+        log.warning("class %s has not one pixel in any scene: do the label values fit data.classes?", name)
     for side, samples in split._asdict().items():
         if samples and not store.counts[positions_of(samples, len(store))].sum():
             raise DataError(f"the {side} scenes have not one labelled pixel; label more scenes, or change split.seed.")
@@ -103,6 +133,11 @@ def sample_name(store: Store, sample: int) -> str:
     """The name of a sample: its pair's, and which copy it is."""
     copy, position = divmod(sample, len(store))
     return store.manifest.pairs[position].name + (f" copy {copy}" if copy else "")
+
+
+def side_names(store: Store, split: Split) -> dict[str, list[str]]:
+    """The names of the samples of each side."""
+    return {side: [sample_name(store, sample) for sample in samples] for side, samples in split._asdict().items()}
 
 
 def training_samples(split: Split, augment: AugmentConfig, pairs: int) -> list[int]:

@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+from gym.console import counted
 from gym.errors import ConfigError, DataError
 from gym.seeding import generator
 
@@ -255,7 +256,7 @@ def _refuse_too_few(names: Sequence[str], kind: str, needed: int, sides: str, re
 def _some(names: Sequence[str], kind: str) -> str:
     """Say how many there are and name up to five, as in '2 scenes (a, b)'."""
     named = f" ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})" if names else ""
-    return f"{len(names)} {kind}{'s' if len(names) != 1 else ''}{named}"
+    return counted(len(names), kind) + named
 
 
 def _count(share: float, of: int, most: int) -> int:

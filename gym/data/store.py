@@ -15,7 +15,7 @@ fingerprint of what it was made from, so a store that no longer fits is not foun
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -163,6 +163,11 @@ class Store:
         return np.array([record.counts for record in self.manifest.pairs], np.int64)
 
     @property
+    def absent_classes(self) -> list[str]:
+        """The classes that not one pixel is of."""
+        return [name for name, count in zip(self.manifest.classes, self.counts.sum(axis=0), strict=True) if not count]
+
+    @property
     def images_path(self) -> Path:
         """The values of all images, ``(values,)`` in the manifest's type."""
         return self.folder / "images.npy"
@@ -303,28 +308,26 @@ def finish_store(folder: Path, manifest: Manifest, parts: Sequence[str]) -> None
         OSError: The store cannot be written.
     """
     starts = np.cumsum([0, *(math.prod(record.placement.shown) for record in manifest.pairs)]).tolist()
-    join_parts(folder, "labels", parts, starts[-1], "|u1")
-    hashes = join_parts(folder, "images", parts, starts[-1] * len(manifest.preparation.bands), manifest.dtype)
-    pairs = [
-        replace(record, start=start, image_sha256=digest)
-        for record, start, digest in zip(manifest.pairs, starts[:-1], hashes, strict=True)
+    images = join_parts(folder, "images", parts, starts[-1] * len(manifest.preparation.bands), manifest.dtype)
+    labels = join_parts(folder, "labels", parts, starts[-1], "|u1")
+    pairs = [  # strict also makes both files be finished
+        replace(record, start=start, image_sha256=hash_pixels(image))
+        for record, start, image, _ in zip(manifest.pairs, starts[:-1], images, labels, strict=True)
     ]
     write_manifest(folder, replace(manifest, pairs=pairs))
 
 
-def join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtype: str) -> list[str]:
-    """Write the arrays of a kind end to end in one type, and give the hash of each as it is stored."""
-    hashes = []
+def join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtype: str) -> Iterator[np.ndarray]:
+    """Write the arrays of a kind end to end in one type, one at a time as they are asked for; gives each as stored."""
     with (folder / f"{kind}.npy").open("wb") as stream:
         header = {"descr": dtype, "fortran_order": False, "shape": (values,)}
         np.lib.format.write_array_header_1_0(stream, header)
         for part in parts:
             path = part_path(folder, kind, part)
             array = np.load(path, allow_pickle=False).astype(dtype, copy=False)
-            hashes.append(hash_pixels(array))
             stream.write(array.data)
             path.unlink()
-    return hashes
+            yield array
 
 
 def part_path(folder: Path, kind: str, part: str) -> Path:
@@ -339,4 +342,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def hash_pixels(image: np.ndarray) -> str:
     """The SHA-256 of an image's size and values."""
-    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(image.ravel().data)  # row by row; a copy only where they lie otherwise
+    return digest.hexdigest()

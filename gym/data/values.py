@@ -10,9 +10,8 @@ from functools import reduce
 
 import numpy as np
 
-from gym.band_math import Index, bands_of, evaluate
+from gym.band_math import Index, evaluate
 from gym.data.raster import STEP
-from gym.errors import DataError
 
 _KEPT = (np.uint8, np.uint16, np.int16, np.float32)
 _WIDENED = {np.dtype(np.bool_): np.uint8, np.dtype(np.int8): np.int16}
@@ -80,19 +79,12 @@ def add_indices(image: np.ndarray, bands: Sequence[str], indices: Sequence[Index
         [-1, 1] where no band is negative. An index that has no finite value at a pixel (0/0, x/0) is 0 there.
 
     Raises:
-        DataError: An index uses a band that the image lacks.
+        KeyError: An index uses a band that the image lacks; whoever plans a data set sees to that.
     """
-    named = {name.lower(): position for position, name in enumerate(bands)}
-    for index in indices:
-        if lacking := [name for name in bands_of(index) if name not in named]:
-            raise DataError(
-                f"index {index.name} uses {', '.join(lacking)}, and the bands are {', '.join(bands)}; "
-                "give their names in data.bands, or change the index."
-            )
     narrow = _narrow(image)
     stacked = np.empty((*image.shape[:2], len(bands) + len(indices)), np.float32)
     stacked[..., : len(bands)] = narrow
-    by_name = {name: stacked[..., position] for name, position in named.items()}
+    by_name = {name: stacked[..., position] for position, name in enumerate(bands)}
     valid = _has_data(narrow)
     with np.errstate(all="ignore"):
         for position, index in enumerate(indices, start=len(bands)):

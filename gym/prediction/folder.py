@@ -7,8 +7,8 @@ A file that cannot be used is listed, and the others are done.
 
 import csv
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +20,8 @@ from rich.progress import track
 from gym.data.labels import IGNORE, count_classes
 from gym.data.pairs import match_by_stem
 from gym.data.raster import SUFFIXES, Grid, Raster, read_bands
-from gym.errors import DataError, first_line
-from gym.files import replacing
+from gym.errors import DataError
+from gym.files import naming_disk_errors, replacing
 from gym.prediction.area import class_areas
 from gym.prediction.segment import segment
 from gym.reporting.imagery import class_colours, overlay, show_bands
@@ -50,10 +50,10 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drop
         DataError: A folder is missing or holds no image, or the output is one of the inputs, or a file, or cannot be
             written.
     """
-    with naming_disk_errors(output):
+    with writing(output):
         refuse_bad_output(output, inputs)
     matches = match_by_stem(inputs, SUFFIXES, drops)
-    with naming_disk_errors(output):
+    with writing(output):
         output.mkdir(parents=True, exist_ok=True)
     done, failed, rows = [], dict(matches.left_out), []
     for name, paths in track(matches.files.items(), "segmenting", total=len(matches.files), transient=True):
@@ -63,11 +63,11 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drop
         except DataError as error:
             failed[str(paths[0])] = str(error)
             continue
-        with naming_disk_errors(output):
+        with writing(output):
             write_results(model, raster, label, output, name)
         rows += area_rows(name, label, model.description.classes, raster.grid)
         done.append(name)
-    with naming_disk_errors(output):
+    with writing(output):
         write_csv(output / "class_areas.csv", rows)
     return Report(done, failed)
 
@@ -81,15 +81,9 @@ def refuse_bad_output(output: Path, inputs: Sequence[Path]) -> None:
         raise DataError(f"output={output} is a file; give a folder.")
 
 
-@contextmanager
-def naming_disk_errors(output: Path) -> Iterator[None]:
-    """Make a `DataError` of what the disk refuses."""
-    try:
-        yield
-    except (OSError, RasterioError) as error:
-        raise DataError(
-            f"output={output} cannot be written ({first_line(error)}); free space there, or give another folder."
-        ) from error
+def writing(output: Path) -> AbstractContextManager[None]:
+    """Name the output where the disk refuses, or GDAL for it."""
+    return naming_disk_errors(f"output={output}", "give another folder.", (OSError, RasterioError))
 
 
 def write_results(model: SavedModel, raster: Raster, label: np.ndarray, output: Path, name: str) -> None:

@@ -10,7 +10,7 @@ report/
 import base64
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +18,9 @@ import jinja2
 import numpy as np
 
 from gym.config import SplitConfig
+from gym.console import counted
 from gym.data.likeness import Likeness
-from gym.data.sides import positions_of, sample_name, side_counts
+from gym.data.sides import ReadSample, positions_of, sample_name, side_counts, side_names
 from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
 from gym.files import replacing_folder, write_json, write_text
@@ -31,15 +32,17 @@ _MOST_PAIRS = 12
 _MOST_SAMPLED = 100  # images of a side in the histograms
 _PIXELS_SAMPLED = 5_000  # of each of them
 
-ReadSample = Callable[[int], tuple[Any, Any]]
-
 
 class Sides(NamedTuple):
-    """The sides of a store: which samples, how they were found, and images of two of them that look alike."""
+    """The sides of a store: which samples, how they were found, and images of two of them that look alike.
+
+    Where no split is possible all pairs are on the training side, and ``obstacle`` says why; else it is empty.
+    """
 
     split: Split
     config: SplitConfig
     alike: Sequence[Likeness]
+    obstacle: str = ""
 
 
 def write_report(
@@ -62,9 +65,7 @@ def write_report(
         write_pairs(beside, store, sides.split, read, examples)
         write_balance(beside, store, sides.split)
         save(draw_histograms(sample_pixels(store, sides.split), store.bands), beside / "histograms.png")
-        samples_of = sides.split._asdict().items()
-        names = {side: [sample_name(store, sample) for sample in samples] for side, samples in samples_of}
-        write_json(beside / "split.json", names)
+        write_json(beside / "split.json", side_names(store, sides.split))
         write_text(beside / "index.html", render(store, sides, beside, is_kept))
     return folder / "index.html"
 
@@ -102,14 +103,14 @@ def site_counts(store: Store) -> dict[str, np.ndarray]:
 def write_balance(folder: Path, store: Store, split: Split) -> None:
     """Write pixels and shares of each class, by side and by site, as a chart and as a CSV."""
     classes = store.manifest.classes
-    by_side = {side: counts for side, counts in side_counts(store, split).items() if counts.any()}
+    by_side = {side: counts for side, counts in side_counts(store, split).items() if getattr(split, side)}
     by_site = site_counts(store)
     save(draw_class_balance(by_side, by_site if len(by_site) > 1 else {}, classes), folder / "class_balance.png")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("group", "name", "class", "pixels", "share"))
-    for group, counted in (("side", by_side), ("site", by_site)):
-        for name, counts in counted.items():
+    for group, by_name in (("side", by_side), ("site", by_site)):
+        for name, counts in by_name.items():
             total = max(1, int(counts.sum()))
             writer.writerows(
                 (group, name, label, int(count), f"{count / total:.6f}")
@@ -141,8 +142,8 @@ def render(store: Store, sides: Sides, folder: Path, is_kept: bool) -> str:
     pictures = {"pairs": pairs, **{name: embed(folder / f"{name}.png") for name in ("class_balance", "histograms")}}
     return environment.from_string(template).render(
         title=f"Data set: {store.manifest.source}",
-        notes=list_notes(store, sides.config),
-        facts=list_facts(store, sides.config, is_kept),
+        notes=list_notes(store, sides),
+        facts=list_facts(store, sides, is_kept),
         sides=list_sides(store, sides.split),
         labels=list_labels(store),
         classes=list_classes(store),
@@ -165,20 +166,21 @@ def embed(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def list_notes(store: Store, config: SplitConfig) -> list[str]:
+def list_notes(store: Store, sides: Sides) -> list[str]:
     """What a reader must not overlook."""
     notes = []
-    if config.method == "paper":
+    if sides.obstacle:
+        notes.append(f"No split is possible, so that all pairs are shown as training: {sides.obstacle}")
+    elif sides.config.method == "paper":
         notes.append("This split leaks: validation sees copies of training scenes, as in the paper's program.")
-    missing = [name for name, count in zip(store.manifest.classes, store.counts.sum(axis=0), strict=True) if not count]
-    if missing:
-        notes.append(f"Not one pixel is {' or '.join(missing)}: do the label values fit data.classes?")
+    if absent := store.absent_classes:
+        notes.append(f"Not one pixel is {' or '.join(absent)}: do the label values fit data.classes?")
     if store.manifest.left_out:
-        notes.append(f"{len(store.manifest.left_out)} files or scenes are left out; the reasons are below.")
+        notes.append(f"Files or scenes left out: {len(store.manifest.left_out)}; the reasons are below.")
     return notes
 
 
-def list_facts(store: Store, config: SplitConfig, is_kept: bool) -> list[tuple[str, str]]:
+def list_facts(store: Store, sides: Sides, is_kept: bool) -> list[tuple[str, str]]:
     """What the store is, in words; where it is only if it is kept."""
     manifest, preparation = store.manifest, store.manifest.preparation
     shrunk = sum(record.placement.window[2:] != record.placement.shown for record in manifest.pairs)
@@ -187,12 +189,12 @@ def list_facts(store: Store, config: SplitConfig, is_kept: bool) -> list[tuple[s
     return [
         *([("store", str(store.folder))] if is_kept else []),
         ("fingerprint", manifest.fingerprint),
-        ("pairs", f"{len(store)} of {len({record.scene for record in manifest.pairs})} scenes"),
+        ("pairs", f"{len(store)} of {counted(len({record.scene for record in manifest.pairs}), 'scene')}"),
         ("frame", f"{rows} x {columns} pixels, framing {preparation.framing}; {shrunk} of {len(store)} resampled"),
         ("bands", ", ".join(preparation.bands)),
         ("values", f"{np.dtype(manifest.dtype).name}, scaling {preparation.scaling.method}"),
         ("georeferenced", f"{placed} of {len(store)}"),
-        ("split", word_split(config)),
+        ("split", "none" if sides.obstacle else word_split(sides.config)),
     ]
 
 

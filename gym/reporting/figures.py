@@ -1,9 +1,8 @@
 """The pictures of a run: learning curves, confusion matrix, contact sheet."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,6 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
 
 from gym import metrics
+from gym.data.sides import ReadSample
 from gym.files import replacing
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import class_colours, overlay, show_bands
@@ -20,8 +20,6 @@ logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 _SHEET_ROWS, _SHEET_COLUMNS = 6, 2
 _LONGEST_NAME = 26
-
-ReadSample = Callable[[int], tuple[Any, Any]]
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> None:

@@ -63,7 +63,6 @@ def write_raw(path, **entries):
 def test_a_folder_gives_its_npz_and_those_in_its_zips(tmp_path):
     """By ascending stem, wherever they lie; other files, hidden ones and what a Mac adds are passed over."""
     write_npz(tmp_path / "b.npz")
-    write_npz(tmp_path / "deeper" / "not_looked_for.npz")
     write_npz(tmp_path / ".hidden.npz")
     (tmp_path / "notes.csv").write_text("x")
     entries = ["sub/c.npz", "a.NPZ", "__MACOSX/d.npz", "sub/.e.npz", ".f/g.npz", "h.npz/"]
@@ -74,6 +73,26 @@ def test_a_folder_gives_its_npz_and_those_in_its_zips(tmp_path):
     release = tmp_path / "r.zip"
     assert members == [Member(release, "a.NPZ"), Member(tmp_path / "b.npz"), Member(release, "sub/c.npz")]
     assert left_out == {}
+
+
+def test_folders_are_searched_at_any_depth(tmp_path):
+    """By name at each depth, whatever the disk says first; hidden folders, a Mac's and links back are passed over."""
+    for place in ("b/2/x.npz", "b/10/y.npz", "a/deep/down/z.npz", ".git/g.npz", "a/.trash/t.npz", "__MACOSX/m.npz"):
+        write_npz(tmp_path / place)
+    write_zip(tmp_path / "b" / "1.zip", **{"x.npz": None})
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a" / "back").symlink_to(tmp_path, target_is_directory=True)
+
+    members, left_out, passed_over = list_members([tmp_path])
+
+    packed = tmp_path / "b" / "1.zip"
+    places = {
+        "x": Member(packed, "x.npz"),
+        "y": Member(tmp_path / "b/10/y.npz"),
+        "z": Member(tmp_path / "a/deep/down/z.npz"),
+    }
+    assert (members, left_out) == (places, {})
+    assert passed_over == {f"{tmp_path}/b/2/x.npz": f"holds the same as {packed}!x.npz, which is used."}
 
 
 def test_a_member_says_where_it_is_and_travels_between_processes(tmp_path):

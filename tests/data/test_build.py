@@ -172,6 +172,23 @@ def test_a_store_does_not_depend_on_how_many_processes_make_it(tmp_path):
     assert contents(one.folder) == contents(two.folder)
 
 
+def test_an_index_over_bands_that_only_the_files_tell_is_refused_at_once(tmp_path, monkeypatch):
+    """With what it uses and what there is, before any scene is prepared; names that fit make a store."""
+    source = write_geotiffs(tmp_path / "s")
+    wanted = replace(source.config, indices=["MNDWI", "x=band_1/band_5"])
+    monkeypatch.setattr(build, "prepare_scene", lambda *given: pytest.fail("a scene was prepared"))
+    with pytest.raises(
+        DataError,
+        match=r"^index MNDWI uses green, swir, and the bands are band_1, band_2, band_3, band_4, band_5; "
+        r"name them in order with data\.bands\.$",
+    ):
+        open_or_build_store(wanted, tmp_path)
+    monkeypatch.undo()
+
+    made = open_or_build_store(replace(wanted, indices=["x=BAND_1/band_5"]), tmp_path)
+    assert made.bands[-2:] == ["band_5", "x"]
+
+
 def halve(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

@@ -408,7 +408,9 @@ def test_labels_in_jpeg_are_used_with_one_warning(tmp_path, caplog):
 
     assert (reader.read("b").label == 1).all()
     (record,) = caplog.records
-    assert re.search(r"^2 labels are JPEGs, as .*b\.jpg: JPEG changes class numbers; save labels as", record.message)
+    assert re.search(
+        r"^labels that are JPEGs: 2, as .*b\.jpg; JPEG changes class numbers; save them as", record.message
+    )
 
 
 def test_band_names_must_fit_the_bands():

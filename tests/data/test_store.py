@@ -1,5 +1,6 @@
 """A store is whole or absent, and read back as it was written."""
 
+import hashlib
 import json
 import re
 
@@ -52,6 +53,16 @@ def test_padding_is_read_but_not_stored(tmp_path):
     np.testing.assert_array_equal(label[4:12, 4:28], scenes["pair0"].label)
     assert image.any(axis=2).sum() == (label != IGNORE).sum() == 8 * 24
     assert store.counts.sum() == 2 * 8 * 24
+
+
+def test_classes_without_a_pixel_are_named(tmp_path):
+    """In the order of the classes; a single pixel of one is enough."""
+    scenes = make_scenes(2)
+    for scene in scenes.values():
+        scene.label.fill(1)
+    assert make_store(tmp_path / "s", scenes).absent_classes == ["low", "high"]
+    scenes["pair1"].label[0, 0] = 2
+    assert make_store(tmp_path / "t", scenes).absent_classes == ["low"]
 
 
 def test_a_manifest_comes_back_as_it_was_made(tmp_path):
@@ -255,6 +266,16 @@ def test_the_hash_is_of_what_is_stored(tmp_path):
     first, second = make_store(tmp_path / "s", scenes).manifest.pairs
 
     assert first.image_sha256 == second.image_sha256
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["|u1", "<u2", "<i4", "<f4"])
+def test_the_hash_is_of_size_and_values_row_by_row(dtype, order):
+    """However they lie in memory."""
+    image = np.arange(24).reshape(2, 4, 3).astype(dtype)
+    expected = hashlib.sha256(b"(2, 4, 3)" + image.tobytes()).hexdigest()
+
+    assert hash_pixels(np.asarray(image, order=order)) == expected
 
 
 def test_images_of_equal_bytes_and_other_sizes_are_not_one():

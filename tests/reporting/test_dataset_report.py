@@ -12,7 +12,18 @@ from gym.data.likeness import Likeness
 from gym.data.pipeline import SampleReader
 from gym.data.split import Split
 from gym.data.store import Store, write_manifest
-from gym.reporting.dataset_report import Sides, list_facts, list_labels, sample_pixels, spread, word_split, write_report
+from gym.reporting.dataset_report import (
+    Sides,
+    list_facts,
+    list_labels,
+    list_notes,
+    sample_pixels,
+    spread,
+    word_split,
+    write_report,
+)
+
+WHOLE = Sides(Split([0, 1, 2, 3, 4, 5], []), SplitConfig(), [])
 
 
 @pytest.fixture
@@ -51,7 +62,7 @@ def test_what_was_never_meant_to_be_here_is_no_loss(retold, tmp_path):
 
     assert "Nothing of what is meant to be here." in page
     assert re.search(r"<code>a_aug_0\.npz</code></td><td>an augmented copy</td>", page)
-    assert "are left out; the reasons are below" not in page
+    assert "the reasons are below" not in page
     assert "every file is used" not in page
 
 
@@ -59,7 +70,7 @@ def test_what_is_left_out_is_told_with_its_reason(retold, tmp_path):
     """With a note on top, and names that cannot be mistaken for markup."""
     page = write(retold(left_out={"<b>.tif": "cut short"}), tmp_path / "report")
 
-    assert "1 files or scenes are left out; the reasons are below." in page
+    assert "Files or scenes left out: 1; the reasons are below." in page
     assert "<code>&lt;b&gt;.tif</code></td><td>cut short</td>" in page
 
 
@@ -68,13 +79,30 @@ def test_images_that_look_alike_are_listed(tiny_store, tmp_path):
     page = write(tiny_store, tmp_path / "report", alike=[Likeness("pair0", "pair3", 2)])
 
     assert '<td>pair0</td><td>pair3</td><td class="number">2</td>' in page
-    assert "1 pairs differ in at most 4 of 64 bits" in page
+    assert "Pairs that differ in at most 4 of 64 bits of their perceptual hashes: 1." in page
 
 
 def test_the_folder_of_a_store_that_goes_away_is_not_named(tiny_store, tmp_path):
     """Of one that stays it is."""
-    assert ("store", str(tiny_store.folder)) in list_facts(tiny_store, SplitConfig(), True)
+    assert ("store", str(tiny_store.folder)) in list_facts(tiny_store, WHOLE, True)
     assert str(tiny_store.folder) not in write(tiny_store, tmp_path / "report", is_kept=False)
+
+
+def test_a_store_that_cannot_be_split_is_told_with_its_reason(tiny_store):
+    """In a note in the place of that of a leak, and no way of splitting is claimed; a split has no such note."""
+    sides = WHOLE._replace(config=SplitConfig(method="paper"), obstacle="too few.")
+
+    assert list_notes(tiny_store, sides) == ["No split is possible, so that all pairs are shown as training: too few."]
+    assert ("split", "none") in list_facts(tiny_store, sides, True)
+    assert list_notes(tiny_store, WHOLE) == []
+    assert ("split", "random by scene; 0.25 validate, 0 test, seed 0") in list_facts(tiny_store, WHOLE, True)
+
+
+def test_scenes_are_counted_in_words(tiny_store, retold):
+    """Six pairs of three scenes, or all of one."""
+    assert ("pairs", "6 of 3 scenes") in list_facts(tiny_store, WHOLE, True)
+    one = [replace(record, groups={"scene": "a", "site": "b"}) for record in tiny_store.manifest.pairs]
+    assert ("pairs", "6 of 1 scene") in list_facts(retold(pairs=one), WHOLE, True)
 
 
 @pytest.mark.parametrize(

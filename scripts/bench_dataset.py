@@ -99,12 +99,13 @@ def make_dataset(folder: Path, outputs: Path, *more: str) -> tuple[float, float]
 
 
 def watch_memory(pid: int, ended: Callable[[], object]) -> float:
-    """The largest sum of resident memory of a process and its children, in GiB; shared pages count for each."""
+    """The largest memory of a process and its children together, in GiB, without pages of files that are mapped."""
     peak = 0
     while ended() is None:
         try:
             family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-            peak = max(peak, sum(process.memory_info().rss for process in family))
+            used = [process.memory_info() for process in family]
+            peak = max(peak, sum(memory.rss - memory.shared for memory in used))
         except psutil.NoSuchProcess:
             continue
         time.sleep(0.1)

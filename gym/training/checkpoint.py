@@ -9,7 +9,6 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from gym.errors import RunError
 from gym.files import replacing
-from gym.training.stopping import EarlyStopping
+from gym.training.history import History
 
 BEST, LAST = "best.npz", "last.npz"
 
@@ -38,21 +37,37 @@ def load_best(model: keras.Model, folder: Path) -> None:
     _assign(model.weights, arrays, folder / BEST)
 
 
-def save_last(model: keras.Model, stopping: EarlyStopping, folder: Path) -> None:
-    """Write all that the next epoch depends on: weights, optimizer, and early stopping with the epoch."""
-    _write_arrays(folder / LAST, _values(_state(model)), asdict(stopping))
+def save_last(model: keras.Model, history: History, folder: Path) -> None:
+    """Write all that the next epoch depends on: weights, optimizer, and what the epochs so far came to."""
+    _write_arrays(folder / LAST, _values(_state(model)), history.as_notes())
 
 
-def load_last(model: keras.Model, folder: Path) -> EarlyStopping:
-    """Put the state after the last epoch into a compiled model of the same shape; return its early stopping.
+def load_last(model: keras.Model, folder: Path) -> History:
+    """Put the state after the last epoch into a compiled model of the same shape; return its history.
 
     Raises:
         RunError: The file is missing, damaged, or of another model.
     """
     arrays, notes = _read_arrays(folder / LAST)
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     _assign(_state(model), arrays, folder / LAST)
-    return EarlyStopping(**notes)
+    return History.from_notes(notes)
+
+
+def last_epoch(folder: Path) -> int:
+    """The last complete epoch of a run that was cut off; 0 where there is none."""
+    try:
+        _, notes = _read_arrays(folder / LAST, only_notes=True)
+    except RunError:
+        return 0
+    return int(notes["stopping"]["last_epoch"])
+
+
+def remove(folder: Path) -> None:
+    """Remove both files, where they are."""
+    for name in (BEST, LAST):
+        (folder / name).unlink(missing_ok=True)
 
 
 def hash_weights(model: keras.Model) -> str:
@@ -78,11 +93,11 @@ def _write_arrays(path: Path, arrays: list[np.ndarray], notes: dict[str, Any]) -
         np.savez(stream, **named)
 
 
-def _read_arrays(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+def _read_arrays(path: Path, only_notes: bool = False) -> tuple[list[np.ndarray], dict[str, Any]]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = [archive[name] for name in sorted(set(archive.files) - {"notes"})]
-            return arrays, json.loads(str(archive["notes"]))
+            names = [] if only_notes else sorted(set(archive.files) - {"notes"})
+            return [archive[name] for name in names], json.loads(str(archive["notes"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"{path} cannot be read ({error}); train the run again.") from error
 

@@ -1,47 +1,27 @@
 """Train a model: Keras' own loop, with what makes a run repeatable and safe around it."""
 
+import logging
 import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
 from gym.config import Config, OptimizerConfig
-from gym.errors import TrainingError
+from gym.errors import RunError, TrainingError
 from gym.losses import PixelLoss
 from gym.seeding import derive_seed
 from gym.training import checkpoint
 from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss
+from gym.training.history import Epoch, History
 from gym.training.schedule import learning_rate
 from gym.training.stopping import EarlyStopping
 
 Logs = dict[str, Any] | None
 
-
-class Epoch(NamedTuple):
-    """What one epoch came to.
-
-    ``number`` counts from 1. ``train_loss`` is the mean over the epoch's batches, while the weights change;
-    ``val_loss`` is the loss over all validation scenes as one, so it depends on neither batches nor order.
-    """
-
-    number: int
-    learning_rate: float
-    train_loss: float
-    train_iou: float
-    val_loss: float
-    val_iou: float
-    val_kld: float
-
-
-@dataclass
-class History:
-    """How a training went."""
-
-    stopping: EarlyStopping
-    epochs: list[Epoch] = field(default_factory=list)
+log = logging.getLogger(__name__)
 
 
 def compile_model(model: keras.Model, config: Config, weights: Sequence[float]) -> None:
@@ -53,6 +33,8 @@ def compile_model(model: keras.Model, config: Config, weights: Sequence[float]) 
         metrics=[ConfusionIoU(classes), PixelKLD(classes), WholeLoss(config.loss.name, weights)],
         jit_compile=False,
     )
+    # Otherwise its variables are made while the first step is traced, which is then traced a second time.
+    model.optimizer.build(model.trainable_variables)
 
 
 def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
@@ -68,7 +50,7 @@ def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
 def train(
     model: keras.Model,
     config: Config,
-    training: Any,
+    training: Callable[[int], Any],
     steps: int,
     validation: Any,
     folder: Path,
@@ -77,20 +59,22 @@ def train(
 ) -> History:
     """Train until early stopping or the last epoch, and leave the best weights in the model.
 
+    A training that was cut off goes on after its last complete epoch, and ends to the bit as if it had not been.
+
     Args:
         model: A compiled model.
         config: The experiment.
-        training: Batches without end, as `gym.data.pipeline.training_batches` gives.
+        training: Gives batches without end from an epoch on, as `gym.data.pipeline.training_batches` does.
         steps: Batches in an epoch.
         validation: Batches of the validation side.
-        folder: Where `checkpoint.BEST` and `checkpoint.LAST` go.
+        folder: Where `checkpoint.BEST` and `checkpoint.LAST` go, or are from an attempt before.
         on_epoch: Told each epoch as it ends.
         displays: Callbacks that show progress.
 
     Raises:
         TrainingError: The loss is no longer a finite number.
     """
-    history = History(EarlyStopping(config.training.patience))
+    history = take_up(model, folder) or History(EarlyStopping(config.training.patience))
     callbacks = [
         keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(config.schedule, epoch)),
         DropoutByEpoch(config.seed),
@@ -98,16 +82,31 @@ def train(
         EpochEnd(history, config, folder, on_epoch),
         *displays,
     ]
-    model.fit(
-        training,
-        steps_per_epoch=steps,
-        epochs=config.training.epochs,
-        validation_data=validation,
-        callbacks=callbacks,
-        shuffle=False,
-        verbose=0,
-    )
+    if not history.is_over(config.training.epochs):
+        model.fit(
+            training(history.stopping.last_epoch),
+            steps_per_epoch=steps,
+            initial_epoch=history.stopping.last_epoch,
+            epochs=config.training.epochs,
+            validation_data=validation,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
     checkpoint.load_best(model, folder)
+    return history
+
+
+def take_up(model: keras.Model, folder: Path) -> History | None:
+    """Put a model where an attempt before was cut off; None where there was none, or it left nothing readable."""
+    if not (folder / checkpoint.LAST).exists():
+        return None
+    try:
+        history = checkpoint.load_last(model, folder)
+    except RunError as error:
+        log.warning("%s", error)
+        return None
+    log.info("going on after epoch %d", history.stopping.last_epoch)
     return history
 
 
@@ -149,13 +148,15 @@ class EpochEnd(keras.callbacks.Callback):
     def __init__(self, history: History, config: Config, folder: Path, on_epoch: Callable[[Epoch], None]) -> None:
         super().__init__()
         self._history, self._config, self._folder, self._on_epoch = history, config, folder, on_epoch
+        self._seconds, self._began = history.seconds, time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         record = read_epoch(epoch, learning_rate(self._config.schedule, epoch), logs or {})
         self._history.epochs.append(record)
+        self._history.seconds = self._seconds + time.monotonic() - self._began
         if self._history.stopping.observe(record.number, record.val_loss):
             checkpoint.save_best(self.model, self._folder)
-        checkpoint.save_last(self.model, self._history.stopping, self._folder)
+        checkpoint.save_last(self.model, self._history, self._folder)
         self._on_epoch(record)
         self.model.stop_training = self._history.stopping.is_over
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from gym.console import plain_console
+from gym.console import clock, plain_console
 
 Logs = dict[str, Any] | None
 
@@ -23,14 +23,20 @@ class EpochLines(keras.callbacks.Callback):
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self._epochs = epochs
+        self._first: int | None = None  # more than 0 where a run goes on
         self._started = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        if self._first is None:
+            self._first = epoch
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         print(f"epoch {epoch + 1}/{self._epochs}  {summary(logs or {})}  {self.time_left(epoch + 1)}", flush=True)
 
     def time_left(self, done: float) -> str:
         """Word the time that the epochs still allowed would take at the pace so far."""
-        return f"at most {clock((self._epochs - done) * (time.monotonic() - self._started) / done)} left"
+        seconds_an_epoch = (time.monotonic() - self._started) / (done - (self._first or 0))
+        return f"at most {clock((self._epochs - done) * seconds_an_epoch)} left"
 
 
 class LiveBar(EpochLines):
@@ -50,6 +56,7 @@ class LiveBar(EpochLines):
         self._progress.update(self._bar, completed=batch + 1, state=self._state(batch + 1, logs or {}))
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        super().on_epoch_begin(epoch, logs)
         self._epoch = epoch
         self._progress.update(self._bar, completed=0, description=f"epoch {epoch + 1}/{self._epochs}")
 
@@ -75,12 +82,3 @@ def summary(logs: dict[str, Any]) -> str:
         f"loss {float(logs['loss']):.4f}  val loss {float(logs['val_whole_loss']):.4f}  "
         f"val iou {float(logs['val_iou']):.3f}  val kld {float(logs['val_kld']):.4f}"
     )
-
-
-def clock(seconds: float) -> str:
-    """Word a duration, as in '3 min 05 s'."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

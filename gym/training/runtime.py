@@ -10,6 +10,7 @@ from gym.config import TrainingConfig
 from gym.data.parallel import available_cores
 from gym.quiet import quiet_start
 from gym.seeding import derive_seed
+from gym.training.gpu import claim_gpu
 
 CPU_FLAGS = Path("/proc/cpuinfo")
 
@@ -26,6 +27,7 @@ def prepare_tensorflow(config: TrainingConfig) -> None:
         set_threads(threads)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    claim_gpu()
     with quiet_start():
         tf.config.list_logical_devices()
     keras.config.set_dtype_policy(resolve_precision(config.precision))

@@ -1,5 +1,8 @@
 """A model and a loop small enough to train in a test."""
 
+import tempfile
+from pathlib import Path
+
 import keras
 import pytest
 
@@ -26,19 +29,32 @@ def small_config(**training):
 
 @pytest.fixture
 def train_small(tiny_store, tmp_path):
-    """Train the small model on the tiny store; returns model, history and the epochs as they were told."""
+    """Train the small model on the tiny store, in a folder of its own unless one is given.
 
-    def run(config=None, displays=(), folder=None):
+    Returns model, history and the epochs as they were told; ``on_epoch`` is told them too.
+    """
+
+    def run(config=None, displays=(), folder=None, on_epoch=lambda epoch: None):
         config = config or small_config()
+        folder = folder or Path(tempfile.mkdtemp(dir=tmp_path))
         keras.utils.set_random_seed(config.seed)
         model = build_model(config.model, tiny_store.shape, 3)
         compile_model(model, config, [1.0, 1.0, 1.0])
         told = []
         samples = training_samples(Split([0, 1, 2, 3], [4, 5]), config.augment, len(tiny_store))
-        batches = training_batches(tiny_store, samples, config.augment, config.training.batch, config.seed)
+
+        def batches(first_epoch):
+            return training_batches(
+                tiny_store, samples, config.augment, config.training.batch, config.seed, first_epoch
+            )
+
+        def tell(epoch):
+            told.append(epoch)
+            on_epoch(epoch)
+
         steps = steps_in_epoch(len(samples), config.training.batch)
         validation = ordered_batches(tiny_store, [4, 5], 2)
-        history = train(model, config, batches, steps, validation, folder or tmp_path, told.append, displays)
+        history = train(model, config, batches, steps, validation, folder, tell, displays)
         return model, history, told
 
     return run

@@ -6,6 +6,7 @@ import pytest
 
 from gym.errors import RunError
 from gym.training import checkpoint
+from gym.training.history import Epoch, History
 from gym.training.stopping import EarlyStopping
 
 
@@ -21,11 +22,13 @@ def model():
 def test_the_last_state_is_whole(model, tmp_path):
     """Weights, optimizer moments and step, and early stopping; a fresh model goes on as the old one would."""
     stopping = EarlyStopping(3, best_loss=0.25, best_epoch=2, last_epoch=4)
-    checkpoint.save_last(model, stopping, tmp_path)
+    history = History(stopping, [Epoch(4, 1e-3, 0.5, 0.1, 0.25, float("inf"), 0.4)], seconds=7.5)
+    checkpoint.save_last(model, history, tmp_path)
     other = keras.models.clone_model(model)
     other.compile(optimizer="adam", loss="mse", jit_compile=False)
 
-    assert checkpoint.load_last(other, tmp_path) == stopping
+    assert checkpoint.last_epoch(tmp_path) == 4
+    assert checkpoint.load_last(other, tmp_path) == history
     for one in (model, other):
         one.train_on_batch(np.full((4, 3), 2.0), np.ones((4, 2)))
     assert checkpoint.hash_weights(model) == checkpoint.hash_weights(other)

@@ -68,13 +68,79 @@ def test_best_and_last_are_separate_files(train_small, tmp_path):
     """The best is of the best epoch, the last of the last."""
     config = small_config(epochs=8, patience=8)
     config.schedule.max_rate = 0.3
-    model, history, _ = train_small(config)
+    model, history, _ = train_small(config, folder=tmp_path)
     best = checkpoint.hash_weights(model)
 
-    stopping = checkpoint.load_last(model, tmp_path)
-
-    assert stopping == history.stopping
+    assert checkpoint.load_last(model, tmp_path) == history
     assert checkpoint.hash_weights(model) != best
+
+
+class Cut(BaseException):
+    """What ends a training from outside, as a signal does."""
+
+
+@pytest.mark.parametrize("cuts", [[1], [2], [3], [4], [1, 2, 4]], ids=str)
+def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(train_small, tmp_path, cuts):
+    """After whichever epochs it is cut off: same weights to the bit, same epochs, and none is trained twice."""
+    tf.config.experimental.enable_op_determinism()
+    config = small_config(epochs=5, patience=5)
+    whole, history, told = train_small(config)
+    numbers = []
+
+    def cut(epoch):
+        numbers.append(epoch.number)
+        if epoch.number in cuts:
+            raise Cut
+
+    for _ in cuts:
+        with pytest.raises(Cut):
+            train_small(config, folder=tmp_path, on_epoch=cut)
+    resumed, resumed_history, _ = train_small(config, folder=tmp_path, on_epoch=cut)
+
+    assert checkpoint.hash_weights(resumed) == checkpoint.hash_weights(whole)
+    assert resumed_history.epochs == history.epochs == told
+    assert resumed_history.stopping == history.stopping
+    assert numbers == [1, 2, 3, 4, 5]
+    assert history.seconds > 0
+
+
+def test_a_training_cut_off_within_an_epoch_begins_that_epoch_again(train_small, tmp_path):
+    """What the epoch had done is not counted twice."""
+    tf.config.experimental.enable_op_determinism()
+    whole, _, told = train_small()
+
+    class CutWithin(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.optimizer.iterations == 6:
+                raise Cut
+
+    with pytest.raises(Cut):
+        train_small(folder=tmp_path, displays=[CutWithin()])
+    resumed, history, _ = train_small(folder=tmp_path)
+
+    assert checkpoint.hash_weights(resumed) == checkpoint.hash_weights(whole)
+    assert history.epochs == told
+
+
+def test_a_training_that_is_over_is_not_trained_further(train_small, tmp_path):
+    """Also where early stopping ended it."""
+    config = small_config(epochs=30, patience=2)
+    config.schedule.max_rate = 1.0
+    first, history, _ = train_small(config, folder=tmp_path)
+    again, history_again, told = train_small(config, folder=tmp_path)
+
+    assert told == []
+    assert history_again == history
+    assert checkpoint.hash_weights(again) == checkpoint.hash_weights(first)
+
+
+def test_an_unreadable_checkpoint_begins_anew(train_small, tmp_path, caplog):
+    """With a word on why."""
+    (tmp_path / checkpoint.LAST).write_bytes(b"cut off")
+    _, _, told = train_small(folder=tmp_path)
+
+    assert [epoch.number for epoch in told] == [1, 2, 3]
+    assert "cannot be read" in caplog.text
 
 
 def test_training_stops_when_patience_is_over(train_small):

@@ -2,19 +2,9 @@
 
 import sys
 
-import pytest
-
-from gym.training.progress import EpochLines, LiveBar, clock, progress_display
+from gym.training.progress import EpochLines, LiveBar, progress_display
 
 LOGS = {"loss": 0.5, "iou": 0.25, "kld": 1.0, "val_whole_loss": 0.75, "val_iou": 0.125, "val_kld": 2.0}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (185, "3 min 05 s"), (7300, "2 h 01 min")]
-)
-def test_durations_in_words(seconds, words):
-    """Seconds, minutes or hours, as suits."""
-    assert clock(seconds) == words
 
 
 def test_outside_a_terminal_each_epoch_is_one_line(capsys, train_small):

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import metadata
-from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
@@ -26,21 +25,15 @@ from omegaconf.errors import OmegaConfBaseException
 from gym.config import Config, DatasetConfig, PredictConfig
 from gym.config_check import all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated, first_line
+from gym.options import configuration_folder, group_names, quote_options
+from gym.sweeps.plugin import register_sweepers
 
 Task = Callable[[DictConfig], Any]
-
-_NOT_TEXT = re.compile(r"[-+.\d]+|null|true|false|nan|inf", re.IGNORECASE)
 
 STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 SCHEMAS = {"schema": Config, "dataset_schema": DatasetConfig, "predict_schema": PredictConfig}
 _SCHEMA_OF = {"config": Config, "make_dataset": DatasetConfig, "predict": PredictConfig}
-
-
-def configuration_folder() -> Path:
-    """The folder of the YAML: inside the package when installed from a wheel, beside it in a checkout."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
 
 
 def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
@@ -61,8 +54,7 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
         def command() -> None:
             refuse_name_clash()
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on CPU features and absent GPUs
-            for name, schema in SCHEMAS.items():
-                ConfigStore.instance().store(name=name, node=schema)
+            register_configuration()
             for number in STOPPING:
                 signal.signal(number, stop)
             sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]
@@ -74,18 +66,11 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
-def quote_options(argument: str) -> str:
-    """Make text of the numbers in ``filters=2,4``: Hydra takes them for integers, and a group's option is text."""
-    group, _, options = argument.partition("=")
-    if group not in group_names():
-        return argument
-    quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
-    return f"{group}={','.join(quoted)}"
-
-
-def group_names() -> list[str]:
-    """The groups of the configuration."""
-    return [path.name for path in configuration_folder().iterdir() if path.is_dir()]
+def register_configuration() -> None:
+    """Make known to Hydra what the YAML refers to: our schemas and sweepers."""
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=name, node=schema)
+    register_sweepers()
 
 
 def run_readably(main: Callable[[], Any], schema: type) -> None:

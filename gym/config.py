@@ -101,6 +101,9 @@ class SplitConfig:
         least=0,
         only={"method": ("random", "kfold", "leave_one_out")},
     )
+    training_share: float = setting(
+        1.0, "Share of the training side that is used; a larger share holds all of a smaller one.", above=0, most=1
+    )
     likeness: int = setting(
         4, "Report images of two sides whose 64-bit perceptual hashes differ in so few bits.", least=0, most=16
     )
@@ -233,6 +236,7 @@ class TrainingConfig:
         choices=PRECISIONS,
     )
     deterministic: bool = setting(True, "Make a repetition bitwise equal.")
+    resume: bool = setting(True, "Go on with this very run where it was stopped before it ended.")
 
 
 @dataclass
@@ -241,6 +245,32 @@ class TrackingConfig:
 
     uri: str = setting("", "MLflow tracking URI; empty means SQLite in the outputs folder.")
     experiment: str = setting("segsweep", "MLflow experiment.")
+
+
+@dataclass
+class SweepConfig:
+    """What many runs of one command share; used with -m."""
+
+    name: str = setting("", "Name of the sweep, to go on with or to add to; empty means one made from its runs.")
+    attempts: int = setting(3, "Most times that a run is started which fails, over all calls.", least=1)
+    mix: bool = setting(False, "Let runs differ in data or in what validates; their scores are not comparable.")
+    job: int = setting(-1, "Number of the run in its sweep; the sweeper sets it.", least=-1)
+
+
+@dataclass
+class SearchConfig:
+    """A search for the best configuration; used with -m hydra/sweeper=optuna."""
+
+    trials: int = setting(40, "Trials in all, over all calls, failed and pruned ones among them.", least=1)
+    objective: list[str] = setting(["iou"], "Scores to be best in; of several, as in [iou,parameters], the front.")
+    sampler: str = setting("tpe", "Who proposes a trial.", choices=("tpe", "random", "grid", "cmaes", "nsga2"))
+    startup: int = setting(
+        10, "First trials, drawn at random and never pruned; for nsga2 the size of a generation.", least=2
+    )
+    pruner: str = setting("none", "Who gives trials up early.", choices=("none", "median", "hyperband"))
+    warmup: int = setting(3, "Epochs that every trial gets.", least=1)
+    storage: str = setting("", "URL of the database; empty means SQLite in the folder of the sweep.")
+    seed: int = setting(42, "Of the proposals.", least=0)
 
 
 @dataclass
@@ -259,6 +289,8 @@ class Config:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
 
 
 @dataclass

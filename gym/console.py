@@ -1,5 +1,7 @@
 """The terminal, for text that may hold anything a user named."""
 
+import math
+
 from rich.console import Console
 
 
@@ -11,3 +13,17 @@ def counted(number: int, noun: str) -> str:
 def plain_console() -> Console:
     """A console that prints names as they are: no markup, no emoji codes, no colours of its own, no folded lines."""
     return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def clock(seconds: float) -> str:
+    """Word a duration, as in '3 min 05 s'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def worded(score: float, digits: int = 3) -> str:
+    """A score as it is shown; a dash where there is none."""
+    return "-" if math.isnan(score) else f"{score:.{digits}f}"

@@ -38,6 +38,10 @@ class Terminated(BaseException):
     """
 
 
+class Pruned(BaseException):
+    """A search gives this run up: it is no failure, and its scores are those of the epochs it had."""
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message."""
     return (str(error).splitlines() or [""])[0]

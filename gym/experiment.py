@@ -3,8 +3,7 @@
 import json
 import logging
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,23 +12,29 @@ import keras
 from omegaconf import OmegaConf
 
 from gym.config import Config
+from gym.console import counted
 from gym.data.build import open_or_build_store
 from gym.data.parallel import available_cores
 from gym.data.pipeline import SampleReader, ordered_batches, steps_in_epoch, training_batches
 from gym.data.sides import find_likenesses, positions_of, side_counts, side_names, split_store, training_samples
 from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
-from gym.files import hash_value, write_json, write_text
+from gym.files import write_json, write_text
+from gym.identity import run_fingerprint
 from gym.losses import frequency_weights
 from gym.models.blocks import Standardize
 from gym.models.catalog import build_model, count_parameters
 from gym.reporting import figures
+from gym.reporting.drawing import save
 from gym.reporting.evaluation import Evaluation, evaluate, named_scores
 from gym.reporting.terminal import show_result
+from gym.result import RunResult, read_result, write_result
+from gym.run_folder import end_attempt, run_folder
 from gym.saved_model import save_model
 from gym.tracking import RunLog, logged_run, public_uri
-from gym.training.checkpoint import hash_weights
-from gym.training.loop import Epoch, History, compile_model, train
+from gym.training import checkpoint
+from gym.training.history import Epoch, History
+from gym.training.loop import compile_model, train
 from gym.training.progress import progress_display
 from gym.training.runtime import prepare_tensorflow, resolve_precision, seed_weights
 
@@ -38,50 +43,127 @@ _FEW_STEPS = 500
 log = logging.getLogger(__name__)
 
 
-class Result(NamedTuple):
-    """What a run came to: its MLflow id and the metrics logged at its end, by name."""
+class Task(NamedTuple):
+    """What a run is to do, and where: the configuration with its data, its name and its folder."""
 
-    run_id: str
+    config: Config
+    store: Store
+    split: Split
     name: str
-    scores: dict[str, float]
+    folder: Path
+    fingerprint: str
 
 
-def run_experiment(config: Config) -> Result:
-    """Train and score one configuration, and log it as one MLflow run.
+class Listener(NamedTuple):
+    """Who is told of a run as it goes: with tags for its MLflow run, of each epoch, and on the terminal."""
+
+    tags: Mapping[str, str]
+    on_epoch: Callable[[Epoch], None]
+    is_shown: bool
+
+
+def run_experiment(config: Config) -> RunResult:
+    """Train and score one configuration, log it as one MLflow run, and show what it came to.
+
+    A run that was stopped before its end goes on where it was; one that ended is made anew.
 
     Raises:
         DataError: The imagery cannot be used.
         TrainingError: The loss is no longer finite; the MLflow run is FAILED.
+        RunError: Another process trains this very run.
     """
-    started = time.monotonic()
-    outputs = Path(config.outputs)
-    store = open_or_build_store(config.data, outputs)
+    task = plan_task(config, Path(config.outputs) / "runs")
+    result, evaluations = carry_out(task, Listener({}, lambda epoch: None, is_shown=True))
+    end_attempt(task.folder)
+    if evaluations:
+        show_result(task.name, result.scores, evaluations["validation"], next_steps(config, result.run_id))
+    return result
+
+
+def plan_task(config: Config, runs: Path) -> Task:
+    """Open the data of a configuration, making the store where it is missing, and name the run."""
+    store = open_or_build_store(config.data, Path(config.outputs))
     split = split_store(store, config.split, config.augment)
+    fingerprint = run_fingerprint(config, store, split)
+    return Task(config, store, split, run_name(config), runs / fingerprint[:16], fingerprint)
+
+
+def carry_out(task: Task, listener: Listener) -> tuple[RunResult, dict[str, Evaluation]]:
+    """Make a run, or what is left of it.
+
+    Returns:
+        What it came to, and its evaluations by side: none where all had been done before and only the end was missing.
+    """
+    config = task.config
     prepare_tensorflow(config.training)
-    precision = resolve_precision(config.training.precision)
-    threads = config.training.threads or available_cores()
-    fingerprint = hash_value([identity(config), split, precision, threads, store.manifest.fingerprint])
-    tags = {
-        "fingerprint": fingerprint,
-        "data_fingerprint": store.manifest.fingerprint,
-        "data": store.manifest.source,
-        "precision": precision,
-        "split": config.split.method + (" (leaky)" if config.split.method == "paper" else ""),
+    means = {
+        "precision": resolve_precision(config.training.precision),
+        "threads": config.training.threads or available_cores(),
     }
-    with logged_run(config.tracking, outputs, run_name(config), tags) as run:
-        log_inputs(run, config, store, split)
-        model, history = train_model(config, store, split, outputs / "runs" / fingerprint[:16], run)
-        evaluations = evaluate_sides(model, config, store, split)
-        scores = final_scores(model, history, evaluations)
-        scores["seconds"] = time.monotonic() - started
-        run.log_metrics(scores)
-        run.log_tags({"weights_sha256": hash_weights(model)})
-        with tempfile.TemporaryDirectory() as folder:
-            write_inputs(Path(folder), config, store, split)
-            write_results(Path(folder), config, store, model, history, evaluations)
-            run.log_folder(Path(folder))
-    show_result(run_name(config), scores, evaluations["validation"], next_steps(config, run.run_id))
-    return Result(run.run_id, run_name(config), scores)
+    tags = describe(task) | {name: str(value) for name, value in means.items()} | dict(listener.tags)
+    with run_folder(task.folder, means, config.training.resume) as attempt:
+        with logged_run(config.tracking, Path(config.outputs), task.name, tags, attempt) as run:
+            if (task.folder / "result.json").exists():
+                return read_result(task.folder), {}
+            log_inputs(run, config, task.store, task.split)
+            model, history = train_model(task, run, listener)
+            evaluations = evaluate_sides(model, config, task.store, task.split)
+            result = summarize(task, run.run_id, model, history, evaluations)
+            log_result(run, task, result, model, history, evaluations)
+            write_result(task.folder, result)
+        checkpoint.remove(task.folder)
+    return result, evaluations
+
+
+def describe(task: Task) -> dict[str, str]:
+    """The tags that say what a run is and on what."""
+    method = task.config.split.method
+    return {
+        "fingerprint": task.fingerprint,
+        "data_fingerprint": task.store.manifest.fingerprint,
+        "data": task.store.manifest.source,
+        "split": method + (" (leaky)" if method == "paper" else ""),
+    }
+
+
+def summarize(
+    task: Task, run_id: str, model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]
+) -> RunResult:
+    """What a run came to."""
+    validation = evaluations["validation"]
+    trained_on = {"training_pairs": len(set(positions_of(task.split.training, len(task.store))))}
+    return RunResult(
+        run_id=run_id,
+        name=task.name,
+        fingerprint=task.fingerprint,
+        settings=flatten(asdict(without_password(task.config))),
+        scores=final_scores(model, history, evaluations) | trained_on,
+        weights_sha256=checkpoint.hash_weights(model),
+        classes=validation.classes,
+        scenes=validation.names,
+        matrices=validation.matrices,
+    )
+
+
+def log_result(
+    run: RunLog,
+    task: Task,
+    result: RunResult,
+    model: keras.Model,
+    history: History,
+    evaluations: Mapping[str, Evaluation],
+) -> None:
+    """Log what a run came to: every epoch that is not there yet, scores, weights, pictures."""
+    logged = run.logged_steps("learning_rate") if run.is_resumed else {epoch.number for epoch in history.epochs}
+    for epoch in history.epochs:
+        if epoch.number not in logged:
+            run.log_metrics(epoch_metrics(epoch), step=epoch.number)
+    run.log_metrics(result.scores)
+    run.log_tags({"weights_sha256": result.weights_sha256})
+    with tempfile.TemporaryDirectory() as folder:
+        write_inputs(Path(folder), task.config, task.store, task.split)
+        write_results(Path(folder), task.config, task.store, model, history, evaluations)
+        run.log_folder(Path(folder))
 
 
 def run_name(config: Config) -> str:
@@ -100,44 +182,48 @@ def next_steps(config: Config, run_id: str) -> list[str]:
     ]
 
 
-def identity(config: Config) -> dict[str, Any]:
-    """The part of a configuration that its result depends on, beside store and split: neither names nor places."""
-    elsewhere = ("name", "outputs", "tracking", "data", "split")
-    kept = {key: value for key, value in asdict(config).items() if key not in elsewhere}
-    return kept | {"standardize": config.data.standardize}
-
-
 def without_password(config: Config) -> Config:
     """A copy that may be logged: the tracking URI without user and password."""
     return replace(config, tracking=replace(config.tracking, uri=public_uri(config.tracking.uri)))
 
 
-def train_model(config: Config, store: Store, split: Split, folder: Path, run: RunLog) -> tuple[keras.Model, History]:
+def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Model, History]:
     """Build and train the model; it comes back with its best weights."""
+    config, store, split = task.config, task.store, task.split
     seed_weights(config.seed)
     first = build_standardisation(config.data.standardize, store, split)
     model = build_model(config.model, store.shape, len(store.manifest.classes), first)
     compile_model(model, config, class_weights(config, store, split))
-    count, precision = count_parameters(model).total, keras.config.dtype_policy().name
-    log.info("%s: %s parameters, %s", run_name(config), f"{count:,}", precision)
     samples, batch = training_samples(split, config.augment, len(store)), config.training.batch
     steps = steps_in_epoch(len(samples), batch)
-    if steps * config.training.epochs < _FEW_STEPS:
-        log.warning(
-            "only %d steps in all: batch normalisation wants some hundred; raise training.epochs or augment.copies",
-            steps * config.training.epochs,
-        )
+    if listener.is_shown:
+        announce(task.name, model, steps * config.training.epochs)
+
+    def tell(epoch: Epoch) -> None:
+        run.log_metrics(epoch_metrics(epoch), step=epoch.number)
+        listener.on_epoch(epoch)
+
     history = train(
         model,
         config,
-        training_batches(store, samples, config.augment, batch, config.seed),
+        lambda first_epoch: training_batches(store, samples, config.augment, batch, config.seed, first_epoch),
         steps,
         ordered_batches(store, split.validation, batch, config.augment, config.seed),
-        folder,
-        lambda epoch: run.log_metrics(epoch_metrics(epoch), step=epoch.number),
-        [progress_display(config.training.epochs, steps)],
+        task.folder,
+        tell,
+        [progress_display(config.training.epochs, steps)] if listener.is_shown else [],
     )
     return model, history
+
+
+def announce(name: str, model: keras.Model, steps: int) -> None:
+    """Say what is about to be trained, and warn of too few steps."""
+    log.info("%s: %s parameters, %s", name, f"{count_parameters(model).total:,}", keras.config.dtype_policy().name)
+    if steps < _FEW_STEPS:
+        log.warning(
+            "only %s in all: batch normalisation wants some hundred; raise training.epochs or augment.copies",
+            counted(steps, "step"),
+        )
 
 
 def build_standardisation(method: str, store: Store, split: Split) -> Standardize:
@@ -195,6 +281,7 @@ def final_scores(model: keras.Model, history: History, evaluations: Mapping[str,
         "loss": history.stopping.best_loss,
         "stopping_epoch": history.stopping.last_epoch,
         "best_epoch": history.stopping.best_epoch,
+        "seconds": history.seconds,
         "parameters": count.total,
         "trainable_parameters": count.trainable,
     }
@@ -239,14 +326,10 @@ def write_results(
 ) -> None:
     """Write what a run came to: model, curves, and of each side the confusion matrix and a contact sheet."""
     save_model(model, store, folder / "model")
-    figures.save(
-        figures.draw_learning_curves(history.epochs, history.stopping.best_epoch), folder / "learning_curves.png"
-    )
+    save(figures.draw_learning_curves(history.epochs, history.stopping.best_epoch), folder / "learning_curves.png")
     read = SampleReader(store, config.augment, config.seed)
     for side, evaluation in evaluations.items():
         place = folder if side == "validation" else folder / side
         write_json(place / "confusion_matrix.json", evaluation.matrix.tolist())
-        figures.save(
-            figures.draw_confusion_matrix(evaluation.matrix, evaluation.classes), place / "confusion_matrix.png"
-        )
-        figures.save(figures.draw_contact_sheet(evaluation, store.bands, read, side), place / "contact_sheet.png")
+        save(figures.draw_confusion_matrix(evaluation.matrix, evaluation.classes), place / "confusion_matrix.png")
+        save(figures.draw_contact_sheet(evaluation, store.bands, read, side), place / "contact_sheet.png")

@@ -6,12 +6,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from gym.command import SCHEMAS, configuration_folder
+from gym.command import register_configuration
 from gym.config import Config
 from gym.config_check import read_config
 from gym.errors import ConfigError
 from gym.files import write_text
 from gym.old_experiment import blaming, name_of, refuse_taken, report, to_experiment
+from gym.options import configuration_folder
 
 
 def import_experiment(old: Path, output: Path | None, wanted: str | None, overwrite: bool) -> str:
@@ -53,8 +54,7 @@ def check(text: str) -> None:
     Raises:
         ConfigError: A value breaks a rule.
     """
-    for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=name, node=schema)
+    register_configuration()
     ConfigStore.instance().store(group="imported", name="experiment", node=OmegaConf.create(text), package="_global_")
     with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
         read_config(compose("config", ["+imported=experiment", "data.images=[.]", "data.labels=."]), Config)

@@ -1,7 +1,8 @@
 """Log runs to MLflow, and find them again.
 
 One `RunLog` is one MLflow run. Whatever ends the block it is used in ends the run too: FINISHED when the block ends
-well, KILLED for Ctrl-C and SIGTERM, FAILED for anything else; never left RUNNING.
+well or a search gives the run up, KILLED for Ctrl-C and SIGTERM, FAILED for anything else. A process that is killed
+outright leaves it RUNNING until the same attempt goes on, in the same MLflow run.
 
 MLflow takes seconds to import: this module is imported only by what logs or looks up a run.
 """
@@ -11,10 +12,11 @@ import json
 import logging
 import os
 import platform
+import random
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import metadata
@@ -31,11 +33,16 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 
 from gym.config import TrackingConfig
-from gym.errors import RunError, Terminated, first_line
+from gym.errors import Pruned, RunError, Terminated, first_line
+from gym.files import replacing
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 _BATCH_OF_PARAMS = 100
 _LONGEST_PARAM = 6000
+_PATIENCE = 60.0  # seconds
+
+ATTEMPT, PARENT, DESCRIPTION = "attempt", "mlflow.parentRunId", "mlflow.note.content"  # tags
+SQLITE = "sqlite:///"
 
 # How the UI shows the experiment: as model training and, by the link that scripts/ui prints, as a table of scores.
 _COLUMNS = [f"metrics.`{name}`" for name in ("iou", "kld", "dice", "stopping_epoch", "parameters")]
@@ -69,7 +76,7 @@ def public_uri(uri: str) -> str:
 
 def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
     """The configured tracking URI; without one, SQLite under ``outputs``."""
-    return config.uri or f"sqlite:///{(outputs / 'mlflow.db').resolve()}"
+    return config.uri or f"{SQLITE}{(outputs / 'mlflow.db').resolve()}"
 
 
 def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[MlflowClient, str]:
@@ -87,6 +94,7 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[MlflowClient, 
     uri = tracking_uri(config, outputs)
     with FileLock(outputs / ".mlflow.lock"):
         try:
+            make_database(uri)
             client = MlflowClient(uri)
             found = client.get_experiment_by_name(config.experiment)
             if found is not None:
@@ -99,34 +107,50 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[MlflowClient, 
             ) from error
 
 
+def make_database(uri: str) -> None:
+    """Make the tables of an SQLite database that is missing, beside its place.
+
+    MLflow makes them one by one, and cannot use a database in which a killed process left some.
+    """
+    if not uri.startswith(SQLITE) or (place := Path(uri.removeprefix(SQLITE))).exists():
+        return
+    with replacing(place) as beside:
+        MlflowClient(f"{SQLITE}{beside}").search_experiments(max_results=1)
+
+
 class RunLog:
     """One MLflow run, open to be written."""
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self._client = client
-        self.run_id = run_id
+    def __init__(self, client: MlflowClient, run_id: str, is_resumed: bool) -> None:
+        self._client, self.run_id, self.is_resumed = client, run_id, is_resumed
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log parameters; a value beyond MLflow's length is cut."""
-        entities = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items()]
+        """Log parameters, but for those logged before; a value beyond MLflow's length is cut."""
+        logged = self._client.get_run(self.run_id).data.params if self.is_resumed else {}
+        entities = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items() if key not in logged]
         for start in range(0, len(entities), _BATCH_OF_PARAMS):
-            self._client.log_batch(self.run_id, params=entities[start : start + _BATCH_OF_PARAMS])
+            retrying(self._client.log_batch, self.run_id, params=entities[start : start + _BATCH_OF_PARAMS])
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log tags."""
-        self._client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        retrying(self._client.log_batch, self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of one step in one call."""
         now = int(time.time() * 1000)
-        self._client.log_batch(
-            self.run_id, metrics=[Metric(metric_name(key), value, now, step) for key, value in values.items()]
-        )
+        metrics = [Metric(metric_name(key), value, now, step) for key, value in values.items()]
+        retrying(self._client.log_batch, self.run_id, metrics=metrics)
+
+    def logged_steps(self, name: str) -> set[int]:
+        """The steps at which a metric has been logged."""
+        return {metric.step for metric in self._client.get_metric_history(self.run_id, metric_name(name))}
 
     def log_dataset(self, name: str, fingerprint: str, source: str, profile: str) -> None:
         """Log the data set the run was trained on."""
         dataset = Dataset(name, fingerprint[:36], "local", source, profile=profile)
-        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        retrying(
+            self._client.log_inputs, self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        )
 
     def log_folder(self, folder: Path) -> None:
         """Log all files of a folder as artifacts, by their path in it."""
@@ -134,7 +158,9 @@ class RunLog:
 
 
 @contextmanager
-def logged_run(config: TrackingConfig, outputs: Path, name: str, tags: Mapping[str, str]) -> Iterator[RunLog]:
+def logged_run(
+    config: TrackingConfig, outputs: Path, name: str, tags: Mapping[str, str], attempt: str
+) -> Iterator[RunLog]:
     """Open an MLflow run for a block, and end it as the block ends.
 
     Args:
@@ -142,16 +168,22 @@ def logged_run(config: TrackingConfig, outputs: Path, name: str, tags: Mapping[s
         outputs: Folder of the database.
         name: Name of the run.
         tags: First tags of the run.
+        attempt: Whose run it is: an attempt that was cut off goes on in the MLflow run it began.
 
     Raises:
         RunError: MLflow cannot be used.
     """
     client, experiment = open_tracking(config, outputs)
-    run_id = client.create_run(experiment, run_name=name, tags={**machine_tags(), **tags}).info.run_id
+    resumed = resume_run(client, experiment, attempt)
+    run_id = resumed or start_run(client, experiment, name, {**tags, ATTEMPT: attempt})
     status = "FAILED"
     try:
-        yield RunLog(client, run_id)
+        yield RunLog(client, run_id, is_resumed=bool(resumed))
         status = "FINISHED"
+    except Pruned:
+        client.set_tag(run_id, "pruned", "true")
+        status = "FINISHED"
+        raise
     except (KeyboardInterrupt, Terminated):
         status = "KILLED"
         raise
@@ -159,7 +191,37 @@ def logged_run(config: TrackingConfig, outputs: Path, name: str, tags: Mapping[s
         client.set_tag(run_id, "error", f"{type(error).__name__}: {first_line(error)}")
         raise
     finally:
-        client.set_terminated(run_id, status)
+        retrying(client.set_terminated, run_id, status)
+
+
+def start_run(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+    """Create a run; gives its id."""
+    run = retrying(client.create_run, experiment, run_name=name, tags={**machine_tags(), **tags})
+    return str(run.info.run_id)
+
+
+def resume_run(client: MlflowClient, experiment: str, attempt: str) -> str | None:
+    """Open the run of an attempt again; gives its id, or None where there is none."""
+    found = client.search_runs([experiment], f"tags.{ATTEMPT} = '{attempt}'", max_results=1)
+    if not found:
+        return None
+    run_id = str(found[0].info.run_id)
+    retrying(client.update_run, run_id, "RUNNING")
+    if "error" in found[0].data.tags:
+        retrying(client.delete_tag, run_id, "error")
+    return run_id
+
+
+def retrying(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call MLflow, again and again while SQLite is locked by another process, for up to a minute."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return call(*arguments, **options)
+        except MlflowException as error:
+            if "database is locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - so that two do not meet again
 
 
 def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:

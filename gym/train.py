@@ -15,8 +15,9 @@ def main(composed: DictConfig) -> float:
 
     with quiet_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
         from gym.experiment import run_experiment
+        from gym.sweeps.job import run_job
 
-    return run_experiment(config).scores["iou"]
+    return run_job(config) if config.sweep.job >= 0 else run_experiment(config).scores["iou"]
 
 
 if __name__ == "__main__":

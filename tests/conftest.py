@@ -13,9 +13,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 
-from gym.command import SCHEMAS, configuration_folder, quote_options
+from gym.command import register_configuration
 from gym.config import Config, DataConfig, DatasetConfig
 from gym.config_check import read_config
 from gym.data.build import Plan, build_store
@@ -25,6 +24,7 @@ from gym.data.prepare import Preparation
 from gym.data.reader import RawScene
 from gym.data.store import Store
 from gym.data.values import Scaling
+from gym.options import configuration_folder, quote_options
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,9 +35,7 @@ def configure(tmp_path) -> Callable[..., Any]:
 
     Without ``name`` it is that of ``gym.train``; `gym.make_dataset` has ``name="make_dataset"``.
     """
-    for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=name, node=schema)
-
+    register_configuration()
     schemas = {"config": Config, "make_dataset": DatasetConfig}
 
     def composed(*overrides: str, name: str = "config") -> Any:

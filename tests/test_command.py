@@ -8,9 +8,10 @@ import time
 import pytest
 
 from gym import command
-from gym.command import explain_missing_option, natural, quote_options
+from gym.command import explain_missing_option, natural
 from gym.config import Config
 from gym.errors import TrainingError
+from gym.options import quote_options
 from tests.conftest import ROOT
 
 REFUSED = {

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gym.command import configuration_folder
 from gym.config import Config, DataConfig, DatasetConfig, PredictConfig, SplitConfig, folders_of, frame_of
 from gym.config_check import broken_rule, check_rules
 from gym.data.build import READERS
@@ -15,6 +14,7 @@ from gym.data.frame import MOST_OVERLAP
 from gym.data.synthetic import CLASSES
 from gym.errors import ConfigError
 from gym.models.blocks import STANDARDISATIONS
+from gym.options import configuration_folder
 
 FOLDER = ["data=folder", "data.images=[conf]", "data.labels=gym", "data.classes=[a,b]"]
 NPZ = ["data.archives=[conf]", "data.classes=[a,b]"]

@@ -2,10 +2,25 @@
 
 import pytest
 
-from gym.console import counted
+from gym.console import clock, counted, worded
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 scenes"), (1, "1 scene"), (2, "2 scenes"), (11, "11 scenes")])
 def test_only_one_is_singular(number, words):
     """None is plural too."""
     assert counted(number, "scene") == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (185, "3 min 05 s"), (7300, "2 h 01 min")]
+)
+def test_durations_in_words(seconds, words):
+    """Seconds, minutes or hours, as suits."""
+    assert clock(seconds) == words
+
+
+@pytest.mark.parametrize(("score", "words"), [(0.12345, "0.123"), (1.0, "1.000"), (float("nan"), "-")])
+def test_an_undefined_score_is_a_dash(score, words):
+    """Three digits, or none."""
+    assert worded(score) == words
+    assert worded(0.12346, digits=4) == "0.1235"

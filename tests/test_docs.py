@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -16,14 +17,18 @@ import numpy as np
 import pytest
 import rasterio
 
-from gym.command import configuration_folder
+from gym.config import SearchConfig, SweepConfig
+from gym.options import configuration_folder, group_names
 from tests.conftest import ROOT
 
-README, DATA_PAGE = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/data.md"))
-COMMANDS, DATA_COMMANDS = (
-    [line for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
-    for page in (README, DATA_PAGE)
+README, DATA_PAGE, SWEEP_PAGE = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/data.md", "docs/sweeps.md")
 )
+COMMANDS, DATA_COMMANDS, SWEEP_COMMANDS = (
+    [line for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    for page in (README, DATA_PAGE, SWEEP_PAGE)
+)
+SWEEP_COMMANDS += re.findall(r"^\| `(python .*?)` \|", SWEEP_PAGE, re.MULTILINE)
 TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.precision=float32", "training.epochs=1"]
 
 
@@ -111,6 +116,33 @@ def test_every_command_of_the_data_page_is_a_sound_configuration(command, config
     configure(*overrides, name={"gym.train": "config", "gym.make_dataset": "make_dataset"}[module])
 
 
+@pytest.mark.parametrize("command", SWEEP_COMMANDS)
+def test_every_command_of_the_sweep_page_is_a_sound_configuration(command, configure, tmp_path, monkeypatch):
+    """With one value of each list; what sweeping does is tested beside its module."""
+    monkeypatch.chdir(tmp_path)
+    for place in ("nir", "swir"):
+        Path(place).mkdir()
+    Path("L8.zip").touch()
+    _, _, module, flag, *overrides = shlex.split(command)
+    ranges = r"=(tag|interval|range|choice)\("
+    single = [word if re.search(r"=\[", word) else word.split(",")[0] for word in overrides]
+
+    assert (module, flag) == ("gym.train", "-m")
+    held_out = ["split.held_out=duck"] if "leave_one_site_out" in command else []  # swept by the experiment
+    kept = [word for word, whole in zip(single, overrides, strict=True) if not re.search(ranges, whole)]
+    configure(*kept, *held_out)
+
+
+@pytest.mark.parametrize("page", [SWEEP_PAGE], ids=["sweeps"])
+def test_the_sweep_page_lists_every_key(page):
+    """Of the two parts of the configuration that it is about."""
+    for part, schema in (("sweep", SweepConfig), ("search", SearchConfig)):
+        listed = set(re.findall(rf"^\| `{part}\.(\w+)` \|", page, re.MULTILINE))
+        hidden = {"job", "warmup"}  # the sweeper's own, and one named beside the pruners
+        assert listed | hidden >= {field.name for field in fields(schema)}
+        assert listed <= {field.name for field in fields(schema)}
+
+
 def test_the_ui_answers():
     """``./scripts/ui`` serves MLflow on 127.0.0.1."""
     with socket.socket() as free:
@@ -147,7 +179,7 @@ def test_all_other_commands_are_known():
     assert len(README.splitlines()) < 200
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/data.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/data.md", "docs/sweeps.md"])
 def test_links_lead_to_files_of_the_project(document):
     """Relative links and pictures exist."""
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8")):
@@ -161,7 +193,7 @@ def test_the_readme_lists_every_group_and_option():
     present = {
         folder.name: {path.stem for path in folder.glob("*.yaml")}
         for folder in configuration_folder().iterdir()
-        if folder.is_dir() and folder.name != "__pycache__"
+        if folder.name in group_names()
     }
 
     assert listed == present
@@ -180,4 +212,4 @@ def test_experiments_open_with_their_command():
     """Every experiment YAML says how it is run."""
     for path in (configuration_folder() / "experiment").glob("*.yaml"):
         lines = path.read_text(encoding="utf-8").splitlines()
-        assert lines[1].startswith(f"# python -m gym.train +experiment={path.stem}")
+        assert re.match(rf"# python -m gym\.train (-m )?\+experiment={path.stem}\b", lines[1])

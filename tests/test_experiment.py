@@ -31,15 +31,17 @@ from gym.experiment import (
     build_standardisation,
     class_weights,
     flatten,
-    identity,
     next_steps,
     run_experiment,
     run_name,
 )
+from gym.identity import identity
 from gym.prediction.segment import score_parts
 from gym.reporting.evaluation import evaluate
+from gym.result import write_result
 from gym.saved_model import load_model
 from gym.tracking import find_run, tracking_uri
+from gym.training import checkpoint
 
 TINY = ["+debug=tiny", "model=unet", "model.levels=2", "model.kernel=3", "training.precision=float32"]
 TINIEST = [
@@ -463,6 +465,81 @@ def test_a_loss_that_is_no_number_leaves_a_failed_run(configure, outputs):
         find_run(config.tracking, outputs, "explodes")
 
 
+def test_a_run_that_was_stopped_goes_on_in_its_mlflow_run(configure, tmp_path, monkeypatch, caplog):
+    """Its weights, scores and epochs are to the bit those of a run that was not, and every epoch is logged once."""
+    overrides = [*TINY, "training.epochs=4"]
+    whole = run_experiment(configure(*overrides, f"outputs={tmp_path / 'whole'}"))
+    config = configure(*overrides, f"outputs={tmp_path / 'cut'}")
+    for epoch in (1, 3):
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "save_last", stop_after(epoch))
+            with pytest.raises(KeyboardInterrupt):
+                run_experiment(config)
+    with caplog.at_level(logging.INFO):
+        resumed = run_experiment(config)
+
+    client = MlflowClient(tracking_uri(config.tracking, Path(config.outputs)))
+    runs = client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])
+    assert [(run.info.run_id, run.info.status) for run in runs] == [(resumed.run_id, "FINISHED")]
+    assert sorted(point.step for point in client.get_metric_history(resumed.run_id, "val/iou")) == [1, 2, 3, 4]
+    assert len(runs[0].inputs.dataset_inputs) == 1
+    assert resumed.weights_sha256 == whole.weights_sha256
+    assert without_seconds(resumed) == without_seconds(whole)
+    assert "going on after epoch 3" in caplog.text
+    again = run_experiment(config)
+    assert again.run_id != resumed.run_id
+    assert again.weights_sha256 == whole.weights_sha256
+
+
+def stop_after(epoch):
+    """Save as ever, and stop the run as Ctrl-C would after an epoch, before the epoch is logged."""
+    save = checkpoint.save_last
+
+    def save_and_stop(model, history, folder):
+        save(model, history, folder)
+        if history.stopping.last_epoch == epoch:
+            raise KeyboardInterrupt
+
+    return save_and_stop
+
+
+def without_seconds(result):
+    return {name: score for name, score in result.scores.items() if name != "seconds"}
+
+
+def test_a_run_killed_after_its_result_was_kept_is_only_ended(configure, tmp_path, monkeypatch):
+    """Nothing is trained again, and the MLflow run ends."""
+    config = configure("+debug=tiny", *TINIEST, f"outputs={tmp_path}")
+    with monkeypatch.context() as patch:
+        patch.setattr("gym.experiment.write_result", write_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(config)
+    monkeypatch.setattr("gym.experiment.train_model", None)
+    result = run_experiment(config)
+
+    client = MlflowClient(tracking_uri(config.tracking, tmp_path))
+    assert client.get_run(result.run_id).info.status == "FINISHED"
+    assert len(client.search_runs(["0", "1"])) == 1
+
+
+def write_and_stop(folder, result):
+    write_result(folder, result)
+    raise KeyboardInterrupt
+
+
+def test_a_run_is_begun_anew_where_it_is_not_to_go_on(configure, tmp_path, monkeypatch):
+    """With training.resume=false a stopped run is left as it is."""
+    config = configure("+debug=tiny", *TINIEST, "training.epochs=2", "training.resume=false", f"outputs={tmp_path}")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_last", stop_after(1))
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(config)
+    run_experiment(config)
+
+    client = MlflowClient(tracking_uri(config.tracking, tmp_path))
+    assert sorted(run.info.status for run in client.search_runs(["0", "1"])) == ["FINISHED", "KILLED"]
+
+
 def test_a_run_is_named_after_what_it_is(configure):
     """Unless the user names it."""
     assert run_name(configure("model=unet", "loss=dice", "filters=12")) == "unet dice f12"
@@ -493,28 +570,6 @@ def test_few_steps_are_said(finished):
         "only 6 steps in all: batch normalisation wants some hundred; raise training.epochs or augment.copies"
         in finished.said
     )
-
-
-def test_names_and_places_are_no_part_of_a_runs_identity(configure, shores, tmp_path):
-    """Another name, folder, tracking server or place of the files is the same experiment; another seed is another."""
-    base = identity(configure())
-
-    assert identity(configure("name=x", "tracking.experiment=y", "outputs=elsewhere")) == base
-    (tmp_path / "sides.csv").write_text("name,side\n")
-    for name in ("images", "labels"):
-        (tmp_path / name).symlink_to(shores / name)
-    here, there = (identity(configure(*of_shores(folder))) for folder in (shores, tmp_path))
-    assert here == there
-    for other in ("seed=1", "model.kernel=5", "data.standardize=band", "augment.mode=offline", "training.batch=2"):
-        assert identity(configure(other)) != base
-
-
-def test_how_images_are_read_is_no_part_of_a_runs_identity(configure):
-    """What becomes of them is the store's, whose fingerprint a run has besides."""
-    base = identity(configure())
-
-    assert identity(configure("data.workers=2", "data.strict=true", "data.size=64")) == base
-    assert "data" not in base
 
 
 def test_a_split_is_part_of_what_a_run_is_known_by(finish, configure):

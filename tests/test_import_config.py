@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from gym import import_config, importing
-from gym.command import configuration_folder, run_readably
+from gym.command import run_readably
 from gym.config import AugmentConfig, Config, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
+from gym.options import configuration_folder
 from tests.conftest import ROOT
 
 OLD = {

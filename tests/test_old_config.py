@@ -5,9 +5,9 @@ import json
 import pytest
 
 from gym import old_config
-from gym.command import configuration_folder
 from gym.errors import ConfigError
 from gym.old_config import Row, parse, translate
+from gym.options import configuration_folder
 
 LAST = {
     "TARGET_SIZE": [64, 32],

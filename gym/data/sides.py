@@ -18,6 +18,7 @@ from gym.data.split import (
     split_leave_one_out,
     split_paper,
     split_random,
+    thin_training,
     unmatched,
 )
 from gym.data.store import PairRecord, Store
@@ -33,27 +34,42 @@ def split_store(store: Store, config: SplitConfig, augment: AugmentConfig) -> Sp
 
     Returns:
         Sample numbers as in `gym.data.pipeline`: pairs as they are, or with ``method=paper`` copies of them on both
-        sides, which leak on purpose.
+        sides, which leak on purpose. What a ``training_share`` below 1 leaves out of training is on no side.
 
     Raises:
         DataError: There is too little to split, a side has no labelled pixel, or something leaks.
     """
-    records = store.manifest.pairs
+    records, units = store.manifest.pairs, kept_together(store, config)
     if config.method == "paper":
         split = Split(*split_paper(len(store), augment.copies, config.validation))
         log.warning(
             "split=paper leaks: validation sees copies of training scenes; its scores compare with nothing else"
         )
     else:
-        split = find_sides(store, config)
+        split = find_sides(store, config, units)
         names, scenes = [record.name for record in records], [record.scene for record in records]
         refuse_leaks(split, names, scenes, [image_of(record) for record in records])
+    of_training = [units[position] for position in positions_of(split.training, len(store))]
+    split = split._replace(training=thin_training(split.training, of_training, config.training_share, config.seed))
     refuse_unlabelled(store, split)
     return split
 
 
-def find_sides(store: Store, config: SplitConfig) -> Split:
-    """The positions of the pairs of each side, by any method but the paper's."""
+def kept_together(store: Store, config: SplitConfig) -> list[str]:
+    """Of each pair the unit that neither the draw of validation nor that of a training share parts.
+
+    It is what ``split.by`` names, with units of one image joined; the scene where the validation side is drawn by
+    scene, or not drawn at all.
+    """
+    records = store.manifest.pairs
+    if config.method not in ("random", "kfold"):
+        return [record.scene for record in records]
+    units = [unit_of(record.groups, record.name, config.by) for record in records]
+    return join_copies(units, [image_of(record) for record in records])
+
+
+def find_sides(store: Store, config: SplitConfig, units: Sequence[str]) -> Split:
+    """The positions of the pairs of each side, by any method but the paper's; units as of `kept_together`."""
     records = store.manifest.pairs
     if config.method == "given":
         sides = read_sides(Path(config.sides))
@@ -61,14 +77,11 @@ def find_sides(store: Store, config: SplitConfig) -> Split:
         if extra := unmatched(names, sides):
             log.warning("split.sides names %d that are not in the store, the first %s", len(extra), extra[0])
         return split_given(names, sides)
-    units = [unit_of(record.groups, record.name, config.by) for record in records]
     if config.method == "kfold":
-        units = join_copies(units, [image_of(record) for record in records])
         return split_folds(units, config.folds, config.fold, config.test, config.seed)
     if config.method == "leave_one_out":
-        scenes = [record.scene for record in records]
-        return split_leave_one_out(units, scenes, config.held_out, config.validation, config.seed)
-    units = join_copies(units, [image_of(record) for record in records])
+        held_from = [unit_of(record.groups, record.name, config.by) for record in records]
+        return split_leave_one_out(held_from, units, config.held_out, config.validation, config.seed)
     return split_random(units, config.validation, config.test, config.seed)
 
 

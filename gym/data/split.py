@@ -225,6 +225,23 @@ def split_paper(pairs: int, copies: int, validation: float) -> Samples:
     return Samples(sorted(listed[validating:]), sorted(listed[:validating]))
 
 
+def thin_training(training: Sequence[int], units: Sequence[str], share: float, seed: int) -> list[int]:
+    """Keep a share of the units that train; a larger share keeps every unit that a smaller one does.
+
+    Args:
+        training: The samples that train, ascending.
+        units: The unit of each of them.
+        share: Of the units, in (0, 1]; one unit at least is kept, and with 1 all are.
+        seed: The draw.
+
+    Returns:
+        The samples of the units that are kept, ascending.
+    """
+    order = _shuffle(set(units), seed, "training share")
+    kept = set(order[: _count(share, len(order), len(order))])
+    return [sample for sample, unit in zip(training, units, strict=True) if unit in kept]
+
+
 def refuse_leaks(split: Split, names: Sequence[str], scenes: Sequence[str], hashes: Sequence[str]) -> None:
     """Make sure that no scene, and no image under another name, stands on two sides.
 

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gym.reporting.figures import class_legend, literal
+from gym.reporting.drawing import literal
+from gym.reporting.figures import class_legend
 from gym.reporting.imagery import class_colours, overlay, show_bands
 
 _ACROSS = 4

@@ -25,7 +25,7 @@ from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
 from gym.files import replacing_folder, write_json, write_text
 from gym.reporting.dataset_figures import Shown, draw_class_balance, draw_histograms, draw_pairs
-from gym.reporting.figures import save
+from gym.reporting.drawing import save
 from gym.seeding import generator
 
 _MOST_PAIRS = 12

@@ -1,8 +1,6 @@
 """The pictures of a run: learning curves, confusion matrix, contact sheet."""
 
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,21 +9,13 @@ from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
 
 from gym import metrics
 from gym.data.sides import ReadSample
-from gym.files import replacing
+from gym.reporting.drawing import literal
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import class_colours, overlay, show_bands
-from gym.training.loop import Epoch
-
-logging.getLogger("matplotlib").setLevel(logging.WARNING)
+from gym.training.history import Epoch
 
 _SHEET_ROWS, _SHEET_COLUMNS = 6, 2
 _LONGEST_NAME = 26
-
-
-def save(figure: Figure, path: Path, dpi: int = 110) -> None:
-    """Write a figure, whole or not at all."""
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=dpi)
 
 
 def draw_learning_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
@@ -142,11 +132,6 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], rea
     scores = metrics.summarize(evaluation.matrices[index])
     axes[0].set_xlabel(literal(name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"), fontsize=6)
     axes[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)
-
-
-def literal(name: str) -> str:
-    """Keep matplotlib from reading a user's dollar signs as mathematics."""
-    return name.replace("$", r"\$")
 
 
 def spread_by_iou(evaluation: Evaluation, most: int) -> list[int]:

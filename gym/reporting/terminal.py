@@ -6,9 +6,8 @@ import numpy as np
 from rich.table import Table
 
 from gym import metrics
-from gym.console import plain_console
+from gym.console import clock, plain_console, worded
 from gym.reporting.evaluation import Evaluation
-from gym.training.progress import clock
 
 
 def show_result(name: str, scores: Mapping[str, float], evaluation: Evaluation, next_steps: Sequence[str]) -> None:
@@ -39,8 +38,3 @@ def score_table(evaluation: Evaluation) -> Table:
     table.add_section()
     table.add_row("mean", worded(metrics.mean_iou(matrix)), worded(metrics.mean_dice(matrix)), "")
     return table
-
-
-def worded(score: float, digits: int = 3) -> str:
-    """A score as it is shown; a dash where there is none."""
-    return "-" if np.isnan(score) else f"{score:.{digits}f}"

@@ -222,6 +222,80 @@ def test_one_scene_is_a_store_but_makes_no_sides(tmp_path):
         split_store(store, SplitConfig(), ONLINE)
 
 
+SPLITS = [
+    SplitConfig(by="scene", test=0.2),
+    SplitConfig(by="site", validation=0.3),
+    SplitConfig(method="kfold", by="date", folds=3),
+    SplitConfig(method="leave_one_out", by="site", held_out="duck"),
+]
+
+
+@pytest.mark.parametrize("config", SPLITS, ids=["scene", "site", "date", "held out"])
+def test_a_share_of_training_leaves_the_other_sides_alone(coasts, config):
+    """It keeps whole units, and the rest is on no side; a larger share holds a smaller one."""
+    whole = split_store(coasts, config, ONLINE)
+    group = "scene" if config.method == "leave_one_out" else config.by
+    count = len(groups_on(coasts, whole.training, group))
+    kept = set()
+    for share in (0.1, 0.3, 0.5, 0.8, 1.0):
+        split = split_store(coasts, replace(config, training_share=share), ONLINE)
+        assert (split.validation, split.test) == (whole.validation, whole.test)
+        assert kept <= set(split.training) <= set(whole.training)
+        assert len(groups_on(coasts, split.training, group)) == max(1, round(share * count))
+        assert not groups_on(coasts, split.training, group) & groups_on(
+            coasts, set(whole.training) - set(split.training), group
+        )
+        kept = set(split.training)
+    assert split == whole
+
+
+def test_a_given_split_is_thinned_by_scene(coasts, tmp_path):
+    """Two of the six scenes that train; the table's other sides stay."""
+    lines = [f"{site}_{date},{'val' if site == 'duck' else 'train'}" for site in SITES for date in DATES]
+    (tmp_path / "sides.csv").write_text("name,side\n" + "\n".join(lines))
+    config = SplitConfig(method="given", sides=str(tmp_path / "sides.csv"), training_share=0.3)
+    split = split_store(coasts, config, ONLINE)
+
+    assert len(groups_on(coasts, split.training, "scene")) == 2
+    assert len(split.training) == 4
+    assert groups_on(coasts, split.validation, "site") == {"duck"}
+
+
+def test_the_paper_s_split_is_thinned_by_the_scenes_of_its_copies(coasts):
+    """All copies of a scene that train stay or go."""
+    config = SplitConfig(method="paper", validation=0.6)
+    whole, split = (split_store(coasts, replace(config, training_share=share), OFFLINE) for share in (1.0, 0.5))
+    scenes = groups_on(coasts, positions_of(split.training, 18), "scene")
+
+    assert split.validation == whole.validation
+    assert len(scenes) == round(0.5 * len(groups_on(coasts, positions_of(whole.training, 18), "scene")))
+    assert split.training == [sample for sample in whole.training if coasts.manifest.pairs[sample % 18].scene in scenes]
+
+
+def test_scenes_of_one_image_stay_together_in_a_share(copied):
+    """They are one unit, as for the sides, or nearly the same labels would count twice."""
+    for seed in range(10):
+        config = SplitConfig(validation=0.3, training_share=0.5, seed=seed)
+        scenes = groups_on(copied, split_store(copied, config, ONLINE).training, "scene")
+        assert scenes == {"scene0", "scene3"} or (len(scenes) == 1 and not scenes & {"scene0", "scene3"})
+
+
+def test_a_share_of_training_without_a_label_is_refused(tmp_path):
+    """Though the whole side has some."""
+    (tmp_path / "sides.csv").write_text("name,side\nscene0,train\nscene1,train\nscene2,train\nscene3,val\n")
+    third = SplitConfig(method="given", sides=str(tmp_path / "sides.csv"), training_share=0.3)
+    scenes = make_scenes(8)
+    kept = split_store(make_store(tmp_path / "labelled", scenes), third, ONLINE).training
+    for position in kept:
+        scenes[f"pair{position}"].label.fill(IGNORE)
+    store = make_store(tmp_path / "partly", scenes)
+
+    assert len(kept) == 2
+    assert len(split_store(store, replace(third, training_share=1.0), ONLINE).training) == 6
+    with pytest.raises(DataError, match=r"^the training scenes have not one labelled pixel"):
+        split_store(store, third, ONLINE)
+
+
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
     """Eight pairs of four scenes; the image of the last scene's second is that of the first scene's first."""

@@ -17,6 +17,7 @@ from gym.data.split import (
     split_leave_one_out,
     split_paper,
     split_random,
+    thin_training,
     unmatched,
 )
 from gym.errors import ConfigError, DataError
@@ -335,6 +336,42 @@ def test_a_split_of_the_paper_that_validates_nothing_is_refused(pairs, copies, s
     """Rounding down may leave no sample."""
     with pytest.raises(DataError, match=rf"split\.validation={share} of {samples} samples must be one .*copies\."):
         split_paper(pairs, copies, share)
+
+
+@given(
+    pairs=st.lists(st.tuples(st.sampled_from("abcdefghij"), st.integers(0, 3)), min_size=1),
+    shares=st.tuples(st.floats(0.001, 1), st.floats(0.001, 1)),
+    seed=SEEDS,
+)
+def test_a_larger_share_of_training_holds_a_smaller_one(pairs, shares, seed):
+    """Whole units are kept, as many as the share says, and in ascending order."""
+    units = [unit for unit, _ in pairs]
+    training = [4 * place + step for place, (_, step) in enumerate(pairs)]
+    smaller, larger = (thin_training(training, units, share, seed) for share in sorted(shares))
+
+    assert set(smaller) <= set(larger) <= set(training)
+    for share, kept in zip(sorted(shares), (smaller, larger), strict=True):
+        names = {unit for sample, unit in zip(training, units, strict=True) if sample in kept}
+        assert kept == [sample for sample, unit in zip(training, units, strict=True) if unit in names]
+        assert len(names) == max(1, round(share * len(set(units))))
+    assert thin_training(training, units, 1.0, seed) == training
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.001, 1), (0.1, 1), (0.2, 2), (0.44, 4), (0.46, 5), (0.99, 10), (1, 10)])
+def test_the_sizes_of_shares_by_hand(share, kept):
+    """Of ten units of two pairs each, to the nearest unit; one at least."""
+    assert len(thin_training(range(20), [f"unit{number // 2}" for number in range(20)], share, 0)) == 2 * kept
+
+
+def test_a_share_is_drawn_by_its_seed():
+    """Not the first by name, the same in whatever order, and what it was in every version."""
+    units = [f"s{number:02d}" for number in range(12)]
+    draws = {tuple(thin_training(range(12), units, 0.25, seed)) for seed in range(20)}
+    backwards = thin_training(range(12), units[::-1], 0.25, 3)
+
+    assert len(draws) > 15
+    assert sorted(11 - sample for sample in backwards) == thin_training(range(12), units, 0.25, 3)
+    assert thin_training(range(12), units, 0.4, 3) == [1, 5, 6, 8, 11]
 
 
 @pytest.mark.parametrize(

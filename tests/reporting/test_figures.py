@@ -12,7 +12,7 @@ from PIL import Image
 
 from gym import metrics
 from gym.data.labels import IGNORE
-from gym.reporting import figures
+from gym.reporting import drawing, figures
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import show_bands
 from gym.training.loop import Epoch
@@ -61,7 +61,7 @@ def drawn_whole(tmp_path):
     """Write a figure, and give the size of the picture."""
 
     def check(figure):
-        figures.save(figure, tmp_path / "figure.png", dpi=50)
+        drawing.save(figure, tmp_path / "figure.png", dpi=50)
         with Image.open(tmp_path / "figure.png") as picture:
             return picture.size
 
@@ -436,7 +436,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):
     path.write_bytes(b"old")
 
     with pytest.raises(OSError, match="No space left"):
-        figures.save(Breaking(), path)
+        drawing.save(Breaking(), path)
 
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -444,7 +444,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):
 
 def test_a_figure_is_saved_in_a_folder_made_for_it(tmp_path):
     """At 110 dots an inch unless told."""
-    figures.save(Figure(figsize=(2, 1)), tmp_path / "new" / "figure.png")
+    drawing.save(Figure(figsize=(2, 1)), tmp_path / "new" / "figure.png")
 
     with Image.open(tmp_path / "new" / "figure.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (220, 110))

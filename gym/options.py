@@ -1,0 +1,27 @@
+"""The option groups of the configuration, as they stand in its folder."""
+
+import re
+from pathlib import Path
+
+_NOT_TEXT = re.compile(r"[-+.\d]+|null|true|false|nan|inf", re.IGNORECASE)
+
+
+def configuration_folder() -> Path:
+    """The folder of the YAML: inside the package when installed from a wheel, beside it in a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
+
+
+def group_names() -> list[str]:
+    """The groups of the configuration, without those of Hydra itself."""
+    folders = (path.name for path in configuration_folder().iterdir() if path.is_dir())
+    return [name for name in folders if name not in ("hydra", "__pycache__")]
+
+
+def quote_options(argument: str) -> str:
+    """Make text of the numbers in ``filters=2,4``: Hydra takes them for integers, and a group's option is text."""
+    group, _, options = argument.partition("=")
+    if group not in group_names():
+        return argument
+    quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
+    return f"{group}={','.join(quoted)}"

@@ -1,0 +1,70 @@
+"""The folder in which a run is made: its checkpoints, its result, and what tells an attempt from the next.
+
+outputs/runs/<fingerprint>/
+attempt.json    made when the run is begun, removed when it is done with: while it is there, the run goes on
+best.npz        weights of the best epoch
+last.npz        state after the last epoch
+result.json     what it came to, with matrices.npy
+"""
+
+import json
+import logging
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gym.errors import RunError
+from gym.files import write_json
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def run_folder(folder: Path, begins_with: dict[str, object], resume: bool) -> Iterator[str]:
+    """Hold a run's folder for a block; gives the name of the attempt, which lasts until `end_attempt`.
+
+    Args:
+        folder: Made as needed; emptied first unless an attempt is to go on in it.
+        begins_with: What an attempt keeps of where it began, as precision and threads; one that goes on under other
+            conditions is warned of, since it may differ from an undisturbed one in the last bits.
+        resume: Go on with the attempt that was cut off, if there is one.
+
+    Raises:
+        RunError: Another process holds the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"{folder} is in use: another process trains this very run; wait, or change its seed.") from None
+    try:
+        attempt = read_attempt(folder) if resume else None
+        if attempt is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            attempt = {"attempt": uuid.uuid4().hex, **begins_with}
+            write_json(folder / "attempt.json", attempt)
+        for key, value in begins_with.items():
+            if attempt.get(key) != value:
+                log.warning("this run began with %s=%s and goes on with %s", key, attempt.get(key), value)
+        yield str(attempt["attempt"])
+    finally:
+        lock.release()
+
+
+def read_attempt(folder: Path) -> dict[str, object] | None:
+    """What the attempt in a folder began with; None where there is none."""
+    try:
+        attempt = json.loads((folder / "attempt.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return attempt if isinstance(attempt, dict) and "attempt" in attempt else None
+
+
+def end_attempt(folder: Path) -> None:
+    """Say that a run is done with: its next start will be a new attempt."""
+    (folder / "attempt.json").unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""Where a sweep keeps what it must not lose.
+
+outputs/sweeps/<name>/
+sweep.json      what its runs have in common, and the name of its MLflow run
+ledger.jsonl    what was started, and what came of it
+runs/<run>/     of each run checkpoints while it is made, then its result
+multirun.yaml   Hydra's own record of the command
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from gym.errors import ConfigError, RunError
+from gym.files import write_json
+from gym.sweeps.ledger import Ledger
+
+
+class SweepFolder:
+    """The folder of one sweep.
+
+    Args:
+        outputs: The outputs folder.
+        name: Of the sweep.
+    """
+
+    def __init__(self, outputs: Path, name: str) -> None:
+        self.name = name
+        self.path = outputs / "sweeps" / name
+        self.ledger = Ledger(self.path / "ledger.jsonl")
+
+    @property
+    def runs(self) -> Path:
+        """The folder of its runs."""
+        return self.path / "runs"
+
+    def run(self, fingerprint: str) -> Path:
+        """The folder of one run."""
+        return self.runs / fingerprint[:16]
+
+    def read(self) -> dict[str, Any]:
+        """What its runs have in common; empty where it is new.
+
+        Raises:
+            RunError: It is damaged.
+        """
+        path = self.path / "sweep.json"
+        if not path.exists():
+            return {}
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}); give the sweep another name with sweep.name=.") from error
+        return dict(known)
+
+    def begin(self, validation: str, is_search: bool) -> None:
+        """Note what the runs of a new sweep have in common; see that an old one is of the same kind.
+
+        Args:
+            validation: Hash of what their scores are measured on; empty where they may differ.
+            is_search: Whether Optuna proposes them.
+
+        Raises:
+            ConfigError: The sweep holds other runs.
+        """
+        known, wanted = self.read(), {"validation": validation, "is_search": is_search}
+        for key, value in wanted.items():
+            if known.get(key, value) != value:
+                other = "runs on other data or another split" if key == "validation" else "runs of another kind"
+                raise ConfigError(f"sweep.name={self.name} holds {other}; give this sweep another name.")
+        if not known:
+            self.write(wanted)
+
+    def write(self, known: dict[str, Any]) -> None:
+        """Write what `read` gives."""
+        write_json(self.path / "sweep.json", known)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the sweep for a block: nobody else may go on with it meanwhile.
+
+        Raises:
+            RunError: Another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        holder = self.path / "holder.txt"
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            by = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
+            raise RunError(f"sweep {self.name} is under way ({by}); wait for it, or give sweep.name=... .") from None
+        try:
+            holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()

@@ -1,0 +1,88 @@
+"""One run of a sweep, in whatever process the launcher starts it."""
+
+import gc
+import math
+import traceback
+from pathlib import Path
+
+import keras
+
+from gym.config import Config
+from gym.errors import GymError, Pruned, RunError, first_line
+from gym.experiment import Listener, Task, carry_out, plan_task
+from gym.run_folder import end_attempt
+from gym.sweeps.folder import SweepFolder
+from gym.sweeps.judge import open_judge
+from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, STARTED, Job
+from gym.tracking import PARENT
+from gym.training import checkpoint
+from gym.training.history import Epoch
+
+
+def run_job(config: Config) -> float:
+    """Make the run that the sweeper planned, and write down what becomes of it.
+
+    Stopping the process writes nothing: the run counts as cut off and goes on with the next call.
+
+    Returns:
+        Mean IoU; NaN where a search gave the run up.
+
+    Raises:
+        RunError: The run failed; the ledger says so too.
+    """
+    sweep = SweepFolder(Path(config.outputs), config.sweep.name)
+    number = config.sweep.job
+    job = sweep.ledger.job(number)
+    folder = sweep.run(job.fingerprint)
+    sweep.ledger.append(STARTED, number, epoch=checkpoint.last_epoch(folder), epochs=config.training.epochs)
+    keras.backend.clear_session()  # what the run before left in this process
+    gc.collect()
+    try:
+        result, _ = carry_out(plan_job(config, sweep, job), listen(config, sweep, job))
+    except Exception as error:
+        message = explain_failure(error, folder)
+        sweep.ledger.append(FAILED, number, message=message)
+        raise RunError(message) from None  # any other error may not survive the way back from a worker
+    except Pruned:
+        sweep.ledger.append(PRUNED, number)
+        checkpoint.remove(folder)
+        end_attempt(folder)
+        return math.nan
+    sweep.ledger.append(FINISHED, number, scores=result.scores, run_id=result.run_id)
+    end_attempt(folder)
+    return result.scores["iou"]
+
+
+def plan_job(config: Config, sweep: SweepFolder, job: Job) -> Task:
+    """What is to be done.
+
+    Raises:
+        RunError: The data are no longer those that the sweep was planned with.
+    """
+    task = plan_task(config, sweep.runs)
+    if task.fingerprint != job.fingerprint:
+        raise RunError(f"the data of {job.name} changed after the sweep began; start it again.")
+    return task._replace(name=job.name)
+
+
+def listen(config: Config, sweep: SweepFolder, job: Job) -> Listener:
+    """Write each epoch down, give up where a search says so, and tie the MLflow run to that of the sweep."""
+    known = sweep.read()
+    judge = open_judge(config, sweep, job.number) if known["is_search"] else None
+
+    def tell(epoch: Epoch) -> None:
+        sweep.ledger.append(EPOCH, job.number, epoch=epoch.number, iou=epoch.val_iou)
+        if judge and judge(epoch):
+            raise Pruned
+
+    tags = {PARENT: known["run_id"], "sweep": sweep.name, "job": str(job.number)}
+    return Listener(tags, tell, is_shown=False)
+
+
+def explain_failure(error: Exception, folder: Path) -> str:
+    """A failure in one line; the traceback of a defect goes to ``error.txt`` in the run's folder."""
+    if isinstance(error, GymError):
+        return first_line(error)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return f"{type(error).__name__}: {first_line(error)} (traceback in {folder / 'error.txt'})"

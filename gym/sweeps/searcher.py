@@ -1,0 +1,193 @@
+"""Make a search, or what is left of it: Optuna proposes configurations, each is a run of a sweep.
+
+A trial and its run have one number. A search that was killed begins with the trials that were under way: those that
+have ended meanwhile are told, the others go on after their last epoch.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+from optuna import Study, Trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from gym.config import Config
+from gym.config_check import read_config
+from gym.console import counted, plain_console
+from gym.errors import GymError, RunError
+from gym.files import hash_value
+from gym.identity import identity
+from gym.options import quote_options
+from gym.sweeps.folder import SweepFolder
+from gym.sweeps.launching import Launching
+from gym.sweeps.ledger import ENDS, FAILED, FINISHED, QUEUED, STARTED, Job
+from gym.sweeps.parent import Parent, parent_run
+from gym.sweeps.plan import Compose, OpenedData, Planned, command_of, plan_run
+from gym.sweeps.search import best_trials, next_trials, open_study, tell, trials_in_all
+from gym.sweeps.search_figures import write_search_report
+from gym.sweeps.search_settings import pruning_of, sampling_of, storage_of
+from gym.sweeps.search_space import SearchSpace, read_space
+from gym.sweeps.view import SweepView
+
+
+class Search:
+    """A search that is held by this process.
+
+    Args:
+        space: What its trials choose.
+        compose: Makes the configuration of some overrides.
+        folder: Of the sweep.
+        study: Of Optuna.
+        launching: Starts runs.
+    """
+
+    def __init__(
+        self, space: SearchSpace, compose: Compose, folder: SweepFolder, study: Study, launching: Launching
+    ) -> None:
+        self._space, self._compose, self._folder, self._study = space, compose, folder, study
+        self._launching, self._data = launching, OpenedData()
+
+    def make(self, trials: Sequence[Trial]) -> None:
+        """Make some trials, and tell Optuna what became of them."""
+        for trial in trials:
+            self._enter(trial)
+        numbers = {trial.number for trial in trials}
+        jobs = [job for job in self._folder.ledger.jobs() if job.number in numbers]
+        unlike = {job.fingerprint: job for job in reversed(jobs) if job.status not in ENDS}
+        self._launching.launch(list(unlike.values()))
+        for trial in trials:
+            job = self._settle(self._folder.ledger.job(trial.number))
+            tell(self._study, trial, job.status, job.scores, job.message)
+
+    def _enter(self, trial: Trial) -> None:
+        """Enter a trial in the ledger, unless it was; one whose configuration breaks a rule has failed."""
+        if any(job.number == trial.number for job in self._folder.ledger.jobs()):
+            return
+        chosen = [self._space.override_of(key, value) for key, value in trial.params.items()]
+        overrides = [*self._space.fixed, *chosen]
+        try:
+            config = read_config(self._compose(overrides), Config)
+            run = plan_run(config, overrides, chosen, self._data)
+        except GymError as error:
+            self._queue(trial.number, Planned(" ".join(chosen), "", overrides, ""))
+            self._folder.ledger.append(STARTED, trial.number, epochs=0)
+            self._folder.ledger.append(FAILED, trial.number, message=str(error))
+            return
+        self._queue(trial.number, run)
+        self._settle(self._folder.ledger.job(trial.number))
+
+    def _queue(self, number: int, run: Planned) -> None:
+        self._folder.ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=run.overrides)
+
+    def _settle(self, job: Job) -> Job:
+        """Give a run the scores of another with the same configuration, where that has finished."""
+        if job.status in ENDS:
+            return job
+        for other in self._folder.ledger.jobs():
+            if other.fingerprint == job.fingerprint and other.status in ENDS:
+                what = {"scores": other.scores, "run_id": other.run_id, "message": other.message}
+                self._folder.ledger.append(other.status, job.number, **what)
+                return self._folder.ledger.job(job.number)
+        return job
+
+
+def search(
+    params: dict[str, Any], arguments: Sequence[str], compose: Compose, launcher: Launcher, config: DictConfig
+) -> list[Job]:
+    """Make what is left of a search; arguments and result as those of `gym.sweeps.sweeper.sweep`.
+
+    Raises:
+        ConfigError: A configuration that the search may choose breaks a rule.
+        RunError: Not one trial finished, or the search is under way elsewhere.
+    """
+    texts = [quote_options(f"{key}={value}") for key, value in params.items()]
+    space = read_space([*texts, *arguments])
+    own = check_corners(space, compose)
+    folder = SweepFolder(Path(own.outputs), own.sweep.name or name_search(own, space))
+    sampling, total = sampling_of(own), trials_in_all(own.search.trials, sampling_of(own), space)
+    first = plan_run(own, space.fixed, [], OpenedData())
+    with folder.held():
+        folder.begin(first.validation, is_search=True)
+        OmegaConf.save(config, folder.path / "multirun.yaml")
+        study = open_study(
+            storage_of(own, folder),
+            folder.name,
+            own.search.objective,
+            space,
+            sampling,
+            pruning_of(own),
+            {"data": first.validation, "configuration": hash_value(identity(own))},
+        )
+        with parent_run(own, folder) as parent:
+            launching = Launching(folder, own, launcher, config)
+            under_way = Search(space, compose, folder, study, launching)
+            with SweepView(folder.ledger, f"search {folder.name}", runs=total):
+                while trials := next_trials(study, space, total, launching.workers):
+                    under_way.make(trials)
+            jobs = folder.ledger.jobs()
+            findings = log_search(parent, study, jobs)
+    return report(study, jobs, findings)
+
+
+def check_corners(space: SearchSpace, compose: Compose) -> Config:
+    """Check a search before it begins, at the ends of each interval and with every choice.
+
+    Returns:
+        The configuration of the search itself, with the first of each.
+
+    Raises:
+        ConfigError: One breaks a rule.
+    """
+    ends = {key: ends_of(distribution) for key, distribution in space.distributions.items()}
+    first = {key: values[0] for key, values in ends.items()}
+    for key, values in ends.items():
+        for value in values[1:]:
+            read_config(compose(space.overrides_of(first | {key: value})), Config)
+    return read_config(compose(space.overrides_of(first)), Config)
+
+
+def ends_of(distribution: BaseDistribution) -> list[Any]:
+    """Both ends of an interval, or all choices."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    return [getattr(distribution, end) for end in ("low", "high")]  # floats or integers
+
+
+def name_search(own: Config, space: SearchSpace) -> str:
+    """A name that the same search always has; more trials of it are the same search."""
+    asked = {key: value for key, value in vars(own.search).items() if key not in ("trials", "storage")}
+    return hash_value([sorted(space.fixed), space.words(), asked])[:12]
+
+
+def log_search(parent: Parent, study: Study, jobs: Sequence[Job]) -> list[str]:
+    """Log the comparison of the runs, and what Optuna makes of the search; gives what was found, in sentences."""
+    findings = parent.log_comparison(jobs)
+    with tempfile.TemporaryDirectory() as place:
+        findings += write_search_report(Path(place) / "search", study)
+        parent.log_folder(Path(place))
+    return findings
+
+
+def report(study: Study, jobs: Sequence[Job], findings: Sequence[str]) -> list[Job]:
+    """Say what was found.
+
+    Raises:
+        RunError: Nothing.
+    """
+    by_number = {job.number: job for job in jobs}
+    failed = [job for job in jobs if job.status == FAILED]
+    lines = [f"trial {job.number} failed: {job.message}" for job in failed]
+    best = best_trials(study)
+    lines += [f"{counted(len(jobs), 'trial')}, {sum(job.status == FINISHED for job in jobs)} to the end"]
+    for trial in best:
+        values = "  ".join(
+            f"{name} {value:.4g}" for name, value in zip(study.user_attrs["objectives"], trial.values, strict=True)
+        )
+        lines += [f"best: trial {trial.number}  {values}", f"  {command_of(by_number[trial.number].overrides)}"]
+    plain_console().print("\n".join([*lines, *findings]))
+    if not best:
+        raise RunError(f"not one of {counted(len(jobs), 'trial')} finished; the lines above name each.")
+    return list(jobs)

@@ -1,0 +1,48 @@
+"""The sweeps that come with the program are sound in every run, and each differs in what it is about."""
+
+import pytest
+import yaml
+
+from gym.data.synthetic import SITES
+from gym.options import configuration_folder
+from gym.sweeps.plan import expand
+
+
+@pytest.fixture
+def runs_of(configure):
+    """The checked configuration of each run of an experiment, as its YAML sweeps them."""
+
+    def composed(name, *more):
+        path = configuration_folder() / "experiment" / f"{name}.yaml"
+        swept = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
+        assert swept["mode"] == "MULTIRUN"
+        return [configure(f"+experiment={name}", *job) for job in expand(swept["sweeper"]["params"], more)]
+
+    return composed
+
+
+def test_the_learning_curve_is_of_five_shares(runs_of):
+    """More than the three sizes that a curve needs, and the whole among them; seeds can be added."""
+    assert [run.split.training_share for run in runs_of("learning_curve")] == [0.1, 0.2, 0.4, 0.7, 1.0]
+    assert {run.seed for run in runs_of("learning_curve", "seed=1,2")} == {1, 2}
+    assert len(runs_of("learning_curve", "seed=1,2")) == 10
+
+
+def test_seeds_are_five_and_nothing_else_differs(runs_of):
+    """The split is the same for all."""
+    runs = runs_of("seeds")
+
+    assert [run.seed for run in runs] == [1, 2, 3, 4, 5]
+    assert {(run.split.seed, run.data.seed, run.model.name, run.model.filters) for run in runs} == {
+        (0, 0, "resunet", 6)
+    }
+
+
+def test_each_site_is_held_out_once(runs_of):
+    """Every one that is drawn; the runs may differ in what tests."""
+    runs = runs_of("leave_one_site_out")
+
+    assert [run.split.held_out for run in runs] == list(SITES)
+    assert {(run.split.method, run.split.by, run.sweep.mix, run.data.sites) for run in runs} == {
+        ("leave_one_out", "site", True, len(SITES))
+    }

@@ -1,0 +1,226 @@
+"""A sweep as a user starts it: it can be killed at any instant, and the same command ends it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from gym.result import read_result
+from gym.sweeps.folder import SweepFolder
+
+# Runs of a second or two: one level, two filters.
+SMALL = [
+    *("+debug=tiny", "model=simple_unet", "model.levels=1", "training.precision=float32", "training.threads=1"),
+    *("loss=cce,dice", "seed=1,2", "training.epochs=3", "sweep.name=mine"),
+]
+EXPLODES = ["+debug=tiny", "model=simple_unet", "model.levels=1", "sweep.name=mine", "schedule.start_rate=1e-5"]
+RATES = ["schedule.max_rate=1e-3,1e30", "schedule.rampup_epochs=0"]
+
+
+def start(outputs, *arguments):
+    """Start a sweep as a user does."""
+    command = [sys.executable, "-u", "-m", "gym.train", "-m", f"outputs={outputs}", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(outputs, *arguments):
+    """Run a sweep to its end; gives exit code and what was said."""
+    process = start(outputs, *arguments)
+    said, _ = process.communicate(timeout=600)
+    return process.returncode, said
+
+
+def results_of(outputs):
+    """Weights and scores of the runs of the sweep, by name."""
+    folder = SweepFolder(outputs, "mine")
+    results = [read_result(folder.run(job.fingerprint)) for job in folder.ledger.jobs()]
+    return {
+        one.name: (one.weights_sha256, {name: score for name, score in one.scores.items() if name != "seconds"})
+        for one in results
+    }
+
+
+def runs_of(outputs):
+    """All MLflow runs."""
+    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    return client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sweep of four runs that nothing disturbed."""
+    outputs = tmp_path_factory.mktemp("whole")
+    code, said = finish(outputs, *SMALL)
+    assert code == 0, said
+    return outputs, said
+
+
+def test_a_sweep_is_a_parent_with_its_runs(whole):
+    """Four children hang on one parent, which holds the comparison."""
+    outputs, said = whole
+    runs = runs_of(outputs)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+
+    assert [run.info.status for run in runs] == ["FINISHED"] * 5
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
+    assert sorted(run.data.tags["job"] for run in children) == ["0", "1", "2", "3"]
+    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    files = {file.path for file in client.list_artifacts(parents[0].info.run_id)}
+    assert {"comparison.csv", "comparison.html", "figure4.png", "figure4.html"} <= files
+    assert parents[0].data.metrics["runs_finished"] == 4
+    assert parents[0].data.tags["mlflow.note.content"].startswith("Recommended: simple_unet")
+    assert "4 of 4 runs finished" in said
+    assert "simple_unet dice f2 seed=2" in results_of(outputs)
+
+
+def test_a_finished_sweep_has_nothing_left_to_do(whole):
+    """The same command trains nothing, and makes no further run in MLflow."""
+    outputs, _ = whole
+    before = (outputs / "sweeps/mine/ledger.jsonl").read_text()
+    code, said = finish(outputs, *SMALL)
+
+    assert code == 0
+    assert (outputs / "sweeps/mine/ledger.jsonl").read_text() == before
+    assert len(runs_of(outputs)) == 5
+    assert "4 of 4 runs finished" in said
+
+
+def test_a_named_sweep_can_be_added_to(whole, tmp_path):
+    """More of the same name: what is finished keeps its number, only the new is trained."""
+    outputs, _ = whole
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", outputs, copy], check=True)
+    more = [argument.replace("seed=1,2", "seed=2,3") for argument in SMALL]
+    code, _ = finish(copy, *more)
+    jobs = SweepFolder(copy, "mine").ledger.jobs()
+
+    assert code == 0
+    assert [job.attempts for job in jobs] == [1] * 6
+    assert [job.name[-1] for job in jobs] == ["1", "2", "1", "2", "3", "3"]
+
+
+def test_a_sweep_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
+    """SIGKILL at three random moments: the same weights and scores, every run once in MLflow, none left RUNNING."""
+    outputs, _ = whole
+    kill_until_done(tmp_path, times=3, longest=12.0)
+
+    assert results_of(tmp_path) == results_of(outputs)
+    runs = runs_of(tmp_path)
+    assert sorted(run.info.run_name for run in runs) == sorted(run.info.run_name for run in runs_of(outputs))
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in runs:
+        steps = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").get_metric_history(run.info.run_id, "val/iou")
+        assert sorted(point.step for point in steps) in ([1, 2, 3], [])
+
+
+def kill_until_done(outputs, times, longest):
+    """Start the sweep, kill it after a random time, and so on; then let it end."""
+    moments = random.Random(0)
+    for _ in range(times):
+        process = start(outputs, *SMALL)
+        try:
+            process.communicate(timeout=moments.uniform(4, longest))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+    code, said = finish(outputs, *SMALL)
+    assert code == 0, said
+
+
+def test_a_failing_run_stops_no_other(tmp_path):
+    """It is named at the end with its message and command; it is tried again, but not without end."""
+    code, said = finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
+
+    jobs = SweepFolder(tmp_path, "mine").ledger.jobs()
+    assert code == 1
+    assert [job.status for job in jobs] == ["finished", "failed"]
+    assert "the loss is" in said
+    assert "schedule.max_rate=1e+30" in said
+    assert "python -m gym.train" in said
+    assert "error: 1 run of 2 did not finish" in said
+
+    finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
+    code, said = finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
+    jobs = SweepFolder(tmp_path, "mine").ledger.jobs()
+    assert [job.attempts for job in jobs] == [1, 2]
+    assert code == 1
+    statuses = sorted(run.info.status for run in runs_of(tmp_path))
+    assert statuses == ["FAILED", "FAILED", "FINISHED"]
+
+
+def test_a_second_driver_is_refused(tmp_path):
+    """With who holds the sweep."""
+    folder = SweepFolder(tmp_path, "mine")
+    folder.path.mkdir(parents=True)
+    (folder.path / "holder.txt").write_text("process 1 on here\n")
+    with FileLock(folder.path / ".lock"):
+        code, said = finish(tmp_path, *SMALL)
+
+    assert code == 1
+    assert "error: sweep mine is under way (process 1 on here); wait for it, or give sweep.name=" in said
+    assert not folder.ledger.path.exists()
+
+
+def test_a_sweep_holds_to_its_data(whole, tmp_path):
+    """A name that stands for runs on other scenes is refused, and nothing is changed."""
+    outputs, _ = whole
+    before = (outputs / "sweeps/mine/ledger.jsonl").read_text()
+    code, said = finish(outputs, *SMALL, "data.seed=1")
+
+    assert code == 1
+    assert "error: sweep.name=mine holds runs on other data or another split" in said
+    assert (outputs / "sweeps/mine/ledger.jsonl").read_text() == before
+
+
+def test_workers_share_the_cores_and_lose_nothing(whole, tmp_path):
+    """With joblib: as many runs, the same weights, every epoch in MLflow."""
+    outputs, _ = whole
+    code, said = finish(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+    assert code == 0, said
+    assert results_of(tmp_path) == results_of(outputs)
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    children = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
+    assert len(children) == 4
+    for run in children:
+        assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "val/iou")) == [1, 2, 3]
+
+
+def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):
+    """Its run is started again, and the sweep ends."""
+    process = start(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    ledger = SweepFolder(tmp_path, "mine").ledger
+    while not any(event["event"] == "epoch" for event in ledger.read()):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.2)
+    workers = [int(line) for line in pgrep("LokyProcess", process.pid)]
+    os.kill(workers[0], signal.SIGKILL)
+    said, _ = process.communicate(timeout=600)
+
+    assert process.returncode == 0, said
+    assert [job.status for job in ledger.jobs()] == ["finished"] * 4
+    assert max(job.attempts for job in ledger.jobs()) == 2
+
+
+def pgrep(pattern, parent):
+    """The processes of a parent whose command line has a pattern."""
+    done = subprocess.run(["pgrep", "-P", str(parent), "-f", pattern], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_the_ledger_can_be_read_by_anyone(whole):
+    """A line an event, JSON each."""
+    outputs, _ = whole
+    lines = (outputs / "sweeps/mine/ledger.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["event"] for line in lines]
+
+    assert kinds[:4] == ["queued"] * 4
+    assert kinds[4:9] == ["started", "epoch", "epoch", "epoch", "finished"]

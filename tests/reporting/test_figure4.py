@@ -1,0 +1,136 @@
+"""Figure 4 shows what the paper's does, of any set of runs."""
+
+import numpy as np
+import pytest
+
+from gym.reporting.figure4 import draw_figure4
+from gym.reporting.recommendation import standard_error
+from tests.reporting.test_figures import nothing_is_cut_off, shown_ticks, texts
+from tests.reporting.test_run_table import made_run
+
+FILTERS = (2, 4, 6, 8, 12)
+PAPER_SIZES = {
+    "unet": (251_236, 1_002_692, 2_254_372, 4_006_276, 9_010_756),
+    "resunet": (388_772, 1_550_436, 3_484_996, 6_192_452, 13_926_052),
+}
+
+
+def paper_matrix(losses=("cce", "dice", "kld"), models=("unet", "resunet")):
+    """Runs like the paper's 30, of two scenes."""
+    return [
+        made_run([50 + filters, 40 + 3 * filters], model, loss, filters, parameters=float(size), kld=1 / filters)
+        for model in models
+        for loss in losses
+        for filters, size in zip(FILTERS, PAPER_SIZES[model], strict=True)
+    ]
+
+
+def lines_of(axes):
+    """The lines of a panel, by what they are called."""
+    return {line.get_label(): line for line in axes.get_lines()}
+
+
+def bars_of(axes):
+    """Ends and width of each bar of a panel, by its place."""
+    bars = {}
+    for bar in axes.collections:
+        ((place, low), (_, high)) = bar.get_segments()[0]
+        bars[round(place)] = (low, high, bar.get_linewidth()[0])
+    return bars
+
+
+def test_the_papers_thirty_runs_are_drawn_as_in_the_paper():
+    """IoU above and KLD below, a column a loss; Res-UNets squares and dashed, UNets circles and solid."""
+    figure = draw_figure4(paper_matrix())
+
+    assert [axes.get_title() for axes in figure.axes] == ["loss dice", "loss cce", "loss kld", "", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["mean IoU", "", "", "KLD", "", ""]
+    for axes in figure.axes:
+        lines = lines_of(axes)
+        assert (lines["UNet"].get_linestyle(), lines["UNet"].get_marker()) == ("-", "o")
+        assert (lines["Res-UNet"].get_linestyle(), lines["Res-UNet"].get_marker()) == ("--", "s")
+        assert lines["UNet"].get_color() != lines["Res-UNet"].get_color()
+        np.testing.assert_array_equal(lines["UNet"].get_xdata(), PAPER_SIZES["unet"])
+        np.testing.assert_array_equal(lines["Res-UNet"].get_xdata(), PAPER_SIZES["resunet"])
+    ious, klds = lines_of(figure.axes[0])["UNet"].get_ydata(), lines_of(figure.axes[3])["UNet"].get_ydata()
+    np.testing.assert_allclose(ious, [(45 + 2 * filters) / 100 for filters in FILTERS])
+    np.testing.assert_allclose(klds, [1 / filters for filters in FILTERS])
+    assert texts(figure.legends[0]) == ["UNet", "Res-UNet", "bar: standard error over scenes"]
+
+
+def test_sizes_are_logarithmic_and_readable():
+    """With the same ticks in each column; the scores of a row share their axis."""
+    figure = draw_figure4(paper_matrix())
+    figure.draw_without_rendering()
+
+    for axes in figure.axes:
+        assert axes.get_xscale() == "log"
+        assert axes.get_xlim() == figure.axes[0].get_xlim()
+    for axes in figure.axes[3:]:
+        assert axes.get_xlabel() == "parameters"
+        assert shown_ticks(axes.xaxis) == ["0.25M", "0.5M", "1M", "2.5M", "5M", "10M"]
+    for row in (figure.axes[:3], figure.axes[3:]):
+        assert len({axes.get_ylim() for axes in row}) == 1
+
+
+def test_points_are_numbered_by_their_filters():
+    """In the colour of their line."""
+    panel = draw_figure4(paper_matrix(models=["unet"])).axes[0]
+
+    assert [text.get_text() for text in panel.texts] == ["2", "4", "6", "8", "12"]
+    assert {text.get_color() for text in panel.texts} == {lines_of(panel)["UNet"].get_color()}
+    assert [text.xy for text in panel.texts] == [(x, y) for x, y in lines_of(panel)["UNet"].get_xydata()]
+
+
+def test_bars_are_thin_over_scenes_and_thick_over_runs():
+    """KLD has the latter only; a single scene gives no bar."""
+    single = made_run([90, 50], filters=2)
+    seeds = [made_run(iou=iou, kld=kld) for iou, kld in ((0.5, 0.2), (0.7, 0.4))]
+    above, below = draw_figure4([single, *seeds, made_run([60], filters=8)]).axes
+
+    error, (thin, thick) = standard_error(single), (0.8, 2.2)
+    assert bars_of(above) == {
+        4000: (pytest.approx(0.7 - error), pytest.approx(0.7 + error), thin),
+        16000: (pytest.approx(0.6 - 0.02**0.5), pytest.approx(0.6 + 0.02**0.5), thick),
+    }
+    assert bars_of(below) == {16000: (pytest.approx(0.3 - 0.02**0.5), pytest.approx(0.3 + 0.02**0.5), thick)}
+    np.testing.assert_allclose(lines_of(above)["UNet"].get_ydata(), [0.7, 0.6, 0.6])
+
+
+@pytest.mark.parametrize(
+    ("runs", "columns", "legend"),
+    [
+        (paper_matrix(losses=["cce"]), ["loss cce"], ["UNet", "Res-UNet", "bar: standard error over scenes"]),
+        ([made_run([50], loss="hinge", model="resunet")], ["loss hinge"], ["Res-UNet"]),
+        ([made_run([50], kld=None)], ["loss cce"], ["UNet"]),
+        (
+            [made_run([50], model=name) for name in ("simple_resunet", "simple_unet", "resunet", "unet")],
+            ["loss cce"],
+            ["UNet", "Res-UNet", "simple UNet", "simple Res-UNet"],
+        ),
+    ],
+    ids=["one loss", "one run", "no KLD", "all architectures"],
+)
+def test_any_runs_can_be_drawn(runs, columns, legend):
+    """Only losses and architectures that are there have a column or a line; nothing is cut off."""
+    figure = draw_figure4(runs)
+
+    assert [axes.get_title() for axes in figure.axes[: len(columns)]] == columns
+    assert len(figure.axes) == 2 * len(columns)
+    assert texts(figure.legends[0]) == legend
+    assert nothing_is_cut_off(figure)
+
+
+def test_nothing_of_the_full_figure_is_cut_off():
+    """Of three columns."""
+    assert nothing_is_cut_off(draw_figure4(paper_matrix()))
+
+
+@pytest.mark.parametrize("runs", [[], [made_run(iou=None, kld=None)], [made_run(parameters=None)]])
+def test_without_anything_to_draw_the_figure_says_so(runs):
+    """It has no panels."""
+    figure = draw_figure4(runs)
+
+    assert figure.axes == []
+    assert [text.get_text() for text in figure.texts] == ["No run has finished with a score."]
+    assert nothing_is_cut_off(figure)

@@ -1,0 +1,169 @@
+"""The recommended run is the smallest that the validation scenes cannot tell from the best."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gym import metrics
+from gym.reporting.recommendation import bootstrap_ious, mean_ious, recommend, scene_matrices, standard_error
+from tests.reporting.test_run_table import made_run
+
+
+def test_redrawn_scenes_by_hand():
+    """Of a perfect scene and one all wrong: both of the one, both of the other, or one of each, half of the times.
+
+    One of each has 100 hits of a class and 300 pixels that are it or are taken for it; the deviation of 0, 1/3, 1/3, 1
+    is 0.3632.
+    """
+    run = replace(made_run([0, 0]), matrices=np.array([[[100, 0], [0, 100]], [[0, 100], [100, 0]]]))
+    ious = bootstrap_ious(run, seed=0, draws=4000)
+
+    values, times = np.unique(ious.round(9), return_counts=True)
+    np.testing.assert_allclose(values, [0, 1 / 3, 1], atol=1e-8)
+    np.testing.assert_allclose(times / 4000, [0.25, 0.5, 0.25], atol=0.03)
+    assert standard_error(run, draws=4000) == pytest.approx(0.3632, abs=0.01)
+
+
+def test_scenes_that_are_all_alike_leave_nothing_to_chance():
+    """Whichever are drawn, the mean IoU is the same."""
+    np.testing.assert_allclose(bootstrap_ious(made_run([70, 70, 70]), seed=3), 0.7)
+    assert standard_error(made_run([70, 70, 70])) == pytest.approx(0, abs=1e-12)
+
+
+def test_one_scene_has_no_standard_error():
+    """It cannot tell how another would do; nor can two tiles of it."""
+    assert np.isnan(standard_error(made_run([70])))
+    assert np.isnan(standard_error(made_run([70, 50], scenes=["a", "a"])))
+
+
+def test_tiles_of_a_scene_are_drawn_together():
+    """What has the same name is added; the order of the runs' scenes does not matter."""
+    names, matrices = scene_matrices(made_run([10, 30, 50], scenes=["b", "a", "b"]))
+
+    assert names == ["a", "b"]
+    np.testing.assert_array_equal(matrices, [[[60, 70], [70, 60]], [[120, 140], [140, 120]]])
+    shuffled = made_run([50, 10, 30], scenes=["b", "b", "a"])
+    np.testing.assert_array_equal(
+        bootstrap_ious(shuffled, 1), bootstrap_ious(made_run([10, 30, 50], scenes=["b", "a", "b"]), 1)
+    )
+
+
+def test_a_scene_without_a_counted_pixel_may_be_all_that_is_drawn():
+    """Such a draw has no mean IoU, and is left out of the deviation."""
+    run = replace(made_run([80, 80]), matrices=np.array([[[0, 0], [0, 0]], [[160, 20], [20, 160]]]))
+
+    ious = bootstrap_ious(run, seed=0)
+
+    assert set(ious[~np.isnan(ious)].round(6)) == {0.8}
+    assert 0.15 < np.isnan(ious).mean() < 0.35
+    assert standard_error(run) == pytest.approx(0)
+
+
+def test_draws_are_those_of_the_seed():
+    """The same again, or others."""
+    run = made_run(range(0, 100, 5))
+
+    np.testing.assert_array_equal(bootstrap_ious(run, 1), bootstrap_ious(run, 1))
+    assert (bootstrap_ious(run, 1) != bootstrap_ious(run, 2)).any()
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=9, max_size=9), min_size=1, max_size=5))
+def test_many_mean_ious_at_once_are_those_of_one_at_a_time(cells):
+    """Also where classes, or all pixels, are absent."""
+    matrices = np.array(cells).reshape(-1, 3, 3)
+
+    np.testing.assert_allclose(mean_ious(matrices), [metrics.mean_iou(matrix) for matrix in matrices])
+
+
+def test_the_smaller_run_within_one_standard_error_is_recommended():
+    """The best has 0.9, 0.7, 0.7, 0.5 on redrawn scenes: a deviation of 0.141; the smaller is worse by 0.02 on each."""
+    best, smaller, worse = made_run([90, 50], filters=8), made_run([88, 48]), made_run([60, 40], filters=2)
+
+    recommendation = recommend([worse, best, smaller], seed=0)
+
+    assert recommendation.best is best
+    assert recommendation.chosen is smaller
+    assert recommendation.standard_error == pytest.approx(0.1414, abs=0.01)
+    assert recommendation.difference == (pytest.approx(0.02), pytest.approx(0.02))
+    assert recommendation.sentence == (
+        "Recommended: unet cce f4 (16,000 parameters, mean IoU 0.680), the smallest model within one standard error "
+        f"({recommendation.standard_error:.3f}, from 2 validation scenes) of the best, unet cce f8 (64,000 parameters, "
+        "mean IoU 0.700); on redrawn scenes the best leads by 0.020 to 0.020 (95% interval)."
+    )
+
+
+def test_the_best_is_recommended_where_no_smaller_one_is_near():
+    """And the sentence says that it is the best."""
+    best, smaller = made_run([70, 70], filters=8), made_run([69, 69])
+
+    recommendation = recommend([smaller, best], seed=0)
+
+    assert recommendation.chosen is recommendation.best is best
+    assert recommendation.difference == (0, 0)
+    assert recommendation.sentence == (
+        "Recommended: unet cce f8 (64,000 parameters, mean IoU 0.700). It is the best, and no smaller model lies "
+        "within one standard error (0.000, from 2 validation scenes) of it."
+    )
+
+
+def test_of_equally_small_runs_the_better_is_recommended():
+    """Of equally good ones the smaller is the best."""
+    good, better, best = made_run([86, 50]), made_run([88, 50]), made_run([90, 50], filters=8)
+    assert recommend([good, better, best], seed=0).chosen is better
+    assert recommend([better, good, best], seed=0).chosen is better
+    twin = replace(made_run([90, 50]), name="twin")
+
+    assert recommend([best, twin], seed=0).best is twin
+    assert recommend([made_run([60, 50]), twin, best], seed=0).chosen is twin
+
+
+@pytest.mark.parametrize(
+    ("runs", "why"),
+    [
+        ([], "no run has a mean IoU"),
+        ([made_run(iou=None), made_run(iou=float("nan")), made_run(parameters=None)], "no run has a mean IoU"),
+        ([made_run(), made_run(scenes=["scene0", "other"])], "the runs were validated on different scenes"),
+        ([made_run(), replace(made_run(), classes=["sea", "land"])], "the runs have different classes"),
+        ([made_run([50]), made_run([60])], "there is one validation scene only"),
+    ],
+)
+def test_runs_that_cannot_be_compared_have_no_recommendation(runs, why):
+    """And the sentence says why."""
+    recommendation = recommend(runs, seed=0)
+
+    assert recommendation.chosen is recommendation.best is None
+    assert np.isnan(recommendation.standard_error)
+    assert recommendation.sentence.startswith(f"No recommendation: {why}")
+
+
+def test_runs_without_a_score_do_not_stand_in_the_way():
+    """Though their scenes may be others."""
+    best = made_run([70, 60])
+
+    assert recommend([made_run(iou=None, scenes=["x", "y"]), best], seed=0).chosen is best
+
+
+RUNS = st.lists(
+    st.tuples(st.lists(st.integers(0, 100), min_size=5, max_size=5), st.integers(1, 4)), min_size=1, max_size=6
+)
+
+
+@settings(deadline=None)
+@given(RUNS, st.integers(0, 3))
+def test_the_recommended_run_is_near_the_best_and_not_larger(made, seed):
+    """Not worse by more than the standard error; nothing smaller is as near; all ends of the interval are in order."""
+    runs = [made_run(ious, filters=filters) for ious, filters in made]
+
+    recommendation = recommend(runs, seed, draws=50)
+    least = recommendation.best.scores["iou"] - recommendation.standard_error
+
+    assert recommendation.best.scores["iou"] == max(run.scores["iou"] for run in runs)
+    assert recommendation.chosen.scores["iou"] >= least
+    assert recommendation.chosen.scores["parameters"] <= recommendation.best.scores["parameters"]
+    for run in runs:
+        if run.scores["iou"] >= least:
+            assert run.scores["parameters"] >= recommendation.chosen.scores["parameters"]
+    assert recommendation.difference[0] <= recommendation.difference[1]

@@ -265,7 +265,7 @@ class SearchConfig:
     objective: list[str] = setting(["iou"], "Scores to be best in; of several, as in [iou,parameters], the front.")
     sampler: str = setting("tpe", "Who proposes a trial.", choices=("tpe", "random", "grid", "cmaes", "nsga2"))
     startup: int = setting(
-        10, "First trials, drawn at random and never pruned; for nsga2 the size of a generation.", least=2
+        10, "First trials, drawn at random, which median never prunes; for nsga2 the size of a generation.", least=2
     )
     pruner: str = setting("none", "Who gives trials up early.", choices=("none", "median", "hyperband"))
     warmup: int = setting(3, "Epochs that every trial gets.", least=1)

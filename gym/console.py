@@ -1,6 +1,7 @@
 """The terminal, for text that may hold anything a user named."""
 
 import math
+import re
 
 from rich.console import Console
 
@@ -27,3 +28,8 @@ def clock(seconds: float) -> str:
 def worded(score: float, digits: int = 3) -> str:
     """A score as it is shown; a dash where there is none."""
     return "-" if math.isnan(score) else f"{score:.{digits}f}"
+
+
+def public_uri(uri: str) -> str:
+    """A URI as it may be shown: without user and password, whatever signs are in them."""
+    return re.sub(r"://(?!/).*@", "://***@", uri)

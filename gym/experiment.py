@@ -12,7 +12,7 @@ import keras
 from omegaconf import OmegaConf
 
 from gym.config import Config
-from gym.console import counted
+from gym.console import counted, public_uri
 from gym.data.build import open_or_build_store
 from gym.data.parallel import available_cores
 from gym.data.pipeline import SampleReader, ordered_batches, steps_in_epoch, training_batches
@@ -31,7 +31,7 @@ from gym.reporting.terminal import show_result
 from gym.result import RunResult, read_result, write_result
 from gym.run_folder import end_attempt, run_folder
 from gym.saved_model import save_model
-from gym.tracking import RunLog, logged_run, public_uri
+from gym.tracking import RunLog, logged_run
 from gym.training import checkpoint
 from gym.training.history import Epoch, History
 from gym.training.loop import compile_model, train

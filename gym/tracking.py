@@ -33,6 +33,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 
 from gym.config import TrackingConfig
+from gym.console import public_uri
 from gym.errors import Pruned, RunError, Terminated, first_line
 from gym.files import replacing
 
@@ -67,11 +68,6 @@ VIEW_TAGS = {
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-
-def public_uri(uri: str) -> str:
-    """A tracking URI as it may be shown: without user and password."""
-    return re.sub(r"://[^/@]+@", "://***@", uri)
 
 
 def tracking_uri(config: TrackingConfig, outputs: Path) -> str:

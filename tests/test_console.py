@@ -2,7 +2,7 @@
 
 import pytest
 
-from gym.console import clock, counted, worded
+from gym.console import clock, counted, public_uri, worded
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 scenes"), (1, "1 scene"), (2, "2 scenes"), (11, "11 scenes")])
@@ -24,3 +24,17 @@ def test_an_undefined_score_is_a_dash(score, words):
     """Three digits, or none."""
     assert worded(score) == words
     assert worded(0.12346, digits=4) == "0.1235"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://me:secret@host:5432/searches", "postgresql://***@host:5432/searches"),
+        ("mysql+pymysql://me:s/e@c@host/searches", "mysql+pymysql://***@host/searches"),
+        ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_no_password_is_shown(uri, shown):
+    """User and password are left out, whatever signs are in them; a path keeps its own."""
+    assert public_uri(uri) == shown

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from gym import tracking
 from gym.config import TrackingConfig
-from gym.errors import RunError, Terminated
+from gym.errors import Pruned, RunError, Terminated
 from gym.tracking import (
     fetch_model_folder,
     find_run,
@@ -17,7 +18,7 @@ from gym.tracking import (
     logged_run,
     metric_name,
     open_tracking,
-    public_uri,
+    start_run,
     tracking_uri,
 )
 from tests.conftest import ROOT
@@ -39,7 +40,7 @@ def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
     """Parameters, metrics by step, tags, data set and files are all there, with the machine and the versions."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "note.txt").write_text("x")
-    with logged_run(CONFIG, outputs, "a name", {"mine": "1"}) as run:
+    with logged_run(CONFIG, outputs, "a name", {"mine": "1"}, "attempt 1") as run:
         run.log_params({f"key{number}": "v" * 9000 for number in range(130)})
         run.log_metrics({"val/iou": 0.5, "class_iou/sable mouillé": 0.1}, step=1)
         run.log_metrics({"val/iou": 0.75}, step=2)
@@ -67,7 +68,7 @@ def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
 )
 def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
     """FAILED with its error for an error, KILLED for Ctrl-C and SIGTERM."""
-    with pytest.raises(type(error)), logged_run(CONFIG, outputs, "broken", {}) as run:
+    with pytest.raises(type(error)), logged_run(CONFIG, outputs, "broken", {}, type(error).__name__) as run:
         raise error
 
     stored = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id)
@@ -79,9 +80,9 @@ def test_a_run_is_found_by_id_and_by_name(outputs):
     """Of several of one name the last that finished."""
     ids = []
     for _ in range(2):
-        with logged_run(CONFIG, outputs, "twice", {}) as run:
+        with logged_run(CONFIG, outputs, "twice", {}, "attempt 3") as run:
             ids.append(run.run_id)
-    with pytest.raises(ZeroDivisionError), logged_run(CONFIG, outputs, "twice", {}):
+    with pytest.raises(ZeroDivisionError), logged_run(CONFIG, outputs, "twice", {}, "attempt 4"):
         raise ZeroDivisionError
 
     assert find_run(CONFIG, outputs, ids[0]).info.run_id == ids[0]
@@ -90,7 +91,7 @@ def test_a_run_is_found_by_id_and_by_name(outputs):
 
 def test_an_unknown_run_is_refused_with_the_nearest(outputs):
     """A misspelt name finds its neighbour."""
-    with logged_run(CONFIG, outputs, "resunet cce f6", {}):
+    with logged_run(CONFIG, outputs, "resunet cce f6", {}, "attempt 5"):
         pass
 
     with pytest.raises(RunError, match=r"run=resunet ccf f6 is no run in sqlite:.*; the nearest is resunet cce f6\."):
@@ -105,7 +106,7 @@ def test_an_empty_database_says_so(outputs):
 
 def test_a_run_without_a_model_is_refused(outputs):
     """With its name and status."""
-    with logged_run(CONFIG, outputs, "no model", {}):
+    with logged_run(CONFIG, outputs, "no model", {}, "attempt 2"):
         pass
 
     with pytest.raises(RunError, match=r"\(no model, FINISHED\) has no model; choose a finished run"):
@@ -118,24 +119,88 @@ def test_a_store_that_is_no_store_is_refused(tmp_path):
         open_tracking(TrackingConfig(uri="nothing:///x"), tmp_path)
 
 
-def test_four_processes_share_a_fresh_database(tmp_path):
-    """The tables are made once, by whoever comes first; the others wait."""
+def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
+    """The tables are made once, by whoever comes first; whoever finds the database locked tries again."""
     code = (
         "import sys; from pathlib import Path; from gym.config import TrackingConfig\n"
         "from gym.tracking import logged_run\n"
-        "with logged_run(TrackingConfig(), Path(sys.argv[1]), 'crowd', {}) as run: run.log_metrics({'x': 1.0}, step=1)"
+        "with logged_run(TrackingConfig(), Path(sys.argv[1]), 'crowd', {}, sys.argv[2]) as run:\n"
+        "    for step in range(25): run.log_metrics({'x': float(step), 'y': 1.0}, step=step)"
     )
     crowd = [
-        subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", code, tmp_path, name], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for name in "abcdefgh"
     ]
-    errors = [process.communicate(timeout=120)[1] for process in crowd]
+    errors = [process.communicate(timeout=300)[1] for process in crowd]
 
-    assert [process.returncode for process in crowd] == [0] * 4, errors
+    assert [process.returncode for process in crowd] == [0] * 8, errors
     client, experiment = open_tracking(CONFIG, tmp_path)
     runs = client.search_runs([experiment])
-    assert [run.info.status for run in runs] == ["FINISHED"] * 4
-    assert [run.data.metrics["x"] for run in runs] == [1.0] * 4
+    assert [run.info.status for run in runs] == ["FINISHED"] * 8
+    for run in runs:
+        assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "x")) == list(range(25))
+
+
+def test_an_attempt_goes_on_in_the_run_it_began(outputs):
+    """Its status, parameters and error are those of the end; another attempt has a run of its own."""
+    client, experiment = open_tracking(CONFIG, outputs)
+    begun = start_run(client, experiment, "killed", {"attempt": "attempt 6"})
+    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as run:
+        run.log_params({"a": 1})
+        assert status_of(outputs, begun) == "RUNNING"
+    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as again:
+        again.log_params({"a": 2, "b": 3})
+    with pytest.raises(ValueError, match="bad day"), logged_run(CONFIG, outputs, "killed", {}, "attempt 6"):
+        raise ValueError("bad day")
+    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as last:
+        last.log_metrics({"x": 1.0}, step=4)
+        assert last.logged_steps("x") == {4}
+
+    stored = client.get_run(begun)
+    assert run.run_id == again.run_id == last.run_id == begun
+    assert (run.is_resumed, stored.info.status, stored.data.params) == (True, "FINISHED", {"a": "1", "b": "3"})
+    assert "error" not in stored.data.tags
+
+
+def test_a_run_that_a_search_gives_up_is_no_failure(outputs):
+    """It ends well, with a tag."""
+    with pytest.raises(Pruned), logged_run(CONFIG, outputs, "pruned", {}, "attempt 7") as run:
+        raise Pruned
+
+    stored = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id)
+    assert (stored.info.status, stored.data.tags["pruned"]) == ("FINISHED", "true")
+
+
+def test_a_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    """MLflow cannot use one in which a process was killed that made its tables."""
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking.MlflowClient, "search_experiments", lambda *a, **k: (_ for _ in ()).throw(Terminated()))
+        with pytest.raises(Terminated):
+            open_tracking(CONFIG, tmp_path)
+    assert not (tmp_path / "mlflow.db").exists()
+
+    open_tracking(CONFIG, tmp_path)
+    assert (tmp_path / "mlflow.db").exists()
+
+
+def test_a_locked_database_is_waited_for(monkeypatch):
+    """Again and again, but not without end; any other error is none to wait for."""
+    monkeypatch.setattr(tracking.time, "sleep", lambda seconds: None)
+    answers = iter([MlflowException("database is locked"), MlflowException("(database is locked)"), None])
+
+    def call(number):
+        if error := next(answers):
+            raise error
+        return number
+
+    assert tracking.retrying(call, 7) == 7
+    answers = iter([MlflowException("no such table")])
+    with pytest.raises(MlflowException, match="no such table"):
+        tracking.retrying(call, 7)
+    monkeypatch.setattr(tracking, "_PATIENCE", -1)
+    answers = iter([MlflowException("database is locked")])
+    with pytest.raises(MlflowException, match="locked"):
+        tracking.retrying(call, 7)
 
 
 def test_metric_names_are_made_fit():
@@ -152,9 +217,7 @@ def test_the_commit_is_one_or_none(monkeypatch):
 
 
 def test_passwords_are_not_shown(tmp_path):
-    """Neither in messages nor in what is logged."""
-    assert public_uri("postgresql://me:secret@host/db") == "postgresql://***@host/db"
-    assert public_uri("sqlite:////tmp/a@b.db") == "sqlite:////tmp/a@b.db"
+    """Nor is the user."""
     with pytest.raises(RunError, match=r"MLflow at nothing://\*\*\*@host/x cannot be used"):
         open_tracking(TrackingConfig(uri="nothing://me:secret@host/x"), tmp_path)
 

@@ -123,7 +123,7 @@ def draw_spread(groups: Sequence[RunGroup]) -> Figure:
         for place, group in enumerate(groups):
             draw_group(axes, place, group, score)
         axes.set(xlabel=SCORES[score], ylim=(len(groups) - 0.4, -0.6))
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=score in COUNTS))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=score in COUNTS, min_n_ticks=1))
         axes.tick_params(labelsize=8)
         axes.margins(x=0.08)
         axes.grid(alpha=0.25, axis="x")

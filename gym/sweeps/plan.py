@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from gym.config import Config
 from gym.config_check import read_config
+from gym.console import public_uri
 from gym.data.build import open_or_build_store
 from gym.data.sides import split_store
 from gym.data.split import Split
@@ -135,6 +136,6 @@ def name_sweep(planned: Sequence[Planned]) -> str:
 
 
 def command_of(overrides: Overrides) -> str:
-    """The command that makes one run by itself."""
-    own = [override for override in overrides if not override.startswith("sweep.")]
+    """The command that makes one run by itself; passwords are left out."""
+    own = [public_uri(override) for override in overrides if not override.startswith(("sweep.", "search."))]
     return shlex.join(["python", "-m", "gym.train", *own])

@@ -17,8 +17,9 @@ from optuna.samplers import RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial
 
+from gym.console import public_uri
 from gym.errors import RunError
-from gym.sweeps.search_storage import naming_storage_errors, open_storage, public_url
+from gym.sweeps.search_storage import naming_storage_errors, open_storage
 
 PRUNERS = ("none", "median", "hyperband")
 REDUCTION = 3  # of three trials that reach a rung one goes on
@@ -146,7 +147,7 @@ class EpochPruner:
                 trial = study.get_trials(deepcopy=False)[number]
             except (KeyError, IndexError):
                 raise RunError(
-                    f"search {name} has no trial {number} in {public_url(url)}; start the search again."
+                    f"search {name} has no trial {number} in {public_uri(url)}; start the search again."
                 ) from None
             self._trial = Trial(study, trial._trial_id)
         self._known = set(trial.intermediate_values)

@@ -1,6 +1,5 @@
 """Where a search is kept: Optuna's database, in SQLite or at any URL that SQLAlchemy knows."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from gym.console import public_uri
 from gym.errors import ConfigError, RunError, first_line
 
 _PATIENCE = 60  # seconds until a process gives up that waits for another to finish writing
@@ -23,11 +23,6 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 def default_url(folder: Path) -> str:
     """The database of a search that has no other: ``search.db`` in its folder."""
     return f"sqlite:///{(folder / 'search.db').resolve()}"
-
-
-def public_url(url: str) -> str:
-    """A URL as it may be shown: without user and password."""
-    return re.sub(r"://.*@", "://***@", url)
 
 
 def open_storage(url: str, is_ready: bool = False) -> RDBStorage:
@@ -42,7 +37,7 @@ def open_storage(url: str, is_ready: bool = False) -> RDBStorage:
         ConfigError: It is no URL of a database that lasts.
         RunError: The database cannot be used.
     """
-    shown = public_url(url)
+    shown = public_uri(url)
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -80,4 +75,4 @@ def naming_storage_errors(name: str) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """What went wrong, in one line; Optuna tells it only in the error beneath its own."""
-    return public_url(first_line(error.__cause__ or error))
+    return public_uri(first_line(error.__cause__ or error))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gym.reporting.run_groups import RunGroup
 from gym.reporting.spread import draw_spread, find_spread, spread_row, word_spread, write_spread
 from tests.reporting.test_figure4 import lines_of
-from tests.reporting.test_figures import nothing_is_cut_off, texts
+from tests.reporting.test_figures import nothing_is_cut_off, shown_ticks, texts
 from tests.reporting.test_run_table import made_run
 
 
@@ -116,6 +116,18 @@ def test_the_picture_shows_each_run_and_the_means():
     assert len(set(places)) == len(places)
     assert texts(figure.legends[0]) == ["a run", "mean", "95% interval of the mean"]
     assert nothing_is_cut_off(figure)
+
+
+@pytest.mark.parametrize("epochs", [(12, 12, 12), (12, 13, 12)])
+def test_epochs_are_whole(epochs):
+    """Also where all runs stopped at the same one."""
+    runs = [run for epoch in epochs for run in made_seeds([0.7], stopping_epoch=float(epoch))]
+    figure = draw_spread([RunGroup("", {}, runs)])
+    figure.draw_without_rendering()
+
+    ticks = shown_ticks(figure.axes[2].xaxis)
+    assert ticks
+    assert all(tick.isdecimal() for tick in ticks)
 
 
 @pytest.mark.parametrize(("count", "named"), [(1, 0), (2, 2), (100, 100), (101, 0)])

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from gym.errors import ConfigError, RunError
-from gym.sweeps.search_storage import default_url, naming_storage_errors, open_storage, public_url
+from gym.sweeps.search_storage import default_url, naming_storage_errors, open_storage
 
 
 def test_the_default_is_a_file_of_the_search(tmp_path):
@@ -16,19 +16,6 @@ def test_the_default_is_a_file_of_the_search(tmp_path):
     assert storage.get_all_studies() == []
     assert (folder / "search.db").is_file()
     assert open_storage(default_url(folder), is_ready=True).get_all_studies() == []
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://me:secret@host:5432/searches", "postgresql://***@host:5432/searches"),
-        ("mysql+pymysql://me:s/e@c@host/searches", "mysql+pymysql://***@host/searches"),
-        ("sqlite:////data/search.db", "sqlite:////data/search.db"),
-    ],
-)
-def test_no_password_is_shown(url, shown):
-    """User and password are left out, whatever signs are in them."""
-    assert public_url(url) == shown
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nonsense://me:secret@", "outputs/search.db"])

@@ -269,6 +269,7 @@ class SearchConfig:
     )
     pruner: str = setting("none", "Who gives trials up early.", choices=("none", "median", "hyperband"))
     warmup: int = setting(3, "Epochs that every trial gets.", least=1)
+    at_once: int = setting(0, "Trials proposed together; 0 means one for each worker of the launcher.", least=0)
     storage: str = setting("", "URL of the database; empty means SQLite in the folder of the sweep.")
     seed: int = setting(42, "Of the proposals.", least=0)
 

@@ -209,7 +209,8 @@ def word_split(config: SplitConfig) -> str:
         "given": f"as {config.sides} says",
         "paper": f"the paper's order of copies; {config.validation:g} of them validate",
     }
-    return words[config.method]
+    kept = f"; {config.training_share:g} of the training side is used" if config.training_share < 1 else ""
+    return words[config.method] + kept
 
 
 def list_sides(store: Store, split: Split) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from gym.reporting.run_table import swept_keys, word_setting
 from gym.result import RunResult
 
 _SHORT = {"model.name": "{}", "loss.name": "{}", "model.filters": "f{}"}
-_OF_THE_SWEEP = "sweep."
 
 
 class RunGroup(NamedTuple):
@@ -26,7 +25,7 @@ class RunGroup(NamedTuple):
 
 def group_runs(results: Sequence[RunResult], apart: Sequence[str]) -> list[RunGroup]:
     """Put together what differs in nothing but names, places and the keys set apart, in the order of the first runs."""
-    keys = [key for key in swept_keys(results) if key not in apart and not key.startswith(_OF_THE_SWEEP)]
+    keys = [key for key in swept_keys(results) if key not in apart]
     groups: dict[tuple[str, ...], RunGroup] = {}
     for result in results:
         settings = {key: result.settings.get(key) for key in keys}

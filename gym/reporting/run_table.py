@@ -19,7 +19,7 @@ from gym.result import RunResult
 
 SCORES = ("iou", "kld", "dice", "stopping_epoch", "best_epoch", "parameters", "seconds")
 COUNTS = ("stopping_epoch", "best_epoch", "parameters")
-_NAMES_AND_PLACES = ("name", "outputs", "tracking.")
+_NAMES_AND_PLACES = ("name", "outputs", "tracking.", "sweep.", "search.")
 _HASH_SHOWN = 12
 
 Row = dict[str, Any]

@@ -52,10 +52,11 @@ class Search:
 
     def make(self, trials: Sequence[Trial]) -> None:
         """Make some trials, and tell Optuna what became of them."""
+        known = {job.number for job in self._folder.ledger.jobs()}
         for trial in trials:
-            self._enter(trial)
-        numbers = {trial.number for trial in trials}
-        jobs = [job for job in self._folder.ledger.jobs() if job.number in numbers]
+            if trial.number not in known:
+                self._enter(trial)
+        jobs = [self._settle(self._folder.ledger.job(trial.number)) for trial in trials]
         unlike = {job.fingerprint: job for job in reversed(jobs) if job.status not in ENDS}
         self._launching.launch(list(unlike.values()))
         for trial in trials:
@@ -63,9 +64,7 @@ class Search:
             tell(self._study, trial, job.status, job.scores, job.message)
 
     def _enter(self, trial: Trial) -> None:
-        """Enter a trial in the ledger, unless it was; one whose configuration breaks a rule has failed."""
-        if any(job.number == trial.number for job in self._folder.ledger.jobs()):
-            return
+        """Enter a trial in the ledger; one whose configuration breaks a rule has failed."""
         chosen = [self._space.override_of(key, value) for key, value in trial.params.items()]
         overrides = [*self._space.fixed, *chosen]
         try:
@@ -75,9 +74,8 @@ class Search:
             self._queue(trial.number, Planned(" ".join(chosen), "", overrides, ""))
             self._folder.ledger.append(STARTED, trial.number, epochs=0)
             self._folder.ledger.append(FAILED, trial.number, message=str(error))
-            return
-        self._queue(trial.number, run)
-        self._settle(self._folder.ledger.job(trial.number))
+        else:
+            self._queue(trial.number, run)
 
     def _queue(self, number: int, run: Planned) -> None:
         self._folder.ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=run.overrides)
@@ -125,7 +123,7 @@ def search(
             launching = Launching(folder, own, launcher, config)
             under_way = Search(space, compose, folder, study, launching)
             with SweepView(folder.ledger, f"search {folder.name}", runs=total):
-                while trials := next_trials(study, space, total, launching.workers):
+                while trials := next_trials(study, space, total, own.search.at_once or launching.workers):
                     under_way.make(trials)
             jobs = folder.ledger.jobs()
             findings = log_search(parent, study, jobs)
@@ -158,7 +156,7 @@ def ends_of(distribution: BaseDistribution) -> list[Any]:
 
 def name_search(own: Config, space: SearchSpace) -> str:
     """A name that the same search always has; more trials of it are the same search."""
-    asked = {key: value for key, value in vars(own.search).items() if key not in ("trials", "storage")}
+    asked = {key: value for key, value in vars(own.search).items() if key not in ("trials", "storage", "at_once")}
     return hash_value([sorted(space.fixed), space.words(), asked])[:12]
 
 

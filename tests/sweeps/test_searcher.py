@@ -1,15 +1,12 @@
 """A search as a user starts it: it ends with as many trials as were asked for, however often it is killed."""
 
 import random
-import signal
-import subprocess
-import sys
 
 import optuna
 import pytest
-from mlflow import MlflowClient
 
 from gym.sweeps.folder import SweepFolder
+from tests.sweeps.commands import client_of, finish, kill_after, runs_of
 
 # One level, two filters, four epochs: a trial takes a second or two.
 SMALL = [
@@ -20,29 +17,10 @@ SMALL = [
 ]
 
 
-def start(outputs, *arguments):
-    """Start a search as a user does."""
-    command = [sys.executable, "-u", "-m", "gym.train", "-m", f"outputs={outputs}", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def finish(outputs, *arguments):
-    """Run a search to its end; gives exit code and what was said."""
-    process = start(outputs, *arguments)
-    said, _ = process.communicate(timeout=600)
-    return process.returncode, said
-
-
 def trials_of(outputs, name="mine"):
     """The trials of a search: number, state, parameters, values."""
     study = optuna.load_study(study_name=name, storage=f"sqlite:///{outputs / 'sweeps' / name / 'search.db'}")
     return [(trial.number, trial.state.name, trial.params, trial.values) for trial in study.trials]
-
-
-def runs_of(outputs):
-    """All MLflow runs."""
-    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
-    return client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +46,7 @@ def test_a_search_is_a_sweep_of_its_trials(whole):
     runs = runs_of(outputs)
     parent = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     assert {run.info.status for run in runs} == {"FINISHED"}
-    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    client = client_of(outputs)
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"comparison.csv", "search"} <= files
     assert "search/history.png" in {file.path for file in client.list_artifacts(parent.info.run_id, "search")}
@@ -89,12 +67,7 @@ def test_a_search_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
     outputs, _ = whole
     moments = random.Random(1)
     for _ in range(2):
-        process = start(tmp_path, *SMALL)
-        try:
-            process.communicate(timeout=moments.uniform(8, 20))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        kill_after(moments.uniform(8, 20), tmp_path, *SMALL)
     code, said = finish(tmp_path, *SMALL)
 
     assert code == 0, said

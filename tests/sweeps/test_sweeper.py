@@ -5,15 +5,14 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from filelock import FileLock
-from mlflow import MlflowClient
 
 from gym.result import read_result
 from gym.sweeps.folder import SweepFolder
+from tests.sweeps.commands import client_of, finish, kill_after, runs_of, start
 
 # Runs of a second or two: one level, two filters.
 SMALL = [
@@ -24,19 +23,6 @@ EXPLODES = ["+debug=tiny", "model=simple_unet", "model.levels=1", "sweep.name=mi
 RATES = ["schedule.max_rate=1e-3,1e30", "schedule.rampup_epochs=0"]
 
 
-def start(outputs, *arguments):
-    """Start a sweep as a user does."""
-    command = [sys.executable, "-u", "-m", "gym.train", "-m", f"outputs={outputs}", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def finish(outputs, *arguments):
-    """Run a sweep to its end; gives exit code and what was said."""
-    process = start(outputs, *arguments)
-    said, _ = process.communicate(timeout=600)
-    return process.returncode, said
-
-
 def results_of(outputs):
     """Weights and scores of the runs of the sweep, by name."""
     folder = SweepFolder(outputs, "mine")
@@ -45,12 +31,6 @@ def results_of(outputs):
         one.name: (one.weights_sha256, {name: score for name, score in one.scores.items() if name != "seconds"})
         for one in results
     }
-
-
-def runs_of(outputs):
-    """All MLflow runs."""
-    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
-    return client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +52,7 @@ def test_a_sweep_is_a_parent_with_its_runs(whole):
     assert [run.info.status for run in runs] == ["FINISHED"] * 5
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
     assert sorted(run.data.tags["job"] for run in children) == ["0", "1", "2", "3"]
-    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    client = client_of(outputs)
     files = {file.path for file in client.list_artifacts(parents[0].info.run_id)}
     assert {"comparison.csv", "comparison.html", "figure4.png", "figure4.html"} <= files
     assert parents[0].data.metrics["runs_finished"] == 4
@@ -117,7 +97,7 @@ def test_a_sweep_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
     assert sorted(run.info.run_name for run in runs) == sorted(run.info.run_name for run in runs_of(outputs))
     assert {run.info.status for run in runs} == {"FINISHED"}
     for run in runs:
-        steps = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").get_metric_history(run.info.run_id, "val/iou")
+        steps = client_of(tmp_path).get_metric_history(run.info.run_id, "val/iou")
         assert sorted(point.step for point in steps) in ([1, 2, 3], [])
 
 
@@ -125,12 +105,7 @@ def kill_until_done(outputs, times, longest):
     """Start the sweep, kill it after a random time, and so on; then let it end."""
     moments = random.Random(0)
     for _ in range(times):
-        process = start(outputs, *SMALL)
-        try:
-            process.communicate(timeout=moments.uniform(4, longest))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        kill_after(moments.uniform(4, longest), outputs, *SMALL)
     code, said = finish(outputs, *SMALL)
     assert code == 0, said
 
@@ -187,7 +162,7 @@ def test_workers_share_the_cores_and_lose_nothing(whole, tmp_path):
 
     assert code == 0, said
     assert results_of(tmp_path) == results_of(outputs)
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = client_of(tmp_path)
     children = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
     assert len(children) == 4
     for run in children:

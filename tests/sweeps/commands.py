@@ -1,0 +1,43 @@
+"""Sweeps started as a user starts them, and what they leave."""
+
+import signal
+import subprocess
+import sys
+
+from mlflow import MlflowClient
+
+
+def start(outputs, *arguments):
+    """Start a sweep."""
+    command = [sys.executable, "-u", "-m", "gym.train", "-m", f"outputs={outputs}", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(outputs, *arguments):
+    """Run a sweep to its end; gives exit code and what was said."""
+    process = start(outputs, *arguments)
+    said, _ = process.communicate(timeout=3600)
+    return process.returncode, said
+
+
+def kill_after(seconds, outputs, *arguments):
+    """Start a sweep and kill it after a time; tells whether it was still under way."""
+    process = start(outputs, *arguments)
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return True
+    return False
+
+
+def client_of(outputs):
+    """A client of the database of a sweep."""
+    return MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+
+
+def runs_of(outputs):
+    """All MLflow runs."""
+    client = client_of(outputs)
+    return client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])

@@ -82,6 +82,13 @@ class SweepFolder:
         write_json(self.path / "sweep.json", known)
 
     @contextmanager
+    def run_held(self, fingerprint: str) -> Iterator[None]:
+        """Hold one run for a block, waiting for who holds it: a worker outlives a driver that was killed."""
+        self.runs.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.runs / f".{fingerprint[:16]}.job.lock"):
+            yield
+
+    @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the sweep for a block: nobody else may go on with it meanwhile.
 

@@ -31,24 +31,31 @@ def run_job(config: Config) -> float:
         RunError: The run failed; the ledger says so too.
     """
     sweep = SweepFolder(Path(config.outputs), config.sweep.name)
-    number = config.sweep.job
-    job = sweep.ledger.job(number)
+    with sweep.run_held(sweep.ledger.job(config.sweep.job).fingerprint):
+        job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
+        if job.status in (FINISHED, PRUNED):
+            return job.scores.get("iou", math.nan)
+        return make_run(config, sweep, job)
+
+
+def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
+    """Make a run that this process holds; result and errors as those of `run_job`."""
     folder = sweep.run(job.fingerprint)
-    sweep.ledger.append(STARTED, number, epoch=checkpoint.last_epoch(folder), epochs=config.training.epochs)
+    sweep.ledger.append(STARTED, job.number, epoch=checkpoint.last_epoch(folder), epochs=config.training.epochs)
     keras.backend.clear_session()  # what the run before left in this process
     gc.collect()
     try:
         result, _ = carry_out(plan_job(config, sweep, job), listen(config, sweep, job))
     except Exception as error:
         message = explain_failure(error, folder)
-        sweep.ledger.append(FAILED, number, message=message)
+        sweep.ledger.append(FAILED, job.number, message=message)
         raise RunError(message) from None  # any other error may not survive the way back from a worker
     except Pruned:
-        sweep.ledger.append(PRUNED, number)
+        sweep.ledger.append(PRUNED, job.number)
         checkpoint.remove(folder)
         end_attempt(folder)
         return math.nan
-    sweep.ledger.append(FINISHED, number, scores=result.scores, run_id=result.run_id)
+    sweep.ledger.append(FINISHED, job.number, scores=result.scores, run_id=result.run_id)
     end_attempt(folder)
     return result.scores["iou"]
 

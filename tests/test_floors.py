@@ -67,6 +67,7 @@ FLOORS = {
     "training.schedule": 3.00,
     "training.stopping": 3.00,
     "training.gpu": 3.00,
+    "training.optimizer": 3.00,
     "training.runtime": 3.01,
     "training.progress": 3.00,
     "training.history": 3.01,

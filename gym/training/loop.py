@@ -9,13 +9,14 @@ from typing import Any
 
 import keras
 
-from gym.config import Config, OptimizerConfig
+from gym.config import Config
 from gym.errors import RunError, TrainingError
 from gym.losses import PixelLoss
 from gym.seeding import derive_seed
 from gym.training import checkpoint
 from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss
 from gym.training.history import Epoch, History
+from gym.training.optimizer import build_optimizer
 from gym.training.schedule import learning_rate
 from gym.training.stopping import EarlyStopping
 
@@ -35,16 +36,6 @@ def compile_model(model: keras.Model, config: Config, weights: Sequence[float]) 
     )
     # Otherwise its variables are made while the first step is traced, which is then traced a second time.
     model.optimizer.build(model.trainable_variables)
-
-
-def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    """Build the configured optimizer; the schedule sets its learning rate."""
-    options = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": config.epsilon}
-    if config.clip_norm:
-        options["global_clipnorm"] = config.clip_norm
-    if config.name == "adamw":
-        return keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
-    return keras.optimizers.Adam(**options)
 
 
 def train(

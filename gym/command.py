@@ -75,7 +75,8 @@ def register_configuration() -> None:
 
 def run_readably(main: Callable[[], Any], schema: type) -> None:
     """Run a Hydra main function of a configuration of ``schema``; what the user can mend becomes one line."""
-    shows_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    before = os.environ.get("HYDRA_FULL_ERROR", "")
+    shows_all = before == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         main()
@@ -87,6 +88,8 @@ def run_readably(main: Callable[[], Any], schema: type) -> None:
         if shows_all:
             raise
         exit_with(error if isinstance(error, GymError) else ConfigError(explain(error, schema)))
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = before
 
 
 def exit_with(error: GymError) -> NoReturn:

@@ -177,14 +177,14 @@ def logged_run(
         yield RunLog(client, run_id, is_resumed=bool(resumed))
         status = "FINISHED"
     except Pruned:
-        client.set_tag(run_id, "pruned", "true")
+        retrying(client.set_tag, run_id, "pruned", "true")
         status = "FINISHED"
         raise
     except (KeyboardInterrupt, Terminated):
         status = "KILLED"
         raise
     except Exception as error:
-        client.set_tag(run_id, "error", f"{type(error).__name__}: {first_line(error)}")
+        retrying(client.set_tag, run_id, "error", f"{type(error).__name__}: {first_line(error)}")
         raise
     finally:
         retrying(client.set_terminated, run_id, status)
@@ -198,7 +198,7 @@ def start_run(client: MlflowClient, experiment: str, name: str, tags: Mapping[st
 
 def resume_run(client: MlflowClient, experiment: str, attempt: str) -> str | None:
     """Open the run of an attempt again; gives its id, or None where there is none."""
-    found = client.search_runs([experiment], f"tags.{ATTEMPT} = '{attempt}'", max_results=1)
+    found = retrying(client.search_runs, [experiment], f"tags.{ATTEMPT} = '{attempt}'", max_results=1)
     if not found:
         return None
     run_id = str(found[0].info.run_id)

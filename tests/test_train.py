@@ -80,7 +80,7 @@ def test_hydras_sweep_runs_every_combination(tmp_path):
     done = train(tmp_path, *TINY, "training.epochs=1", "model=unet,resunet", "loss=cce", "filters=2,4", multirun=True)
 
     assert done.returncode == 0, done.stderr
-    runs = runs_of(tmp_path)
+    runs = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
     expected = {f"{model} cce f{width}" for model in ("unet", "resunet") for width in (2, 4)}
     assert {run.info.run_name for run in runs} == expected
     assert len({run.data.metrics["parameters"] for run in runs}) == 4

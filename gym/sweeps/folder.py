@@ -11,7 +11,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,15 @@ class SweepFolder:
             ConfigError: The sweep holds other runs.
         """
         known, wanted = self.read(), {"validation": validation, "is_search": is_search}
-        for key, value in wanted.items():
-            if known.get(key, value) != value:
-                other = "runs on other data or another split" if key == "validation" else "runs of another kind"
-                raise ConfigError(f"sweep.name={self.name} holds {other}; give this sweep another name.")
-        if not known:
-            self.write(wanted)
+        if known.get("is_search", is_search) != is_search:
+            raise ConfigError(f"sweep.name={self.name} holds runs of another kind; give this sweep another name.")
+        before = known.get("validation", validation)
+        if before and validation and before != validation:
+            raise ConfigError(
+                f"sweep.name={self.name} holds runs on other data or another split; give this sweep another name."
+            )
+        if not known or (before and not validation):
+            self.write(known | wanted)
 
     def write(self, known: dict[str, Any]) -> None:
         """Write what `read` gives."""
@@ -101,7 +104,9 @@ class SweepFolder:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            by = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
+            by = "another process"
+            with suppress(OSError):  # who holds it may let go just now
+                by = holder.read_text(encoding="utf-8").strip() or by
             raise RunError(f"sweep {self.name} is under way ({by}); wait for it, or give sweep.name=... .") from None
         try:
             holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")

@@ -90,6 +90,10 @@ def explain_failure(error: Exception, folder: Path) -> str:
     """A failure in one line; the traceback of a defect goes to ``error.txt`` in the run's folder."""
     if isinstance(error, GymError):
         return first_line(error)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return f"{type(error).__name__}: {first_line(error)} (traceback in {folder / 'error.txt'})"
+    message, place = f"{type(error).__name__}: {first_line(error)}", folder / "error.txt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        place.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:  # a full disk, which may be the very failure
+        return message
+    return f"{message} (traceback in {place})"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
@@ -30,32 +31,57 @@ class Launching:
     def __init__(self, folder: SweepFolder, own: Config, launcher: Launcher, config: DictConfig) -> None:
         self._folder, self._attempts, self._launcher = folder, own.sweep.attempts, launcher
         self.workers = count_workers(config)
-        self._shared = [f"sweep.name={folder.name}"]
+        name = QuotedString(folder.name, Quote.single).with_quotes()  # 12e4 is a number otherwise
+        self._shared = [f"sweep.name={name}"]
         if self.workers > 1 and not own.training.threads:
             self._shared.append(f"training.threads={max(1, available_cores() // self.workers)}")
 
     def launch(self, jobs: Sequence[Job]) -> None:
         """Start runs; afterwards each has an end in the ledger.
 
+        One that ends without a word is started again, up to ``sweep.attempts`` times in all.
+
         Raises:
             RunError: The launcher started none of them.
         """
-        left, before = list(jobs), {job.number: job.attempts for job in jobs}
+        before, left = {job.number: job for job in jobs}, list(jobs)
         while left:
-            overrides = [[*job.overrides, f"sweep.job={job.number}", *self._shared] for job in left]
-            trouble = "it does not say why"
-            try:
-                self._launcher.launch(overrides, initial_job_idx=left[0].number)
-            except Exception as error:  # a pool that lost a worker; the ledger says what became of each run
-                trouble = f"{type(error).__name__}: {first_line(error)}"
-                log.warning("the launcher ended with %s", trouble)
-            open_ended = [job for job in self._folder.ledger.jobs() if job.number in before and job.status not in ENDS]
-            if len(open_ended) == len(jobs) and all(job.attempts == before[job.number] for job in open_ended):
+            trouble = self._start(left)
+            now = {job.number: job for job in self._folder.ledger.jobs()}
+            if all(is_untouched(now[number], job) for number, job in before.items()):
                 raise RunError(f"the launcher started not one run ({trouble}); mend hydra.launcher.")
-            left = [job for job in open_ended if job.attempts - before[job.number] < self._attempts]
-            for job in open_ended:
-                if job not in left:
-                    self._folder.ledger.append(FAILED, job.number, message=_WORDLESS)
+            if all(is_untouched(now[job.number], job) for job in left):
+                self._give_up(left, f"the launcher does not start it ({trouble})")
+                return
+            open_ended = [now[job.number] for job in left if not has_ended(now[job.number], before[job.number])]
+            left = [job for job in open_ended if job.attempts - before[job.number].attempts < self._attempts]
+            self._give_up([job for job in open_ended if job not in left], _WORDLESS)
+
+    def _start(self, jobs: Sequence[Job]) -> str:
+        """Start runs and wait for their ends; gives what the launcher, or else the first that failed, says."""
+        overrides = [[*job.overrides, f"sweep.job={job.number}", *self._shared] for job in jobs]
+        try:
+            returned = self._launcher.launch(overrides, initial_job_idx=jobs[0].number)
+        except Exception as error:  # a pool that lost a worker; the ledger says what became of each run
+            trouble = f"{type(error).__name__}: {first_line(error)}"
+            log.warning("the launcher ended with %s", trouble)
+            return trouble
+        errors = (run._return_value for run in returned)  # its property prints and raises
+        return next((first_line(error) for error in errors if isinstance(error, Exception)), "it does not say why")
+
+    def _give_up(self, jobs: Sequence[Job], message: str) -> None:
+        for job in jobs:
+            self._folder.ledger.append(FAILED, job.number, message=message)
+
+
+def has_ended(job: Job, before: Job) -> bool:
+    """Whether a run has come to an end since it stood as before; one that failed before has not."""
+    return job.status in ENDS and (job.status != FAILED or job.failures > before.failures)
+
+
+def is_untouched(job: Job, before: Job) -> bool:
+    """Whether a run has neither started nor ended since it stood as before."""
+    return job.attempts == before.attempts and not has_ended(job, before)
 
 
 def count_workers(config: DictConfig) -> int:

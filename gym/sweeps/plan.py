@@ -138,4 +138,5 @@ def name_sweep(planned: Sequence[Planned]) -> str:
 def command_of(overrides: Overrides) -> str:
     """The command that makes one run by itself; passwords are left out."""
     own = [public_uri(override) for override in overrides if not override.startswith(("sweep.", "search."))]
-    return shlex.join(["python", "-m", "gym.train", *own])
+    alone = ["hydra.mode=RUN"] if any("experiment=" in override for override in own) else []  # which may be a sweep
+    return shlex.join(["python", "-m", "gym.train", *own, *alone])

@@ -6,6 +6,7 @@ have ended meanwhile are told, the others go on after their last epoch.
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from gym.sweeps.folder import SweepFolder
 from gym.sweeps.launching import Launching
 from gym.sweeps.ledger import ENDS, FAILED, FINISHED, QUEUED, STARTED, Job
 from gym.sweeps.parent import Parent, parent_run
-from gym.sweeps.plan import Compose, OpenedData, Planned, command_of, plan_run
+from gym.sweeps.plan import Compose, OpenedData, Overrides, Planned, command_of, plan, plan_run
 from gym.sweeps.search import best_trials, next_trials, open_study, tell, trials_in_all
 from gym.sweeps.search_figures import write_search_report
 from gym.sweeps.search_settings import pruning_of, sampling_of, storage_of
@@ -52,12 +53,18 @@ class Search:
 
     def make(self, trials: Sequence[Trial]) -> None:
         """Make some trials, and tell Optuna what became of them."""
-        known = {job.number for job in self._folder.ledger.jobs()}
+        # One without a fingerprint and without an end was cut off while it was entered.
+        known = {job.number for job in self._folder.ledger.jobs() if job.fingerprint or job.status in ENDS}
         for trial in trials:
             if trial.number not in known:
                 self._enter(trial)
         jobs = [self._settle(self._folder.ledger.job(trial.number)) for trial in trials]
-        unlike = {job.fingerprint: job for job in reversed(jobs) if job.status not in ENDS}
+        ready = [
+            replace(job, overrides=self._space.overrides_of(trial.params))  # outputs may be elsewhere since
+            for job, trial in zip(jobs, trials, strict=True)
+            if job.status not in ENDS
+        ]
+        unlike = {job.fingerprint: job for job in reversed(ready)}
         self._launching.launch(list(unlike.values()))
         for trial in trials:
             job = self._settle(self._folder.ledger.job(trial.number))
@@ -103,10 +110,11 @@ def search(
     """
     texts = [quote_options(f"{key}={value}") for key, value in params.items()]
     space = read_space([*texts, *arguments])
-    own = check_corners(space, compose)
-    folder = SweepFolder(Path(own.outputs), own.sweep.name or name_search(own, space))
+    corners = corners_of(space)
+    first = plan(corners, compose)[0]
+    own = read_config(compose(corners[0]), Config)
+    folder = SweepFolder(Path(own.outputs), own.sweep.name or name_search(first, own, space))
     sampling, total = sampling_of(own), trials_in_all(own.search.trials, sampling_of(own), space)
-    first = plan_run(own, space.fixed, [], OpenedData())
     with folder.held():
         folder.begin(first.validation, is_search=True)
         OmegaConf.save(config, folder.path / "multirun.yaml")
@@ -119,6 +127,7 @@ def search(
             pruning_of(own),
             {"data": first.validation, "configuration": hash_value(identity(own))},
         )
+        refuse_strangers(study, folder)
         with parent_run(own, folder) as parent:
             launching = Launching(folder, own, launcher, config)
             under_way = Search(space, compose, folder, study, launching)
@@ -130,21 +139,15 @@ def search(
     return report(study, jobs, findings)
 
 
-def check_corners(space: SearchSpace, compose: Compose) -> Config:
-    """Check a search before it begins, at the ends of each interval and with every choice.
+def corners_of(space: SearchSpace) -> list[Overrides]:
+    """What a search is checked at before it begins: both ends of each interval and every choice, one key at a time.
 
-    Returns:
-        The configuration of the search itself, with the first of each.
-
-    Raises:
-        ConfigError: One breaks a rule.
+    The first has the first of each, and stands for the search itself.
     """
     ends = {key: ends_of(distribution) for key, distribution in space.distributions.items()}
     first = {key: values[0] for key, values in ends.items()}
-    for key, values in ends.items():
-        for value in values[1:]:
-            read_config(compose(space.overrides_of(first | {key: value})), Config)
-    return read_config(compose(space.overrides_of(first)), Config)
+    others = [first | {key: value} for key, values in ends.items() for value in values[1:]]
+    return [space.overrides_of(corner) for corner in (first, *others)]
 
 
 def ends_of(distribution: BaseDistribution) -> list[Any]:
@@ -154,10 +157,26 @@ def ends_of(distribution: BaseDistribution) -> list[Any]:
     return [getattr(distribution, end) for end in ("low", "high")]  # floats or integers
 
 
-def name_search(own: Config, space: SearchSpace) -> str:
-    """A name that the same search always has; more trials of it are the same search."""
+def name_search(first: Planned, own: Config, space: SearchSpace) -> str:
+    """A name that the same search always has, however it is worded; more trials of it are the same search."""
     asked = {key: value for key, value in vars(own.search).items() if key not in ("trials", "storage", "at_once")}
-    return hash_value([sorted(space.fixed), space.words(), asked])[:12]
+    return hash_value([first.fingerprint, space.words(), asked])[:12]
+
+
+def refuse_strangers(study: Study, folder: SweepFolder) -> None:
+    """See that the database and the ledger are of one search.
+
+    Raises:
+        RunError: One has trials that the other does not know: it was taken from elsewhere, or began anew.
+    """
+    trials = study.get_trials(deepcopy=False)
+    told = {trial.number for trial in trials if trial.state.is_finished()}
+    entered = {job.number for job in folder.ledger.jobs()}
+    if strange := told - entered | entered - {trial.number for trial in trials}:
+        raise RunError(
+            f"trial {min(strange)} of search {folder.name} is not both in its database and in {folder.ledger.path}; "
+            "restore the other of the two, or give the search another name with sweep.name=."
+        )
 
 
 def log_search(parent: Parent, study: Study, jobs: Sequence[Job]) -> list[str]:

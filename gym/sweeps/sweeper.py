@@ -57,9 +57,10 @@ def sweep(
         with parent_run(own, folder) as parent:
             launch(folder, planned, Launching(folder, own, launcher, config), own.sweep.attempts)
             standing = mine(folder, planned)
-            findings = parent.log_comparison(standing)
             lines = summary_lines(standing, lambda job: command_of(job.overrides), own.sweep.attempts)
-            plain_console().print("\n".join([*lines, *findings]))
+            plain_console().print("\n".join(lines))
+            for finding in parent.log_comparison(standing):
+                plain_console().print(finding)
             refuse_unfinished(standing)
     return standing
 
@@ -88,8 +89,11 @@ def enter(folder: SweepFolder, planned: Sequence[Planned]) -> None:
 
 def mine(folder: SweepFolder, planned: Sequence[Planned]) -> list[Job]:
     """The runs of a plan as they stand."""
-    fingerprints = {run.fingerprint for run in planned}
-    return [job for job in folder.ledger.jobs() if job.fingerprint in fingerprints]
+    by_fingerprint = {run.fingerprint: run for run in planned}
+    jobs = [job for job in folder.ledger.jobs() if job.fingerprint in by_fingerprint]
+    for job in jobs:
+        job.overrides = by_fingerprint[job.fingerprint].overrides  # places may have changed since it was entered
+    return jobs
 
 
 def launch(folder: SweepFolder, planned: Sequence[Planned], launching: Launching, attempts: int) -> None:

@@ -31,7 +31,7 @@ def free_position(gpus: Sequence[Any]) -> int:
         lock = FileLock(Path(tempfile.gettempdir()) / f"segsweep-gpu-{name.replace('/', '-')}.lock")
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except (Timeout, OSError):  # of another process, or of another user
             continue
         _held.append(lock)
         return position

@@ -90,7 +90,7 @@ def train(
 
 def take_up(model: keras.Model, folder: Path) -> History | None:
     """Put a model where an attempt before was cut off; None where there was none, or it left nothing readable."""
-    if not (folder / checkpoint.LAST).exists():
+    if not all((folder / name).exists() for name in (checkpoint.LAST, checkpoint.BEST)):
         return None
     try:
         history = checkpoint.load_last(model, folder)

@@ -103,3 +103,4 @@ def test_the_command_of_a_run_can_be_copied():
     command = command_of(["+debug=tiny", "data.classes=[a, b]", "sweep.name=x"])
 
     assert command == "python -m gym.train +debug=tiny 'data.classes=[a, b]'"
+    assert command_of(["+experiment=seeds", "seed=1"]) == "python -m gym.train +experiment=seeds seed=1 hydra.mode=RUN"

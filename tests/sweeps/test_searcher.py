@@ -119,3 +119,12 @@ def test_a_bad_search_is_refused_before_any_trial(tmp_path, arguments, line):
     assert code == 1
     assert f"error: {line}" in said
     assert not SweepFolder(tmp_path, "mine").ledger.path.exists()
+
+
+def test_the_ready_made_search_starts(tmp_path):
+    """Two trials of it, in small: the experiment chooses the sweeper by itself."""
+    small = ["data.size=32", "data.scenes=8", "model.levels=1", "training.epochs=2", "search.warmup=1"]
+    code, said = finish(tmp_path, "+experiment=search", "sweep.name=mine", "search.trials=2", *small)
+
+    assert code == 0, said
+    assert [state for _, state, *_ in trials_of(tmp_path)] == ["COMPLETE", "COMPLETE"]

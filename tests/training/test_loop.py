@@ -137,7 +137,8 @@ def test_a_training_that_is_over_is_not_trained_further(train_small, tmp_path):
 
 def test_an_unreadable_checkpoint_begins_anew(train_small, tmp_path, caplog):
     """With a word on why."""
-    (tmp_path / checkpoint.LAST).write_bytes(b"cut off")
+    for name in (checkpoint.LAST, checkpoint.BEST):
+        (tmp_path / name).write_bytes(b"cut off")
     _, _, told = train_small(folder=tmp_path)
 
     assert [epoch.number for epoch in told] == [1, 2, 3]

@@ -28,6 +28,7 @@ EPOCHS = 3
 def sweep(outputs: Path, *more: str) -> tuple[float, list[Event]]:
     """Run the smoke matrix as a user does; seconds, and its ledger."""
     command = [sys.executable, "-m", "gym.train", "-m", "+experiment=smoke_matrix", "sweep.name=bench"]
+    command += ["hydra.launcher.n_jobs=1"]  # one after the other, in one process
     started = time.perf_counter()
     subprocess.run([*command, f"outputs={outputs}", *more], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started, SweepFolder(outputs, "bench").ledger.read()

@@ -20,7 +20,7 @@ from gym.data.sides import find_likenesses, positions_of, side_counts, side_name
 from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
 from gym.files import write_json, write_text
-from gym.identity import run_fingerprint
+from gym.identity import run_fingerprint, run_name
 from gym.losses import frequency_weights
 from gym.models.blocks import Standardize
 from gym.models.catalog import build_model, count_parameters
@@ -164,11 +164,6 @@ def log_result(
         write_inputs(Path(folder), task.config, task.store, task.split)
         write_results(Path(folder), task.config, task.store, model, history, evaluations)
         run.log_folder(Path(folder))
-
-
-def run_name(config: Config) -> str:
-    """Name a run after what it is, as in 'resunet cce f6', where the user gives no name."""
-    return config.name or f"{config.model.name} {config.loss.name} f{config.model.filters}"
 
 
 def next_steps(config: Config, run_id: str) -> list[str]:

@@ -33,3 +33,8 @@ def identity(config: Config) -> dict[str, Any]:
     kept = {key: value for key, value in asdict(config).items() if key not in _ELSEWHERE}
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE}
     return kept | {"standardize": config.data.standardize}
+
+
+def run_name(config: Config) -> str:
+    """Name a run after what it is, as in 'resunet cce f6', where the user gives no name."""
+    return config.name or f"{config.model.name} {config.loss.name} f{config.model.filters}"

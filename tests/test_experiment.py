@@ -33,9 +33,8 @@ from gym.experiment import (
     flatten,
     next_steps,
     run_experiment,
-    run_name,
 )
-from gym.identity import identity
+from gym.identity import identity, run_name
 from gym.prediction.segment import score_parts
 from gym.reporting.evaluation import evaluate
 from gym.result import write_result

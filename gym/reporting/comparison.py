@@ -17,8 +17,7 @@ import jinja2
 from gym.console import clock
 from gym.files import write_text
 from gym.reporting.comparison_figures import draw_pareto, draw_stopping_epochs
-from gym.reporting.dataset_report import embed
-from gym.reporting.drawing import save
+from gym.reporting.drawing import embed, save
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.figure4_page import figure4_html
 from gym.reporting.recommendation import Recommendation, recommend

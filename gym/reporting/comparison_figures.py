@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gym.reporting.drawing import literal
+from gym.reporting.drawing import literal, shorten
 from gym.reporting.figure4 import empty_figure, scale_sizes
 from gym.reporting.model_sizes import LOOKS, SCORE_TITLES
 from gym.reporting.run_table import pareto_front, run_labels, score_of
@@ -35,7 +35,7 @@ def draw_stopping_epochs(results: Sequence[RunResult]) -> Figure:
     axes.plot(bests, places, "o", color="#d55e00", ms=4, label="best epoch")
     axes.set(xlabel="epoch", ylim=(len(runs) - 0.4, -0.6), xlim=(0, max(lasts) * 1.03))
     if len(runs) <= _MOST_NAMED:
-        axes.set_yticks(places, [shorten(label) for label in run_labels(runs)])
+        axes.set_yticks(places, [fit_label(label) for label in run_labels(runs)])
     else:
         axes.set(yticks=[], ylabel=f"{len(runs)} runs, in their order")
     axes.tick_params(labelsize=8)
@@ -45,9 +45,9 @@ def draw_stopping_epochs(results: Sequence[RunResult]) -> Figure:
     return figure
 
 
-def shorten(label: str) -> str:
+def fit_label(label: str) -> str:
     """A label that fits beside a panel, without mathematics: its end, which differs most."""
-    return literal(label if len(label) <= _LONGEST_LABEL else f"…{label[1 - _LONGEST_LABEL :]}")
+    return literal(shorten(label, _LONGEST_LABEL))
 
 
 class Panel(NamedTuple):
@@ -148,7 +148,7 @@ def draw_front(axes: Axes, front: Sequence[Placed]) -> None:
 
 def list_front(axes: Axes, front: Sequence[Placed]) -> None:
     """Say which runs the numbers stand for."""
-    entries = [f"{number}  {shorten(each.label)}  {each.iou:.3f}" for number, each in enumerate(front, start=1)]
+    entries = [f"{number}  {fit_label(each.label)}  {each.iou:.3f}" for number, each in enumerate(front, start=1)]
     more = len(entries) - _MOST_LISTED
     shown = [*entries[:_MOST_LISTED], *([f"and {more} more"] if more > 0 else [])]
     axes.set_axis_off()

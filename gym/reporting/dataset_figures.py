@@ -7,13 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gym.reporting.drawing import literal
+from gym.reporting.drawing import literal, shorten
 from gym.reporting.figures import class_legend
 from gym.reporting.imagery import class_colours, overlay, show_bands
 
 _ACROSS = 4
 _BINS = 100
 _PANEL = 1.75  # inches
+_LONGEST_NAME = 44  # signs over two panels
 
 
 class Shown(NamedTuple):
@@ -39,14 +40,9 @@ def draw_pairs(shown: Sequence[Shown], bands: Sequence[str], classes: Sequence[s
         picture = show_bands(one.image, bands)
         left.imshow(picture, interpolation="nearest")
         right.imshow(overlay(picture, one.label, classes), interpolation="nearest")
-        left.set_title(literal(shorten(one.name)), fontsize=6.5, loc="left", pad=2)
+        left.set_title(literal(shorten(one.name, _LONGEST_NAME)), fontsize=6.5, loc="left", pad=2)
     class_legend(figure, classes)
     return figure
-
-
-def shorten(name: str, longest: int = 44) -> str:
-    """A name that fits over two panels: its end, which differs most."""
-    return name if len(name) <= longest else f"…{name[1 - longest :]}"
 
 
 def draw_class_balance(

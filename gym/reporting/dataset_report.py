@@ -7,7 +7,6 @@ report/
     split.json              names of the pairs of each side
 """
 
-import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
 from gym.files import replacing_folder, write_json, write_text
 from gym.reporting.dataset_figures import Shown, draw_class_balance, draw_histograms, draw_pairs
-from gym.reporting.drawing import save
+from gym.reporting.drawing import embed, save
 from gym.seeding import generator
 
 _MOST_PAIRS = 12
@@ -159,11 +158,6 @@ def render(store: Store, sides: Sides, folder: Path, is_kept: bool) -> str:
 def order_pictures(folder: Path) -> list[Path]:
     """The pictures of pairs, training first."""
     return sorted(folder.glob("pairs_*.png"), key=lambda path: (not path.stem.startswith("pairs_training"), path.stem))
-
-
-def embed(path: Path) -> str:
-    """A picture as text that a page can hold."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def list_notes(store: Store, sides: Sides) -> list[str]:

@@ -1,5 +1,6 @@
-"""What every picture needs: to be written whole, and names that are shown as they are."""
+"""What every picture needs: to be written whole, to stand in a page, and names that are shown as they are."""
 
+import base64
 import logging
 from pathlib import Path
 
@@ -19,3 +20,13 @@ def save(figure: Figure, path: Path, dpi: int = 110) -> None:
 def literal(name: str) -> str:
     """Keep matplotlib from reading a user's dollar signs as mathematics."""
     return name.replace("$", r"\$")
+
+
+def shorten(name: str, longest: int) -> str:
+    """A name that fits into so many signs: its end, which differs most."""
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"
+
+
+def embed(path: Path) -> str:
+    """A picture as text that a page can hold."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -9,7 +9,7 @@ from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
 
 from gym import metrics
 from gym.data.sides import ReadSample
-from gym.reporting.drawing import literal
+from gym.reporting.drawing import literal, shorten
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import class_colours, overlay, show_bands
 from gym.training.history import Epoch
@@ -130,7 +130,7 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], rea
         panel.set_xticks([])
         panel.set_yticks([])
     scores = metrics.summarize(evaluation.matrices[index])
-    axes[0].set_xlabel(literal(name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"), fontsize=6)
+    axes[0].set_xlabel(literal(shorten(name, _LONGEST_NAME)), fontsize=6)
     axes[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gym.console import counted, worded
-from gym.reporting.comparison_figures import shorten
+from gym.reporting.comparison_figures import fit_label
 from gym.reporting.drawing import literal, save
 from gym.reporting.run_groups import RunGroup, group_runs
 from gym.reporting.run_table import Row, score_of, swept_keys, write_csv
@@ -116,7 +116,7 @@ def draw_sites(tables: Sequence[SiteTable]) -> Figure:
     for panels, table in zip(grid, tables, strict=True):
         for axes, score in zip(panels, _PANELS, strict=True):
             draw_panel(axes, table, score)
-        panels[0].set_yticks(range(len(table.sites)), [shorten(each.site) for each in table.sites])
+        panels[0].set_yticks(range(len(table.sites)), [fit_label(each.site) for each in table.sites])
         panels[1].set_yticks([])
         panels[0].set_ylabel(f"{table.kind} held out")
         if table.group.label:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.special import stdtrit
 
-from gym.reporting.comparison_figures import shorten
+from gym.reporting.comparison_figures import fit_label
 from gym.reporting.drawing import save
 from gym.reporting.run_groups import RunGroup, group_runs
 from gym.reporting.run_table import COUNTS, Row, score_of, swept_keys, write_csv
@@ -128,7 +128,7 @@ def draw_spread(groups: Sequence[RunGroup]) -> Figure:
         axes.margins(x=0.08)
         axes.grid(alpha=0.25, axis="x")
     if 1 < len(groups) <= _MOST_NAMED:
-        panels[0].set_yticks(range(len(groups)), [shorten(group.label) for group in groups])
+        panels[0].set_yticks(range(len(groups)), [fit_label(group.label) for group in groups])
     else:
         panels[0].set(yticks=[], ylabel=f"{len(groups)} groups, in their order" if len(groups) > 1 else "")
     handles = {handle.get_label(): handle for axes in panels for handle in axes.get_legend_handles_labels()[0]}

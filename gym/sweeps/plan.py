@@ -19,7 +19,7 @@ from gym.data.split import Split
 from gym.data.store import Store
 from gym.errors import ConfigError
 from gym.files import hash_value
-from gym.identity import run_fingerprint, validation_fingerprint
+from gym.identity import run_fingerprint, run_name, validation_fingerprint
 from gym.options import quote_options
 
 _IN_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
@@ -125,9 +125,8 @@ def swept_overrides(jobs: Sequence[Overrides]) -> list[Overrides]:
 
 def name_job(config: Config, differing: Overrides) -> str:
     """Name a run of a sweep after what it is, and by whatever else sets it apart."""
-    base = config.name or f"{config.model.name} {config.loss.name} f{config.model.filters}"
     apart = [override.lstrip("+") for override in differing if override.partition("=")[0].lstrip("+") not in _IN_NAME]
-    return " ".join([base, *apart])
+    return " ".join([run_name(config), *apart])
 
 
 def name_sweep(planned: Sequence[Planned]) -> str:

@@ -27,7 +27,7 @@ from gym.sweeps.launching import Launching
 from gym.sweeps.ledger import ENDS, FAILED, FINISHED, QUEUED, STARTED, Job
 from gym.sweeps.parent import Parent, parent_run
 from gym.sweeps.plan import Compose, OpenedData, Overrides, Planned, command_of, plan, plan_run
-from gym.sweeps.search import best_trials, next_trials, open_study, tell, trials_in_all
+from gym.sweeps.search import OBJECTIVES, best_trials, next_trials, open_study, tell, trials_in_all
 from gym.sweeps.search_figures import write_search_report
 from gym.sweeps.search_settings import pruning_of, sampling_of, storage_of
 from gym.sweeps.search_space import SearchSpace, read_space
@@ -201,7 +201,7 @@ def report(study: Study, jobs: Sequence[Job], findings: Sequence[str]) -> list[J
     lines += [f"{counted(len(jobs), 'trial')}, {sum(job.status == FINISHED for job in jobs)} to the end"]
     for trial in best:
         values = "  ".join(
-            f"{name} {value:.4g}" for name, value in zip(study.user_attrs["objectives"], trial.values, strict=True)
+            f"{name} {value:.4g}" for name, value in zip(study.user_attrs[OBJECTIVES], trial.values, strict=True)
         )
         lines += [f"best: trial {trial.number}  {values}", f"  {command_of(by_number[trial.number].overrides)}"]
     plain_console().print("\n".join([*lines, *findings]))

@@ -20,6 +20,13 @@ def finish(outputs, *arguments):
     return process.returncode, said
 
 
+def complete(outputs, *arguments):
+    """Run a sweep to its end, which is a good one; gives what was said."""
+    code, said = finish(outputs, *arguments)
+    assert code == 0, said
+    return said
+
+
 def kill_after(seconds, outputs, *arguments):
     """Start a sweep and kill it after a time; tells whether it was still under way."""
     process = start(outputs, *arguments)

@@ -11,7 +11,7 @@ import pytest
 
 from gym.result import read_result
 from gym.sweeps.folder import SweepFolder
-from tests.sweeps.commands import finish, kill_after, runs_of
+from tests.sweeps.commands import complete, kill_after, runs_of
 
 pytestmark = pytest.mark.drill
 
@@ -30,12 +30,6 @@ def kill_often(outputs, kills, shortest, longest, *arguments):
     hit = sum(kill_after(moments.uniform(shortest, longest), outputs, *arguments) for _ in range(kills))
     complete(outputs, *arguments)
     return hit
-
-
-def complete(outputs, *arguments):
-    """Run a sweep to its end."""
-    code, said = finish(outputs, *arguments)
-    assert code == 0, said
 
 
 def rows_of(outputs):

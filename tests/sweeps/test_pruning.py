@@ -11,16 +11,11 @@ from optuna.trial import TrialState
 from gym.errors import RunError
 from gym.sweeps.pruning import EpochPruner, Hyperband, Pruning, is_beaten, make_pruner
 from gym.sweeps.search_storage import open_storage
-from tests.sweeps.searching import hurried
 
 MEDIAN = Pruning("median", startup=1, warmup=2, epochs=9)
 
 
-@pytest.fixture(autouse=True)
-def quick_writes():
-    """No test waits for the disk."""
-    with hurried():
-        yield
+pytestmark = pytest.mark.usefixtures("quick_writes")
 
 
 @pytest.fixture

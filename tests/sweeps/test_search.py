@@ -26,7 +26,7 @@ from gym.sweeps.search import (
     trials_in_all,
 )
 from gym.sweeps.search_space import read_space
-from tests.sweeps.searching import ROOT, Search, carry_on, hurried
+from tests.sweeps.searching import ROOT, Search, carry_on
 
 SPACE = read_space(["x=interval(0,1)"])
 PROBES = [
@@ -43,11 +43,7 @@ class Killed(BaseException):
     """The end of a process, as far as a test in one process can have it."""
 
 
-@pytest.fixture(autouse=True)
-def quick_writes():
-    """No test waits for the disk."""
-    with hurried():
-        yield
+pytestmark = pytest.mark.usefixtures("quick_writes")
 
 
 @pytest.fixture

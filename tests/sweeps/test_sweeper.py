@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from gym.result import read_result
 from gym.sweeps.folder import SweepFolder
-from tests.sweeps.commands import client_of, finish, kill_after, runs_of, start
+from tests.sweeps.commands import client_of, complete, finish, kill_after, runs_of, start
 
 # Runs of a second or two: one level, two filters.
 SMALL = [
@@ -37,9 +37,7 @@ def results_of(outputs):
 def whole(tmp_path_factory):
     """A sweep of four runs that nothing disturbed."""
     outputs = tmp_path_factory.mktemp("whole")
-    code, said = finish(outputs, *SMALL)
-    assert code == 0, said
-    return outputs, said
+    return outputs, complete(outputs, *SMALL)
 
 
 def test_a_sweep_is_a_parent_with_its_runs(whole):

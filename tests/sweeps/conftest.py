@@ -1,0 +1,12 @@
+"""What the tests of searches share."""
+
+import pytest
+
+from tests.sweeps.searching import hurried
+
+
+@pytest.fixture
+def quick_writes():
+    """No test waits for the disk."""
+    with hurried():
+        yield

@@ -54,6 +54,7 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
         def command() -> None:
             refuse_name_clash()
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on CPU features and absent GPUs
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
             register_configuration()
             for number in STOPPING:
                 signal.signal(number, stop)

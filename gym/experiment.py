@@ -28,10 +28,10 @@ from gym.reporting import figures
 from gym.reporting.drawing import save
 from gym.reporting.evaluation import Evaluation, evaluate, named_scores
 from gym.reporting.terminal import show_result
-from gym.result import RunResult, read_result, write_result
+from gym.result import RunResult, find_result, write_result
 from gym.run_folder import end_attempt, run_folder
 from gym.saved_model import save_model
-from gym.tracking import RunLog, logged_run
+from gym.tracking import RunLog, drop_run, logged_run
 from gym.training import checkpoint
 from gym.training.history import Epoch, History
 from gym.training.loop import compile_model, train
@@ -102,16 +102,23 @@ def carry_out(task: Task, listener: Listener) -> tuple[RunResult, dict[str, Eval
     }
     tags = describe(task) | {name: str(value) for name, value in means.items()} | dict(listener.tags)
     with run_folder(task.folder, means, config.training.resume) as attempt:
-        with logged_run(config.tracking, Path(config.outputs), task.name, tags, attempt) as run:
-            if (task.folder / "result.json").exists():
-                return read_result(task.folder), {}
-            log_inputs(run, config, task.store, task.split)
-            model, history = train_model(task, run, listener)
-            evaluations = evaluate_sides(model, config, task.store, task.split)
-            result = summarize(task, run.run_id, model, history, evaluations)
-            log_result(run, task, result, model, history, evaluations)
-            write_result(task.folder, result)
+        if attempt.dropped:
+            drop_run(config.tracking, Path(config.outputs), attempt.dropped)
+        with logged_run(config.tracking, Path(config.outputs), task.name, tags, attempt.name) as run:
+            known = find_result(task.folder)
+            result, evaluations = (known, {}) if known else make_result(task, run, listener)
         checkpoint.remove(task.folder)
+    return result, evaluations
+
+
+def make_result(task: Task, run: RunLog, listener: Listener) -> tuple[RunResult, dict[str, Evaluation]]:
+    """Train, evaluate and log; result as that of `carry_out`."""
+    log_inputs(run, task.config, task.store, task.split)
+    model, history = train_model(task, run, listener)
+    evaluations = evaluate_sides(model, task.config, task.store, task.split)
+    result = summarize(task, run.run_id, model, history, evaluations)
+    log_result(run, task, result, model, history, evaluations)
+    write_result(task.folder, result)
     return result, evaluations
 
 
@@ -154,7 +161,7 @@ def log_result(
     evaluations: Mapping[str, Evaluation],
 ) -> None:
     """Log what a run came to: every epoch that is not there yet, scores, weights, pictures."""
-    logged = run.logged_steps("learning_rate") if run.is_resumed else {epoch.number for epoch in history.epochs}
+    logged = run.logged_steps("learning_rate")
     for epoch in history.epochs:
         if epoch.number not in logged:
             run.log_metrics(epoch_metrics(epoch), step=epoch.number)
@@ -178,8 +185,9 @@ def next_steps(config: Config, run_id: str) -> list[str]:
 
 
 def without_password(config: Config) -> Config:
-    """A copy that may be logged: the tracking URI without user and password."""
-    return replace(config, tracking=replace(config.tracking, uri=public_uri(config.tracking.uri)))
+    """A copy that may be logged: the URIs without user and password."""
+    tracking = replace(config.tracking, uri=public_uri(config.tracking.uri))
+    return replace(config, tracking=tracking, search=replace(config.search, storage=public_uri(config.search.storage)))
 
 
 def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Model, History]:
@@ -194,8 +202,11 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
     if listener.is_shown:
         announce(task.name, model, steps * config.training.epochs)
 
+    logged = run.logged_steps("learning_rate")
+
     def tell(epoch: Epoch) -> None:
-        run.log_metrics(epoch_metrics(epoch), step=epoch.number)
+        if epoch.number not in logged:
+            run.log_metrics(epoch_metrics(epoch), step=epoch.number)
         listener.on_epoch(epoch)
 
     history = train(

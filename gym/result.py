@@ -73,6 +73,14 @@ def read_result(folder: Path) -> RunResult:
     return result
 
 
+def find_result(folder: Path) -> RunResult | None:
+    """Read what `write_result` wrote; None where there is none, or it is damaged."""
+    try:
+        return read_result(folder)
+    except RunError:
+        return None
+
+
 def check_matrices(result: RunResult) -> None:
     """Raise `ValueError` where the matrices are not of the scenes and classes of a result."""
     found, classes = result.matrices, len(result.classes)

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -23,9 +24,16 @@ from gym.files import write_json
 log = logging.getLogger(__name__)
 
 
+class Attempt(NamedTuple):
+    """What a run is made in: the name of the attempt, and of the one before that is not gone on with, if there is."""
+
+    name: str
+    dropped: str | None = None
+
+
 @contextmanager
-def run_folder(folder: Path, begins_with: dict[str, object], resume: bool) -> Iterator[str]:
-    """Hold a run's folder for a block; gives the name of the attempt, which lasts until `end_attempt`.
+def run_folder(folder: Path, begins_with: dict[str, object], resume: bool) -> Iterator[Attempt]:
+    """Hold a run's folder for a block; gives the attempt, which lasts until `end_attempt`.
 
     Args:
         folder: Made as needed; emptied first unless an attempt is to go on in it.
@@ -43,17 +51,24 @@ def run_folder(folder: Path, begins_with: dict[str, object], resume: bool) -> It
     except Timeout:
         raise RunError(f"{folder} is in use: another process trains this very run; wait, or change its seed.") from None
     try:
-        attempt = read_attempt(folder) if resume else None
-        if attempt is None:
+        before = read_attempt(folder)
+        if before and resume:
+            warn_of_changes(before, begins_with)
+            yield Attempt(str(before["attempt"]))
+        else:
             shutil.rmtree(folder, ignore_errors=True)
-            attempt = {"attempt": uuid.uuid4().hex, **begins_with}
-            write_json(folder / "attempt.json", attempt)
-        for key, value in begins_with.items():
-            if attempt.get(key) != value:
-                log.warning("this run began with %s=%s and goes on with %s", key, attempt.get(key), value)
-        yield str(attempt["attempt"])
+            name = uuid.uuid4().hex
+            write_json(folder / "attempt.json", {"attempt": name, **begins_with})
+            yield Attempt(name, str(before["attempt"]) if before else None)
     finally:
         lock.release()
+
+
+def warn_of_changes(before: dict[str, object], now: dict[str, object]) -> None:
+    """Warn where an attempt goes on under other conditions than it began with."""
+    for key, value in now.items():
+        if before.get(key) != value:
+            log.warning("this run began with %s=%s and goes on with %s", key, before.get(key), value)
 
 
 def read_attempt(folder: Path) -> dict[str, object] | None:

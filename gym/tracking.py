@@ -8,116 +8,38 @@ MLflow takes seconds to import: this module is imported only by what logs or loo
 """
 
 import getpass
-import json
-import logging
 import os
 import platform
-import random
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-
 import mlflow.artifacts
-from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 
 from gym.config import TrackingConfig
 from gym.console import public_uri
 from gym.errors import Pruned, RunError, Terminated, first_line
-from gym.files import replacing
+from gym.tracking_client import PatientClient, open_tracking, tracking_uri
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 _BATCH_OF_PARAMS = 100
 _LONGEST_PARAM = 6000
-_PATIENCE = 60.0  # seconds
 
 ATTEMPT, PARENT, DESCRIPTION = "attempt", "mlflow.parentRunId", "mlflow.note.content"  # tags
-SQLITE = "sqlite:///"
-
-# How the UI shows the experiment: as model training and, by the link that scripts/ui prints, as a table of scores.
-_COLUMNS = [f"metrics.`{name}`" for name in ("iou", "kld", "dice", "stopping_epoch", "parameters")]
-_VIEW = {
-    "orderByKey": "metrics.`iou`",
-    "orderByAsc": False,
-    "selectedColumns": [*_COLUMNS, "attributes.`Duration`"],
-    "searchFilter": "",
-    "startTime": "ALL",
-    "lifecycleFilter": "Active",
-    "modelVersionFilter": "All Runs",
-    "datasetsFilter": [],
-    "runsExpanded": {},
-    "runsPinned": [],
-    "runsHidden": [],
-    "groupBy": "",
-}
-VIEW_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.sharedViewState.scores": json.dumps(_VIEW),
-}
-
-logging.getLogger("alembic").setLevel(logging.WARNING)
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-
-def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
-    """The configured tracking URI; without one, SQLite under ``outputs``."""
-    return config.uri or f"{SQLITE}{(outputs / 'mlflow.db').resolve()}"
-
-
-def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[MlflowClient, str]:
-    """Connect, making database and experiment where they are missing.
-
-    One process at a time does this: two that create the tables of a fresh database together crash.
-
-    Returns:
-        The client, and the id of the experiment.
-
-    Raises:
-        RunError: MLflow cannot be reached or refuses.
-    """
-    outputs.mkdir(parents=True, exist_ok=True)
-    uri = tracking_uri(config, outputs)
-    with FileLock(outputs / ".mlflow.lock"):
-        try:
-            make_database(uri)
-            client = MlflowClient(uri)
-            found = client.get_experiment_by_name(config.experiment)
-            if found is not None:
-                return client, found.experiment_id
-            location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
-            return client, client.create_experiment(config.experiment, artifact_location=location, tags=VIEW_TAGS)
-        except MlflowException as error:
-            raise RunError(
-                f"MLflow at {public_uri(uri)} cannot be used ({first_line(error)}); check tracking.uri."
-            ) from error
-
-
-def make_database(uri: str) -> None:
-    """Make the tables of an SQLite database that is missing, beside its place.
-
-    MLflow makes them one by one, and cannot use a database in which a killed process left some.
-    """
-    if not uri.startswith(SQLITE) or (place := Path(uri.removeprefix(SQLITE))).exists():
-        return
-    with replacing(place) as beside:
-        MlflowClient(f"{SQLITE}{beside}").search_experiments(max_results=1)
 
 
 class RunLog:
     """One MLflow run, open to be written."""
 
-    def __init__(self, client: MlflowClient, run_id: str, is_resumed: bool) -> None:
+    def __init__(self, client: PatientClient, run_id: str, is_resumed: bool) -> None:
         self._client, self.run_id, self.is_resumed = client, run_id, is_resumed
 
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -125,17 +47,17 @@ class RunLog:
         logged = self._client.get_run(self.run_id).data.params if self.is_resumed else {}
         entities = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items() if key not in logged]
         for start in range(0, len(entities), _BATCH_OF_PARAMS):
-            retrying(self._client.log_batch, self.run_id, params=entities[start : start + _BATCH_OF_PARAMS])
+            self._client.log_batch(self.run_id, params=entities[start : start + _BATCH_OF_PARAMS])
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log tags."""
-        retrying(self._client.log_batch, self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self._client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of one step in one call."""
         now = int(time.time() * 1000)
         metrics = [Metric(metric_name(key), value, now, step) for key, value in values.items()]
-        retrying(self._client.log_batch, self.run_id, metrics=metrics)
+        self._client.log_batch(self.run_id, metrics=metrics)
 
     def logged_steps(self, name: str) -> set[int]:
         """The steps at which a metric has been logged."""
@@ -144,9 +66,7 @@ class RunLog:
     def log_dataset(self, name: str, fingerprint: str, source: str, profile: str) -> None:
         """Log the data set the run was trained on."""
         dataset = Dataset(name, fingerprint[:36], "local", source, profile=profile)
-        retrying(
-            self._client.log_inputs, self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-        )
+        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def log_folder(self, folder: Path) -> None:
         """Log all files of a folder as artifacts, by their path in it."""
@@ -177,47 +97,47 @@ def logged_run(
         yield RunLog(client, run_id, is_resumed=bool(resumed))
         status = "FINISHED"
     except Pruned:
-        retrying(client.set_tag, run_id, "pruned", "true")
+        client.set_tag(run_id, "pruned", "true")
         status = "FINISHED"
         raise
     except (KeyboardInterrupt, Terminated):
         status = "KILLED"
         raise
     except Exception as error:
-        retrying(client.set_tag, run_id, "error", f"{type(error).__name__}: {first_line(error)}")
+        client.set_tag(run_id, "error", f"{type(error).__name__}: {first_line(error)}")
         raise
     finally:
-        retrying(client.set_terminated, run_id, status)
+        client.set_terminated(run_id, status)
 
 
-def start_run(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+def start_run(client: PatientClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
     """Create a run; gives its id."""
-    run = retrying(client.create_run, experiment, run_name=name, tags={**machine_tags(), **tags})
+    run = client.create_run(experiment, run_name=name, tags={**machine_tags(), **tags})
     return str(run.info.run_id)
 
 
-def resume_run(client: MlflowClient, experiment: str, attempt: str) -> str | None:
+def resume_run(client: PatientClient, experiment: str, attempt: str) -> str | None:
     """Open the run of an attempt again; gives its id, or None where there is none."""
-    found = retrying(client.search_runs, [experiment], f"tags.{ATTEMPT} = '{attempt}'", max_results=1)
+    found = client.search_runs([experiment], f"tags.{ATTEMPT} = '{attempt}'", max_results=1)
     if not found:
         return None
     run_id = str(found[0].info.run_id)
-    retrying(client.update_run, run_id, "RUNNING")
+    client.update_run(run_id, "RUNNING")
     if "error" in found[0].data.tags:
-        retrying(client.delete_tag, run_id, "error")
+        client.delete_tag(run_id, "error")
     return run_id
 
 
-def retrying(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call MLflow, again and again while SQLite is locked by another process, for up to a minute."""
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return call(*arguments, **options)
-        except MlflowException as error:
-            if "database is locked" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - so that two do not meet again
+def drop_run(config: TrackingConfig, outputs: Path, attempt: str) -> None:
+    """End as KILLED the run of an attempt that was cut off and that nobody will go on with.
+
+    Raises:
+        RunError: MLflow cannot be used.
+    """
+    client, experiment = open_tracking(config, outputs)
+    open_ended = f"tags.{ATTEMPT} = '{attempt}' and attributes.status = 'RUNNING'"
+    for run in client.search_runs([experiment], open_ended):
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
@@ -229,7 +149,7 @@ def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
     client, experiment = open_tracking(config, outputs)
     try:
         return client.get_run(wanted)
-    except MlflowException:
+    except RunError:
         runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=1000)
     finished = [run for run in runs if run.info.status == RunStatus.to_string(RunStatus.FINISHED)]
     for run in finished:

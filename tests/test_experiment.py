@@ -33,13 +33,15 @@ from gym.experiment import (
     flatten,
     next_steps,
     run_experiment,
+    without_password,
 )
 from gym.identity import identity, run_name
 from gym.prediction.segment import score_parts
 from gym.reporting.evaluation import evaluate
 from gym.result import write_result
 from gym.saved_model import load_model
-from gym.tracking import find_run, tracking_uri
+from gym.tracking import find_run
+from gym.tracking_client import tracking_uri
 from gym.training import checkpoint
 
 TINY = ["+debug=tiny", "model=unet", "model.levels=2", "model.kernel=3", "training.precision=float32"]
@@ -527,15 +529,16 @@ def write_and_stop(folder, result):
 
 
 def test_a_run_is_begun_anew_where_it_is_not_to_go_on(configure, tmp_path, monkeypatch):
-    """With training.resume=false a stopped run is left as it is."""
+    """With training.resume=false a stopped run is ended, and another begun."""
     config = configure("+debug=tiny", *TINIEST, "training.epochs=2", "training.resume=false", f"outputs={tmp_path}")
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save_last", stop_after(1))
         with pytest.raises(KeyboardInterrupt):
             run_experiment(config)
+    client = MlflowClient(tracking_uri(config.tracking, tmp_path))
+    client.update_run(client.search_runs(["0", "1"])[0].info.run_id, "RUNNING")  # as SIGKILL leaves it
     run_experiment(config)
 
-    client = MlflowClient(tracking_uri(config.tracking, tmp_path))
     assert sorted(run.info.status for run in client.search_runs(["0", "1"])) == ["FINISHED", "KILLED"]
 
 
@@ -561,6 +564,14 @@ def test_what_to_do_next_can_be_copied(configure):
         "  use it:  python -m gym.predict run=abc input=IMAGES output=LABELS outputs=/data/o "
         "tracking.uri=http://127.0.0.1:1",
     ]
+
+
+def test_what_is_logged_holds_no_password(configure):
+    """Neither that of MLflow's database nor that of the search's."""
+    uris = "tracking.uri=postgresql://me:secret@host/db", "search.storage=postgresql://me:secret@host/db"
+    shown = without_password(configure(*uris))
+
+    assert (shown.tracking.uri, shown.search.storage) == ("postgresql://***@host/db",) * 2
 
 
 def test_few_steps_are_said(finished):

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from gym import tracking
 from gym.config import TrackingConfig
@@ -17,10 +16,9 @@ from gym.tracking import (
     git_commit,
     logged_run,
     metric_name,
-    open_tracking,
     start_run,
-    tracking_uri,
 )
+from gym.tracking_client import open_tracking, tracking_uri
 from tests.conftest import ROOT
 
 CONFIG = TrackingConfig()
@@ -113,12 +111,6 @@ def test_a_run_without_a_model_is_refused(outputs):
         fetch_model_folder(CONFIG, outputs, find_run(CONFIG, outputs, "no model"))
 
 
-def test_a_store_that_is_no_store_is_refused(tmp_path):
-    """A tracking URI that MLflow does not know."""
-    with pytest.raises(RunError, match=r"MLflow at nothing:///x cannot be used \(.*\); check tracking\.uri"):
-        open_tracking(TrackingConfig(uri="nothing:///x"), tmp_path)
-
-
 def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
     """The tables are made once, by whoever comes first; whoever finds the database locked tries again."""
     code = (
@@ -171,38 +163,6 @@ def test_a_run_that_a_search_gives_up_is_no_failure(outputs):
     assert (stored.info.status, stored.data.tags["pruned"]) == ("FINISHED", "true")
 
 
-def test_a_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    """MLflow cannot use one in which a process was killed that made its tables."""
-    with monkeypatch.context() as patch:
-        patch.setattr(tracking.MlflowClient, "search_experiments", lambda *a, **k: (_ for _ in ()).throw(Terminated()))
-        with pytest.raises(Terminated):
-            open_tracking(CONFIG, tmp_path)
-    assert not (tmp_path / "mlflow.db").exists()
-
-    open_tracking(CONFIG, tmp_path)
-    assert (tmp_path / "mlflow.db").exists()
-
-
-def test_a_locked_database_is_waited_for(monkeypatch):
-    """Again and again, but not without end; any other error is none to wait for."""
-    monkeypatch.setattr(tracking.time, "sleep", lambda seconds: None)
-    answers = iter([MlflowException("database is locked"), MlflowException("(database is locked)"), None])
-
-    def call(number):
-        if error := next(answers):
-            raise error
-        return number
-
-    assert tracking.retrying(call, 7) == 7
-    answers = iter([MlflowException("no such table")])
-    with pytest.raises(MlflowException, match="no such table"):
-        tracking.retrying(call, 7)
-    monkeypatch.setattr(tracking, "_PATIENCE", -1)
-    answers = iter([MlflowException("database is locked")])
-    with pytest.raises(MlflowException, match="locked"):
-        tracking.retrying(call, 7)
-
-
 def test_metric_names_are_made_fit():
     """Signs become underscores; letters of any script, groups, spaces and points stay."""
     assert metric_name("class_iou/wet sand-2.5:x") == "class_iou/wet sand-2.5:x"
@@ -214,15 +174,3 @@ def test_the_commit_is_one_or_none(monkeypatch):
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|none", git_commit())
     monkeypatch.setattr(tracking.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
     assert git_commit() == "none"
-
-
-def test_passwords_are_not_shown(tmp_path):
-    """Nor is the user."""
-    with pytest.raises(RunError, match=r"MLflow at nothing://\*\*\*@host/x cannot be used"):
-        open_tracking(TrackingConfig(uri="nothing://me:secret@host/x"), tmp_path)
-
-
-def test_an_own_uri_is_taken_over(tmp_path):
-    """Without one it is SQLite under the outputs."""
-    assert tracking_uri(TrackingConfig(uri="http://127.0.0.1:5000"), tmp_path) == "http://127.0.0.1:5000"
-    assert tracking_uri(CONFIG, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"

@@ -59,7 +59,7 @@ def train(
         steps: Batches in an epoch.
         validation: Batches of the validation side.
         folder: Where `checkpoint.BEST` and `checkpoint.LAST` go, or are from an attempt before.
-        on_epoch: Told each epoch as it ends.
+        on_epoch: Told each epoch as it ends, and again the last of an attempt that was cut off: it may not have heard.
         displays: Callbacks that show progress.
 
     Raises:
@@ -73,6 +73,8 @@ def train(
         EpochEnd(history, config, folder, on_epoch),
         *displays,
     ]
+    if history.epochs:
+        on_epoch(history.epochs[-1])
     if not history.is_over(config.training.epochs):
         model.fit(
             training(history.stopping.last_epoch),

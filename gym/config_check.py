@@ -60,6 +60,7 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         check_loss(config)
         check_schedule(config)
         check_dropout(config)
+        check_sweep_name(config.sweep.name)
     if isinstance(config, DatasetConfig) and config.inspect and config.export != "none":
         raise ConfigError(f"inspect=true keeps nothing but the report; leave out inspect, or export={config.export}.")
     if isinstance(config, PredictConfig):
@@ -155,6 +156,12 @@ def check_loss(config: Config) -> None:
     expected = 4 if config.data.kind == "synthetic" else len(config.data.classes)
     if given and len(weights) != expected:
         raise ConfigError(f"loss.class_weights={weights} must have one weight for each of {expected} classes.")
+
+
+def check_sweep_name(name: str) -> None:
+    """It is the name of a folder."""
+    if name in (".", "..") or any(sign in name for sign in "/\\\0"):
+        raise ConfigError(f"sweep.name={name} must be the name of one folder, without slashes; try my_sweep.")
 
 
 def check_schedule(config: Config) -> None:

@@ -66,6 +66,8 @@ REFUSED = {
     "split.seed=-1": "split.seed=-1 must be at least 0.",
     "split.training_share=0": "split.training_share=0.0 must be above 0 and at most 1.",
     "sweep.attempts=0": "sweep.attempts=0 must be at least 1.",
+    "sweep.name=../mine": "sweep.name=../mine must be the name of one folder, without slashes; try my_sweep.",
+    "sweep.name=..": "sweep.name=.. must be the name of one folder, without slashes; try my_sweep.",
     "sweep.job=-2": "sweep.job=-2 must be at least -1.",
     "search.trials=0": "search.trials=0 must be at least 1.",
     "search.sampler=gp": "search.sampler=gp must be one of tpe, random, grid, cmaes, nsga2.",

@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
 
+from gym.console import public_uri
 from gym.errors import ConfigError, RunError
-from gym.files import write_json
+from gym.files import naming_disk_errors, write_json, write_text
 from gym.sweeps.ledger import Ledger
+
+_VERSION = 1  # of the layout; to be raised when an older program could not go on with a sweep, or this with an older
 
 
 class SweepFolder:
@@ -69,7 +73,13 @@ class SweepFolder:
         Raises:
             ConfigError: The sweep holds other runs.
         """
-        known, wanted = self.read(), {"validation": validation, "is_search": is_search}
+        known = self.read()
+        wanted = {"version": _VERSION, "validation": validation, "is_search": is_search}
+        if (found := known.get("version", _VERSION)) != _VERSION:
+            raise ConfigError(
+                f"sweep.name={self.name} was begun by a program that keeps sweeps in form {found}, this one in form "
+                f"{_VERSION}; go on with that program, or give this sweep another name."
+            )
         if known.get("is_search", is_search) != is_search:
             raise ConfigError(f"sweep.name={self.name} holds runs of another kind; give this sweep another name.")
         before = known.get("validation", validation)
@@ -81,8 +91,22 @@ class SweepFolder:
             self.write(known | wanted)
 
     def write(self, known: dict[str, Any]) -> None:
-        """Write what `read` gives."""
-        write_json(self.path / "sweep.json", known)
+        """Write what `read` gives.
+
+        Raises:
+            DataError: The disk refuses.
+        """
+        with naming_disk_errors(self.path):
+            write_json(self.path / "sweep.json", known)
+
+    def keep_command(self, config: DictConfig) -> None:
+        """Keep what Hydra composed of the command, without passwords.
+
+        Raises:
+            DataError: The disk refuses.
+        """
+        with naming_disk_errors(self.path):
+            write_text(self.path / "multirun.yaml", public_uri(OmegaConf.to_yaml(config)))
 
     @contextmanager
     def run_held(self, fingerprint: str) -> Iterator[None]:
@@ -96,21 +120,27 @@ class SweepFolder:
         """Hold the sweep for a block: nobody else may go on with it meanwhile.
 
         Raises:
+            DataError: The disk refuses.
             RunError: Another process holds it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
         holder = self.path / "holder.txt"
         lock = FileLock(self.path / ".lock")
+        with naming_disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise RunError(self._under_way(holder)) from None
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            by = "another process"
-            with suppress(OSError):  # who holds it may let go just now
-                by = holder.read_text(encoding="utf-8").strip() or by
-            raise RunError(f"sweep {self.name} is under way ({by}); wait for it, or give sweep.name=... .") from None
-        try:
-            holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            with naming_disk_errors(holder):
+                holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
             yield
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+    def _under_way(self, holder: Path) -> str:
+        by = "another process"
+        with suppress(OSError):  # who holds it may let go just now
+            by = holder.read_text(encoding="utf-8").strip() or by
+        return f"sweep {self.name} is under way ({by}); wait for it, or give sweep.name=... ."

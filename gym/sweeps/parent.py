@@ -1,5 +1,6 @@
 """The parent run of a sweep in MLflow: its children hang on it, and the comparison of all is logged there."""
 
+import logging
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -7,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gym.config import Config
+from gym.console import counted
 from gym.quiet import quiet_start
-from gym.result import read_result
+from gym.result import find_result
 from gym.sweeps.folder import SweepFolder
 from gym.sweeps.ledger import FINISHED, Job
 from gym.tracking import DESCRIPTION, RunLog, logged_run
+
+log = logging.getLogger(__name__)
 
 
 class Parent:
@@ -30,7 +34,12 @@ class Parent:
             from gym.reporting.comparison import write_comparison
             from gym.reporting.ready_reports import write_ready_reports
 
-        results = [read_result(self._folder.run(job.fingerprint)) for job in unlike(done)]
+        found = [find_result(self._folder.run(job.fingerprint)) for job in unlike(done)]
+        results = [result for result in found if result]
+        if lost := len(found) - len(results):
+            log.warning("%s left out: no readable result in %s", counted(lost, "run"), self._folder.runs)
+        if not results:
+            return []
         with tempfile.TemporaryDirectory() as place:
             recommendation = write_comparison(Path(place), results, self._folder.name)
             findings = [recommendation.sentence, *write_ready_reports(Path(place), results)]

@@ -21,6 +21,7 @@ from gym.errors import ConfigError
 from gym.files import hash_value
 from gym.identity import run_fingerprint, run_name, validation_fingerprint
 from gym.options import quote_options
+from gym.sweeps.ledger import QUEUED, Ledger
 
 _IN_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
@@ -125,13 +126,20 @@ def swept_overrides(jobs: Sequence[Overrides]) -> list[Overrides]:
 
 def name_job(config: Config, differing: Overrides) -> str:
     """Name a run of a sweep after what it is, and by whatever else sets it apart."""
-    apart = [override.lstrip("+") for override in differing if override.partition("=")[0].lstrip("+") not in _IN_NAME]
+    said = () if config.name else _IN_NAME  # by the name itself
+    apart = [override.lstrip("+") for override in differing if override.partition("=")[0].lstrip("+") not in said]
     return " ".join([run_name(config), *apart])
 
 
 def name_sweep(planned: Sequence[Planned]) -> str:
     """A name that the same runs always have."""
     return hash_value(sorted(run.fingerprint for run in planned))[:12]
+
+
+def queue(ledger: Ledger, number: int, run: Planned) -> None:
+    """Enter a run in the ledger; passwords are left out, since who starts it plans it again."""
+    shown = [public_uri(override) for override in run.overrides]
+    ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=shown)
 
 
 def command_of(overrides: Overrides) -> str:

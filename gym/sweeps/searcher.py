@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from optuna import Study, Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
@@ -24,9 +24,9 @@ from gym.identity import identity
 from gym.options import quote_options
 from gym.sweeps.folder import SweepFolder
 from gym.sweeps.launching import Launching
-from gym.sweeps.ledger import ENDS, FAILED, FINISHED, QUEUED, STARTED, Job
+from gym.sweeps.ledger import ENDS, FAILED, FINISHED, STARTED, Job
 from gym.sweeps.parent import Parent, parent_run
-from gym.sweeps.plan import Compose, OpenedData, Overrides, Planned, command_of, plan, plan_run
+from gym.sweeps.plan import Compose, OpenedData, Overrides, Planned, command_of, plan, plan_run, queue
 from gym.sweeps.search import OBJECTIVES, best_trials, next_trials, open_study, tell, trials_in_all
 from gym.sweeps.search_figures import write_search_report
 from gym.sweeps.search_settings import pruning_of, sampling_of, storage_of
@@ -78,14 +78,11 @@ class Search:
             config = read_config(self._compose(overrides), Config)
             run = plan_run(config, overrides, chosen, self._data)
         except GymError as error:
-            self._queue(trial.number, Planned(" ".join(chosen), "", overrides, ""))
+            queue(self._folder.ledger, trial.number, Planned(" ".join(chosen), "", overrides, ""))
             self._folder.ledger.append(STARTED, trial.number, epochs=0)
             self._folder.ledger.append(FAILED, trial.number, message=str(error))
         else:
-            self._queue(trial.number, run)
-
-    def _queue(self, number: int, run: Planned) -> None:
-        self._folder.ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=run.overrides)
+            queue(self._folder.ledger, trial.number, run)
 
     def _settle(self, job: Job) -> Job:
         """Give a run the scores of another with the same configuration, where that has finished."""
@@ -117,7 +114,7 @@ def search(
     sampling, total = sampling_of(own), trials_in_all(own.search.trials, sampling_of(own), space)
     with folder.held():
         folder.begin(first.validation, is_search=True)
-        OmegaConf.save(config, folder.path / "multirun.yaml")
+        folder.keep_command(config)
         study = open_study(
             storage_of(own, folder),
             folder.name,

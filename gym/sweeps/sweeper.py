@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gym.config import Config
 from gym.config_check import read_config
 from gym.console import counted, plain_console
 from gym.errors import RunError
+from gym.result import find_result
 from gym.sweeps.folder import SweepFolder
 from gym.sweeps.launching import Launching
 from gym.sweeps.ledger import FINISHED, QUEUED, Job
 from gym.sweeps.parent import parent_run
-from gym.sweeps.plan import Compose, Planned, command_of, expand, name_sweep, plan
+from gym.sweeps.plan import Compose, Planned, command_of, expand, name_sweep, plan, queue
 from gym.sweeps.view import SweepView, summary_lines
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,9 @@ def sweep(
     folder = SweepFolder(Path(own.outputs), own.sweep.name or name_sweep(planned))
     with folder.held():
         enter(folder, planned)
-        OmegaConf.save(config, folder.path / "multirun.yaml")
+        folder.keep_command(config)
         with parent_run(own, folder) as parent:
+            queue_lost(folder, planned)
             launch(folder, planned, Launching(folder, own, launcher, config), own.sweep.attempts)
             standing = mine(folder, planned)
             lines = summary_lines(standing, lambda job: command_of(job.overrides), own.sweep.attempts)
@@ -83,7 +85,7 @@ def enter(folder: SweepFolder, planned: Sequence[Planned]) -> None:
     entered, number = {job.fingerprint for job in jobs}, max((job.number + 1 for job in jobs), default=0)
     for run in planned:
         if run.fingerprint not in entered:
-            folder.ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=run.overrides)
+            queue(folder.ledger, number, run)
             number += 1
 
 
@@ -94,6 +96,14 @@ def mine(folder: SweepFolder, planned: Sequence[Planned]) -> list[Job]:
     for job in jobs:
         job.overrides = by_fingerprint[job.fingerprint].overrides  # places may have changed since it was entered
     return jobs
+
+
+def queue_lost(folder: SweepFolder, planned: Sequence[Planned]) -> None:
+    """Enter again what is finished by the ledger, but whose result somebody removed or damaged."""
+    for job in mine(folder, planned):
+        if job.status == FINISHED and find_result(folder.run(job.fingerprint)) is None:
+            log.warning("%s is made again: %s holds no readable result", job.name, folder.run(job.fingerprint))
+            folder.ledger.append(QUEUED, job.number)
 
 
 def launch(folder: SweepFolder, planned: Sequence[Planned], launching: Launching, attempts: int) -> None:

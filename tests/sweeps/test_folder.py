@@ -5,8 +5,9 @@ import sys
 
 import pytest
 from filelock import FileLock
+from omegaconf import OmegaConf
 
-from gym.errors import ConfigError, RunError
+from gym.errors import ConfigError, DataError, RunError
 from gym.sweeps.folder import SweepFolder
 from tests.conftest import ROOT
 
@@ -27,7 +28,7 @@ def test_a_sweep_holds_to_its_data_and_kind(folder):
     with pytest.raises(ConfigError, match=r"^sweep\.name=mine holds runs of another kind; give this sweep another"):
         folder.begin("here", is_search=True)
 
-    assert folder.read() == {"validation": "here", "is_search": False}
+    assert folder.read() == {"version": 1, "validation": "here", "is_search": False}
 
 
 def test_a_mixed_sweep_takes_any_data(folder):
@@ -35,10 +36,37 @@ def test_a_mixed_sweep_takes_any_data(folder):
     folder.begin("here", is_search=False)
     folder.write(folder.read() | {"run_id": "7"})
     folder.begin("", is_search=False)
-    assert folder.read() == {"validation": "", "is_search": False, "run_id": "7"}
+    assert folder.read() == {"version": 1, "validation": "", "is_search": False, "run_id": "7"}
     folder.begin("there", is_search=False)
 
     assert folder.read()["validation"] == ""
+
+
+def test_a_sweep_of_another_program_is_refused(folder):
+    """With both forms, and the way out."""
+    folder.write({"version": 9, "validation": "here", "is_search": False})
+
+    with pytest.raises(
+        ConfigError, match=r"^sweep\.name=mine was begun by a program that keeps sweeps in form 9, this"
+    ):
+        folder.begin("here", is_search=False)
+
+
+def test_a_disk_that_refuses_is_named(tmp_path):
+    """Whatever is written first."""
+    (tmp_path / "sweeps").touch()
+    folder = SweepFolder(tmp_path, "mine")
+    for write in (folder.held().__enter__, lambda: folder.write({}), lambda: folder.ledger.append("queued", 0)):
+        with pytest.raises(DataError, match=r"mine.* cannot be written \(.*\); free space there, or set outputs="):
+            write()
+
+
+def test_the_command_is_kept_without_passwords(folder):
+    """As Hydra composed it."""
+    folder.keep_command(OmegaConf.create({"tracking": {"uri": "postgresql://me:secret@host/db"}, "seed": 7}))
+
+    kept = OmegaConf.load(folder.path / "multirun.yaml")
+    assert kept == {"tracking": {"uri": "postgresql://***@host/db"}, "seed": 7}
 
 
 def test_a_damaged_note_is_refused(folder):

@@ -6,7 +6,8 @@ from hydra import compose, initialize_config_dir
 from gym.config import Config
 from gym.errors import ConfigError
 from gym.options import configuration_folder
-from gym.sweeps.plan import command_of, expand, name_job, name_sweep, plan, swept_overrides
+from gym.sweeps.ledger import Ledger
+from gym.sweeps.plan import Planned, command_of, expand, name_job, name_sweep, plan, queue, swept_overrides
 
 SMALL = ["data.size=32", "data.scenes=8"]
 
@@ -95,7 +96,17 @@ def test_a_run_is_named_by_what_sets_it_apart():
     assert differing == [["seed=1"], ["seed=2"]]
     assert name_job(Config(), differing[1]) == "resunet cce f6 seed=2"
     assert name_job(Config(name="mine"), []) == "mine"
+    assert name_job(Config(name="mine"), ["model=unet", "+seed=2"]) == "mine model=unet seed=2"
     assert name_job(Config(), ["model=unet", "filters='6'"]) == "resunet cce f6"
+
+
+def test_the_ledger_holds_no_password(tmp_path):
+    """Whoever can read the outputs is not to reach the database."""
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    queue(ledger, 3, Planned("mine", "f", ["tracking.uri=postgresql://me:secret@host/db", "seed=1"], ""))
+
+    assert "secret" not in ledger.path.read_text()
+    assert ledger.job(3).overrides == ["tracking.uri=postgresql://***@host/db", "seed=1"]
 
 
 def test_the_command_of_a_run_can_be_copied():

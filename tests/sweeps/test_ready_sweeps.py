@@ -2,7 +2,9 @@
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 
+from gym.command import register_configuration
 from gym.data.synthetic import SITES
 from gym.options import configuration_folder
 from gym.sweeps.plan import expand
@@ -46,3 +48,18 @@ def test_each_site_is_held_out_once(runs_of):
     assert {(run.split.method, run.split.by, run.sweep.mix, run.data.sites) for run in runs} == {
         ("leave_one_out", "site", True, len(SITES))
     }
+
+
+@pytest.mark.parametrize("experiment", ["paper_matrix", "pocket_matrix", "smoke_matrix", "seeds", "search"])
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "two_at_once", "slurm", "submitit_local"])
+def test_any_sweep_goes_with_any_launcher(experiment, launcher):
+    """What an experiment chooses for itself leaves nothing behind that another launcher does not know."""
+    register_configuration()
+    with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
+        composed = compose(
+            "config",
+            [f"+experiment={experiment}", f"hydra/launcher={launcher}"],
+            return_hydra_config=True,
+        )
+
+    assert composed.hydra.runtime.choices["hydra/launcher"] == launcher

@@ -85,6 +85,22 @@ def test_a_named_sweep_can_be_added_to(whole, tmp_path):
     assert [job.name[-1] for job in jobs] == ["1", "2", "1", "2", "3", "3"]
 
 
+def test_a_result_that_was_removed_is_made_again(whole, tmp_path):
+    """Its run alone; the comparison is of all four."""
+    outputs, _ = whole
+    subprocess.run(["cp", "-r", outputs, tmp_path / "copy"], check=True)
+    folder = SweepFolder(tmp_path / "copy", "mine")
+    lost, damaged = (folder.run(folder.ledger.job(number).fingerprint) for number in (1, 2))
+    (lost / "result.json").unlink()
+    (damaged / "matrices.npy").write_bytes(b"torn")
+    said = complete(tmp_path / "copy", *SMALL)
+
+    assert [job.attempts for job in folder.ledger.jobs()] == [1, 2, 2, 1]
+    assert results_of(tmp_path / "copy") == results_of(outputs)
+    assert "simple_unet cce f2 seed=2 is made again" in said
+    assert "4 of 4 runs finished" in said
+
+
 def test_a_sweep_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
     """SIGKILL at three random moments: the same weights and scores, every run once in MLflow, none left RUNNING."""
     outputs, _ = whole
@@ -156,15 +172,23 @@ def test_a_sweep_holds_to_its_data(whole, tmp_path):
 def test_workers_share_the_cores_and_lose_nothing(whole, tmp_path):
     """With joblib: as many runs, the same weights, every epoch in MLflow."""
     outputs, _ = whole
-    code, said = finish(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    complete(tmp_path, *SMALL, "hydra/launcher=two_at_once")
 
-    assert code == 0, said
     assert results_of(tmp_path) == results_of(outputs)
     client = client_of(tmp_path)
     children = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
     assert len(children) == 4
     for run in children:
         assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "val/iou")) == [1, 2, 3]
+
+
+def test_a_queue_of_jobs_comes_to_the_same(whole, tmp_path):
+    """With submitit, which a cluster is reached through, and its executor on this machine."""
+    outputs, _ = whole
+    complete(tmp_path, *SMALL, "hydra/launcher=submitit_local")
+
+    assert results_of(tmp_path) == results_of(outputs)
+    assert {run.info.status for run in runs_of(tmp_path)} == {"FINISHED"}
 
 
 def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):

@@ -149,10 +149,13 @@ class DataConfig:
     archives: Any = setting([], "Folders, npz or zip files, or URLs of zip files.", only={"kind": IN_ARCHIVES})
     images: Any = setting(
         [],
-        "One folder, or one for each band set; bands are stacked in this order, behind those of an archive.",
+        "One folder, or one for each band set, or of a folder a pattern as in shots/*_nir.tif; bands are stacked in "
+        "this order, behind those of an archive.",
         only={"kind": ON_DISK},
     )
-    labels: str = setting("", "The folder of label images.", only={"kind": ("folder",)})
+    labels: str = setting(
+        "", "The folder of label images, or of a folder a pattern as in shots/*_label.png.", only={"kind": ("folder",)}
+    )
     drop_from_stem: list[str] = setting(
         [], "Regular expressions cut out of file stems before they are paired, as in _label$.", only={"kind": ON_DISK}
     )
@@ -345,3 +348,9 @@ def folders_of(key: str, value: Any) -> list[str]:
     if not folders or not all(isinstance(folder, str) and folder for folder in folders):
         raise ConfigError(f"{key}={value} must be a folder, or folders as in {key}=[rgb,nir].")
     return folders
+
+
+def split_pattern(place: str) -> tuple[str, str]:
+    """Split a place of files into its folder and the pattern of their names: as in ``shots/*_label.png``, or all."""
+    folder, _, names = place.rpartition("/")
+    return (folder or ".", names) if "*" in names else (place, "*")

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config import Config, DatasetConfig, PredictConfig, folders_of
+from gym.config import Config, DatasetConfig, PredictConfig, folders_of, split_pattern
 from gym.data_check import (
     check_augment,
     check_data,
@@ -137,8 +137,9 @@ def check_places(config: PredictConfig) -> None:
     for pattern in config.drop_from_stem:
         compile_pattern("drop_from_stem", pattern)
     for folder in folders_of("input", config.input):
-        refuse_missing("input", folder, os.path.isdir(folder), "folder")  # noqa: PTH112 - no pathlib so early
-        if os.path.realpath(folder) == os.path.realpath(config.output):
+        place, _ = split_pattern(folder)
+        refuse_missing("input", folder, os.path.isdir(place), "folder")  # noqa: PTH112 - no pathlib so early
+        if os.path.realpath(place) == os.path.realpath(config.output):
             raise ConfigError(f"output={config.output} must be another folder than the input.")
 
 

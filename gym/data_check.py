@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from gym.band_math import missing_bands, parse_index
-from gym.config import IN_ARCHIVES, AugmentConfig, DataConfig, SplitConfig, folders_of, frame_of
+from gym.config import IN_ARCHIVES, AugmentConfig, DataConfig, SplitConfig, folders_of, frame_of, split_pattern
 from gym.errors import ConfigError
 
 SYNTHETIC_BANDS = ("red", "green", "blue", "nir", "swir")
@@ -52,7 +52,7 @@ def check_places(data: DataConfig) -> None:
     }
     for key, places in folders.items():
         for place in places or []:
-            refuse_missing(f"data.{key}", place, os.path.isdir(place), "folder")  # noqa: PTH112 - no pathlib so early
+            refuse_missing(f"data.{key}", place, os.path.isdir(split_pattern(place)[0]), "folder")  # noqa: PTH112
     for place in folders_of("data.archives", data.archives) if data.archives else []:
         refuse_missing("data.archives", place, bool(_URL.match(place)) or os.path.exists(place), "file or folder")  # noqa: PTH110
     for key in ("table", "aliases"):

@@ -91,6 +91,7 @@ def test_what_a_reader_needs_must_be_given(folder, doodler, kind, key, message, 
     ("change", "what"),
     [
         ({"images": "nowhere"}, "data.images: nowhere is no folder"),
+        ({"images": "nowhere/*_image.tif"}, "data.images: nowhere/*_image.tif is no folder"),
         ({"images": ["{here}", "nowhere"]}, "data.images: nowhere is no folder"),
         ({"images": "{file}"}, "data.images: {file} is no folder"),
         ({"labels": "nowhere"}, "data.labels: nowhere is no folder"),

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gym.config import split_pattern
 from gym.errors import DataError
 
 # Endings of what lies beside images and is no image.
@@ -51,7 +53,8 @@ def list_by_stem(files: Iterable[tuple[str, Any]], drops: Sequence[str]) -> dict
         stem = cut_stem(whole, drops)
         if stem in found:
             raise DataError(
-                f"{found[stem]} and {file} have one stem, {stem}; keep one of them, or mend data.drop_from_stem."
+                f"{found[stem]} and {file} have one stem, {stem}; keep one of them, mend data.drop_from_stem, "
+                "or take each kind by a pattern of names, as in folder/*_label.png."
             )
         found[stem] = file
     return found
@@ -60,19 +63,26 @@ def list_by_stem(files: Iterable[tuple[str, Any]], drops: Sequence[str]) -> dict
 def files_by_stem(folder: Path, suffixes: Sequence[str], drops: Sequence[str] = ()) -> dict[str, Path]:
     """List the image files of a folder by cut stem; hidden files are passed over.
 
+    Args:
+        folder: The folder, or of its files those of a pattern, as in ``shots/*_label.png``.
+        suffixes: Lower-case file endings to consider, with their dot.
+        drops: Regular expressions cut out of stems first.
+
     Raises:
         DataError: The folder is missing, cannot be listed or holds none, or two files have one stem.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; give the folder that holds the image files.")
-    files = [path for path in _list_folder(folder) if path.suffix.lower() in suffixes and not path.is_dir()]
+    place, names = _split(folder)
+    if not place.is_dir():
+        raise DataError(f"{place} is no folder; give the folder that holds the image files.")
+    files = [path for path in _list_folder(place) if path.suffix.lower() in suffixes and not path.is_dir()]
+    files = [path for path in files if fnmatchcase(path.name, names)]
     if not files:
         raise DataError(f"{folder} holds no image files; it must hold files ending in {', '.join(suffixes)}.")
     return list_by_stem(((path.stem, path) for path in files), drops)
 
 
 def list_passed_over(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, str]:
-    """Why each entry of some folders is no image file: by its ending, or for being a folder.
+    """Why each entry of some folders is no image file: by its ending or name, or for being a folder.
 
     Neither hidden entries, what usually lies beside images (world files, statistics, notes), nor the folders
     themselves are named.
@@ -80,15 +90,29 @@ def list_passed_over(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[s
     Raises:
         DataError: A folder cannot be listed.
     """
-    given = {folder.resolve() for folder in folders}
-    reasons = {}
-    for path in (path for folder in folders for path in _list_folder(folder)):
-        if path.is_dir():
-            if path.resolve() not in given:
-                reasons[str(path)] = "is a folder; its files are not looked at"
-        elif path.suffix.lower() not in (*suffixes, *_SIDECARS):
-            reasons[str(path)] = "is no PNG, JPEG or TIFF"
-    return reasons
+    given: dict[Path, list[str]] = {}
+    for place, names in map(_split, folders):
+        given.setdefault(place, []).append(names)
+    inner = {place.resolve() for place in given}
+    return {
+        str(path): reason
+        for place, patterns in given.items()
+        for path in _list_folder(place)
+        if (path.resolve() not in inner) and (reason := _why_passed_over(path, suffixes, patterns))
+    }
+
+
+def _why_passed_over(path: Path, suffixes: Sequence[str], patterns: Sequence[str]) -> str:
+    if path.is_dir():
+        return "is a folder; its files are not looked at"
+    if path.suffix.lower() not in suffixes:
+        return "" if path.suffix.lower() in _SIDECARS else "is no PNG, JPEG or TIFF"
+    return "" if any(fnmatchcase(path.name, names) for names in patterns) else "has a name of no given pattern"
+
+
+def _split(folder: Path) -> tuple[Path, str]:
+    place, names = split_pattern(folder.as_posix())
+    return Path(place), names
 
 
 def _list_folder(folder: Path) -> list[Path]:
@@ -129,7 +153,7 @@ def match_by_stem(folders: Sequence[Path], suffixes: Sequence[str], drops: Seque
     """Match the files of several folders by stem.
 
     Args:
-        folders: Folders whose files belong together.
+        folders: Folders, or patterns as those of `files_by_stem`, whose files belong together.
         suffixes: Lower-case file endings to consider, with their dot.
         drops: Regular expressions cut out of stems first.
 

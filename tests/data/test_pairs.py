@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from gym.data.pairs import (
+    PairFiles,
     cut_stem,
     files_by_stem,
     list_by_stem,
@@ -93,9 +94,7 @@ def test_patterns_are_cut_out_in_turn(stem, drops, cut):
 def test_two_files_of_one_stem_are_refused(tmp_path):
     """Which of the two is meant is not guessed, be it by their endings or by what was cut out."""
     folder = touch(tmp_path / "i", "a.png", "a.tif", "b_1.png", "b_2.png")
-    with pytest.raises(
-        DataError, match=r"a\.png and .*a\.tif have one stem, a; keep one of them, or mend data\.drop_f"
-    ):
+    with pytest.raises(DataError, match=r"a\.png and .*a\.tif have one stem, a; keep one of them, mend data\.drop_fro"):
         files_by_stem(folder, SUFFIXES)
     (folder / "a.tif").unlink()
     with pytest.raises(DataError, match=r"b_1\.png and .*b_2\.png have one stem, b; keep one of them"):
@@ -138,6 +137,21 @@ def test_what_is_no_image_is_said(tmp_path):
         str(images / "notes"): "is no PNG, JPEG or TIFF",
     }
     assert list(files_by_stem(images, SUFFIXES)) == ["a", "b"]
+
+
+def test_images_and_labels_may_lie_in_one_folder(tmp_path):
+    """Each kind by a pattern of names; what neither takes is said."""
+    shots = touch(tmp_path / "shots", "a_image.tif", "a_label.png", "b_image.tif", "b_label.png", "map.png", "a.tfw")
+    images, labels = shots / "*_image.tif", shots / "*_label.png"
+    pairing = pair_by_stem([images], labels, SUFFIXES, ["_(image|label)$"])
+
+    assert pairing.pairs == [
+        PairFiles(stem, [shots / f"{stem}_image.tif"], shots / f"{stem}_label.png") for stem in "ab"
+    ]
+    assert pairing.left_out == {}
+    assert list_passed_over([images, labels], SUFFIXES) == {str(shots / "map.png"): "has a name of no given pattern"}
+    with pytest.raises(DataError, match=r"\*_ir\.png holds no image files; it must hold files ending in"):
+        files_by_stem(shots / "*_ir.png", SUFFIXES)
 
 
 def test_no_common_stem_is_refused_with_examples(tmp_path):

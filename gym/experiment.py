@@ -19,7 +19,7 @@ from gym.data.pipeline import SampleReader, ordered_batches, steps_in_epoch, tra
 from gym.data.sides import find_likenesses, positions_of, side_counts, side_names, split_store, training_samples
 from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
-from gym.files import write_json, write_text
+from gym.files import hash_value, write_json, write_text
 from gym.identity import run_fingerprint, run_name
 from gym.losses import frequency_weights
 from gym.models.blocks import Standardize
@@ -33,6 +33,7 @@ from gym.run_folder import end_attempt, run_folder
 from gym.saved_model import save_model
 from gym.tracking import RunLog, drop_run, logged_run
 from gym.training import checkpoint
+from gym.training.compiled import compiled_model
 from gym.training.history import Epoch, History
 from gym.training.loop import compile_model, train
 from gym.training.progress import progress_display
@@ -193,10 +194,7 @@ def without_password(config: Config) -> Config:
 def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Model, History]:
     """Build and train the model; it comes back with its best weights."""
     config, store, split = task.config, task.store, task.split
-    seed_weights(config.seed)
-    first = build_standardisation(config.data.standardize, store, split)
-    model = build_model(config.model, store.shape, len(store.manifest.classes), first)
-    compile_model(model, config, class_weights(config, store, split))
+    model = prepare_model(config, store, split)
     samples, batch = training_samples(split, config.augment, len(store)), config.training.batch
     steps = steps_in_epoch(len(samples), batch)
     if listener.is_shown:
@@ -220,6 +218,22 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
         [progress_display(config.training.epochs, steps)] if listener.is_shown else [],
     )
     return model, history
+
+
+def prepare_model(config: Config, store: Store, split: Split) -> keras.Model:
+    """Build and compile the model, or take one whose graphs an earlier run of this process has traced."""
+    first = build_standardisation(config.data.standardize, store, split)
+    weights = class_weights(config, store, split)
+    classes = len(store.manifest.classes)
+    parts = [asdict(part) for part in (config.model, config.loss, config.optimizer)]
+    graphs = [*parts, weights, store.shape, classes, first.method, first.mean, first.deviation]
+    graphs += [keras.config.dtype_policy().name, config.training.deterministic]
+
+    def build() -> keras.Model:
+        seed_weights(config.seed)
+        return build_model(config.model, store.shape, classes, first)
+
+    return compiled_model(hash_value(graphs), build, lambda model: compile_model(model, config, weights))
 
 
 def announce(name: str, model: keras.Model, steps: int) -> None:

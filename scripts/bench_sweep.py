@@ -1,10 +1,11 @@
 """Measure what a sweep costs beside its training.
 
-    python scripts/bench_sweep.py                  # the smoke matrix, and three epochs of it; three minutes
+    python scripts/bench_sweep.py                  # three times 30 small runs; five minutes
 
-First the 30 runs of `smoke_matrix` as a user starts them: one epoch on 8 scenes of 32x32 each. Then the same with three
-epochs: an epoch once all is warm is timed between the ends of the first and the last, and what is left of each run,
-graph, evaluation, pictures and MLflow, is its cost beyond its own steps. Times are those in the sweep's ledger.
+30 runs of one epoch on 8 scenes of 32x32, as a user starts them, one after another in one process: of one model with 30
+seeds, and of the 30 models of `smoke_matrix`, whose graphs are 30 different ones. Then 30 seeds with three epochs: an
+epoch once all is warm is timed between the ends of the first and the last, and what is left of each run, evaluation,
+pictures and MLflow, is its cost beyond its own steps. Times are those in the sweep's ledger.
 """
 
 import argparse
@@ -23,14 +24,18 @@ from gym.sweeps.folder import SweepFolder
 from gym.sweeps.ledger import EPOCH, FINISHED, STARTED, Event
 
 EPOCHS = 3
+MATRIX = ["+experiment=smoke_matrix", "hydra/launcher=basic"]
+SEEDS = [
+    *("data.size=32", "data.scenes=8", "model=unet", "filters=2", "model.kernel=3", "model.levels=1"),
+    *("training.epochs=1", f"seed={','.join(map(str, range(30)))}"),
+]
 
 
-def sweep(outputs: Path, *more: str) -> tuple[float, list[Event]]:
-    """Run the smoke matrix as a user does; seconds, and its ledger."""
-    command = [sys.executable, "-m", "gym.train", "-m", "+experiment=smoke_matrix", "sweep.name=bench"]
-    command += ["hydra.launcher.n_jobs=1"]  # one after the other, in one process
+def sweep(outputs: Path, *arguments: str) -> tuple[float, list[Event]]:
+    """Run a sweep as a user does; seconds, and its ledger."""
+    command = [sys.executable, "-m", "gym.train", "-m", "sweep.name=bench"]
     started = time.perf_counter()
-    subprocess.run([*command, f"outputs={outputs}", *more], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, f"outputs={outputs}", *arguments], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started, SweepFolder(outputs, "bench").ledger.read()
 
 
@@ -46,29 +51,33 @@ def spans(events: list[Event]) -> list[tuple[float, list[float]]]:
     return found
 
 
+def median_run(events: list[Event]) -> float:
+    """Seconds of a run, the first left out, which warms the process."""
+    return statistics.median(took for took, _ in spans(events)[1:])
+
+
 def cost_beyond_steps(took: float, epochs: list[float]) -> float:
     """Seconds of a run that are not its epochs, as they are once all is warm."""
     return took - len(epochs) * (epochs[-1] - epochs[0]) / (len(epochs) - 1)
 
 
 def main() -> None:
-    """Measure both sweeps in folders of their own."""
+    """Measure the sweeps in folders of their own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the numbers here too")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        whole, events = sweep(Path(folder) / "one")
-        _, longer = sweep(Path(folder) / "three", f"training.epochs={EPOCHS}")
-    runs = [took for took, _ in spans(events)]
+        seeds, of_seeds = sweep(Path(folder) / "seeds", *SEEDS)
+        _, longer = sweep(Path(folder) / "three", *SEEDS, f"training.epochs={EPOCHS}")
+        matrix, of_matrix = sweep(Path(folder) / "matrix", *MATRIX)
     costs = [cost_beyond_steps(took, epochs) for took, epochs in spans(longer)[1:]]  # the first warms the process
     results = {
-        "30 runs of one epoch, whole command, s": whole,
-        "  from the start of the first run to the end of the last, s": events[-1]["time"]
-        - min(event["time"] for event in events if event["event"] == STARTED),
-        "  a run, median, s": statistics.median(runs[1:]),
-        "a run beyond its own steps, median, s": statistics.median(costs),
-        "  unet, 2 filters, s": costs[0],
-        "  largest, s": max(costs),
+        "30 seeds of one model, whole command, s": seeds,
+        "  a run once the process is warm, median, s": median_run(of_seeds),
+        "  that beyond its own steps, median, s": statistics.median(costs),
+        "  the same, largest, s": max(costs),
+        "30 models, whole command, s": matrix,
+        "  a run of them once the process is warm, median, s": median_run(of_matrix),
     }
     table = Table("", "")
     for name, value in results.items():

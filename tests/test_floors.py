@@ -68,6 +68,7 @@ FLOORS = {
     "training.schedule": 3.00,
     "training.stopping": 3.00,
     "training.gpu": 3.00,
+    "training.compiled": 3.00,
     "training.optimizer": 3.00,
     "training.runtime": 3.01,
     "training.progress": 3.00,

@@ -1,11 +1,8 @@
 """One run of a sweep, in whatever process the launcher starts it."""
 
-import gc
 import math
 import traceback
 from pathlib import Path
-
-import keras
 
 from gym.config import Config
 from gym.errors import GymError, Pruned, RunError, first_line
@@ -42,8 +39,6 @@ def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
     """Make a run that this process holds; result and errors as those of `run_job`."""
     folder = sweep.run(job.fingerprint)
     sweep.ledger.append(STARTED, job.number, epoch=checkpoint.last_epoch(folder), epochs=config.training.epochs)
-    keras.backend.clear_session()  # what the run before left in this process
-    gc.collect()
     try:
         result, _ = carry_out(plan_job(config, sweep, job), listen(config, sweep, job))
     except Exception as error:

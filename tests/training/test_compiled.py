@@ -1,0 +1,87 @@
+"""A model that is used again is to the bit a new one, and its graphs are not traced again."""
+
+import keras
+import numpy as np
+import pytest
+
+from gym.training import compiled
+from gym.training.compiled import compiled_model
+
+IMAGES = np.linspace(-1, 1, 4 * 8, dtype=np.float32).reshape(4, 8)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    """No model of another test."""
+    monkeypatch.setattr(compiled, "_kept", {})
+
+
+@pytest.fixture
+def traced():
+    """The names of the models whose training step was traced, in order."""
+    return []
+
+
+@pytest.fixture
+def train(traced):
+    """Take a model of a name, seed and width, train two steps, and give its weights."""
+
+    class Loss(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            traced.append(self.name)
+            return keras.ops.mean(keras.ops.square(y_true - y_pred))
+
+    def make(name, seed, width=3):
+        def build():
+            keras.utils.set_random_seed(seed)
+            return keras.Sequential([keras.Input((8,)), keras.layers.Dense(width), keras.layers.BatchNormalization()])
+
+        def compile(model):
+            model.compile(keras.optimizers.Adam(0.1), Loss(name=name), jit_compile=False)
+            model.optimizer.build(model.trainable_variables)
+
+        model = compiled_model(name, build, compile)
+        model.fit(IMAGES, np.ones((4, width)), epochs=2, verbose=0, shuffle=False)
+        return [weight.numpy() for weight in model.weights]
+
+    return make
+
+
+def equal(some, others):
+    return all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))
+
+
+def test_a_model_that_is_used_again_begins_anew(train, traced, monkeypatch):
+    """Whatever was trained before it, with the same graphs or others."""
+    first, second = train("a", 1), train("a", 2)
+    train("b", 1)
+    again = train("a", 1)
+
+    assert traced == ["a", "b"]
+    assert equal(first, again)
+    assert not equal(first, second)
+    monkeypatch.setattr(compiled, "_kept", {})
+    assert equal(train("a", 2), second)
+    assert traced == ["a", "b", "a"]
+
+
+def test_few_are_kept(train, traced, monkeypatch):
+    """The last always, those before it while they are small."""
+    monkeypatch.setattr(compiled, "_MOST_PARAMETERS", 60)
+    for name in "abc":  # of 39 parameters each
+        train(name, 1)
+
+    assert list(compiled._kept) == ["b", "c"]
+    train("b", 1)
+    assert traced == ["a", "b", "c"]
+    assert list(compiled._kept) == ["c", "b"]
+
+
+def test_the_precision_stays(train):
+    """What is cleared of the runs before is not what this one has set."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        train("a", 1)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")

@@ -14,11 +14,11 @@ one write that reaches the disk before anything else is done, and a line that wa
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from filelock import FileLock
 
@@ -29,6 +29,17 @@ QUEUED, STARTED, EPOCH, FINISHED, FAILED, PRUNED = "queued", "started", "epoch",
 ENDS = FINISHED, FAILED, PRUNED
 
 Event = dict[str, Any]
+
+
+class HasFingerprint(Protocol):
+    """A run, planned or entered."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that its result depends on."""
+
+
+Run = TypeVar("Run", bound=HasFingerprint)
 
 
 class Ledger:
@@ -187,3 +198,11 @@ def standing(events: Iterable[Event]) -> list[Job]:
     for event in events:
         jobs.setdefault(event["job"], Job(event["job"])).take(event)
     return [jobs[number] for number in sorted(jobs)]
+
+
+def first_of_each(runs: Sequence[Run]) -> list[Run]:
+    """Runs in their order without those whose fingerprint one before them has: they have one result."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        first.setdefault(run.fingerprint, run)
+    return list(first.values())

@@ -12,7 +12,7 @@ from gym.console import counted
 from gym.quiet import quiet_start
 from gym.result import find_result
 from gym.sweeps.folder import SweepFolder
-from gym.sweeps.ledger import FINISHED, Job
+from gym.sweeps.ledger import FINISHED, Job, first_of_each
 from gym.tracking import DESCRIPTION, RunLog, logged_run
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Parent:
             from gym.reporting.comparison import write_comparison
             from gym.reporting.ready_reports import write_ready_reports
 
-        found = [find_result(self._folder.run(job.fingerprint)) for job in unlike(done)]
+        found = [find_result(self._folder.run(job.fingerprint)) for job in first_of_each(done)]
         results = [result for result in found if result]
         if lost := len(found) - len(results):
             log.warning("%s left out: no readable result in %s", counted(lost, "run"), self._folder.runs)
@@ -50,11 +50,6 @@ class Parent:
     def log_folder(self, folder: Path) -> None:
         """Log all files of a folder."""
         self._run.log_folder(folder)
-
-
-def unlike(jobs: Sequence[Job]) -> list[Job]:
-    """The runs without those that another has the result of."""
-    return list({job.fingerprint: job for job in reversed(jobs)}.values())[::-1]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from gym.errors import ConfigError
 from gym.files import hash_value
 from gym.identity import run_fingerprint, run_name, validation_fingerprint
 from gym.options import quote_options
-from gym.sweeps.ledger import QUEUED, Ledger
+from gym.sweeps.ledger import QUEUED, Ledger, first_of_each
 
 _IN_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
@@ -66,10 +66,9 @@ def plan(jobs: Sequence[Overrides], compose: Compose) -> list[Planned]:
     configs = [read_config(compose(job), Config) for job in jobs]
     data, swept = OpenedData(), swept_overrides(jobs)
     planned = [plan_run(*run, data) for run in zip(configs, jobs, swept, strict=True)]
-    unlike = {run.fingerprint: run for run in reversed(planned)}
     if not configs[0].sweep.mix:
         refuse_mixture(planned)
-    return [run for run in planned if unlike[run.fingerprint] is run]
+    return first_of_each(planned)
 
 
 def plan_run(config: Config, overrides: Overrides, differing: Overrides, data: "OpenedData") -> Planned:

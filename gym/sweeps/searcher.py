@@ -24,7 +24,7 @@ from gym.identity import identity
 from gym.options import quote_options
 from gym.sweeps.folder import SweepFolder
 from gym.sweeps.launching import Launching
-from gym.sweeps.ledger import ENDS, FAILED, FINISHED, STARTED, Job
+from gym.sweeps.ledger import ENDS, FAILED, FINISHED, STARTED, Job, first_of_each
 from gym.sweeps.parent import Parent, parent_run
 from gym.sweeps.plan import Compose, OpenedData, Overrides, Planned, command_of, plan, plan_run, queue
 from gym.sweeps.search import OBJECTIVES, best_trials, next_trials, open_study, tell, trials_in_all
@@ -64,8 +64,7 @@ class Search:
             for job, trial in zip(jobs, trials, strict=True)
             if job.status not in ENDS
         ]
-        unlike = {job.fingerprint: job for job in reversed(ready)}
-        self._launching.launch(list(unlike.values()))
+        self._launching.launch(first_of_each(ready))
         for trial in trials:
             job = self._settle(self._folder.ledger.job(trial.number))
             tell(self._study, trial, job.status, job.scores, job.message)
@@ -189,7 +188,7 @@ def report(study: Study, jobs: Sequence[Job], findings: Sequence[str]) -> list[J
     """Say what was found.
 
     Raises:
-        RunError: Nothing.
+        RunError: Not one trial finished.
     """
     by_number = {job.number: job for job in jobs}
     failed = [job for job in jobs if job.status == FAILED]

@@ -145,6 +145,26 @@ def test_a_failing_run_stops_no_other(tmp_path):
     assert statuses == ["FAILED", "FAILED", "FINISHED"]
 
 
+def test_a_sweep_whose_mlflow_is_gone_ends_in_a_line(tmp_path):
+    """What was finished is kept, and the same command makes the rest once MLflow is back."""
+    process, ledger = start(tmp_path, *SMALL), SweepFolder(tmp_path, "mine").ledger
+    while not any(event["event"] == "finished" for event in ledger.read()):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    database = tmp_path / "mlflow.db"
+    database.rename(tmp_path / "away.db")
+    database.write_bytes(b"no database " * 1000)
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 1
+    assert "error: MLflow at sqlite:///" in said
+    assert "Traceback" not in said
+
+    (tmp_path / "away.db").replace(database)
+    complete(tmp_path, *SMALL)
+    assert [job.status for job in ledger.jobs()] == ["finished"] * 4
+    assert ledger.job(0).attempts == 1
+
+
 def test_a_second_driver_is_refused(tmp_path):
     """With who holds the sweep."""
     folder = SweepFolder(tmp_path, "mine")

@@ -1,6 +1,8 @@
 """One run of a sweep, in whatever process the launcher starts it."""
 
 import math
+import multiprocessing
+import os
 import traceback
 from pathlib import Path
 
@@ -28,11 +30,16 @@ def run_job(config: Config) -> float:
         RunError: The run failed; the ledger says so too.
     """
     sweep = SweepFolder(Path(config.outputs), config.sweep.name)
-    with sweep.run_held(sweep.ledger.job(config.sweep.job).fingerprint):
-        job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
-        if job.status in (FINISHED, PRUNED):
-            return job.scores.get("iou", math.nan)
-        return make_run(config, sweep, job)
+    driver = os.getppid()
+    try:
+        with sweep.run_held(sweep.ledger.job(config.sweep.job).fingerprint):
+            job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
+            if job.status in (FINISHED, PRUNED):
+                return job.scores.get("iou", math.nan)
+            return make_run(config, sweep, job)
+    finally:
+        if multiprocessing.parent_process() is not None and os.getppid() != driver:
+            os._exit(0)  # a worker whose driver was killed would wait for its next run for ever
 
 
 def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:

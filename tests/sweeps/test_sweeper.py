@@ -227,6 +227,22 @@ def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):
     assert max(job.attempts for job in ledger.jobs()) == 2
 
 
+def test_a_worker_does_not_outlive_its_driver_for_long(tmp_path):
+    """It ends its run and leaves: what it holds of memory is given back, and its output is closed."""
+    process, ledger = start(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), ledger_in(tmp_path)
+    while not any(event["event"] == "epoch" for event in ledger.read()):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=120)  # until no worker holds its end of the pipe
+
+    assert "finished" in {job.status for job in ledger.jobs()}
+
+
+def ledger_in(outputs):
+    return SweepFolder(outputs, "mine").ledger
+
+
 def pgrep(pattern, parent):
     """The processes of a parent whose command line has a pattern."""
     done = subprocess.run(["pgrep", "-P", str(parent), "-f", pattern], capture_output=True, text=True, check=True)

@@ -74,8 +74,8 @@ def files_by_stem(folder: Path, suffixes: Sequence[str], drops: Sequence[str] = 
     place, names = _split(folder)
     if not place.is_dir():
         raise DataError(f"{place} is no folder; give the folder that holds the image files.")
-    files = [path for path in _list_folder(place) if path.suffix.lower() in suffixes and not path.is_dir()]
-    files = [path for path in files if fnmatchcase(path.name, names)]
+    named = [path for path in _list_folder(place) if fnmatchcase(path.name, names)]
+    files = [path for path in named if path.suffix.lower() in suffixes and not path.is_dir()]
     if not files:
         raise DataError(f"{folder} holds no image files; it must hold files ending in {', '.join(suffixes)}.")
     return list_by_stem(((path.stem, path) for path in files), drops)
@@ -98,7 +98,7 @@ def list_passed_over(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[s
         str(path): reason
         for place, patterns in given.items()
         for path in _list_folder(place)
-        if (path.resolve() not in inner) and (reason := _why_passed_over(path, suffixes, patterns))
+        if path.resolve() not in inner and (reason := _why_passed_over(path, suffixes, patterns))
     }
 
 

@@ -14,11 +14,11 @@ one write that reaches the disk before anything else is done, and a line that wa
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock
 
@@ -66,19 +66,15 @@ class Ledger:
             TypeError: It is not JSON-like.
         """
         line = json.dumps({"event": event, "job": job, "time": time.time(), **what}, ensure_ascii=False)
-        with naming_disk_errors(self.path), self._opened() as stream:
-            if stream.seek(0, os.SEEK_END):
-                stream.seek(-1, os.SEEK_END)
-                line = line if stream.read(1) == b"\n" else f"\n{line}"  # after a line that was cut off
-            stream.write(f"{line}\n".encode("utf-8", "backslashreplace"))  # what no text can hold is a JSON escape then
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_suffix(".lock")), self.path.open("ab+") as stream:
-            yield stream
+        with naming_disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_suffix(".lock")), self.path.open("ab+") as stream:
+                if stream.seek(0, os.SEEK_END):
+                    stream.seek(-1, os.SEEK_END)
+                    line = line if stream.read(1) == b"\n" else f"\n{line}"  # after a line that was cut off
+                stream.write(f"{line}\n".encode("utf-8", "backslashreplace"))  # what no text can hold is an escape
+                stream.flush()
+                os.fsync(stream.fileno())
 
     def read(self) -> list[Event]:
         """All events so far; lines that were cut off are passed over.

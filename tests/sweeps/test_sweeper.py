@@ -148,9 +148,7 @@ def test_a_failing_run_stops_no_other(tmp_path):
 def test_a_sweep_whose_mlflow_is_gone_ends_in_a_line(tmp_path):
     """What was finished is kept, and the same command makes the rest once MLflow is back."""
     process, ledger = start(tmp_path, *SMALL), SweepFolder(tmp_path, "mine").ledger
-    while not any(event["event"] == "finished" for event in ledger.read()):
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.1)
+    wait_for("finished", process, ledger)
     database = tmp_path / "mlflow.db"
     database.rename(tmp_path / "away.db")
     database.write_bytes(b"no database " * 1000)
@@ -215,9 +213,7 @@ def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):
     """Its run is started again, and the sweep ends."""
     process = start(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     ledger = SweepFolder(tmp_path, "mine").ledger
-    while not any(event["event"] == "epoch" for event in ledger.read()):
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.2)
+    wait_for("epoch", process, ledger)
     workers = [int(line) for line in pgrep("LokyProcess", process.pid)]
     os.kill(workers[0], signal.SIGKILL)
     said, _ = process.communicate(timeout=600)
@@ -229,18 +225,20 @@ def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):
 
 def test_a_worker_does_not_outlive_its_driver_for_long(tmp_path):
     """It ends its run and leaves: what it holds of memory is given back, and its output is closed."""
-    process, ledger = start(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), ledger_in(tmp_path)
-    while not any(event["event"] == "epoch" for event in ledger.read()):
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.2)
+    process = start(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    ledger = SweepFolder(tmp_path, "mine").ledger
+    wait_for("epoch", process, ledger)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=120)  # until no worker holds its end of the pipe
 
     assert "finished" in {job.status for job in ledger.jobs()}
 
 
-def ledger_in(outputs):
-    return SweepFolder(outputs, "mine").ledger
+def wait_for(event, process, ledger):
+    """Wait until a sweep that is under way tells of an event."""
+    while not any(told["event"] == event for told in ledger.read()):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
 
 
 def pgrep(pattern, parent):

@@ -23,25 +23,33 @@ def traced():
 
 
 @pytest.fixture
-def train(traced):
-    """Take a model of a name, seed and width, train two steps, and give its weights."""
+def val_losses():
+    """The validation losses of each training that was validated and came to its end."""
+    return []
+
+
+@pytest.fixture
+def train(traced, val_losses):
+    """Take a model of a name and seed, train two steps, and give its weights."""
 
     class Loss(keras.losses.Loss):
         def call(self, y_true, y_pred):
             traced.append(self.name)
             return keras.ops.mean(keras.ops.square(y_true - y_pred))
 
-    def make(name, seed, width=3):
+    def make(name, seed, validation=None, callbacks=()):
         def build():
             keras.utils.set_random_seed(seed)
-            return keras.Sequential([keras.Input((8,)), keras.layers.Dense(width), keras.layers.BatchNormalization()])
+            return keras.Sequential([keras.Input((8,)), keras.layers.Dense(3), keras.layers.BatchNormalization()])
 
         def compile(model):
             model.compile(keras.optimizers.Adam(0.1), Loss(name=name), jit_compile=False)
             model.optimizer.build(model.trainable_variables)
 
         model = compiled_model(name, build, compile)
-        model.fit(IMAGES, np.ones((4, width)), epochs=2, verbose=0, shuffle=False)
+        options = {} if validation is None else {"validation_data": (IMAGES, np.full((4, 3), validation))}
+        options |= {"callbacks": list(callbacks), "epochs": 2, "verbose": 0, "shuffle": False}
+        val_losses.append(model.fit(IMAGES, np.ones((4, 3)), **options).history.get("val_loss"))
         return [weight.numpy() for weight in model.weights]
 
     return make
@@ -63,6 +71,22 @@ def test_a_model_that_is_used_again_begins_anew(train, traced, monkeypatch):
     monkeypatch.setattr(compiled, "_kept", {})
     assert equal(train("a", 2), second)
     assert traced == ["a", "b", "a"]
+
+
+def test_a_training_that_broke_off_leaves_nothing_behind(train, val_losses):
+    """The next with the model is validated on its own scenes."""
+
+    class BreakOff(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    train("a", 1, validation=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train("a", 1, validation=1.0, callbacks=[BreakOff()])
+    train("a", 1, validation=0.0)
+
+    assert len(val_losses) == 2
+    assert val_losses[0] == val_losses[1]
 
 
 def test_few_are_kept(train, traced, monkeypatch):

@@ -30,7 +30,7 @@ def run_job(config: Config) -> float:
         RunError: The run failed; the ledger says so too.
     """
     sweep = SweepFolder(Path(config.outputs), config.sweep.name)
-    driver = os.getppid()
+    leave_orphaned_worker()
     try:
         with sweep.run_held(sweep.ledger.job(config.sweep.job).fingerprint):
             job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
@@ -38,8 +38,14 @@ def run_job(config: Config) -> float:
                 return job.scores.get("iou", math.nan)
             return make_run(config, sweep, job)
     finally:
-        if multiprocessing.parent_process() is not None and os.getppid() != driver:
-            os._exit(0)  # a worker whose driver was killed would wait for its next run for ever
+        leave_orphaned_worker()
+
+
+def leave_orphaned_worker() -> None:
+    """End this process if it is a worker whose driver was killed: it would wait for ever, or make what nobody wants."""
+    driver = multiprocessing.parent_process()
+    if driver is not None and os.getppid() != driver.pid:
+        os._exit(0)
 
 
 def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:

@@ -1,6 +1,7 @@
 """Set TensorFlow up for one process: threads, repeatability, quiet. Before the first operation, once."""
 
 import logging
+import random
 from pathlib import Path
 
 import keras
@@ -34,8 +35,12 @@ def prepare_tensorflow(config: TrainingConfig) -> None:
 
 
 def seed_weights(seed: int) -> None:
-    """Seed what draws weights. Directly before a model is built: other libraries draw from the same generators."""
-    keras.utils.set_random_seed(derive_seed(seed, "weights"))
+    """Seed what draws weights. Directly before a model is built: other libraries draw from the same generator.
+
+    Keras seeds all it draws from Python's generator; its ``set_random_seed`` seeds TensorFlow's own too, which makes
+    TensorFlow forget the graphs it has prepared: half a second for each run of a sweep.
+    """
+    random.seed(derive_seed(seed, "weights"))
 
 
 def set_threads(threads: int) -> None:

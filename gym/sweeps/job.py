@@ -1,8 +1,11 @@
 """One run of a sweep, in whatever process the launcher starts it."""
 
+import functools
 import math
 import multiprocessing
 import os
+import threading
+import time
 import traceback
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from gym.tracking import PARENT
 from gym.training import checkpoint
 from gym.training.history import Epoch
 
+_making = threading.Lock()  # held while this process makes a run
+
 
 def run_job(config: Config) -> float:
     """Make the run that the sweeper planned, and write down what becomes of it.
@@ -30,21 +35,29 @@ def run_job(config: Config) -> float:
         RunError: The run failed; the ledger says so too.
     """
     sweep = SweepFolder(Path(config.outputs), config.sweep.name)
-    leave_orphaned_worker()
-    try:
-        with sweep.run_held(sweep.ledger.job(config.sweep.job).fingerprint):
-            job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
-            if job.status in (FINISHED, PRUNED):
-                return job.scores.get("iou", math.nan)
-            return make_run(config, sweep, job)
-    finally:
-        leave_orphaned_worker()
+    leave_with_driver()
+    with _making, sweep.run_held(sweep.ledger.job(config.sweep.job).fingerprint):
+        job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
+        if job.status in (FINISHED, PRUNED):
+            return job.scores.get("iou", math.nan)
+        return make_run(config, sweep, job)
 
 
-def leave_orphaned_worker() -> None:
-    """End this process if it is a worker whose driver was killed: it would wait for ever, or make what nobody wants."""
+@functools.cache
+def leave_with_driver() -> None:
+    """End this process, if it is a launcher's worker, once its driver is killed: after the run it makes, which counts.
+
+    It would wait for another run otherwise, for minutes, with its memory and the terminal.
+    """
     driver = multiprocessing.parent_process()
-    if driver is not None and os.getppid() != driver.pid:
+    if driver is not None:
+        threading.Thread(target=_leave_after, args=[driver.pid], daemon=True).start()
+
+
+def _leave_after(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(1)
+    with _making:
         os._exit(0)
 
 

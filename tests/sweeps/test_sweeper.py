@@ -223,11 +223,12 @@ def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):
     assert max(job.attempts for job in ledger.jobs()) == 2
 
 
-def test_a_worker_does_not_outlive_its_driver_for_long(tmp_path):
-    """It ends its run and leaves: what it holds of memory is given back, and its output is closed."""
+@pytest.mark.parametrize("event", ["epoch", "finished"])
+def test_a_worker_does_not_outlive_its_driver_for_long(event, tmp_path):
+    """It ends its run, if it makes one, and leaves: its memory is given back, and its output closed."""
     process = start(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     ledger = SweepFolder(tmp_path, "mine").ledger
-    wait_for("epoch", process, ledger)
+    wait_for(event, process, ledger)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=120)  # until no worker holds its end of the pipe
 

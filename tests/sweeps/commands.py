@@ -1,5 +1,6 @@
 """Sweeps started as a user starts them, and what they leave."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from mlflow import MlflowClient
 
 
 def start(outputs, *arguments):
-    """Start a sweep."""
+    """Start a sweep, in a process group of its own."""
     command = [sys.executable, "-u", "-m", "gym.train", "-m", f"outputs={outputs}", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def finish(outputs, *arguments):
@@ -28,12 +31,12 @@ def complete(outputs, *arguments):
 
 
 def kill_after(seconds, outputs, *arguments):
-    """Start a sweep and kill it after a time; tells whether it was still under way."""
+    """Start a sweep and kill it after a time, workers and all; tells whether it was still under way."""
     process = start(outputs, *arguments)
     try:
         process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return True
     return False

@@ -57,6 +57,12 @@ class ModelConfig:
     dropout_kind: str = setting("standard", "Drop single values, or whole maps.", choices=("standard", "spatial"))
     dropout_on_up: bool = setting(False, "Use dropout on the way up too.")
     upsampling: str = setting("nearest", "How a level up doubles the resolution.", choices=("nearest", "transpose"))
+    decoder: str = setting(
+        "plain",
+        "Levels up on the doubled map, or the same at half the resolution, in less time, where that is exact.",
+        choices=("half", "plain"),
+        only={"name": ("unet", "resunet")},
+    )
     head: str = setting("softmax", "Activation of the last layer.", choices=("softmax", "sigmoid"))
 
 

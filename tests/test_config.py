@@ -42,6 +42,7 @@ REFUSED = {
     "model.dropout=nan": "model.dropout=nan must be a finite number.",
     "model.dropout_change=1": "model.dropout_change=1.0 must be above -1 and below 1.",
     "model.dropout_kind=x": "model.dropout_kind=x must be one of standard, spatial.",
+    "model.decoder=x": "model.decoder=x must be one of half, plain.",
     "model.upsampling=x": "model.upsampling=x must be one of nearest, transpose.",
     "model.head=x": "model.head=x must be one of softmax, sigmoid.",
     "loss.name=mse": "loss.name=mse must be one of cce, dice, kld, hinge.",
@@ -159,6 +160,8 @@ UNUSED = {
     "data.bands=[red]": f"data.bands=['red'] {ON_DISK_ONLY}",
     "data.remap={1:0}": f"data.remap={{1: 0}} {ON_DISK_ONLY}",
     "data.aliases=x.json": "data.aliases=x.json is used only with data.kind=doodler, not with synthetic; leave it out.",
+    "model=simple_unet model.decoder=half": "model.decoder=half is used only with model.name=unet or "
+    "model.name=resunet, not with simple_unet; leave it out.",
     "optimizer.weight_decay=1": "optimizer.weight_decay=1.0 is used only with optimizer.name=adamw, not with adam; "
     "leave it out.",
     "data.ignore_values=[0]": f"data.ignore_values=[0] {ON_DISK_ONLY}",

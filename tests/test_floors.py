@@ -60,6 +60,7 @@ FLOORS = {
     "legacy_metrics": 2.10,
     "tracking_client": 2.10,
     "tracking": 2.11,
+    "models.half_resolution": 2.09,
     "models.blocks": 2.10,
     "models.paper": 2.11,
     "models.simple": 2.11,

@@ -9,6 +9,9 @@ from typing import Any
 
 import keras
 
+from gym.models import half_resolution
+from gym.models.half_resolution import Joined
+
 Tensor = Any
 
 STANDARDISATIONS = ("image", "band", "dataset", "none")
@@ -131,7 +134,18 @@ class EveryOtherPixel(keras.layers.Layer):
 
 def normalized_relu(maps: Tensor) -> Tensor:
     """Batch normalisation, then ReLU."""
+    if isinstance(maps, Joined):
+        return Joined(*map(keras.layers.ReLU(), half_resolution.BatchNormalization()(*maps)))
     return keras.layers.ReLU()(keras.layers.BatchNormalization()(maps))
+
+
+def convolved(maps: Tensor, filters: int, kernel: int, stride: int = 1) -> Tensor:
+    """Convolution with bias, padded with zeros."""
+    if isinstance(maps, Joined):
+        return half_resolution.Conv2D(filters, kernel, padding="same")(*maps)
+    if kernel == 1 and stride == 2:
+        maps, stride = EveryOtherPixel()(maps), 1
+    return keras.layers.Conv2D(filters, kernel, strides=stride, padding="same")(maps)
 
 
 def dropped(maps: Tensor, rate: float, kind: str) -> Tensor:
@@ -144,15 +158,14 @@ def dropped(maps: Tensor, rate: float, kind: str) -> Tensor:
 
 def preactivated_convolution(maps: Tensor, filters: int, kernel: int, stride: int, rate: float, kind: str) -> Tensor:
     """Dropout, batch normalisation, ReLU, convolution with bias: the order of the paper's code."""
-    maps = normalized_relu(dropped(maps, rate, kind))
-    return keras.layers.Conv2D(filters, kernel, strides=stride, padding="same")(maps)
+    return convolved(normalized_relu(dropped(maps, rate, kind)), filters, kernel, stride)
 
 
 def stem(images: Tensor, filters: int) -> Tensor:
     """Lift the bands to ``filters`` maps at full resolution: two 2x2 convolutions beside a 1x1 shortcut."""
-    maps = keras.layers.Conv2D(filters, 2, padding="same")(images)
+    maps = convolved(images, filters, 2)
     maps = preactivated_convolution(maps, filters, kernel=2, stride=1, rate=0, kind="standard")
-    shortcut = normalized_relu(keras.layers.Conv2D(filters, 1)(images))
+    shortcut = normalized_relu(convolved(images, filters, 1))
     return keras.layers.Add()([maps, shortcut])
 
 
@@ -165,8 +178,7 @@ def residual_level(maps: Tensor, filters: int, kernel: int, stride: int, rate: f
     """One level of the Res-UNet: two convolutions, and a 1x1 shortcut of the level's input added to them."""
     residual = preactivated_convolution(maps, filters, kernel, stride, rate, kind)
     residual = preactivated_convolution(residual, filters, kernel, 1, rate, kind)
-    kept = EveryOtherPixel()(maps) if stride == 2 else maps
-    shortcut = normalized_relu(keras.layers.Conv2D(filters, 1)(kept))
+    shortcut = normalized_relu(convolved(maps, filters, 1, stride))
     return keras.layers.Add()([shortcut, residual])
 
 

@@ -20,6 +20,7 @@ import keras
 from gym.config import ModelConfig
 from gym.models import blocks
 from gym.models.blocks import Tensor
+from gym.models.half_resolution import Joined
 
 Level = Callable[..., Tensor]
 
@@ -61,6 +62,19 @@ def build_u(
         maps = blocks.preactivated_convolution(maps, width, config.kernel, 1, rate, config.dropout_kind)
     for depth, skip in reversed(list(enumerate(skips))):
         rate = config.dropout + depth * config.dropout_change if config.dropout_on_up else 0
-        maps = keras.layers.Concatenate()([blocks.doubled(maps, config.upsampling), skip])
+        maps = join(maps, skip, config)
         maps = level(maps, config.filters * 2 ** (depth + 1), config.kernel, 1, rate, config.dropout_kind)
     return keras.Model(images, blocks.head(maps, classes, config.head), name=config.name)
+
+
+def join(maps: Tensor, skip: Tensor, config: ModelConfig) -> Tensor:
+    """Put the doubled map beside the skipped one; where nothing else is asked for, without doubling it."""
+    if takes_half_resolution(config):
+        return Joined(maps, skip)
+    return keras.layers.Concatenate()([blocks.doubled(maps, config.upsampling), skip])
+
+
+def takes_half_resolution(config: ModelConfig) -> bool:
+    """Whether levels up work at half the resolution: `gym.models.half_resolution` is exact for them, and asked for."""
+    has_dropout = config.dropout_on_up and bool(config.dropout or config.dropout_change)
+    return config.decoder == "half" and config.upsampling == "nearest" and config.kernel % 2 == 1 and not has_dropout

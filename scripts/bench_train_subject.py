@@ -1,0 +1,157 @@
+"""One way to train a network, timed: what `bench_train.py` starts, a process for each; prints its numbers as JSON.
+
+    python scripts/bench_train_subject.py ours unet --filters 6 --size 256 --batch 8 --steps 3
+
+Data are random and stay in memory, so that steps and nothing else are measured.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+BANDS, CLASSES = 5, 4
+WAYS = ("original_own", "original_graph", "plain_float32", "plain", "ours", "torch")
+
+
+def main() -> None:
+    """Time a first call, some steps of training, and inference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("way", choices=WAYS)
+    parser.add_argument("model", choices=("unet", "resunet"))
+    parser.add_argument("--filters", type=int, default=6)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=3)
+    given = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(given.batch, given.size, given.size, BANDS)).astype(np.float32)
+    labels = rng.integers(0, CLASSES, images.shape[:3]).astype(np.uint8)
+    prepare = prepare_torch if given.way == "torch" else prepare_keras
+    train, infer = prepare(given, images, labels)
+    first, _ = timed(train, 1)
+    step, _ = timed(train, given.steps)
+    infer(1)
+    image, _ = timed(infer, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    numbers = {"first": first, "step": step / given.steps, "inference": image / given.batch, "peak": peak}
+    print(json.dumps(numbers))
+
+
+def timed(call: Callable[[int], Any], times: int) -> tuple[float, Any]:
+    """Seconds that a call takes, and what it gives."""
+    started = time.perf_counter()
+    given = call(times)
+    return time.perf_counter() - started, given
+
+
+def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable]:
+    """The program's own ways, and those of the original's functions, with Keras."""
+    import tensorflow as tf
+
+    one_hot = np.eye(CLASSES, dtype=np.float32)[labels]
+    model = original(given) if given.way.startswith("original") else own(given)
+    truth = one_hot if given.way.startswith("original") else labels
+
+    def train(steps: int) -> None:
+        batches = tf.data.Dataset.from_tensors((images, truth)).repeat(steps)
+        model.fit(batches, verbose=0)
+
+    def infer(times: int) -> None:
+        if given.way == "original_own":  # it predicts image by image
+            for _ in range(times):
+                for image in images:
+                    model.predict(image[None], verbose=0)
+            return
+        for _ in range(times):
+            model.predict(images, batch_size=given.batch, verbose=0)
+
+    return train, infer
+
+
+def own(given: argparse.Namespace) -> Any:
+    """The program's network as it trains it: ``ours``, or the plain decoder in float32 or in what the machine has."""
+    from gym.config import Config, ModelConfig, TrainingConfig
+    from gym.models.catalog import build_model
+    from gym.training.loop import compile_model
+    from gym.training.runtime import prepare_tensorflow
+
+    precision = "float32" if given.way == "plain_float32" else "auto"
+    prepare_tensorflow(TrainingConfig(precision=precision))
+    decoder = "half" if given.way == "ours" else "plain"
+    config = ModelConfig(name=given.model, filters=given.filters, decoder=decoder)
+    model = build_model(config, (given.size, given.size, BANDS), CLASSES)
+    compile_model(model, Config(model=config), [1.0] * CLASSES)
+    return model
+
+
+def original(given: argparse.Namespace) -> Any:
+    """The original's network, as it trains it (eager, mixed_float16) or at its best (a graph, float32).
+
+    Its strided 1x1 convolution is replaced by a slice and a convolution of stride 1, the same function: its gradient
+    crashes on CPUs.
+    """
+    import keras
+    import tensorflow as tf
+
+    sys.modules["transformers"] = types.SimpleNamespace(TFSegformerForSemanticSegmentation=None)
+    from doodleverse_utils import model_imports
+
+    plain = tf.keras.layers.Conv2D
+
+    def convolution(filters: int, kernel_size: Any, strides: int = 1, **options: Any) -> Callable:
+        if tuple(np.ravel(kernel_size)) == (1, 1) and strides == 2:
+            return lambda maps: plain(filters, 1, **options)(maps[:, ::2, ::2, :])
+        return plain(filters, kernel_size, strides=strides, **options)
+
+    layers = types.SimpleNamespace(**{name: getattr(tf.keras.layers, name) for name in dir(tf.keras.layers)})
+    layers.Conv2D = convolution
+    model_imports.tf = types.SimpleNamespace(
+        keras=types.SimpleNamespace(layers=layers, models=tf.keras.models), random=tf.random
+    )
+    is_own = given.way == "original_own"
+    keras.config.set_dtype_policy("mixed_float16" if is_own else "float32")
+    build = getattr(model_imports, f"custom_{given.model}")
+    model = build((given.size, given.size, BANDS), given.filters, nclasses=CLASSES)
+    model.compile("adam", "categorical_crossentropy", run_eagerly=is_own, jit_compile=False)
+    return model
+
+
+def prepare_torch(given: argparse.Namespace, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable]:
+    """A twin of the networks in PyTorch, channels last, bfloat16 by autocast."""
+    import torch
+    from bench_train_torch import UNet
+
+    network = UNet(BANDS, given.filters, CLASSES, given.model == "resunet").to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), eps=1e-7)
+    batch = torch.from_numpy(images.transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
+    truth = torch.from_numpy(labels.astype(np.int64))
+
+    def train(steps: int) -> None:
+        network.train()
+        for _ in range(steps):
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", torch.bfloat16):
+                scores = network(batch)
+            torch.nn.functional.cross_entropy(scores.float(), truth).backward()
+            optimizer.step()
+
+    def infer(times: int) -> None:
+        network.eval()
+        for _ in range(times):
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                torch.softmax(network(batch).float(), 1).numpy()
+
+    return train, infer
+
+
+if __name__ == "__main__":
+    main()

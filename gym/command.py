@@ -25,12 +25,11 @@ from omegaconf.errors import OmegaConfBaseException
 from gym.config import Config, DatasetConfig, PredictConfig
 from gym.config_check import all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated, first_line
+from gym.interruption import heed_signals
 from gym.options import configuration_folder, group_names, quote_options
 from gym.sweeps.plugin import register_sweepers
 
 Task = Callable[[DictConfig], Any]
-
-STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 SCHEMAS = {"schema": Config, "dataset_schema": DatasetConfig, "predict_schema": PredictConfig}
 _SCHEMA_OF = {"config": Config, "make_dataset": DatasetConfig, "predict": PredictConfig}
@@ -56,8 +55,7 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on CPU features and absent GPUs
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
             register_configuration()
-            for number in STOPPING:
-                signal.signal(number, stop)
+            heed_signals()
             sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]
             main = hydra.main(config_path=str(configuration_folder()), config_name=config_name, version_base="1.3")
             run_readably(main(single_run_exits), _SCHEMA_OF[config_name])
@@ -97,16 +95,6 @@ def exit_with(error: GymError) -> NoReturn:
     """Print an error's line and leave with exit code 1."""
     print(f"error: {error}", file=sys.stderr)
     sys.exit(1)
-
-
-def stop(signal_number: int, frame: Any) -> NoReturn:
-    """Leave by an exception, so that whatever is open is closed: SLURM cancels with SIGTERM, a terminal with SIGHUP.
-
-    Further signals are ignored: they would break the closing off.
-    """
-    for number in (*STOPPING, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    raise Terminated
 
 
 def refuse_name_clash() -> None:

@@ -13,6 +13,7 @@ PACKAGE = Path(gym.__file__).parent
 # Within a package the number after the point is the order.
 FLOORS = {
     "errors": 0.0,
+    "interruption": 1.0,
     "quiet": 1.0,
     "console": 1.0,
     "files": 1.0,

@@ -69,7 +69,7 @@ def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code)
         for number in signals:
             process.send_signal(number)
             time.sleep(0.2)
-        process.stdout.read()
+        process.communicate(timeout=120)
 
     assert process.returncode == code
     assert [run.info.status for run in runs_of(tmp_path)] == ["KILLED"]

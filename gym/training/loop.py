@@ -11,6 +11,7 @@ import keras
 
 from gym.config import Config
 from gym.errors import RunError, TrainingError
+from gym.interruption import stop_if_asked
 from gym.losses import PixelLoss
 from gym.seeding import derive_seed
 from gym.training import checkpoint
@@ -69,6 +70,7 @@ def train(
     callbacks = [
         keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(config.schedule, epoch)),
         DropoutByEpoch(config.seed),
+        HeedSignals(),
         FiniteLoss(),
         EpochEnd(history, config, folder, on_epoch),
         *displays,
@@ -115,6 +117,13 @@ class DropoutByEpoch(keras.callbacks.Callback):
             if isinstance(layer, keras.layers.Dropout):
                 start = [derive_seed(self._seed, "dropout", position, epoch), 0]
                 layer.seed_generator.state.assign(start)
+
+
+class HeedSignals(keras.callbacks.Callback):
+    """Stop between two steps, if a signal asked for it and was lost."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        stop_if_asked()
 
 
 class FiniteLoss(keras.callbacks.Callback):

@@ -25,8 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from gym.config import Config, DatasetConfig, PredictConfig
 from gym.config_check import all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated, first_line
+from gym.help import help_text, is_asked_for
 from gym.interruption import heed_signals
-from gym.options import configuration_folder, group_names, quote_options
+from gym.options import configuration_folder, group_names, natural, quote_options
 from gym.sweeps.plugin import register_sweepers
 
 Task = Callable[[DictConfig], Any]
@@ -57,8 +58,11 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
             register_configuration()
             heed_signals()
             sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]
+            schema = _SCHEMA_OF[config_name]
+            if is_asked_for(sys.argv[1:]):
+                return run_readably(lambda: print(help_text(config_name, schema, sys.argv[1:])), schema)
             main = hydra.main(config_path=str(configuration_folder()), config_name=config_name, version_base="1.3")
-            run_readably(main(single_run_exits), _SCHEMA_OF[config_name])
+            return run_readably(main(single_run_exits), schema)
 
         return command
 
@@ -156,8 +160,3 @@ def explain_override(key: str, cause: BaseException | None, schema: type) -> str
     groups = [name for name in group_names() if name in known or schema is Config]
     near = [] if "." in key else get_close_matches(key, groups, n=1)
     return f"{key}: unknown group; did you mean {near[0]}?" if near else f"{key}: {unknown_key(key, known)}"
-
-
-def natural(name: str) -> tuple[int, str]:
-    """Sort numbers by value, before words."""
-    return (int(name), "") if name.isdigit() else (sys.maxsize, name)

@@ -1,6 +1,7 @@
 """The option groups of the configuration, as they stand in its folder."""
 
 import re
+import sys
 from pathlib import Path
 
 _NOT_TEXT = re.compile(r"[-+.\d]+|null|true|false|nan|inf", re.IGNORECASE)
@@ -16,6 +17,16 @@ def group_names() -> list[str]:
     """The groups of the configuration, without those of Hydra itself."""
     folders = (path.name for path in configuration_folder().iterdir() if path.is_dir())
     return [name for name in folders if name not in ("hydra", "__pycache__")]
+
+
+def options_of(group: str) -> list[str]:
+    """The options of a group, numbers by value."""
+    return sorted((path.stem for path in (configuration_folder() / group).glob("*.yaml")), key=natural)
+
+
+def natural(name: str) -> tuple[int, str]:
+    """Sort numbers by value, before words."""
+    return (int(name), "") if name.isdigit() else (sys.maxsize, name)
 
 
 def quote_options(argument: str) -> str:

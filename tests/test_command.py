@@ -1,9 +1,9 @@
 """The command line as a user meets it: help, completion, and one line for each mistake."""
 
 import os
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -43,8 +43,11 @@ REFUSED = {
 
 
 def run(*arguments, module="gym.train", cwd=ROOT, **environment):
-    """Run a verb in a process of its own; the finished process, and its seconds."""
-    started = time.monotonic()
+    """Run a verb in a process of its own; the finished process, and its seconds of computing.
+
+    Not those of the clock: tests run beside it.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=cwd,
@@ -54,12 +57,13 @@ def run(*arguments, module="gym.train", cwd=ROOT, **environment):
         timeout=300,
         check=False,
     )
-    return done, time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize(("override", "message"), REFUSED.items())
 def test_a_mistake_gets_one_line_and_exit_code_1(override, message):
-    """Value, rule and remedy, on standard error, in under 1.5 s: TensorFlow cannot have been imported."""
+    """Value, rule and remedy, on standard error, in under a second: TensorFlow cannot have been imported."""
     done, seconds = run(override)
 
     assert done.returncode == 1
@@ -67,11 +71,11 @@ def test_a_mistake_gets_one_line_and_exit_code_1(override, message):
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
-    assert seconds < 1.5
+    assert seconds < 1
 
 
 def test_help_shows_groups_options_and_keys_at_once():
-    """Every group with its options, and every key with its default, in under 1.5 s."""
+    """Every group with its options, and every key with its default, in under a second."""
     done, seconds = run("--help")
 
     assert done.returncode == 0
@@ -79,8 +83,8 @@ def test_help_shows_groups_options_and_keys_at_once():
     assert "data: coast_train, doodler, folder, gym_npz, synthetic" in done.stdout
     assert "split: given, kfold, leave_one_site_out, paper, random" in done.stdout
     assert "python -m gym.train model=resunet loss=cce filters=6" in done.stdout
-    assert "patience: 10" in done.stdout
-    assert seconds < 1.5
+    assert "  patience: 10                      # Epochs without a better validation loss" in done.stdout
+    assert seconds < 1
 
 
 def test_the_composed_configuration_is_shown_without_heavy_imports():
@@ -109,7 +113,7 @@ def test_make_dataset_refuses_in_one_line(override, message):
     done, seconds = run(override, module="gym.make_dataset")
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
-    assert seconds < 1.5
+    assert seconds < 1
 
 
 def test_the_help_of_make_dataset_shows_its_own_groups():
@@ -118,8 +122,34 @@ def test_the_help_of_make_dataset_shows_its_own_groups():
 
     assert "data: coast_train, doodler, folder, gym_npz, synthetic" in done.stdout
     assert "python -m gym.make_dataset data=doodler" in done.stdout
-    assert "export: none" in done.stdout
+    assert "export: none " in done.stdout
+    assert "debug" not in done.stdout
     assert "epochs" not in done.stdout
+
+
+def test_help_shows_the_values_that_the_command_gives():
+    """So that it says what an option sets."""
+    done, _ = run("training=paper", "filters=12", "--help")
+
+    assert "  epochs: 100 " in done.stdout
+    assert "  filters: 12 " in done.stdout
+
+
+def test_help_refuses_what_training_refuses():
+    """In the same line."""
+    done, _ = run("loss=mse", "-h")
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: loss=mse is no option; loss must be one of cce, dice, hinge, kld.\n",
+    )
+
+
+def test_the_help_of_predict_shows_what_must_be_given():
+    """With YAML's mark of a missing value."""
+    done, _ = run("--help", module="gym.predict")
+
+    assert "input: ???  " in done.stdout
 
 
 def test_predict_names_what_is_missing():

@@ -123,6 +123,7 @@ FLOORS = {
     "sweeps.parent": 5.02,
     "sweeps.sweeper": 5.03,
     "sweeps.plugin": 5.05,
+    "help": 5.0,
     "command": 5.1,
     "importing": 5.2,
     "train": 6.0,

@@ -13,7 +13,7 @@ from gym.errors import ConfigError
 
 ARCHITECTURES = ("unet", "resunet", "simple_unet", "simple_resunet")
 LOSSES = ("cce", "dice", "kld", "hinge")
-PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 ON_DISK = ("folder", "doodler", "gym_npz")
 IN_ARCHIVES = ("doodler", "gym_npz")
 
@@ -58,8 +58,8 @@ class ModelConfig:
     dropout_on_up: bool = setting(False, "Use dropout on the way up too.")
     upsampling: str = setting("nearest", "How a level up doubles the resolution.", choices=("nearest", "transpose"))
     decoder: str = setting(
-        "plain",
-        "Levels up on the doubled map, or the same at half the resolution, in less time, where that is exact.",
+        "half",
+        "Levels up at half the resolution, where that is exact, or plain: the same on the doubled map, in more time.",
         choices=("half", "plain"),
         only={"name": ("unet", "resunet")},
     )
@@ -244,6 +244,7 @@ class TrainingConfig:
         "Type of the maps inside the network; auto is bfloat16 where processor or GPU has it, else float32.",
         choices=PRECISIONS,
     )
+    tuned: bool = setting(True, "On a CPU, compute with TensorFlow's own operations where they are faster than Keras'.")
     deterministic: bool = setting(True, "Make a repetition bitwise equal.")
     resume: bool = setting(True, "Go on with this very run where it was stopped before it ended.")
 

@@ -24,6 +24,7 @@ from gym.identity import run_fingerprint, run_name
 from gym.losses import frequency_weights
 from gym.models.blocks import Standardize
 from gym.models.catalog import build_model, count_parameters
+from gym.models.tuned import is_tuned
 from gym.reporting import figures
 from gym.reporting.drawing import save
 from gym.reporting.evaluation import Evaluation, evaluate, named_scores
@@ -100,6 +101,7 @@ def carry_out(task: Task, listener: Listener) -> tuple[RunResult, dict[str, Eval
     means = {
         "precision": resolve_precision(config.training.precision),
         "threads": config.training.threads or available_cores(),
+        "tuned": is_tuned(),
     }
     tags = describe(task) | {name: str(value) for name, value in means.items()} | dict(listener.tags)
     with run_folder(task.folder, means, config.training.resume) as attempt:
@@ -227,7 +229,7 @@ def prepare_model(config: Config, store: Store, split: Split) -> keras.Model:
     classes = len(store.manifest.classes)
     parts = [asdict(part) for part in (config.model, config.loss, config.optimizer)]
     graphs = [*parts, weights, store.shape, classes, first.method, first.mean, first.deviation]
-    graphs += [keras.config.dtype_policy().name, config.training.deterministic]
+    graphs += [keras.config.dtype_policy().name, config.training.deterministic, is_tuned()]
 
     def build() -> keras.Model:
         seed_weights(config.seed)

@@ -1,7 +1,7 @@
 """What a run is known by: a hash of all that its result depends on.
 
 Two configurations that ask for the same have the same fingerprint, however they are worded; names, places and the
-number of threads are no part of it.
+way it is computed are no part of it.
 """
 
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from gym.data.store import Store
 from gym.files import hash_value
 
 _ELSEWHERE = ("name", "outputs", "tracking", "data", "split", "sweep", "search")  # store and sides stand for two
-_MACHINE = ("threads", "resume")
+_MACHINE = ("threads", "tuned", "resume")
 
 
 def run_fingerprint(config: Config, store: Store, split: Split) -> str:

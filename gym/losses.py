@@ -50,21 +50,22 @@ def weighted_mean(sums: Sums, weights: Tensor) -> Tensor:
     return sums.over / ops.where(sums.under > 0, sums.under, 1.0)
 
 
-def log_probabilities(scores: Tensor) -> Tensor:
-    """Take logarithms of scores made to sum to one, which those of a sigmoid head do not by themselves."""
-    normalized = scores / ops.maximum(ops.sum(scores, axis=-1, keepdims=True), _SMALLEST_SCORE)
-    return ops.log(ops.clip(normalized, _SMALLEST_SCORE, 1.0))
+def log_probability(truth: Tensor, scores: Tensor) -> Tensor:
+    """Take the logarithm of each pixel's score for its true class, ``(batch, rows, columns)``.
+
+    Of scores made to sum to one, which those of a sigmoid head do not by themselves. A pixel that counts nowhere gets
+    some finite number.
+    """
+    share = ops.sum(truth * scores, axis=-1) / ops.maximum(ops.sum(scores, axis=-1), _SMALLEST_SCORE)
+    return ops.log(ops.clip(share, _SMALLEST_SCORE, 1.0))
 
 
-def cce(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
-    """Categorical cross-entropy: the mean of ``-sum(Y log P)``."""
-    return weighted_sums(-ops.sum(truth * log_probabilities(scores), axis=-1), truth, weights)
+def cross_entropy(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
+    """Categorical cross-entropy: the mean of ``-sum(Y log P)``.
 
-
-def kld(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
-    """Kullback-Leibler divergence: the mean of ``sum(Y log(Y / P))``, with ``0 log 0 = 0``."""
-    log_truth = ops.log(ops.where(truth > 0, truth, 1.0))
-    return weighted_sums(ops.sum(truth * (log_truth - log_probabilities(scores)), axis=-1), truth, weights)
+    It is also the Kullback-Leibler divergence, the mean of ``sum(Y log(Y / P))``: of hard labels ``Y log Y`` is 0.
+    """
+    return weighted_sums(-log_probability(truth, scores), truth, weights)
 
 
 def hinge(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
@@ -96,9 +97,9 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
-    "cce": Recipe(cce, weighted_mean),
+    "cce": Recipe(cross_entropy, weighted_mean),
     "dice": Recipe(dice, dice_loss),
-    "kld": Recipe(kld, weighted_mean),
+    "kld": Recipe(cross_entropy, weighted_mean),
     "hinge": Recipe(hinge, weighted_mean),
 }
 

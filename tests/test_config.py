@@ -104,7 +104,7 @@ REFUSED = {
     "training.epochs=0": "training.epochs=0 must be at least 1.",
     "training.patience=0": "training.patience=0 must be at least 1.",
     "training.threads=-1": "training.threads=-1 must be at least 0.",
-    "training.precision=int8": "training.precision=int8 must be one of auto, float32, mixed_bfloat16.",
+    "training.precision=int8": "training.precision=int8 must be one of auto, float32, mixed_bfloat16, mixed_float16.",
 }
 
 REFUSED_TOGETHER = {
@@ -160,7 +160,7 @@ UNUSED = {
     "data.bands=[red]": f"data.bands=['red'] {ON_DISK_ONLY}",
     "data.remap={1:0}": f"data.remap={{1: 0}} {ON_DISK_ONLY}",
     "data.aliases=x.json": "data.aliases=x.json is used only with data.kind=doodler, not with synthetic; leave it out.",
-    "model=simple_unet model.decoder=half": "model.decoder=half is used only with model.name=unet or "
+    "model=simple_unet model.decoder=plain": "model.decoder=plain is used only with model.name=unet or "
     "model.name=resunet, not with simple_unet; leave it out.",
     "optimizer.weight_decay=1": "optimizer.weight_decay=1.0 is used only with optimizer.name=adamw, not with adam; "
     "leave it out.",

@@ -61,6 +61,8 @@ FLOORS = {
     "legacy_metrics": 2.10,
     "tracking_client": 2.10,
     "tracking": 2.11,
+    "models.tuned": 2.07,
+    "models.layers": 2.08,
     "models.half_resolution": 2.09,
     "models.blocks": 2.10,
     "models.paper": 2.11,

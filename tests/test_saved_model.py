@@ -13,7 +13,8 @@ from gym.data.pipeline import ordered_batches
 from gym.data.prepare import Preparation
 from gym.data.values import Scaling
 from gym.errors import RunError
-from gym.models.blocks import EveryOtherPixel, Standardize
+from gym.models.blocks import Standardize
+from gym.models.layers import EveryOtherPixel
 from gym.saved_model import ModelDescription, load_model, save_model
 from tests.conftest import make_scenes, make_store
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from gym.models import half_resolution
+from gym.models import half_resolution, layers
 from gym.models.half_resolution import Joined
 
 Tensor = Any
@@ -120,23 +120,11 @@ def _infinite_where_flat(deviation: Tensor, mean: Tensor) -> Tensor:
     return keras.ops.where(deviation > 1e-5 * keras.ops.abs(mean), deviation, float("inf"))
 
 
-@keras.saving.register_keras_serializable(package="segsweep")
-class EveryOtherPixel(keras.layers.Layer):
-    """Keep the even rows and columns.
-
-    Before a 1x1 convolution of stride 1 this is the 1x1 convolution of stride 2, whose gradient corrupts memory in
-    oneDNN below 16 channels (uxlfoundation/oneDNN #6035).
-    """
-
-    def call(self, maps: Tensor) -> Tensor:
-        return maps[:, ::2, ::2, :]
-
-
 def normalized_relu(maps: Tensor) -> Tensor:
     """Batch normalisation, then ReLU."""
     if isinstance(maps, Joined):
-        return Joined(*map(keras.layers.ReLU(), half_resolution.BatchNormalization()(*maps)))
-    return keras.layers.ReLU()(keras.layers.BatchNormalization()(maps))
+        return half_resolution.BatchNormalization()(*maps)
+    return layers.BatchNormalization()(maps)
 
 
 def convolved(maps: Tensor, filters: int, kernel: int, stride: int = 1) -> Tensor:
@@ -144,7 +132,7 @@ def convolved(maps: Tensor, filters: int, kernel: int, stride: int = 1) -> Tenso
     if isinstance(maps, Joined):
         return half_resolution.Conv2D(filters, kernel, padding="same")(*maps)
     if kernel == 1 and stride == 2:
-        maps, stride = EveryOtherPixel()(maps), 1
+        maps, stride = layers.EveryOtherPixel()(maps), 1
     return keras.layers.Conv2D(filters, kernel, strides=stride, padding="same")(maps)
 
 
@@ -152,7 +140,7 @@ def dropped(maps: Tensor, rate: float, kind: str) -> Tensor:
     """Drop single values (``standard``) or whole maps (``spatial``); no layer at all for a rate of 0."""
     if rate == 0:
         return maps
-    layer = keras.layers.SpatialDropout2D if kind == "spatial" else keras.layers.Dropout
+    layer = keras.layers.SpatialDropout2D if kind == "spatial" else layers.Dropout
     return layer(rate)(maps)
 
 

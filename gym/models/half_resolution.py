@@ -27,6 +27,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from gym.models import layers, tuned
+
 Tensor = Any
 Shape = tuple[Any, ...]
 
@@ -44,26 +46,15 @@ class Joined(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="segsweep", name="JoinedBatchNormalization")
-class BatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation of a `Joined` map, part by part; arguments and weights as of Keras' own."""
+class BatchNormalization(layers.NormalizeRelu):
+    """Batch normalisation of a `Joined` map, then ReLU; arguments and weights as of Keras' own."""
 
     def build(self, coarse_shape: Shape, fine_shape: Shape) -> None:
         super().build(joined_shape(coarse_shape, fine_shape))
         self.input_spec = None
 
     def call(self, coarse: Tensor, fine: Tensor, training: bool | None = None) -> Joined:
-        first = coarse.shape[-1]
-        parts = [ops.cast(part, "float32") for part in (coarse, fine)]
-        mean, variance = self.moving_mean.value, self.moving_variance.value
-        if training and self.trainable:
-            moments = [ops.moments(part, axes=(0, 1, 2)) for part in parts]
-            mean, variance = (ops.concatenate(both) for both in zip(*moments, strict=True))
-            self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1.0 - self.momentum))
-            self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1.0 - self.momentum))
-        scale = ops.cast(self.gamma, "float32") / ops.sqrt(ops.cast(variance, "float32") + self.epsilon)
-        shift = ops.cast(self.beta, "float32") - ops.cast(mean, "float32") * scale
-        coarse, fine = parts[0] * scale[:first] + shift[:first], parts[1] * scale[first:] + shift[first:]
-        return Joined(ops.cast(coarse, self.compute_dtype), ops.cast(fine, self.compute_dtype))
+        return Joined(*self.normalize_relu([coarse, fine], training))
 
     def compute_output_spec(self, coarse: Tensor, fine: Tensor, training: bool | None = None) -> Joined:
         return Joined(*(keras.KerasTensor(part.shape, self.compute_dtype) for part in (coarse, fine)))
@@ -81,11 +72,11 @@ class Conv2D(keras.layers.Conv2D):
         self.input_spec = None
 
     def call(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        channels = coarse.shape[-1]
-        kernel = ops.cast(self.kernel, self.compute_dtype)
+        of_coarse, of_fine = ops.split(ops.cast(self.kernel, self.compute_dtype), [coarse.shape[-1]], axis=2)
         bias = ops.cast(self.bias, self.compute_dtype)
-        of_fine = ops.conv(fine, kernel[:, :, channels:], padding="same")
-        return convolve_doubled(coarse, kernel[:, :, :channels]) + of_fine + bias
+        maps = ops.conv(fine, of_fine, padding="same")
+        maps = tuned.add_bias(maps, bias) if tuned.is_tuned() else maps + bias
+        return convolve_doubled(coarse, of_coarse) + maps
 
     def compute_output_spec(self, coarse: Tensor, fine: Tensor) -> Tensor:
         return keras.KerasTensor((*fine.shape[:-1], self.filters), self.compute_dtype)
@@ -114,7 +105,9 @@ def convolve_doubled(coarse: Tensor, kernel: Tensor) -> Tensor:
         return weave(ops.conv(coarse, folded, padding="same"), filters)
     reach = folded.shape[0] // 2
     around = ops.pad(coarse, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    return weave(ops.conv(around, folded, padding="valid"), filters)[:, 1:-1, 1:-1, :]
+    woven = weave(ops.conv(around, folded, padding="valid"), filters)
+    batch, rows, columns = ops.shape(coarse)[:3]
+    return ops.slice(woven, (0, 1, 1, 0), (batch, 2 * rows, 2 * columns, filters))
 
 
 def fold(kernel: Tensor) -> Tensor:
@@ -127,9 +120,12 @@ def fold(kernel: Tensor) -> Tensor:
         ``(window, window, channels, 4 * filters)``; the phases are in the order of `weave`.
     """
     side, _, channels, filters = kernel.shape
-    taps = ops.cast(fold_taps(side), kernel.dtype)  # phase, window, tap
-    folded = ops.einsum("pwt,qvu,tucf->wvcpqf", taps, taps, kernel)
-    return ops.reshape(folded, (*folded.shape[:2], channels, 4 * filters))
+    taps = fold_taps(side)
+    window = taps.shape[1]
+    both_axes = np.einsum("pwt,qvu->wvpqtu", taps, taps).reshape(4 * window**2, side**2)
+    folded = ops.matmul(ops.cast(both_axes, kernel.dtype), ops.reshape(kernel, (side**2, channels * filters)))
+    folded = ops.transpose(ops.reshape(folded, (window**2, 4, channels, filters)), (0, 2, 1, 3))
+    return ops.reshape(folded, (window, window, channels, 4 * filters))
 
 
 def fold_taps(side: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from gym.losses import RECIPES, Sums, log_probabilities, one_hot
+from gym.losses import RECIPES, Sums, log_probability, one_hot
 
 Tensor = Any
 
@@ -52,7 +52,7 @@ class PixelKLD(keras.metrics.Metric):
     def update_state(self, labels: Tensor, scores: Tensor, sample_weight: Tensor | None = None) -> None:
         del sample_weight
         truth = one_hot(labels, self._classes)
-        self._total.assign_add(-ops.sum(truth * log_probabilities(scores)))
+        self._total.assign_add(-ops.sum(ops.sum(truth, axis=-1) * log_probability(truth, scores)))
         self._count.assign_add(ops.cast(ops.sum(truth), "int64"))
 
     def result(self) -> Tensor:

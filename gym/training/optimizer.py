@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from gym.config import OptimizerConfig
+from gym.models.tuned import is_tuned
 
 
 class OneDevice:
@@ -19,8 +21,31 @@ class OneDevice:
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
+        if is_tuned():
+            return take_adam_steps(self, grads, trainable_variables, learning_rate)
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             self.update_step(gradient, variable, learning_rate)  # type: ignore[attr-defined]
+        return None
+
+
+def take_adam_steps(
+    optimizer: keras.optimizers.Adam, grads: Sequence[Any], variables: Sequence[Any], learning_rate: Any
+) -> None:
+    """Change each variable in one operation, where Keras takes a dozen that each read all of it."""
+    step = tf.cast(optimizer.iterations.value + 1, tf.float32)
+    options = {
+        "beta1_power": tf.pow(optimizer.beta_1, step),
+        "beta2_power": tf.pow(optimizer.beta_2, step),
+        "lr": tf.cast(learning_rate, tf.float32),
+        "beta1": optimizer.beta_1,
+        "beta2": optimizer.beta_2,
+        "epsilon": optimizer.epsilon,
+    }
+    for gradient, variable in zip(grads, variables, strict=True):
+        position = optimizer._get_variable_index(variable)
+        changed = variable, optimizer._momentums[position], optimizer._velocities[position]
+        handles = dict(zip(("var", "m", "v"), (one.value.handle for one in changed), strict=True))
+        tf.raw_ops.ResourceApplyAdam(**handles, **options, grad=gradient)
 
 
 class OneDeviceAdam(OneDevice, keras.optimizers.Adam):

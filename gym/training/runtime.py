@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from gym.config import TrainingConfig
 from gym.data.parallel import available_cores
+from gym.models.tuned import use_tuning
 from gym.quiet import quiet_start
 from gym.seeding import derive_seed
 from gym.training.gpu import claim_gpu
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare_tensorflow(config: TrainingConfig) -> None:
-    """Set threads, precision and determinism.
+    """Set threads, precision, determinism, and how operations are chosen.
 
     Thread counts can be set only before TensorFlow's first operation; a later run of the same process keeps them.
     """
@@ -32,6 +33,7 @@ def prepare_tensorflow(config: TrainingConfig) -> None:
     with quiet_start():
         tf.config.list_logical_devices()
     keras.config.set_dtype_policy(resolve_precision(config.precision))
+    use_tuning(config.tuned and not tf.config.list_physical_devices("GPU"))
 
 
 def seed_weights(seed: int) -> None:

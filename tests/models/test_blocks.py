@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gym.config import ModelConfig
-from gym.models import blocks
+from gym.models import blocks, layers
 
 
 def test_standardisation_by_hand():
@@ -213,7 +213,7 @@ def test_a_strided_shortcut_is_a_strided_convolution():
     maps = rng.normal(size=(2, 6, 8, 3)).astype(np.float32)
     convolution = keras.layers.Conv2D(4, 1)
 
-    ours = keras.ops.convert_to_numpy(convolution(blocks.EveryOtherPixel()(maps)))
+    ours = keras.ops.convert_to_numpy(convolution(layers.EveryOtherPixel()(maps)))
 
     kernel, bias = convolution.get_weights()
     for row in range(3):

@@ -95,7 +95,7 @@ def test_a_doubled_map_is_convolved_without_doubling_it(side, shape, filters, se
         ((16, 16, 4), 1, {"name": "resunet", "kernel": 9}),
     ],
 )
-def test_a_step_of_training_is_the_same(shape, batch, options):
+def test_a_step_of_training_is_the_same(tuning, shape, batch, options):
     """Scores, gradients of every weight, statistics of batch normalisation."""
     half, plain = (build(decoder, shape, dropout=0.0, **options) for decoder in ("half", "plain"))
     images, truth = example(shape, batch)

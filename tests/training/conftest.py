@@ -11,7 +11,16 @@ from gym.data.pipeline import ordered_batches, steps_in_epoch, training_batches
 from gym.data.sides import training_samples
 from gym.data.split import Split
 from gym.models.catalog import build_model
+from gym.models.tuned import use_tuning
 from gym.training.loop import compile_model, train
+
+
+@pytest.fixture(autouse=True)
+def tuning():
+    """As runs have it, unless it is told otherwise."""
+    use_tuning(True)
+    yield
+    use_tuning(False)
 
 
 def small_config(**training):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from gym.config import TrainingConfig
+from gym.models import tuned
 from gym.training import runtime
 
 
@@ -46,12 +47,23 @@ def test_a_gpu_decides_before_the_processor(monkeypatch, capability, precision):
     assert runtime.resolve_precision("auto") == precision
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_a_chosen_precision_is_used(precision):
     """Whatever the machine."""
     runtime.prepare_tensorflow(TrainingConfig(precision=precision))
 
     assert keras.config.dtype_policy().name == precision
+
+
+@pytest.mark.parametrize(("wanted", "gpus", "is_tuned"), [(True, [], True), (False, [], False), (True, ["gpu"], False)])
+def test_operations_are_tuned_on_a_cpu(monkeypatch, wanted, gpus, is_tuned):
+    """Where they were measured to pay, and not where ``training.tuned=false``."""
+    monkeypatch.setattr(runtime, "claim_gpu", lambda: None)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+
+    runtime.prepare_tensorflow(TrainingConfig(tuned=wanted, precision="float32"))
+
+    assert tuned.is_tuned() == is_tuned
 
 
 def test_the_seed_decides_the_weights():

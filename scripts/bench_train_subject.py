@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 BANDS, CLASSES = 5, 4
-WAYS = ("original_own", "original_graph", "plain_float32", "plain", "ours", "torch")
+OWN = ("plain_float32", "plain", "ours")
+WAYS = ("original_own", "original_graph", *OWN, "torch")
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="0 means all cores")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     rng = np.random.default_rng(0)
@@ -43,6 +45,10 @@ def main() -> None:
     image, _ = timed(infer, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     numbers = {"first": first, "step": step / given.steps, "inference": image / given.batch, "peak": peak}
+    if given.way in OWN:
+        from gym.training.cost import step_cost
+
+        numbers["multiply_adds"] = step_cost(train.model, given.batch).multiply_adds
     print(json.dumps(numbers))
 
 
@@ -74,19 +80,24 @@ def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
         for _ in range(times):
             model.predict(images, batch_size=given.batch, verbose=0)
 
+    train.model = model
     return train, infer
 
 
 def own(given: argparse.Namespace) -> Any:
-    """The program's network as it trains it: ``ours``, or the plain decoder in float32 or in what the machine has."""
+    """The program's network as it trains it: ``ours``, or with the plain decoder and nothing tuned.
+
+    The latter in float32 or in what the machine computes fastest.
+    """
     from gym.config import Config, ModelConfig, TrainingConfig
     from gym.models.catalog import build_model
     from gym.training.loop import compile_model
     from gym.training.runtime import prepare_tensorflow
 
     precision = "float32" if given.way == "plain_float32" else "auto"
-    prepare_tensorflow(TrainingConfig(precision=precision))
-    decoder = "half" if given.way == "ours" else "plain"
+    is_ours = given.way == "ours"
+    prepare_tensorflow(TrainingConfig(precision=precision, tuned=is_ours, threads=given.threads))
+    decoder = "half" if is_ours else "plain"
     config = ModelConfig(name=given.model, filters=given.filters, decoder=decoder)
     model = build_model(config, (given.size, given.size, BANDS), CLASSES)
     compile_model(model, Config(model=config), [1.0] * CLASSES)

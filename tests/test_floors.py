@@ -71,6 +71,7 @@ FLOORS = {
     "training.counting": 3.00,
     "training.schedule": 3.00,
     "training.stopping": 3.00,
+    "training.cost": 3.00,
     "training.gpu": 3.00,
     "training.compiled": 3.00,
     "training.optimizer": 3.00,

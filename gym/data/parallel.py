@@ -22,8 +22,10 @@ Outcome = TypeVar("Outcome")
 
 
 def available_cores() -> int:
-    """Count the cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Count the cores this process may use: by its affinity, its container's quota, and ``LOKY_MAX_CPU_COUNT``."""
+    import joblib
+
+    return int(joblib.cpu_count())
 
 
 def each_in_order(

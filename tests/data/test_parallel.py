@@ -141,13 +141,15 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     assert alive == []
 
 
-def test_the_cores_are_those_this_process_may_use():
-    """One at least, and no more than the machine has."""
+def test_the_cores_are_those_this_process_may_use(monkeypatch):
+    """One at least, and no more than the machine has or the user allows."""
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
     if hasattr(os, "sched_getaffinity"):
         code = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
         code += "from gym.data.parallel import available_cores; print(available_cores())"
         assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "1"
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert available_cores() == 1
 
 
 def test_an_outcome_is_handed_on_as_soon_as_it_is_there():

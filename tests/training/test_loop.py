@@ -169,6 +169,19 @@ def test_every_loss_trains(train_small, name):
     assert math.isfinite(told[0].train_loss)
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains(train_small, precision):
+    """In float16 the loss is scaled, so that no gradient vanishes; what is told is the loss itself."""
+    whole = train_small(small_config(epochs=2))[2]
+    keras.config.set_dtype_policy(precision)
+    try:
+        half = train_small(small_config(epochs=2))[2]
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+    assert [epoch.train_loss for epoch in half] == pytest.approx([epoch.train_loss for epoch in whole], rel=0.05)
+
+
 def test_a_loss_that_is_no_number_ends_training(train_small):
     """With the step, and what to change; nothing is trained further."""
     config = small_config()

@@ -23,7 +23,7 @@ SUBJECT = Path(__file__).with_name("bench_train_subject.py")
 def seconds_a_step(workers: int, threads: int, filters: int, size: int) -> float:
     """Of all workers together: seconds for one step of each, over their number."""
     command = [sys.executable, str(SUBJECT), "ours", "unet", "--filters", str(filters), "--size", str(size)]
-    command += ["--batch", "4", "--threads", str(threads), "--steps", str(max(4, 400 * 64 // size**2 * 64))]
+    command += ["--batch", "4", "--threads", str(threads), "--steps", str(max(4, 1_600_000 // size**2))]
     environment = os.environ | {"PYTHONPATH": "."}
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)

@@ -1,0 +1,87 @@
+"""Which operations a training step spends its time in: the ten dearest kinds, before tuning and with it.
+
+    python scripts/profile_step.py unet --filters 6 --size 512
+
+Seconds are those of the operations themselves; several run at a time, so they add up to more than the step.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+BANDS, CLASSES, SHOWN = 5, 4, 10
+
+
+def profile(model: str, filters: int, size: int, batch: int, is_ours: bool) -> tuple[float, Counter, Counter]:
+    """Seconds of a step; by kind of operation seconds in one, and how many there are."""
+    import tensorflow as tf
+
+    from gym.config import Config, ModelConfig, TrainingConfig
+    from gym.models.catalog import build_model
+    from gym.training.loop import compile_model
+    from gym.training.runtime import prepare_tensorflow
+
+    prepare_tensorflow(TrainingConfig(tuned=is_ours))
+    config = ModelConfig(name=model, filters=filters, decoder="half" if is_ours else "plain")
+    network = build_model(config, (size, size, BANDS), CLASSES)
+    compile_model(network, Config(model=config), [1.0] * CLASSES)
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(batch, size, size, BANDS)).astype(np.float32)
+    labels = rng.integers(0, CLASSES, images.shape[:3]).astype(np.uint8)
+    step, batches = network.make_train_function(), iter(tf.data.Dataset.from_tensors((images, labels)).repeat())
+    seconds = []
+    for _ in range(6):
+        started = time.perf_counter()
+        step(batches)
+        seconds.append(time.perf_counter() - started)
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            step(batches)
+        return statistics.median(seconds[2:]), *read_profile(next(Path(folder).rglob("*.xplane.pb")))
+
+
+def read_profile(path: Path) -> tuple[Counter, Counter]:
+    """By kind of operation, seconds and numbers."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    space = xplane_pb2.XSpace()
+    space.ParseFromString(path.read_bytes())
+    seconds, numbers = Counter(), Counter()
+    for plane in space.planes:
+        for event in (event for line in plane.lines for event in line.events):
+            node, _, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
+            if node and "::" not in node and not node.startswith("EagerLocalExecute") and "inference" not in kind:
+                seconds[kind] += event.duration_ps / 1e12
+                numbers[kind] += 1
+    return seconds, numbers
+
+
+def main() -> None:
+    """Profile the plain network and ours."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=("unet", "resunet"))
+    parser.add_argument("--filters", type=int, default=6)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--batch", type=int, default=8)
+    given = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for is_ours in (False, True):
+        step, seconds, numbers = profile(given.model, given.filters, given.size, given.batch, is_ours)
+        name = "ours" if is_ours else "plain decoder, nothing tuned"
+        title = f"{name}: {step:.2f} s a step, {numbers.total()} operations"
+        table = Table("operation", "number", "ms", title=title, title_justify="left")
+        for kind, took in seconds.most_common(SHOWN):
+            table.add_row(kind.removeprefix("_MklNative"), str(numbers[kind]), f"{1e3 * took:.0f}")
+        Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from gym.config import PredictConfig, folders_of
+from gym.config import PredictConfig, TrainingConfig, folders_of
 from gym.console import counted, plain_console
 from gym.errors import DataError
 from gym.prediction.folder import Report, segment_folder
 from gym.saved_model import load_model
 from gym.tracking import fetch_model_folder, find_run
+from gym.training.runtime import prepare_tensorflow
 
 
 def apply_run(config: PredictConfig) -> Report:
@@ -17,6 +18,7 @@ def apply_run(config: PredictConfig) -> Report:
         RunError: There is no such run, or it has no readable model.
         DataError: Not one image could be segmented.
     """
+    prepare_tensorflow(TrainingConfig())
     outputs, output = Path(config.outputs), Path(config.output)
     run = find_run(config.tracking, outputs, config.run)
     model = load_model(fetch_model_folder(config.tracking, outputs, run))

@@ -17,8 +17,9 @@ _COLUMN = 34  # where meanings begin
 
 
 def is_asked_for(arguments: list[str]) -> bool:
-    """Whether a command line asks for help."""
-    return "--help" in arguments or "-h" in arguments
+    """Whether a command line asks for help, and for nothing else of Hydra's: that is left to Hydra's own."""
+    flags = {argument for argument in arguments if argument.startswith("-")}
+    return bool(flags) and flags <= {"--help", "-h"}
 
 
 def help_text(config_name: str, schema: type, arguments: list[str]) -> str:
@@ -27,7 +28,10 @@ def help_text(config_name: str, schema: type, arguments: list[str]) -> str:
     Args:
         config_name: The verb's configuration, whose ``hydra.help.template`` says what the verb does.
         schema: Its dataclass.
-        arguments: Of the command line; flags are passed over.
+        arguments: Of the command line.
+
+    Raises:
+        HydraException: An argument is wrong; `gym.command.explain` words it.
     """
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
@@ -55,4 +59,8 @@ def explained(schema: type, values: Any, indent: str = "") -> list[str]:
 
 def in_yaml(value: Any) -> str:
     """A value on one line of YAML; ``???`` for one that must be given."""
-    return "???" if value == "???" else yaml.safe_dump([value], default_flow_style=True, width=1_000_000)[1:-2]
+    return (
+        "???"
+        if value == "???"
+        else yaml.safe_dump([value], default_flow_style=True, width=1_000_000, allow_unicode=True)[1:-2]
+    )

@@ -34,9 +34,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="0 means all cores")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(given.batch, given.size, given.size, BANDS)).astype(np.float32)
-    labels = rng.integers(0, CLASSES, images.shape[:3]).astype(np.uint8)
+    images, labels = random_batch(given.batch, given.size)
     prepare = prepare_torch if given.way == "torch" else prepare_keras
     train, infer = prepare(given, images, labels)
     first, _ = timed(train, 1)
@@ -50,6 +48,13 @@ def main() -> None:
 
         numbers["multiply_adds"] = step_cost(train.model, given.batch).multiply_adds
     print(json.dumps(numbers))
+
+
+def random_batch(batch: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(batch, size, size, BANDS)).astype(np.float32)
+    return images, rng.integers(0, CLASSES, images.shape[:3]).astype(np.uint8)
 
 
 def timed(call: Callable[[int], Any], times: int) -> tuple[float, Any]:

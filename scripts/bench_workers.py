@@ -3,7 +3,8 @@
     python scripts/bench_workers.py                 # three rounds; five minutes
 
 Steps of the U-Net are timed by `bench_train_subject.py`, both ways in turn. Above 1: two at a time train more images in
-the same time.
+the same time. The two begin together but trace their graphs for themselves, so the last steps of one may be alone on
+the machine: the steps are many, to make little of it.
 """
 
 import argparse
@@ -26,10 +27,14 @@ def seconds_a_step(workers: int, threads: int, filters: int, size: int) -> float
     command += ["--batch", "4", "--threads", str(threads), "--steps", str(max(4, 1_600_000 // size**2))]
     environment = os.environ | {"PYTHONPATH": "."}
     started = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         for _ in range(workers)
     ]
-    said = [process.communicate()[0] for process in started]
+    ended = [(*process.communicate(), process.returncode) for process in started]
+    for _, complaint, code in ended:
+        if code:
+            sys.exit(f"a worker ended with {code}: {complaint.strip().splitlines()[-1]}")
+    said = [text for text, _, _ in ended]
     return statistics.mean(json.loads(text.strip().splitlines()[-1])["step"] for text in said) / workers
 
 

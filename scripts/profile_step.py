@@ -13,30 +13,22 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
+from bench_train_subject import own, random_batch
 from rich.console import Console
 from rich.table import Table
 
-BANDS, CLASSES, SHOWN = 5, 4, 10
+SHOWN = 10
 
 
 def profile(model: str, filters: int, size: int, batch: int, is_ours: bool) -> tuple[float, Counter, Counter]:
     """Seconds of a step; by kind of operation seconds in one, and how many there are."""
     import tensorflow as tf
 
-    from gym.config import Config, ModelConfig, TrainingConfig
-    from gym.models.catalog import build_model
-    from gym.training.loop import compile_model
-    from gym.training.runtime import prepare_tensorflow
-
-    prepare_tensorflow(TrainingConfig(tuned=is_ours))
-    config = ModelConfig(name=model, filters=filters, decoder="half" if is_ours else "plain")
-    network = build_model(config, (size, size, BANDS), CLASSES)
-    compile_model(network, Config(model=config), [1.0] * CLASSES)
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(batch, size, size, BANDS)).astype(np.float32)
-    labels = rng.integers(0, CLASSES, images.shape[:3]).astype(np.uint8)
-    step, batches = network.make_train_function(), iter(tf.data.Dataset.from_tensors((images, labels)).repeat())
+    way = "ours" if is_ours else "plain"
+    network = own(argparse.Namespace(way=way, model=model, filters=filters, size=size, threads=0))
+    network.make_train_function()
+    step = network.train_function
+    batches = iter(tf.data.Dataset.from_tensors(random_batch(batch, size)).repeat())
     seconds = []
     for _ in range(6):
         started = time.perf_counter()

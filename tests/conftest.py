@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,19 @@ from gym.data.values import Scaling
 from gym.options import configuration_folder, quote_options
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def as_it_was():
+    """A test that trains leaves tuning and precision to the next as they were."""
+    yield
+    if "gym.models.tuned" in sys.modules:
+        import keras
+
+        from gym.models.tuned import use_tuning
+
+        use_tuning(False)
+        keras.config.set_dtype_policy("float32")
 
 
 @pytest.fixture

@@ -135,6 +135,14 @@ def test_help_shows_the_values_that_the_command_gives():
     assert "  filters: 12 " in done.stdout
 
 
+def test_help_beside_other_flags_is_hydras():
+    """They take values."""
+    done, _ = run("--config-dir", "conf", "--help")
+
+    assert done.returncode == 0
+    assert "patience: 10" in done.stdout
+
+
 def test_help_refuses_what_training_refuses():
     """In the same line."""
     done, _ = run("loss=mse", "-h")

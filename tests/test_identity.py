@@ -31,9 +31,9 @@ def test_how_images_are_read_is_no_part_of_a_runs_identity(configure):
 
 def test_threads_and_the_wish_to_go_on_change_no_result(configure):
     """Nor does the place of a run in a sweep."""
-    assert identity(configure("training.threads=1", "training.resume=false", "sweep.name=mine")) == identity(
-        configure()
-    )
+    assert identity(
+        configure("training.threads=1", "training.tuned=false", "training.resume=false", "sweep.name=mine")
+    ) == identity(configure())
 
 
 def test_data_and_sides_are_part_of_a_runs_fingerprint(configure, tiny_store):

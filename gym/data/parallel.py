@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gym.errors import DataError
+from gym.errors import ConfigError, DataError
 
 _PROBED = 4  # items that are timed before processes are started
 _WORTH_PROCESSES = 8.0  # seconds of work; a process takes two or three to start
@@ -22,10 +22,18 @@ Outcome = TypeVar("Outcome")
 
 
 def available_cores() -> int:
-    """Count the cores this process may use: by its affinity, its container's quota, and ``LOKY_MAX_CPU_COUNT``."""
-    import joblib
+    """Count the cores this process may use: by its affinity, its container's quota, and ``LOKY_MAX_CPU_COUNT``.
 
-    return int(joblib.cpu_count())
+    Raises:
+        ConfigError: That variable is no number.
+    """
+    from joblib.externals import loky
+
+    try:
+        return int(loky.cpu_count())
+    except ValueError:
+        given = os.environ.get("LOKY_MAX_CPU_COUNT")
+        raise ConfigError(f"LOKY_MAX_CPU_COUNT={given} must be a whole number of cores; unset it, or try 2.") from None
 
 
 def each_in_order(

@@ -1,6 +1,6 @@
 """Layers that Keras has too, as these networks need them.
 
-Names, weights and arguments are those of Keras' layers, so that files of weights fit both.
+Names and weights are those of Keras' layers, so that files of weights fit both.
 """
 
 from typing import Any
@@ -14,7 +14,10 @@ Tensor = Any
 
 
 class NormalizeRelu(keras.layers.BatchNormalization):
-    """Batch normalisation with Keras' arguments and weights, then ReLU, of maps that make one together."""
+    """Batch normalisation with Keras' weights, then ReLU, of maps that make one together.
+
+    Of Keras' arguments those that change what is computed are left as they are: the last axis, scale and centre.
+    """
 
     def normalize_relu(self, parts: list[Tensor], training: bool | None) -> list[Tensor]:
         """Normalise parts that stand behind one another in the channels, all by their own statistics in training."""
@@ -71,7 +74,7 @@ class Dropout(keras.layers.Dropout):
     """Dropout of single values."""
 
     def call(self, maps: Tensor, training: bool = False) -> Tensor:
-        if training and self.rate and tuned.is_tuned():
+        if training and self.rate and self.noise_shape is None and keras.backend.backend() == "tensorflow":
             return tuned.drop(maps, self.rate, self.seed_generator.next())
         return super().call(maps, training)
 
@@ -86,7 +89,7 @@ class EveryOtherPixel(keras.layers.Layer):
 
     def call(self, maps: Tensor) -> Tensor:
         _, rows, columns, channels = maps.shape
-        if rows % 2 or columns % 2:
+        if rows is None or columns is None or rows % 2 or columns % 2:
             return maps[:, ::2, ::2, :]
         # Two rows behind one another, two columns in the channels: what is kept has no gaps, so its gradient is cheap.
         pairs = ops.reshape(maps, (-1, rows // 2, columns, 2 * channels))

@@ -4,17 +4,20 @@ The same functions in less time. Three things make the difference: a map of a fe
 columns as it has, times channels, since operations are fast only along a long last axis; gradients are written out, so
 that they read each map once; and random numbers are drawn 16 bits at a time.
 
-`use_tuning` turns all of it on or off, and with it off the networks are those that other backends compute.
+`use_tuning` turns it on or off, but for `drop`, whose choice a run depends on; with it off the networks are those that
+other backends compute.
 """
 
 import math
 from typing import Any, NamedTuple
 
 import keras
-import tensorflow as tf
 
-# As `tf.custom_gradient` does, but that keeps each graph for ever in which it was called.
-from tensorflow.python.eager import record
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # As `tf.custom_gradient` does, but that keeps each graph for ever in which it was called.
+    from tensorflow.python.eager import record
 
 Tensor = Any
 
@@ -47,7 +50,7 @@ def normalize_relu(maps: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) ->
     """Normalise a map by its own mean and variance, then ReLU.
 
     Args:
-        maps: ``(batch, rows, columns, channels)``, any float type; columns and channels must be known.
+        maps: ``(batch, rows, columns, channels)``, any float type; all but the batch must be known.
         gamma: ``(channels,)`` float32.
         beta: ``(channels,)`` float32.
         epsilon: Added to the variance.

@@ -11,7 +11,7 @@ from gym.models.tuned import is_tuned
 
 
 class OneDevice:
-    """Makes an optimizer of Keras change the weights itself.
+    """Makes Adam, or a kind of it, change the weights itself.
 
     On TensorFlow Keras first adds the gradients up over the replicas of a distribution strategy, also where there is
     one. That registers a gradient function each time a step is traced, which is never removed and holds the whole

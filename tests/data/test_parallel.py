@@ -15,7 +15,7 @@ import pytest
 
 from gym.data import parallel
 from gym.data.parallel import available_cores, each_in_order
-from gym.errors import DataError
+from gym.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parents[2]  # not from conftest, which each worker would have to import
 
@@ -150,6 +150,9 @@ def test_the_cores_are_those_this_process_may_use(monkeypatch):
         assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "1"
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     assert available_cores() == 1
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "two")
+    with pytest.raises(ConfigError, match=r"^LOKY_MAX_CPU_COUNT=two must be a whole number of cores; unset it"):
+        available_cores()
 
 
 def test_an_outcome_is_handed_on_as_soon_as_it_is_there():

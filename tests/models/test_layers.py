@@ -12,6 +12,7 @@ from gym.models.layers import BatchNormalization, Dropout, EveryOtherPixel, norm
 from gym.models.tuned import use_tuning
 
 EPSILON = 1e-3
+EIGHT_KEPT = [True, True, False, False, False, True, False, True]  # of seed 7, in every way to compute
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 33), st.integers(1, 6), st.integers(1, 4))
 
 
@@ -92,12 +93,13 @@ def test_half_precision_is_normalised_in_float32(tuning):
 
 
 def test_a_saved_layer_is_keras_own_in_files():
-    """The same names and shapes of weights as Keras' batch normalisation."""
+    """The same names and shapes of weights as Keras' batch normalisation, in the same order."""
     ours, theirs = BatchNormalization(), keras.layers.BatchNormalization()
     for layer in (ours, theirs):
         layer.build((None, 4, 4, 3))
 
-    assert [one.path.split("/")[-1] for one in ours.weights] == [one.path.split("/")[-1] for one in theirs.weights]
+    described = [[(one.name, one.shape) for one in layer.weights] for layer in (ours, theirs)]
+    assert described[0] == described[1]
 
 
 @pytest.mark.parametrize("shape", [(2, 64, 64, 5), (3, 5, 7, 3)])
@@ -148,6 +150,16 @@ def test_every_other_pixel_and_its_gradient(size):
     expected[:, ::2, ::2] = 1
     np.testing.assert_array_equal(kept, maps[:, ::2, ::2])
     np.testing.assert_array_equal(tape.gradient(kept, maps), expected)
+
+
+@pytest.mark.parametrize("is_tuned", [True, False])
+def test_dropout_does_not_depend_on_tuning(is_tuned):
+    """Runs that are tuned and not are one run; they may differ in rounding only."""
+    use_tuning(is_tuned)
+
+    dropped = Dropout(0.5, seed=7)(tf.ones((2, 3, 4, 2)), training=True).numpy()
+
+    assert (dropped.reshape(-1)[:8] > 0).tolist() == EIGHT_KEPT
 
 
 def test_tuning_is_off_where_another_backend_computes(monkeypatch):

@@ -80,13 +80,18 @@ class Cut(BaseException):
     """What ends a training from outside, as a signal does."""
 
 
-@pytest.mark.parametrize("cuts", [[1], [2], [3], [4], [1, 2, 4]], ids=str)
-def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(train_small, tmp_path, cuts):
+@pytest.mark.parametrize(
+    ("cuts", "precision"),
+    [*(([cut], "float32") for cut in (1, 2, 3, 4)), ([1, 2, 4], "float32"), ([2], "mixed_float16")],
+    ids=str,
+)
+def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(train_small, tmp_path, cuts, precision):
     """After whichever epochs it is cut off: same weights to the bit, same epochs, none trained twice.
 
     The last before each cut is told again, since who was to hear of it may have been cut off too.
     """
     tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(precision)
     config = small_config(epochs=5, patience=5)
     whole, history, told = train_small(config)
     numbers, left = [], list(cuts)
@@ -174,11 +179,9 @@ def test_half_precision_trains(train_small, precision):
     """In float16 the loss is scaled, so that no gradient vanishes; what is told is the loss itself."""
     whole = train_small(small_config(epochs=2))[2]
     keras.config.set_dtype_policy(precision)
-    try:
-        half = train_small(small_config(epochs=2))[2]
-    finally:
-        keras.config.set_dtype_policy("float32")
+    model, _, half = train_small(small_config(epochs=2))
 
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) == (precision == "mixed_float16")
     assert [epoch.train_loss for epoch in half] == pytest.approx([epoch.train_loss for epoch in whole], rel=0.05)
 
 

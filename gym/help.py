@@ -59,8 +59,6 @@ def explained(schema: type, values: Any, indent: str = "") -> list[str]:
 
 def in_yaml(value: Any) -> str:
     """A value on one line of YAML; ``???`` for one that must be given."""
-    return (
-        "???"
-        if value == "???"
-        else yaml.safe_dump([value], default_flow_style=True, width=1_000_000, allow_unicode=True)[1:-2]
-    )
+    if value == "???":
+        return value
+    return yaml.safe_dump([value], default_flow_style=True, width=1_000_000, allow_unicode=True)[1:-2]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate
 
 from gym.config import ModelConfig
+from gym.losses import PixelLoss
 from gym.models.catalog import build_model
 from gym.models.half_resolution import convolve_doubled, fold_taps
 
@@ -169,18 +170,37 @@ def test_half_precision_is_close(precision):
     assert difference([half(images)], [plain(images)]) < 2e-2
 
 
-def test_jax_computes_the_same(tmp_path):
-    """The algebra is in ``keras.ops``."""
-    pytest.importorskip("jax")
-    coarse = np.random.default_rng(0).normal(size=(2, 3, 4, 2)).astype("f4")
-    kernel = np.random.default_rng(1).normal(size=(7, 7, 2, 3)).astype("f4")
-    np.savez(tmp_path / "in.npz", coarse=coarse, kernel=kernel)
-    script = (
-        "import sys; import numpy as np; from gym.models.half_resolution import convolve_doubled\n"
-        "given = np.load(sys.argv[1]); np.save(sys.argv[2], convolve_doubled(given['coarse'], given['kernel']))"
-    )
-    command = [sys.executable, "-c", script, tmp_path / "in.npz", tmp_path / "out.npy"]
-    subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "jax"}, timeout=120)
+ON_JAX = """
+import sys
+import numpy as np
+from gym.config import ModelConfig
+from gym.losses import PixelLoss
+from gym.models.catalog import build_model
 
-    expected = convolve_doubled(tf.constant(coarse), tf.constant(kernel))
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, rtol=1e-4, atol=1e-4)
+model = build_model(ModelConfig("resunet", 2, levels=2), (16, 16, 3), 3)
+model.load_weights(sys.argv[1])
+given = np.load(sys.argv[2])
+scores = model(given["images"])
+loss = PixelLoss("dice", [1.0, 2.0, 3.0])(given["labels"], scores)
+model(given["images"], training=True)
+assert "tensorflow" not in sys.modules
+np.savez(sys.argv[3], scores=scores, loss=loss)
+"""
+
+
+def test_jax_computes_the_same(tmp_path):
+    """A whole network and a loss, without TensorFlow."""
+    pytest.importorskip("jax")
+    model = build("half", (16, 16, 3), name="resunet")
+    images, truth = example((16, 16, 3), 2)
+    labels = truth.argmax(-1).astype("u1")
+    model.save_weights(tmp_path / "all.weights.h5")
+    np.savez(tmp_path / "in.npz", images=images, labels=labels)
+
+    places = [tmp_path / name for name in ("all.weights.h5", "in.npz", "out.npz")]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", ON_JAX, *places], check=True, env=environment, timeout=120)
+
+    found = np.load(places[-1])
+    np.testing.assert_allclose(found["scores"], model(images), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["loss"], PixelLoss("dice", [1.0, 2.0, 3.0])(labels, model(images)), rtol=1e-4)

@@ -178,7 +178,9 @@ def test_all_other_commands_are_known():
     assert len(README.splitlines()) < 200
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/data.md", "docs/sweeps.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/data.md", "docs/sweeps.md", "docs/performance.md"]
+)
 def test_links_lead_to_files_of_the_project(document):
     """Relative links and pictures exist."""
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8")):

@@ -49,8 +49,9 @@ def read_profile(path: Path) -> tuple[Counter, Counter]:
     seconds, numbers = Counter(), Counter()
     for plane in space.planes:
         for event in (event for line in plane.lines for event in line.events):
-            node, _, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
-            if node and "::" not in node and not node.startswith("EagerLocalExecute") and "inference" not in kind:
+            name = plane.event_metadata[event.metadata_id].name
+            node, _, kind = name.rpartition(":")
+            if node and "::" not in name and "inference" not in kind:
                 seconds[kind] += event.duration_ps / 1e12
                 numbers[kind] += 1
     return seconds, numbers

@@ -1,8 +1,9 @@
-"""Layers that Keras has too, as these networks need them.
+"""The layers that these networks have of their own.
 
-Names and weights are those of Keras' layers, so that files of weights fit both.
+Names and weights are those of Keras' layers of that kind, so that files of weights fit both.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -24,11 +25,9 @@ class NormalizeRelu(keras.layers.BatchNormalization):
         if not (training and self.trainable):
             scale = ops.cast(self.gamma, "float32") / ops.sqrt(ops.cast(self.moving_variance, "float32") + self.epsilon)
             shift = ops.cast(self.beta, "float32") - ops.cast(self.moving_mean, "float32") * scale
-            split = zip(parts, self._split(scale, parts), self._split(shift, parts), strict=True)
-            return [scale_shift_relu(*part) for part in split]
+            return [scale_shift_relu(*part) for part in self._by_part(parts, scale, shift)]
         gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
-        split = zip(parts, self._split(gamma, parts), self._split(beta, parts), strict=True)
-        done = [normalize_relu(*part, self.epsilon) for part in split]
+        done = [normalize_relu(*part, epsilon=self.epsilon) for part in self._by_part(parts, gamma, beta)]
         self._follow(self.moving_mean, [part.mean for part in done])
         self._follow(self.moving_variance, [part.variance for part in done])
         return [part.maps for part in done]
@@ -38,8 +37,11 @@ class NormalizeRelu(keras.layers.BatchNormalization):
         moving.assign(moving * self.momentum + latest * (1.0 - self.momentum))
 
     @staticmethod
-    def _split(weight: Tensor, parts: list[Tensor]) -> list[Tensor]:
-        return ops.split(weight, [parts[0].shape[-1]]) if len(parts) > 1 else [weight]
+    def _by_part(parts: list[Tensor], *weights: Tensor) -> Iterable[Any]:
+        """Each part with its own piece of each weight."""
+        if len(parts) == 1:
+            return [(parts[0], *weights)]
+        return zip(parts, *(ops.split(weight, [parts[0].shape[-1]]) for weight in weights), strict=True)
 
 
 @keras.saving.register_keras_serializable(package="segsweep")

@@ -9,5 +9,4 @@ from gym.models.tuned import use_tuning
 def tuning(request):
     """TensorFlow's own operations, or Keras' general ones."""
     use_tuning(request.param)
-    yield request.param
-    use_tuning(False)
+    return request.param

@@ -19,8 +19,6 @@ from gym.training.loop import compile_model, train
 def tuning():
     """As runs have it, unless it is told otherwise."""
     use_tuning(True)
-    yield
-    use_tuning(False)
 
 
 def small_config(**training):

@@ -9,13 +9,6 @@ from gym.models import tuned
 from gym.training import runtime
 
 
-@pytest.fixture(autouse=True)
-def float32_afterwards():
-    """Other tests count on the default policy."""
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 @pytest.mark.parametrize(
     ("flags", "precision"),
     [

@@ -27,7 +27,9 @@ class NormalizeRelu(keras.layers.BatchNormalization):
             shift = ops.cast(self.beta, "float32") - ops.cast(self.moving_mean, "float32") * scale
             return [scale_shift_relu(*part) for part in self._by_part(parts, scale, shift)]
         gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
-        done = [normalize_relu(*part, epsilon=self.epsilon) for part in self._by_part(parts, gamma, beta)]
+        done = [
+            normalize_relu(part, scale, shift, self.epsilon) for part, scale, shift in self._by_part(parts, gamma, beta)
+        ]
         self._follow(self.moving_mean, [part.mean for part in done])
         self._follow(self.moving_variance, [part.variance for part in done])
         return [part.maps for part in done]

@@ -2,7 +2,8 @@
 
 A confusion matrix is ``(classes, classes)`` int64; row = true class, column = predicted class, value = pixels. It is
 summed over the whole validation set before any ratio is taken, so no score depends on batch size or order, and
-ignored pixels are in none of its cells.
+ignored pixels are in none of its cells. Every score is taken of one matrix or of many at once: of
+``(..., classes, classes)`` a class has scores ``(..., classes)`` and the whole ``(...)``.
 
 0/0 is decided, not smoothed away: a class that is neither in the truth nor in the prediction has no IoU and no Dice,
 one that is not in the truth no recall, one never predicted no precision. These are NaN and left out of the means.
@@ -11,7 +12,7 @@ Source: the paper, section 2.5; Matthews correlation for several classes: Gorodk
 doi:10.1016/j.compbiolchem.2004.09.006.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,62 +60,66 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=out, where=np.asarray(denominator) > 0)
 
 
-def mean_of_defined(values: np.ndarray) -> float:
-    """Average what is not NaN; NaN where nothing is left."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
+def mean_of_defined(values: np.ndarray) -> Any:
+    """Average what is not NaN along the last axis; NaN where nothing is left."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))[()]
+
+
+def _hits(matrix: np.ndarray) -> np.ndarray:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)
 
 
 def class_iou(matrix: np.ndarray) -> np.ndarray:
-    """Intersection over union of each class, ``(classes,)`` in [0, 1] or NaN."""
-    hits = np.diag(matrix)
-    return ratio(hits, matrix.sum(axis=0) + matrix.sum(axis=1) - hits)
+    """Intersection over union of each class, in [0, 1] or NaN."""
+    hits = _hits(matrix)
+    return ratio(hits, matrix.sum(axis=-2) + matrix.sum(axis=-1) - hits)
 
 
 def class_dice(matrix: np.ndarray) -> np.ndarray:
-    """Dice coefficient of each class, which is also its F1, ``(classes,)`` in [0, 1] or NaN."""
-    return ratio(2 * np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1))
+    """Dice coefficient of each class, which is also its F1, in [0, 1] or NaN."""
+    return ratio(2 * _hits(matrix), matrix.sum(axis=-2) + matrix.sum(axis=-1))
 
 
 def class_precision(matrix: np.ndarray) -> np.ndarray:
-    """Share of the pixels predicted as a class that are of it, ``(classes,)`` in [0, 1] or NaN."""
-    return ratio(np.diag(matrix), matrix.sum(axis=0))
+    """Share of the pixels predicted as a class that are of it, in [0, 1] or NaN."""
+    return ratio(_hits(matrix), matrix.sum(axis=-2))
 
 
 def class_recall(matrix: np.ndarray) -> np.ndarray:
-    """Share of the pixels of a class that are predicted as it, ``(classes,)`` in [0, 1] or NaN."""
-    return ratio(np.diag(matrix), matrix.sum(axis=1))
+    """Share of the pixels of a class that are predicted as it, in [0, 1] or NaN."""
+    return ratio(_hits(matrix), matrix.sum(axis=-1))
 
 
-def mean_iou(matrix: np.ndarray) -> float:
+def mean_iou(matrix: np.ndarray) -> Any:
     """Mean IoU over the classes that have one."""
     return mean_of_defined(class_iou(matrix))
 
 
-def mean_dice(matrix: np.ndarray) -> float:
+def mean_dice(matrix: np.ndarray) -> Any:
     """Mean Dice over the classes that have one."""
     return mean_of_defined(class_dice(matrix))
 
 
-def overall_accuracy(matrix: np.ndarray) -> float:
+def overall_accuracy(matrix: np.ndarray) -> Any:
     """Share of the counted pixels that are right."""
-    return float(ratio(np.trace(matrix), matrix.sum()))
+    return ratio(_hits(matrix).sum(axis=-1), matrix.sum(axis=(-2, -1)))[()]
 
 
-def frequency_weighted_iou(matrix: np.ndarray) -> float:
+def frequency_weighted_iou(matrix: np.ndarray) -> Any:
     """IoU of the classes in the truth, each weighed by its share of the truth."""
-    share = ratio(matrix.sum(axis=1), np.full(len(matrix), matrix.sum()))
-    present = matrix.sum(axis=1) > 0
-    return float((share[present] * class_iou(matrix)[present]).sum()) if present.any() else float("nan")
+    truth = matrix.sum(axis=-1)
+    weighed = np.where(truth > 0, truth * class_iou(matrix), 0)
+    return ratio(weighed.sum(axis=-1), truth.sum(axis=-1))[()]
 
 
-def matthews_correlation(matrix: np.ndarray) -> float:
+def matthews_correlation(matrix: np.ndarray) -> Any:
     """Matthews correlation over all classes, in [-1, 1]; NaN where truth or prediction is one class only."""
     cells = matrix.astype(np.float64)
-    total, truth, predicted = cells.sum(), cells.sum(axis=1), cells.sum(axis=0)
-    covariance = np.trace(cells) * total - truth @ predicted
-    spread = (total**2 - predicted @ predicted) * (total**2 - truth @ truth)
-    return float(ratio(covariance, np.sqrt(spread)))
+    total, truth, predicted = cells.sum(axis=(-2, -1)), cells.sum(axis=-1), cells.sum(axis=-2)
+    covariance = _hits(cells).sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
+    spread = (total**2 - (predicted**2).sum(axis=-1)) * (total**2 - (truth**2).sum(axis=-1))
+    return ratio(covariance, np.sqrt(spread))[()]
 
 
 class Scores(NamedTuple):

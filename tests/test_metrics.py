@@ -146,3 +146,12 @@ def test_kld_by_hand():
 def test_a_score_of_zero_has_a_finite_kld():
     """A class that was ruled out costs -log(1e-7), the clip of the original."""
     assert metrics.pixel_kld(np.array([0]), np.array([[0.0, 1.0]])) == pytest.approx(16.118, abs=1e-3)
+
+
+@given(hnp.arrays(np.int64, (2, 3, 3), elements=st.integers(0, 3)))
+def test_scores_of_many_matrices_are_those_of_each(several):
+    """Also where classes, or all pixels, are absent."""
+    one_by_one = np.array([metrics.summarize(matrix) for matrix in several])
+
+    np.testing.assert_allclose(np.transpose(metrics.summarize(several)), one_by_one)
+    np.testing.assert_allclose(metrics.class_recall(several)[1], metrics.class_recall(several[1]))

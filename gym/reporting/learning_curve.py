@@ -22,9 +22,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gym.bootstrap import DRAWS
 from gym.console import counted
 from gym.reporting.drawing import literal, save
-from gym.reporting.recommendation import DRAWS, bootstrap_ious, find_obstacle
+from gym.reporting.recommendation import bootstrap_ious, find_obstacle
 from gym.reporting.run_groups import RunGroup, group_runs
 from gym.reporting.run_table import Row, score_of, swept_keys, write_csv
 from gym.result import RunResult

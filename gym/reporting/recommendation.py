@@ -1,12 +1,8 @@
 """Which run of a sweep to use: the smallest model that the validation scenes cannot tell from the best.
 
-How good a model looks hangs on the scenes it is judged by. The bootstrap draws as many scenes as there are, with
-replacement, sums their confusion matrices and takes the mean IoU, many times over; the deviation of these is the
-standard error of the mean IoU. A scene is drawn whole, since its pixels, and its tiles, are not independent. What
-training itself leaves to chance is not in it: for that, run several seeds.
+How good a model looks hangs on the scenes it is judged by; `gym.bootstrap` says how far.
 
-Source: bootstrap: Efron 1979, doi:10.1214/aos/1176344552; the rule of one standard error: Breiman et al. 1984,
-Classification and Regression Trees, section 3.4.3.
+Source: the rule of one standard error: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3.
 """
 
 from collections.abc import Sequence
@@ -15,13 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gym import metrics
+from gym.bootstrap import DRAWS, MIDDLE, draw_scenes, redraw, sums_by_scene
 from gym.console import counted
 from gym.reporting.run_table import run_labels, score_of
 from gym.result import RunResult
-from gym.seeding import generator
-
-DRAWS = 1000
-_INTERVAL = (2.5, 97.5)  # percentiles
 
 
 @dataclass(frozen=True)
@@ -45,36 +38,11 @@ class Recommendation:
     difference: tuple[float, float] = (float("nan"), float("nan"))
 
 
-def scene_matrices(result: RunResult) -> tuple[list[str], np.ndarray]:
-    """Names of the validation scenes, sorted, and the confusion matrix of each, ``(scenes, classes, classes)`` int64.
-
-    What has the same name is one scene.
-    """
-    names, places = np.unique(result.scenes, return_inverse=True)
-    matrices = np.zeros((len(names), *result.matrices.shape[1:]), np.int64)
-    np.add.at(matrices, places, result.matrices)
-    return names.tolist(), matrices
-
-
-def mean_ious(matrices: np.ndarray) -> np.ndarray:
-    """The mean IoU of many confusion matrices at once, each as `gym.metrics.mean_iou` takes it.
-
-    Args:
-        matrices: ``(draws, classes, classes)``.
-
-    Returns:
-        ``(draws,)`` in [0, 1], or NaN where no class has an IoU.
-    """
-    hits = np.diagonal(matrices, axis1=1, axis2=2)
-    ious = metrics.ratio(hits, matrices.sum(axis=1) + matrices.sum(axis=2) - hits)
-    defined = ~np.isnan(ious)
-    return metrics.ratio(np.where(defined, ious, 0).sum(axis=1), defined.sum(axis=1))
-
-
 def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarray:
     """The mean IoU of a run on redrawn validation scenes.
 
-    Runs of the same scenes get the same draws, so that their values can be compared one by one.
+    Runs of the same scenes get the same draws, so that their values can be compared one by one. What has the same name
+    is one scene.
 
     Args:
         result: The run.
@@ -84,12 +52,8 @@ def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarr
     Returns:
         ``(draws,)`` in [0, 1]; NaN where a draw has no counted pixel.
     """
-    names, matrices = scene_matrices(result)
-    picks = generator(seed, "bootstrap").integers(0, len(names), (draws, len(names)))
-    cells = picks + len(names) * np.arange(draws)[:, None]
-    times = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
-    # Floats multiply many times faster than integers, and hold pixel counts below 2**53 exactly.
-    return mean_ious(np.tensordot(times.astype(float), matrices.astype(float), axes=1))
+    names, matrices = sums_by_scene(result.scenes, result.matrices)
+    return metrics.mean_iou(redraw(draw_scenes(len(names), seed, draws), matrices))
 
 
 def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS) -> float:
@@ -123,7 +87,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     within = [one for one in scored if one[1] >= highest - error]
     chosen = min(within, key=lambda one: (one[0], -one[1]))[2]
     lead = bootstrap_ious(best, seed, draws) - bootstrap_ious(chosen, seed, draws)
-    low, high = np.nanpercentile(lead, _INTERVAL)
+    low, high = np.nanpercentile(lead, MIDDLE)
     return Recommendation(
         sentence=word_choice(runs, chosen, best, error, (low, high)),
         chosen=chosen,

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym import metrics
-from gym.reporting.recommendation import bootstrap_ious, mean_ious, recommend, scene_matrices, standard_error
+from gym.reporting.recommendation import bootstrap_ious, recommend, standard_error
 from tests.reporting.test_run_table import made_run
 
 
@@ -40,11 +39,7 @@ def test_one_scene_has_no_standard_error():
 
 
 def test_tiles_of_a_scene_are_drawn_together():
-    """What has the same name is added; the order of the runs' scenes does not matter."""
-    names, matrices = scene_matrices(made_run([10, 30, 50], scenes=["b", "a", "b"]))
-
-    assert names == ["a", "b"]
-    np.testing.assert_array_equal(matrices, [[[60, 70], [70, 60]], [[120, 140], [140, 120]]])
+    """What has the same name is one scene; the order of the runs' scenes does not matter."""
     shuffled = made_run([50, 10, 30], scenes=["b", "b", "a"])
     np.testing.assert_array_equal(
         bootstrap_ious(shuffled, 1), bootstrap_ious(made_run([10, 30, 50], scenes=["b", "a", "b"]), 1)
@@ -68,14 +63,6 @@ def test_draws_are_those_of_the_seed():
 
     np.testing.assert_array_equal(bootstrap_ious(run, 1), bootstrap_ious(run, 1))
     assert (bootstrap_ious(run, 1) != bootstrap_ious(run, 2)).any()
-
-
-@given(st.lists(st.lists(st.integers(0, 3), min_size=9, max_size=9), min_size=1, max_size=5))
-def test_many_mean_ious_at_once_are_those_of_one_at_a_time(cells):
-    """Also where classes, or all pixels, are absent."""
-    matrices = np.array(cells).reshape(-1, 3, 3)
-
-    np.testing.assert_allclose(mean_ious(matrices), [metrics.mean_iou(matrix) for matrix in matrices])
 
 
 def test_the_smaller_run_within_one_standard_error_is_recommended():

@@ -11,14 +11,15 @@ import numpy as np
 from gym.data.labels import IGNORE
 
 # What a name most likely means, with the colours of the paper's Figure 3: blue water, red whitewater, yellow sediment,
-# green other. The first line with a word of the name and a free colour decides.
+# green other, in shades that the colour-blind tell apart (Okabe & Ito 2008), as are the first three of the free ones.
+# The first line with a word of the name and a free colour decides.
 _BY_NAME = [
-    ("#e6352b", {"whitewater", "white", "surf", "foam", "breaker", "breakers"}),
-    ("#1f77d0", {"water", "ocean", "sea", "river", "lake"}),
-    ("#f4d03f", {"sand", "sediment", "beach", "gravel"}),
-    ("#3aa655", {"other", "land", "vegetation", "vegetated", "marsh", "forest"}),
+    ("#d55e00", {"whitewater", "white", "surf", "foam", "breaker", "breakers"}),
+    ("#0072b2", {"water", "ocean", "sea", "river", "lake"}),
+    ("#f0e442", {"sand", "sediment", "beach", "gravel"}),
+    ("#009e73", {"other", "land", "vegetation", "vegetated", "marsh", "forest"}),
 ]
-_FREE = ("#9b59b6", "#e67e22", "#16a6b6", "#e78ac3", "#8c6d31", "#7f8c8d")
+_FREE = ("#cc79a7", "#56b4e9", "#e69f00", "#5e3c99", "#8c6d31", "#7f8c8d")
 
 
 def class_colours(names: Sequence[str]) -> np.ndarray:

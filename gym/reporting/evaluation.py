@@ -1,6 +1,6 @@
 """Run a model over pairs of a store, and count."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,13 @@ class Evaluation:
         return {name: self.matrices[[site == name for site in self.sites]].sum(axis=0) for name in names}
 
 
-def evaluate(model: keras.Model, store: Store, samples: Sequence[int], batches: Any) -> Evaluation:
+def evaluate(
+    model: keras.Model,
+    store: Store,
+    samples: Sequence[int],
+    batches: Any,
+    keep: Callable[[np.ndarray, np.ndarray], None] = lambda truth, scores: None,
+) -> Evaluation:
     """Predict some samples and count.
 
     Args:
@@ -55,12 +61,14 @@ def evaluate(model: keras.Model, store: Store, samples: Sequence[int], batches: 
         samples: Which samples, as `gym.data.pipeline` numbers them.
         batches: The same in order, as `gym.data.pipeline.ordered_batches` gives; no score but the legacy ones depends
             on how many are in a batch.
+        keep: Is given the labels and the scores of each batch.
     """
     classes = len(store.manifest.classes)
     legacy = LegacyScores(classes)
     matrices, kld_sums, predictions = [], [], []
     for images, labels in batches:
         scores, truth = keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.asarray(labels)
+        keep(truth, scores)
         legacy.add(truth, scores)
         predicted = scores.argmax(axis=-1).astype(np.uint8)
         predictions.append(predicted)

@@ -1,0 +1,1 @@
+"""Judge a trained model: scores with intervals, boundaries, calibration, baselines, comparison with other runs."""

@@ -1,0 +1,100 @@
+"""Everything that is counted on an image, before any ratio is taken: added up over images it gives every score."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gym.bootstrap import sums_by_scene
+from gym.boundary import boundary_distances, boundary_matrix, errors_by_distance
+from gym.calibration import reliability, soften
+from gym.data.labels import IGNORE
+from gym.metrics import confusion_matrix, pixel_kld
+from gym.sampling import lattice
+
+
+class Counts(NamedTuple):
+    """What was counted on one image, or in arrays with one more axis in front on each of several.
+
+    With C classes and B distance classes:
+
+    Attributes:
+        matrix: The confusion matrix, ``(C, C)``, truth by prediction.
+        kld_sum: Kullback-Leibler divergence, nats summed over counted pixels, ``()``.
+        score_sums: Scores summed over counted pixels, ``(C,)``.
+        strip_matrix: The confusion matrix near boundaries, ``(C + 1, C + 1)``, as `gym.boundary.boundary_matrix`.
+        distance_sums: Distances between boundaries, pixels, of each class and of all, ``(C + 1,)``.
+        distance_counts: How many, ``(C + 1,)``.
+        metre_sums: The same distances in metres, where the image is georeferenced, ``(C + 1,)``.
+        metre_counts: How many, ``(C + 1,)``.
+        missed: Whether only one of truth and prediction has a boundary, ``(C + 1,)``.
+        errors: Counted pixels and wrong ones by distance from the boundary, ``(B, 2)``.
+        sure: Pixels by confidence, as `gym.calibration.reliability`, of a lattice of pixels.
+        softened: The same with the fitted temperature.
+    """
+
+    matrix: np.ndarray
+    kld_sum: np.ndarray
+    score_sums: np.ndarray
+    strip_matrix: np.ndarray
+    distance_sums: np.ndarray
+    distance_counts: np.ndarray
+    metre_sums: np.ndarray
+    metre_counts: np.ndarray
+    missed: np.ndarray
+    errors: np.ndarray
+    sure: np.ndarray
+    softened: np.ndarray
+
+
+def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: float, metres: float) -> Counts:
+    """Count one image.
+
+    Args:
+        truth: Class indices ``(rows, columns)`` uint8; `IGNORE` counts nowhere.
+        scores: ``(rows, columns, classes)``, summing to one.
+        width: Of the strip along boundaries, in pixels.
+        temperature: By which the logits are divided for ``softened``; NaN where none could be fitted.
+        metres: Side of a pixel; NaN where it is not known.
+    """
+    classes = scores.shape[-1]
+    predicted = scores.argmax(axis=-1).astype(np.uint8)
+    distances = boundary_distances(truth, predicted, classes)
+    known = not np.isnan(metres)
+    places = lattice(*truth.shape)
+    sample, sample_scores = truth[places], scores[places]
+    counted = sample if not np.isnan(temperature) else np.full_like(sample, IGNORE)
+    return Counts(
+        matrix=confusion_matrix(truth, predicted, classes),
+        kld_sum=np.array(pixel_kld(truth, scores)),
+        score_sums=scores[truth != IGNORE].sum(axis=0, dtype=np.float64),
+        strip_matrix=boundary_matrix(truth, predicted, classes, width),
+        distance_sums=distances.sums,
+        distance_counts=distances.counts,
+        metre_sums=distances.sums * (metres if known else 0.0),
+        metre_counts=distances.counts * known,
+        missed=distances.missed,
+        errors=errors_by_distance(truth, predicted),
+        sure=reliability(sample, sample_scores),
+        softened=reliability(counted, soften(sample_scores, temperature)),
+    )
+
+
+def stack_counts(images: Sequence[Counts]) -> Counts:
+    """Put the counts of images behind one another, ``(images, ...)``."""
+    return Counts._make(np.stack(parts) for parts in zip(*images, strict=True))
+
+
+def each_part(change: Callable[[np.ndarray], np.ndarray], counts: Counts) -> Counts:
+    """Do the same to every array."""
+    return Counts._make(map(change, counts))
+
+
+def pick_images(counts: Counts, places: Sequence[int]) -> Counts:
+    """The counts of some of the images."""
+    return Counts._make(part[list(places)] for part in counts)
+
+
+def counts_by_scene(scenes: Sequence[str], counts: Counts) -> Counts:
+    """Add up the images of each scene, ``(scenes, ...)``, sorted by the names of the scenes."""
+    return each_part(lambda part: sums_by_scene(scenes, part)[1], counts)

@@ -1,0 +1,130 @@
+"""What a model predicts on the images of a side, kept on disk while it is counted.
+
+The scores of a few hundred images are more than a laptop's memory: they go to a temporary file that is mapped, and the
+counting, which has no need of the model, is spread over the cores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from gym.config import AugmentConfig
+from gym.data.parallel import each_in_order
+from gym.data.pipeline import ordered_batches
+from gym.data.sides import positions_of
+from gym.data.store import Store
+from gym.evaluation.counts import Counts, count_image, stack_counts
+from gym.evaluation.ground import pixel_side
+from gym.reporting.evaluation import Evaluation, evaluate
+from gym.sampling import lattice
+
+_SMALLEST_SUM = 1e-7
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A model's scores on some images.
+
+    Attributes:
+        evaluation: The predicted classes, and what is counted while they are made.
+        scenes: The scene of each image.
+        metres: Side of a pixel of each image, in metres; NaN where it is not known.
+        folder: Holds ``scores.npy``, ``(images, rows, columns, classes)`` float32 summing to one, and ``labels.npy``,
+            ``(images, rows, columns)`` uint8.
+    """
+
+    evaluation: Evaluation
+    scenes: list[str]
+    metres: list[float]
+    folder: Path
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The scores, mapped."""
+        return np.load(self.folder / "scores.npy", mmap_mode="r", allow_pickle=False)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels, mapped."""
+        return np.load(self.folder / "labels.npy", mmap_mode="r", allow_pickle=False)
+
+    def sample(self) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and scores at the lattice points of every image."""
+        labels, scores = self.labels, self.scores
+        rows, columns = lattice(*labels.shape[1:])
+        return np.array(labels[:, rows, columns]), np.array(scores[:, rows, columns])
+
+
+def predict_side(
+    model: keras.Model,
+    store: Store,
+    samples: Sequence[int],
+    batch: int,
+    augment: AugmentConfig,
+    seed: int,
+    folder: Path,
+) -> Predicted:
+    """Predict the images of a side.
+
+    Args:
+        model: Of the store's bands and classes.
+        store: The data set.
+        samples: As `gym.data.pipeline` numbers them.
+        batch: Images at a time; no score but the legacy ones depends on it.
+        augment: Of the copies, where there are any among the samples.
+        seed: Likewise.
+        folder: An empty one, which the result refers to.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    folder.mkdir(parents=True)
+    shape, classes = (len(samples), *store.frame), len(store.manifest.classes)
+    scores = np.lib.format.open_memmap(folder / "scores.npy", "w+", np.float32, (*shape, classes))
+    labels = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
+    place = 0
+
+    def keep(truth: np.ndarray, given: np.ndarray) -> None:
+        nonlocal place
+        end = place + len(given)
+        total = np.maximum(given.sum(axis=-1, keepdims=True), _SMALLEST_SUM)  # of a sigmoid head it is not 1
+        scores[place:end], labels[place:end] = given / total, truth
+        place = end
+
+    evaluation = evaluate(model, store, samples, ordered_batches(store, samples, batch, augment, seed), keep)
+    scores.flush()
+    labels.flush()
+    records = [store.manifest.pairs[position] for position in positions_of(samples, len(store))]
+    return Predicted(evaluation, [one.scene for one in records], [pixel_side(one) for one in records], folder)
+
+
+class _Counter:
+    """Counts one image of a side; can be sent to another process."""
+
+    def __init__(self, predicted: Predicted, width: int, temperature: float) -> None:
+        self._folder, self._metres = predicted.folder, predicted.metres
+        self._width, self._temperature = width, temperature
+
+    def __call__(self, index: int) -> Counts:
+        labels, scores = (self._read(name)[index] for name in ("labels", "scores"))
+        return count_image(np.array(labels), np.array(scores), self._width, self._temperature, self._metres[index])
+
+    def _read(self, name: str) -> Any:
+        return np.load(self._folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def count_side(predicted: Predicted, width: int, temperature: float, workers: int = 0) -> Counts:
+    """Count every image, ``(images, ...)``, on all cores where that pays, with a bar that shows the time left.
+
+    Args:
+        predicted: As `predict_side` gives.
+        width: Of the strip along boundaries, in pixels.
+        temperature: As of `gym.evaluation.counts.count_image`.
+        workers: Processes; 0 means as many as pay.
+    """
+    places = range(len(predicted.scenes))
+    return stack_counts(list(each_in_order(_Counter(predicted, width, temperature), places, workers, "counting")))

@@ -1,0 +1,157 @@
+"""Every score of an evaluation, from the counts alone, with its 95 % interval over scenes.
+
+``iou`` and the others of `OVERALL` are of all pixels together (micro); under ``image/`` stands the mean over images of
+the same score of each (macro), which weighs a small image like a large one. Each is defined in `gym.metrics`,
+`gym.boundary` or `gym.calibration`; what is 0/0 is NaN and left out of means.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gym import metrics
+from gym.bootstrap import Interval, draw_scenes, interval, redraw, sums_by_scene
+from gym.calibration import expected_calibration_error
+from gym.evaluation.counts import Counts, counts_by_scene, each_part
+
+Score = Callable[[Counts], Any]  # of counts of shape (..., and their own) it makes (...), or (..., classes)
+
+_SMALLEST_SHARE = 1e-7
+
+
+def share_kld(counts: Counts) -> Any:
+    """How far the predicted shares of the classes are from the true ones, in nats: the KLD of class proportions.
+
+    The predicted share of a class is the mean of its scores.
+    """
+    pixels = counts.matrix.sum(axis=(-2, -1))[..., None]
+    truth = metrics.ratio(counts.matrix.sum(axis=-1), np.broadcast_to(pixels, counts.score_sums.shape))
+    given = metrics.ratio(counts.score_sums, np.broadcast_to(pixels, counts.score_sums.shape))
+    apart = np.log(np.maximum(truth, _SMALLEST_SHARE)) - np.log(np.maximum(given, _SMALLEST_SHARE))
+    return (truth * apart).sum(axis=-1)
+
+
+OVERALL: dict[str, Score] = {
+    "iou": lambda counts: metrics.mean_iou(counts.matrix),
+    "dice": lambda counts: metrics.mean_dice(counts.matrix),
+    "precision": lambda counts: metrics.mean_of_defined(metrics.class_precision(counts.matrix)),
+    "recall": lambda counts: metrics.mean_of_defined(metrics.class_recall(counts.matrix)),
+    "overall_accuracy": lambda counts: metrics.overall_accuracy(counts.matrix),
+    "frequency_weighted_iou": lambda counts: metrics.frequency_weighted_iou(counts.matrix),
+    "matthews_correlation": lambda counts: metrics.matthews_correlation(counts.matrix),
+    "kld": lambda counts: metrics.ratio(counts.kld_sum, counts.matrix.sum(axis=(-2, -1)))[()],
+    "share_kld": share_kld,
+    "boundary_iou": lambda counts: metrics.mean_of_defined(CLASSES["boundary_iou"](counts)),
+    "boundary_distance": lambda counts: mean_distance(counts.distance_sums, counts.distance_counts)[..., -1],
+    "boundary_distance_metres": lambda counts: mean_distance(counts.metre_sums, counts.metre_counts)[..., -1],
+    "calibration_error": lambda counts: expected_calibration_error(counts.sure)[()],
+    "softened_calibration_error": lambda counts: expected_calibration_error(counts.softened)[()],
+}
+CLASSES: dict[str, Score] = {
+    "iou": lambda counts: metrics.class_iou(counts.matrix),
+    "dice": lambda counts: metrics.class_dice(counts.matrix),
+    "precision": lambda counts: metrics.class_precision(counts.matrix),
+    "recall": lambda counts: metrics.class_recall(counts.matrix),
+    "boundary_iou": lambda counts: metrics.class_iou(counts.strip_matrix)[..., :-1],
+    "boundary_distance": lambda counts: mean_distance(counts.distance_sums, counts.distance_counts)[..., :-1],
+    "boundary_distance_metres": lambda counts: mean_distance(counts.metre_sums, counts.metre_counts)[..., :-1],
+}
+OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", "boundary_iou", "boundary_distance")
+OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance")
+
+
+def mean_distance(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean distance between boundaries; NaN where there is none to measure from."""
+    return metrics.ratio(sums, counts)
+
+
+def total(counts: Counts) -> Counts:
+    """Add up the counts of all images or scenes."""
+    return each_part(lambda part: part.sum(axis=0), counts)
+
+
+def overall_scores(
+    scenes: Sequence[str], counts: Counts, seed: int, chosen: Sequence[str] = tuple(OVERALL)
+) -> dict[str, Interval]:
+    """The scores of all pixels together.
+
+    Args:
+        scenes: The scene of each image.
+        counts: Of the images, ``(images, ...)``.
+        seed: Of the bootstrap.
+        chosen: Names in `OVERALL`.
+    """
+    of_scenes, redrawn = redraw_counts(scenes, counts, seed)
+    whole, number = total(of_scenes), len(of_scenes.matrix)
+    return {name: interval(OVERALL[name](whole), OVERALL[name](redrawn), number) for name in chosen}
+
+
+def class_scores(
+    scenes: Sequence[str],
+    counts: Counts,
+    classes: Sequence[str],
+    seed: int,
+    chosen: Sequence[str] = tuple(CLASSES),
+) -> dict[str, dict[str, Interval]]:
+    """By class its scores of all pixels; arguments as of `overall_scores`, ``chosen`` in `CLASSES`."""
+    of_scenes, redrawn = redraw_counts(scenes, counts, seed)
+    whole, number = total(of_scenes), len(of_scenes.matrix)
+    values = {name: (CLASSES[name](whole), CLASSES[name](redrawn)) for name in chosen}
+    return {
+        kind: {name: interval(of[index], drawn[:, index], number) for name, (of, drawn) in values.items()}
+        for index, kind in enumerate(classes)
+    }
+
+
+def image_scores(counts: Counts) -> dict[str, np.ndarray]:
+    """Of each image its scores, ``(images,)`` or NaN."""
+    return {name: np.asarray(OVERALL[name](counts)) for name in OF_AN_IMAGE}
+
+
+def image_means(scenes: Sequence[str], counts: Counts, seed: int) -> dict[str, Interval]:
+    """The mean over images of each score of an image, where it is defined."""
+    means = {}
+    for name, values in image_scores(counts).items():
+        defined = ~np.isnan(values)
+        parts = [sums_by_scene(scenes, part)[1] for part in (np.where(defined, values, 0.0), defined.astype(float))]
+        times = draw_scenes(len(parts[0]), seed)
+        value = float(metrics.ratio(parts[0].sum(), parts[1].sum()))
+        means[name] = interval(value, metrics.ratio(*(redraw(times, part) for part in parts)), len(parts[0]))
+    return means
+
+
+def differences(
+    scenes: Sequence[str], first: Counts, other: Counts, seed: int, chosen: Sequence[str] = tuple(OVERALL)
+) -> dict[str, Interval]:
+    """The scores of one model less those of another on the same images, both on the same redrawn scenes.
+
+    Args:
+        scenes: The scene of each image.
+        first: Counts of the one, ``(images, ...)``.
+        other: Those of the other, image by image.
+        seed: Of the bootstrap.
+        chosen: Names in `OVERALL`.
+    """
+    (one, one_drawn), (two, two_drawn) = (redraw_counts(scenes, counts, seed) for counts in (first, other))
+    whole_one, whole_two = total(one), total(two)
+    return {
+        name: interval(
+            OVERALL[name](whole_one) - OVERALL[name](whole_two),
+            OVERALL[name](one_drawn) - OVERALL[name](two_drawn),
+            len(one.matrix),
+        )
+        for name in chosen
+    }
+
+
+def redraw_counts(scenes: Sequence[str], counts: Counts, seed: int) -> tuple[Counts, Counts]:
+    """The counts by scene, and what they come to in each draw, ``(draws, ...)``."""
+    of_scenes = counts_by_scene(scenes, counts)
+    times = draw_scenes(len(of_scenes.matrix), seed)
+    return of_scenes, each_part(lambda part: redraw(times, part), of_scenes)
+
+
+def defined_values(scores: Mapping[str, Interval]) -> dict[str, float]:
+    """The scores without their intervals, where they are defined."""
+    return {name: score.value for name, score in scores.items() if not np.isnan(score.value)}

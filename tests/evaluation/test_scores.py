@@ -1,0 +1,148 @@
+"""Scores from counts: by hand, against the metrics of all pixels at once, and by their properties."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import entropy
+from sklearn.metrics import jaccard_score
+
+from gym.data.labels import IGNORE
+from gym.evaluation.counts import count_image, counts_by_scene, pick_images, stack_counts
+from gym.evaluation.scores import (
+    CLASSES,
+    OVERALL,
+    class_scores,
+    defined_values,
+    differences,
+    image_means,
+    image_scores,
+    overall_scores,
+    total,
+)
+
+CLASS_NAMES = ["water", "sand", "other"]
+
+
+def drawn(images, seed=0, side=12, ignored=0.1):
+    """Labels in patches and scores that are mostly right."""
+    random = np.random.default_rng(seed)
+    truth = np.kron(random.integers(0, 3, (images, side // 4, side // 4)), np.ones((1, 4, 4))).astype(np.uint8)
+    scores = random.dirichlet(np.ones(3), truth.shape) + 0.7 * np.eye(3)[truth]
+    truth[random.random(truth.shape) < ignored] = IGNORE
+    return truth, (scores / scores.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def counted(truth, scores, metres=float("nan"), temperature=1.5):
+    """Counts of all images."""
+    return stack_counts([count_image(*pair, 1, temperature, metres) for pair in zip(truth, scores, strict=True)])
+
+
+def test_scores_are_those_of_all_pixels_together():
+    """Mean IoU by scikit-learn; KLD and shares by SciPy's entropy."""
+    truth, scores = drawn(5)
+    valid = truth != IGNORE
+    found = overall_scores(list("abcde"), counted(truth, scores), seed=0)
+
+    expected = jaccard_score(truth[valid], scores.argmax(axis=-1)[valid], average="macro")
+    assert found["iou"].value == pytest.approx(expected)
+    one_hot = np.eye(3)[truth[valid]]
+    assert found["kld"].value == pytest.approx(entropy(one_hot, scores[valid], axis=1).mean(), rel=1e-5)
+    shares = np.bincount(truth[valid], minlength=3) / valid.sum()
+    assert found["share_kld"].value == pytest.approx(entropy(shares, scores[valid].mean(axis=0)), rel=1e-5)
+    assert found["iou"].low < found["iou"].value < found["iou"].high
+
+
+def test_every_score_is_defined_and_of_its_range():
+    """But metres, where no image is georeferenced."""
+    truth, scores = drawn(4)
+    found = overall_scores(list("abcd"), counted(truth, scores), seed=0)
+
+    assert set(found) - set(defined_values(found)) == {"boundary_distance_metres"}
+    assert all(score.value >= 0 for name, score in found.items() if name in defined_values(found))
+
+
+def test_metres_are_pixels_times_their_side():
+    """Where some images are georeferenced, only those count."""
+    truth, scores = drawn(4)
+    pixels, metres = counted(truth, scores), counted(truth, scores, metres=10.0)
+    mixed = type(pixels)._make(np.concatenate([one[:2], other[2:]]) for one, other in zip(metres, pixels, strict=True))
+
+    found = overall_scores(list("abcd"), mixed, seed=0)["boundary_distance_metres"].value
+
+    first = overall_scores(list("ab"), pick_images(pixels, [0, 1]), seed=0)["boundary_distance"].value
+    assert found == pytest.approx(10 * first)
+
+
+def test_the_mean_over_images_weighs_each_alike():
+    """And leaves out images where the score is undefined."""
+    truth, scores = drawn(3)
+    truth[2] = IGNORE
+    counts = counted(truth, scores)
+    each = image_scores(counts)["iou"]
+
+    assert np.isnan(each[2])
+    assert image_means(["a", "b", "c"], counts, seed=0)["iou"].value == pytest.approx(each[:2].mean())
+
+
+def test_a_class_that_is_nowhere_has_no_score():
+    """Neither in truth nor in prediction; the others keep theirs."""
+    truth = np.zeros((2, 4, 4), np.uint8)
+    truth[:, 2:] = 1
+    scores = np.eye(3, dtype=np.float32)[truth]
+    found = class_scores(["a", "b"], counted(truth, scores), CLASS_NAMES, seed=0)
+
+    assert np.isnan(found["other"]["iou"].value)
+    assert found["water"]["iou"] == (1, 1, 1)
+    assert found["water"]["boundary_distance"].value == 0
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.permutations(range(4)))
+def test_the_order_of_images_changes_nothing(order):
+    """Nor does it change the draws: scenes are sorted by name."""
+    truth, scores = drawn(4)
+    names = list("abcd")
+
+    straight = overall_scores(names, counted(truth, scores), seed=0)
+    shuffled = overall_scores([names[at] for at in order], counted(truth[list(order)], scores[list(order)]), seed=0)
+
+    for name in OVERALL:
+        np.testing.assert_allclose(shuffled[name], straight[name], rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.permutations(range(3)))
+def test_naming_classes_otherwise_changes_no_overall_score(order):
+    """Each class keeps its own under its new number."""
+    truth, scores = drawn(3)
+    rank = np.argsort(order).astype(np.uint8)
+    renamed = np.where(truth == IGNORE, IGNORE, rank[np.minimum(truth, 2)]).astype(np.uint8)
+    first, other = total(counted(truth, scores)), total(counted(renamed, scores[..., list(order)]))
+
+    for name, score in OVERALL.items():
+        np.testing.assert_allclose(score(other), score(first), rtol=1e-6, err_msg=name)
+    for name, score in CLASSES.items():
+        np.testing.assert_allclose(score(other), score(first)[list(order)], rtol=1e-6, err_msg=name)
+
+
+def test_tiles_of_a_scene_are_one():
+    """Two tiles of one scene have no interval: nothing says how another scene would do."""
+    truth, scores = drawn(2)
+    counts = counted(truth, scores)
+
+    assert counts_by_scene(["a", "a"], counts).matrix.shape == (1, 3, 3)
+    assert np.isnan(overall_scores(["a", "a"], counts, seed=0)["iou"].low)
+
+
+def test_a_model_does_not_differ_from_itself():
+    """On any draw; and from another by the difference of their scores, with a narrower interval than either has."""
+    truth, scores = drawn(8)
+    worse = (scores + np.random.default_rng(1).dirichlet(np.ones(3), truth.shape)).astype(np.float32) / 2
+    names = [f"scene{index}" for index in range(8)]
+    good, bad = counted(truth, scores), counted(truth, worse)
+
+    assert differences(names, good, good, seed=0)["iou"] == (0, 0, 0)
+    apart, own = differences(names, good, bad, seed=0)["iou"], overall_scores(names, good, seed=0)["iou"]
+    assert apart.value == pytest.approx(own.value - overall_scores(names, bad, seed=0)["iou"].value)
+    assert apart.low > 0

@@ -10,37 +10,17 @@ stopping_epochs.png     when each run stopped
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import jinja2
-
-from gym.console import clock
 from gym.files import write_text
 from gym.reporting.comparison_figures import draw_pareto, draw_stopping_epochs
 from gym.reporting.drawing import embed, save
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.figure4_page import figure4_html
+from gym.reporting.page import render_page
 from gym.reporting.recommendation import Recommendation, recommend
-from gym.reporting.run_table import (
-    SCORES,
-    Row,
-    comparison_rows,
-    swept_keys,
-    word_setting,
-    write_csv,
-)
+from gym.reporting.run_table import comparison_rows, swept_keys, write_csv
+from gym.reporting.shown_table import runs_table
 from gym.result import RunResult
-
-_TITLES = {
-    "iou": "mean IoU",
-    "kld": "KLD",
-    "dice": "mean Dice",
-    "stopping_epoch": "stopping epoch",
-    "best_epoch": "best epoch",
-    "seconds": "time",
-    "weights_sha256": "weights",
-    "run_id": "MLflow run",
-}
 
 
 def write_comparison(folder: Path, results: Sequence[RunResult], title: str, seed: int = 0) -> Recommendation:
@@ -75,46 +55,7 @@ def write_comparison(folder: Path, results: Sequence[RunResult], title: str, see
 
 def render(results: Sequence[RunResult], recommendation: Recommendation, title: str, pictures: dict[str, str]) -> str:
     """Make the page."""
-    template = Path(__file__).with_name("comparison.html.jinja").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    swept = swept_keys(results)
-    rows = comparison_rows(results, swept)
-    columns = [name for row in rows[:1] for name in row if name != "fingerprint"]
-    marks = [mark_run(result, recommendation) for result in results]
-    return environment.from_string(template).render(
-        title=title,
-        sentence=recommendation.sentence,
-        is_recommended=recommendation.chosen is not None,
-        columns=[{"title": _TITLES.get(name, name), "is_number": is_numeric(rows, name)} for name in columns],
-        rows=[{"cells": show_cells(row, columns), "marks": mark} for row, mark in zip(rows, marks, strict=True)],
-        pictures=pictures,
+    table = runs_table(results, recommendation)
+    return render_page(
+        "comparison.html.jinja", title=title, recommendation=recommendation, table=table, pictures=pictures
     )
-
-
-def mark_run(result: RunResult, recommendation: Recommendation) -> list[str]:
-    """What a run is in the comparison: recommended, best, both or neither."""
-    marked = {"recommended": recommendation.chosen, "best": recommendation.best}
-    return [mark for mark, run in marked.items() if run is result]
-
-
-def is_numeric(rows: Sequence[Row], name: str) -> bool:
-    """Whether all that stands in a column is numbers."""
-    return all(row[name] is None or (type(row[name]) in (int, float)) for row in rows)
-
-
-def show_cells(row: Row, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The cells of a row: what is shown, and the value to sort by, empty where there is none."""
-    return [
-        {"shown": show_value(name, row[name]), "value": "" if row[name] is None else word_setting(row[name])}
-        for name in columns
-    ]
-
-
-def show_value(name: str, value: Any) -> str:
-    """A value as the page shows it."""
-    if value is None:
-        return "-" if name in SCORES else "null"
-    shown = {"iou": "{:.4f}", "kld": "{:.4f}", "dice": "{:.4f}", "parameters": "{:,}"}
-    if name == "seconds":
-        return clock(value)
-    return shown[name].format(value) if name in shown else word_setting(value)

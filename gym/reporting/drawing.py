@@ -1,20 +1,35 @@
-"""What every picture needs: to be written whole, to stand in a page, and names that are shown as they are."""
+"""What every picture needs: to be written whole, to stand on a page or in print, and names shown as they are."""
 
 import base64
 import logging
 from pathlib import Path
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from gym.files import replacing
+
+PAGE_WIDTH = 7.2  # inches: two columns of a journal
+COLUMN_WIDTH = 3.5
+PRINT_DPI = 300
+SMALLEST_FONT = 6.5  # points: what can still be read in print
 
 logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 
 def save(figure: Figure, path: Path, dpi: int = 110) -> None:
-    """Write a figure, whole or not at all."""
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=dpi)
+    """Write a figure in the format of the path's suffix, whole or not at all; the same figure gives the same bytes."""
+    undated = {"Date": None} if path.suffix == ".svg" else None
+    with replacing(path) as beside, mpl.rc_context({"svg.hashsalt": "segsweep"}):
+        figure.savefig(beside, dpi=dpi, metadata=undated)
+
+
+def save_for_print(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as PNG of 300 dots an inch and as SVG, whose text is drawn as paths; gives the two files."""
+    paths = [folder / f"{name}{suffix}" for suffix in (".png", ".svg")]
+    for path in paths:
+        save(figure, path, PRINT_DPI)
+    return paths
 
 
 def literal(name: str) -> str:

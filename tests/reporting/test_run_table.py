@@ -27,9 +27,9 @@ def made_run(ious=(60, 40), model="unet", loss="cce", filters=4, scenes=None, se
     """
     matrices = np.array([[[2 * iou, 100 - iou], [100 - iou, 2 * iou]] for iou in ious], np.int64)
     known = {
-        "iou": metrics.mean_iou(matrices.sum(axis=0)),
+        "iou": float(metrics.mean_iou(matrices.sum(axis=0))),
         "kld": 0.5,
-        "dice": metrics.mean_dice(matrices.sum(axis=0)),
+        "dice": float(metrics.mean_dice(matrices.sum(axis=0))),
         "stopping_epoch": 12.0,
         "best_epoch": 9.0,
         "parameters": 1000.0 * filters**2,

@@ -70,8 +70,15 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def draw_contact_sheet(evaluation: Evaluation, bands: Sequence[str], read: ReadSample, side: str) -> Figure:
-    """Images of a side from the worst to the best IoU: image, truth, prediction, errors, with legend and scores.
+def draw_contact_sheet(
+    evaluation: Evaluation,
+    bands: Sequence[str],
+    read: ReadSample,
+    side: str,
+    shown: Sequence[int] | None = None,
+    order: str = "worst first",
+) -> Figure:
+    """Images of a side: image, truth, prediction, errors, with legend and scores.
 
     They read along the rows, two images in each.
 
@@ -80,8 +87,11 @@ def draw_contact_sheet(evaluation: Evaluation, bands: Sequence[str], read: ReadS
         bands: Band names.
         read: Gives image and label of a sample.
         side: What the images are, for the title.
+        shown: Positions of the images; None takes some evenly from the worst to the best IoU.
+        order: In which they stand, for the title.
     """
-    shown = spread_by_iou(evaluation, _SHEET_ROWS * _SHEET_COLUMNS)
+    if shown is None:
+        shown = spread_by_iou(evaluation, _SHEET_ROWS * _SHEET_COLUMNS)
     across = min(_SHEET_COLUMNS, len(shown))
     lines = -(-len(shown) // across)
     rows, columns = evaluation.predicted.shape[1:]
@@ -89,7 +99,7 @@ def draw_contact_sheet(evaluation: Evaluation, bands: Sequence[str], read: ReadS
     size = (4 * across * panel + 0.4, lines * (panel * rows / columns + 0.35) + 1.0)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(
-        f"{len(shown)} of {len(evaluation.names)} {side} images, worst first; "
+        f"{len(shown)} of {len(evaluation.names)} {side} images, {order}; "
         f"mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}",
         fontsize=10,
     )
@@ -136,7 +146,12 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], rea
 
 def spread_by_iou(evaluation: Evaluation, most: int) -> list[int]:
     """Pick up to ``most`` images, evenly from the lowest to the highest mean IoU; without a counted pixel, none."""
-    ious = np.array([metrics.mean_iou(matrix) for matrix in evaluation.matrices])
-    ranked = [int(index) for index in np.argsort(ious, kind="stable") if not np.isnan(ious[index])]
+    ranked = rank_by_iou(evaluation)
     picks = np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int)
     return [ranked[pick] for pick in picks]
+
+
+def rank_by_iou(evaluation: Evaluation) -> list[int]:
+    """Positions of the images from the lowest to the highest mean IoU, those that have one."""
+    ious = metrics.mean_iou(evaluation.matrices)
+    return [int(index) for index in np.argsort(ious, kind="stable") if not np.isnan(ious[index])]

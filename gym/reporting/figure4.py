@@ -1,6 +1,7 @@
 """The paper's Figure 4: mean IoU and KLD against the size of the model, one column a loss.
 
-Any set of runs can be drawn; where none has a score, the figure says so.
+Any set of runs can be drawn; where none has a score, the figure says so. With the paper's three losses it is as wide as
+a page of a journal, with letters that can be read there.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from gym.reporting.drawing import literal
+from gym.reporting.drawing import COLUMN_WIDTH, PAGE_WIDTH, SMALLEST_FONT, literal
 from gym.reporting.model_sizes import (
     LOOKS,
+    PAPER_LOSSES,
     SCORE_TITLES,
     Level,
+    Series,
     SizePoint,
     level_of,
     size_range,
@@ -23,9 +26,14 @@ from gym.reporting.model_sizes import (
     size_ticks,
     word_size,
 )
+from gym.reporting.placing import place_labels
 from gym.result import RunResult
 
 _THIN, _THICK = 0.8, 2.2  # bars over scenes, bars over runs
+_FONT = 7.5
+_PANEL, _HEIGHT = 2.15, 4.4  # inches
+_MOST_TICKS = 5
+_DIGIT = 0.65 * SMALLEST_FONT  # width
 _BARS = {_THIN: "bar: standard error over scenes", _THICK: "bar: standard deviation over runs"}
 
 
@@ -38,24 +46,27 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
     series = size_series(results)
     if not series:
         return empty_figure()
-    figure = Figure(figsize=(max(5.6, 3.5 * len(series) + 0.8), 6.6), layout="constrained")
+    width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(series) - len(PAPER_LOSSES)))
+    figure = Figure(figsize=(width, _HEIGHT), layout="constrained")
     grid = figure.subplots(2, len(series), sharex=True, sharey="row", squeeze=False)
     for column, (loss, models) in zip(grid.T, series.items(), strict=True):
-        column[0].set_title(f"loss {literal(loss)}", fontsize=10)
+        column[0].set_title(f"loss {literal(loss)}", fontsize=_FONT + 0.5)
         for axes, score in zip(column, SCORE_TITLES, strict=True):
             for model, points in models.items():
                 draw_series(axes, model, points, score)
     for axes, title in zip(grid[:, 0], SCORE_TITLES.values(), strict=True):
-        axes.set_ylabel(title)
+        axes.set_ylabel(title, fontsize=_FONT)
         axes.margins(y=0.1)
-    for axes in grid.ravel():
+    sizes = [point.parameters for models in series.values() for line in models.values() for point in line]
+    for letter, axes in zip("abcdefgh", grid.ravel(), strict=False):
+        axes.set_title(f"({letter})", fontsize=_FONT, loc="left")
         axes.grid(alpha=0.25)
-        scale_sizes(
-            axes, [point.parameters for models in series.values() for line in models.values() for point in line]
-        )
+        scale_sizes(axes, sizes, _MOST_TICKS)
+        axes.tick_params(labelsize=_FONT - 0.5)
     for axes in grid[-1]:
-        axes.set_xlabel("parameters")
-    figure.legend(handles=legend_of(grid), loc="outside lower center", ncols=min(4, 2 * len(series)), fontsize=8)
+        axes.set_xlabel("parameters", fontsize=_FONT)
+    figure.legend(handles=legend_of(grid), loc="outside lower center", ncols=min(3, 2 * len(series)), fontsize=_FONT)
+    number_points(figure, grid, series)
     return figure
 
 
@@ -66,12 +77,12 @@ def empty_figure() -> Figure:
     return figure
 
 
-def scale_sizes(axes: Axes, sizes: Sequence[float]) -> None:
+def scale_sizes(axes: Axes, sizes: Sequence[float], most_ticks: int = 8) -> None:
     """Make the x axis of a panel a logarithmic one of numbers of parameters."""
     low, high = size_range(sizes)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(size_ticks(low, high)))
+    axes.xaxis.set_major_locator(FixedLocator(size_ticks(low, high, most_ticks)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: word_size(value)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(labelsize=8)
@@ -82,22 +93,49 @@ def draw_series(axes: Axes, model: str, points: Sequence[SizePoint], score: str)
     look = LOOKS[model]
     levels = [(point, level) for point in points if (level := level_of(point, score)) is not None]
     sizes, means = [point.parameters for point, _ in levels], [level.mean for _, level in levels]
-    axes.plot(sizes, means, color=look.colour, ls=look.dash, marker=look.marker, ms=5, lw=1.3, label=look.title)
+    axes.plot(sizes, means, color=look.colour, ls=look.dash, marker=look.marker, ms=3.5, lw=1.1, label=look.title)
     for point, level in levels:
         draw_bar(axes, point, level, look.colour)
-    # Residual ones tend to be better at equal size, and larger ones than smaller ones: most numbers are off the lines.
-    is_residual = model.endswith("resunet")
-    is_above = is_residual == (score == "iou")
-    for point, level in levels:
+
+
+def number_points(figure: Figure, grid: np.ndarray, series: Series) -> None:
+    """Write beside each point its number of filters, where it is the least in the way; to be done last."""
+    figure.draw_without_rendering()  # the layout decides what is near
+    for column, models in zip(grid.T, series.values(), strict=True):
+        for axes, score in zip(column, SCORE_TITLES, strict=True):
+            levels = [
+                (point.parameters, level.mean, str(point.filters), LOOKS[model].colour)
+                for model, points in models.items()
+                for point in points
+                if (level := level_of(point, score)) is not None
+            ]
+            number_panel(axes, levels)
+
+
+def number_panel(axes: Axes, levels: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write the numbers of one panel; each point has its place, its number and its colour."""
+    corner, scale = axes.bbox.min, 72 / axes.get_figure(root=True).dpi
+
+    def to_points(places: np.ndarray) -> np.ndarray:
+        return (axes.transData.transform(np.reshape(places, (-1, 2))) - corner) * scale
+
+    offsets = place_labels(
+        to_points([level[:2] for level in levels]),
+        np.array([(_DIGIT * len(number), SMALLEST_FONT) for _, _, number, _ in levels]).reshape(-1, 2),
+        [to_points(line.get_xydata()) for line in axes.get_lines()]
+        + [to_points(segment) for bars in axes.collections for segment in bars.get_segments()],
+        (axes.bbox.width * scale, axes.bbox.height * scale),
+    )
+    for (size, mean, number, colour), offset in zip(levels, offsets, strict=True):
         axes.annotate(
-            str(point.filters),
-            (point.parameters, level.mean),
-            xytext=(-4 if is_residual else 4, 3 if is_above else -3),
+            number,
+            (size, mean),
+            xytext=offset,
             textcoords="offset points",
-            ha="right" if is_residual else "left",
-            va="bottom" if is_above else "top",
-            fontsize=6.5,
-            color=look.colour,
+            ha="center",
+            va="center_baseline",
+            fontsize=SMALLEST_FONT,
+            color=colour,
         )
 
 

@@ -15,9 +15,9 @@ from gym.reporting.run_table import score_of
 from gym.result import RunResult
 
 SCORE_TITLES = {"iou": "mean IoU", "kld": "KLD"}
-_PAPER_LOSSES = ("dice", "cce", "kld")
+PAPER_LOSSES = ("dice", "cce", "kld")
 _PAPER_SIZE = 1e6
-_TICK_STEPS = (1.0, 2.5, 5.0)
+_TICK_STEPS = ((1.0, 2.5, 5.0), (1.0, 3.0), (1.0,))
 _MOST_TICKS = 8
 ROOM = 1.6  # factor left free on either side of the sizes; two of it span more than any step between ticks
 
@@ -75,7 +75,7 @@ def size_series(results: Sequence[RunResult]) -> Series:
         if size is not None and any(score_of(result, name) is not None for name in ("iou", "kld")):
             loss, model, filters = (result.settings[key] for key in ("loss.name", "model.name", "model.filters"))
             groups[loss, model, filters, int(size)].append(result)
-    losses = [loss for loss in dict.fromkeys((*_PAPER_LOSSES, *LOSSES)) if any(key[0] == loss for key in groups)]
+    losses = [loss for loss in dict.fromkeys((*PAPER_LOSSES, *LOSSES)) if any(key[0] == loss for key in groups)]
     return {
         loss: {model: points for model in ARCHITECTURES if (points := points_of(groups, loss, model))}
         for loss in losses
@@ -105,13 +105,13 @@ def size_range(sizes: Iterable[float]) -> tuple[float, float]:
     return min(known) / ROOM, max(known) * ROOM
 
 
-def size_ticks(low: float, high: float) -> list[float]:
+def size_ticks(low: float, high: float, most: int = _MOST_TICKS) -> list[float]:
     """Round numbers of parameters between two, at least one and few enough to be read."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    for steps in (_TICK_STEPS, _TICK_STEPS[:1]):
+    for steps in _TICK_STEPS:
         ticks = [step * 10.0**decade for decade in decades for step in steps]
         shown = [tick for tick in ticks if low <= tick <= high]
-        if len(shown) <= _MOST_TICKS:
+        if len(shown) <= most:
             break
     return shown
 

@@ -69,6 +69,8 @@ def test_the_ticks_of_the_papers_sizes():
     ticks = size_ticks(*size_range([251_236, 13_926_052]))
 
     assert [word_size(tick) for tick in ticks] == ["0.25M", "0.5M", "1M", "2.5M", "5M", "10M"]
+    fewer = size_ticks(*size_range([251_236, 13_926_052]), most=5)
+    assert [word_size(tick) for tick in fewer] == ["0.3M", "1M", "3M", "10M"]
 
 
 @pytest.mark.parametrize(

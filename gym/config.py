@@ -16,6 +16,7 @@ LOSSES = ("cce", "dice", "kld", "hinge")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 ON_DISK = ("folder", "doodler", "gym_npz")
 IN_ARCHIVES = ("doodler", "gym_npz")
+BEST, REGISTERED = "best:", "models:/"  # how run=... begins for the best of a sweep, and for a registered model
 
 
 def setting(
@@ -323,7 +324,7 @@ class DatasetConfig:
 class PredictConfig:
     """One use of a trained model on a folder of images."""
 
-    run: str = setting(MISSING, "MLflow run id or run name.")
+    run: str = setting(MISSING, "Run id, run name, best:SWEEP, models:/NAME@ALIAS, or a zip of gym.publish.")
     input: Any = setting(MISSING, "Folder of images, or [folder,folder] with one for each band set.")
     output: str = setting(MISSING, "Folder to write to.")
     outputs: str = setting("outputs", "Folder of the MLflow database.")
@@ -331,6 +332,19 @@ class PredictConfig:
     drop_from_stem: list[str] = setting(
         [], "Regular expressions cut out of file stems before band sets are matched, as data.drop_from_stem."
     )
+
+
+@dataclass
+class PublishConfig:
+    """One trained model, to hand on."""
+
+    run: str = setting(MISSING, "Run id, run name, best:SWEEP, or models:/NAME@ALIAS.")
+    output: str = setting("", "The zip to write; empty means one named after the run, in outputs/published.")
+    samples: int = setting(4, "Validation pairs to add; 0 where the imagery may not be handed on.", least=0)
+    name: str = setting("", "Name of the registered model; empty means that of the MLflow experiment.")
+    alias: str = setting("champion", "Alias of the registered model that moves to this version.")
+    outputs: str = setting("outputs", "Folder of stores and the MLflow database.")
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
 def frame_of(size: Any) -> tuple[int, int]:

@@ -7,6 +7,7 @@ A bad value is refused in a fraction of a second, in one line. The rules that co
 import math
 import operator
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -15,7 +16,15 @@ from typing import Any, TypeVar, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config import Config, DatasetConfig, PredictConfig, folders_of, split_pattern
+from gym.config import (
+    BEST,
+    Config,
+    DatasetConfig,
+    PredictConfig,
+    PublishConfig,
+    folders_of,
+    split_pattern,
+)
 from gym.data_check import (
     check_augment,
     check_data,
@@ -64,7 +73,10 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
     if isinstance(config, DatasetConfig) and config.inspect and config.export != "none":
         raise ConfigError(f"inspect=true keeps nothing but the report; leave out inspect, or export={config.export}.")
     if isinstance(config, PredictConfig):
+        check_source(config.run)
         check_places(config)
+    if isinstance(config, PublishConfig):
+        check_publishing(config)
     return config
 
 
@@ -130,6 +142,30 @@ def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
     if all(_BOUNDS[name][1](value, bound) for name, bound in rule.items()):
         return None
     return " and ".join(f"{_BOUNDS[name][0]} {bound}" for name, bound in rule.items())
+
+
+def check_source(run: str) -> None:
+    """A zip must be there, and a sweep have a name."""
+    if run.endswith(".zip"):
+        refuse_missing("run", run, os.path.isfile(run), "file")  # noqa: PTH113 - no pathlib so early
+    if run == BEST:
+        raise ConfigError(f"run={run} must name the sweep, as in run={BEST}my_sweep.")
+
+
+def check_publishing(config: PublishConfig) -> None:
+    """A run is published, as a zip, under names that MLflow's registry takes."""
+    if config.run.endswith(".zip"):
+        raise ConfigError(f"run={config.run} is a published model; give the run that it was made from.")
+    check_source(config.run)
+    if config.output and not config.output.endswith(".zip"):
+        raise ConfigError(f"output={config.output} must end in .zip, by which it is known; try {config.output}.zip.")
+    if config.name and not re.fullmatch(r"\w[\w .-]*", config.name):
+        raise ConfigError(f"name={config.name} must be of letters, digits, spaces and _-. only; try shore_models.")
+    if not re.fullmatch(r"(?!latest$|v\d+$)[\w-]+", config.alias, re.IGNORECASE | re.ASCII):
+        raise ConfigError(
+            f"alias={config.alias} must be of letters, digits, _ and -, and not latest, v1, v2, ..., which are "
+            "MLflow's own; try champion."
+        )
 
 
 def check_places(config: PredictConfig) -> None:

@@ -20,9 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import mlflow.artifacts
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
-from mlflow.exceptions import MlflowException
 
 from gym.config import TrackingConfig
 from gym.console import public_uri
@@ -159,22 +157,6 @@ def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
     near = get_close_matches(wanted, names, n=1, cutoff=0)
     hint = f"the nearest is {near[0]}" if near else "there is no finished run yet: train one"
     raise RunError(f"run={wanted} is no run in {public_uri(tracking_uri(config, outputs))}; {hint}.")
-
-
-def fetch_model_folder(config: TrackingConfig, outputs: Path, run: Run) -> Path:
-    """Bring the model folder of a run to this machine, or find it here.
-
-    Raises:
-        RunError: The run has no model.
-    """
-    try:
-        uri = tracking_uri(config, outputs)
-        local = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="model", tracking_uri=uri)
-    except (MlflowException, OSError) as error:
-        raise RunError(
-            f"run={run.info.run_id} ({run.info.run_name}, {run.info.status}) has no model; choose a finished run."
-        ) from error
-    return Path(local)
 
 
 def machine_tags() -> dict[str, str]:

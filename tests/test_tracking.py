@@ -11,7 +11,6 @@ from gym import tracking
 from gym.config import TrackingConfig
 from gym.errors import Pruned, RunError, Terminated
 from gym.tracking import (
-    fetch_model_folder,
     find_run,
     git_commit,
     logged_run,
@@ -100,15 +99,6 @@ def test_an_empty_database_says_so(outputs):
     """Nothing to choose from: train first."""
     with pytest.raises(RunError, match="there is no finished run yet: train one"):
         find_run(TrackingConfig(experiment="empty"), outputs, "x")
-
-
-def test_a_run_without_a_model_is_refused(outputs):
-    """With its name and status."""
-    with logged_run(CONFIG, outputs, "no model", {}, "attempt 2"):
-        pass
-
-    with pytest.raises(RunError, match=r"\(no model, FINISHED\) has no model; choose a finished run"):
-        fetch_model_folder(CONFIG, outputs, find_run(CONFIG, outputs, "no model"))
 
 
 def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):

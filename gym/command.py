@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config import Config, DatasetConfig, PredictConfig
+from gym.config import Config, DatasetConfig, EvaluateConfig, PredictConfig
 from gym.config_check import all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated, first_line
 from gym.help import help_text, is_asked_for
@@ -32,8 +32,13 @@ from gym.sweeps.plugin import register_sweepers
 
 Task = Callable[[DictConfig], Any]
 
-SCHEMAS = {"schema": Config, "dataset_schema": DatasetConfig, "predict_schema": PredictConfig}
-_SCHEMA_OF = {"config": Config, "make_dataset": DatasetConfig, "predict": PredictConfig}
+SCHEMAS = {
+    "schema": Config,
+    "dataset_schema": DatasetConfig,
+    "predict_schema": PredictConfig,
+    "evaluate_schema": EvaluateConfig,
+}
+_SCHEMA_OF = {"config": Config, "make_dataset": DatasetConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
 
 
 def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:

@@ -20,6 +20,7 @@ from gym.config import (
     BEST,
     Config,
     DatasetConfig,
+    EvaluateConfig,
     PredictConfig,
     PublishConfig,
     folders_of,
@@ -77,6 +78,8 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         check_places(config)
     if isinstance(config, PublishConfig):
         check_publishing(config)
+    if isinstance(config, EvaluateConfig):
+        check_evaluation(config)
     return config
 
 
@@ -150,6 +153,19 @@ def check_source(run: str) -> None:
         refuse_missing("run", run, os.path.isfile(run), "file")  # noqa: PTH113 - no pathlib so early
     if run == BEST:
         raise ConfigError(f"run={run} must name the sweep, as in run={BEST}my_sweep.")
+
+
+def check_evaluation(config: EvaluateConfig) -> None:
+    """Each run must be named, and other data be sound."""
+    runs = config.run if isinstance(config.run, list) else [config.run]
+    if not runs or not all(isinstance(run, str) and run for run in runs):
+        raise ConfigError(f"run={config.run} must be a run, or runs as in run=[one,other].")
+    if len(set(runs)) < len(runs):
+        raise ConfigError(f"run={config.run} must be distinct runs; name each once.")
+    for run in runs:
+        check_source(run)
+    if config.data is not None:
+        check_data(config.data)
 
 
 def check_publishing(config: PublishConfig) -> None:

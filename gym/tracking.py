@@ -66,9 +66,9 @@ class RunLog:
         dataset = Dataset(name, fingerprint[:36], "local", source, profile=profile)
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
-    def log_folder(self, folder: Path) -> None:
-        """Log all files of a folder as artifacts, by their path in it."""
-        self._client.log_artifacts(self.run_id, str(folder))
+    def log_folder(self, folder: Path, place: str | None = None) -> None:
+        """Log all files of a folder as artifacts, by their path in it, below ``place`` among the run's artifacts."""
+        self._client.log_artifacts(self.run_id, str(folder), place)
 
 
 @contextmanager
@@ -106,6 +106,12 @@ def logged_run(
         raise
     finally:
         client.set_terminated(run_id, status)
+
+
+def open_run_log(config: TrackingConfig, outputs: Path, run_id: str) -> RunLog:
+    """Open a run that has ended, to log more to it; its status stays."""
+    client, _ = open_tracking(config, outputs)
+    return RunLog(client, run_id, is_resumed=True)
 
 
 def start_run(client: PatientClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:

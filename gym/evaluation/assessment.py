@@ -24,15 +24,32 @@ from gym.reporting.evaluation import Evaluation
 from gym.sampling import lattice
 
 
+class Own(NamedTuple):
+    """The data that a model was trained on, or None and why they are not to be had."""
+
+    store: Store | None
+    split: Split
+    obstacle: str = ""
+
+
 class Judged(NamedTuple):
-    """What is judged: the data, and which of its samples train, validate and are judged."""
+    """On what a model is judged.
+
+    Attributes:
+        store: The data.
+        samples: Which of them, as `gym.data.pipeline` numbers them.
+        side: What these are called.
+        augment: Of copies among the samples.
+        seed: Likewise.
+        own: What the model was trained on.
+    """
 
     store: Store
-    split: Split
     samples: Sequence[int]
-    side: str  # what the samples are called
-    augment: AugmentConfig  # of copies among the samples
-    seed: int  # likewise
+    side: str
+    augment: AugmentConfig
+    seed: int
+    own: Own
 
 
 class Settings(NamedTuple):
@@ -92,9 +109,7 @@ class Assessment:
     baselines: BesideBaselines | None
 
 
-def assess(
-    model: keras.Model, judged: Judged, settings: Settings, scratch: Path, known: Temperature | None = None
-) -> Assessment:
+def assess(model: keras.Model, judged: Judged, settings: Settings, scratch: Path) -> Assessment:
     """Judge a model.
 
     Args:
@@ -102,10 +117,9 @@ def assess(
         judged: On what.
         settings: How.
         scratch: A folder for what is too large for memory; emptied by the caller.
-        known: The temperature, where it has been fitted on other data; else it is fitted on the validation side.
     """
-    predicted = predict(model, judged, judged.samples, settings.batch, scratch / judged.side)
-    temperature = known or find_temperature(model, judged, settings.batch, predicted, scratch / "temperature")
+    predicted = predict(model, judged, judged.store, judged.samples, settings.batch, scratch / "judged")
+    temperature = find_temperature(model, judged, settings.batch, predicted, scratch / "temperature")
     width = settings.width or default_width(*judged.store.frame)
     counts = count_side(predicted, width, temperature.value, settings.workers)
     scenes, classes = predicted.scenes, judged.store.manifest.classes
@@ -124,22 +138,25 @@ def assess(
     )
 
 
-def predict(model: keras.Model, judged: Judged, samples: Sequence[int], batch: int, folder: Path) -> Predicted:
-    """Predict some samples of what is judged."""
-    return predict_side(model, judged.store, samples, batch, judged.augment, judged.seed, folder)
+def predict(
+    model: keras.Model, judged: Judged, store: Store, samples: Sequence[int], batch: int, folder: Path
+) -> Predicted:
+    """Predict some samples of a store."""
+    return predict_side(model, store, samples, batch, judged.augment, judged.seed, folder)
 
 
 def find_temperature(
     model: keras.Model, judged: Judged, batch: int, predicted: Predicted, scratch: Path
 ) -> Temperature:
-    """Fit the temperature on the validation side, and say where it comes from."""
-    validation = list(judged.split.validation)
-    if not validation:
-        return Temperature(float("nan"), "these data have no validation side to fit it on")
-    if list(judged.samples) == validation:
+    """Fit the temperature on the run's own validation side, and say where it comes from."""
+    own = judged.own
+    if own.store is None:
+        return Temperature(float("nan"), f"the run's own data, to fit it on, are not to be had ({own.obstacle})")
+    validation = list(own.split.validation)
+    if own.store is judged.store and list(judged.samples) == validation:
         return Temperature(fit_temperature(*predicted.sample()), "fitted on these very images, so it flatters")
-    on_validation = predict(model, judged, validation, batch, scratch)
-    return Temperature(fit_temperature(*on_validation.sample()), "fitted on the validation images")
+    on_validation = predict(model, judged, own.store, validation, batch, scratch)
+    return Temperature(fit_temperature(*on_validation.sample()), "fitted on the run's validation images")
 
 
 def site_scores(
@@ -158,11 +175,16 @@ def site_scores(
 
 
 def set_beside(judged: Judged, predicted: Predicted, seed: int) -> BesideBaselines:
-    """Fit the baselines on the training side, and score them on the lattice of each judged image."""
-    store = judged.store
-    baselines = fit_baselines(store, judged.split.training, seed)
+    """Fit the baselines on the run's training side, and score them on the lattice of each judged image."""
+    store, own = judged.store, judged.own
+    if own.store is None:
+        return BesideBaselines([], {"none": f"the run's own data, to fit them on, are not to be had ({own.obstacle})"})
+    baselines = fit_baselines(own.store, own.split.training, seed)
     read, places = SampleReader(store, judged.augment, judged.seed), lattice(*store.frame)
     images = [np.asarray(read(sample)[0])[places] for sample in judged.samples]
-    labels, classes = predicted.labels[:, places[0], places[1]], predicted.evaluation.predicted
-    found = np.array(labels), classes[:, places[0], places[1]]
-    return compare_with_baselines(baselines, images, *found, len(store.manifest.classes), predicted.scenes, seed)
+    truth, classes = (
+        np.array(maps[:, places[0], places[1]]) for maps in (predicted.labels, predicted.evaluation.predicted)
+    )
+    return compare_with_baselines(
+        baselines, images, truth, classes, len(store.manifest.classes), predicted.scenes, seed
+    )

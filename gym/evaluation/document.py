@@ -1,0 +1,135 @@
+"""An evaluation as files to compute with.
+
+evaluation.json     every score as [value, low, high], null where it is undefined; settings; legacy numbers
+scores.csv          the same as a table: group, of, score, value, low, high
+images.csv          a row an image: name, scene, site, counted pixels and its scores
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gym import metrics
+from gym.bootstrap import Interval
+from gym.evaluation.assessment import Assessment
+from gym.evaluation.scores import image_scores
+from gym.files import replacing, write_json
+
+VERSION = 1  # of evaluation.json
+
+Scores = Mapping[str, Interval]
+GROUPS = ("overall", "image_means", "classes", "sites")
+
+
+def describe_assessment(
+    assessment: Assessment, run: Mapping[str, Any], data: Mapping[str, Any], differences: Mapping[str, Scores]
+) -> dict[str, Any]:
+    """What came of an evaluation, as JSON has it.
+
+    Args:
+        assessment: What came of it.
+        run: ``id`` and ``name`` of the model.
+        data: ``source`` and ``fingerprint`` of the images.
+        differences: By the name of another run the scores of this one less those of that, on the same images.
+    """
+    return {
+        "version": VERSION,
+        "run": dict(run),
+        "side": assessment.side,
+        "data": dict(data),
+        "images": len(assessment.scenes),
+        "scenes": len(set(assessment.scenes)),
+        "temperature": {"value": plain(assessment.temperature.value), "origin": assessment.temperature.origin},
+        "boundary_width": assessment.width,
+        "overall": plain_scores(assessment.overall),
+        "image_means": plain_scores(assessment.images),
+        "classes": {name: plain_scores(scores) for name, scores in assessment.classes.items()},
+        "sites": {name: plain_scores(scores) for name, scores in assessment.sites.items()},
+        "differences": {name: plain_scores(scores) for name, scores in differences.items()},
+        "legacy": {name: plain(value) for name, value in assessment.evaluation.legacy.items()},
+        "baselines": describe_baselines(assessment),
+    }
+
+
+def describe_baselines(assessment: Assessment) -> dict[str, Any] | None:
+    """The model beside its baselines, as JSON has it."""
+    beside = assessment.baselines
+    if beside is None:
+        return None
+    contests = [
+        {
+            "title": contest.title,
+            "scores": {name: plain_scores(scores) for name, scores in contest.scores.items()},
+            "leads": plain_scores(contest.leads),
+        }
+        for contest in beside.contests
+    ]
+    return {"descriptions": beside.descriptions, "contests": contests}
+
+
+def plain(value: float) -> float | None:
+    """A number, or None for NaN, which JSON does not have."""
+    return None if np.isnan(value) else float(value)
+
+
+def plain_scores(scores: Scores) -> dict[str, list[float | None]]:
+    """Scores with the ends of their intervals."""
+    return {name: [plain(value) for value in score] for name, score in scores.items()}
+
+
+def write_document(folder: Path, document: Mapping[str, Any], assessment: Assessment) -> None:
+    """Write the three files, each whole or not at all.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    write_json(folder / "evaluation.json", document)
+    write_rows(folder / "scores.csv", ("group", "of", "score", "value", "low", "high"), score_rows(document))
+    columns = ("name", "scene", "site", "pixels", *image_scores(assessment.counts))
+    columns += tuple(f"class_iou/{name}" for name in assessment.evaluation.classes)
+    write_rows(folder / "images.csv", columns, image_rows(assessment))
+
+
+def score_rows(document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Every score of a document, one a row."""
+    for group in GROUPS:
+        of_group = document[group] if group in ("classes", "sites") else {"": document[group]}
+        for name, scores in of_group.items():
+            yield from ((group, name, score, *values) for score, values in scores.items())
+    for contest in (document["baselines"] or {"contests": []})["contests"]:
+        for name, scores in contest["scores"].items():
+            yield from ((contest["title"], name, score, *values) for score, values in scores.items())
+
+
+def image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:
+    """The scores of each image."""
+    evaluation, counts = assessment.evaluation, assessment.counts
+    scores, ious = image_scores(counts), metrics.class_iou(counts.matrix)
+    for index, name in enumerate(evaluation.names):
+        values = [plain(value[index]) for value in scores.values()] + [plain(value) for value in ious[index]]
+        yield name, assessment.scenes[index], evaluation.sites[index], int(counts.matrix[index].sum()), *values
+
+
+def write_rows(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[Any, ...]]) -> None:
+    """Write a CSV; undefined values are empty."""
+    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        writer.writerows([["" if value is None else value for value in row] for row in rows])
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read ``evaluation.json``.
+
+    Raises:
+        ValueError: It is of another version, or damaged.
+        OSError: It cannot be read.
+    """
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise ValueError(f"{path} is of another version")
+    return document

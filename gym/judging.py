@@ -1,0 +1,243 @@
+"""Judge trained models: find them and the data, judge each, and write and log what came of it."""
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from gym.bootstrap import Interval
+from gym.config import Config, DataConfig, EvaluateConfig, TrainingConfig
+from gym.data.build import open_or_build_store
+from gym.data.pipeline import SampleReader
+from gym.data.sides import sample_name, split_store
+from gym.data.split import Split
+from gym.data.store import Store
+from gym.errors import DataError, RunError
+from gym.evaluation.assessment import Assessment, Judged, Own, Settings, assess
+from gym.evaluation.document import describe_assessment, write_document
+from gym.evaluation.page import write_page
+from gym.evaluation.scores import defined_values, differences
+from gym.evaluation.summary import show_assessment
+from gym.files import naming_disk_errors
+from gym.model_source import ModelSource, open_source
+from gym.saved_model import SavedModel, load_model
+from gym.training.runtime import prepare_tensorflow
+
+_SIDES = ("training", "validation", "test")
+
+
+class Contender(NamedTuple):
+    """A model, how it was trained, and what it is judged on."""
+
+    source: ModelSource
+    model: SavedModel
+    config: Config
+    judged: Judged
+
+
+def judge_runs(config: EvaluateConfig) -> list[Assessment]:
+    """Judge one model, or several on the same images and set the first beside the others.
+
+    Raises:
+        RunError: There is no such run, or it has no readable model, or its model does not fit the data.
+        DataError: The imagery cannot be used, or there is no image on the side.
+    """
+    prepare_tensorflow(TrainingConfig())
+    wanted = config.run if isinstance(config.run, list) else [config.run]
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(config.tracking, Path(config.outputs), one)) for one in wanted]
+        contenders = [prepare(config, source) for source in sources]
+        refuse_other_images(contenders)
+        settings = Settings(config.batch, config.boundary_width, config.seed, config.baselines, config.workers)
+        assessments = [judge(contender, settings) for contender in contenders]
+        first, *others = assessments
+        beside = {
+            name: differences(first.scenes, first.counts, other.counts, config.seed)
+            for name, other in zip(distinct_names(contenders)[1:], others, strict=True)
+        }
+        for contender, assessment in zip(contenders, assessments, strict=True):
+            report(config, contender, assessment, beside if assessment is first else {}, len(wanted) > 1)
+    return assessments
+
+
+def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
+    """Load a model and open the data that it is to be judged on."""
+    model, trained = load_model(source.folder / "model"), source.read_config()
+    outputs = Path(config.outputs)
+    own = open_own(trained, outputs)
+    if config.data is None:
+        if own.store is None:
+            raise DataError(f"the data of {source.name} are not to be had ({own.obstacle}); give others with data=.")
+        store, split = own.store, own.split
+    else:
+        store = open_or_build_store(prepared_alike(config.data, trained.data), outputs)
+        split = find_split(store, trained, config.split)
+    refuse_other_kind(source, model, store)
+    side = choose_side(config, split)
+    samples = list(range(len(store))) if side == "all" else list(getattr(split, side))
+    if not samples:
+        held = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
+        raise DataError(f"split={side}: not one image is on that side ({held}); choose another with split=.")
+    return Contender(source, model, trained, Judged(store, samples, side, trained.augment, trained.seed, own))
+
+
+def open_own(trained: Config, outputs: Path) -> Own:
+    """The data that a model was trained on, or why they are not to be had."""
+    try:
+        store = open_or_build_store(trained.data, outputs)
+        return Own(store, split_store(store, trained.split, trained.augment))
+    except DataError as error:
+        return Own(None, Split([], [], []), str(error))
+
+
+def prepared_alike(data: DataConfig, trained: DataConfig) -> DataConfig:
+    """Other data, shown to the model as those it was trained on."""
+    preparing = ("size", "framing", "overlap", "scaling", "percentiles", "reflectance", "indices", "standardize")
+    return replace(data, **{name: getattr(trained, name) for name in preparing})
+
+
+def find_split(store: Store, trained: Config, wanted: str) -> Split:
+    """The sides of other data as the run's configuration draws them; none where all images are judged."""
+    if wanted in ("auto", "all"):
+        return Split([], [], [])
+    return split_store(store, trained.split, trained.augment)
+
+
+def choose_side(config: EvaluateConfig, split: Split) -> str:
+    """The images to be judged."""
+    if config.split != "auto":
+        return config.split
+    if config.data is not None:
+        return "all"
+    return "test" if split.test else "validation"
+
+
+def refuse_other_kind(source: ModelSource, model: SavedModel, store: Store) -> None:
+    """Raise `RunError` where a model and a store differ in classes, bands or preparation."""
+    known, preparation = model.description, store.manifest.preparation
+    pairs = {
+        "classes": (known.classes, store.manifest.classes),
+        "bands": (known.preparation.bands, preparation.bands),
+        "frame": (list(known.preparation.frame), list(preparation.frame)),
+        "scaling": (known.preparation.scaling, preparation.scaling),
+    }
+    for what, (of_model, of_data) in pairs.items():
+        if of_model != of_data:
+            raise RunError(
+                f"run={source.name} knows the {what} {show(of_model)}, the data have {show(of_data)}; "
+                f"give data with the same {what} in the same order."
+            )
+
+
+def show(parts: object) -> str:
+    """A list as it is read."""
+    return ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
+
+
+def refuse_other_images(contenders: Sequence[Contender]) -> None:
+    """Raise `RunError` where models would be judged on other images, or on images that one was trained on."""
+    first, *others = contenders
+    names = names_of(first.judged, first.judged.samples)
+    for other in others:
+        theirs = names_of(other.judged, other.judged.samples)
+        if theirs != names:
+            apart = sorted(set(names) ^ set(theirs))
+            raise RunError(
+                f"{first.source.name} and {other.source.name} would be judged on different images, {len(apart)} of "
+                f"them, the first {apart[0] if apart else names[0]}; train both with the same split, or give data=."
+            )
+
+
+def names_of(judged: Judged, samples: Sequence[int]) -> list[str]:
+    """The names of some samples."""
+    return [sample_name(judged.store, sample) for sample in samples]
+
+
+def judge(contender: Contender, settings: Settings) -> Assessment:
+    """Judge one model; what is too large for memory is kept beside and removed."""
+    with tempfile.TemporaryDirectory() as scratch, naming_disk_errors(scratch, "make room, or set TMPDIR."):
+        return assess(contender.model.network, contender.judged, settings, Path(scratch))
+
+
+def distinct_names(contenders: Sequence[Contender]) -> list[str]:
+    """The names of the models, with what they come from where one name stands for several."""
+    names = [contender.source.name for contender in contenders]
+    return [
+        name if names.count(name) == 1 else f"{name} ({contender.source.origin[:8]})"
+        for name, contender in zip(names, contenders, strict=True)
+    ]
+
+
+def report(
+    config: EvaluateConfig,
+    contender: Contender,
+    assessment: Assessment,
+    beside: Mapping[str, Mapping[str, Interval]],
+    is_one_of_several: bool,
+) -> None:
+    """Write the results of one model, log them to its run, and print them."""
+    source, judged = contender.source, contender.judged
+    folder = results_folder(config, contender, is_one_of_several)
+    data = {"source": judged.store.manifest.source, "fingerprint": judged.store.manifest.fingerprint}
+    run = {"id": source.run_id, "name": source.name}
+    document = describe_assessment(assessment, run, data, beside)
+    with naming_disk_errors(folder, "give another folder with output=."):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_document(folder, document, assessment)
+        write_page(
+            folder,
+            assessment,
+            f"{source.name} on {assessment.side} images",
+            facts_of(contender, assessment),
+            judged.store.bands,
+            SampleReader(judged.store, judged.augment, judged.seed),
+            config.seed,
+            beside,
+        )
+    if source.run_id:
+        log_evaluation(config, contender, assessment, folder)
+    show_assessment(source.name, assessment, beside, folder / "evaluation.html")
+
+
+def results_folder(config: EvaluateConfig, contender: Contender, is_one_of_several: bool) -> Path:
+    """Where the results of a model go."""
+    source, judged = contender.source, contender.judged
+    origin = source.run_id or Path(source.origin.partition(",")[0]).stem
+    name = re.sub(r"[^\w.-]+", "-", f"{source.name} {origin[:8]}")
+    if config.output:
+        return Path(config.output) / name if is_one_of_several else Path(config.output)
+    return Path(config.outputs) / "evaluations" / name / group_of(config, judged)
+
+
+def group_of(config: EvaluateConfig, judged: Judged) -> str:
+    """What the scores of an evaluation are called: its side, and the data where they are not the run's own."""
+    other = "" if config.data is None else f"_{judged.store.manifest.fingerprint[:8]}"
+    return f"{judged.side}{other}"
+
+
+def facts_of(contender: Contender, assessment: Assessment) -> dict[str, str]:
+    """What the page says of an evaluation before its scores."""
+    source, judged = contender.source, contender.judged
+    facts = {"model": source.origin, "data": judged.store.manifest.source, "images": str(len(assessment.scenes))}
+    seen = set(names_of(judged, judged.own.split.training)) if judged.own.store is judged.store else set()
+    trained_on = len(seen & set(assessment.evaluation.names))
+    if trained_on:
+        facts["beware"] = f"{trained_on} of these images trained the model, which flatters it"
+    elif judged.side == "validation":
+        facts["beware"] = "these images chose the epoch whose weights are kept, which flatters a little"
+    if contender.config.split.method == "paper":
+        facts["leak"] = "split=paper: copies of training scenes are among these images, so no score here is honest"
+    return facts
+
+
+def log_evaluation(config: EvaluateConfig, contender: Contender, assessment: Assessment, folder: Path) -> None:
+    """Log an evaluation to the run of its model: scores as metrics, files as artifacts."""
+    from gym.tracking import open_run_log  # MLflow, which no zip needs, takes seconds to import
+
+    group = group_of(config, contender.judged)
+    run = open_run_log(config.tracking, Path(config.outputs), str(contender.source.run_id))
+    run.log_metrics({f"evaluate_{group}/{name}": value for name, value in defined_values(assessment.overall).items()})
+    run.log_folder(folder, f"evaluation/{group}")

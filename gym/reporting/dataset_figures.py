@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gym.reporting.drawing import literal, shorten
-from gym.reporting.figures import class_legend
 from gym.reporting.imagery import class_colours, overlay, show_bands
+from gym.reporting.legend import class_legend
 
 _ACROSS = 4
 _BINS = 100

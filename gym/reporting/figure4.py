@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import ArrayLike
 
 from gym.reporting.drawing import COLUMN_WIDTH, PAGE_WIDTH, SMALLEST_FONT, literal
 from gym.reporting.model_sizes import (
@@ -109,21 +110,20 @@ def number_points(figure: Figure, grid: np.ndarray, series: Series) -> None:
                 for point in points
                 if (level := level_of(point, score)) is not None
             ]
-            number_panel(axes, levels)
+            number_panel(axes, levels, 72 / figure.dpi)
 
 
-def number_panel(axes: Axes, levels: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write the numbers of one panel; each point has its place, its number and its colour."""
-    corner, scale = axes.bbox.min, 72 / axes.get_figure(root=True).dpi
+def number_panel(axes: Axes, levels: Sequence[tuple[float, float, str, str]], scale: float) -> None:
+    """Write the numbers of one panel: each level has its place, number and colour; ``scale`` is points a dot."""
 
-    def to_points(places: np.ndarray) -> np.ndarray:
-        return (axes.transData.transform(np.reshape(places, (-1, 2))) - corner) * scale
+    def to_points(places: ArrayLike) -> np.ndarray:
+        return (axes.transData.transform(np.reshape(places, (-1, 2))) - axes.bbox.min) * scale
 
     offsets = place_labels(
         to_points([level[:2] for level in levels]),
         np.array([(_DIGIT * len(number), SMALLEST_FONT) for _, _, number, _ in levels]).reshape(-1, 2),
         [to_points(line.get_xydata()) for line in axes.get_lines()]
-        + [to_points(segment) for bars in axes.collections for segment in bars.get_segments()],
+        + [to_points(path.vertices) for bars in axes.collections for path in bars.get_paths()],
         (axes.bbox.width * scale, axes.bbox.height * scale),
     )
     for (size, mean, number, colour), offset in zip(levels, offsets, strict=True):

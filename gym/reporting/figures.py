@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
 
 from gym import metrics
 from gym.data.sides import ReadSample
 from gym.reporting.drawing import literal, shorten
 from gym.reporting.evaluation import Evaluation
-from gym.reporting.imagery import class_colours, overlay, show_bands
+from gym.reporting.imagery import overlay, show_bands
+from gym.reporting.legend import class_legend
 from gym.training.history import Epoch
 
 _SHEET_ROWS, _SHEET_COLUMNS = 6, 2
@@ -113,16 +113,6 @@ def draw_contact_sheet(
             axes.set_title(title, fontsize=9)
     class_legend(figure, evaluation.classes)
     return figure
-
-
-def class_legend(figure: Figure, classes: Sequence[str]) -> None:
-    """Name the class colours below a figure, in as many columns as its width holds."""
-    legend = [
-        Patch(color=colour, label=literal(name)) for name, colour in zip(classes, class_colours(classes), strict=True)
-    ]
-    longest = max(len(name) for name in classes)
-    ncols = max(1, min(6, len(legend), int(figure.get_figwidth() / (0.6 + 0.085 * longest))))
-    figure.legend(handles=legend, loc="outside lower center", ncols=ncols, fontsize=9)
 
 
 def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], read: ReadSample, index: int) -> None:

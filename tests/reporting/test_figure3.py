@@ -1,0 +1,121 @@
+"""Figure 3 shows image, label and outputs of scenes, and enlarges where the outputs differ most."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gym.data.labels import IGNORE
+from gym.reporting.figure3 import ZOOM, Example, draw_figure3, find_part, place_window
+from gym.reporting.imagery import overlay, show_bands
+from tests.reporting.test_figures import nothing_is_cut_off, texts
+
+CLASSES, BANDS = ["water", "sand"], ["red", "green", "blue"]
+TWO = [("unet cce f4", "1.0M parameters"), ("resunet cce f4", "1.6M parameters")]
+
+
+def example(shape=(12, 18), outputs=2, name="shore"):
+    """A scene of water with sand below; the first model takes one pixel for sand, the others are right."""
+    rng = np.random.default_rng(0)
+    label = np.zeros(shape, np.uint8)
+    label[shape[0] // 2 :] = 1
+    label[0, 0] = IGNORE
+    first = np.where(label == IGNORE, 1, label)
+    first[1, shape[1] - 2] = 1
+    rest = [np.where(label == IGNORE, 0, label) for _ in range(outputs - 1)]
+    return Example(name, rng.integers(1, 200, (*shape, 3)).astype(np.uint8), label, [first, *rest])
+
+
+def panels_of(figure, lines):
+    """The pictures of a figure, by line."""
+    return np.array([axes.get_images()[0].get_array() for axes in figure.axes], object).reshape(lines, -1)
+
+
+def test_a_scene_is_image_label_and_outputs():
+    """Overlaid with the class colours; what counts nowhere has none, whatever a model says of it."""
+    shown = example()
+    figure = draw_figure3([shown], TWO, BANDS, CLASSES)
+
+    picture = show_bands(shown.image, BANDS)
+    masked = np.where(shown.label == IGNORE, IGNORE, shown.outputs[0])
+    expected = [picture, overlay(picture, shown.label, CLASSES), overlay(picture, masked, CLASSES)]
+    for axes, values in zip(figure.axes, expected, strict=False):
+        np.testing.assert_allclose(axes.get_images()[0].get_array(), values)
+    assert [axes.get_title() for axes in figure.axes[:4]] == [
+        "(a) image",
+        "(b) label",
+        "(c) unet cce f4\n1.0M parameters",
+        "(d) resunet cce f4\n1.6M parameters",
+    ]
+    assert texts(figure.legends[0]) == CLASSES
+
+
+def test_the_scores_below_the_outputs_by_hand():
+    """107 counted pixels of water, one of them taken for sand, 108 of sand: IoU 106/107 and 108/109."""
+    figure = draw_figure3([example()], TWO, BANDS, CLASSES)
+
+    by_hand = (106 / 107 + 108 / 109) / 2
+    assert [axes.get_xlabel() for axes in figure.axes[2:4]] == [f"mean IoU {by_hand:.3f}", "mean IoU 1.000"]
+    assert figure.axes[0].get_xlabel() == "shore"
+
+
+def test_the_part_where_outputs_differ_is_enlarged():
+    """A third of rows and columns around the one pixel, boxed in each panel."""
+    shown = example()
+    part = find_part(shown, shown.label != IGNORE)
+    figure = draw_figure3([shown], TWO, BANDS, CLASSES)
+
+    assert part == (slice(0, 4), slice(11, 17))
+    whole, enlarged = figure.axes[2], figure.axes[6]
+    np.testing.assert_allclose(enlarged.get_images()[0].get_array(), whole.get_images()[0].get_array()[part])
+    for axes in figure.axes[:4]:
+        assert {box.get_bbox().bounds for box in axes.patches} == {(10.5, -0.5, 6, 4)}
+    assert figure.axes[4].get_xlabel() == f"the box, {ZOOM} times"
+
+
+def test_of_one_model_the_part_that_misses_the_label_is_enlarged():
+    """What counts nowhere does not attract it."""
+    shown = example(outputs=1)
+
+    assert find_part(shown, shown.label != IGNORE) == (slice(0, 4), slice(11, 17))
+
+
+def test_where_all_agree_the_middle_is_enlarged():
+    """There is nothing better to show."""
+    shown = example()
+    agreeing = shown._replace(outputs=[shown.outputs[1]] * 2)
+
+    assert find_part(agreeing, shown.label != IGNORE) == (slice(4, 8), slice(6, 12))
+
+
+@given(
+    marks=hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))),
+    down=st.integers(1, 9),
+    right=st.integers(1, 9),
+)
+def test_no_window_holds_more_than_the_chosen_one(marks, down, right):
+    """Counted window by window."""
+    down, right = min(down, marks.shape[0]), min(right, marks.shape[1])
+    counts = {
+        (row, column): marks[row : row + down, column : column + right].sum()
+        for row in range(marks.shape[0] - down + 1)
+        for column in range(marks.shape[1] - right + 1)
+    }
+
+    chosen = place_window([marks], (down, right))
+
+    assert counts[chosen] == max(counts.values())
+
+
+@pytest.mark.parametrize("shape", [(12, 18), (8, 64), (64, 8), (2, 2)])
+@pytest.mark.parametrize("models", [1, 2])
+def test_any_frame_fits_a_page(shape, models):
+    """Wide and tall ones, with long names of any kind, of one model or two."""
+    scenes = [example(shape, models, name=r"$\q$ " * 20), example(shape, models)]
+    titles = [(r"$\q$ " * 20, "2.0M parameters")] * models
+    figure = draw_figure3(scenes, titles, BANDS, ["water " * 9, "$and$"])
+
+    assert figure.get_figwidth() == 7.2
+    assert figure.get_figheight() <= 9.21
+    assert nothing_is_cut_off(figure)

@@ -105,7 +105,7 @@ def describe_forest(pixels: TrainingPixels) -> str:
     drawn, bands = pixels.values.shape
     return (
         f"A random forest on the {bands} bands of one pixel: {TREES} trees at most {DEEPEST} deep, fitted on {drawn} "
-        f"labelled pixels of {pixels.scenes} training scenes."
+        f"labelled pixels of {pixels.scenes} training scene{'s' * (pixels.scenes > 1)}."
     )
 
 

@@ -50,7 +50,7 @@ def test_a_world_of_two_pixels(tmp_path):
     assert baselines.descriptions == {
         "majority": "Everywhere low, the class of 62% of the labelled training pixels.",
         "forest": "A random forest on the 3 bands of one pixel: 30 trees at most 12 deep, fitted on 32 labelled pixels "
-        "of 1 training scenes.",
+        "of 1 training scene.",
         "water_index": "No water index: of the classes low, middle, high none says water.",
     }
 

@@ -35,7 +35,7 @@ from gym.saved_model import save_model
 from gym.tracking import RunLog, drop_run, logged_run
 from gym.training import checkpoint
 from gym.training.compiled import compiled_model
-from gym.training.history import Epoch, History
+from gym.training.history import Epoch, History, epoch_metrics
 from gym.training.loop import compile_model, train
 from gym.training.progress import progress_display
 from gym.training.runtime import prepare_tensorflow, resolve_precision, seed_weights
@@ -275,18 +275,6 @@ def class_weights(config: Config, store: Store, split: Split) -> list[float]:
     if config.loss.weighting == "frequency":
         return frequency_weights(side_counts(store, split)["training"])
     return [1.0] * len(store.manifest.classes)
-
-
-def epoch_metrics(epoch: Epoch) -> dict[str, float]:
-    """An epoch's values under their names in MLflow."""
-    return {
-        "train/loss": epoch.train_loss,
-        "train/iou": epoch.train_iou,
-        "val/loss": epoch.val_loss,
-        "val/iou": epoch.val_iou,
-        "val/kld": epoch.val_kld,
-        "learning_rate": epoch.learning_rate,
-    }
 
 
 def final_scores(model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]) -> dict[str, float]:

@@ -99,6 +99,8 @@ FLOORS = {
     "reporting.legend": 3.01,
     "reporting.chosen_scenes": 3.01,
     "reporting.figure3": 3.02,
+    "reporting.run_curves": 3.05,
+    "reporting.site_table": 3.03,
     "reporting.evaluation": 3.03,
     "reporting.figures": 3.04,
     "reporting.terminal": 3.04,

@@ -1,9 +1,20 @@
 """What is known of a training so far; plain numbers, so that a checkpoint can hold it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from gym.training.stopping import EarlyStopping
+
+# Names of an epoch's values in MLflow, where its number is the step.
+LOGGED = {
+    "train_loss": "train/loss",
+    "train_iou": "train/iou",
+    "val_loss": "val/loss",
+    "val_iou": "val/iou",
+    "val_kld": "val/kld",
+    "learning_rate": "learning_rate",
+}
 
 
 class Epoch(NamedTuple):
@@ -20,6 +31,20 @@ class Epoch(NamedTuple):
     val_loss: float
     val_iou: float
     val_kld: float
+
+
+def epoch_metrics(epoch: Epoch) -> dict[str, float]:
+    """An epoch's values under their names in MLflow."""
+    return {name: getattr(epoch, value) for value, name in LOGGED.items()}
+
+
+def logged_epochs(metrics: Mapping[str, Mapping[int, float]]) -> list[Epoch]:
+    """The epochs that were logged, by name and step; one of which a value is missing is left out."""
+    steps = [set(metrics.get(name, {})) for name in LOGGED.values()]
+    return [
+        Epoch(number=step, **{value: metrics[name][step] for value, name in LOGGED.items()})
+        for step in sorted(set.intersection(*steps))
+    ]
 
 
 @dataclass

@@ -1,0 +1,56 @@
+"""Scores by site and class, from the confusion matrices of the scenes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gym.reporting.site_table import site_table
+from tests.reporting.test_run_table import made_run
+
+
+def shown(table):
+    """Titles and texts."""
+    rows = [[cell["shown"] for cell in row["cells"]] for row in table.rows]
+    return [column["title"] for column in table.columns], rows
+
+
+def test_dice_by_site_and_class_by_hand():
+    """Scenes of one site are added up before any ratio is taken; a class that is not there has no Dice."""
+    matrices = np.array([[[8, 2], [0, 10]], [[4, 0], [2, 4]], [[6, 0], [0, 0]]], np.int64)
+    run = replace(made_run([50] * 3, scenes=["a", "b", "c"]), matrices=matrices)
+    north, south = [12 / 14, 14 / 16], 1.0
+    everything = [36 / 40, 28 / 32]
+
+    titles, rows = shown(site_table(run, {"a": "north", "b": "north", "c": "south", "d": "elsewhere"}))
+
+    assert titles == ["site", "scenes", "mean Dice", "Dice water", "Dice land"]
+    assert rows == [
+        ["north", "2", f"{np.mean(north):.3f}", *(f"{dice:.3f}" for dice in north)],
+        ["south", "1", f"{south:.3f}", f"{south:.3f}", "-"],
+        ["all", "3", f"{np.mean(everything):.3f}", *(f"{dice:.3f}" for dice in everything)],
+    ]
+
+
+def test_numbers_sort_by_all_their_digits():
+    """And what is not there by nothing."""
+    run = made_run([60, 40], scenes=["a", "b"])
+    run.matrices[1] = [[7, 0], [0, 0]]
+
+    _, south, _ = site_table(run, {"a": "north", "b": "south"}).rows
+    north, *_ = site_table(run, {"a": "north", "b": "south"}).rows
+
+    assert [cell["value"] for cell in south["cells"]] == ["south", "1", "1.0", "1.0", ""]
+    assert float(north["cells"][2]["value"]) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("scenes", [[], ["a", "b"]])
+def test_where_sites_are_not_known_the_logged_scores_are_shown(scenes):
+    """The mean Dice of each site, and no class."""
+    run = replace(made_run(scenes=["a", "b"]), scenes=scenes)
+    run.scores.update({"site_dice/south": 0.5, "site_dice/north": 0.75, "site_iou/north": 0.1, "dice": 0.6})
+
+    titles, rows = shown(site_table(run, {"a": "north"}))
+
+    assert titles == ["site", "mean Dice"]
+    assert rows == [["north", "0.750"], ["south", "0.500"], ["all", "0.600"]]

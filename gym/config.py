@@ -357,19 +357,19 @@ class EvaluateConfig:
     data: DataConfig | None = setting(
         None, "Other data than the run's own, by group; frame, scaling and indices are the run's."
     )
-    split: str = setting(
+    side: str = setting(
         "auto",
         "Which images; auto: of the run's own data the test side if there is one, else validation; of other data all.",
         choices=("auto", "training", "validation", "test", "all"),
     )
-    batch: int = setting(8, "Images predicted at a time; only the legacy numbers depend on it.", least=1)
+    batch: int = setting(0, "Images predicted at a time; 0 means as in training.", least=0)
     boundary_width: int = setting(
         0, "Pixels from a boundary that boundary IoU looks at; 0 means 2 % of the diagonal.", least=0
     )
     baselines: bool = setting(True, "Fit the baselines on the run's training side, to stand beside it.")
     seed: int = setting(0, "Of the redrawn scenes behind the intervals, and of the baselines.", least=0)
-    workers: int = setting(0, "Processes that count; 0 means one for each core, where there is enough to count.", least=0)
-    output: str = setting("", "Folder of the results; empty means one named after run and side, in outputs/evaluations.")
+    workers: int = setting(0, "Processes that count; 0 means one for each core, where that pays.", least=0)
+    output: str = setting("", "Folder of results; empty means one named after run and side, in outputs/evaluations.")
     outputs: str = setting("outputs", "Folder of stores and the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 

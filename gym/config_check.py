@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar, cast
+from types import UnionType
+from typing import Any, TypeVar, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -55,6 +56,9 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         ConfigError: A key is unknown or missing, or a value has the wrong type or breaks a rule.
     """
     typed = OmegaConf.structured(schema)
+    for item in fields(cast(Any, schema)):
+        if isinstance(item.type, UnionType) and composed.get(item.name) is not None:
+            typed[item.name] = OmegaConf.structured(get_args(item.type)[0])  # a part that need not be given
     refuse_unknown_keys(composed, typed)
     try:
         config = cast(Schema, OmegaConf.to_object(OmegaConf.merge(typed, composed)))

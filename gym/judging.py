@@ -26,8 +26,6 @@ from gym.model_source import ModelSource, open_source
 from gym.saved_model import SavedModel, load_model
 from gym.training.runtime import prepare_tensorflow
 
-_SIDES = ("training", "validation", "test")
-
 
 class Contender(NamedTuple):
     """A model, how it was trained, and what it is judged on."""
@@ -51,8 +49,7 @@ def judge_runs(config: EvaluateConfig) -> list[Assessment]:
         sources = [stack.enter_context(open_source(config.tracking, Path(config.outputs), one)) for one in wanted]
         contenders = [prepare(config, source) for source in sources]
         refuse_other_images(contenders)
-        settings = Settings(config.batch, config.boundary_width, config.seed, config.baselines, config.workers)
-        assessments = [judge(contender, settings) for contender in contenders]
+        assessments = [judge(config, contender) for contender in contenders]
         first, *others = assessments
         beside = {
             name: differences(first.scenes, first.counts, other.counts, config.seed)
@@ -74,13 +71,13 @@ def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
         store, split = own.store, own.split
     else:
         store = open_or_build_store(prepared_alike(config.data, trained.data), outputs)
-        split = find_split(store, trained, config.split)
+        split = find_split(store, trained, config.side)
     refuse_other_kind(source, model, store)
     side = choose_side(config, split)
     samples = list(range(len(store))) if side == "all" else list(getattr(split, side))
     if not samples:
         held = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
-        raise DataError(f"split={side}: not one image is on that side ({held}); choose another with split=.")
+        raise DataError(f"side={side}: not one image is on that side ({held}); choose another with side=.")
     return Contender(source, model, trained, Judged(store, samples, side, trained.augment, trained.seed, own))
 
 
@@ -108,8 +105,8 @@ def find_split(store: Store, trained: Config, wanted: str) -> Split:
 
 def choose_side(config: EvaluateConfig, split: Split) -> str:
     """The images to be judged."""
-    if config.split != "auto":
-        return config.split
+    if config.side != "auto":
+        return config.side
     if config.data is not None:
         return "all"
     return "test" if split.test else "validation"
@@ -156,8 +153,15 @@ def names_of(judged: Judged, samples: Sequence[int]) -> list[str]:
     return [sample_name(judged.store, sample) for sample in samples]
 
 
-def judge(contender: Contender, settings: Settings) -> Assessment:
+def judge(config: EvaluateConfig, contender: Contender) -> Assessment:
     """Judge one model; what is too large for memory is kept beside and removed."""
+    settings = Settings(
+        batch=config.batch or contender.config.training.batch,
+        width=config.boundary_width,
+        seed=config.seed,
+        has_baselines=config.baselines,
+        workers=config.workers,
+    )
     with tempfile.TemporaryDirectory() as scratch, naming_disk_errors(scratch, "make room, or set TMPDIR."):
         return assess(contender.model.network, contender.judged, settings, Path(scratch))
 

@@ -20,7 +20,7 @@ _LONGEST_NAME = 40
 
 
 def draw_reliability(assessment: Assessment) -> Figure:
-    """Share of right pixels by confidence, as the model gives it and with temperature, and how many pixels are so sure."""
+    """Share of right pixels by confidence, without and with temperature, and how many pixels are so sure."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     diagram, histogram = figure.subplots(1, 2, width_ratios=[1.15, 1])
     counts = total(assessment.counts)

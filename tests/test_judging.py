@@ -1,0 +1,259 @@
+"""Judging trained models: numbers are those of the run, other data and runs stand beside it, mistakes are named."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from gym.data.build import open_or_build_store
+from gym.errors import ConfigError, DataError, RunError
+from gym.experiment import run_experiment
+from gym.judging import judge_runs
+from gym.tracking_client import tracking_uri
+
+TINY = [
+    *("data.size=32", "data.scenes=24", "data.sites=3", "model.levels=1", "model.kernel=3", "filters=2"),
+    *("training.epochs=2", "augment=none", "split.test=0.25"),
+]
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """One database and store for all runs of this file."""
+    return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="module")
+def kept():
+    """Trained runs by their overrides."""
+    return {}
+
+
+@pytest.fixture
+def trained(configure, outputs, kept):
+    """Train a tiny run, once however many tests judge it."""
+
+    def train(*overrides):
+        if overrides not in kept:
+            kept[overrides] = run_experiment(configure(*TINY, *overrides, f"outputs={outputs}"))
+        return kept[overrides]
+
+    return train
+
+
+@pytest.fixture
+def judge(configure, outputs):
+    """Judge by overrides."""
+    return lambda *overrides: judge_runs(configure(*overrides, f"outputs={outputs}", name="evaluate"))
+
+
+def test_the_scores_are_those_that_training_logged(trained, judge, tmp_path):
+    """On the validation side to the last pixel, the legacy ones too; another batch is rounded otherwise."""
+    result = trained("model=unet")
+    of_validation = [f"run={result.run_id}", "side=validation", "baselines=false"]
+
+    (found,) = judge(*of_validation)
+    (one_by_one,) = judge(*of_validation, "batch=1")
+
+    np.testing.assert_array_equal(found.counts.matrix, result.matrices)
+    assert found.overall["iou"].value == pytest.approx(result.scores["iou"], abs=1e-12)
+    assert found.overall["kld"].value == pytest.approx(result.scores["kld"], rel=1e-6)
+    assert found.evaluation.legacy["iou"] == pytest.approx(result.scores["legacy/iou"])
+    assert one_by_one.overall["iou"].value == pytest.approx(result.scores["iou"], abs=0.01)
+    assert one_by_one.evaluation.legacy["iou"] != found.evaluation.legacy["iou"]
+
+
+def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
+    """Page, pictures, tables and JSON, below the run in MLflow too; metrics are grouped by the side."""
+    result = trained("model=unet")
+
+    (found,) = judge(f"run={result.name}", f"output={tmp_path / 'out'}")
+
+    assert found.side == "test"
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert document["overall"]["iou"] == [*found.overall["iou"]]
+    assert document["images"] == len(found.scenes) == 6
+    assert document["baselines"]["contests"][0]["scores"]["majority"]["iou"][0] < 0.5
+    with (tmp_path / "out" / "images.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["overall_accuracy"]) for row in rows] == pytest.approx(
+        [np.trace(matrix) / matrix.sum() for matrix in found.counts.matrix]
+    )
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert f"{found.overall['iou'].value:.3f}" in page
+    assert "http://" not in page
+    assert "https://" not in page
+    client = MlflowClient(tracking_uri(found_tracking(outputs), outputs))
+    names = {item.path for item in client.list_artifacts(result.run_id, "evaluation/test")}
+    assert {"evaluation/test/evaluation.html", "evaluation/test/worst.png"} <= names
+    metrics = client.get_run(result.run_id).data.metrics
+    assert metrics["evaluate_test/iou"] == found.overall["iou"].value
+
+
+def found_tracking(outputs):
+    """The tracking configuration of these tests."""
+    from gym.config import TrackingConfig
+
+    return TrackingConfig()
+
+
+def test_the_temperature_is_fitted_on_validation_and_says_so(trained, judge):
+    """For the test side on other images; for validation itself on the very images, which is said."""
+    result = trained("model=unet")
+
+    (test,) = judge(f"run={result.run_id}", "baselines=false")
+    (validation,) = judge(f"run={result.run_id}", "side=validation", "baselines=false")
+
+    assert test.temperature.value == pytest.approx(validation.temperature.value)
+    assert "flatters" in validation.temperature.origin
+    assert "flatters" not in test.temperature.origin
+    better, as_is = (validation.overall[name].value for name in ("softened_calibration_error", "calibration_error"))
+    assert better <= as_is + 0.01
+
+
+def test_runs_are_compared_on_the_same_images(trained, judge, tmp_path):
+    """The first less each other; a folder for each; the difference is that of their scores."""
+    names = [trained("model=unet").run_id, trained("model=unet", "seed=1").run_id]
+
+    first, other = judge(f"run=[{','.join(names)}]", f"output={tmp_path}", "baselines=false", "workers=1")
+
+    folders = sorted(path.parent for path in tmp_path.rglob("evaluation.json"))
+    assert len(folders) == 2
+    documents = {one["run"]["id"]: one for one in (json.loads((f / "evaluation.json").read_text()) for f in folders)}
+    ((name, lead),) = documents[names[0]]["differences"].items()
+    assert names[1][:8] in name
+    assert lead["iou"][0] == pytest.approx(first.overall["iou"].value - other.overall["iou"].value)
+    assert documents[names[1]]["differences"] == {}
+    assert sum((folder / "differences.png").exists() for folder in folders) == 1
+
+
+def test_other_data_are_prepared_as_the_runs_own(trained, judge, tmp_path):
+    """Drawn with another seed and another default size; all images are judged, calibration is that of the run's own."""
+    result = trained("model=unet")
+
+    (found,) = judge(f"run={result.run_id}", "data=synthetic", "data.scenes=5", "data.seed=3", "boundary_width=3")
+
+    assert found.side == "all"
+    assert len(found.scenes) == 5
+    assert found.evaluation.predicted.shape[1:] == (32, 32)
+    assert found.width == 3
+    assert found.temperature.origin == "fitted on the run's validation images"
+    assert found.baselines.contests
+
+
+def test_training_images_are_called_what_they_are(trained, judge, tmp_path):
+    """The page says that they flatter."""
+    result = trained("model=unet")
+    judge(f"run={result.run_id}", "side=training", "baselines=false", f"output={tmp_path}")
+
+    assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
+
+
+def test_other_seeds_draw_other_scenes(trained, judge):
+    """The scores stay, their intervals change."""
+    result = trained("model=unet")
+    one, two = (judge(f"run={result.run_id}", f"seed={seed}", "baselines=false")[0] for seed in (0, 1))
+
+    assert one.overall["iou"].value == two.overall["iou"].value
+    assert one.overall["iou"].low != two.overall["iou"].low
+
+
+def test_an_unknown_run_is_named_with_the_nearest(trained, judge):
+    """In one line."""
+    trained("model=unet")
+
+    with pytest.raises(RunError, match=r"run=unet cce f3 is no run in .*; the nearest is unet cce f2"):
+        judge("run=unet cce f3")
+
+
+def test_data_of_other_classes_or_bands_are_refused(trained, judge, tmp_path):
+    """Which ones, and what to do."""
+    result = trained("model=unet")
+    folder = shores_of_two_classes(tmp_path)
+    other = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
+
+    with pytest.raises(RunError, match="knows the classes water, whitewater, sand, other, the data have sea, land"):
+        judge(f"run={result.run_id}", *other)
+    other[-1] = "data.classes=[water,whitewater,sand,other]"
+    with pytest.raises(RunError, match=r"knows the bands red, .*, swir, the data have red, green, blue; give data with"):
+        judge(f"run={result.run_id}", *other)
+
+
+def shores_of_two_classes(folder):
+    """Two labelled PNGs of three bands."""
+    from skimage.io import imsave
+
+    random = np.random.default_rng(0)
+    for kind, shape in (("images", (40, 40, 3)), ("labels", (40, 40))):
+        (folder / kind).mkdir()
+        for number in range(2):
+            values = random.integers(1, 255, shape) if kind == "images" else random.integers(0, 2, shape)
+            imsave(folder / kind / f"shore{number}.png", values.astype(np.uint8), check_contrast=False)
+    return folder
+
+
+def test_an_empty_side_is_refused(trained, judge):
+    """With what the other sides hold."""
+    result = trained("model=unet", "split.test=0")
+
+    with pytest.raises(DataError, match=r"side=test: not one image is on that side \(training 18, valid"):
+        judge(f"run={result.run_id}", "side=test")
+    (found,) = judge(f"run={result.run_id}", "baselines=false")
+    assert found.side == "validation"
+
+
+def test_runs_of_other_images_are_not_compared(trained, judge):
+    """Two splits: some images of one trained the other."""
+    names = [trained("model=unet").run_id, trained("model=unet", "split.seed=5").run_id]
+
+    with pytest.raises(RunError, match=r"would be judged on different images, .*; train both with the same split"):
+        judge(f"run=[{','.join(names)}]")
+
+
+def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypatch):
+    """Without temperature and baselines, and says why; on its own data it is refused."""
+    result = trained("model=unet")
+
+    def refuse_own(data, outputs):
+        if data.seed == 0:
+            raise DataError("folder x is gone")
+        return open_or_build_store(data, outputs)
+
+    monkeypatch.setattr("gym.judging.open_or_build_store", refuse_own)
+
+    with pytest.raises(DataError, match=r"the data of unet cce f2 are not to be had \(folder x is gone\); give others"):
+        judge(f"run={result.run_id}")
+    (found,) = judge(f"run={result.run_id}", "data=synthetic", "data.scenes=4", "data.seed=3")
+    assert np.isnan(found.temperature.value)
+    assert "folder x is gone" in found.temperature.origin
+    assert "folder x is gone" in found.baselines.descriptions["none"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["run=[]"], "run=\\[\\] must be a run, or runs as in run=\\[one,other\\]"),
+        (["run=[a,a]"], "must be distinct runs"),
+        (["run=gone.zip"], "run: gone.zip is no file"),
+        (["run=a", "batch=0"], "batch=0 must be at least 1"),
+        (["run=a", "side=other"], "side=other must be one of auto, training"),
+        (["run=a", "data=folder"], "data"),
+    ],
+)
+def test_a_bad_configuration_is_refused(configure, overrides, message):
+    """Before anything is imported or opened."""
+    with pytest.raises(ConfigError, match=message):
+        configure(*overrides, name="evaluate")
+
+
+def test_a_sigmoid_head_is_judged_by_shares(trained, judge):
+    """Its scores are made to sum to one."""
+    result = trained("model=unet", "model.head=sigmoid", "loss=dice")
+
+    (found,) = judge(f"run={result.run_id}", "baselines=false")
+
+    np.testing.assert_allclose(found.counts.score_sums.sum(axis=1), found.counts.matrix.sum(axis=(1, 2)), rtol=1e-5)
+    assert replace(found, side="x").side == "x"

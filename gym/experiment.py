@@ -32,6 +32,7 @@ from gym.reporting.terminal import show_result
 from gym.result import RunResult, find_result, write_result
 from gym.run_folder import end_attempt, run_folder
 from gym.saved_model import save_model
+from gym.settings import flatten
 from gym.tracking import RunLog, drop_run, logged_run
 from gym.training import checkpoint
 from gym.training.compiled import compiled_model
@@ -295,17 +296,6 @@ def final_scores(model: keras.Model, history: History, evaluations: Mapping[str,
         "parameters": count.total,
         "trainable_parameters": count.trainable,
     }
-
-
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Name nested values by dotted keys; an empty mapping is a value."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def log_inputs(run: RunLog, config: Config, store: Store, split: Split) -> None:

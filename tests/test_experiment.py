@@ -30,7 +30,6 @@ from gym.errors import DataError, RunError, TrainingError
 from gym.experiment import (
     build_standardisation,
     class_weights,
-    flatten,
     next_steps,
     run_experiment,
     without_password,
@@ -40,6 +39,7 @@ from gym.prediction.segment import score_parts
 from gym.reporting.evaluation import evaluate
 from gym.result import write_result
 from gym.saved_model import load_model
+from gym.settings import flatten
 from gym.tracking import find_run
 from gym.tracking_client import tracking_uri
 from gym.training import checkpoint
@@ -620,8 +620,3 @@ def test_other_standardisations_need_no_numbers(tiny_store, method):
     layer = build_standardisation(method, tiny_store, Split([0], [1]))
 
     assert (layer.method, layer.mean, layer.deviation) == (method, None, None)
-
-
-def test_flattening_names_nested_values():
-    """Dotted keys; an empty mapping is a value like any other."""
-    assert flatten({"a": {"b": 1, "c": {}}, "d": [2]}) == {"a.b": 1, "a.c": {}, "d": [2]}

@@ -22,6 +22,7 @@ FLOORS = {
     "options": 1.0,
     "config": 1.1,
     "data_check": 1.15,
+    "settings": 1.15,
     "model_zip": 1.15,
     "config_check": 1.2,
     "old_values": 1.2,

@@ -36,3 +36,9 @@ def quote_options(argument: str) -> str:
         return argument
     quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
     return f"{group}={','.join(quoted)}"
+
+
+def show_options(override: str) -> str:
+    """Undo `quote_options`, for a command that is shown: whoever runs it has them quoted again."""
+    group, _, _ = override.partition("=")
+    return override.replace("'", "") if group in group_names() else override

@@ -11,7 +11,7 @@ from gym import command
 from gym.command import explain_missing_option, natural
 from gym.config import Config
 from gym.errors import TrainingError
-from gym.options import quote_options
+from gym.options import quote_options, show_options
 from tests.conftest import ROOT
 
 REFUSED = {
@@ -239,6 +239,8 @@ def test_numbers_of_a_group_become_text():
     assert quote_options("loss=cce,dice") == "loss=cce,dice"
     assert quote_options("seed=6") == "seed=6"
     assert quote_options("--multirun") == "--multirun"
+    assert show_options("filters='2','4','12'") == "filters=2,4,12"
+    assert show_options("name='6'") == "name='6'"
 
 
 def test_options_are_listed_in_the_order_of_their_numbers():

@@ -1,4 +1,4 @@
-"""Figure 4 as a page to hover over: one file that needs no network."""
+"""Figure 4 to hover over: as a page, one file that needs no network, or as a part of one."""
 
 import html
 import math
@@ -29,6 +29,23 @@ def figure4_html(results: Sequence[RunResult]) -> str:
 
     Hovering over a point shows which runs it stands for, and what they came to. The same results give the same page.
     """
+    return to_html(results, is_whole=True)
+
+
+def figure4_part(results: Sequence[RunResult]) -> str:
+    """The same as a part of a page that has plotly.js in its head."""
+    return to_html(results, is_whole=False)
+
+
+def to_html(results: Sequence[RunResult], is_whole: bool) -> str:
+    """The figure as HTML: a whole page, or a part of one."""
+    figure = chart_of(results)
+    options = {"include_plotlyjs": is_whole, "full_html": is_whole, "config": {"displaylogo": False}}
+    return figure.to_html(div_id="figure4", **options)
+
+
+def chart_of(results: Sequence[RunResult]) -> go.Figure:
+    """Both scores by size, a column a loss."""
     series = size_series(results)
     figure = make_subplots(
         rows=2,
@@ -48,7 +65,7 @@ def figure4_html(results: Sequence[RunResult]) -> str:
         for trace in list(figure.select_traces(selector={"legendgroup": model}))[:1]:
             trace.showlegend = True
     lay_out(figure, [point.parameters for models in series.values() for line in models.values() for point in line])
-    return figure.to_html(include_plotlyjs=True, full_html=True, div_id="figure4", config={"displaylogo": False})
+    return figure
 
 
 def trace_of(model: str, points: Sequence[SizePoint], score: str, labels: Mapping[int, str]) -> go.Scatter:

@@ -20,7 +20,7 @@ from gym.data.store import Store
 from gym.errors import ConfigError
 from gym.files import hash_value
 from gym.identity import run_fingerprint, run_name, validation_fingerprint
-from gym.options import quote_options
+from gym.options import quote_options, show_options
 from gym.sweeps.ledger import QUEUED, Ledger, first_of_each
 
 _IN_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
@@ -143,6 +143,7 @@ def queue(ledger: Ledger, number: int, run: Planned) -> None:
 
 def command_of(overrides: Overrides) -> str:
     """The command that makes one run by itself; passwords are left out."""
-    own = [public_uri(override) for override in overrides if not override.startswith(("sweep.", "search."))]
+    kept = [override for override in overrides if not override.startswith(("sweep.", "search."))]
+    own = [show_options(public_uri(override)) for override in kept]
     alone = ["hydra.mode=RUN"] if any("experiment=" in override for override in own) else []  # which may be a sweep
     return shlex.join(["python", "-m", "gym.train", *own, *alone])

@@ -111,7 +111,7 @@ def test_the_ledger_holds_no_password(tmp_path):
 
 def test_the_command_of_a_run_can_be_copied():
     """Quoted for a shell, without what belongs to the sweep."""
-    command = command_of(["+debug=tiny", "data.classes=[a, b]", "sweep.name=x"])
+    command = command_of(["+debug=tiny", "filters='8'", "data.classes=[a, b]", "sweep.name=x"])
 
-    assert command == "python -m gym.train +debug=tiny 'data.classes=[a, b]'"
+    assert command == "python -m gym.train +debug=tiny filters=8 'data.classes=[a, b]'"
     assert command_of(["+experiment=seeds", "seed=1"]) == "python -m gym.train +experiment=seeds seed=1 hydra.mode=RUN"

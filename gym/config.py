@@ -182,6 +182,8 @@ class DataConfig:
     )
     site_pattern: str = setting("", "Likewise for the site; none means one site.", only={"kind": ON_DISK})
     date_pattern: str = setting("", "Likewise for the date.", only={"kind": ON_DISK})
+    licence: str = setting("", "Licence of the imagery and labels, for the model card.")
+    citation: str = setting("", "How to cite them, likewise; neither changes what a store or a run is known by.")
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """A run is known by all that its result depends on, and by nothing else."""
 
+from gym.data.build import make_plan
 from gym.data.split import Split
 from gym.identity import identity, run_fingerprint, validation_fingerprint
 
@@ -44,3 +45,14 @@ def test_data_and_sides_are_part_of_a_runs_fingerprint(configure, tiny_store):
     assert len({run_fingerprint(config, store, split) for split in (base, fewer, other)}) == 3
     assert validation_fingerprint(store, base) == validation_fingerprint(store, fewer)
     assert validation_fingerprint(store, base) != validation_fingerprint(store, other)
+
+
+def test_what_is_said_of_the_data_for_people_is_no_part_of_what_they_are(configure, tmp_path):
+    """With a licence or a citation, store and run are the ones they were."""
+    said = ["data.licence=CC BY 4.0", "data.citation=Someone 2020"]
+    bare, cited = configure(), configure(*said)
+    plain, told = (make_plan(config.data, tmp_path / "stores", tmp_path) for config in (bare, cited))
+
+    assert (cited.data.licence, cited.data.citation) == ("CC BY 4.0", "Someone 2020")
+    assert plain.fingerprint() == told.fingerprint()
+    assert identity(bare) == identity(cited)

@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config import Config, DatasetConfig, EvaluateConfig, PredictConfig
+from gym.config import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig
 from gym.config_check import all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated, first_line
 from gym.help import help_text, is_asked_for
@@ -37,8 +37,15 @@ SCHEMAS = {
     "dataset_schema": DatasetConfig,
     "predict_schema": PredictConfig,
     "evaluate_schema": EvaluateConfig,
+    "publish_schema": PublishConfig,
 }
-_SCHEMA_OF = {"config": Config, "make_dataset": DatasetConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
+_SCHEMA_OF = {
+    "config": Config,
+    "make_dataset": DatasetConfig,
+    "predict": PredictConfig,
+    "evaluate": EvaluateConfig,
+    "publish": PublishConfig,
+}
 
 
 def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:

@@ -180,7 +180,10 @@ def check_publishing(config: PublishConfig) -> None:
     if config.output and not config.output.endswith(".zip"):
         raise ConfigError(f"output={config.output} must end in .zip, by which it is known; try {config.output}.zip.")
     if config.name and not re.fullmatch(r"\w[\w .-]*", config.name):
-        raise ConfigError(f"name={config.name} must be of letters, digits, spaces and _-. only; try shore_models.")
+        raise ConfigError(
+            f"name={config.name} must begin with a letter or digit, and hold those, spaces and _-. only; "
+            "try shore_models."
+        )
     if not re.fullmatch(r"(?!latest$|v\d+$)[\w-]+", config.alias, re.IGNORECASE | re.ASCII):
         raise ConfigError(
             f"alias={config.alias} must be of letters, digits, _ and -, and not latest, v1, v2, ..., which are "

@@ -181,6 +181,56 @@ def test_predict_takes_folders_only():
     assert "input=3 must be a folder, or folders as in input=[rgb,nir]." in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    {
+        "run=no.zip": f"run: no.zip is no file (looked in {ROOT}); mend the path.",
+        "run=best:": "run=best: must name the sweep, as in run=best:my_sweep.",
+    }.items(),
+)
+def test_predict_refuses_in_one_line_what_is_no_model(tmp_path, override, message):
+    """Before anything heavy is imported."""
+    done, seconds = run(override, f"input={tmp_path}", "output=x", module="gym.predict")
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
+    assert seconds < 1
+
+
+NAME_RULE = "must begin with a letter or digit, and hold those, spaces and _-. only; try shore_models."
+ALIAS_RULE = "must be of letters, digits, _ and -, and not latest, v1, v2, ..., which are MLflow's own; try champion."
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    {
+        "samples=-1": "samples=-1 must be at least 0.",
+        "run=a.zip": "run=a.zip is a published model; give the run that it was made from.",
+        "run=best:": "run=best: must name the sweep, as in run=best:my_sweep.",
+        "output=model": "output=model must end in .zip, by which it is known; try model.zip.",
+        "name=a/b": f"name=a/b {NAME_RULE}",
+        "name=..a": f"name=..a {NAME_RULE}",
+        "alias=Latest": f"alias=Latest {ALIAS_RULE}",
+        "alias=v2": f"alias=v2 {ALIAS_RULE}",
+        "alias=''": f"alias= {ALIAS_RULE}",
+    }.items(),
+)
+def test_publish_refuses_in_one_line(override, message):
+    """As fast as training does."""
+    done, seconds = run(*(["run=x"] if "run=" not in override else []), override, module="gym.publish")
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
+    assert seconds < 1
+
+
+def test_the_help_of_publish_shows_its_keys():
+    """With their meanings, and what it is for."""
+    done, _ = run("--help", module="gym.publish")
+
+    assert "Publish the model of a run" in done.stdout
+    assert "alias: champion  " in done.stdout
+    assert "epochs" not in done.stdout
+
+
 def test_a_full_traceback_on_request():
     """HYDRA_FULL_ERROR=1 shows everything, as Hydra's users know it."""
     done, _ = run("loss=mse", HYDRA_FULL_ERROR="1")

@@ -123,7 +123,7 @@ def open_or_build_store(config: DataConfig, outputs: Path, downloads: Path | Non
     """
     plan = make_plan(config, outputs / "stores", downloads or outputs / "stores" / "downloads")
     fingerprint = plan.fingerprint()
-    folder = outputs / "stores" / f"{config.kind}-{fingerprint[:16]}"
+    folder = store_folder(outputs, config.kind, fingerprint)
     with naming_disk_errors(folder), FileLock(folder.with_suffix(".lock")):  # two runs must not build one store
         if not (folder / "manifest.json").exists():
             remove_unfinished(folder)
@@ -131,6 +131,11 @@ def open_or_build_store(config: DataConfig, outputs: Path, downloads: Path | Non
         store = Store(folder)
     report_left_out(store.manifest.left_out, config.strict)
     return store
+
+
+def store_folder(outputs: Path, kind: str, fingerprint: str) -> Path:
+    """Where the store of a kind of data is, by the fingerprint of what it is made from."""
+    return outputs / "stores" / f"{kind}-{fingerprint[:16]}"
 
 
 def make_plan(config: DataConfig, stores: Path, downloads: Path) -> Plan:

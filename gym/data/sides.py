@@ -148,6 +148,17 @@ def sample_name(store: Store, sample: int) -> str:
     return store.manifest.pairs[position].name + (f" copy {copy}" if copy else "")
 
 
+def find_samples(store: Store, names: Sequence[str]) -> dict[str, int]:
+    """The sample of each name, as `sample_name` gives it; names that the store does not have are left out."""
+    positions = {record.name: position for position, record in enumerate(store.manifest.pairs)}
+    found = {name: positions[name] for name in names if name in positions}
+    for name in names:
+        stem, _, copy = name.rpartition(" copy ")
+        if name not in found and stem in positions and copy.isdecimal():
+            found[name] = int(copy) * len(store) + positions[stem]
+    return found
+
+
 def side_names(store: Store, split: Split) -> dict[str, list[str]]:
     """The names of the samples of each side."""
     return {side: [sample_name(store, sample) for sample in samples] for side, samples in split._asdict().items()}

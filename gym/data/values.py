@@ -63,6 +63,18 @@ def scale_image(image: np.ndarray, scaling: Scaling) -> np.ndarray:
     return _settle(scaled, valid)
 
 
+def unscale_image(image: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """Bring a scaled image back to values of which `scale_image` makes it again; it may be returned itself.
+
+    Of ``none`` and ``dtype`` exactly it, of ``reflectance`` but for rounding. What a stretch by percentiles was made
+    from is not known: a stretched image is stretched once more, which changes it a little.
+    """
+    if scaling.method != "reflectance":
+        return image
+    values = ((image.astype(np.float64) - scaling.offset) / scaling.factor).astype(np.float32)
+    return _settle(values, _has_data(image))
+
+
 def add_indices(image: np.ndarray, bands: Sequence[str], indices: Sequence[Index]) -> np.ndarray:
     """Stack spectral indices behind the bands they are made from.
 

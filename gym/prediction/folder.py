@@ -103,19 +103,30 @@ def write_label(path: Path, label: np.ndarray, grid: Grid | None, classes: Seque
 
 
 def write_raster(
-    path: Path, bands: np.ndarray, grid: Grid | None = None, palette: dict[int, tuple[int, ...]] | None = None
+    path: Path,
+    bands: np.ndarray,
+    grid: Grid | None = None,
+    palette: dict[int, tuple[int, ...]] | None = None,
+    names: Sequence[str] = (),
 ) -> None:
-    """Write ``(bands, rows, columns)`` uint8, whole or not at all, in the format of the path's suffix."""
+    """Write ``(bands, rows, columns)`` in their own type, whole or not at all, in the format of the path's suffix.
+
+    What has a palette is a label, with 255 for nodata; a TIFF with band names is imagery, with 0 for nodata.
+    """
     png: dict[str, Any] = {"driver": "PNG"}
     options = png if path.suffix == ".png" else {"driver": "GTiff", "compress": "deflate", "tiled": True}
     if grid is not None:
         options |= {"crs": grid.crs, "transform": grid.transform}
     if palette is not None:
         options |= {"nodata": IGNORE}
-    count, rows, columns = bands.shape
+    if names:
+        options |= {"nodata": 0, "photometric": "minisblack"}  # no band of four is taken for transparency
+    (count, rows, columns), dtype = bands.shape, bands.dtype
     with replacing(path) as beside, warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(beside, "w", height=rows, width=columns, count=count, dtype="uint8", **options) as written:
+        with rasterio.open(beside, "w", height=rows, width=columns, count=count, dtype=dtype, **options) as written:
+            if names:
+                written.descriptions = names
             if palette is not None:  # before the pixels: a TIFF's kind cannot change once it has any
                 written.write_colormap(1, palette)
             written.write(bands)

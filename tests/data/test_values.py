@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gym.band_math import Index, parse_index
-from gym.data.values import STEP, Scaling, add_indices, scale_image
+from gym.data.values import STEP, Scaling, add_indices, scale_image, unscale_image
 
 METHODS = ("none", "dtype", "percentile", "reflectance")
 TYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
@@ -282,3 +282,35 @@ def test_an_index_over_bands_that_are_not_there_is_not_made():
     """The plan of a data set has refused it in words; here it must not become some other band."""
     with pytest.raises(KeyError, match="swir"):
         add_indices(np.ones((1, 1, 2)), ["red", "green"], [parse_index("MNDWI")])
+
+
+@given(image=images, scaling=scalings)
+def test_a_scaled_image_comes_back_to_what_scales_to_it(image, scaling):
+    """Exactly with ``none`` and ``dtype``, but for rounding with ``reflectance``; nodata is never mistaken."""
+    scaled = scale_image(image, scaling)
+    again = scale_image(unscale_image(scaled, scaling), scaling)
+
+    np.testing.assert_array_equal((again != 0).any(axis=2), (scaled != 0).any(axis=2))
+    if scaling.method in ("none", "dtype"):
+        np.testing.assert_array_equal(again, scaled)
+    if scaling.method == "reflectance":
+        np.testing.assert_allclose(again, scaled, rtol=1e-6, atol=2e-6)
+
+
+def test_reflectances_come_back_as_counts():
+    """Worked out by hand: (0.05 + 0.1) / 1e-4; a pixel without data stays one."""
+    reflectances = np.array([[[0.05, 0.2], [0, 0]]], np.float32)
+
+    counts = unscale_image(reflectances, Scaling("reflectance", factor=1e-4, offset=-0.1))
+
+    assert counts.dtype == np.float32
+    np.testing.assert_allclose(counts, [[[1500, 3000], [0, 0]]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("low", "high"), [(2, 98), (0, 100), (5, 90)])
+def test_a_second_stretch_changes_little(low, high):
+    """By less than one step of 8 bits: what the first stretch clipped are the second one's percentiles."""
+    image, scaling = np.random.default_rng(0).gamma(2, 500, (64, 64, 3)), Scaling("percentile", low, high)
+    stretched = scale_image(image, scaling)
+
+    np.testing.assert_allclose(scale_image(unscale_image(stretched, scaling), scaling), stretched, atol=1 / 255)

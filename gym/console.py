@@ -30,6 +30,13 @@ def worded(score: float, digits: int = 3) -> str:
     return "-" if math.isnan(score) else f"{score:.{digits}f}"
 
 
+def worded_interval(value: float, low: float, high: float) -> str:
+    """A score with the ends of its interval, where it has one: three digits, from 10 on one; a dash for no score."""
+    digits = 3 if abs(value) < 10 else 1
+    ends = "" if math.isnan(low) else f" ({worded(low, digits)} to {worded(high, digits)})"
+    return worded(value, digits) + ends
+
+
 def public_uri(uri: str) -> str:
     """A URI as it may be shown: without user and password, whatever signs are in them."""
     return re.sub(r"://(?!/).*@", "://***@", uri)

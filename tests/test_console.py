@@ -2,7 +2,7 @@
 
 import pytest
 
-from gym.console import clock, counted, public_uri, worded
+from gym.console import clock, counted, public_uri, worded, worded_interval
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 scenes"), (1, "1 scene"), (2, "2 scenes"), (11, "11 scenes")])
@@ -38,3 +38,18 @@ def test_an_undefined_score_is_a_dash(score, words):
 def test_no_password_is_shown(uri, shown):
     """User and password are left out, whatever signs are in them; a path keeps its own."""
     assert public_uri(uri) == shown
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        ((0.8126, 0.75, 0.9), "0.813 (0.750 to 0.900)"),
+        ((0.5, float("nan"), float("nan")), "0.500"),
+        ((12.34, 9.96, 14.0), "12.3 (10.0 to 14.0)"),
+        ((-0.25, -0.5, 0.0), "-0.250 (-0.500 to 0.000)"),
+        ((float("nan"),) * 3, "-"),
+    ],
+)
+def test_a_score_is_shown_with_its_interval(score, words):
+    """Where it has one; large numbers, as distances in metres, have fewer digits."""
+    assert worded_interval(*score) == words

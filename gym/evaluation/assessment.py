@@ -17,9 +17,9 @@ from gym.data.pipeline import SampleReader
 from gym.data.split import Split
 from gym.data.store import Store
 from gym.evaluation.beside_baselines import BesideBaselines, compare_with_baselines
-from gym.evaluation.counts import Counts, pick_images
+from gym.evaluation.counts import Counts
 from gym.evaluation.predicted import Predicted, count_side, predict_side
-from gym.evaluation.scores import OF_A_SITE, class_scores, image_means, overall_scores
+from gym.evaluation.scores import class_scores, image_means, overall_scores, site_scores
 from gym.reporting.evaluation import Evaluation
 from gym.sampling import lattice
 
@@ -157,21 +157,6 @@ def find_temperature(
         return Temperature(fit_temperature(*predicted.sample()), "fitted on these very images, so it flatters")
     on_validation = predict(model, judged, own.store, validation, batch, scratch)
     return Temperature(fit_temperature(*on_validation.sample()), "fitted on the run's validation images")
-
-
-def site_scores(
-    sites: Sequence[str], scenes: Sequence[str], counts: Counts, classes: Sequence[str], seed: int
-) -> dict[str, dict[str, Interval]]:
-    """By site its scores, with the IoU and Dice of each class there; arguments as of `overall_scores`."""
-    found = {}
-    for site in sorted(set(sites)):
-        here = [index for index, name in enumerate(sites) if name == site]
-        of_site, of_scenes = pick_images(counts, here), [scenes[index] for index in here]
-        by_class = class_scores(of_scenes, of_site, classes, seed, ("iou", "dice"))
-        found[site] = overall_scores(of_scenes, of_site, seed, OF_A_SITE) | {
-            f"{name}/{kind}": score for kind, scores in by_class.items() for name, score in scores.items()
-        }
-    return found
 
 
 def set_beside(judged: Judged, predicted: Predicted, seed: int) -> BesideBaselines:

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from gym.bootstrap import Interval
+from gym.console import worded_interval
 from gym.data.sides import ReadSample
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.figures import draw_differences, draw_errors_by_distance, draw_reliability
+from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS
 from gym.files import write_text
 from gym.reporting.drawing import embed, save
 from gym.reporting.figures import draw_confusion_matrix, draw_contact_sheet, rank_by_iou
@@ -25,25 +27,6 @@ from gym.reporting.page import render_page
 from gym.reporting.shown_table import ShownTable
 
 _SHEET = 8  # images on a sheet
-MEANINGS = {
-    "iou": "mean IoU",
-    "dice": "mean Dice",
-    "precision": "mean precision",
-    "recall": "mean recall",
-    "overall_accuracy": "share of right pixels",
-    "frequency_weighted_iou": "frequency-weighted IoU",
-    "matthews_correlation": "Matthews correlation",
-    "kld": "KLD per pixel, nats",
-    "share_kld": "KLD of class shares, nats",
-    "boundary_iou": "boundary IoU",
-    "boundary_distance": "boundary distance, pixels",
-    "boundary_distance_metres": "boundary distance, m",
-    "calibration_error": "calibration error",
-    "softened_calibration_error": "calibration error with temperature",
-}
-OF_A_CLASS = {name: MEANINGS[name].removeprefix("mean ") for name in ("iou", "dice", "precision", "recall")} | {
-    name: MEANINGS[name] for name in ("boundary_iou", "boundary_distance", "boundary_distance_metres")
-}
 LEGACY = {
     "iou": "its mean IoU: averaged over batches, an absent class counts as perfect",
     "dice": "its mean Dice: of soft scores, likewise",
@@ -134,8 +117,8 @@ def make_tables(assessment: Assessment, differences: Mapping[str, Scores]) -> di
     return {
         "overall": score_table(["score", "all pixels", "mean over images"], {MEANINGS[k]: v for k, v in both.items()}),
         "classes": score_table(
-            ["class", *OF_A_CLASS.values()],
-            {name: [scores[key] for key in OF_A_CLASS] for name, scores in assessment.classes.items()},
+            ["class", *MEANINGS_OF_A_CLASS.values()],
+            {name: [scores[key] for key in MEANINGS_OF_A_CLASS] for name, scores in assessment.classes.items()},
         ),
         "sites": score_table(
             ["site", *(MEANINGS[name] for name in site_columns), *(f"IoU {name}" for name in assessment.classes)],
@@ -177,11 +160,7 @@ def show_score(score: Interval | None) -> dict[str, str]:
     """A score with its interval, and what to sort it by."""
     if score is None or not is_defined(score):
         return {"shown": "-", "value": ""}
-    digits = 3 if abs(score.value) < 10 else 1
-    shown = f"{score.value:.{digits}f}"
-    if not np.isnan(score.low):
-        shown += f" ({score.low:.{digits}f} to {score.high:.{digits}f})"
-    return {"shown": shown, "value": repr(score.value)}
+    return {"shown": worded_interval(*score), "value": repr(score.value)}
 
 
 def legacy_rows(assessment: Assessment) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ import numpy as np
 from gym import metrics
 from gym.bootstrap import Interval, draw_scenes, interval, redraw, sums_by_scene
 from gym.calibration import expected_calibration_error
-from gym.evaluation.counts import Counts, counts_by_scene, each_part
+from gym.evaluation.counts import Counts, counts_by_scene, each_part, pick_images
 
 Score = Callable[[Counts], Any]  # of counts of shape (..., and their own) it makes (...), or (..., classes)
 
@@ -60,6 +60,26 @@ CLASSES: dict[str, Score] = {
 OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", "boundary_iou", "boundary_distance")
 OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance")
 
+MEANINGS = {
+    "iou": "mean IoU",
+    "dice": "mean Dice",
+    "precision": "mean precision",
+    "recall": "mean recall",
+    "overall_accuracy": "share of right pixels",
+    "frequency_weighted_iou": "frequency-weighted IoU",
+    "matthews_correlation": "Matthews correlation",
+    "kld": "KLD per pixel, nats",
+    "share_kld": "KLD of class shares, nats",
+    "boundary_iou": "boundary IoU",
+    "boundary_distance": "boundary distance, pixels",
+    "boundary_distance_metres": "boundary distance, m",
+    "calibration_error": "calibration error",
+    "softened_calibration_error": "calibration error with temperature",
+}
+MEANINGS_OF_A_CLASS = {
+    name: MEANINGS[name].removeprefix("mean ") for name in ("iou", "dice", "precision", "recall")
+} | {name: MEANINGS[name] for name in ("boundary_iou", "boundary_distance", "boundary_distance_metres")}
+
 
 def mean_distance(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mean distance between boundaries; NaN where there is none to measure from."""
@@ -102,6 +122,29 @@ def class_scores(
         kind: {name: interval(of[index], drawn[:, index], number) for name, (of, drawn) in values.items()}
         for index, kind in enumerate(classes)
     }
+
+
+def site_scores(
+    sites: Sequence[str],
+    scenes: Sequence[str],
+    counts: Counts,
+    classes: Sequence[str],
+    seed: int,
+    chosen: Sequence[str] = OF_A_SITE,
+) -> dict[str, dict[str, Interval]]:
+    """By site its scores, with the IoU and Dice of each class there as ``iou/CLASS``; arguments as of `class_scores`.
+
+    ``sites`` are those of the images, ``chosen`` names in `OVERALL`.
+    """
+    found = {}
+    for site in sorted(set(sites)):
+        here = [index for index, name in enumerate(sites) if name == site]
+        of_site, of_scenes = pick_images(counts, here), [scenes[index] for index in here]
+        by_class = class_scores(of_scenes, of_site, classes, seed, ("iou", "dice"))
+        found[site] = overall_scores(of_scenes, of_site, seed, chosen) | {
+            f"{name}/{kind}": score for kind, scores in by_class.items() for name, score in scores.items()
+        }
+    return found
 
 
 def image_scores(counts: Counts) -> dict[str, np.ndarray]:

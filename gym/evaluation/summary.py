@@ -8,7 +8,8 @@ from rich.table import Table
 from gym.bootstrap import Interval
 from gym.console import counted, plain_console
 from gym.evaluation.assessment import Assessment
-from gym.evaluation.page import MEANINGS, show_score
+from gym.evaluation.page import show_score
+from gym.evaluation.scores import MEANINGS
 
 _SHOWN = ("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance", "calibration_error")
 

@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig
+from gym.config import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config_check import all_keys, unknown_key
 from gym.errors import ConfigError, GymError, Terminated, first_line
 from gym.help import help_text, is_asked_for
@@ -38,6 +38,7 @@ SCHEMAS = {
     "predict_schema": PredictConfig,
     "evaluate_schema": EvaluateConfig,
     "publish_schema": PublishConfig,
+    "report_schema": ReportConfig,
 }
 _SCHEMA_OF = {
     "config": Config,
@@ -45,6 +46,7 @@ _SCHEMA_OF = {
     "predict": PredictConfig,
     "evaluate": EvaluateConfig,
     "publish": PublishConfig,
+    "report": ReportConfig,
 }
 
 

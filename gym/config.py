@@ -376,6 +376,17 @@ class EvaluateConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
+@dataclass
+class ReportConfig:
+    """One report, on a sweep or on a run."""
+
+    sweep: str = setting("", "Name of a sweep, or MLflow id or name of its parent run.")
+    run: str = setting("", "Run id, run name, best:SWEEP, or models:/NAME@ALIAS.")
+    output: str = setting("", "Folder to write to; empty means one named after sweep or run, in outputs/reports.")
+    outputs: str = setting("outputs", "Folder of sweeps, stores and the MLflow database.")
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+
 def frame_of(size: Any) -> tuple[int, int]:
     """Read ``data.size``: one number for a square, or rows and columns.
 

@@ -24,6 +24,7 @@ from gym.config import (
     EvaluateConfig,
     PredictConfig,
     PublishConfig,
+    ReportConfig,
     folders_of,
     split_pattern,
 )
@@ -84,6 +85,8 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         check_publishing(config)
     if isinstance(config, EvaluateConfig):
         check_evaluation(config)
+    if isinstance(config, ReportConfig):
+        check_report(config)
     return config
 
 
@@ -172,10 +175,26 @@ def check_evaluation(config: EvaluateConfig) -> None:
         check_data(config.data)
 
 
+def check_report(config: ReportConfig) -> None:
+    """A report is on one thing, and goes into a folder."""
+    if bool(config.sweep) == bool(config.run):
+        found = f"sweep={config.sweep} and run={config.run} are both given" if config.run else "neither is given"
+        raise ConfigError(f"give exactly one of sweep=NAME and run=NAME; {found}.")
+    refuse_published(config.run)
+    check_source(config.run)
+    if os.path.isfile(config.output):  # noqa: PTH113 - no pathlib so early
+        raise ConfigError(f"output={config.output} is a file; give a folder.")
+
+
+def refuse_published(run: str) -> None:
+    """Raise `ConfigError` for a zip, which is no run."""
+    if run.endswith(".zip"):
+        raise ConfigError(f"run={run} is a published model; give the run that it was made from.")
+
+
 def check_publishing(config: PublishConfig) -> None:
     """A run is published, as a zip, under names that MLflow's registry takes."""
-    if config.run.endswith(".zip"):
-        raise ConfigError(f"run={config.run} is a published model; give the run that it was made from.")
+    refuse_published(config.run)
     check_source(config.run)
     if config.output and not config.output.endswith(".zip"):
         raise ConfigError(f"output={config.output} must end in .zip, by which it is known; try {config.output}.zip.")

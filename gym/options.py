@@ -4,7 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-_NOT_TEXT = re.compile(r"[-+.\d]+|null|true|false|nan|inf", re.IGNORECASE)
+_NOT_TEXT = re.compile(r"[-+.\d]+(e[-+]?\d+)?|null|true|false|nan|inf", re.IGNORECASE)
+_NAMES = ("sweep", "run")  # keys whose values are names, as 12e45 may be one
 
 
 def configuration_folder() -> Path:
@@ -30,9 +31,9 @@ def natural(name: str) -> tuple[int, str]:
 
 
 def quote_options(argument: str) -> str:
-    """Make text of the numbers in ``filters=2,4``: Hydra takes them for integers, and a group's option is text."""
+    """Make text of the numbers in ``filters=2,4``: Hydra takes them for integers, and an option or a name is text."""
     group, _, options = argument.partition("=")
-    if group not in group_names():
+    if group not in (*group_names(), *_NAMES):
         return argument
     quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
     return f"{group}={','.join(quoted)}"

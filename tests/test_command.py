@@ -286,6 +286,8 @@ def test_numbers_of_a_group_become_text():
     assert quote_options("filters=6") == "filters='6'"
     assert quote_options("filters=2,4,12") == "filters='2','4','12'"
     assert quote_options("filters=-1") == "filters='-1'"
+    assert quote_options("sweep=12e456789012") == "sweep='12e456789012'"
+    assert quote_options("run=0123") == "run='0123'"
     assert quote_options("loss=cce,dice") == "loss=cce,dice"
     assert quote_options("seed=6") == "seed=6"
     assert quote_options("--multirun") == "--multirun"

@@ -36,7 +36,7 @@ def in_a_test(command: str, folder: Path) -> list[str]:
     words = [word.replace("my/", f"{folder}/my/") for word in shlex.split(command)]
     if words[0] == "python":
         words[0] = sys.executable
-    if "gym.predict" in words:
+    if "gym.predict" in words or "gym.publish" in words:
         return [*words, f"outputs={folder}"]
     if "gym.make_dataset" in words:
         return [*(word for word in words if "data.size" not in word), "data.size=32", f"outputs={folder}"]
@@ -76,21 +76,23 @@ def imagery(tmp_path):
     return tmp_path
 
 
-def test_every_training_command_of_the_readme_runs_and_predict_after_them(imagery):
-    """As written, but for the size of the work; predict uses the last run of its name."""
+def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(imagery):
+    """As written, but for the size of the work; predict and publish use the last run of its name, then its zip."""
     trainings = [command for command in COMMANDS if "gym.train" in command or "scripts/train" in command]
     assert len(trainings) == 5
     for command in trainings:  # one after the other: two of them are one run, which two processes do not make at once
         done = run(command, imagery)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
-    (predict,) = [command for command in COMMANDS if "gym.predict" in command]
-    done = run(predict, imagery)
-
-    assert done.returncode == 0, done.stderr
-    assert "4 images segmented by resunet cce f6" in done.stdout
-    with rasterio.open(imagery / "my" / "predictions" / "shore0.tif") as label:
-        assert (label.crs.to_epsg(), label.shape, label.nodata) == (32610, (40, 32), 255)
+    uses = [command for command in COMMANDS if "gym.predict" in command or "gym.publish" in command]
+    said = ["4 images segmented by resunet cce f6", "resunet.zip (", "4 images segmented by resunet cce f6"]
+    for command, answer in zip(uses, said, strict=True):
+        done = run(command, imagery)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert answer in done.stdout
+    for place in ("predictions", "labels_of_zip"):
+        with rasterio.open(imagery / "my" / place / "shore0.tif") as label:
+            assert (label.crs.to_epsg(), label.shape, label.nodata) == (32610, (40, 32), 255)
 
 
 def test_the_readmes_data_set_is_made_and_reported(imagery):

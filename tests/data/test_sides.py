@@ -16,6 +16,7 @@ from gym.data.build import open_or_build_store
 from gym.data.labels import IGNORE
 from gym.data.sides import (
     find_likenesses,
+    find_samples,
     join_copies,
     positions_of,
     refuse_unlabelled,
@@ -422,6 +423,14 @@ def test_samples_are_named_after_their_pairs(coasts):
     assert sample_name(coasts, 18 + 2) == "cape_20200203_0 copy 1"
     assert sample_name(coasts, 3 * 18 + 17) == "sand_20210304_1 copy 3"
     assert positions_of([2, 20, 71], 18) == [2, 2, 17]
+
+
+@given(st.lists(st.integers(0, 5 * 18 - 1), max_size=9))
+def test_samples_are_found_by_their_names(coasts, samples):
+    """Pairs and copies; a name that the store does not have is left out."""
+    names = [sample_name(coasts, sample) for sample in samples]
+
+    assert find_samples(coasts, [*names, "nowhere", "cape_20200203_0 copy x"]) == dict(zip(names, samples, strict=True))
 
 
 def test_the_sides_list_the_names_of_their_samples(coasts):

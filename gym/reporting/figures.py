@@ -10,7 +10,7 @@ from gym import metrics
 from gym.data.sides import ReadSample
 from gym.reporting.drawing import literal, shorten
 from gym.reporting.evaluation import Evaluation
-from gym.reporting.imagery import overlay, show_bands
+from gym.reporting.imagery import show_errors
 from gym.reporting.legend import class_legend
 from gym.training.history import Epoch
 
@@ -119,13 +119,7 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], rea
     """Fill the four panels of one image."""
     classes, predicted, name = evaluation.classes, evaluation.predicted[index], evaluation.names[index]
     image, truth = map(np.asarray, read(evaluation.samples[index]))
-    picture = show_bands(image, bands)
-    counted = truth < len(classes)
-    wrong = counted & (truth != predicted)
-    masked = np.where(counted, predicted, truth)
-    errors = np.where(wrong[..., None], 1.0, 0.35 * picture)
-    panels = (picture, overlay(picture, truth, classes), overlay(picture, masked, classes), errors)
-    for panel, values in zip(axes, panels, strict=True):
+    for panel, values in zip(axes, show_errors(image, truth, predicted, bands, classes), strict=True):
         panel.imshow(values, interpolation="nearest")
         panel.set_xticks([])
         panel.set_yticks([])

@@ -39,6 +39,11 @@ def class_colours(names: Sequence[str]) -> np.ndarray:
     return np.array([colours[name] for name in names])
 
 
+def colour_codes(names: Sequence[str]) -> list[str]:
+    """The same colours as ``#rrggbb``."""
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in class_colours(names)]
+
+
 def _to_rgb(code: str) -> np.ndarray:
     return np.array([int(code[at : at + 2], 16) for at in (1, 3, 5)]) / 255
 
@@ -71,3 +76,23 @@ def overlay(picture: np.ndarray, label: np.ndarray, classes: Sequence[str], stre
     mixed = picture.copy()
     mixed[counted] = (1 - strength) * picture[counted] + strength * colours[label[counted]]
     return mixed
+
+
+def show_errors(
+    image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, bands: Sequence[str], classes: Sequence[str]
+) -> tuple[np.ndarray, ...]:
+    """Four pictures of one image: itself, the truth and the prediction laid over it, and the wrong pixels in white.
+
+    Args:
+        image: The image.
+        truth: Class indices; what is `IGNORE` is never wrong, and has no prediction laid over it.
+        predicted: Class indices.
+        bands: Band names.
+        classes: Class names.
+    """
+    picture = show_bands(image, bands)
+    counted = truth < len(classes)
+    wrong = counted & (truth != predicted)
+    masked = np.where(counted, predicted, truth)
+    errors = np.where(wrong[..., None], 1.0, 0.35 * picture)
+    return picture, overlay(picture, truth, classes), overlay(picture, masked, classes), errors

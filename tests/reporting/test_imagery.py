@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gym.data.labels import IGNORE
-from gym.reporting.imagery import class_colours, overlay, show_bands, visible_bands
+from gym.reporting.imagery import (
+    class_colours,
+    colour_codes,
+    overlay,
+    show_bands,
+    show_errors,
+    visible_bands,
+)
 
 pictures = hnp.arrays(np.uint16, st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5)))
 
@@ -169,3 +176,27 @@ def test_an_overlay_stays_between_0_and_1(seed, strength):
     assert mixed.min() >= 0
     assert mixed.max() <= 1 + 1e-12
     np.testing.assert_array_equal(mixed[label == IGNORE], picture[label == IGNORE])
+
+
+def test_colours_as_codes():
+    """The blue and the red of the paper, and a colour that was darkened, digit by digit."""
+    many = colour_codes(kinds(11))
+
+    assert colour_codes(["water", "surf"]) == ["#0072b2", "#d55e00"]
+    assert many[10] == "#854f6d"  # #cc79a7 times 0.65
+
+
+def test_errors_by_hand():
+    """White where a counted pixel is wrong; what is ignored is never wrong, and nothing is laid over it."""
+    image = np.full((1, 3, 3), 50, np.uint8)
+    truth, predicted = np.array([[0, 1, IGNORE]], np.uint8), np.array([[0, 0, 1]], np.uint8)
+
+    picture, as_labelled, as_predicted, errors = show_errors(image, truth, predicted, ["a", "b", "c"], ["sea", "land"])
+
+    np.testing.assert_array_equal(errors[0, 1], 1)
+    np.testing.assert_allclose(errors[0, [0, 2]], 0.35 * picture[0, [0, 2]])
+    np.testing.assert_array_equal(as_predicted[0, 0], as_labelled[0, 0])
+    np.testing.assert_array_equal(as_predicted[0, 1], as_predicted[0, 0])
+    assert (as_labelled[0, 1] != as_predicted[0, 1]).any()
+    for laid_over in (as_labelled, as_predicted):
+        np.testing.assert_array_equal(laid_over[0, 2], picture[0, 2])

@@ -13,7 +13,7 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import metadata
@@ -69,6 +69,11 @@ class RunLog:
     def log_folder(self, folder: Path, place: str | None = None) -> None:
         """Log all files of a folder as artifacts, by their path in it, below ``place`` among the run's artifacts."""
         self._client.log_artifacts(self.run_id, str(folder), place)
+
+    def log_files(self, files: Iterable[Path], place: str) -> None:
+        """Log some files as artifacts, by their names, below ``place`` among the run's artifacts."""
+        for path in files:
+            self._client.log_artifact(self.run_id, str(path), place)
 
 
 @contextmanager

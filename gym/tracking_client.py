@@ -3,7 +3,6 @@
 MLflow takes seconds to import: this module is imported only by what logs or looks up a run.
 """
 
-import json
 import logging
 import random
 import time
@@ -20,30 +19,10 @@ from gym.config import TrackingConfig
 from gym.console import public_uri
 from gym.errors import RunError, first_line
 from gym.files import naming_disk_errors, replacing
+from gym.tracking_view import VIEW_TAGS
 
 SQLITE = "sqlite:///"
 _PATIENCE = 60.0  # seconds
-
-# How the UI shows the experiment: as model training and, by the link that scripts/ui prints, as a table of scores.
-_COLUMNS = [f"metrics.`{name}`" for name in ("iou", "kld", "dice", "stopping_epoch", "parameters")]
-_VIEW = {
-    "orderByKey": "metrics.`iou`",
-    "orderByAsc": False,
-    "selectedColumns": [*_COLUMNS, "attributes.`Duration`"],
-    "searchFilter": "",
-    "startTime": "ALL",
-    "lifecycleFilter": "Active",
-    "modelVersionFilter": "All Runs",
-    "datasetsFilter": [],
-    "runsExpanded": {},
-    "runsPinned": [],
-    "runsHidden": [],
-    "groupBy": "",
-}
-VIEW_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.sharedViewState.scores": json.dumps(_VIEW),
-}
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)

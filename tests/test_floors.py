@@ -65,6 +65,7 @@ FLOORS = {
     "calibration": 2.11,
     "sampling": 2.10,
     "legacy_metrics": 2.10,
+    "tracking_view": 2.05,
     "tracking_client": 2.10,
     "tracking": 2.11,
     "finished_runs": 2.12,

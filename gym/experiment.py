@@ -5,6 +5,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from math import nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import keras
 from omegaconf import OmegaConf
 
 from gym.config import Config
-from gym.console import counted, public_uri
+from gym.console import counted, public_uri, worded
 from gym.data.build import open_or_build_store
 from gym.data.parallel import available_cores
 from gym.data.pipeline import SampleReader, ordered_batches, steps_in_epoch, training_batches
@@ -33,7 +34,7 @@ from gym.result import RunResult, find_result, write_result
 from gym.run_folder import end_attempt, run_folder
 from gym.saved_model import save_model
 from gym.settings import flatten
-from gym.tracking import RunLog, drop_run, logged_run
+from gym.tracking import DESCRIPTION, RunLog, drop_run, logged_run
 from gym.training import checkpoint
 from gym.training.compiled import compiled_model
 from gym.training.history import Epoch, History, epoch_metrics
@@ -170,11 +171,19 @@ def log_result(
         if epoch.number not in logged:
             run.log_metrics(epoch_metrics(epoch), step=epoch.number)
     run.log_metrics(result.scores)
-    run.log_tags({"weights_sha256": result.weights_sha256})
+    run.log_tags({"weights_sha256": result.weights_sha256, DESCRIPTION: word_result(result)})
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder), task.config, task.store, task.split)
         write_results(Path(folder), task.config, task.store, model, history, evaluations)
         run.log_folder(Path(folder))
+
+
+def word_result(result: RunResult) -> str:
+    """What a run came to and where to look, as the MLflow UI shows it above all else."""
+    scores, scenes = result.scores, counted(len(set(result.scenes)), "validation scene")
+    values = f"Mean IoU {worded(scores.get('iou', nan))}, KLD {worded(scores.get('kld', nan))} on {scenes}"
+    course = f"epoch {scores['best_epoch']:.0f} of {scores['stopping_epoch']:.0f} is kept"
+    return f"{values}; {course}; {scores['parameters']:,.0f} parameters. Pictures and model are under Artifacts."
 
 
 def next_steps(config: Config, run_id: str) -> list[str]:
@@ -183,8 +192,9 @@ def next_steps(config: Config, run_id: str) -> list[str]:
     where = "".join(f" {key}={public_uri(value)}" for key, (value, default) in places.items() if value != default)
     return [
         f"logged as run {run_id}",
-        "  see it:  ./scripts/ui" + (f" 5000 {config.outputs}" if config.outputs != Config().outputs else ""),
-        f"  use it:  python -m gym.predict run={run_id} input=IMAGES output=LABELS{where}",
+        "  see it:   ./scripts/ui" + (f" 5000 {config.outputs}" if config.outputs != Config().outputs else ""),
+        f"  judge it: python -m gym.evaluate run={run_id}{where}",
+        f"  use it:   python -m gym.predict run={run_id} input=IMAGES output=LABELS{where}",
     ]
 
 

@@ -216,6 +216,7 @@ def test_a_run_leaves_everything_in_mlflow(finished, outputs):
         run.data.tags
     )
     assert run.data.tags["split"] == "random"
+    assert run.data.tags["mlflow.note.content"].startswith(f"Mean IoU {result.scores['iou']:.3f}, KLD ")
     logged = run.inputs.dataset_inputs[0].dataset
     assert logged.digest == run.data.tags["data_fingerprint"][:36]
     assert json.loads(logged.profile) == {"pairs": 8, "left_out": 0, "training": 6, "validation": 2, "test": 0}
@@ -556,12 +557,14 @@ def test_what_to_do_next_can_be_copied(configure):
     moved.outputs = "/data/o"
 
     assert next_steps(default, "abc")[1:] == [
-        "  see it:  ./scripts/ui",
-        "  use it:  python -m gym.predict run=abc input=IMAGES output=LABELS",
+        "  see it:   ./scripts/ui",
+        "  judge it: python -m gym.evaluate run=abc",
+        "  use it:   python -m gym.predict run=abc input=IMAGES output=LABELS",
     ]
     assert next_steps(moved, "abc")[1:] == [
-        "  see it:  ./scripts/ui 5000 /data/o",
-        "  use it:  python -m gym.predict run=abc input=IMAGES output=LABELS outputs=/data/o "
+        "  see it:   ./scripts/ui 5000 /data/o",
+        "  judge it: python -m gym.evaluate run=abc outputs=/data/o tracking.uri=http://127.0.0.1:1",
+        "  use it:   python -m gym.predict run=abc input=IMAGES output=LABELS outputs=/data/o "
         "tracking.uri=http://127.0.0.1:1",
     ]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from gym import metrics
 from gym.data.sides import ReadSample
@@ -29,6 +29,7 @@ def draw_learning_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
     is_wide = min(losses) > 0 and max(losses) > 10 * min(losses)
     loss.set(title="Loss", xlabel="epoch", yscale="log" if is_wide else "linear")
     if is_wide:
+        loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         loss.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
         loss.yaxis.set_minor_formatter(NullFormatter())
     iou.plot(numbers, [epoch.train_iou for epoch in epochs], "o-", ms=3, label="training")
@@ -41,7 +42,7 @@ def draw_learning_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
         axes.grid(alpha=0.25)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlim(0.5, len(numbers) + 0.5)
-    loss.legend()
+    figure.legend(handles=loss.get_lines(), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -155,7 +155,7 @@ def test_learning_curves_hold_the_epochs(drawn_whole):
     np.testing.assert_array_equal(iou.lines[0].get_ydata(), [0.4] * 3)
     np.testing.assert_array_equal(iou.lines[1].get_ydata(), [0.3] * 3)
     np.testing.assert_array_equal(rate.lines[0].get_ydata(), [1e-3] * 3)
-    assert texts(loss.get_legend()) == ["training", "validation", "best epoch 2"]
+    assert texts(figure.legends[0]) == ["training", "validation", "best epoch 2"]
     assert all(set(axes.lines[-1].get_xdata()) == {2} for axes in figure.axes)
     assert (loss.get_yscale(), rate.get_yscale()) == ("linear", "log")
     assert drawn_whole(figure) == (600, 180)

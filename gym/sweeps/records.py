@@ -150,8 +150,16 @@ def record_job(job: Job, result: RunResult | None, logged: Run | None) -> RunRec
         return RunRecord(job.name, _STANDINGS[job.status], job.message, command_of(job.overrides), None, logged)
     if result is None and logged is not None and "iou" in logged.data.metrics:
         result = logged_result(logged)
-    standing = "" if result else _STANDINGS[FINISHED]
-    return RunRecord(job.name, standing, "", command_of(job.overrides), result, logged)
+    if result is None:
+        return RunRecord(job.name, _STANDINGS[FINISHED], "", command_of(job.overrides), None, logged)
+    return RunRecord(job.name, "", "", command_of([*job.overrides, *given_threads(job, result)]), result, logged)
+
+
+def given_threads(job: Job, result: RunResult) -> list[str]:
+    """The threads that a launcher gave a run beside others, without which it is not the same to the last bit."""
+    threads = result.settings.get("training.threads")
+    is_own = any(override.startswith("training.threads=") for override in job.overrides)
+    return [f"training.threads={threads}"] if threads and not is_own else []
 
 
 def record_children(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:

@@ -1,0 +1,119 @@
+"""Find what a report shows of the data: the store that runs were trained on, its sites, and examples of outputs.
+
+MLflow takes seconds to import: this module is imported only by what looks up a run.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple
+
+from mlflow.entities import Run
+
+from gym.config import AugmentConfig, TrackingConfig, TrainingConfig
+from gym.data.build import store_folder
+from gym.data.sides import find_samples, positions_of
+from gym.data.store import Store
+from gym.errors import DataError
+from gym.finished_runs import MODEL, fetch_files
+from gym.reporting.chosen_scenes import ChosenScene, choose_models, choose_scenes
+from gym.reporting.examples import Examples, read_scenes, segment_scenes
+from gym.reporting.run_table import run_labels, score_of
+from gym.result import RunResult
+from gym.saved_model import load_model
+from gym.training.runtime import prepare_tensorflow
+
+Tell = Callable[[str], None]  # what is about to be done, in a few words
+
+
+class FinishedRun(NamedTuple):
+    """What a run came to, and its record in MLflow."""
+
+    result: RunResult
+    logged: Run
+
+
+class Shown(NamedTuple):
+    """The runs that are shown, and the scenes that all of them were validated on."""
+
+    runs: list[FinishedRun]
+    scenes: list[ChosenScene]
+
+
+def find_store(outputs: Path, run: Run) -> Store:
+    """Open the store that a run was trained on.
+
+    Raises:
+        DataError: It is gone or damaged.
+    """
+    folder = store_folder(outputs, run.data.params.get("data.kind", ""), run.data.tags.get("data_fingerprint", ""))
+    if not folder.is_dir():
+        raise DataError(f"the data of {run.info.run_name} are gone: there is no {folder}.")
+    return Store(folder)
+
+
+def sites_of(store: Store, scenes: Sequence[str]) -> dict[str, str]:
+    """The site of each validation scene that the store has, by name."""
+    samples = find_samples(store, scenes)
+    positions = positions_of(list(samples.values()), len(store))
+    return {name: store.manifest.pairs[place].site for name, place in zip(samples, positions, strict=True)}
+
+
+def choose_shown(finished: Sequence[FinishedRun]) -> Shown:
+    """The two models that Figure 3 shows, or the better of them where they have no data or no scenes in common.
+
+    Raises:
+        DataError: There is nothing to choose from.
+    """
+    by_result = {id(run.result): run for run in finished}
+    chosen = [by_result[id(result)] for result in choose_models([run.result for run in finished])]
+    if not chosen:
+        raise DataError("no run with a model has a mean IoU.")
+    is_one_store = len({run.logged.data.tags.get("data_fingerprint") for run in chosen}) == 1
+    scenes = choose_scenes([run.result for run in chosen]) if is_one_store else []
+    if not scenes:
+        chosen = [max(chosen, key=lambda run: score_of(run.result, "iou") or 0.0)]
+        scenes = choose_scenes([chosen[0].result])
+    if not scenes:
+        raise DataError("what the runs came to on each scene is gone.")
+    return Shown(chosen, scenes)
+
+
+def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRun], tell: Tell) -> Examples:
+    """Segment the scenes that Figure 3 shows.
+
+    Args:
+        config: Where the runs are logged.
+        outputs: Folder of stores and of the database.
+        finished: The runs to choose from.
+        tell: Is told of each step that takes seconds.
+
+    Raises:
+        DataError: The data are gone, or what the runs came to on each scene.
+        RunError: A model is gone or damaged.
+    """
+    runs, scenes = choose_shown(finished)
+    store, settings = find_store(outputs, runs[0].logged), runs[0].result.settings
+    prepare_tensorflow(TrainingConfig())
+    known = {key.name for key in fields(AugmentConfig)}
+    augment = {key.removeprefix("augment."): value for key, value in settings.items() if key.startswith("augment.")}
+    examples = read_scenes(
+        store, scenes, AugmentConfig(**{key: value for key, value in augment.items() if key in known}), settings["seed"]
+    )
+    labels = run_labels([run.result for run in runs])
+    for run, label in zip(runs, labels, strict=True):
+        tell(f"loading {label}")
+        with tempfile.TemporaryDirectory() as place:
+            network = load_model(fetch_files(config, outputs, run.logged, Path(place)) / MODEL).network
+        tell(f"segmenting with {label}")
+        examples = segment_scenes(examples, network)
+    sizes = [score_of(run.result, "parameters") for run in runs]
+    words = ["" if size is None else f"{size / 1e6:.1f}M parameters" for size in sizes]
+    return Examples(
+        scenes=examples,
+        models=list(zip(labels, words, strict=True)),
+        rules=[scene.rule for scene in scenes],
+        bands=store.bands,
+        classes=store.manifest.classes,
+    )

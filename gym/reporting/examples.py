@@ -1,0 +1,66 @@
+"""The scenes that Figure 3 shows, read from their store, with what trained models make of them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from gym.config import AugmentConfig
+from gym.data.pipeline import SampleReader
+from gym.data.sides import find_samples
+from gym.data.store import Store
+from gym.errors import DataError
+from gym.reporting.chosen_scenes import ChosenScene
+from gym.reporting.figure3 import Example
+
+
+class Examples(NamedTuple):
+    """All that Figure 3 shows.
+
+    Attributes:
+        scenes: With the output of each model.
+        models: Name of each model, and what it is in a few words.
+        rules: By which each scene was chosen.
+        bands: Band names.
+        classes: Class names.
+    """
+
+    scenes: list[Example]
+    models: list[tuple[str, str]]
+    rules: list[str]
+    bands: list[str]
+    classes: list[str]
+
+
+def read_scenes(store: Store, scenes: Sequence[ChosenScene], augment: AugmentConfig, seed: int) -> list[Example]:
+    """Read image and label of some scenes, as the models see them; there are no outputs yet.
+
+    Args:
+        store: The data set.
+        scenes: Pairs, or copies of pairs.
+        augment: What copies go through.
+        seed: Of the copies.
+
+    Raises:
+        DataError: The store does not have one of them.
+    """
+    samples, read = find_samples(store, [scene.name for scene in scenes]), SampleReader(store, augment, seed)
+    for scene in scenes:
+        if scene.name not in samples:
+            raise DataError(f"{store.folder} has no scene {scene.name}, on which the models were validated.")
+    pairs = [read(samples[scene.name]) for scene in scenes]
+    return [
+        Example(scene.name, np.asarray(image), np.asarray(label), [])
+        for scene, (image, label) in zip(scenes, pairs, strict=True)
+    ]
+
+
+def segment_scenes(examples: Sequence[Example], network: keras.Model) -> list[Example]:
+    """Add the output of a model to each scene."""
+    segmented = []
+    for example in examples:
+        scores = keras.ops.convert_to_numpy(network.predict_on_batch(example.image[np.newaxis]))[0]
+        output = scores.argmax(axis=-1).astype(np.uint8)
+        segmented.append(example._replace(outputs=[*example.outputs, output]))
+    return segmented

@@ -1,0 +1,151 @@
+"""Report on one run: its scores, curves and examples on one page, and its figures for print.
+
+report.html             everything, in one file that needs no network
+figure3.png, .svg       scenes, their labels and what the model makes of them
+learning_curves.png, .svg
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from gym.console import clock
+from gym.evaluation.page import LEGACY
+from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS
+from gym.files import write_text
+from gym.reporting.drawing import PAGE_WIDTH, embed, save_for_print
+from gym.reporting.examples import Examples
+from gym.reporting.figure3 import ZOOM, draw_figure3
+from gym.reporting.figures import draw_learning_curves
+from gym.reporting.page import render_page
+from gym.reporting.run_curves import no_curves
+from gym.reporting.run_table import score_of
+from gym.reporting.shown_table import ShownTable
+from gym.reporting.site_table import make_table, site_table
+from gym.result import RunResult
+from gym.training.history import Epoch
+
+_FONT = 7.0
+_COUNTS = {
+    "parameters": "parameters",
+    "trainable_parameters": "of them trainable",
+    "stopping_epoch": "stopping epoch",
+    "best_epoch": "best epoch",
+    "training_pairs": "training pairs",
+}
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """All that a report on a run is made from.
+
+    Attributes:
+        name: Of the run.
+        about: What is to be said of it first, by name.
+        result: What it came to; None where it did not come to an end.
+        epochs: As far as they were logged.
+        command: Makes it.
+        environment: With what it was made, by name.
+        sites: The site of each validation scene, by name; empty where the data are gone.
+        examples: What Figure 3 shows; where there is nothing to show, why not.
+        notes: What is gone or went wrong, in sentences.
+    """
+
+    name: str
+    about: list[tuple[str, str]]
+    result: RunResult | None
+    epochs: list[Epoch]
+    command: str
+    environment: list[tuple[str, str]]
+    sites: dict[str, str]
+    examples: Examples | str
+    notes: list[str] = field(default_factory=list)
+
+
+def write_run_report(folder: Path, facts: RunFacts) -> list[Path]:
+    """Write the report into a folder, each file whole or not at all; what else is in the folder stays.
+
+    Args:
+        folder: Where to; made as needed.
+        facts: What is known of the run.
+
+    Returns:
+        The files, the page first.
+
+    Raises:
+        OSError: Something cannot be written.
+    """
+    result, shown = facts.result, facts.examples
+    figures = {"learning_curves": draw_curves(facts.epochs)}
+    if isinstance(shown, Examples):
+        figures["figure3"] = draw_figure3(shown.scenes, shown.models, shown.bands, shown.classes)
+    files = [path for name, figure in figures.items() for path in save_for_print(figure, folder, name)]
+    page = render_page(
+        "run_report.html.jinja",
+        title=f"Run {facts.name}",
+        facts=facts,
+        tables=score_tables(result) if result else [],
+        counts=word_counts(result) if result else [],
+        sites=site_table(result, facts.sites) if result else None,
+        legacy=legacy_rows(result) if result else [],
+        pictures={name: embed(folder / f"{name}.png") for name in figures},
+        rules=shown.rules if isinstance(shown, Examples) else [],
+        zoom=ZOOM,
+    )
+    write_text(folder / "report.html", page)
+    return [folder / "report.html", *files]
+
+
+def draw_curves(epochs: list[Epoch]) -> Figure:
+    """The learning curves of a run as wide as a page, with letters that can be read there."""
+    if not epochs:
+        return no_curves()
+    with mpl.rc_context({"font.size": _FONT}):
+        figure = draw_learning_curves(epochs, min(epochs, key=lambda epoch: epoch.val_loss).number)
+    figure.set_size_inches(PAGE_WIDTH, 2.5)
+    return figure
+
+
+def score_tables(result: RunResult) -> list[tuple[str, ShownTable]]:
+    """The scores of each side: over all classes, and by class."""
+    sides = {"validation": "", "test": "test/"}
+    known = {side: prefix for side, prefix in sides.items() if f"{prefix}iou" in result.scores}
+    overall = {
+        meaning: [score_of(result, f"{prefix}{name}") for prefix in known.values()]
+        for name, meaning in MEANINGS.items()
+        if any(f"{prefix}{name}" in result.scores for prefix in known.values())
+    }
+    tables = [("Over all classes", make_table(["score", *known], overall))]
+    for side, prefix in known.items():
+        scores = [
+            name
+            for name in MEANINGS_OF_A_CLASS
+            if any(key.startswith(f"{prefix}class_{name}/") for key in result.scores)
+        ]
+        rows = {kind: [score_of(result, f"{prefix}class_{name}/{kind}") for name in scores] for kind in result.classes}
+        tables.append(
+            (f"By class, {side}", make_table(["class", *(MEANINGS_OF_A_CLASS[name] for name in scores)], rows))
+        )
+    return tables
+
+
+def word_counts(result: RunResult) -> list[tuple[str, str]]:
+    """Sizes, epochs and time of a run, by name."""
+    rows = [
+        (title, f"{value:,.0f}") for name, title in _COUNTS.items() if (value := score_of(result, name)) is not None
+    ]
+    seconds = score_of(result, "seconds")
+    return [
+        *rows,
+        *([("time", clock(seconds))] if seconds is not None else []),
+        ("weights (SHA-256)", result.weights_sha256),
+    ]
+
+
+def legacy_rows(result: RunResult) -> list[dict[str, str]]:
+    """The numbers that the original program would have printed, with what each of them is."""
+    values: Mapping[str, float | None] = {name: score_of(result, f"legacy/{name}") for name in LEGACY}
+    return [{"meaning": LEGACY[name], "value": f"{value:.3f}"} for name, value in values.items() if value is not None]

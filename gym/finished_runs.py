@@ -63,7 +63,8 @@ def find_best(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
     if not children:
         names = {run.data.tags["sweep"] for run in search_all(client, experiment, "tags.sweep LIKE '%'")}
         place = public_uri(tracking_uri(config, outputs))
-        raise RunError(f"run={BEST}{sweep} is no sweep in {place}; {nearest(sweep, names, 'sweep: run one with -m')}.")
+        near = nearest(sweep, names, "sweep yet: run one with -m")
+        raise RunError(f"run={BEST}{sweep} is no sweep in {place}; {near}.")
     finished = [run for run in children if run.info.status == "FINISHED" and not math.isnan(iou_of(run))]
     if not finished:
         raise RunError(f"run={BEST}{sweep} has no finished run with a score yet; wait for one, or give a run.")
@@ -100,9 +101,8 @@ def find_registered(config: TrackingConfig, outputs: Path, address: str) -> Run:
     name, _, which = address.partition("@" if "@" in address else "/")
     models = {model.name: model for model in client.search_registered_models(max_results=_PAGE)}
     if name not in models:
-        raise RunError(
-            f"run={REGISTERED}{address} is no registered model; {nearest(name, set(models), 'one: publish a run')}."
-        )
+        near = nearest(name, set(models), "registered model yet: publish a run")
+        raise RunError(f"run={REGISTERED}{address} is no registered model; {near}.")
     versions = {str(one.version): one for one in client.search_model_versions(equals("name", name))}
     aliases = {alias: versions.get(str(version)) for alias, version in models[name].aliases.items()}
     version = (aliases if "@" in address else versions).get(which)

@@ -117,7 +117,7 @@ def test_an_unknown_sweep_is_refused_with_the_nearest(sweep, found):
 
 def test_where_there_is_no_sweep_it_is_said_how_to_make_one(outputs):
     """Nothing to choose from."""
-    with pytest.raises(RunError, match=r"; there is no sweep: run one with -m\.$"):
+    with pytest.raises(RunError, match=r"; there is no sweep yet: run one with -m\.$"):
         look_up(TrackingConfig(experiment="empty"), outputs, "best:x")
 
 
@@ -186,6 +186,13 @@ def test_an_unknown_registered_model_is_refused(registered, found, address, mess
     """With what there is."""
     with pytest.raises(RunError, match=f"^{message}"):
         found(address)
+
+
+def test_where_no_model_is_registered_it_is_said_how_to(tmp_path_factory):
+    """Nothing to choose from."""
+    message = r"^run=models:/x@champion is no registered model; there is no registered model yet: publish a run\.$"
+    with pytest.raises(RunError, match=message):
+        look_up(CONFIG, tmp_path_factory.mktemp("fresh"), "models:/x@champion")
 
 
 def test_any_other_name_is_that_of_a_run(log, found):

@@ -190,7 +190,8 @@ def ready_folder(config: ReportConfig, name: str) -> Path:
 def steps(total: int) -> Iterator[Tell]:
     """Show for a block what is being done, how much of it is, and the time left; gives what is told of each step."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, transient=True, console=plain_console()) as progress:
+    console = plain_console()
+    with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as progress:
         task, begun = progress.add_task("", total=total), iter(range(total))
 
         def tell(words: str) -> None:

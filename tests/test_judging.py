@@ -238,7 +238,7 @@ def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypat
         (["run=[]"], "run=\\[\\] must be a run, or runs as in run=\\[one,other\\]"),
         (["run=[a,a]"], "must be distinct runs"),
         (["run=gone.zip"], "run: gone.zip is no file"),
-        (["run=a", "batch=0"], "batch=0 must be at least 1"),
+        (["run=a", "batch=-1"], "batch=-1 must be at least 0"),
         (["run=a", "side=other"], "side=other must be one of auto, training"),
         (["run=a", "data=folder"], "data"),
     ],

@@ -101,6 +101,8 @@ def find_obstacle(results: Sequence[RunResult]) -> str:
     """Why runs cannot be compared scene by scene; empty where they can."""
     if not results:
         return "no run has a mean IoU"
+    if not all(result.scenes for result in results):
+        return "what the runs came to on each scene is gone, so chance cannot be estimated"
     if any(set(result.scenes) != set(results[0].scenes) for result in results):
         return "the runs were validated on different scenes, as in leave-one-site-out, so their scores do not compare"
     if any(result.classes != results[0].classes for result in results):

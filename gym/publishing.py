@@ -13,6 +13,7 @@ NAME.zip
 What the run does not have is left out and named.
 """
 
+import math
 import re
 import shlex
 import shutil
@@ -104,7 +105,7 @@ def describe_run(run: Any) -> dict[str, Any]:
         "run_id": run.info.run_id,
         "name": run.info.run_name,
         "tags": {name: run.data.tags[name] for name in sorted({*_PROVENANCE, *versions} & run.data.tags.keys())},
-        "scores": run.data.metrics,
+        "scores": {name: score for name, score in run.data.metrics.items() if math.isfinite(score)},  # JSON has no NaN
     }
 
 

@@ -1,9 +1,10 @@
-"""A few pairs of a store as files: for anyone to look at, for `gym.predict` to read, and `gym.train` with its
-``data.ignore_values=[255]``.
+"""A few pairs of a store as files, for anyone to look at, and for `gym.predict` and `gym.train` to read.
 
 samples/
     images/1_NAME.tif    the bands as read, in a pair's own size, on its grid
     labels/1_NAME.png    class indices with their colours, 255 where nothing counts; a GeoTIFF where there is a grid
+
+A PNG cannot say that 255 is no class: training on these wants ``data.ignore_values=[255]``.
 """
 
 import re

@@ -231,6 +231,18 @@ def test_a_card_comes_along(copied, release, capsys):
     ]
 
 
+def test_a_score_that_is_no_number_is_left_out(copied, release, tmp_path):
+    """JSON has no word for it."""
+    options, _ = copied
+    MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").log_metric(options["run"], "test/iou", float("nan"))
+    MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").log_metric(options["run"], "test/dice", 0.5)
+
+    described = read(release(**options).path)["run.json"].decode()
+
+    assert json.loads(described)["scores"] == {"test/dice": 0.5}
+    assert "NaN" not in described
+
+
 def test_samples_may_be_left_out(release, capsys):
     """Where imagery may not be handed on; a smaller number is kept, too."""
     assert not any(name.startswith("samples/") for name in read(release(samples=0).path))

@@ -7,6 +7,8 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from gym.band_math import parse_index
+from gym.config import DataConfig
+from gym.data.build import open_or_build_store
 from gym.data.labels import IGNORE
 from gym.data.raster import Grid, read_image, read_label
 from gym.data.values import Scaling
@@ -136,6 +138,31 @@ def test_a_grid_without_a_reference_system_stays_one(tmp_path):
 
     with rasterio.open(tmp_path / "images" / "1_pair0.tif") as image:
         assert (image.crs, image.transform) == (None, GRID.transform)
+
+
+@pytest.mark.parametrize("grid", [None, GRID], ids=["PNG", "GeoTIFF"])
+def test_samples_can_be_trained_on(tmp_path, grid):
+    """As a data set of folders they become the same pairs."""
+    scenes = {name: scene._replace(grid=grid) for name, scene in make_scenes(2).items()}
+    scenes["pair0"].label[:4, :4] = IGNORE
+    store = make_store(tmp_path / "store", scenes)
+    write_samples(store, names_of(store), 2, tmp_path)
+
+    config = DataConfig(
+        kind="folder",
+        size=[16, 32],
+        images=str(tmp_path / "images"),
+        labels=str(tmp_path / "labels"),
+        classes=list(TINY_CLASSES),
+        ignore_values=[IGNORE],
+        workers=1,
+    )
+    again = open_or_build_store(config, tmp_path / "outputs")
+
+    assert names_of(again) == ["1_pair0", "2_pair1"]
+    for position in (0, 1):
+        np.testing.assert_array_equal(again.read_image(position), store.read_image(position))
+        np.testing.assert_array_equal(again.read_label(position), store.read_label(position))
 
 
 def test_sites_take_turns(tiny_store):

@@ -115,6 +115,7 @@ def test_of_equally_small_runs_the_better_is_recommended():
         ([made_run(), made_run(scenes=["scene0", "other"])], "the runs were validated on different scenes"),
         ([made_run(), replace(made_run(), classes=["sea", "land"])], "the runs have different classes"),
         ([made_run([50]), made_run([60])], "there is one validation scene only"),
+        ([made_run(), replace(made_run(), scenes=[])], "what the runs came to on each scene is gone"),
     ],
 )
 def test_runs_that_cannot_be_compared_have_no_recommendation(runs, why):

@@ -1,0 +1,50 @@
+"""What MLflow keeps of a run is read back: values by epoch, scores and settings."""
+
+import math
+import uuid
+
+import numpy as np
+import pytest
+
+from gym.config import TrackingConfig
+from gym.logged_runs import logged_metrics, logged_result
+from gym.tracking import logged_run
+from gym.tracking_client import open_tracking
+
+CONFIG = TrackingConfig()
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """A run of two epochs, the second logged twice, and a client that knows it."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    with logged_run(CONFIG, outputs, "unet cce f4", {"fingerprint": "f" * 64}, uuid.uuid4().hex) as run:
+        run.log_params({"model.filters": 4, "name": "", "search.objective": ["iou"], "data.remap": None})
+        for step, loss in ((1, 0.9), (2, 0.7), (2, 0.5)):
+            run.log_metrics({"val/loss": loss, "learning_rate": 1e-3, "train/iou": 0.1}, step=step)
+        run.log_metrics({"iou": 0.6, "kld": math.nan, "class_iou/water": 0.5, "class_iou/land": 0.7, "seconds": 3.0})
+        run.log_tags({"weights_sha256": "abc"})
+    client, _ = open_tracking(CONFIG, outputs)
+    return client, client.get_run(run.run_id)
+
+
+def test_values_are_read_by_name_and_step(logged):
+    """The last of each step, as of a run that was cut off between logging and its checkpoint; none where none is."""
+    client, run = logged
+
+    assert logged_metrics(client, run.info.run_id, ["val/loss", "val/kld"]) == {
+        "val/loss": {1: 0.9, 2: 0.5},
+        "val/kld": {},
+    }
+
+
+def test_a_result_is_read_as_far_as_mlflow_has_it(logged):
+    """Scores that are defined and not of an epoch, settings by their types; no scene, and so no matrix."""
+    _, run = logged
+    result = logged_result(run)
+
+    assert (result.run_id, result.name, result.fingerprint) == (run.info.run_id, "unet cce f4", "f" * 64)
+    assert result.scores == {"iou": 0.6, "class_iou/water": 0.5, "class_iou/land": 0.7, "seconds": 3.0}
+    assert result.settings == {"model.filters": 4, "name": "", "search.objective": ["iou"], "data.remap": None}
+    assert (result.classes, result.scenes, result.weights_sha256) == (["land", "water"], [], "abc")
+    assert (result.matrices.shape, result.matrices.dtype) == ((0, 2, 2), np.int64)

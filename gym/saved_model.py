@@ -56,8 +56,9 @@ class SavedModel:
 def save_model(network: keras.Model, store: Store, folder: Path) -> None:
     """Write a model that was trained on a store."""
     manifest = store.manifest
+    bare = keras.Model(network.inputs, network.outputs, name=network.name)  # Adam's state is twice the weights
     with replacing(folder / "model.keras") as beside:
-        network.save(beside)
+        bare.save(beside)
     write_json(folder / "model.json", asdict(ModelDescription(manifest.preparation, manifest.classes)))
 
 

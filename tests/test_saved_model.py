@@ -362,3 +362,17 @@ def directory_entries(archive):
     """Where the entry of each file begins in the directory of an archive."""
     starts = [match.start() for match in re.finditer(rb"PK\x01\x02", archive)]
     return {archive[at + 46 : at + 46 + archive[at + 28]].decode(): at for at in starts}
+
+
+def test_what_only_training_needs_is_not_saved(tiny_store, tmp_path):
+    """A compiled network takes no more room than a bare one, and can go on training."""
+    network = tiny_network()
+    save_model(network, tiny_store, tmp_path / "bare")
+    network.compile(optimizer="adam", loss="mse")
+    network.optimizer.build(network.trainable_variables)
+
+    save_model(network, tiny_store, tmp_path / "compiled")
+
+    sizes = [(tmp_path / kind / "model.keras").stat().st_size for kind in ("bare", "compiled")]
+    assert sizes[1] <= sizes[0] + 100
+    assert network.optimizer is not None

@@ -185,11 +185,11 @@ def test_a_model_can_be_saved_over_an_older_one(folder, tiny_store, images):
 def test_a_save_that_fails_leaves_the_older_model(folder, network, tiny_store, images, monkeypatch):
     """A full disk costs the new model, not the old one."""
 
-    def breaking(path):
+    def breaking(model, path):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(network, "save", breaking)
+    monkeypatch.setattr(keras.Model, "save", breaking)
 
     with pytest.raises(OSError, match="No space left"):
         save_model(network, tiny_store, folder)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import keras
 from omegaconf import OmegaConf
 
+from gym.card.run_card import write_run_card
 from gym.config import Config
 from gym.console import counted, public_uri, worded
 from gym.data.build import open_or_build_store
@@ -175,6 +176,7 @@ def log_result(
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder), task.config, task.store, task.split)
         write_results(Path(folder), task.config, task.store, model, history, evaluations)
+        write_run_card(Path(folder), task.config, task.store, task.split, result, evaluations)
         run.log_folder(Path(folder))
 
 

@@ -4,6 +4,8 @@ import csv
 import json
 import logging
 import math
+import re
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +19,10 @@ from PIL import Image
 
 from gym import metrics
 from gym.application import apply_run
+from gym.card.facts import read_facts
 from gym.config import Config, PredictConfig
 from gym.config_check import read_config
+from gym.console import worded
 from gym.data.build import open_or_build_store
 from gym.data.frame import frame_image
 from gym.data.labels import IGNORE
@@ -34,6 +38,7 @@ from gym.experiment import (
     run_experiment,
     without_password,
 )
+from gym.files import hash_file
 from gym.identity import identity, run_name
 from gym.prediction.segment import score_parts
 from gym.reporting.evaluation import evaluate
@@ -55,6 +60,9 @@ SITE = ["+debug=tiny", *TINIEST, "split=leave_one_site_out", "split.held_out=duc
 EPOCH_METRICS = {"train/loss", "train/iou", "val/loss", "val/iou", "val/kld", "learning_rate"}
 FINAL_METRICS = {"iou", "kld", "stopping_epoch", "best_epoch", "parameters", "dice", "loss", "seconds"}
 ARTIFACTS = {
+    "card.html",
+    "card.json",
+    "card.md",
     "config.yaml",
     "confusion_matrix.json",
     "confusion_matrix.png",
@@ -64,6 +72,7 @@ ARTIFACTS = {
     "model",
     "near_duplicates.json",
     "split.json",
+    "worst.png",
 }
 
 # What becomes of imagery, and what the network then gets of the colour that `COLOUR` is, by plain arithmetic.
@@ -262,6 +271,42 @@ def test_a_test_side_is_kept_apart_and_evaluated_too(finish):
     assert not {"test/loss", "test/parameters", "test/best_epoch"} & set(scores)
 
 
+def test_the_card_of_a_run_has_its_scores(finish):
+    """Of both sides, by class and by site, as they were logged; and the hashes of what it describes."""
+    run = finish(*TESTED)
+    facts, text = read_facts(run.artifacts / "card.json"), (run.artifacts / "card.md").read_text(encoding="utf-8")
+    scores = run.result.scores
+
+    assert [(side.side, side.images) for side in facts.scores] == [("validation", 2), ("test", 2)]
+    for prefix, side in zip(("", "test/"), facts.scores, strict=True):
+        found = {f"{prefix}{name}": value for name, (value, *_) in side.overall.items() if value is not None}
+        for name, of in side.classes.items():
+            found |= {f"{prefix}class_{kind}/{name}": value for kind, (value, *_) in of.items() if value is not None}
+        for name, of in side.sites.items():
+            found |= {f"{prefix}site_{kind}/{name}": of[kind][0] for kind in ("iou", "dice")}
+        assert len(found) > 15
+        assert {name: scores[name] for name in found} == pytest.approx(found)
+        assert worded(side.overall["iou"][0]) in text
+    assert facts.hashes["the weights"] == run.result.weights_sha256
+    assert facts.hashes["model/model.keras"] == hash_file(run.artifacts / "model" / "model.keras")
+    assert (facts.run_id, facts.fingerprint) == (run.result.run_id, run.result.fingerprint)
+    assert facts.data.fingerprint == run.run.data.tags["data_fingerprint"]
+    assert facts.provenance["git_commit"] == run.run.data.tags["git_commit"]
+    assert not {"machine", "mlflow.user"} & set(facts.provenance)
+
+
+def test_the_card_of_a_run_shows_its_pictures_and_its_command(finish, configure):
+    """All three pictures are within the page; the command composes what the run was made of."""
+    run = finish(*TESTED)
+    page, text = ((run.artifacts / f"card.{kind}").read_text(encoding="utf-8") for kind in ("html", "md"))
+    (command,) = re.findall(r"^```\n(python -m gym\.train .*)\n```$", text, re.MULTILINE)
+
+    shown = re.findall(r'<img class="([\w-]+)" alt="[^"]+" src="data:image/png;base64,', page)
+    assert shown == ["learning_curves", "confusion_matrix", "worst"]
+    again = configure(*shlex.split(command)[3:])
+    assert (identity(again), again.data, again.split) == (identity(run.config), run.config.data, run.config.split)
+
+
 def test_copies_drawn_once_make_an_epoch(finish):
     """Two copies of 4 training pairs, 2 in a batch, are 4 steps; the split is of the pairs as they are."""
     run = finish(*TESTED)
@@ -282,6 +327,7 @@ def test_the_papers_split_trains_and_is_tagged_as_leaky(finish):
     assert all(" copy " in name for names in split.values() for name in names)
     assert sources["training"] & sources["validation"]
     assert run.read("near_duplicates.json") == []
+    assert "> **Beware.** This split leaks" in (run.artifacts / "card.md").read_text(encoding="utf-8")
     assert np.array(run.read("confusion_matrix.json")).sum() > 4 * 32 * 32
     assert math.isfinite(run.result.scores["iou"])
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 _NOT_TEXT = re.compile(r"[-+.\d]+(e[-+]?\d+)?|null|true|false|nan|inf", re.IGNORECASE)
-_NAMES = ("sweep", "run")  # keys whose values are names, as 12e45 may be one
+_NAMES = ("name", "run", "sweep", "sweep.name")  # keys whose values are names, and 12e45 may be one
 
 
 def configuration_folder() -> Path:
@@ -42,4 +42,6 @@ def quote_options(argument: str) -> str:
 def show_options(override: str) -> str:
     """Undo `quote_options`, for a command that is shown: whoever runs it has them quoted again."""
     group, _, _ = override.partition("=")
-    return override.replace("'", "") if group in group_names() else override
+    if group not in (*group_names(), *_NAMES):
+        return override
+    return re.sub(rf"'({_NOT_TEXT.pattern})'", r"\1", override, flags=_NOT_TEXT.flags)

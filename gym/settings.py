@@ -40,17 +40,17 @@ def read_value(text: str) -> Any:
 
 
 def to_overrides(settings: Mapping[str, Any]) -> list[str]:
-    """What to override of the defaults to have some settings, but for those of the sweep they belong to.
+    """What to override of the defaults to have some settings, in their order, but for those of the sweep.
 
     A setting that the configuration does not know, as one of an older version, is left out.
     """
     free = {key.removeprefix(f"{_FREE}."): value for key, value in settings.items() if key.startswith(f"{_FREE}.")}
     remap = {int(key) if re.fullmatch(r"-?\d+", key) else key: value for key, value in free.items()}
-    defaults = flatten(asdict(Config()))
+    wanted = {**settings, _FREE: remap or settings.get(_FREE)}
     return [
-        f"{key}={to_hydra(value)}"
-        for key, value in {**settings, **({_FREE: remap} if remap else {})}.items()
-        if key in defaults and value != defaults[key] and not key.startswith(_OF_THE_SWEEP)
+        f"{key}={to_hydra(wanted[key])}"
+        for key, default in flatten(asdict(Config())).items()
+        if wanted.get(key, default) != default and not key.startswith(_OF_THE_SWEEP)
     ]
 
 

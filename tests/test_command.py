@@ -288,11 +288,14 @@ def test_numbers_of_a_group_become_text():
     assert quote_options("filters=-1") == "filters='-1'"
     assert quote_options("sweep=12e456789012") == "sweep='12e456789012'"
     assert quote_options("run=0123") == "run='0123'"
+    assert quote_options("sweep.name=1e5,b") == "sweep.name='1e5',b"
     assert quote_options("loss=cce,dice") == "loss=cce,dice"
     assert quote_options("seed=6") == "seed=6"
     assert quote_options("--multirun") == "--multirun"
     assert show_options("filters='2','4','12'") == "filters=2,4,12"
-    assert show_options("name='6'") == "name='6'"
+    assert show_options("name='6'") == "name=6"
+    assert show_options("name='a b'") == "name='a b'"
+    assert show_options("data.bands='6'") == "data.bands='6'"
 
 
 def test_options_are_listed_in_the_order_of_their_numbers():

@@ -18,6 +18,7 @@ from gym.console import counted, public_uri
 from gym.errors import RunError
 from gym.finished_runs import children_of, nearest, search_all
 from gym.logged_runs import logged_result
+from gym.options import show_options
 from gym.result import RunResult, find_result
 from gym.settings import to_overrides
 from gym.sweeps.folder import SweepFolder
@@ -192,6 +193,6 @@ def sweep_command(folder: SweepFolder) -> str:
     try:
         recorded = OmegaConf.select(OmegaConf.load(folder.path / "multirun.yaml"), "hydra.overrides")
         own = [text for text in recorded.hydra if not text.startswith("hydra.mode=")]
-        return shlex.join(["python", "-m", "gym.train", "-m", *own, *recorded.task])
+        return shlex.join(["python", "-m", "gym.train", "-m", *own, *map(show_options, recorded.task)])
     except (OSError, YAMLError, OmegaConfBaseException, AttributeError, TypeError):
         return ""

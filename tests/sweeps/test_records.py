@@ -99,7 +99,9 @@ def test_the_command_of_the_sweep_is_hydras_record(outputs):
     place = SweepFolder(outputs, name).path / "multirun.yaml"
     assert find_sweep(CONFIG, outputs, name).command == ""
 
-    recorded = "{hydra: [hydra.mode=MULTIRUN, hydra/launcher=joblib], task: ['filters=2,4', 'data.classes=[a, b]']}"
+    recorded = (
+        "{hydra: [hydra.mode=MULTIRUN, hydra/launcher=joblib], task: [\"filters='2','4'\", 'data.classes=[a, b]']}"
+    )
     write_text(place, f"hydra: {{overrides: {recorded}}}\n")
     command = "python -m gym.train -m hydra/launcher=joblib filters=2,4 'data.classes=[a, b]'"
     assert find_sweep(CONFIG, outputs, name).command == command
@@ -128,7 +130,7 @@ def test_where_the_folder_is_gone_mlflow_tells(outputs):
         ("run 3", "given up by the search", ""),
     ]
     assert record.runs[0].result.scores["iou"] == 0.5
-    assert record.runs[0].command == "python -m gym.train model.name=unet model.filters=4 seed=7"
+    assert record.runs[0].command == "python -m gym.train seed=7 model.name=unet model.filters=4"
 
 
 def test_a_result_that_is_gone_is_taken_from_mlflow(outputs):

@@ -1,0 +1,187 @@
+"""A report as a user asks for it: of a small sweep of which half fails, and of its runs."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gym import metrics
+from gym.config import ReportConfig, TrackingConfig
+from gym.errors import DataError, RunError
+from gym.exhibits import FinishedRun, exhibit
+from gym.result import read_result
+from gym.sweeps.folder import SweepFolder
+from gym.sweeps.records import find_sweep
+from gym.write_up import write_up
+from tests.conftest import ROOT
+from tests.reporting.test_comparison import cells_of
+from tests.sweeps.commands import client_of, finish, runs_of
+
+# Runs of a second or two; at a rate of 1e30 the loss is not finite.
+SWEEP = [
+    *("+debug=tiny", "model.levels=1", "model.kernel=3", "training.precision=float32", "training.epochs=2"),
+    *("sweep.name=12e4", "schedule.start_rate=1e-5", "schedule.rampup_epochs=0"),
+    *("model=unet,resunet", "schedule.max_rate=1e-3,1e30"),
+]
+FILES = {"report.html"} | {
+    f"{name}{suffix}" for name in ("figure3", "figure4", "learning_curves") for suffix in (".png", ".svg")
+}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Outputs of the sweep, and what the report on it said."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    code, said = finish(outputs, *SWEEP)
+    assert code == 1, said
+    command = [sys.executable, "-m", "gym.report", "sweep=12e4", f"outputs={outputs}"]
+    return outputs, subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+
+
+@pytest.fixture
+def results(swept):
+    """The results of the runs that finished."""
+    folder = SweepFolder(swept[0], "12e4")
+    return [read_result(folder.run(job.fingerprint)) for job in folder.ledger.jobs() if job.status == "finished"]
+
+
+def section(outputs, name, part="sweep"):
+    """A part of a page."""
+    page = (outputs / "reports" / name / "report.html").read_text(encoding="utf-8")
+    return page.split(f'id="{part}"')[1].split("<h2")[0]
+
+
+def test_the_report_on_a_sweep_is_written_and_logged(swept):
+    """Under the name of the sweep, which Hydra would take for a number; and said in two lines."""
+    outputs, done = swept
+    parent = next(run for run in runs_of(outputs) if "mlflow.parentRunId" not in run.data.tags)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    page = outputs / "reports" / "12e4" / "report.html"
+    assert done.stdout.splitlines() == [
+        "2 of 4 runs have a result",
+        f"report  {page}",
+        f"logged to run {parent.info.run_id}, under report/",
+    ]
+    assert {path.name for path in page.parent.iterdir()} == FILES
+    logged = {file.path for file in client_of(outputs).list_artifacts(parent.info.run_id, "report")}
+    assert logged == {f"report/{name}" for name in FILES}
+
+
+def test_the_page_has_the_numbers_of_the_results(swept, results):
+    """And the runs that failed, with their message and the command that makes them."""
+    outputs, _ = swept
+    runs = section(outputs, "12e4", "runs")
+    rows = cells_of(runs.split("</table>")[0])
+    failed = re.findall(r'<th scope="row">(.*?)</th><td>failed</td><td class="words">(.*?)</td>', runs)
+
+    assert [(row[0][1].split(" <")[0], row[2][0]) for row in rows] == [
+        (run.name, repr(run.scores["iou"])) for run in results
+    ]
+    assert [name.split()[0] for name, _ in failed] == ["unet", "resunet"]
+    assert all("the loss is" in message for _, message in failed)
+    commands = section(outputs, "12e4", "reproduce")
+    assert len(re.findall(r"<code>python -m gym\.train (?!-m)", commands)) == 4
+    assert re.search(r"<code>python -m gym\.train -m .* sweep\.name=12e4 .* model=unet,resunet ", commands)
+
+
+def test_figure_3_shows_what_the_runs_were_scored_on(swept):
+    """What the models make of a scene now is, pixel by pixel, what was counted at the end of training."""
+    outputs, _ = swept
+    record = find_sweep(TrackingConfig(), outputs, "12e4")
+    finished = [FinishedRun(run.result, run.logged) for run in record.finished]
+    told = []
+    shown = exhibit(TrackingConfig(), outputs, finished, told.append)
+
+    assert [name.split()[0] for name, _ in shown.models] == ["unet", "resunet"]
+    assert [words.split()[0] for words in told] == ["loading", "segmenting"] * 2
+    for scene in shown.scenes:
+        for output, run in zip(scene.outputs, finished, strict=True):
+            counted = metrics.confusion_matrix(scene.label, output, 4)
+            np.testing.assert_array_equal(counted, run.result.matrices[run.result.scenes.index(scene.name)])
+
+
+def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, capsys):
+    """Figure 3 is left out, with the reason; sites have their logged scores."""
+    outputs, _ = swept
+    stores = outputs / "stores"
+    stores.rename(tmp_path / "away")
+    try:
+        page = write_up(ReportConfig(sweep="12e4", output=str(tmp_path / "report"), outputs=str(outputs)))
+    finally:
+        (tmp_path / "away").rename(stores)
+
+    reason = r"Figure 3 is left out: the data of unet cce f2 \S+ are gone: there is no \S+/stores/synthetic-\w+\."
+    assert re.search(f"^{reason}$", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(f'<p class="note">{reason}</p>', page.read_text(encoding="utf-8"))
+    assert {path.name for path in page.parent.iterdir()} == {name for name in FILES if "figure3" not in name}
+
+
+def test_where_the_folder_is_gone_the_report_is_made_of_mlflow(swept, tmp_path, capsys):
+    """With the same scores."""
+    outputs, _ = swept
+    sweeps = outputs / "sweeps"
+    sweeps.rename(tmp_path / "away")
+    try:
+        write_up(ReportConfig(sweep="sweep 12e4", output=str(tmp_path), outputs=str(outputs)))
+    finally:
+        (tmp_path / "away").rename(sweeps)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "2 of 4 runs have a result",
+        f"{sweeps / '12e4'} is gone: scores are those in MLflow, without what each run came to on each scene.",
+    ]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    ious = [row[2] for row in cells_of(page.split('id="runs"')[1].split("</table>")[0])]
+    assert ious == [row[2] for row in cells_of(section(outputs, "12e4", "runs").split("</table>")[0])]
+
+
+def test_the_report_on_a_run_is_written_and_logged(swept, results):
+    """In a folder named after it; its command makes it again."""
+    outputs, _ = swept
+    run = results[0]
+    page = write_up(ReportConfig(run=run.run_id, outputs=str(outputs)))
+    name = page.parent.name
+
+    assert re.fullmatch(rf"unet_cce_f2_schedule.max_rate_0.001-{run.run_id[:8]}", name)
+    assert {path.name for path in page.parent.iterdir()} == {file for file in FILES if "figure4" not in file}
+    logged = {file.path for file in client_of(outputs).list_artifacts(run.run_id, "report")}
+    assert logged == {f"report/{file.name}" for file in page.parent.iterdir()}
+    (iou, *_) = cells_of(section(outputs, name, "scores").split("</table>")[0])
+    assert iou[1][0] == repr(run.scores["iou"])
+    (command,) = re.findall(r"<code>python -m gym.train (.*?)</code>", section(outputs, name, "reproduce"))
+    assert command.startswith(f"outputs={outputs} model.name=unet model.filters=2 model.kernel=3 model.levels=1 data.")
+    assert not re.search("sweep|search", command)
+
+
+def test_the_report_on_a_run_that_failed_says_why(swept, capsys):
+    """With the epochs that it had, and no scores."""
+    outputs, _ = swept
+    failed = next(run for run in runs_of(outputs) if run.info.status == "FAILED")
+    page = write_up(ReportConfig(run=failed.info.run_id, outputs=str(outputs)))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"The run is FAILED: TrainingError: the loss is \S+", lines[0])
+    assert lines[1] == "Figure 3 is left out: no run with a model has a mean IoU."
+    assert "The run has no scores." in page.read_text(encoding="utf-8")
+
+
+def test_a_sweep_is_no_run(swept):
+    """The message says how it is given."""
+    outputs, _ = swept
+    parent = find_sweep(TrackingConfig(), outputs, "12e4").run_id
+
+    with pytest.raises(RunError, match=rf"^run={parent} is a sweep; give sweep=12e4\.$"):
+        write_up(ReportConfig(run=parent, outputs=str(outputs)))
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(swept, tmp_path):
+    """A file stands where a folder is to be."""
+    outputs, _ = swept
+    (tmp_path / "file").touch()
+
+    with pytest.raises(DataError, match=r"file/report cannot be written .*give another folder with output=\.$"):
+        write_up(ReportConfig(sweep="12e4", output=str(tmp_path / "file" / "report"), outputs=str(outputs)))

@@ -17,7 +17,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from hydra import compose, initialize_config_dir
 
 from gym.command import register_configuration
-from gym.config import Config, DataConfig, DatasetConfig, EvaluateConfig
+from gym.config import Config, DataConfig, DatasetConfig, EvaluateConfig, ReportConfig
 from gym.config_check import read_config
 from gym.data.build import Plan, build_store
 from gym.data.grouping import Grouping
@@ -54,7 +54,7 @@ def configure(tmp_path) -> Callable[..., Any]:
     Without ``name`` it is that of ``gym.train``; `gym.make_dataset` has ``name="make_dataset"``.
     """
     register_configuration()
-    schemas = {"config": Config, "make_dataset": DatasetConfig, "evaluate": EvaluateConfig}
+    schemas = {"config": Config, "make_dataset": DatasetConfig, "evaluate": EvaluateConfig, "report": ReportConfig}
 
     def composed(*overrides: str, name: str = "config") -> Any:
         with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):

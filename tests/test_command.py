@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, completion, and one line for each mistake."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -160,6 +161,23 @@ def test_the_help_of_predict_shows_what_must_be_given():
     assert "input: ???  " in done.stdout
 
 
+def test_the_help_of_report_says_what_it_takes():
+    """A sweep or a run, with their meanings, without importing TensorFlow."""
+    done, seconds = run("--help", module="gym.report")
+
+    assert "python -m gym.report sweep=SWEEP" in done.stdout
+    assert re.search("^sweep: '' +# Name of a sweep, or MLflow id or name of its parent run", done.stdout, re.MULTILINE)
+    assert seconds < 3
+
+
+def test_report_refuses_what_it_cannot_report_on():
+    """In one line, as every verb."""
+    done, _ = run(module="gym.report")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: give exactly one of sweep=NAME and run=NAME; neither is given.\n"
+
+
 def test_predict_names_what_is_missing():
     """The first missing key, and how to give it."""
     done, _ = run("run=x", module="gym.predict")
@@ -250,6 +268,7 @@ def test_a_full_traceback_on_request():
         ),
         ("./scripts/train model.upsa", {"model.upsampling="}),
         ("./scripts/train split.va", {"split.validation="}),
+        ("python -m gym.report sw", {"sweep="}),
     ],
 )
 def test_tab_completes_groups_and_keys(line, expected):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gym.config import Config, DataConfig, DatasetConfig, PredictConfig, SplitConfig, folders_of, frame_of
+from gym.command import SCHEMAS
+from gym.config import Config, DataConfig, DatasetConfig, SplitConfig, folders_of, frame_of
 from gym.config_check import broken_rule, check_rules
 from gym.data.build import READERS
 from gym.data.frame import MOST_OVERLAP
@@ -366,13 +367,29 @@ def test_a_data_set_can_be_configured(configure):
     assert configure("inspect=true", name="make_dataset").inspect
 
 
+def test_a_report_is_on_a_sweep_or_on_a_run(configure, tmp_path):
+    """Exactly one of them, into a folder; and a published model is neither."""
+    assert configure("sweep=mine", name="report").sweep == "mine"
+    assert configure("run=best:mine", name="report").run == "best:mine"
+    for given, found in {(): "neither is given", ("sweep=a", "run=b"): "sweep=a and run=b are both given"}.items():
+        with pytest.raises(ConfigError, match=rf"^give exactly one of sweep=NAME and run=NAME; {found}\.$"):
+            configure(*given, name="report")
+    with pytest.raises(ConfigError, match=r"^run=m\.zip is a published model; give the run that it was made from\.$"):
+        configure("run=m.zip", name="report")
+    with pytest.raises(ConfigError, match=r"must name the sweep, as in run=best:my_sweep"):
+        configure("run=best:", name="report")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"^output=.*file is a file; give a folder\.$"):
+        configure("sweep=mine", f"output={tmp_path}/file", name="report")
+
+
 def test_inspecting_and_exporting_exclude_each_other(configure):
     """What only reports writes no files for another program."""
     with pytest.raises(ConfigError, match=r"inspect=true keeps nothing but the report; leave out inspect, or export="):
         configure("inspect=true", "export=gym_npz", name="make_dataset")
 
 
-@pytest.mark.parametrize("schema", [Config, DatasetConfig, PredictConfig])
+@pytest.mark.parametrize("schema", SCHEMAS.values())
 def test_every_key_says_what_it_means(schema):
     """No key without a sentence; no sentence without its full stop."""
     for key, item, _ in schema_fields(schema):

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 _MOST_PARAMETERS = 5_000_000  # of all models kept but the last, at some 16 bytes each
+_MOST_MODELS = 4  # kept but the last, at some 40 MB each, which their graphs take
 
 _kept: dict[str, tuple[keras.Model, list[np.ndarray | None]]] = {}  # by key, the last used last
 
@@ -49,7 +50,7 @@ def first_values(variables: Sequence[Any]) -> list[np.ndarray | None]:
 
 def make_room() -> None:
     """Forget the models used longest ago, and what else their runs left in this process."""
-    while sum(model.count_params() for model, _ in _kept.values()) > _MOST_PARAMETERS:
+    while len(_kept) > _MOST_MODELS or sum(model.count_params() for model, _ in _kept.values()) > _MOST_PARAMETERS:
         del _kept[next(iter(_kept))]
     policy = keras.config.dtype_policy()
     keras.backend.clear_session()

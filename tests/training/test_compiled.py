@@ -101,6 +101,15 @@ def test_few_are_kept(train, traced, monkeypatch):
     assert list(compiled._kept) == ["c", "b"]
 
 
+def test_not_many_are_kept_however_small_they_are(train, monkeypatch):
+    """Their graphs take memory too."""
+    monkeypatch.setattr(compiled, "_MOST_MODELS", 1)
+    for name in "abc":
+        train(name, 1)
+
+    assert list(compiled._kept) == ["b", "c"]
+
+
 def test_the_precision_stays(train):
     """What is cleared of the runs before is not what this one has set."""
     keras.config.set_dtype_policy("mixed_bfloat16")

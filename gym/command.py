@@ -69,6 +69,7 @@ def verb(config_name: str) -> Callable[[Task], Callable[[], None]]:
             refuse_name_clash()
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on CPU features and absent GPUs
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for every file
             register_configuration()
             heed_signals()
             sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gym.bootstrap import Interval
 from gym.config import Config, DataConfig, EvaluateConfig, TrainingConfig
@@ -202,7 +202,7 @@ def report(
             beside,
         )
     if source.run_id:
-        log_evaluation(config, contender, assessment, folder)
+        log_evaluation(config, contender, assessment, document, folder)
     show_assessment(source.name, assessment, beside, folder / "evaluation.html")
 
 
@@ -237,11 +237,15 @@ def facts_of(contender: Contender, assessment: Assessment) -> dict[str, str]:
     return facts
 
 
-def log_evaluation(config: EvaluateConfig, contender: Contender, assessment: Assessment, folder: Path) -> None:
-    """Log an evaluation to the run of its model: scores as metrics, files as artifacts."""
-    from gym.tracking import open_run_log  # MLflow, which no zip needs, takes seconds to import
+def log_evaluation(
+    config: EvaluateConfig, contender: Contender, assessment: Assessment, document: Mapping[str, Any], folder: Path
+) -> None:
+    """Log an evaluation to the run of its model: scores as metrics, files as artifacts, both in its card."""
+    from gym.card.refreshing import refresh_card  # MLflow, which no zip needs, takes seconds to import
+    from gym.tracking import open_run_log
 
     group = group_of(config, contender.judged)
     run = open_run_log(config.tracking, Path(config.outputs), str(contender.source.run_id))
     run.log_metrics({f"evaluate_{group}/{name}": value for name, value in defined_values(assessment.overall).items()})
     run.log_folder(folder, f"evaluation/{group}")
+    refresh_card(run, f"evaluation/{group}", document)

@@ -11,7 +11,9 @@ import getpass
 import os
 import platform
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -74,6 +76,16 @@ class RunLog:
         """Log some files as artifacts, by their names, below ``place`` among the run's artifacts."""
         for path in files:
             self._client.log_artifact(self.run_id, str(path), place)
+
+    def fetch(self, names: Iterable[str], folder: Path) -> None:
+        """Copy artifacts into a folder, each to its path there; what the run does not have is left out."""
+        wanted = list(dict.fromkeys(names))
+        parents = {name.rpartition("/")[0] for name in wanted}
+        present = {item.path for parent in parents for item in self._client.list_artifacts(self.run_id, parent or None)}
+        for name in (name for name in wanted if name in present):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory() as place:
+                shutil.move(self._client.download_artifacts(self.run_id, name, place), folder / name)
 
 
 @contextmanager

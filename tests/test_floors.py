@@ -152,6 +152,7 @@ FLOORS = {
     "card.words": 3.31,
     "card.collect": 3.32,
     "card.writing": 3.32,
+    "card.refreshing": 3.33,
     "card.run_card": 3.33,
     "experiment": 4.0,
     "application": 4.0,

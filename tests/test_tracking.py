@@ -164,3 +164,23 @@ def test_the_commit_is_one_or_none(monkeypatch):
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|none", git_commit())
     monkeypatch.setattr(tracking.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
     assert git_commit() == "none"
+
+
+def test_artifacts_are_copied_to_their_paths(outputs, tmp_path):
+    """Those that the run has, also below a folder; those it has not are left out."""
+    (tmp_path / "in" / "sub" / "deep").mkdir(parents=True)
+    for name in ("a.txt", "b.txt", "sub/deep/c.txt"):
+        (tmp_path / "in" / name).write_text(name)
+    with logged_run(CONFIG, outputs, "fetched", {}, "attempt fetched") as run:
+        run.log_folder(tmp_path / "in")
+        run.fetch(["a.txt", "none.txt", "sub/deep/c.txt", "no/such.txt", "a.txt"], tmp_path / "out")
+        (tmp_path / "out" / "a.txt").write_text("changed")
+        run.fetch(["b.txt"], tmp_path / "again")
+
+    found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*.txt")}
+    assert {name: text for name, text in found.items() if not name.startswith("in/")} == {
+        "out/a.txt": "changed",
+        "out/sub/deep/c.txt": "sub/deep/c.txt",
+        "again/b.txt": "b.txt",
+    }
+    assert found["in/a.txt"] == "a.txt"

@@ -5,7 +5,9 @@ card.html       the same as one file that needs no network
 card.json       the facts, for an evaluation to add to
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,13 @@ def write_card(folder: Path, facts: CardFacts, pictures: Path | None = None) -> 
 
 def render_markdown(facts: CardFacts) -> str:
     """The card as Markdown."""
-    environment = jinja2.Environment(  # noqa: S701 - what is put in is escaped, as Markdown
+    return card_template().render(context_of(facts))
+
+
+@cache
+def card_template() -> jinja2.Template:
+    """The template, in which what is put in is text and no markup."""
+    environment = jinja2.Environment(  # noqa: S701 - it is escaped as Markdown, not as HTML
         loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
         finalize=escape,
         undefined=jinja2.StrictUndefined,
@@ -56,7 +64,7 @@ def render_markdown(facts: CardFacts) -> str:
         keep_trailing_newline=True,
     )
     environment.globals |= {make.__name__: make for make in _FUNCTIONS}
-    return environment.get_template("card.md.jinja").render(context_of(facts))
+    return environment.get_template("card.md.jinja")
 
 
 def context_of(facts: CardFacts) -> Mapping[str, Any]:
@@ -75,6 +83,11 @@ def context_of(facts: CardFacts) -> Mapping[str, Any]:
         "provenance": dict(environment_rows([facts.provenance])),
         "command": train_command(facts),
     }
+
+
+def list_pictures(facts: CardFacts) -> list[str]:
+    """The pictures that a card shows, by their paths among the run's artifacts."""
+    return re.findall(r"^!\[.*\]\((.*)\)$", render_markdown(facts), re.MULTILINE)
 
 
 def render_html(text: str, pictures: Path) -> str:

@@ -75,16 +75,22 @@ def contest_table(scores: Mapping[str, Scores], leads: Scores) -> Markdown:
     return table(["", *(MEANINGS[name] for name in kept), "mean IoU the model is ahead by"], rows)
 
 
-def calibration_table(evaluations: Sequence[Mapping[str, Any]]) -> Markdown:
+def name_images(facts: CardFacts, evaluation: Mapping[str, Any]) -> str:
+    """What an evaluation was made on: a side of the run's data, or other data."""
+    side, data = evaluation["side"], evaluation["data"]
+    return f"{side} images" if data["fingerprint"] == facts.data.fingerprint else f"{side} images of {data['source']}"
+
+
+def calibration_table(facts: CardFacts) -> Markdown:
     """Calibration errors as predicted and with the temperature, and the temperature."""
     rows = [
         [
-            f"{one['side']} images of {one['data']['source']}, temperature {one['temperature']['origin']}",
+            name_images(facts, one),
             word_score(one["overall"]["calibration_error"]),
             word_score(one["overall"]["softened_calibration_error"]),
             word_score([one["temperature"]["value"], None, None]),
         ]
-        for one in evaluations
+        for _, one in sorted(facts.evaluations.items())
     ]
     errors = MEANINGS["calibration_error"], MEANINGS["softened_calibration_error"]
     return table(["images", *errors, "temperature"], rows)

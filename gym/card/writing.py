@@ -17,16 +17,17 @@ from markupsafe import Markup
 from gym.card import tables
 from gym.card.facts import FACTS, CardFacts, write_facts
 from gym.card.limits import is_leaky, list_limits, list_warnings
-from gym.card.markdown import Markdown, bullets, code, escape, to_page
+from gym.card.markdown import bullets, code, escape, to_page
 from gym.card.words import describe_data, describe_model, describe_training, train_command
 from gym.files import write_text
 from gym.reporting.drawing import embed
 from gym.reporting.environment import environment_rows
 from gym.reporting.page import render_page
 
-_FUNCTIONS: Sequence[Callable[..., Markdown]] = (
+_FUNCTIONS: Sequence[Callable[..., str]] = (
     *(tables.overall_table, tables.side_tables, tables.contest_table, tables.calibration_table),
-    *(tables.count_table, tables.pixel_table, tables.worst_table, tables.word_score, bullets, code),
+    *(tables.count_table, tables.pixel_table, tables.worst_table, tables.word_score),
+    *(tables.name_images, bullets, code),
 )
 
 

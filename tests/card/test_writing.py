@@ -4,6 +4,7 @@ import re
 import shlex
 from dataclasses import replace
 from html import unescape
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -213,13 +214,41 @@ def test_evaluations_are_shown():
     assert rows_of(text, "boundary distance, pixels") == [["12.5 (11.0 to 14.0)", "-"]] * 2
     assert rows_of(text, "mean IoU")[1][1] == "0.654 (0.600 to 0.700)"
     errors = ["0.081 (0.070 to 0.090)", "0.012 (0.010 to 0.020)"]
-    fitted = "test images of other shores, temperature fitted on the run's validation images"
-    assert rows_of(text, fitted) == [[*errors, "1.375"]]
-    assert rows_of(text, "all images of other shores, temperature no validation side") == [[*errors, "-"]]
+    assert rows_of(text, "test images of other shores") == [[*errors, "1.375"]]
+    assert rows_of(text, "all images of other shores") == [[*errors, "-"]]
+    fitted = "fitted on the run's validation images"
+    assert f"- **temperature for the test images of other shores:** {fitted}\n" in text
     assert rows_of(text, "model") == [["0.700 (0.600 to 0.800)", "0.800 (0.700 to 0.900)", "0.900", "-"]]
     assert rows_of(text, "majority")[0][-1] == "0.450 (0.400 to 0.500)"
     assert "- **forest:** 100 trees\n" in text
     assert text.count("](evaluation/test/worst.png)") == 1
+
+
+@pytest.mark.parametrize(
+    ("side", "said"),
+    [("test", "."), ("validation", ". These images chose the epoch"), ("training", ". These images trained the model")],
+)
+def test_an_evaluation_of_the_runs_own_data_is_named_by_its_side(side, said):
+    """And it is said where the images had a part in training."""
+    own = {"source": "43 images of a shore", "fingerprint": made_facts().data.fingerprint}
+    text = render_markdown(add_evaluations(made_facts(), {"evaluation/x": made_document(side, data=own)}))
+
+    assert f"### On {side} images\n" in text
+    assert f"details in evaluation/x/evaluation.html{said}" in text
+    assert ("These images" in text) == (side != "test")
+
+
+def test_tables_end_before_what_follows_them():
+    """A line below a table would be a row of it."""
+    evaluated = add_evaluations(made_facts(), {name: made_document(name) for name in ("test", "all")})
+    lines = render_markdown(evaluated).splitlines()
+
+    assert sum(line.startswith("| ---") for line in lines) > 15
+    for line, following in pairwise(lines):
+        if line.startswith(("|", "!", "- ", "> ")):
+            assert following == "" or following[0] == line[0]
+        if line.startswith("#"):
+            assert following == ""
 
 
 def test_pictures_are_looked_for_where_the_runs_files_are(tmp_path):

@@ -3,6 +3,7 @@
 import base64
 import logging
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -40,6 +41,11 @@ def literal(name: str) -> str:
 def shorten(name: str, longest: int) -> str:
     """A name that fits into so many signs: its end, which differs most."""
     return name if len(name) <= longest else f"…{name[1 - longest :]}"
+
+
+def show_figure(figure: Figure, path: Path) -> dict[str, Any]:
+    """A saved figure for a page: ``source`` to embed, and its width in ``inches``, so that all have one scale."""
+    return {"source": embed(path), "inches": figure.get_figwidth()}
 
 
 def embed(path: Path) -> str:

@@ -22,6 +22,7 @@ _FONT = 7.5
 _TALLEST = 9.2  # inches: what a page holds above a caption
 _AROUND = 0.24  # inches of a line for what is written above or below its panels
 _LONGEST_TITLE, _LONGEST_NAME = 26, 24  # signs
+_TITLE_WIDTH = 1.5  # inches that they take
 _EDGES = ((1.8, "white"), (0.9, "black"))  # of a box, so that it shows on any ground
 
 
@@ -52,8 +53,9 @@ def draw_figure3(
     across, lines = 2 + len(models), 2 * len(examples)
     room = (_TALLEST - 0.7) / lines - _AROUND  # for the height of a panel
     panel = min(PAGE_WIDTH / across - 0.12, room * columns / rows)
+    width = min(PAGE_WIDTH, across * max(panel + 0.12, _TITLE_WIDTH))
     height = lines * (panel * rows / columns + _AROUND) + 0.7
-    figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(lines, across, squeeze=False)
     for pair, example in zip(grid.reshape(-1, 2, across), examples, strict=True):
         draw_example(pair, example, bands, classes)

@@ -16,7 +16,7 @@ from gym.console import clock
 from gym.evaluation.page import LEGACY
 from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS
 from gym.files import write_text
-from gym.reporting.drawing import PAGE_WIDTH, embed, save_for_print
+from gym.reporting.drawing import PAGE_WIDTH, save_for_print, show_figure
 from gym.reporting.examples import Examples
 from gym.reporting.figure3 import ZOOM, draw_figure3
 from gym.reporting.figures import draw_learning_curves
@@ -91,7 +91,7 @@ def write_run_report(folder: Path, facts: RunFacts) -> list[Path]:
         counts=word_counts(result) if result else [],
         sites=site_table(result, facts.sites) if result else None,
         legacy=legacy_rows(result) if result else [],
-        pictures={name: embed(folder / f"{name}.png") for name in figures},
+        pictures={name: show_figure(figure, folder / f"{name}.png") for name, figure in figures.items()},
         rules=shown.rules if isinstance(shown, Examples) else [],
         zoom=ZOOM,
     )

@@ -10,11 +10,11 @@ from gym.reporting.shown_table import ShownTable
 from gym.result import RunResult
 
 _SCORE = "site_dice/"
-_ALL = "all"
+_ALL = "all sites"
 
 
 def site_table(run: RunResult, sites: Mapping[str, str]) -> ShownTable:
-    """Mean Dice and the Dice of each class at each site, with the number of scenes; a line for all below them.
+    """Mean Dice and the Dice of each class at each site, with the number of scenes; of several sites all below them.
 
     Where the site of a scene is not known there are the mean Dice alone, which the run has logged.
 
@@ -24,10 +24,11 @@ def site_table(run: RunResult, sites: Mapping[str, str]) -> ShownTable:
     """
     if not run.scenes or not set(run.scenes) <= set(sites):
         logged = {name.removeprefix(_SCORE): score_of(run, name) for name in run.scores if name.startswith(_SCORE)}
-        rows = {site: [dice] for site, dice in sorted(logged.items())} | {_ALL: [score_of(run, "dice")]}
-        return make_table(["site", "mean Dice"], rows)
+        rows = {site: [dice] for site, dice in sorted(logged.items())}
+        return make_table(["site", "mean Dice"], rows | ({_ALL: [score_of(run, "dice")]} if len(rows) != 1 else {}))
     places = np.array([sites[scene] for scene in run.scenes])
-    parts = {str(site): run.matrices[places == site] for site in sorted(set(places))} | {_ALL: run.matrices}
+    parts = {str(site): run.matrices[places == site] for site in sorted(set(places))}
+    parts |= {_ALL: run.matrices} if len(parts) > 1 else {}
     return make_table(
         ["site", "scenes", "mean Dice", *(f"Dice {name}" for name in run.classes)],
         {site: [len(part), *dice_scores(part)] for site, part in parts.items()},

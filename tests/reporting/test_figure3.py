@@ -116,6 +116,6 @@ def test_any_frame_fits_a_page(shape, models):
     titles = [(r"$\q$ " * 20, "2.0M parameters")] * models
     figure = draw_figure3(scenes, titles, BANDS, ["water " * 9, "$and$"])
 
-    assert figure.get_figwidth() == 7.2
+    assert figure.get_figwidth() <= 7.2
     assert figure.get_figheight() <= 9.21
     assert nothing_is_cut_off(figure)

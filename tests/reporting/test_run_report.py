@@ -100,7 +100,7 @@ def test_the_page_tells_of_a_run(tmp_path):
     page = write_run_report(tmp_path, facts_of())[0].read_text(encoding="utf-8")
     sites = cells_of(page.split('id="sites"')[1].split("</table>")[0])
 
-    assert [row[0][1] for row in sites] == ["duck", "sunset", "all"]
+    assert [row[0][1] for row in sites] == ["duck", "sunset", "all sites"]
     assert sites[2][2][1] == f"{made_run().scores['dice']:.3f}"
     assert re.search(r'absent class counts as perfect</td><td class="number">0\.700</td>', page)
     assert '<tr><th scope="row">machine</th><td class="words">m 2 cores</td></tr>' in page

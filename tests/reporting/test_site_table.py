@@ -28,7 +28,7 @@ def test_dice_by_site_and_class_by_hand():
     assert rows == [
         ["north", "2", f"{np.mean(north):.3f}", *(f"{dice:.3f}" for dice in north)],
         ["south", "1", f"{south:.3f}", f"{south:.3f}", "-"],
-        ["all", "3", f"{np.mean(everything):.3f}", *(f"{dice:.3f}" for dice in everything)],
+        ["all sites", "3", f"{np.mean(everything):.3f}", *(f"{dice:.3f}" for dice in everything)],
     ]
 
 
@@ -53,4 +53,16 @@ def test_where_sites_are_not_known_the_logged_scores_are_shown(scenes):
     titles, rows = shown(site_table(run, {"a": "north"}))
 
     assert titles == ["site", "mean Dice"]
-    assert rows == [["north", "0.750"], ["south", "0.500"], ["all", "0.600"]]
+    assert rows == [["north", "0.750"], ["south", "0.500"], ["all sites", "0.600"]]
+
+
+@pytest.mark.parametrize("sites", [{"a": "all", "b": "all"}, {}])
+def test_one_site_stands_alone(sites):
+    """All sites together would say the same."""
+    run = made_run(scenes=["a", "b"])
+    run.scores["site_dice/all"] = run.scores["dice"]
+
+    _, rows = shown(site_table(run, sites))
+
+    assert [row[0] for row in rows] == ["all"]
+    assert f"{run.scores['dice']:.3f}" in rows[0]

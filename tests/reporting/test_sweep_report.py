@@ -166,7 +166,7 @@ def test_sites_have_their_classes(matrix):
     rows = cells_of(page.split('id="sites"')[1].split("</table>")[0])
 
     assert [shown for _, shown in rows[0]] == ["duck", "1", f"{duck.mean():.3f}", *(f"{dice:.3f}" for dice in duck)]
-    assert [row[0][1] for row in rows] == ["duck", "sunset", "all"]
+    assert [row[0][1] for row in rows] == ["duck", "sunset", "all sites"]
 
 
 def test_runs_without_a_result_are_listed(tmp_path):

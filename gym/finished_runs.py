@@ -21,7 +21,7 @@ from gym.tracking import PARENT, find_run
 from gym.tracking_client import PatientClient, open_tracking, tracking_uri
 
 MODEL = "model"
-DESCRIPTIONS = ("config.yaml", "split.json", "card.md", "card.html")
+DESCRIPTIONS = ("config.yaml", "split.json", "card.md", "card.html", "card.json")
 
 _PAGE = 1000
 _OTHER_SCENES = ("split.training_share", "split.likeness")  # what of the split leaves the validation side as it is

@@ -29,7 +29,7 @@ class ModelSource:
         name: Of its run, as in 'resunet cce f6'.
         origin: Where it comes from, as the user is told: the id of the run, or the zip with its SHA-256.
         folder: Holds ``model/``, as `gym.saved_model.load_model` takes it, and of ``config.yaml``, ``split.json``,
-            ``card.md`` and ``card.html`` what the run has. Not to be written to.
+            ``card.md``, ``card.html`` and ``card.json`` what the run has. Not to be written to.
         run: The run in MLflow; None for a zip.
     """
 

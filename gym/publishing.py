@@ -5,7 +5,8 @@ NAME.zip
     run.json             which run it was, and what it came to
     config.yaml          what it was trained with
     split.json           the names of the pairs that trained, validated and tested it
-    card.md, card.html   what a user must know
+    card.md, card.html   what a user must know; without pictures, which show imagery, where no samples are handed on
+    card.json            the facts behind the card
     classes.json         class names and colours by label value
     samples/             a few validation pairs, as `gym.sample_pairs` writes them
     SHA256SUMS           of every other file
@@ -23,6 +24,8 @@ from typing import Any, NamedTuple
 
 from rasterio.errors import RasterioError
 
+from gym.card.facts import FACTS, read_facts
+from gym.card.writing import write_card
 from gym.config import PublishConfig, TrainingConfig
 from gym.console import plain_console
 from gym.data.store import Store
@@ -93,6 +96,8 @@ def gather(source: ModelSource, description: ModelDescription, config: PublishCo
         shutil.copyfile(source.folder / name, place / name)
     write_json(place / RUN, describe_run(source.run))
     write_json(place / "classes.json", describe_classes(description.classes))
+    if not config.samples and FACTS in present:
+        write_card(place, read_facts(place / FACTS))
     obstacle = add_samples(source, config, place / "samples") if config.samples else "samples=0"
     missing = [f"{name}: the run has none" for name in DESCRIPTIONS if name not in present]
     return missing + ([f"samples: {obstacle}"] if obstacle else [])

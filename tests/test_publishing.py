@@ -29,7 +29,7 @@ from gym.saved_model import load_model
 from tests.conftest import ROOT
 
 FILES = {"SHA256SUMS", "classes.json", "config.yaml", "model/model.json", "model/model.keras", "run.json", "split.json"}
-CARD = {"card.md", "card.html"}
+CARD = {"card.md", "card.html", "card.json"}
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_the_best_of_a_sweep_is_published(release, trained, client):
 
 
 def test_a_card_comes_along(copied, release, capsys):
-    """As Markdown and as a page, where the run has them; where not, that is said."""
+    """As Markdown, as a page and as facts, where the run has them; where not, that is said."""
     options, artifacts = copied
     (artifacts / "card.md").write_text("what to know")
     (artifacts / "card.html").unlink(missing_ok=True)
@@ -225,7 +225,7 @@ def test_a_card_comes_along(copied, release, capsys):
     files = read(release(**options).path)
 
     assert files["card.md"] == b"what to know"
-    assert files.keys() & CARD == {"card.md"}
+    assert files.keys() & CARD == {"card.md", "card.json"}
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out")] == [
         "left out card.html: the run has none"
     ]
@@ -244,9 +244,13 @@ def test_a_score_that_is_no_number_is_left_out(copied, release, tmp_path):
 
 
 def test_samples_may_be_left_out(release, capsys):
-    """Where imagery may not be handed on; a smaller number is kept, too."""
-    assert not any(name.startswith("samples/") for name in read(release(samples=0).path))
+    """Where imagery may not be handed on, and with them the pictures of the card; a smaller number is kept, too."""
+    files = read(release(samples=0).path)
+    assert not any(name.startswith("samples/") for name in files)
+    assert b"<img" not in files["card.html"]
+    assert b"(The validation images with the lowest mean IoU: worst.png)" in files["card.html"]
     assert "left out samples: samples=0" in capsys.readouterr().out
+    assert b'<img class="worst"' in read(release(samples=1).path)["card.html"]
     assert len([name for name in read(release(samples=1).path) if name.startswith("samples/")]) == 2
 
 

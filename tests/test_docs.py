@@ -36,7 +36,7 @@ def in_a_test(command: str, folder: Path) -> list[str]:
     words = [word.replace("my/", f"{folder}/my/") for word in shlex.split(command)]
     if words[0] == "python":
         words[0] = sys.executable
-    if {"gym.predict", "gym.publish", "gym.evaluate"} & set(words):
+    if {"gym.predict", "gym.publish", "gym.evaluate", "gym.report"} & set(words):
         return [*words, f"outputs={folder}"]
     if "gym.make_dataset" in words:
         return [*(word for word in words if "data.size" not in word), "data.size=32", f"outputs={folder}"]
@@ -84,8 +84,14 @@ def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(image
         done = run(command, imagery)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
-    uses = [command for command in COMMANDS if re.search(r"gym\.(evaluate|predict|publish)", command)]
-    said = ["all of it: ", "4 images segmented by resunet cce f6", "resunet.zip (", "4 images segmented by resunet cce f6"]
+    uses = [command for command in COMMANDS if re.search(r"gym\.(evaluate|report|predict|publish)", command)]
+    said = [
+        "all of it: ",
+        "reports/losses/report.html",
+        "4 images segmented by resunet cce f6",
+        "resunet.zip (",
+        "4 images segmented by resunet cce f6",
+    ]
     for command, answer in zip(uses, said, strict=True):
         done = run(command, imagery)
         assert done.returncode == 0, f"{command}\n{done.stderr}"

@@ -4,10 +4,10 @@ MLflow takes seconds to import: this module is imported only by what looks up a 
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlflow.entities import Run
 
@@ -80,6 +80,12 @@ def choose_shown(finished: Sequence[FinishedRun]) -> Shown:
     return Shown(chosen, scenes)
 
 
+def augmentation_of(settings: Mapping[str, Any]) -> AugmentConfig:
+    """How the training pairs of a run were changed; what this version does not know is left out."""
+    known = {f"augment.{key.name}": key.name for key in fields(AugmentConfig)}
+    return AugmentConfig(**{known[key]: value for key, value in settings.items() if key in known})
+
+
 def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRun], tell: Tell) -> Examples:
     """Segment the scenes that Figure 3 shows.
 
@@ -96,11 +102,7 @@ def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRu
     runs, scenes = choose_shown(finished)
     store, settings = find_store(outputs, runs[0].logged), runs[0].result.settings
     prepare_tensorflow(TrainingConfig())
-    known = {key.name for key in fields(AugmentConfig)}
-    augment = {key.removeprefix("augment."): value for key, value in settings.items() if key.startswith("augment.")}
-    examples = read_scenes(
-        store, scenes, AugmentConfig(**{key: value for key, value in augment.items() if key in known}), settings["seed"]
-    )
+    examples = read_scenes(store, scenes, augmentation_of(settings), settings["seed"])
     labels = run_labels([run.result for run in runs])
     for run, label in zip(runs, labels, strict=True):
         tell(f"loading {label}")

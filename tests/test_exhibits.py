@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from gym.config import AugmentConfig
 from gym.data.build import store_folder
 from gym.errors import DataError
-from gym.exhibits import FinishedRun, choose_shown, find_store, sites_of
+from gym.exhibits import FinishedRun, augmentation_of, choose_shown, find_store, sites_of
 from tests.reporting.test_run_table import made_run
 
 
@@ -65,3 +66,10 @@ def test_without_anything_to_choose_from_it_says_why():
         choose_shown([finished("unet", None)])
     with pytest.raises(DataError, match=r"^what the runs came to on each scene is gone\.$"):
         choose_shown([FinishedRun(replace(made_run(), scenes=[], matrices=made_run().matrices[:0]), logged())])
+
+
+def test_copies_are_changed_as_in_training():
+    """What the settings say of augmentation, but for what this version does not know."""
+    settings = {"augment.rotation": 5.0, "augment.mode": "offline", "augment.of_old": 1, "model.filters": 4}
+
+    assert augmentation_of(settings) == AugmentConfig(mode="offline", rotation=5.0)

@@ -22,6 +22,8 @@ from gym.reporting.run_table import comparison_rows, swept_keys, write_csv
 from gym.reporting.shown_table import runs_table
 from gym.result import RunResult
 
+_DPI = 140
+
 
 def write_comparison(folder: Path, results: Sequence[RunResult], title: str, seed: int = 0) -> Recommendation:
     """Write the report into a folder, each file whole or not at all; what else is in the folder stays.
@@ -45,7 +47,7 @@ def write_comparison(folder: Path, results: Sequence[RunResult], title: str, see
         "stopping_epochs": draw_stopping_epochs(results),
     }
     for name, figure in pictures.items():
-        save(figure, folder / f"{name}.png")
+        save(figure, folder / f"{name}.png", _DPI)
     write_csv(folder / "comparison.csv", comparison_rows(results, swept_keys(results)))
     write_text(folder / "figure4.html", figure4_html(results))
     embedded = {name: embed(folder / f"{name}.png") for name in pictures}

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 
 from gym.config import AugmentConfig
 from gym.data.pipeline import SampleReader
@@ -12,7 +13,7 @@ from gym.data.sides import find_samples
 from gym.data.store import Store
 from gym.errors import DataError
 from gym.reporting.chosen_scenes import ChosenScene
-from gym.reporting.figure3 import Example
+from gym.reporting.figure3 import Example, draw_figure3
 
 
 class Examples(NamedTuple):
@@ -31,6 +32,13 @@ class Examples(NamedTuple):
     rules: list[str]
     bands: list[str]
     classes: list[str]
+
+
+def draw_examples(examples: Examples | str) -> dict[str, Figure]:
+    """Figure 3 by its name; none where there is only a reason why there is nothing to show."""
+    if isinstance(examples, str):
+        return {}
+    return {"figure3": draw_figure3(examples.scenes, examples.models, examples.bands, examples.classes)}
 
 
 def read_scenes(store: Store, scenes: Sequence[ChosenScene], augment: AugmentConfig, seed: int) -> list[Example]:

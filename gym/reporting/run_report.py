@@ -17,8 +17,8 @@ from gym.evaluation.page import LEGACY
 from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS
 from gym.files import write_text
 from gym.reporting.drawing import PAGE_WIDTH, save_for_print, show_figure
-from gym.reporting.examples import Examples
-from gym.reporting.figure3 import ZOOM, draw_figure3
+from gym.reporting.examples import Examples, draw_examples
+from gym.reporting.figure3 import ZOOM
 from gym.reporting.figures import draw_learning_curves
 from gym.reporting.page import render_page
 from gym.reporting.run_curves import no_curves
@@ -79,9 +79,7 @@ def write_run_report(folder: Path, facts: RunFacts) -> list[Path]:
         OSError: Something cannot be written.
     """
     result, shown = facts.result, facts.examples
-    figures = {"learning_curves": draw_curves(facts.epochs)}
-    if isinstance(shown, Examples):
-        figures["figure3"] = draw_figure3(shown.scenes, shown.models, shown.bands, shown.classes)
+    figures = {"learning_curves": draw_curves(facts.epochs), **draw_examples(shown)}
     files = [path for name, figure in figures.items() for path in save_for_print(figure, folder, name)]
     page = render_page(
         "run_report.html.jinja",

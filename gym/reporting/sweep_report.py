@@ -16,8 +16,8 @@ from plotly.offline import get_plotlyjs
 
 from gym.files import write_text
 from gym.reporting.drawing import embed, save_for_print, show_figure
-from gym.reporting.examples import Examples
-from gym.reporting.figure3 import ZOOM, draw_figure3
+from gym.reporting.examples import Examples, draw_examples
+from gym.reporting.figure3 import ZOOM
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.figure4_page import figure4_part
 from gym.reporting.page import render_page
@@ -82,12 +82,12 @@ def write_sweep_report(folder: Path, facts: SweepFacts, seed: int = 0) -> list[P
     Raises:
         OSError: Something cannot be written.
     """
-    figures = {"figure4": draw_figure4(facts.results), "learning_curves": draw_run_curves(facts.curves)}
-    if isinstance(facts.examples, Examples):
-        shown = facts.examples
-        figures["figure3"] = draw_figure3(shown.scenes, shown.models, shown.bands, shown.classes)
+    figures = {
+        "figure4": draw_figure4(facts.results),
+        "learning_curves": draw_run_curves(facts.curves),
+        **draw_examples(facts.examples),
+    }
     files = [path for name, figure in figures.items() for path in save_for_print(figure, folder, name)]
-    pictures = {name: show_figure(figure, folder / f"{name}.png") for name, figure in figures.items()}
     recommendation = recommend(facts.results, seed)
     page = render_page(
         "sweep_report.html.jinja",
@@ -98,7 +98,7 @@ def write_sweep_report(folder: Path, facts: SweepFacts, seed: int = 0) -> list[P
         reasons=reason_rows(recommendation),
         table=runs_table(facts.results, recommendation),
         sites=[(title, site_table(run, facts.sites)) for title, run in site_runs(facts.results, recommendation)],
-        pictures=pictures,
+        pictures={name: show_figure(figure, folder / f"{name}.png") for name, figure in figures.items()},
         rules=facts.examples.rules if isinstance(facts.examples, Examples) else [],
         zoom=ZOOM,
         plotly=get_plotlyjs(),

@@ -19,6 +19,7 @@ from gym.errors import DataError
 from gym.finished_runs import MODEL, fetch_files
 from gym.reporting.chosen_scenes import ChosenScene, choose_models, choose_scenes
 from gym.reporting.examples import Examples, read_scenes, segment_scenes
+from gym.reporting.model_sizes import LOOKS
 from gym.reporting.run_table import run_labels, score_of
 from gym.result import RunResult
 from gym.saved_model import load_model
@@ -86,6 +87,13 @@ def augmentation_of(settings: Mapping[str, Any]) -> AugmentConfig:
     return AugmentConfig(**{known[key]: value for key, value in settings.items() if key in known})
 
 
+def word_model(run: RunResult) -> tuple[str, str]:
+    """What a model is, as a panel has room for: architecture, loss and filters, and its size."""
+    model, loss, filters = (run.settings[key] for key in ("model.name", "loss.name", "model.filters"))
+    size = score_of(run, "parameters")
+    return f"{LOOKS[model].title} {loss} f{filters}", "" if size is None else f"{size:,} parameters"
+
+
 def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRun], tell: Tell) -> Examples:
     """Segment the scenes that Figure 3 shows.
 
@@ -110,11 +118,10 @@ def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRu
             network = load_model(fetch_files(config, outputs, run.logged, Path(place)) / MODEL).network
         tell(f"segmenting with {label}")
         examples = segment_scenes(examples, network)
-    sizes = [score_of(run.result, "parameters") for run in runs]
-    words = ["" if size is None else f"{size / 1e6:.1f}M parameters" for size in sizes]
     return Examples(
         scenes=examples,
-        models=list(zip(labels, words, strict=True)),
+        models=[word_model(run.result) for run in runs],
+        labels=labels,
         rules=[scene.rule for scene in scenes],
         bands=store.bands,
         classes=store.manifest.classes,

@@ -95,7 +95,8 @@ def test_figure_3_shows_what_the_runs_were_scored_on(swept):
     told = []
     shown = exhibit(TrackingConfig(), outputs, finished, told.append)
 
-    assert [name.split()[0] for name, _ in shown.models] == ["unet", "resunet"]
+    assert [words for words, _ in shown.models] == ["UNet cce f2", "Res-UNet cce f2"]
+    assert [label.split()[0] for label in shown.labels] == ["unet", "resunet"]
     assert [words.split()[0] for words in told] == ["loading", "segmenting"] * 2
     for scene in shown.scenes:
         for output, run in zip(scene.outputs, finished, strict=True):

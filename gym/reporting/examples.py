@@ -21,7 +21,8 @@ class Examples(NamedTuple):
 
     Attributes:
         scenes: With the output of each model.
-        models: Name of each model, and what it is in a few words.
+        models: What each model is, in two short lines.
+        labels: The run of each model, as it is called among all runs.
         rules: By which each scene was chosen.
         bands: Band names.
         classes: Class names.
@@ -29,6 +30,7 @@ class Examples(NamedTuple):
 
     scenes: list[Example]
     models: list[tuple[str, str]]
+    labels: list[str]
     rules: list[str]
     bands: list[str]
     classes: list[str]

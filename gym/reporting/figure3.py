@@ -21,7 +21,7 @@ ZOOM = 3
 _FONT = 7.5
 _TALLEST = 9.2  # inches: what a page holds above a caption
 _AROUND = 0.24  # inches of a line for what is written above or below its panels
-_LONGEST_TITLE, _LONGEST_NAME = 26, 24  # signs
+_LONGEST_TITLE = _LONGEST_NAME = 24  # signs
 _TITLE_WIDTH = 1.5  # inches that they take
 _EDGES = ((1.8, "white"), (0.9, "black"))  # of a box, so that it shows on any ground
 
@@ -45,7 +45,7 @@ def draw_figure3(
 
     Args:
         examples: The scenes, one at least, all of one size.
-        models: Name of each model, and what it is in a few words.
+        models: What each model is, in two short lines.
         bands: Band names.
         classes: Class names.
     """
@@ -61,8 +61,8 @@ def draw_figure3(
         draw_example(pair, example, bands, classes)
     titles = [("image", ""), ("label", ""), *models]
     for axes, letter, (title, words) in zip(grid[0], "abcdef", titles, strict=False):
-        lines_above = [f"({letter}) {fit(title, _LONGEST_TITLE)}", *([fit(words, _LONGEST_TITLE)] if words else [])]
-        axes.set_title("\n".join(lines_above), fontsize=_FONT)
+        lines_above = [f"({letter}) {fit(title, _LONGEST_TITLE - 4)}", fit(words, _LONGEST_TITLE)]
+        axes.set_title("\n".join(line for line in lines_above if line), fontsize=_FONT)
     class_legend(figure, classes, _FONT)
     return figure
 

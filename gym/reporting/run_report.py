@@ -78,8 +78,8 @@ def write_run_report(folder: Path, facts: RunFacts) -> list[Path]:
     Raises:
         OSError: Something cannot be written.
     """
-    result, shown = facts.result, facts.examples
-    figures = {"learning_curves": draw_curves(facts.epochs), **draw_examples(shown)}
+    result = facts.result
+    figures = {"learning_curves": draw_curves(facts.epochs), **draw_examples(facts.examples)}
     files = [path for name, figure in figures.items() for path in save_for_print(figure, folder, name)]
     page = render_page(
         "run_report.html.jinja",
@@ -90,7 +90,6 @@ def write_run_report(folder: Path, facts: RunFacts) -> list[Path]:
         sites=site_table(result, facts.sites) if result else None,
         legacy=legacy_rows(result) if result else [],
         pictures={name: show_figure(figure, folder / f"{name}.png") for name, figure in figures.items()},
-        rules=shown.rules if isinstance(shown, Examples) else [],
         zoom=ZOOM,
     )
     write_text(folder / "report.html", page)

@@ -99,7 +99,6 @@ def write_sweep_report(folder: Path, facts: SweepFacts, seed: int = 0) -> list[P
         table=runs_table(facts.results, recommendation),
         sites=[(title, site_table(run, facts.sites)) for title, run in site_runs(facts.results, recommendation)],
         pictures={name: show_figure(figure, folder / f"{name}.png") for name, figure in figures.items()},
-        rules=facts.examples.rules if isinstance(facts.examples, Examples) else [],
         zoom=ZOOM,
         plotly=get_plotlyjs(),
         figure4=figure4_part(facts.results),

@@ -1,5 +1,7 @@
 """Figure 3 shows image, label and outputs of scenes, and enlarges where the outputs differ most."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -113,9 +115,12 @@ def test_no_window_holds_more_than_the_chosen_one(marks, down, right):
 def test_any_frame_fits_a_page(shape, models):
     """Wide and tall ones, with long names of any kind, of one model or two."""
     scenes = [example(shape, models, name=r"$\q$ " * 20), example(shape, models)]
-    titles = [(r"$\q$ " * 20, "2.0M parameters")] * models
+    titles = [("resunet cce f4 model.kernel=13", "13,926,052 parameters")] * models
     figure = draw_figure3(scenes, titles, BANDS, ["water " * 9, "$and$"])
 
     assert figure.get_figwidth() <= 7.2
     assert figure.get_figheight() <= 9.21
     assert nothing_is_cut_off(figure)
+    assert figure.axes[2].get_title().endswith("\n13,926,052 parameters")
+    boxes = [axes.title.get_window_extent() for axes in figure.axes[: 2 + models]]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

@@ -20,7 +20,7 @@ from tests.reporting.test_run_table import made_run
 
 DRAWN = {
     "curves": [curve()],
-    "examples": Examples([example()], TWO, ["the scene of median mean IoU"], BANDS, CLASSES),
+    "examples": Examples([example()], TWO, ["one run", "another"], ["the scene of median mean IoU"], BANDS, CLASSES),
 }
 FIGURES = [f"{name}{suffix}" for name in ("figure3", "figure4", "learning_curves") for suffix in (".png", ".svg")]
 SITES = {"scene0": "duck", "scene1": "sunset"}
@@ -85,6 +85,7 @@ def test_the_page_needs_no_network(matrix):
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert "http" not in re.sub(r'src=".*?"', "", page)
     assert all(re.search(r'alt="[^"]{10,}"', tag) for tag in re.findall(r"<img .*?>", page))
+    assert "and the output of (c) one run and (d) another, laid over the image" in page
 
 
 def test_the_numbers_are_those_of_the_results(matrix):

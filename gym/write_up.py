@@ -24,7 +24,7 @@ from gym.result import RunResult, find_result
 from gym.settings import read_settings, to_overrides
 from gym.sweeps.folder import SweepFolder
 from gym.sweeps.plan import command_of
-from gym.sweeps.records import RunRecord, SweepRecord, find_sweep
+from gym.sweeps.records import SweepRecord, find_sweep
 from gym.tracking import PARENT, open_run_log
 from gym.tracking_client import PatientClient, open_tracking
 from gym.training.history import LOGGED, Epoch, logged_epochs
@@ -65,7 +65,7 @@ def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> Sweep
     outputs = Path(config.outputs)
     client, _ = open_tracking(config.tracking, outputs)
     finished = [FinishedRun(run.result, run.logged) for run in record.runs if run.result and run.logged]
-    curves = [curve_of(client, run, tell) for run in record.runs if run.logged]
+    curves = [curve_of(client, run.logged, bool(run.result), tell) for run in record.runs if run.logged]
     return SweepFacts(
         name=record.name,
         command=record.command,
@@ -82,17 +82,16 @@ def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> Sweep
     )
 
 
-def curve_of(client: PatientClient, run: RunRecord, tell: Tell) -> RunCurve:
-    """The learning curve of a run that MLflow knows."""
-    tell(f"reading {run.name}")
-    assert run.logged is not None
-    settings = read_settings(run.logged.data.params)
+def curve_of(client: PatientClient, run: Run, is_finished: bool, tell: Tell) -> RunCurve:
+    """The learning curve of a run; one that was cut off before its settings were logged has no epochs either."""
+    tell(f"reading {run.info.run_name}")
+    settings = read_settings(run.data.params)
     return RunCurve(
-        model=settings["model.name"],
-        loss=settings["loss.name"],
-        filters=settings["model.filters"],
-        epochs=read_epochs(client, run.logged),
-        is_finished=run.result is not None,
+        model=settings.get("model.name", ""),
+        loss=settings.get("loss.name", ""),
+        filters=settings.get("model.filters", 0),
+        epochs=read_epochs(client, run),
+        is_finished=is_finished,
     )
 
 

@@ -5,6 +5,7 @@ Of runs whose result is gone from the folder MLflow has the scores, but not the 
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,7 +93,7 @@ def find_sweep(config: TrackingConfig, outputs: Path, wanted: str) -> SweepRecor
     """
     client, experiment = open_tracking(config, outputs)
     folder = SweepFolder(outputs, wanted) if has_ledger(outputs, wanted) else None
-    parent = str(folder.read().get("run_id", "")) if folder else ""
+    parent = find_parent(client, str(folder.read().get("run_id", ""))) if folder else ""
     children = children_of(client, experiment, parent or wanted)
     if folder is None:
         if not children:
@@ -102,6 +103,13 @@ def find_sweep(config: TrackingConfig, outputs: Path, wanted: str) -> SweepRecor
     if has_ledger(outputs, folder.name):
         return record_folder(folder, parent, children)
     return record_children(folder, parent, children)
+
+
+def find_parent(client: PatientClient, run_id: str) -> str:
+    """The id of a parent run, if it is still in MLflow; else empty."""
+    with suppress(RunError):
+        return str(client.get_run(run_id).info.run_id)
+    return ""
 
 
 def has_ledger(outputs: Path, name: str) -> bool:

@@ -1,5 +1,6 @@
 """What is known of a sweep is found in its folder, and where that is gone, in MLflow."""
 
+import shutil
 import uuid
 from contextlib import suppress
 from dataclasses import replace
@@ -194,3 +195,17 @@ def test_a_name_is_no_path(outputs):
     """What lies elsewhere is not a sweep."""
     with pytest.raises(RunError, match="is no sweep in"):
         find_sweep(CONFIG, outputs, "../sweeps/whole")
+
+
+def test_where_mlflow_has_lost_a_sweep_the_folder_tells(outputs, tmp_path):
+    """Its database is new: results are there, but no parent run to log to, and no record of a run."""
+    shutil.copytree(outputs / "sweeps" / "whole", tmp_path / "sweeps" / "whole")
+    record = find_sweep(CONFIG, tmp_path, "whole")
+
+    assert record.run_id == ""
+    assert record.runs[0].result.scores["iou"] == 0.5
+    assert [run.logged for run in record.runs] == [None] * 5
+    assert record.missing == [
+        "The sweep has no parent run in MLflow, where the report could be logged.",
+        "Runs without a record in MLflow have no learning curve here.",
+    ]

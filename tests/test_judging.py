@@ -178,7 +178,9 @@ def test_data_of_other_classes_or_bands_are_refused(trained, judge, tmp_path):
     with pytest.raises(RunError, match="knows the classes water, whitewater, sand, other, the data have sea, land"):
         judge(f"run={result.run_id}", *other)
     other[-1] = "data.classes=[water,whitewater,sand,other]"
-    with pytest.raises(RunError, match=r"knows the bands red, .*, swir, the data have red, green, blue; give data with"):
+    with pytest.raises(
+        RunError, match=r"knows the bands red, .*, swir, the data have red, green, blue; give data with"
+    ):
         judge(f"run={result.run_id}", *other)
 
 

@@ -19,7 +19,9 @@ def test_every_class_has_its_colour():
     np.testing.assert_allclose([patch.get_facecolor()[:3] for patch in legend.get_patches()], class_colours(names))
 
 
-@pytest.mark.parametrize(("width", "names"), [(3, ["class"] * 12), (7.2, ["a rather long name"] * 9), (3.5, ["w" * 20])])
+@pytest.mark.parametrize(
+    ("width", "names"), [(3, ["class"] * 12), (7.2, ["a rather long name"] * 9), (3.5, ["w" * 20])]
+)
 def test_a_legend_is_as_wide_as_its_figure_at_most(width, names):
     """In as many columns as there is room for."""
     figure = Figure(figsize=(width, 3), layout="constrained")

@@ -19,11 +19,14 @@ import tensorflow as tf
 from gym.config import AugmentConfig
 from gym.data.augment import augment, changes_anything
 from gym.data.labels import IGNORE
+from gym.data.parallel import available_cores
 from gym.data.store import Store
 from gym.seeding import derive_seed
 
 Tensor = Any
 Batches = Any
+
+_AHEAD = 2  # batches
 
 
 def training_batches(
@@ -59,11 +62,11 @@ def training_batches(
         seeds = tf.stack([tf.constant(order_seed, tf.int64), epoch])
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seeds)
         pairs = tf.data.Dataset.from_tensor_slices(order)
-        pairs = pairs.map(lambda index: load(epoch, index), num_parallel_calls=tf.data.AUTOTUNE)
+        pairs = pairs.map(lambda index: load(epoch, index), num_parallel_calls=available_cores())
         return pairs.batch(batch)
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-    return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
+    return untuned(epochs.flat_map(one_epoch))
 
 
 def ordered_batches(
@@ -75,7 +78,18 @@ def ordered_batches(
     """
     read = sample_reader(store, samples, config or AugmentConfig(), seed)
     numbers = tf.data.Dataset.from_tensor_slices(tf.constant(list(samples), tf.int64))
-    return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch).prefetch(tf.data.AUTOTUNE)
+    return untuned(numbers.map(read, num_parallel_calls=available_cores()).batch(batch))
+
+
+def untuned(batches: Batches) -> Batches:
+    """Have a few batches ready ahead of time, without TensorFlow tuning how many.
+
+    Its tuner sleeps twice as long each time it has looked, and the end of an iterator waits until it wakes: with steps
+    of a second up to a minute after each training.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(_AHEAD).with_options(options)
 
 
 def steps_in_epoch(samples: int, batch: int) -> int:

@@ -271,3 +271,12 @@ def test_what_is_augmented_keeps_its_padding_ignored(tmp_path):
     for image, label in take(training_batches(store, [0, 1], STRONG, batch=1, seed=1), 12):
         np.testing.assert_array_equal(image.any(axis=-1), label != IGNORE)
         assert 30 < (label != IGNORE).sum() < 16 * 32
+
+
+def test_tensorflow_does_not_tune_the_pipeline(tiny_store):
+    """Its tuner keeps the end of an iterator waiting, for longer the longer it ran."""
+    for batches in (
+        training_batches(tiny_store, [0, 1], AugmentConfig(), 1, seed=0),
+        ordered_batches(tiny_store, [0, 1], 1),
+    ):
+        assert batches.options().autotune.enabled is False

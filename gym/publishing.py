@@ -35,7 +35,7 @@ from gym.finished_runs import DESCRIPTIONS, MODEL
 from gym.model_source import ModelSource, open_source
 from gym.model_zip import RUN, write_zip
 from gym.registry import Version, model_name, refuse_other_models, register
-from gym.reporting.imagery import class_colours
+from gym.reporting.imagery import colour_codes
 from gym.sample_pairs import write_samples
 from gym.saved_model import ModelDescription, load_model
 from gym.tracking_client import open_tracking
@@ -116,10 +116,9 @@ def describe_run(run: Any) -> dict[str, Any]:
 
 def describe_classes(names: list[str]) -> list[dict[str, Any]]:
     """Label value, name and colour of every class, in the colours of all pictures."""
-    codes = ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in class_colours(names)]
     return [
         {"value": value, "name": name, "colour": code}
-        for value, (name, code) in enumerate(zip(names, codes, strict=True))
+        for value, (name, code) in enumerate(zip(names, colour_codes(names), strict=True))
     ]
 
 

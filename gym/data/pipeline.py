@@ -48,7 +48,7 @@ def training_batches(
     """
     count, numbers = len(samples), tf.constant(list(samples), tf.int64)
     order_seed, change_seed = derive_seed(seed, "order"), derive_seed(seed, "augment")
-    read = sample_reader(store, samples, config, seed)
+    read, cores = sample_reader(store, samples, config, seed), available_cores()
     is_online = config.mode == "online" and changes_anything(config)
 
     def load(epoch: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,7 +62,7 @@ def training_batches(
         seeds = tf.stack([tf.constant(order_seed, tf.int64), epoch])
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seeds)
         pairs = tf.data.Dataset.from_tensor_slices(order)
-        pairs = pairs.map(lambda index: load(epoch, index), num_parallel_calls=available_cores())
+        pairs = pairs.map(lambda index: load(epoch, index), num_parallel_calls=cores)
         return pairs.batch(batch)
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)

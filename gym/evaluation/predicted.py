@@ -7,7 +7,7 @@ counting, which has no need of the model, is spread over the cores.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import keras
 import numpy as np
@@ -54,9 +54,10 @@ class Predicted:
 
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
         """Labels and scores at the lattice points of every image."""
-        labels, scores = self.labels, self.scores
-        rows, columns = lattice(*labels.shape[1:])
-        return np.array(labels[:, rows, columns]), np.array(scores[:, rows, columns])
+        places = lattice(*self.labels.shape[1:])
+        each = range(len(self.scenes))  # one at a time: a copy lets go of what was mapped for it
+        labels, scores = ([np.array(getattr(self, kind)[at][places]) for at in each] for kind in ("labels", "scores"))
+        return np.stack(labels), np.stack(scores)
 
 
 def predict_side(
@@ -84,22 +85,28 @@ def predict_side(
     """
     folder.mkdir(parents=True)
     shape, classes = (len(samples), *store.frame), len(store.manifest.classes)
-    scores = np.lib.format.open_memmap(folder / "scores.npy", "w+", np.float32, (*shape, classes))
-    labels = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
-    place = 0
+    # Written, not mapped: what is mapped counts as memory of this process.
+    with (
+        new_array(folder / "scores.npy", np.dtype(np.float32), (*shape, classes)) as scores,
+        new_array(folder / "labels.npy", np.dtype(np.uint8), shape) as labels,
+    ):
 
-    def keep(truth: np.ndarray, given: np.ndarray) -> None:
-        nonlocal place
-        end = place + len(given)
-        total = np.maximum(given.sum(axis=-1, keepdims=True), _SMALLEST_SUM)  # of a sigmoid head it is not 1
-        scores[place:end], labels[place:end] = given / total, truth
-        place = end
+        def keep(truth: np.ndarray, given: np.ndarray) -> None:
+            total = np.maximum(given.sum(axis=-1, keepdims=True), _SMALLEST_SUM)  # of a sigmoid head it is not 1
+            scores.write((given / total).astype(np.float32).tobytes())
+            labels.write(truth.astype(np.uint8).tobytes())
 
-    evaluation = evaluate(model, store, samples, ordered_batches(store, samples, batch, augment, seed), keep)
-    scores.flush()
-    labels.flush()
+        evaluation = evaluate(model, store, samples, ordered_batches(store, samples, batch, augment, seed), keep)
     records = [store.manifest.pairs[position] for position in positions_of(samples, len(store))]
     return Predicted(evaluation, [one.scene for one in records], [pixel_side(one) for one in records], folder)
+
+
+def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> BinaryIO:
+    """Open a new ``.npy`` file, to which the values of an array are written one after another."""
+    stream = path.open("wb")
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream
 
 
 class _Counter:

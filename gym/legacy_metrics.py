@@ -8,13 +8,17 @@ Names without a year are the program's of today, names with ``_2022`` those at t
 are left out here too.
 """
 
+from typing import Any
+
 import numpy as np
 
 from gym.data.labels import IGNORE
+from gym.metrics import confusion_matrix
 
 _SMOOTHING = 1e-5
 _SMALLEST_SCORE = 1e-7
 _BATCHES_OF_2022 = 10
+_WRONG = (_SMALLEST_SCORE - 1) * np.log(_SMALLEST_SCORE)  # the divergence of a wrong pixel: 16.118
 
 
 class LegacyScores:
@@ -33,17 +37,20 @@ class LegacyScores:
         counted = labels != IGNORE
         if not counted.any():
             return
-        truth = np.eye(self._classes)[labels[counted]]
-        soft = scores[counted].astype(np.float64)
-        hard = np.eye(self._classes)[soft.argmax(axis=1)]
+        truth, soft = labels[counted].astype(int), scores[counted]
+        matrix = confusion_matrix(truth, soft.argmax(axis=1), self._classes)
+        of_truth, given = matrix.sum(axis=1), soft.sum(axis=0, dtype=np.float64)
+        right = np.take_along_axis(soft, truth[:, np.newaxis], axis=1)[:, 0]
+        met = np.bincount(truth, weights=right, minlength=self._classes)
+        first, is_first = soft[:, 0] > 0.5, truth == 0
         self._batches.append(
             {
-                "iou": float(_smoothed_iou(truth, hard).mean()),
-                "dice": float(_smoothed_dice(truth, soft).mean()),
-                "kld": _clipped_kld(truth, hard),
-                "iou_2022": float(_smoothed_iou(truth[:, :1], soft[:, :1] > 0.5)[0]),
-                "dice_2022": float((2 * (truth * soft).sum() + 1) / (truth.sum() + soft.sum() + 1)),
-                "kld_2022": _clipped_kld(truth, soft),
+                "iou": float(_smoothed_iou(np.diag(matrix), of_truth, matrix.sum(axis=0)).mean()),
+                "dice": float(_smoothed_dice(met, of_truth, given).mean()),
+                "kld": float((matrix.sum() - np.trace(matrix)) / matrix.sum()) * _WRONG,
+                "iou_2022": float(_smoothed_iou((first & is_first).sum(), is_first.sum(), first.sum())),
+                "dice_2022": float((2 * met.sum() + 1) / (len(truth) + given.sum() + 1)),
+                "kld_2022": _clipped_kld(soft, right),
             }
         )
 
@@ -58,16 +65,18 @@ class LegacyScores:
         }
 
 
-def _smoothed_iou(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    overlap = (truth * predicted).sum(axis=0)
-    return (overlap + _SMOOTHING) / (truth.sum(axis=0) + predicted.sum(axis=0) - overlap + _SMOOTHING)
+def _smoothed_iou(overlap: Any, truth: Any, predicted: Any) -> Any:
+    return (overlap + _SMOOTHING) / (truth + predicted - overlap + _SMOOTHING)
 
 
-def _smoothed_dice(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    overlap = (truth * predicted).sum(axis=0)
-    return (2 * overlap + _SMOOTHING) / (truth.sum(axis=0) + predicted.sum(axis=0) + _SMOOTHING)
+def _smoothed_dice(overlap: Any, truth: Any, predicted: Any) -> Any:
+    return (2 * overlap + _SMOOTHING) / (truth + predicted + _SMOOTHING)
 
 
-def _clipped_kld(truth: np.ndarray, predicted: np.ndarray) -> float:
-    truth, predicted = np.clip(truth, _SMALLEST_SCORE, 1), np.clip(predicted, _SMALLEST_SCORE, 1)
-    return float((truth * np.log(truth / predicted)).sum(axis=1).mean())
+def _clipped_kld(soft: np.ndarray, right: np.ndarray) -> float:
+    """Of one-hot labels and scores, both clipped from below: the false classes of a label weigh 1e-7 each."""
+    logs, true_logs = (np.log(np.clip(part, _SMALLEST_SCORE, 1)) for part in (soft, right))
+    false_logs = logs.sum(dtype=np.float64) - true_logs.sum(dtype=np.float64)
+    false = soft.size - len(soft)
+    small = _SMALLEST_SCORE * (false * np.log(_SMALLEST_SCORE) - false_logs)
+    return float((small - true_logs.sum(dtype=np.float64)) / len(soft))

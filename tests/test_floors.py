@@ -64,7 +64,7 @@ FLOORS = {
     "boundary": 2.11,
     "calibration": 2.11,
     "sampling": 2.10,
-    "legacy_metrics": 2.10,
+    "legacy_metrics": 2.11,
     "tracking_view": 2.05,
     "tracking_client": 2.10,
     "tracking": 2.11,

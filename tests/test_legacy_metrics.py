@@ -58,3 +58,41 @@ def test_ignored_pixels_count_nowhere():
 
     assert whole.result() == rest.result()
     assert LegacyScores(2).result() == {}
+
+
+def with_one_hot(labels, scores):
+    """The same as the original writes it: with one-hot labels, every pixel and class."""
+    classes = scores.shape[-1]
+    truth, soft = np.eye(classes)[labels[labels != IGNORE]], scores[labels != IGNORE].astype(np.float64)
+    hard = np.eye(classes)[soft.argmax(axis=1)]
+
+    def iou(one, other):
+        overlap = (one * other).sum(axis=0)
+        return (overlap + 1e-5) / (one.sum(axis=0) + other.sum(axis=0) - overlap + 1e-5)
+
+    def kld(one, other):
+        one, other = np.clip(one, 1e-7, 1), np.clip(other, 1e-7, 1)
+        return (one * np.log(one / other)).sum(axis=1).mean()
+
+    dice = (2 * (truth * soft).sum(axis=0) + 1e-5) / (truth.sum(axis=0) + soft.sum(axis=0) + 1e-5)
+    return {
+        "iou": iou(truth, hard).mean(),
+        "dice": dice.mean(),
+        "kld": kld(truth, hard),
+        "iou_2022": iou(truth[:, :1], soft[:, :1] > 0.5)[0],
+        "dice_2022": (2 * (truth * soft).sum() + 1) / (truth.sum() + soft.sum() + 1),
+        "kld_2022": kld(truth, soft),
+    }
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 30.0])
+def test_they_are_those_of_one_hot_labels(sharpness):
+    """Also of scores that are all but 0 or 1, and with a class that is nowhere."""
+    random = np.random.default_rng(0)
+    labels = random.choice([0, 1, 2, IGNORE], (3, 9, 8)).astype(np.uint8)
+    powers = np.exp(sharpness * random.normal(size=(3, 9, 8, 4)))
+    scores = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    legacy = LegacyScores(4)
+    legacy.add(labels, scores)
+
+    assert legacy.result() == pytest.approx(with_one_hot(labels, scores), rel=1e-5)

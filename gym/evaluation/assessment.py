@@ -166,7 +166,7 @@ def set_beside(judged: Judged, predicted: Predicted, seed: int) -> BesideBaselin
         return BesideBaselines([], {"none": f"the run's own data, to fit them on, are not to be had ({own.obstacle})"})
     baselines = fit_baselines(own.store, own.split.training, seed)
     read, places = SampleReader(store, judged.augment, judged.seed), lattice(*store.frame)
-    images = [np.asarray(read(sample)[0])[places] for sample in judged.samples]
+    images = [np.array(np.asarray(read(sample)[0])[places]) for sample in judged.samples]  # a view would keep it whole
     truth, classes = (
         np.array(maps[:, places[0], places[1]]) for maps in (predicted.labels, predicted.evaluation.predicted)
     )

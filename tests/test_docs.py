@@ -187,7 +187,8 @@ def test_all_other_commands_are_known():
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/data.md", "docs/sweeps.md", "docs/performance.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md", "docs/data.md", "docs/sweeps.md", "docs/performance.md", "docs/evaluation.md"],
 )
 def test_links_lead_to_files_of_the_project(document):
     """Relative links and pictures exist."""

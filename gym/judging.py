@@ -135,7 +135,7 @@ def show(parts: object) -> str:
 
 
 def refuse_other_images(contenders: Sequence[Contender]) -> None:
-    """Raise `RunError` where models would be judged on other images, or on images that one was trained on."""
+    """Raise `RunError` where models would be judged on different images."""
     first, *others = contenders
     names = names_of(first.judged, first.judged.samples)
     for other in others:
@@ -170,7 +170,7 @@ def distinct_names(contenders: Sequence[Contender]) -> list[str]:
     """The names of the models, with what they come from where one name stands for several."""
     names = [contender.source.name for contender in contenders]
     return [
-        name if names.count(name) == 1 else f"{name} ({contender.source.origin[:8]})"
+        name if names.count(name) == 1 else f"{name} ({contender.source.short_origin})"
         for name, contender in zip(names, contenders, strict=True)
     ]
 
@@ -209,8 +209,7 @@ def report(
 def results_folder(config: EvaluateConfig, contender: Contender, is_one_of_several: bool) -> Path:
     """Where the results of a model go."""
     source, judged = contender.source, contender.judged
-    origin = source.run_id or Path(source.origin.partition(",")[0]).stem
-    name = re.sub(r"[^\w.-]+", "-", f"{source.name} {origin[:8]}")
+    name = re.sub(r"[^\w.-]+", "-", f"{source.name} {source.short_origin}")
     if config.output:
         return Path(config.output) / name if is_one_of_several else Path(config.output)
     return Path(config.outputs) / "evaluations" / name / group_of(config, judged)

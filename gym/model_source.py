@@ -43,6 +43,11 @@ class ModelSource:
         """Of the run in MLflow; None for a zip."""
         return None if self.run is None else str(self.run.info.run_id)
 
+    @property
+    def short_origin(self) -> str:
+        """What tells two of one name apart: the first signs of the run's id, or the zip's stem."""
+        return self.run_id[:8] if self.run_id else Path(self.origin.partition(", SHA-256 ")[0]).stem
+
     def read_config(self) -> Config:
         """The configuration that the model was trained with. Its data need not be on this machine.
 

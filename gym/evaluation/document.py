@@ -6,7 +6,6 @@ images.csv          a row an image: name, scene, site, counted pixels and its sc
 """
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -120,16 +119,3 @@ def write_rows(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[Any, .
         writer = csv.writer(stream)
         writer.writerow(columns)
         writer.writerows([["" if value is None else value for value in row] for row in rows])
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """Read ``evaluation.json``.
-
-    Raises:
-        ValueError: It is of another version, or damaged.
-        OSError: It cannot be read.
-    """
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise ValueError(f"{path} is of another version")
-    return document

@@ -85,7 +85,7 @@ def distance_labels() -> list[str]:
     return [*spans, f"{starts[-1]}+"]
 
 
-def draw_differences(differences: Mapping[str, Mapping[str, Interval]], name: str) -> Figure:
+def draw_differences(differences: Mapping[str, Mapping[str, Interval]]) -> Figure:
     """The mean IoU, boundary IoU and KLD of a run less those of others, with intervals."""
     shown = ("iou", "boundary_iou", "kld")
     figure = Figure(figsize=(9, 0.35 * len(differences) + 1.5), layout="constrained")
@@ -98,5 +98,5 @@ def draw_differences(differences: Mapping[str, Mapping[str, Interval]], name: st
         axes.set(title=score.replace("_", " "), ylim=(len(differences) - 0.5, -0.5))
         axes.set_yticks(range(len(differences)), [literal(shorten(other, _LONGEST_NAME)) for other in differences])
         axes.grid(alpha=0.25, axis="x")
-    figure.supxlabel(f"{literal(name)} less the other, 95 % interval over scenes", fontsize=9)
+    figure.supxlabel("this run less the other, 95 % interval over scenes", fontsize=9)
     return figure

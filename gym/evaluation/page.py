@@ -66,7 +66,7 @@ def write_page(
     """
     names = draw_pictures(folder, assessment, bands, read, seed)
     if differences:
-        save(draw_differences(differences, assessment.side), folder / "differences.png")
+        save(draw_differences(differences), folder / "differences.png")
         names.append("differences")
     page = render_page(
         "evaluation.html.jinja",

@@ -43,8 +43,8 @@ OVERALL: dict[str, Score] = {
     "kld": lambda counts: metrics.ratio(counts.kld_sum, counts.matrix.sum(axis=(-2, -1)))[()],
     "share_kld": share_kld,
     "boundary_iou": lambda counts: metrics.mean_of_defined(CLASSES["boundary_iou"](counts)),
-    "boundary_distance": lambda counts: mean_distance(counts.distance_sums, counts.distance_counts)[..., -1],
-    "boundary_distance_metres": lambda counts: mean_distance(counts.metre_sums, counts.metre_counts)[..., -1],
+    "boundary_distance": lambda counts: metrics.ratio(counts.distance_sums, counts.distance_counts)[..., -1],
+    "boundary_distance_metres": lambda counts: metrics.ratio(counts.metre_sums, counts.metre_counts)[..., -1],
     "calibration_error": lambda counts: expected_calibration_error(counts.sure)[()],
     "softened_calibration_error": lambda counts: expected_calibration_error(counts.softened)[()],
 }
@@ -54,8 +54,8 @@ CLASSES: dict[str, Score] = {
     "precision": lambda counts: metrics.class_precision(counts.matrix),
     "recall": lambda counts: metrics.class_recall(counts.matrix),
     "boundary_iou": lambda counts: metrics.class_iou(counts.strip_matrix)[..., :-1],
-    "boundary_distance": lambda counts: mean_distance(counts.distance_sums, counts.distance_counts)[..., :-1],
-    "boundary_distance_metres": lambda counts: mean_distance(counts.metre_sums, counts.metre_counts)[..., :-1],
+    "boundary_distance": lambda counts: metrics.ratio(counts.distance_sums, counts.distance_counts)[..., :-1],
+    "boundary_distance_metres": lambda counts: metrics.ratio(counts.metre_sums, counts.metre_counts)[..., :-1],
 }
 OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", "boundary_iou", "boundary_distance")
 OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance")
@@ -79,11 +79,6 @@ MEANINGS = {
 MEANINGS_OF_A_CLASS = {
     name: MEANINGS[name].removeprefix("mean ") for name in ("iou", "dice", "precision", "recall")
 } | {name: MEANINGS[name] for name in ("boundary_iou", "boundary_distance", "boundary_distance_metres")}
-
-
-def mean_distance(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean distance between boundaries; NaN where there is none to measure from."""
-    return metrics.ratio(sums, counts)
 
 
 def total(counts: Counts) -> Counts:

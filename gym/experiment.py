@@ -219,7 +219,7 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
 
     def tell(epoch: Epoch) -> None:
         if epoch.number not in logged:
-            run.log_metrics(epoch_metrics(epoch), step=epoch.number)
+            run.log_metrics_behind(epoch_metrics(epoch), step=epoch.number)
         listener.on_epoch(epoch)
 
     history = train(

@@ -6,6 +6,7 @@ MLflow takes seconds to import: this module is imported only by what looks up a 
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlparse
@@ -17,13 +18,14 @@ from mlflow.exceptions import MlflowException
 from gym.config import BEST, REGISTERED, TrackingConfig
 from gym.console import public_uri
 from gym.errors import RunError, first_line
-from gym.tracking import PARENT, find_run
+from gym.tracking import PARENT
 from gym.tracking_client import PatientClient, open_tracking, tracking_uri
 
 MODEL = "model"
 DESCRIPTIONS = ("config.yaml", "split.json", "card.md", "card.html", "card.json")
 
 _PAGE = 1000
+_FINISHED = "attributes.status = 'FINISHED'"  # a filter of MLflow's
 _OTHER_SCENES = ("split.training_share", "split.likeness")  # what of the split leaves the validation side as it is
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,25 @@ def look_up(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
     if wanted.startswith(REGISTERED):
         return find_registered(config, outputs, wanted.removeprefix(REGISTERED))
     return find_run(config, outputs, wanted)
+
+
+def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
+    """Find a run by id, or by name: of several of one name the last that FINISHED.
+
+    Raises:
+        RunError: There is none; the message names the nearest.
+    """
+    client, experiment = open_tracking(config, outputs)
+    with suppress(RunError):
+        return client.get_run(wanted)
+    named = search_all(client, experiment, f"{_FINISHED} and {equals('attributes.run_name', wanted)}")
+    if named:
+        return max(named, key=lambda run: run.info.start_time)
+    known = {
+        known for run in search_all(client, experiment, _FINISHED) for known in (run.info.run_name, run.info.run_id)
+    }
+    near = nearest(wanted, known, "finished run yet: train one")
+    raise RunError(f"run={wanted} is no run in {public_uri(tracking_uri(config, outputs))}; {near}.")
 
 
 def find_best(config: TrackingConfig, outputs: Path, sweep: str) -> Run:

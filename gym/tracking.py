@@ -1,4 +1,4 @@
-"""Log runs to MLflow, and find them again.
+"""Log runs to MLflow.
 
 One `RunLog` is one MLflow run. Whatever ends the block it is used in ends the run too: FINISHED when the block ends
 well or a search gives the run up, KILLED for Ctrl-C and SIGTERM, FAILED for anything else. A process that is killed
@@ -16,18 +16,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from difflib import get_close_matches
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from gym.config import TrackingConfig
-from gym.console import public_uri
 from gym.errors import Pruned, RunError, Terminated, first_line
-from gym.tracking_client import PatientClient, open_tracking, tracking_uri
+from gym.tracking_client import PatientClient, open_tracking
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 _BATCH_OF_PARAMS = 100
@@ -41,6 +40,8 @@ class RunLog:
 
     def __init__(self, client: PatientClient, run_id: str, is_resumed: bool) -> None:
         self._client, self.run_id, self.is_resumed = client, run_id, is_resumed
+        self._writer = ThreadPoolExecutor(1, "mlflow")
+        self._being_written: Future[None] | None = None
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log parameters, but for those logged before; a value beyond MLflow's length is cut."""
@@ -59,8 +60,28 @@ class RunLog:
         metrics = [Metric(metric_name(key), value, now, step) for key, value in values.items()]
         self._client.log_batch(self.run_id, metrics=metrics)
 
+    def log_metrics_behind(self, values: Mapping[str, float], step: int) -> None:
+        """Log metrics of one step in a thread while the caller goes on, once those before are written.
+
+        Raises:
+            RunError: Those before could not be written.
+        """
+        self.settle()
+        self._being_written = self._writer.submit(self.log_metrics, values, step)
+
+    def settle(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            RunError: It could not be.
+        """
+        if pending := self._being_written:
+            self._being_written = None
+            pending.result()
+
     def logged_steps(self, name: str) -> set[int]:
         """The steps at which a metric has been logged."""
+        self.settle()
         return {metric.step for metric in self._client.get_metric_history(self.run_id, metric_name(name))}
 
     def log_dataset(self, name: str, fingerprint: str, source: str, profile: str) -> None:
@@ -107,9 +128,10 @@ def logged_run(
     client, experiment = open_tracking(config, outputs)
     resumed = resume_run(client, experiment, attempt)
     run_id = resumed or start_run(client, experiment, name, {**tags, ATTEMPT: attempt})
-    status = "FAILED"
+    run, status = RunLog(client, run_id, is_resumed=bool(resumed)), "FAILED"
     try:
-        yield RunLog(client, run_id, is_resumed=bool(resumed))
+        yield run
+        run.settle()
         status = "FINISHED"
     except Pruned:
         client.set_tag(run_id, "pruned", "true")
@@ -122,6 +144,8 @@ def logged_run(
         client.set_tag(run_id, "error", f"{type(error).__name__}: {first_line(error)}")
         raise
     finally:
+        with suppress(RunError):  # what ends the run is said already
+            run.settle()
         client.set_terminated(run_id, status)
 
 
@@ -159,27 +183,6 @@ def drop_run(config: TrackingConfig, outputs: Path, attempt: str) -> None:
     open_ended = f"tags.{ATTEMPT} = '{attempt}' and attributes.status = 'RUNNING'"
     for run in client.search_runs([experiment], open_ended):
         client.set_terminated(run.info.run_id, "KILLED")
-
-
-def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
-    """Find a run by id, or by name: of several of one name the last that FINISHED.
-
-    Raises:
-        RunError: There is none; the message names the nearest.
-    """
-    client, experiment = open_tracking(config, outputs)
-    try:
-        return client.get_run(wanted)
-    except RunError:
-        runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=1000)
-    finished = [run for run in runs if run.info.status == RunStatus.to_string(RunStatus.FINISHED)]
-    for run in finished:
-        if run.info.run_name == wanted:
-            return run
-    names = sorted({run.info.run_name for run in finished} | {run.info.run_id for run in finished})
-    near = get_close_matches(wanted, names, n=1, cutoff=0)
-    hint = f"the nearest is {near[0]}" if near else "there is no finished run yet: train one"
-    raise RunError(f"run={wanted} is no run in {public_uri(tracking_uri(config, outputs))}; {hint}.")
 
 
 def machine_tags() -> dict[str, str]:

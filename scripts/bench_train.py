@@ -7,7 +7,11 @@
 Each way runs in a process of its own, one after another, round after round; what is shown are medians over the rounds
 of seconds a step of training, images per second of inference, and peak memory, and ratios within a round. Beside them
 the share that the steps reach of a large matrix product's rate in bfloat16, counted in the multiplications that a way
-really makes.
+really makes. At the end stands a line for each case, in Markdown.
+
+    python scripts/bench_train.py --json outputs/bench.json --sizes 128
+    python scripts/bench_train.py --json outputs/bench.json --sizes 256              # added to what is there
+    python scripts/bench_train.py --json outputs/bench.json --rounds 0 --chart bench.png   # drawn, nothing measured
 """
 
 import argparse
@@ -20,7 +24,9 @@ import time
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -37,7 +43,8 @@ WAYS = {
 }
 
 Numbers = dict[str, float]
-Case = tuple[str, int, int]
+Case = tuple[str, int, int]  # network, filters, size
+Result = dict[str, Any]
 
 
 def install(folder: Path, torch: str) -> None:
@@ -106,28 +113,77 @@ def table_of(case: Case, rounds: dict[str, list[Numbers]], batch: int, rate: flo
     return table
 
 
-def draw(results: list[dict], path: Path) -> None:
-    """Draw images per second of training, a panel for each case."""
+def summarize(results: Sequence[Result]) -> Table:
+    """A line for each case: seconds of our step, how many times faster it is than others', and what else there is."""
+    against = [way for way in WAYS if way != "ours" and any(result["rounds"].get(way) for result in results)]
+    columns = ["network", "ours, s a step", *(f"against {WAYS[way]}" for way in against)]
+    table = Table(*columns, "inference, images/s", "against the original's", "peak, GiB", "of GEMM", box=MARKDOWN)
+    for result in results:
+        model, filters, size = result["case"]
+        rounds = result["rounds"]
+        ours = {name: statistics.median(one[name] for one in rounds["ours"]) for name in rounds["ours"][0]}
+        predicting = [way for way in ("original_own", "original_graph") if rounds.get(way)]
+        table.add_row(
+            f"{model} f{filters}, {size}x{size}",
+            f"{ours['step']:.3g}",
+            *(ratio_of(rounds, way, "step") for way in against),
+            f"{1 / ours['inference']:.3g}",
+            ratio_of(rounds, predicting[0], "inference") if predicting else "",
+            f"{ours['peak']:.1f}",
+            f"{ours['multiply_adds'] / ours['step'] / result['rate']:.0%}",
+        )
+    return table
+
+
+def ratio_of(rounds: dict[str, list[Numbers]], way: str, number: str) -> str:
+    """How many times as long as ours a way takes, the median over rounds; nothing where it was not measured."""
+    pairs = zip(rounds.get(way, []), rounds["ours"], strict=False)
+    ratios = [theirs[number] / ours[number] for theirs, ours in pairs]
+    return f"{statistics.median(ratios):.1f}x" if ratios else ""
+
+
+def draw(results: Sequence[Result], path: Path) -> None:
+    """Draw images per second of training: a panel for each network and size, a group of bars for each width."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, len(results), figsize=(3.1 * len(results), 2.6), squeeze=False, sharey=True)
-    for panel, result in zip(panels[0], results, strict=True):
-        rounds = {way: numbers for way, numbers in result["rounds"].items() if numbers}
-        rates = [result["batch"] / statistics.median(one["step"] for one in numbers) for numbers in rounds.values()]
-        bars = panel.barh(
-            [WAYS[way] for way in rounds], rates, color=["C0" if way == "ours" else "0.7" for way in rounds]
-        )
-        panel.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
-        panel.margins(x=0.2)
-        panel.set_title("{} f{} {}x{}".format(*result["case"], result["case"][2]), fontsize=9)
-        panel.set_xlabel("training, images/s", fontsize=8)
+    models, sizes = (sorted({result["case"][place] for result in results}, reverse=place == 0) for place in (0, 2))
+    shown = [way for way in WAYS if any(result["rounds"].get(way) for result in results)]
+    figure, panels = pyplot.subplots(
+        len(models), len(sizes), figsize=(3.4 * len(sizes), 2.6 * len(models)), squeeze=False, layout="constrained"
+    )
+    for (row, model), (column, size) in product(enumerate(models), enumerate(sizes)):
+        panel = panels[row][column]
+        of_panel = [result for result in results if (result["case"][0], result["case"][2]) == (model, size)]
+        for place, way in enumerate(shown):
+            rates = [images_per_second(result, way) for result in of_panel]
+            at = [group + (place - (len(shown) - 1) / 2) * 0.8 / len(shown) for group in range(len(of_panel))]
+            colour = "C0" if way == "ours" else str(0.35 + 0.5 * place / len(shown))
+            bars = panel.bar(at, rates, 0.8 / len(shown), color=colour, label=WAYS[way])
+            panel.bar_label(bars, fmt="%.3g", fontsize=5.5, padding=1)
+        panel.set_xticks(range(len(of_panel)), [f"f{result['case'][1]}" for result in of_panel], fontsize=8)
+        panel.set_title(f"{model}, {size}x{size}", fontsize=9)
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
+    for row in panels:
+        row[0].set_ylabel("training, images/s", fontsize=8)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(shown), fontsize=8)
     figure.savefig(path, dpi=120)
+
+
+def images_per_second(result: Result, way: str) -> float:
+    """Of training; NaN where a way was not measured."""
+    numbers = result["rounds"].get(way)
+    return result["batch"] / statistics.median(one["step"] for one in numbers) if numbers else float("nan")
+
+
+def read_results(path: Path | None) -> dict[Case, Result]:
+    """What was measured before, by case."""
+    if path is None or not path.exists():
+        return {}
+    return {tuple(result["case"]): result for result in json.loads(path.read_text())}
 
 
 def main() -> None:
@@ -141,27 +197,34 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--install", type=Path, help="folder for what the ways of others need")
     parser.add_argument("--torch", default="torch", help="what to install for torch")
-    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument("--json", type=Path, help="add the numbers to those in this file, too")
     parser.add_argument("--chart", type=Path, help="draw them here, as PNG")
     given = parser.parse_args()
+    results = read_results(given.json)
+    if given.rounds:
+        measure_cases(given, results)
+    ordered = [results[case] for case in sorted(results, key=lambda case: (case[0] != "unet", *case[1:]))]
+    Console(width=200).print(summarize([result for result in ordered if result["rounds"].get("ours")]))
+    if given.chart:
+        draw(ordered, given.chart)
+
+
+def measure_cases(given: argparse.Namespace, results: dict[Case, Result]) -> None:
+    """Measure what was asked for, and add it to the results, case by case."""
     if given.install:
         install(given.install, given.torch)
     ways, rate = available(given.ways.split(","), given.install), matrix_rate()
     print(f"bfloat16 matrix product: {2 * rate / 1e9:.0f} GFLOP/s")
-    cases = product(given.models.split(","), map(int, given.filters.split(",")), map(int, given.sizes.split(",")))
-    results = []
-    for case in cases:
+    for case in product(given.models.split(","), map(int, given.filters.split(",")), map(int, given.sizes.split(","))):
         rounds: dict[str, list[Numbers]] = {way: [] for way in ways}
         for _, way in track(list(product(range(given.rounds), ways)), " ".join(map(str, case)), transient=True):
             numbers = measure(way, case, given.batch, given.install)
             if numbers:
                 rounds[way].append(numbers)
         Console(width=120).print(table_of(case, rounds, given.batch, rate))
-        results.append({"case": case, "batch": given.batch, "rounds": rounds})
+        results[case] = {"case": case, "batch": given.batch, "rate": rate, "rounds": rounds}
         if given.json:
-            given.json.write_text(json.dumps(results, indent=2))
-        if given.chart:
-            draw(results, given.chart)
+            given.json.write_text(json.dumps(list(results.values()), indent=2))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from mlflow.artifacts import download_artifacts
 from PIL import Image
 
 from gym.config import TrackingConfig
-from gym.tracking import find_run
+from gym.finished_runs import find_run
 from gym.tracking_client import tracking_uri
 
 WIDTH = 1000

@@ -39,13 +39,13 @@ from gym.experiment import (
     without_password,
 )
 from gym.files import hash_file
+from gym.finished_runs import find_run
 from gym.identity import identity, run_name
 from gym.prediction.segment import score_parts
 from gym.reporting.evaluation import evaluate
 from gym.result import write_result
 from gym.saved_model import load_model
 from gym.settings import flatten
-from gym.tracking import find_run
 from gym.tracking_client import tracking_uri
 from gym.training import checkpoint
 

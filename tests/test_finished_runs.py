@@ -61,6 +61,29 @@ def found(outputs):
     return lambda wanted: look_up(CONFIG, outputs, wanted).info.run_id
 
 
+def test_a_run_is_found_by_id_and_by_name(log, found):
+    """Of several of one name the last that finished."""
+    first, last = log("twice"), log("twice")
+    log("twice", fails=True)
+
+    assert found(first) == first
+    assert found("twice") == last
+
+
+def test_an_unknown_run_is_refused_with_the_nearest(log, found):
+    """A misspelt name finds its neighbour."""
+    log("resunet cce f6")
+
+    with pytest.raises(RunError, match=r"run=resunet ccf f6 is no run in sqlite:.*; the nearest is resunet cce f6\."):
+        found("resunet ccf f6")
+
+
+def test_an_empty_database_says_so(outputs):
+    """Nothing to choose from: train first."""
+    with pytest.raises(RunError, match="there is no finished run yet: train one"):
+        look_up(TrackingConfig(experiment="empty"), outputs, "x")
+
+
 def test_the_best_of_a_sweep_has_the_highest_validation_iou(sweep, log, found):
     """By the sweep's name, and by name or id of its parent; failed runs, those without a score and others count not."""
     parent, runs = sweep("coast", [0.3, 0.8, 0.5])
@@ -193,13 +216,6 @@ def test_where_no_model_is_registered_it_is_said_how_to(tmp_path_factory):
     message = r"^run=models:/x@champion is no registered model; there is no registered model yet: publish a run\.$"
     with pytest.raises(RunError, match=message):
         look_up(CONFIG, tmp_path_factory.mktemp("fresh"), "models:/x@champion")
-
-
-def test_any_other_name_is_that_of_a_run(log, found):
-    """Or its id."""
-    run = log("a run by name")
-
-    assert found("a run by name") == found(run) == run
 
 
 def test_a_model_on_this_machine_is_found_where_it_is(log, outputs, tmp_path):

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import threading
 
 import pytest
 from mlflow import MlflowClient
@@ -11,7 +12,7 @@ from gym import tracking
 from gym.config import TrackingConfig
 from gym.errors import Pruned, RunError, Terminated
 from gym.tracking import (
-    find_run,
+    RunLog,
     git_commit,
     logged_run,
     metric_name,
@@ -73,34 +74,6 @@ def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
     assert stored.data.tags.get("error") == ("ValueError: bad" if status == "FAILED" else None)
 
 
-def test_a_run_is_found_by_id_and_by_name(outputs):
-    """Of several of one name the last that finished."""
-    ids = []
-    for _ in range(2):
-        with logged_run(CONFIG, outputs, "twice", {}, "attempt 3") as run:
-            ids.append(run.run_id)
-    with pytest.raises(ZeroDivisionError), logged_run(CONFIG, outputs, "twice", {}, "attempt 4"):
-        raise ZeroDivisionError
-
-    assert find_run(CONFIG, outputs, ids[0]).info.run_id == ids[0]
-    assert find_run(CONFIG, outputs, "twice").info.run_id == ids[1]
-
-
-def test_an_unknown_run_is_refused_with_the_nearest(outputs):
-    """A misspelt name finds its neighbour."""
-    with logged_run(CONFIG, outputs, "resunet cce f6", {}, "attempt 5"):
-        pass
-
-    with pytest.raises(RunError, match=r"run=resunet ccf f6 is no run in sqlite:.*; the nearest is resunet cce f6\."):
-        find_run(CONFIG, outputs, "resunet ccf f6")
-
-
-def test_an_empty_database_says_so(outputs):
-    """Nothing to choose from: train first."""
-    with pytest.raises(RunError, match="there is no finished run yet: train one"):
-        find_run(TrackingConfig(experiment="empty"), outputs, "x")
-
-
 def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
     """The tables are made once, by whoever comes first; whoever finds the database locked tries again."""
     code = (
@@ -121,6 +94,45 @@ def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
     assert [run.info.status for run in runs] == ["FINISHED"] * 8
     for run in runs:
         assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "x")) == list(range(25))
+
+
+def test_metrics_are_written_while_the_caller_goes_on(outputs, monkeypatch):
+    """The call comes back at once; the next waits, and so does whoever asks what is there, or ends the run."""
+    may_write, write = threading.Event(), RunLog.log_metrics
+
+    def write_when_allowed(self, values, step):
+        assert may_write.wait(timeout=60)
+        write(self, values, step)
+
+    monkeypatch.setattr(RunLog, "log_metrics", write_when_allowed)
+    with logged_run(CONFIG, outputs, "behind", {}, "attempt 8") as run:
+        run.log_metrics_behind({"x": 0.5}, step=1)
+        may_write.set()
+        run.log_metrics_behind({"x": 0.25}, step=2)
+        assert run.logged_steps("x") == {1, 2}
+        run.log_metrics_behind({"x": 0.125}, step=3)
+
+    history = MlflowClient(tracking_uri(CONFIG, outputs)).get_metric_history(run.run_id, "x")
+    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+@pytest.mark.parametrize(("error", "said"), [(None, "RunError: MLflow at"), (ValueError("mine"), "ValueError: mine")])
+def test_what_could_not_be_written_behind_ends_the_run(outputs, error, said):
+    """As FAILED, at its end at the latest; it does not hide another error."""
+
+    def log_what_is_refused(attempt):
+        with logged_run(CONFIG, outputs, "lost", {}, attempt) as run:
+            run.log_metrics_behind({"x" * 1000: 0.5}, step=1)
+            if error:
+                raise error
+
+    with pytest.raises(type(error) if error else RunError):
+        log_what_is_refused(said)
+
+    client, experiment = open_tracking(CONFIG, outputs)
+    [stored] = client.search_runs([experiment], f"tags.attempt = '{said}'")
+    assert stored.info.status == "FAILED"
+    assert stored.data.tags["error"].startswith(said)
 
 
 def test_an_attempt_goes_on_in_the_run_it_began(outputs):

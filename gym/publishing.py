@@ -5,7 +5,7 @@ NAME.zip
     run.json             which run it was, and what it came to
     config.yaml          what it was trained with
     split.json           the names of the pairs that trained, validated and tested it
-    card.md, card.html   what a user must know; without pictures, which show imagery, where no samples are handed on
+    card.md, card.html   what a user must know; the page shows imagery, unless no samples are handed on
     card.json            the facts behind the card
     classes.json         class names and colours by label value
     samples/             a few validation pairs, as `gym.sample_pairs` writes them
@@ -25,12 +25,12 @@ from typing import Any, NamedTuple
 from rasterio.errors import RasterioError
 
 from gym.card.facts import FACTS, read_facts
-from gym.card.writing import write_card
+from gym.card.writing import CARD, without_pictures, write_card
 from gym.config import PublishConfig, TrainingConfig
 from gym.console import plain_console
 from gym.data.store import Store
 from gym.errors import DataError, RunError
-from gym.files import naming_disk_errors, write_json
+from gym.files import naming_disk_errors, write_json, write_text
 from gym.finished_runs import DESCRIPTIONS, MODEL
 from gym.model_source import ModelSource, open_source
 from gym.model_zip import RUN, write_zip
@@ -98,6 +98,8 @@ def gather(source: ModelSource, description: ModelDescription, config: PublishCo
     write_json(place / "classes.json", describe_classes(description.classes))
     if not config.samples and FACTS in present:
         write_card(place, read_facts(place / FACTS))
+    if CARD in present:
+        write_text(place / CARD, without_pictures((place / CARD).read_text(encoding="utf-8")))
     obstacle = add_samples(source, config, place / "samples") if config.samples else "samples=0"
     missing = [f"{name}: the run has none" for name in DESCRIPTIONS if name not in present]
     return missing + ([f"samples: {obstacle}"] if obstacle else [])

@@ -219,12 +219,12 @@ def test_the_best_of_a_sweep_is_published(release, trained, client):
 def test_a_card_comes_along(copied, release, capsys):
     """As Markdown, as a page and as facts, where the run has them; where not, that is said."""
     options, artifacts = copied
-    (artifacts / "card.md").write_text("what to know")
+    (artifacts / "card.md").write_text("what to know\n\n![The worst](worst.png)\n")
     (artifacts / "card.html").unlink(missing_ok=True)
 
     files = read(release(**options).path)
 
-    assert files["card.md"] == b"what to know"
+    assert files["card.md"] == b"what to know\n\n(The worst)\n"
     assert files.keys() & CARD == {"card.md", "card.json"}
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out")] == [
         "left out card.html: the run has none"

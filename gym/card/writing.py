@@ -24,6 +24,9 @@ from gym.reporting.drawing import embed
 from gym.reporting.environment import environment_rows
 from gym.reporting.page import render_page
 
+CARD = "card.md"
+
+_PICTURE = re.compile(r"^!\[(.*)\]\((.*)\)$", re.MULTILINE)
 _FUNCTIONS: Sequence[Callable[..., str]] = (
     *(tables.overall_table, tables.side_tables, tables.contest_table, tables.calibration_table),
     *(tables.count_table, tables.pixel_table, tables.worst_table, tables.word_score),
@@ -45,7 +48,7 @@ def write_card(folder: Path, facts: CardFacts, pictures: Path | None = None) -> 
     """
     text = render_markdown(facts)
     write_facts(folder / FACTS, facts)
-    write_text(folder / "card.md", text)
+    write_text(folder / CARD, text)
     write_text(folder / "card.html", render_html(text, pictures or folder))
 
 
@@ -88,7 +91,12 @@ def context_of(facts: CardFacts) -> Mapping[str, Any]:
 
 def list_pictures(facts: CardFacts) -> list[str]:
     """The pictures that a card shows, by their paths among the run's artifacts."""
-    return re.findall(r"^!\[.*\]\((.*)\)$", render_markdown(facts), re.MULTILINE)
+    return [address for _, address in _PICTURE.findall(render_markdown(facts))]
+
+
+def without_pictures(text: str) -> str:
+    """A card as Markdown that names its pictures and does not show them, for where they do not lie beside it."""
+    return _PICTURE.sub(r"(\1)", text)
 
 
 def render_html(text: str, pictures: Path) -> str:

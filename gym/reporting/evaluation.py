@@ -65,13 +65,16 @@ def evaluate(
     """
     classes = len(store.manifest.classes)
     legacy = LegacyScores(classes)
-    matrices, kld_sums, predictions = [], [], []
+    matrices: list[np.ndarray] = []
+    kld_sums: list[float] = []
+    # Made at once: what is kept between large arrays that come and go would hold their memory in pieces.
+    predictions = np.empty((len(samples), *store.frame), np.uint8)
     for images, labels in batches:
         scores, truth = keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.asarray(labels)
         keep(truth, scores)
         legacy.add(truth, scores)
-        predicted = scores.argmax(axis=-1).astype(np.uint8)
-        predictions.append(predicted)
+        predicted = predictions[len(matrices) : len(matrices) + len(truth)]
+        predicted[:] = scores.argmax(axis=-1)
         matrices += [metrics.confusion_matrix(*pair, classes) for pair in zip(truth, predicted, strict=True)]
         kld_sums += [metrics.pixel_kld(*pair) for pair in zip(truth, scores, strict=True)]
     return Evaluation(
@@ -81,7 +84,7 @@ def evaluate(
         classes=store.manifest.classes,
         matrices=np.array(matrices),
         kld_sums=np.array(kld_sums),
-        predicted=np.concatenate(predictions),
+        predicted=predictions,
         legacy=legacy.result(),
     )
 

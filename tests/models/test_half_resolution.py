@@ -190,7 +190,6 @@ np.savez(sys.argv[3], scores=scores, loss=loss)
 
 def test_jax_computes_the_same(tmp_path):
     """A whole network and a loss, without TensorFlow."""
-    pytest.importorskip("jax")
     model = build("half", (16, 16, 3), name="resunet")
     images, truth = example((16, 16, 3), 2)
     labels = truth.argmax(-1).astype("u1")

@@ -1,0 +1,75 @@
+"""What it costs to feed a training step: batches read from a store, and augmented, against one that lies in memory.
+
+    python scripts/bench_pipeline.py               # U-Net of two filters, the cheapest step there is; three minutes
+
+The same compiled model takes the same number of steps from each feed, in turn, in one process. Shown is by how much a
+step from a feed takes longer than one from memory, the median over rounds; below 0 is noise.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+
+def main() -> None:
+    """Measure each size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--filters", type=int, default=2)
+    parser.add_argument("--sizes", default="128,256,512")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    table = Table("size", "step from memory, s", "read", "read and augmented")
+    for size in map(int, given.sizes.split(",")):
+        with tempfile.TemporaryDirectory() as outputs:
+            step, read, augmented = compare(given, size, Path(outputs))
+        table.add_row(f"{size}x{size}", f"{step:.3f}", f"{read:+.1%}", f"{augmented:+.1%}")
+    Console().print(table)
+
+
+def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float]:
+    """Seconds of a step from memory, and the shares by which the two others are longer."""
+    from gym.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainingConfig
+    from gym.data.build import open_or_build_store
+    from gym.data.pipeline import training_batches, untuned
+    from gym.models.catalog import build_model
+    from gym.training.loop import compile_model
+    from gym.training.runtime import prepare_tensorflow
+
+    prepare_tensorflow(TrainingConfig())
+    store = open_or_build_store(DataConfig(scenes=6 * given.batch, size=size), outputs)
+    config, classes = ModelConfig("unet", given.filters), len(store.manifest.classes)
+    model = build_model(config, store.shape, classes)
+    compile_model(model, Config(model=config), [1.0] * classes)
+
+    def from_store(augment: AugmentConfig) -> Any:
+        return training_batches(store, list(range(len(store))), augment, given.batch, 0)
+
+    unchanged = AugmentConfig(zoom=0, rotation=0, shift_rows=0, shift_columns=0, flip_horizontal=False)
+    one_batch = next(iter(from_store(unchanged)))
+    memory = untuned(type(from_store(unchanged)).from_tensors(one_batch).repeat())
+    feeds = {"memory": memory, "read": from_store(unchanged), "augmented": from_store(AugmentConfig())}
+    steps = max(4, 120 * 128**2 // size**2)
+    seconds: dict[str, list[float]] = {name: [] for name in feeds}
+    for number in track(range(given.rounds + 1), f"{size}x{size}", transient=True):  # the first traces the graphs
+        for name, feed in feeds.items():
+            started = time.perf_counter()
+            model.fit(feed, steps_per_epoch=steps, verbose=0)
+            if number:
+                seconds[name].append((time.perf_counter() - started) / steps)
+    pairs = {name: zip(seconds[name], seconds["memory"], strict=True) for name in ("read", "augmented")}
+    longer = {name: statistics.median(fed / bare - 1 for fed, bare in of_feed) for name, of_feed in pairs.items()}
+    return statistics.median(seconds["memory"]), longer["read"], longer["augmented"]
+
+
+if __name__ == "__main__":
+    main()

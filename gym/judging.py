@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from filelock import FileLock
+
 from gym.bootstrap import Interval
 from gym.config import Config, DataConfig, EvaluateConfig, TrainingConfig
 from gym.data.build import open_or_build_store
@@ -247,4 +249,5 @@ def log_evaluation(
     run = open_run_log(config.tracking, Path(config.outputs), str(contender.source.run_id))
     run.log_metrics({f"evaluate_{group}/{name}": value for name, value in defined_values(assessment.overall).items()})
     run.log_folder(folder, f"evaluation/{group}")
-    refresh_card(run, f"evaluation/{group}", document)
+    with FileLock(Path(config.outputs) / ".card.lock"):  # two at once would each write a card without the other
+        refresh_card(run, f"evaluation/{group}", document)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from mlflow.tracking import MlflowClient
 
 from gym.data.build import open_or_build_store
@@ -91,6 +92,21 @@ def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
     assert {"evaluation/test/evaluation.html", "evaluation/test/worst.png"} <= names
     metrics = client.get_run(result.run_id).data.metrics
     assert metrics["evaluate_test/iou"] == found.overall["iou"].value
+
+
+def test_one_evaluation_at_a_time_writes_the_card(trained, judge, outputs, monkeypatch):
+    """Two that read it together would each write it without the other."""
+    result, is_held = trained("model=unet"), []
+
+    def look(*_):
+        with pytest.raises(Timeout):
+            FileLock(outputs / ".card.lock").acquire(timeout=0)
+        is_held.append(True)
+
+    monkeypatch.setattr("gym.card.refreshing.refresh_card", look)
+    judge(f"run={result.run_id}", "baselines=false")
+
+    assert is_held == [True]
 
 
 def found_tracking(outputs):

@@ -20,7 +20,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from gym.models import tuned
+
 Tensor = Any
+
+LABELS = 256  # values that a label can have
 
 _SMALLEST_SCORE = 1e-7
 _DICE_SMOOTHING = 1e-5
@@ -38,9 +42,10 @@ class Sums(NamedTuple):
     under: Tensor
 
 
-def weighted_sums(values: Tensor, truth: Tensor, weights: Tensor) -> Sums:
+def weighted_sums(values: Tensor, labels: Tensor, weights: Tensor) -> Sums:
     """Add up pixel values ``(batch, rows, columns)``, each with the weight of its true class, and the weights."""
-    weight = ops.sum(truth * weights, axis=-1)
+    of_labels = ops.pad(ops.convert_to_tensor(weights), [(0, LABELS - len(weights))])
+    weight = ops.take(of_labels, ops.cast(labels, "int32"), axis=0)
     return Sums(ops.sum(values * weight), ops.sum(weight))
 
 
@@ -50,34 +55,39 @@ def weighted_mean(sums: Sums, weights: Tensor) -> Tensor:
     return sums.over / ops.where(sums.under > 0, sums.under, 1.0)
 
 
-def log_probability(truth: Tensor, scores: Tensor) -> Tensor:
+def log_probability(labels: Tensor, scores: Tensor) -> Tensor:
     """Take the logarithm of each pixel's score for its true class, ``(batch, rows, columns)``.
 
     Of scores made to sum to one, which those of a sigmoid head do not by themselves. A pixel that counts nowhere gets
     some finite number.
     """
+    if tuned.is_tuned():
+        return tuned.log_share(labels, scores, _SMALLEST_SCORE)
+    truth = one_hot(labels, scores.shape[-1])
     share = ops.sum(truth * scores, axis=-1) / ops.maximum(ops.sum(scores, axis=-1), _SMALLEST_SCORE)
     return ops.log(ops.clip(share, _SMALLEST_SCORE, 1.0))
 
 
-def cross_entropy(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
+def cross_entropy(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:
     """Categorical cross-entropy: the mean of ``-sum(Y log P)``.
 
     It is also the Kullback-Leibler divergence, the mean of ``sum(Y log(Y / P))``: of hard labels ``Y log Y`` is 0.
     """
-    return weighted_sums(-log_probability(truth, scores), truth, weights)
+    return weighted_sums(-log_probability(labels, scores), labels, weights)
 
 
-def hinge(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
+def hinge(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:
     """Multi-class hinge: the mean of ``max(0, 1 + best wrong score - right score)``."""
+    truth = one_hot(labels, scores.shape[-1])
     right = ops.sum(truth * scores, axis=-1)
     best_wrong = ops.max((1 - truth) * scores, axis=-1)
-    return weighted_sums(ops.maximum(1 + best_wrong - right, 0.0), truth, weights)
+    return weighted_sums(ops.maximum(1 + best_wrong - right, 0.0), labels, weights)
 
 
-def dice(truth: Tensor, scores: Tensor, weights: Tensor) -> Sums:
+def dice(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:
     """Twice the overlap, and the sizes, of each class: ``2 |Y P|`` and ``|Y| + |P|`` over the counted pixels."""
     del weights
+    truth = one_hot(labels, scores.shape[-1])
     counted = ops.sum(truth, axis=-1, keepdims=True)
     pixels = tuple(range(len(truth.shape) - 1))
     return Sums(2 * ops.sum(truth * scores, axis=pixels), ops.sum(truth + scores * counted, axis=pixels))
@@ -118,8 +128,7 @@ class PixelLoss(keras.losses.Loss):
         self._weights = np.asarray(weights, np.float32)
 
     def call(self, labels: Tensor, scores: Tensor) -> Tensor:
-        truth = one_hot(labels, len(self._weights))
-        return self._recipe.take_ratio(self._recipe.add_up(truth, scores, self._weights), self._weights)
+        return self._recipe.take_ratio(self._recipe.add_up(labels, scores, self._weights), self._weights)
 
 
 def frequency_weights(counts: np.ndarray) -> list[float]:

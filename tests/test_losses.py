@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gym.config import LOSSES
 from gym.data.labels import IGNORE
 from gym.losses import RECIPES, PixelLoss, frequency_weights
+from gym.models.tuned import use_tuning
 
 LABELS = np.array([[[0, 1, IGNORE, 1]]], np.uint8)
 SCORES = np.array([[[[0.8, 0.2], [0.4, 0.6], [0.1, 0.9], [0.7, 0.3]]]], np.float32)
@@ -63,11 +64,13 @@ def test_weights_by_hand():
     assert loss_of("cce", LABELS, SCORES, [6, 2]) == pytest.approx(weighted, rel=1e-5)
 
 
+@pytest.mark.parametrize("is_tuned", [True, False])
 @pytest.mark.parametrize("name", LOSSES)
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), classes=st.integers(2, 5), ignored=st.floats(0, 1))
-def test_losses_agree_with_numpy(name, seed, classes, ignored):
+def test_losses_agree_with_numpy(name, is_tuned, seed, classes, ignored):
     """Random labels, scores, weights and shares of ignored pixels."""
+    use_tuning(is_tuned)
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, (2, 3, 4)).astype(np.uint8)
     labels[rng.random(labels.shape) < ignored] = IGNORE
@@ -77,9 +80,30 @@ def test_losses_agree_with_numpy(name, seed, classes, ignored):
     assert loss_of(name, labels, scores, weights) == pytest.approx(by_numpy(name, labels, scores, weights), abs=2e-5)
 
 
+@pytest.mark.parametrize("name", ["cce", "kld"])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), is_sigmoid=st.booleans())
+def test_tuning_changes_no_gradient(name, seed, is_sigmoid):
+    """Of softmax scores and of those that do not sum to one, of sure and unsure ones, with ignored pixels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([0, 1, 2, IGNORE], (2, 3, 4)).astype(np.uint8)
+    scores = rng.dirichlet(np.full(3, 0.1), labels.shape).astype(np.float32)
+    scores = tf.Variable(rng.random(scores.shape).astype(np.float32) if is_sigmoid else scores)
+    gradients = []
+    for is_tuned in (True, False):
+        use_tuning(is_tuned)
+        with tf.GradientTape() as tape:
+            loss = PixelLoss(name, [1.0, 2.0, 0.5])(labels, scores)
+        gradients.append(tape.gradient(loss, scores).numpy())
+
+    np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_tuned", [True, False])
 @pytest.mark.parametrize("name", LOSSES)
-def test_ignored_pixels_have_no_gradient(name):
+def test_ignored_pixels_have_no_gradient(name, is_tuned):
     """What a pixel that counts nowhere predicts cannot matter."""
+    use_tuning(is_tuned)
     scores = tf.Variable(SCORES)
     with tf.GradientTape() as tape:
         loss = PixelLoss(name, [1, 2])(LABELS, scores)
@@ -89,9 +113,11 @@ def test_ignored_pixels_have_no_gradient(name):
     assert np.any(gradient[0, 0, 0] != 0)
 
 
+@pytest.mark.parametrize("is_tuned", [True, False])
 @pytest.mark.parametrize("name", ["cce", "kld", "hinge"])
-def test_a_batch_of_nothing_has_no_loss_and_no_gradient(name):
+def test_a_batch_of_nothing_has_no_loss_and_no_gradient(name, is_tuned):
     """All pixels ignored: 0, not NaN."""
+    use_tuning(is_tuned)
     scores = tf.Variable(SCORES)
     with tf.GradientTape() as tape:
         loss = PixelLoss(name, [1, 1])(np.full_like(LABELS, IGNORE), scores)

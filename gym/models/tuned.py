@@ -136,3 +136,32 @@ def drop(maps: Tensor, rate: float, seed: Tensor) -> Tensor:
 def add_bias(maps: Tensor, bias: Tensor) -> Tensor:
     """Add a number to each channel, within the convolution that makes them."""
     return tf.nn.bias_add(maps, bias)
+
+
+def log_share(labels: Tensor, scores: Tensor, smallest: float) -> Tensor:
+    """The logarithm of each pixel's score for its true class, of scores made to sum to one.
+
+    Args:
+        labels: Class indices ``(batch, rows, columns)``; of one that is no class the result is some finite number
+            without a gradient.
+        scores: ``(batch, rows, columns, classes)`` float32.
+        smallest: A share below counts as this, and has no gradient.
+
+    Returns:
+        ``(batch, rows, columns)`` float32.
+    """
+    scores = tf.convert_to_tensor(scores)
+    classes = scores.shape[-1]
+    with record.stop_recording():
+        truth = tf.cast(labels, tf.int32)
+        right = tf.gather(scores, tf.minimum(truth, classes - 1), batch_dims=3)
+        total = tf.maximum(tf.reduce_sum(scores, axis=-1), smallest)
+        share = tf.clip_by_value(right / total, smallest, 1.0)
+        result = tf.math.log(share)
+
+    def gradient(upstream: Tensor) -> tuple[Tensor]:
+        slope = upstream / total * tf.cast((truth < classes) & (share > smallest), tf.float32)
+        return (tf.one_hot(truth, classes) * (slope / share)[..., None] - slope[..., None],)
+
+    record.record_operation("LogShare", [result], [scores], gradient)
+    return result

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from gym.losses import RECIPES, Sums, log_probability, one_hot
+from gym.losses import RECIPES, Sums, cross_entropy
 
 Tensor = Any
 
@@ -27,8 +27,8 @@ class ConfusionIoU(keras.metrics.Metric):
     def update_state(self, labels: Tensor, scores: Tensor, sample_weight: Tensor | None = None) -> None:
         del sample_weight
         classes = self._classes
-        truth = ops.cast(labels, "int64")
-        cells = ops.where(truth < classes, truth * classes + ops.cast(ops.argmax(scores, axis=-1), "int64"), classes**2)
+        predicted = ops.cast(ops.argmax(scores, axis=-1), "int32")
+        cells = ops.minimum(ops.cast(labels, "int32") * classes + predicted, classes**2)  # the last: no class
         counts = ops.bincount(ops.reshape(cells, (-1,)), minlength=classes**2 + 1)[: classes**2]
         self.matrix.assign_add(ops.reshape(ops.cast(counts, "int64"), (classes, classes)))
 
@@ -40,7 +40,41 @@ class ConfusionIoU(keras.metrics.Metric):
         return ops.sum(hits / ops.maximum(union, 1.0)) / ops.maximum(ops.sum(present), 1.0)
 
 
-class PixelKLD(keras.metrics.Metric):
+class _Step:
+    is_training = False
+
+
+def train_without_validation_metrics(model: keras.Model) -> None:
+    """Leave every `ValidationMetric` of a model out of its training steps, when they are traced."""
+    step = model.train_step
+
+    def train_step(data: Any) -> Any:
+        _Step.is_training = True
+        try:
+            return step(data)
+        finally:
+            _Step.is_training = False
+
+    model.train_step = train_step
+
+
+class ValidationMetric(keras.metrics.Metric):
+    """A score that is counted in validation alone: of training nobody asks for it, and it would cost a tenth of a step.
+
+    A model that has one goes through `train_without_validation_metrics`.
+    """
+
+    def update_state(self, labels: Tensor, scores: Tensor, sample_weight: Tensor | None = None) -> None:
+        del sample_weight
+        if not _Step.is_training:
+            self.count(labels, scores)
+
+    def count(self, labels: Tensor, scores: Tensor) -> None:
+        """Count a batch: labels ``(batch, rows, columns)``, scores ``(batch, rows, columns, classes)``."""
+        raise NotImplementedError
+
+
+class PixelKLD(ValidationMetric):
     """Mean Kullback-Leibler divergence, in nats per counted pixel, of all batches since the last reset."""
 
     def __init__(self, classes: int, name: str = "kld") -> None:
@@ -49,17 +83,16 @@ class PixelKLD(keras.metrics.Metric):
         self._total = self.add_variable((), initializer="zeros", name="total")
         self._count = self.add_variable((), initializer="zeros", dtype="int64", name="count")
 
-    def update_state(self, labels: Tensor, scores: Tensor, sample_weight: Tensor | None = None) -> None:
-        del sample_weight
-        truth = one_hot(labels, self._classes)
-        self._total.assign_add(-ops.sum(ops.sum(truth, axis=-1) * log_probability(truth, scores)))
-        self._count.assign_add(ops.cast(ops.sum(truth), "int64"))
+    def count(self, labels: Tensor, scores: Tensor) -> None:
+        sums = cross_entropy(labels, scores, np.ones(self._classes, np.float32))
+        self._total.assign_add(sums.over)
+        self._count.assign_add(ops.cast(sums.under, "int64"))
 
     def result(self) -> Tensor:
         return self._total / ops.maximum(ops.cast(self._count, "float32"), 1.0)
 
 
-class WholeLoss(keras.metrics.Metric):
+class WholeLoss(ValidationMetric):
     """A loss over all batches since the last reset, as if they were one.
 
     The mean of the batches' losses, which Keras keeps, depends on how scenes are batched: a batch counts the same
@@ -77,9 +110,8 @@ class WholeLoss(keras.metrics.Metric):
         self._over = self.add_variable(shape, initializer="zeros", name="over")
         self._under = self.add_variable(shape, initializer="zeros", name="under")
 
-    def update_state(self, labels: Tensor, scores: Tensor, sample_weight: Tensor | None = None) -> None:
-        del sample_weight
-        sums = self._recipe.add_up(one_hot(labels, len(self._weights)), scores, self._weights)
+    def count(self, labels: Tensor, scores: Tensor) -> None:
+        sums = self._recipe.add_up(labels, scores, self._weights)
         self._over.assign_add(sums.over)
         self._under.assign_add(sums.under)
 

@@ -15,7 +15,7 @@ from gym.interruption import stop_if_asked
 from gym.losses import PixelLoss
 from gym.seeding import derive_seed
 from gym.training import checkpoint
-from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss
+from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss, train_without_validation_metrics
 from gym.training.history import Epoch, History
 from gym.training.optimizer import build_optimizer
 from gym.training.schedule import learning_rate
@@ -35,6 +35,7 @@ def compile_model(model: keras.Model, config: Config, weights: Sequence[float]) 
         metrics=[ConfusionIoU(classes), PixelKLD(classes), WholeLoss(config.loss.name, weights)],
         jit_compile=False,
     )
+    train_without_validation_metrics(model)
     # Otherwise its variables are made while the first step is traced, which is then traced a second time.
     model.optimizer.build(model.trainable_variables)
 

@@ -1,5 +1,6 @@
 """What is counted in the graph is what NumPy counts."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from gym import metrics
 from gym.config import LOSSES
 from gym.data.labels import IGNORE
 from gym.losses import PixelLoss
-from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss
+from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss, train_without_validation_metrics
 
 
 @pytest.fixture
@@ -42,6 +43,26 @@ def test_kld_is_the_mean_over_counted_pixels(batches):
     )
     counter.reset_state()
     assert float(counter.result()) == 0.0
+
+
+def test_validation_metrics_are_left_out_of_training_steps(batches):
+    """A step of training counts IoU alone; validation counts all, on the same model."""
+    labels, scores = batches
+    images = keras.Input((8, 9, 4))
+    model = keras.Model(images, keras.layers.Dense(4, use_bias=False, kernel_initializer="identity")(images))
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        PixelLoss("cce", [1.0] * 4),
+        metrics=[ConfusionIoU(4), PixelKLD(4)],
+        jit_compile=False,
+    )
+    train_without_validation_metrics(model)
+
+    in_training = model.train_on_batch(scores, labels, return_dict=True)
+    in_validation = model.evaluate(scores, labels, verbose=0, return_dict=True)
+
+    assert (in_training["kld"], in_training["iou"]) == (0.0, pytest.approx(in_validation["iou"]))
+    assert in_validation["kld"] == pytest.approx(metrics.pixel_kld(labels, scores) / (labels != IGNORE).sum(), rel=1e-5)
 
 
 def test_an_absent_class_is_left_out():

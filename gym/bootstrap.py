@@ -17,6 +17,7 @@ from gym.seeding import generator
 
 DRAWS = 1000
 MIDDLE = (2.5, 97.5)  # percentiles
+FEW_SCENES = 20  # below it percentile intervals are too narrow: Hesterberg 2015, doi:10.1080/00031305.2015.1089789
 
 
 class Interval(NamedTuple):

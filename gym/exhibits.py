@@ -1,4 +1,4 @@
-"""Find what a report shows of the data: the store that runs were trained on, its sites, and examples of outputs.
+"""Find what a report shows of the data: sites, and examples of outputs.
 
 MLflow takes seconds to import: this module is imported only by what looks up a run.
 """
@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 from mlflow.entities import Run
 
 from gym.config import AugmentConfig, TrackingConfig, TrainingConfig
-from gym.data.build import store_folder
 from gym.data.sides import find_samples, positions_of
 from gym.data.store import Store
 from gym.errors import DataError
 from gym.finished_runs import MODEL, fetch_files
-from gym.reporting.chosen_scenes import ChosenScene, choose_models, choose_scenes
-from gym.reporting.examples import Examples, read_scenes, segment_scenes
+from gym.reporting.chosen_images import ChosenImage, choose_images, choose_models
+from gym.reporting.examples import Examples, read_images, segment_images
 from gym.reporting.model_sizes import LOOKS
 from gym.reporting.run_table import run_labels, score_of
 from gym.result import RunResult
+from gym.run_store import find_store
 from gym.saved_model import load_model
 from gym.training.runtime import prepare_tensorflow
 
@@ -36,33 +36,21 @@ class FinishedRun(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """The runs that are shown, and the scenes that all of them were validated on."""
+    """The runs that are shown, and the images that all of them were validated on."""
 
     runs: list[FinishedRun]
-    scenes: list[ChosenScene]
+    images: list[ChosenImage]
 
 
-def find_store(outputs: Path, run: Run) -> Store:
-    """Open the store that a run was trained on.
-
-    Raises:
-        DataError: It is gone or damaged.
-    """
-    folder = store_folder(outputs, run.data.params.get("data.kind", ""), run.data.tags.get("data_fingerprint", ""))
-    if not folder.is_dir():
-        raise DataError(f"the data of {run.info.run_name} are gone: there is no {folder}.")
-    return Store(folder)
-
-
-def sites_of(store: Store, scenes: Sequence[str]) -> dict[str, str]:
-    """The site of each validation scene that the store has, by name."""
-    samples = find_samples(store, scenes)
+def sites_of(store: Store, images: Sequence[str]) -> dict[str, str]:
+    """The site of each validation image that the store has, by name."""
+    samples = find_samples(store, images)
     positions = positions_of(list(samples.values()), len(store))
     return {name: store.manifest.pairs[place].site for name, place in zip(samples, positions, strict=True)}
 
 
 def choose_shown(finished: Sequence[FinishedRun]) -> Shown:
-    """The two models that Figure 3 shows, or the better of them where they have no data or no scenes in common.
+    """The two models that Figure 3 shows, or the better of them where they have no data or no images in common.
 
     Raises:
         DataError: There is nothing to choose from.
@@ -72,13 +60,13 @@ def choose_shown(finished: Sequence[FinishedRun]) -> Shown:
     if not chosen:
         raise DataError("no run with a model has a mean IoU.")
     is_one_store = len({run.logged.data.tags.get("data_fingerprint") for run in chosen}) == 1
-    scenes = choose_scenes([run.result for run in chosen]) if is_one_store else []
-    if not scenes:
+    images = choose_images([run.result for run in chosen]) if is_one_store else []
+    if not images:
         chosen = [max(chosen, key=lambda run: score_of(run.result, "iou") or 0.0)]
-        scenes = choose_scenes([chosen[0].result])
-    if not scenes:
+        images = choose_images([chosen[0].result])
+    if not images:
         raise DataError("what the runs came to on each scene is gone.")
-    return Shown(chosen, scenes)
+    return Shown(chosen, images)
 
 
 def augmentation_of(settings: Mapping[str, Any]) -> AugmentConfig:
@@ -95,7 +83,7 @@ def word_model(run: RunResult) -> tuple[str, str]:
 
 
 def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRun], tell: Tell) -> Examples:
-    """Segment the scenes that Figure 3 shows.
+    """Segment the images that Figure 3 shows.
 
     Args:
         config: Where the runs are logged.
@@ -107,22 +95,22 @@ def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRu
         DataError: The data are gone, or what the runs came to on each scene.
         RunError: A model is gone or damaged.
     """
-    runs, scenes = choose_shown(finished)
+    runs, images = choose_shown(finished)
     store, settings = find_store(outputs, runs[0].logged), runs[0].result.settings
     prepare_tensorflow(TrainingConfig())
-    examples = read_scenes(store, scenes, augmentation_of(settings), settings["seed"])
+    examples = read_images(store, images, augmentation_of(settings), settings["seed"])
     labels = run_labels([run.result for run in runs])
     for run, label in zip(runs, labels, strict=True):
         tell(f"loading {label}")
         with tempfile.TemporaryDirectory() as place:
             network = load_model(fetch_files(config, outputs, run.logged, Path(place)) / MODEL).network
         tell(f"segmenting with {label}")
-        examples = segment_scenes(examples, network)
+        examples = segment_images(examples, network)
     return Examples(
-        scenes=examples,
+        images=examples,
         models=[word_model(run.result) for run in runs],
         labels=labels,
-        rules=[scene.rule for scene in scenes],
+        rules=[image.rule for image in images],
         bands=store.bands,
         classes=store.manifest.classes,
     )

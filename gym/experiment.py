@@ -18,7 +18,15 @@ from gym.console import counted, public_uri, worded
 from gym.data.build import open_or_build_store
 from gym.data.parallel import available_cores
 from gym.data.pipeline import SampleReader, ordered_batches, steps_in_epoch, training_batches
-from gym.data.sides import find_likenesses, positions_of, side_counts, side_names, split_store, training_samples
+from gym.data.sides import (
+    find_likenesses,
+    positions_of,
+    scenes_of,
+    side_counts,
+    side_names,
+    split_store,
+    training_samples,
+)
 from gym.data.split import Split
 from gym.data.store import Store, combine_statistics
 from gym.files import hash_value, write_json, write_text
@@ -153,7 +161,8 @@ def summarize(
         scores=final_scores(model, history, evaluations) | trained_on,
         weights_sha256=checkpoint.hash_weights(model),
         classes=validation.classes,
-        scenes=validation.names,
+        images=validation.names,
+        scenes=scenes_of(task.store, validation.samples),
         matrices=validation.matrices,
     )
 

@@ -4,18 +4,20 @@ MLflow takes seconds to import: this module is imported only by what logs or loo
 """
 
 import math
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from mlflow.entities import Run
 
 from gym.result import RunResult
 from gym.settings import read_settings
-from gym.tracking import metric_name
+from gym.tracking import metric_name, replace_signs
 from gym.tracking_client import PatientClient
 
 _BY_EPOCH = ("train/", "val/", "learning_rate")
-_OF_A_CLASS = "class_iou/"
+_OF_CLASSES = re.compile(r"(test/)?class_[a-z]+/")
 
 
 def logged_metrics(client: PatientClient, run_id: str, names: Iterable[str]) -> dict[str, dict[int, float]]:
@@ -29,22 +31,39 @@ def logged_metrics(client: PatientClient, run_id: str, names: Iterable[str]) -> 
 def logged_result(run: Run) -> RunResult:
     """What a run came to, but for the confusion matrices of its scenes, which MLflow does not have: there are none.
 
-    Classes are those with a score, by name.
+    Classes are those of the settings, or where these do not name them, those with an IoU, by name.
     """
-    scores = {
+    settings = read_settings(run.data.params)
+    metrics = {
         name: float(value)
         for name, value in run.data.metrics.items()
         if not name.startswith(_BY_EPOCH) and math.isfinite(value)
     }
-    classes = sorted(name.removeprefix(_OF_A_CLASS) for name in scores if name.startswith(_OF_A_CLASS))
+    known = settings["data.classes"] if isinstance(settings.get("data.classes"), list) else []
+    names = names_of_classes(metrics, known)
+    scores = {names.get(name, name): value for name, value in metrics.items()}
+    classes = known or sorted(name.removeprefix("class_iou/") for name in scores if name.startswith("class_iou/"))
     return RunResult(
         run_id=run.info.run_id,
         name=run.info.run_name,
         fingerprint=run.data.tags.get("fingerprint", ""),
-        settings=read_settings(run.data.params),
+        settings=settings,
         scores=scores,
         weights_sha256=run.data.tags.get("weights_sha256", ""),
         classes=classes,
+        images=[],
         scenes=[],
         matrices=np.zeros((0, len(classes), len(classes)), np.int64),
     )
+
+
+def names_of_classes(metrics: Iterable[str], classes: Sequence[str]) -> dict[str, str]:
+    """The score of a class that each metric is: MLflow takes fewer signs than a class may have.
+
+    Earlier versions gave two classes one metric where they differ in such signs; whose it is cannot be told.
+    """
+    kinds = {found.group() for name in metrics if (found := _OF_CLASSES.match(name))}
+    scores = [f"{kind}{name}" for kind in sorted(kinds) for name in classes]
+    uses = Counter(map(replace_signs, scores))
+    earlier = {replace_signs(score): score for score in scores if uses[replace_signs(score)] == 1}
+    return earlier | {metric_name(score): score for score in scores}

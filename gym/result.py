@@ -1,7 +1,7 @@
-"""What a run came to, as files: its scores, and the confusion matrix of each validation scene.
+"""What a run came to, as files: its scores, and the confusion matrix of each validation image.
 
     result.json     everything but the matrices
-    matrices.npy    (scenes, classes, classes) int64
+    matrices.npy    (images, classes, classes) int64
 
 They are what a sweep's table, figure and recommendation are made from.
 """
@@ -30,8 +30,9 @@ class RunResult:
             ``seconds`` and others; what is undefined is left out.
         weights_sha256: Of its weights.
         classes: Class names, by label value.
-        scenes: Names of the validation scenes.
-        matrices: Their confusion matrices, ``(scenes, classes, classes)`` int64, truth by prediction.
+        images: Names of the validation images: whole scenes, tiles of them, or copies.
+        scenes: The scene of each image; several may be of one.
+        matrices: The confusion matrix of each, ``(images, classes, classes)`` int64, truth by prediction.
     """
 
     run_id: str
@@ -41,6 +42,7 @@ class RunResult:
     scores: dict[str, float]
     weights_sha256: str
     classes: list[str]
+    images: list[str]
     scenes: list[str]
     matrices: np.ndarray
 
@@ -61,11 +63,14 @@ def write_result(folder: Path, result: RunResult) -> None:
 def read_result(folder: Path) -> RunResult:
     """Read what `write_result` wrote.
 
+    A result that was written before images had scenes has their names alone, each of which then stands for a scene.
+
     Raises:
         RunError: There is none, or it is damaged.
     """
     try:
         plain = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        plain = {"images": plain["scenes"]} | plain
         result = RunResult(**plain, matrices=np.load(folder / "matrices.npy", allow_pickle=False))
         check_matrices(result)
     except Exception as error:  # a damaged file may make its parser raise anything
@@ -82,8 +87,10 @@ def find_result(folder: Path) -> RunResult | None:
 
 
 def check_matrices(result: RunResult) -> None:
-    """Raise `ValueError` where the matrices are not of the scenes and classes of a result."""
+    """Raise `ValueError` where matrices or scenes are not those of the images and classes of a result."""
     found, classes = result.matrices, len(result.classes)
-    shape = len(result.scenes), classes, classes
+    shape = len(result.images), classes, classes
     if found.shape != shape or found.dtype != np.int64:
         raise ValueError(f"matrices are {found.dtype} {found.shape}, not int64 {shape}")
+    if len(result.scenes) != len(result.images):
+        raise ValueError(f"{len(result.scenes)} scenes for {len(result.images)} images")

@@ -26,6 +26,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 
 from gym.config import TrackingConfig
 from gym.errors import Pruned, RunError, Terminated, first_line
+from gym.files import hash_value
 from gym.tracking_client import PatientClient, open_tracking
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
@@ -214,5 +215,11 @@ def git_commit() -> str:
 
 
 def metric_name(name: str) -> str:
-    """Make a name that MLflow takes: what is neither letter, digit nor one of ``_-./: `` becomes an underscore."""
+    """Make a name that MLflow takes, and that no other name becomes: one with signs that it refuses ends in a hash."""
+    fit = replace_signs(name)
+    return fit if fit == name else f"{fit}_{hash_value(name)[:4]}"
+
+
+def replace_signs(name: str) -> str:
+    """Make what MLflow refuses in a name, as it is neither letter, digit nor one of ``_-./: ``, an underscore."""
     return re.sub(r"[^\w\-./: ]", "_", name)

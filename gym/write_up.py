@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gym.config import ReportConfig, TrackingConfig
 from gym.console import plain_console
 from gym.errors import GymError, RunError
-from gym.exhibits import FinishedRun, Tell, exhibit, find_store, sites_of
+from gym.exhibits import FinishedRun, Tell, exhibit, sites_of
 from gym.files import naming_disk_errors
 from gym.finished_runs import look_up
 from gym.logged_runs import logged_metrics, logged_result
@@ -21,6 +21,7 @@ from gym.reporting.run_curves import RunCurve
 from gym.reporting.run_report import RunFacts, write_run_report
 from gym.reporting.sweep_report import SweepFacts, Unfinished, write_sweep_report
 from gym.result import RunResult, find_result
+from gym.run_store import find_store
 from gym.settings import read_settings, to_overrides
 from gym.sweeps.folder import SweepFolder
 from gym.sweeps.plan import command_of
@@ -156,7 +157,7 @@ def find_own(outputs: Path, run: Run) -> RunResult | None:
 
 
 def find_sites(outputs: Path, finished: Sequence[FinishedRun]) -> dict[str, str]:
-    """The site of each validation scene of all runs; those of data that are gone are left out."""
+    """The site of each validation image of all runs; those of data that are gone are left out."""
     sites: dict[str, str] = {}
     by_data = {run.logged.data.tags.get("data_fingerprint"): run for run in finished}
     for run in by_data.values():
@@ -165,7 +166,7 @@ def find_sites(outputs: Path, finished: Sequence[FinishedRun]) -> dict[str, str]
             of_data = [
                 one for one in finished if one.logged.data.tags.get("data_fingerprint") == store.manifest.fingerprint
             ]
-            sites |= sites_of(store, [scene for one in of_data for scene in one.result.scenes])
+            sites |= sites_of(store, [image for one in of_data for image in one.result.images])
     return sites
 
 

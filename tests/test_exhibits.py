@@ -1,4 +1,4 @@
-"""What a report shows of the data: sites, and two models on scenes that both were validated on."""
+"""What a report shows of the data: sites, and two models on images that both were validated on."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from gym.config import AugmentConfig
-from gym.data.build import store_folder
 from gym.errors import DataError
-from gym.exhibits import FinishedRun, augmentation_of, choose_shown, find_store, sites_of
+from gym.exhibits import FinishedRun, augmentation_of, choose_shown, sites_of
 from tests.reporting.test_run_table import made_run
 
 
@@ -20,52 +19,41 @@ def logged(data="d" * 64, kind="synthetic"):
     )
 
 
-def finished(model, iou, data="d" * 64, scenes=None):
+def finished(model, iou, data="d" * 64, images=None):
     """A finished run."""
     weights = f"{model} {iou}"
-    return FinishedRun(replace(made_run(model=model, iou=iou, scenes=scenes), weights_sha256=weights), logged(data))
+    return FinishedRun(replace(made_run(model=model, iou=iou, images=images), weights_sha256=weights), logged(data))
 
 
-def test_the_sites_of_scenes_are_those_of_the_store(tiny_store):
-    """Of copies those of their pairs; scenes that it does not have are left out."""
+def test_the_sites_of_images_are_those_of_the_store(tiny_store):
+    """Of copies those of their pairs; images that it does not have are left out."""
     assert sites_of(tiny_store, ["pair3", "pair2 copy 1", "gone"]) == {"pair3": "site1", "pair2 copy 1": "site0"}
 
 
-def test_a_store_is_found_where_it_was_made(tiny_store, tmp_path):
-    """By kind and fingerprint; one that is gone is named."""
-    fingerprint = tiny_store.manifest.fingerprint
-    place = store_folder(tmp_path, "folder", fingerprint)
-    place.parent.mkdir()
-    place.symlink_to(tiny_store.folder)
-
-    assert find_store(tmp_path, logged(fingerprint, "folder")).manifest.fingerprint == fingerprint
-    with pytest.raises(DataError, match=r"^the data of unet cce f4 are gone: there is no .*stores/synthetic-d{16}\.$"):
-        find_store(tmp_path, logged())
-
-
 def test_the_best_of_both_architectures_are_shown():
-    """On the scenes that the rules choose."""
+    """On the images that the rules choose."""
     runs = [finished("unet", 0.6), finished("unet", 0.7), finished("resunet", 0.8)]
     shown = choose_shown(runs)
 
     assert shown.runs == [runs[1], runs[2]]
-    assert [scene.name for scene in shown.scenes] == ["scene1", "scene0"]
+    assert [image.name for image in shown.images] == ["scene1", "scene0"]
 
 
-@pytest.mark.parametrize("other", [{"data": "e" * 64}, {"scenes": ["a", "b"]}])
-def test_models_without_a_scene_in_common_are_not_set_beside_each_other(other):
-    """The better one is shown alone: where data differ, scenes of one name may too."""
+@pytest.mark.parametrize("other", [{"data": "e" * 64}, {"images": ["a", "b"]}])
+def test_models_without_an_image_in_common_are_not_set_beside_each_other(other):
+    """The better one is shown alone: where data differ, images of one name may too."""
     runs = [finished("unet", 0.9), finished("resunet", 0.8, **other)]
 
     assert choose_shown(runs).runs == runs[:1]
 
 
 def test_without_anything_to_choose_from_it_says_why():
-    """No score, or no scene."""
+    """No score, or no image."""
     with pytest.raises(DataError, match=r"^no run with a model has a mean IoU\.$"):
         choose_shown([finished("unet", None)])
+    nothing = replace(made_run(), images=[], scenes=[], matrices=made_run().matrices[:0])
     with pytest.raises(DataError, match=r"^what the runs came to on each scene is gone\.$"):
-        choose_shown([FinishedRun(replace(made_run(), scenes=[], matrices=made_run().matrices[:0]), logged())])
+        choose_shown([FinishedRun(nothing, logged())])
 
 
 def test_copies_are_changed_as_in_training():

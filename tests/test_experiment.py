@@ -31,6 +31,7 @@ from gym.data.raster import read_image, read_label
 from gym.data.sides import split_store
 from gym.data.split import Split
 from gym.errors import DataError, RunError, TrainingError
+from gym.exhibits import sites_of
 from gym.experiment import (
     build_standardisation,
     class_weights,
@@ -43,7 +44,10 @@ from gym.finished_runs import find_run
 from gym.identity import identity, run_name
 from gym.prediction.segment import score_parts
 from gym.reporting.evaluation import evaluate
+from gym.reporting.recommendation import recommend, standard_error
+from gym.reporting.site_table import site_table
 from gym.result import write_result
+from gym.run_store import find_store
 from gym.saved_model import load_model
 from gym.settings import flatten
 from gym.tracking_client import tracking_uri
@@ -77,8 +81,9 @@ ARTIFACTS = {
 
 # What becomes of imagery, and what the network then gets of the colour that `COLOUR` is, by plain arithmetic.
 COLOUR = (1000, 3000, 500, 2000)
+TILES = "reflectance, tiles, an index, standardised by the data set"
 PREPARATIONS = {
-    "reflectance, tiles, an index, standardised by the data set": (
+    TILES: (
         *("data.scaling=reflectance", "data.reflectance=[1e-4,-0.05]", "data.framing=tile", "data.overlap=0.3"),
         *("data.indices=[NDWI]", "data.standardize=dataset"),
         [0.05, 0.25, 0.0, 0.15, (0.25 - 0.15) / (0.25 + 0.15)],
@@ -351,6 +356,27 @@ def test_one_site_is_held_out(finish):
     assert scores["test/site_iou/duck"] == scores["test/iou"]
     assert "site_iou/duck" not in scores
     assert run.run.data.tags["split"] == "leave_one_out"
+
+
+def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
+    """Of two scenes of six tiles both of the one, both of the other, or one of each, half of the times; all say two."""
+    run, _ = finish_shores(TILES)
+    result = run.result
+    parts = result.matrices[:6].sum(axis=0), result.matrices[6:].sum(axis=0)
+    ious = [metrics.mean_iou(matrix) for matrix in (parts[0], parts[0] + parts[1], parts[0] + parts[1], parts[1])]
+
+    assert result.images == run.read("split.json")["validation"]
+    assert result.images == [f"shore{scene} tile {tile}" for scene in (3, 4) for tile in range(1, 7)]
+    assert result.scenes == ["shore3"] * 6 + ["shore4"] * 6
+    assert standard_error(result) == pytest.approx(np.std(ious), rel=0.05)
+    assert "from 2 validation scenes" in recommend([result], seed=0).sentence
+    assert " on 2 validation scenes; epoch" in run.run.data.tags["mlflow.note.content"]
+    side = read_facts(run.artifacts / "card.json").scores[0]
+    assert (side.side, side.images, side.scenes) == ("validation", 12, 2)
+    store = find_store(outputs, run.run)
+    (row,) = site_table(result, sites_of(store, result.images)).rows
+    assert row["cells"][1]["shown"] == "2"
+    assert list(store.manifest.left_out) == ["broken"]
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)

@@ -2,13 +2,14 @@
 
 import math
 import uuid
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from gym.config import TrackingConfig
 from gym.logged_runs import logged_metrics, logged_result
-from gym.tracking import logged_run
+from gym.tracking import logged_run, metric_name
 from gym.tracking_client import open_tracking
 
 CONFIG = TrackingConfig()
@@ -39,12 +40,38 @@ def test_values_are_read_by_name_and_step(logged):
 
 
 def test_a_result_is_read_as_far_as_mlflow_has_it(logged):
-    """Scores that are defined and not of an epoch, settings by their types; no scene, and so no matrix."""
+    """Scores that are defined and not of an epoch, settings by their types; no image, and so no matrix."""
     _, run = logged
     result = logged_result(run)
 
     assert (result.run_id, result.name, result.fingerprint) == (run.info.run_id, "unet cce f4", "f" * 64)
     assert result.scores == {"iou": 0.6, "class_iou/water": 0.5, "class_iou/land": 0.7, "seconds": 3.0}
     assert result.settings == {"model.filters": 4, "name": "", "search.objective": ["iou"], "data.remap": None}
-    assert (result.classes, result.scenes, result.weights_sha256) == (["land", "water"], [], "abc")
+    assert (result.classes, result.images, result.scenes, result.weights_sha256) == (["land", "water"], [], [], "abc")
     assert (result.matrices.shape, result.matrices.dtype) == ((0, 2, 2), np.int64)
+
+
+def with_metrics(metrics, classes):
+    """The record of a run on imagery of these classes."""
+    params, info = {"data.classes": repr(classes)}, SimpleNamespace(run_id="0", run_name="unet cce f4")
+    return SimpleNamespace(info=info, data=SimpleNamespace(params=params, tags={}, metrics=metrics))
+
+
+def test_classes_have_their_own_names():
+    """In their order, whatever signs MLflow would not take; those without a score too."""
+    scores = {"class_iou/sand (wet)": 0.25, "class_iou/sand [wet]": 0.5, "test/class_dice/a": 0.75, "site_iou/a": 1.0}
+    classes = ["sand (wet)", "sand [wet]", "sand _wet_", "a"]
+
+    result = logged_result(with_metrics({metric_name(name): score for name, score in scores.items()}, classes))
+
+    assert (result.classes, result.scores) == (classes, scores)
+    assert result.matrices.shape == (0, 4, 4)
+
+
+def test_classes_of_an_earlier_run_have_their_own_names_where_that_can_be_told():
+    """Its metrics had underscores alone; of two classes that became one the last was kept, and which is not known."""
+    logged = {"class_iou/sand _wet_": 0.25, "class_iou/a_b": 0.5, "class_iou/sea": 0.75}
+
+    result = logged_result(with_metrics(logged, ["sand (wet)", "a+b", "a&b", "sea"]))
+
+    assert result.scores == {"class_iou/sand (wet)": 0.25, "class_iou/a_b": 0.5, "class_iou/sea": 0.75}

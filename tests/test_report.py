@@ -88,7 +88,7 @@ def test_the_page_has_the_numbers_of_the_results(swept, results):
 
 
 def test_figure_3_shows_what_the_runs_were_scored_on(swept):
-    """What the models make of a scene now is, pixel by pixel, what was counted at the end of training."""
+    """What the models make of an image now is, pixel by pixel, what was counted at the end of training."""
     outputs, _ = swept
     record = find_sweep(TrackingConfig(), outputs, "12e4")
     finished = [FinishedRun(run.result, run.logged) for run in record.finished]
@@ -98,10 +98,10 @@ def test_figure_3_shows_what_the_runs_were_scored_on(swept):
     assert [words for words, _ in shown.models] == ["UNet cce f2", "Res-UNet cce f2"]
     assert [label.split()[0] for label in shown.labels] == ["unet", "resunet"]
     assert [words.split()[0] for words in told] == ["loading", "segmenting"] * 2
-    for scene in shown.scenes:
-        for output, run in zip(scene.outputs, finished, strict=True):
-            counted = metrics.confusion_matrix(scene.label, output, 4)
-            np.testing.assert_array_equal(counted, run.result.matrices[run.result.scenes.index(scene.name)])
+    for image in shown.images:
+        for output, run in zip(image.outputs, finished, strict=True):
+            counted = metrics.confusion_matrix(image.label, output, 4)
+            np.testing.assert_array_equal(counted, run.result.matrices[run.result.images.index(image.name)])
 
 
 def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, capsys):
@@ -114,7 +114,7 @@ def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, c
     finally:
         (tmp_path / "away").rename(stores)
 
-    reason = r"Figure 3 is left out: the data of unet cce f2 \S+ are gone: there is no \S+/stores/synthetic-\w+\."
+    reason = r"Figure 3 is left out: the data of unet cce f2 \S+ are gone: no store in \S+ has what it was trained on\."
     assert re.search(f"^{reason}$", capsys.readouterr().out, re.MULTILINE)
     assert re.search(f'<p class="note">{reason}</p>', page.read_text(encoding="utf-8"))
     assert {path.name for path in page.parent.iterdir()} == {name for name in FILES if "figure3" not in name}

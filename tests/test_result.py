@@ -19,7 +19,8 @@ PLAIN = {
     "scores": {"iou": 0.1 + 0.2, "kld": 0.125, "stopping_epoch": 15.0},
     "weights_sha256": "a0" * 32,
     "classes": ["water", "sand"],
-    "scenes": ["20240101", "20240102", "20240103"],
+    "images": ["20240101 tile 1", "20240101 tile 2", "20240103"],
+    "scenes": ["20240101", "20240101", "20240103"],
 }
 MATRICES = np.array([[[1, 2], [3, 2**40]], [[0, 0], [0, 0]], [[5, 6], [7, 8]]], np.int64)
 RESULT = RunResult(**PLAIN, matrices=MATRICES)
@@ -39,6 +40,18 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
     np.testing.assert_array_equal(read.matrices, MATRICES)
     assert read.matrices.dtype == np.int64
     assert sorted(path.name for path in (tmp_path / "runs" / "3f").iterdir()) == ["matrices.npy", "result.json"]
+
+
+def test_a_result_from_before_images_had_scenes_is_read(tmp_path):
+    """As it was: each name stands for an image and for a scene."""
+    write_result(tmp_path, RESULT)
+    older = {name: value for name, value in PLAIN.items() if name != "images"} | {"scenes": PLAIN["images"]}
+    (tmp_path / "result.json").write_text(json.dumps(older), encoding="utf-8")
+
+    read = read_result(tmp_path)
+
+    assert plain(read) == PLAIN | {"scenes": PLAIN["images"]}
+    np.testing.assert_array_equal(read.matrices, MATRICES)
 
 
 def test_a_later_result_takes_the_place_of_an_earlier_one(tmp_path):
@@ -139,9 +152,17 @@ def test_a_full_disk_costs_no_earlier_result(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("matrices", [MATRICES[:2], MATRICES[:, :1], MATRICES[0], MATRICES.astype(float)])
 def test_matrices_of_something_else_are_told(tmp_path, matrices):
-    """There is one for each scene, of as many rows and columns as classes, of counts."""
+    """There is one for each image, of as many rows and columns as classes, of counts."""
     write_result(tmp_path, RESULT)
     np.save(tmp_path / "matrices.npy", matrices)
 
     with pytest.raises(RunError, match=r"holds no readable result \(matrices are .*, not int64 \(3, 2, 2\)\)"):
+        read_result(tmp_path)
+
+
+def test_scenes_of_other_images_are_told(tmp_path):
+    """There is one for each image."""
+    write_result(tmp_path, replace(RESULT, scenes=["20240101"]))
+
+    with pytest.raises(RunError, match=r"holds no readable result \(1 scenes for 3 images\)"):
         read_result(tmp_path)

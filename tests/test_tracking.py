@@ -166,9 +166,19 @@ def test_a_run_that_a_search_gives_up_is_no_failure(outputs):
 
 
 def test_metric_names_are_made_fit():
-    """Signs become underscores; letters of any script, groups, spaces and points stay."""
+    """Signs become underscores, with a hash behind them; letters of any script, groups, spaces and points stay."""
     assert metric_name("class_iou/wet sand-2.5:x") == "class_iou/wet sand-2.5:x"
-    assert metric_name("site_dice/plage d'été (n)") == "site_dice/plage d_été _n_"
+    assert re.fullmatch("site_dice/plage d_été _n__[0-9a-f]{4}", metric_name("site_dice/plage d'été (n)"))
+
+
+def test_two_names_are_two_metrics(outputs):
+    """Though they differ only in signs that MLflow refuses."""
+    scores = {"class_iou/a+b": 0.25, "class_iou/a&b": 0.5, "class_iou/a_b": 0.75}
+    with logged_run(CONFIG, outputs, "signs", {}, "attempt signs") as run:
+        run.log_metrics(scores)
+
+    logged = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id).data.metrics
+    assert {name: logged[metric_name(name)] for name in scores} == scores
 
 
 def test_the_commit_is_one_or_none(monkeypatch):

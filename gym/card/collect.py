@@ -9,7 +9,7 @@ from gym.card.facts import CardFacts, ClassFacts, DataFacts, SideFacts
 from gym.card.pictures import find_worst
 from gym.card.scores import describe_worst, find_confusions, score_side
 from gym.config import Config
-from gym.data.sides import find_likenesses, positions_of
+from gym.data.sides import find_likenesses, positions_of, scenes_of
 from gym.data.split import Split
 from gym.data.store import PairRecord, Store
 from gym.evaluation.ground import pixel_side
@@ -45,11 +45,7 @@ def collect_facts(
         provenance: Commit, versions and machine.
         date: When it was trained.
     """
-    records, validation = store.manifest.pairs, evaluations["validation"]
-    scenes = {
-        side: [records[position].scene for position in positions_of(evaluation.samples, len(store))]
-        for side, evaluation in evaluations.items()
-    }
+    validation = evaluations["validation"]
     return CardFacts(
         name=result.name,
         run_id=result.run_id,
@@ -61,7 +57,7 @@ def collect_facts(
         provenance=dict(provenance),
         split=word_split(config.split),
         data=describe_data(config, store, split),
-        scores=[score_side(side, evaluation, scenes[side]) for side, evaluation in evaluations.items()],
+        scores=[score_side(side, of, scenes_of(store, of.samples)) for side, of in evaluations.items()],
         worst=describe_worst(validation, find_worst(validation)),
         confusions=find_confusions(validation.matrix, validation.classes),
     )

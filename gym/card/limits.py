@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from gym.bootstrap import FEW_SCENES
 from gym.card.facts import CardFacts, SideScores
 from gym.console import counted
 from gym.data.grouping import ONE_SITE
 
-_FEW_SCENES = 20  # below it percentile intervals are too narrow: Hesterberg 2015, doi:10.1080/00031305.2015.1089789
 _RARE = 0.01  # of the labelled training pixels
 _MOST_NAMED = 8
 
@@ -84,7 +84,7 @@ def limits_of_side(side: SideScores) -> Iterator[str]:
     """Where a side has too few scenes."""
     if side.scenes == 1:
         yield f"All {side.side} images are of one scene: there are no intervals."
-    elif side.scenes < _FEW_SCENES:
+    elif side.scenes < FEW_SCENES:
         yield f"Intervals from {side.scenes} {side.side} scenes tend to be too narrow."
     pixels = {site: scores["overall_accuracy"] for site, scores in side.sites.items()}
     alone = [site for site, (share, low, _) in pixels.items() if share is not None and low is None]

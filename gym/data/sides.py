@@ -142,6 +142,11 @@ def positions_of(samples: Sequence[int], pairs: int) -> list[int]:
     return [sample % pairs for sample in samples]
 
 
+def scenes_of(store: Store, samples: Sequence[int]) -> list[str]:
+    """The scene of each sample, which it shares with its copies and with the other tiles of it."""
+    return [store.manifest.pairs[position].scene for position in positions_of(samples, len(store))]
+
+
 def sample_name(store: Store, sample: int) -> str:
     """The name of a sample: its pair's, and which copy it is."""
     copy, position = divmod(sample, len(store))

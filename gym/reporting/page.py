@@ -5,6 +5,8 @@ from typing import Any
 
 import jinja2
 
+from gym.bootstrap import FEW_SCENES
+
 _TEMPLATES = Path(__file__).parent
 
 
@@ -21,4 +23,5 @@ def render_page(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
+    environment.globals["few_scenes"] = FEW_SCENES
     return environment.get_template(template).render(values)

@@ -41,8 +41,8 @@ class Recommendation:
 def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarray:
     """The mean IoU of a run on redrawn validation scenes.
 
-    Runs of the same scenes get the same draws, so that their values can be compared one by one. What has the same name
-    is one scene.
+    Runs of the same scenes get the same draws, so that their values can be compared one by one. The images of a scene
+    are drawn together.
 
     Args:
         result: The run.
@@ -103,13 +103,20 @@ def find_obstacle(results: Sequence[RunResult]) -> str:
         return "no run has a mean IoU"
     if not all(result.scenes for result in results):
         return "what the runs came to on each scene is gone, so chance cannot be estimated"
-    if any(set(result.scenes) != set(results[0].scenes) for result in results):
-        return "the runs were validated on different scenes, as in leave-one-site-out, so their scores do not compare"
+    if any(set(result.images) != set(results[0].images) for result in results):
+        return "the runs were validated on different images, as in leave-one-site-out, so their scores do not compare"
+    if any(scene_by_image(result) != scene_by_image(results[0]) for result in results):
+        return "of some runs, made by an earlier version, it is not known which images are of one scene"
     if any(result.classes != results[0].classes for result in results):
         return "the runs have different classes, so their scores do not compare"
     if len(set(results[0].scenes)) < 2:
         return "there is one validation scene only, so chance cannot be estimated"
     return ""
+
+
+def scene_by_image(result: RunResult) -> dict[str, str]:
+    """The scene of each validation image, by name."""
+    return dict(zip(result.images, result.scenes, strict=True))
 
 
 def word_choice(

@@ -1,7 +1,7 @@
 """Report on one run: its scores, curves and examples on one page, and its figures for print.
 
 report.html             everything, in one file that needs no network
-figure3.png, .svg       scenes, their labels and what the model makes of them
+figure3.png, .svg       validation images, their labels and what the model makes of them
 learning_curves.png, .svg
 """
 
@@ -49,7 +49,7 @@ class RunFacts:
         epochs: As far as they were logged.
         command: Makes it.
         environment: With what it was made, by name.
-        sites: The site of each validation scene, by name; empty where the data are gone.
+        sites: The site of each validation image, by name; empty where the data are gone.
         examples: What Figure 3 shows; where there is nothing to show, why not.
         notes: What is gone or went wrong, in sentences.
     """

@@ -16,27 +16,27 @@ _ALL = "all sites"
 def site_table(run: RunResult, sites: Mapping[str, str]) -> ShownTable:
     """Mean Dice and the Dice of each class at each site, with the number of scenes; of several sites all below them.
 
-    Where the site of a scene is not known there are the mean Dice alone, which the run has logged.
+    Where the site of an image is not known there are the mean Dice alone, which the run has logged.
 
     Args:
         run: A run.
-        sites: The site of each validation scene, by name.
+        sites: The site of each validation image, by name.
     """
-    if not run.scenes or not set(run.scenes) <= set(sites):
+    if not run.images or not set(run.images) <= set(sites):
         logged = {name.removeprefix(_SCORE): score_of(run, name) for name in run.scores if name.startswith(_SCORE)}
         rows = {site: [dice] for site, dice in sorted(logged.items())}
         return make_table(["site", "mean Dice"], rows | ({_ALL: [score_of(run, "dice")]} if len(rows) != 1 else {}))
-    places = np.array([sites[scene] for scene in run.scenes])
-    parts = {str(site): run.matrices[places == site] for site in sorted(set(places))}
-    parts |= {_ALL: run.matrices} if len(parts) > 1 else {}
+    places, scenes = np.array([sites[image] for image in run.images]), np.array(run.scenes)
+    parts = {str(site): places == site for site in sorted(set(places))}
+    parts |= {_ALL: np.ones(len(places), bool)} if len(parts) > 1 else {}
     return make_table(
         ["site", "scenes", "mean Dice", *(f"Dice {name}" for name in run.classes)],
-        {site: [len(part), *dice_scores(part)] for site, part in parts.items()},
+        {site: [len(set(scenes[part])), *dice_scores(run.matrices[part])] for site, part in parts.items()},
     )
 
 
 def dice_scores(matrices: np.ndarray) -> list[float | None]:
-    """Mean Dice and the Dice of each class of some scenes together; None for a class that is not there."""
+    """Mean Dice and the Dice of each class of some images together; None for a class that is not there."""
     whole = matrices.sum(axis=0)
     values = [metrics.mean_dice(whole), *metrics.class_dice(whole)]
     return [None if np.isnan(value) else float(value) for value in values]

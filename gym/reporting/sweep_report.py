@@ -1,7 +1,7 @@
 """Report on a sweep: all that can be shown of it on one page, and its figures for print.
 
 report.html             everything, in one file that needs no network
-figure3.png, .svg       scenes, their labels and what two models make of them
+figure3.png, .svg       validation images, their labels and what two models make of them
 figure4.png, .svg       mean IoU and KLD by model size, as in the paper
 learning_curves.png, .svg
 """
@@ -51,7 +51,7 @@ class SweepFacts:
         unfinished: The other runs.
         curves: Of all runs.
         environment: With what they were made, by name.
-        sites: The site of each validation scene, by name; empty where the data are gone.
+        sites: The site of each validation image, by name; empty where the data are gone.
         examples: What Figure 3 shows; where there is nothing to show, why not.
         notes: What else is gone, in sentences.
     """

@@ -3,6 +3,7 @@
 import csv
 import re
 
+import pytest
 from PIL import Image
 
 from gym.reporting.comparison import write_comparison
@@ -63,11 +64,20 @@ def test_the_recommended_run_is_marked(tmp_path):
     assert marks == [["best"], ["recommended"], []]
 
 
-def test_runs_on_different_scenes_are_not_recommended(tmp_path):
-    """The page says why, in a note."""
-    page = page_of(tmp_path, [made_run(), made_run(scenes=["a", "b"])])
+@pytest.mark.parametrize(("tiles", "is_said"), [(1, False), (2, True)])
+def test_a_standard_error_of_few_scenes_is_said_to_be_small(tmp_path, tiles, is_said):
+    """Below twenty, however many tiles they are cut into."""
+    images = [f"scene{number}" for number in range(20)]
+    run = made_run([50] * 20, images=images, scenes=[f"{number // tiles}" for number in range(20)])
 
-    assert '<p class="note">No recommendation: the runs were validated on different scenes' in page
+    assert ("From fewer than 20 scenes it tends to be too small" in page_of(tmp_path, [run])) == is_said
+
+
+def test_runs_on_different_images_are_not_recommended(tmp_path):
+    """The page says why, in a note."""
+    page = page_of(tmp_path, [made_run(), made_run(images=["a", "b"])])
+
+    assert '<p class="note">No recommendation: the runs were validated on different images' in page
     assert 'class="mark"' not in page
 
 

@@ -1,4 +1,4 @@
-"""Example scenes are read as the models saw them, copies included, and each model adds its output."""
+"""Example images are read as the models saw them, copies included, and each model adds its output."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ import pytest
 from gym.config import AugmentConfig
 from gym.data.pipeline import SampleReader
 from gym.errors import DataError
-from gym.reporting.chosen_scenes import ChosenScene
-from gym.reporting.examples import read_scenes, segment_scenes
+from gym.reporting.chosen_images import ChosenImage
+from gym.reporting.examples import read_images, segment_images
 
 AUGMENT = AugmentConfig(mode="offline", copies=2, rotation=30)
 
@@ -21,13 +21,13 @@ class FirstBand:
         return np.eye(3)[np.clip(images[..., 0] // 100, 0, 2).astype(int)]
 
 
-def scenes_of(*names):
-    return [ChosenScene(name, "by hand") for name in names]
+def images_of(*names):
+    return [ChosenImage(name, "by hand") for name in names]
 
 
-def test_a_scene_is_read_in_its_frame(tiny_store):
+def test_an_image_is_read_in_its_frame(tiny_store):
     """Image and label as they are in the store."""
-    (example,) = read_scenes(tiny_store, scenes_of("pair3"), AUGMENT, seed=1)
+    (example,) = read_images(tiny_store, images_of("pair3"), AUGMENT, seed=1)
 
     np.testing.assert_array_equal(example.image, tiny_store.read_image(3))
     np.testing.assert_array_equal(example.label, tiny_store.read_label(3))
@@ -36,7 +36,7 @@ def test_a_scene_is_read_in_its_frame(tiny_store):
 
 def test_a_copy_is_the_one_that_the_models_saw(tiny_store):
     """Drawn anew, and the same: the runs of split=paper validate on copies."""
-    (example,) = read_scenes(tiny_store, scenes_of("pair3 copy 2"), AUGMENT, seed=1)
+    (example,) = read_images(tiny_store, images_of("pair3 copy 2"), AUGMENT, seed=1)
 
     image, label = SampleReader(tiny_store, AUGMENT, 1)(2 * len(tiny_store) + 3)
     np.testing.assert_array_equal(example.image, image)
@@ -44,17 +44,17 @@ def test_a_copy_is_the_one_that_the_models_saw(tiny_store):
     assert (example.image != tiny_store.read_image(3)).any()
 
 
-def test_a_scene_that_is_gone_is_named(tiny_store):
+def test_an_image_that_is_gone_is_named(tiny_store):
     """With the store that does not have it."""
-    with pytest.raises(DataError, match=r"tiny has no scene elsewhere, on which the models were validated\.$"):
-        read_scenes(tiny_store, scenes_of("pair3", "elsewhere"), AUGMENT, seed=1)
+    with pytest.raises(DataError, match=r"tiny has no image elsewhere, on which the models were validated\.$"):
+        read_images(tiny_store, images_of("pair3", "elsewhere"), AUGMENT, seed=1)
 
 
 def test_every_model_adds_its_output(tiny_store):
     """The class with the highest score of each pixel, behind those of the models before it."""
-    examples = read_scenes(tiny_store, scenes_of("pair2", "pair4"), AUGMENT, seed=1)
-    once = segment_scenes(examples, FirstBand())
-    twice = segment_scenes(once, FirstBand())
+    examples = read_images(tiny_store, images_of("pair2", "pair4"), AUGMENT, seed=1)
+    once = segment_images(examples, FirstBand())
+    twice = segment_images(once, FirstBand())
 
     assert [len(example.outputs) for example in examples + once + twice] == [0, 0, 1, 1, 2, 2]
     for example in once:

@@ -182,8 +182,8 @@ def test_the_interval_holds_the_truth_nine_times_in_ten():
         (made_curve(sizes=SIZES[:1]), "too few points, 1 size of the training side where 3 are needed"),
         ([made_run(training_pairs=None)], "too few points, 0 sizes of the training side where 3 are needed"),
         (
-            [*made_curve(), *made_curve(sizes=[9], scenes=[f"other{number}" for number in range(20)])],
-            "the runs were validated on different scenes",
+            [*made_curve(), *made_curve(sizes=[9], images=[f"other{number}" for number in range(20)])],
+            "the runs were validated on different images",
         ),
         (
             made_curve(scenes=["one"] * 20),

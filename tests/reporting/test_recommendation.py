@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from gym.reporting.recommendation import bootstrap_ious, recommend, standard_error
 from tests.reporting.test_run_table import made_run
 
+TILES = ["a tile 1", "a tile 2"]
+
 
 def test_redrawn_scenes_by_hand():
     """Of a perfect scene and one all wrong: both of the one, both of the other, or one of each, half of the times.
@@ -35,15 +37,20 @@ def test_scenes_that_are_all_alike_leave_nothing_to_chance():
 def test_one_scene_has_no_standard_error():
     """It cannot tell how another would do; nor can two tiles of it."""
     assert np.isnan(standard_error(made_run([70])))
-    assert np.isnan(standard_error(made_run([70, 50], scenes=["a", "a"])))
+    assert np.isnan(standard_error(made_run([70, 50], images=TILES, scenes=["a", "a"])))
 
 
 def test_tiles_of_a_scene_are_drawn_together():
-    """What has the same name is one scene; the order of the runs' scenes does not matter."""
-    shuffled = made_run([50, 10, 30], scenes=["b", "b", "a"])
-    np.testing.assert_array_equal(
-        bootstrap_ious(shuffled, 1), bootstrap_ious(made_run([10, 30, 50], scenes=["b", "a", "b"]), 1)
-    )
+    """Cut into tiles that are all alike, scenes leave as much to chance as whole; order does not matter."""
+    whole = made_run([80, 60, 40])
+    images, ious = [f"scene{number} tile {tile}" for tile in range(4) for number in range(3)], [80, 60, 40] * 4
+    tiled = made_run(ious, images=images, scenes=[image.partition(" ")[0] for image in images])
+
+    np.testing.assert_allclose(bootstrap_ious(tiled, 1), bootstrap_ious(whole, 1))
+    assert standard_error(tiled) == pytest.approx(standard_error(whole))
+    assert "from 3 validation scenes" in recommend([tiled], seed=0).sentence
+    turned = replace(tiled, images=images[::-1], scenes=tiled.scenes[::-1], matrices=tiled.matrices[::-1])
+    np.testing.assert_array_equal(bootstrap_ious(turned, 1), bootstrap_ious(tiled, 1))
 
 
 def test_a_scene_without_a_counted_pixel_may_be_all_that_is_drawn():
@@ -112,8 +119,12 @@ def test_of_equally_small_runs_the_better_is_recommended():
     [
         ([], "no run has a mean IoU"),
         ([made_run(iou=None), made_run(iou=float("nan")), made_run(parameters=None)], "no run has a mean IoU"),
-        ([made_run(), made_run(scenes=["scene0", "other"])], "the runs were validated on different scenes"),
+        ([made_run(), made_run(images=["scene0", "other"])], "the runs were validated on different images"),
         ([made_run(), replace(made_run(), classes=["sea", "land"])], "the runs have different classes"),
+        (
+            [made_run(images=TILES, scenes=["a", "a"]), made_run(images=TILES)],
+            "of some runs, made by an earlier version, it is not known which images are of one scene",
+        ),
         ([made_run([50]), made_run([60])], "there is one validation scene only"),
         ([made_run(), replace(made_run(), scenes=[])], "what the runs came to on each scene is gone"),
     ],
@@ -131,7 +142,7 @@ def test_runs_without_a_score_do_not_stand_in_the_way():
     """Though their scenes may be others."""
     best = made_run([70, 60])
 
-    assert recommend([made_run(iou=None, scenes=["x", "y"]), best], seed=0).chosen is best
+    assert recommend([made_run(iou=None, images=["x", "y"]), best], seed=0).chosen is best
 
 
 RUNS = st.lists(

@@ -80,7 +80,7 @@ def test_sizes_and_epochs_are_whole():
 
 def test_a_report_has_all_its_files_and_needs_no_network(tmp_path):
     """The page with two pictures, each for print beside it, and the same bytes again."""
-    examples = Examples([example(outputs=1)], TWO[:1], ["one run"], ["the scene of median mean IoU"], BANDS, CLASSES)
+    examples = Examples([example(outputs=1)], TWO[:1], ["one run"], ["the image of median mean IoU"], BANDS, CLASSES)
     files = write_run_report(tmp_path, facts_of(examples=examples))
     again = write_run_report(tmp_path / "again", facts_of(examples=examples))
     page = files[0].read_text(encoding="utf-8")
@@ -93,7 +93,7 @@ def test_a_report_has_all_its_files_and_needs_no_network(tmp_path):
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert "http" not in re.sub(r'src=".*?"', "", page)
     assert "and the output of (c) one run, laid over the image" in page
-    assert "Shown is the scene of median mean IoU." in page
+    assert "Shown is the image of median mean IoU." in page
 
 
 def test_the_page_tells_of_a_run(tmp_path):

@@ -20,11 +20,16 @@ from gym.reporting.run_table import (
 from gym.result import RunResult
 
 
-def made_run(ious=(60, 40), model="unet", loss="cce", filters=4, scenes=None, settings=None, name=None, **scores):
-    """A run of two classes whose scenes have these IoUs, in hundredths, of equally many pixels.
+def made_run(
+    ious=(60, 40), model="unet", loss="cce", filters=4, images=None, scenes=None, settings=None, name=None, **scores
+):
+    """A run of two classes whose images have these IoUs, in hundredths, of equally many pixels.
+
+    Each image is a scene unless scenes are given.
 
     ``scores`` are set beside or over those of the matrices; None leaves one out.
     """
+    names = images or [f"scene{number}" for number in range(len(ious))]
     matrices = np.array([[[2 * iou, 100 - iou], [100 - iou, 2 * iou]] for iou in ious], np.int64)
     known = {
         "iou": float(metrics.mean_iou(matrices.sum(axis=0))),
@@ -43,7 +48,8 @@ def made_run(ious=(60, 40), model="unet", loss="cce", filters=4, scenes=None, se
         scores={name: score for name, score in known.items() if score is not None},
         weights_sha256="0123456789abcdef" * 4,
         classes=["water", "land"],
-        scenes=scenes or [f"scene{number}" for number in range(len(ious))],
+        images=names,
+        scenes=scenes or names,
         matrices=matrices,
     )
 

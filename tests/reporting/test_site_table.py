@@ -1,4 +1,4 @@
-"""Scores by site and class, from the confusion matrices of the scenes."""
+"""Scores by site and class, from the confusion matrices of the images."""
 
 from dataclasses import replace
 
@@ -16,9 +16,9 @@ def shown(table):
 
 
 def test_dice_by_site_and_class_by_hand():
-    """Scenes of one site are added up before any ratio is taken; a class that is not there has no Dice."""
+    """Images of one site are added up before any ratio is taken; a class that is not there has no Dice."""
     matrices = np.array([[[8, 2], [0, 10]], [[4, 0], [2, 4]], [[6, 0], [0, 0]]], np.int64)
-    run = replace(made_run([50] * 3, scenes=["a", "b", "c"]), matrices=matrices)
+    run = replace(made_run([50] * 3, images=["a", "b", "c"]), matrices=matrices)
     north, south = [12 / 14, 14 / 16], 1.0
     everything = [36 / 40, 28 / 32]
 
@@ -32,9 +32,18 @@ def test_dice_by_site_and_class_by_hand():
     ]
 
 
+def test_tiles_of_a_scene_are_one_scene():
+    """At each site, and at all."""
+    run = made_run([60, 40, 50, 70], images=["a tile 1", "a tile 2", "b tile 1", "c"], scenes=["a", "a", "b", "c"])
+
+    _, rows = shown(site_table(run, {"a tile 1": "north", "a tile 2": "north", "b tile 1": "north", "c": "south"}))
+
+    assert [row[:2] for row in rows] == [["north", "2"], ["south", "1"], ["all sites", "3"]]
+
+
 def test_numbers_sort_by_all_their_digits():
     """And what is not there by nothing."""
-    run = made_run([60, 40], scenes=["a", "b"])
+    run = made_run([60, 40], images=["a", "b"])
     run.matrices[1] = [[7, 0], [0, 0]]
 
     _, south, _ = site_table(run, {"a": "north", "b": "south"}).rows
@@ -44,10 +53,10 @@ def test_numbers_sort_by_all_their_digits():
     assert float(north["cells"][2]["value"]) == pytest.approx(0.75)
 
 
-@pytest.mark.parametrize("scenes", [[], ["a", "b"]])
-def test_where_sites_are_not_known_the_logged_scores_are_shown(scenes):
+@pytest.mark.parametrize("images", [[], ["a", "b"]])
+def test_where_sites_are_not_known_the_logged_scores_are_shown(images):
     """The mean Dice of each site, and no class."""
-    run = replace(made_run(scenes=["a", "b"]), scenes=scenes)
+    run = replace(made_run(), images=images)
     run.scores.update({"site_dice/south": 0.5, "site_dice/north": 0.75, "site_iou/north": 0.1, "dice": 0.6})
 
     titles, rows = shown(site_table(run, {"a": "north"}))
@@ -59,7 +68,7 @@ def test_where_sites_are_not_known_the_logged_scores_are_shown(scenes):
 @pytest.mark.parametrize("sites", [{"a": "all", "b": "all"}, {}])
 def test_one_site_stands_alone(sites):
     """All sites together would say the same."""
-    run = made_run(scenes=["a", "b"])
+    run = made_run(images=["a", "b"])
     run.scores["site_dice/all"] = run.scores["dice"]
 
     _, rows = shown(site_table(run, sites))

@@ -20,7 +20,7 @@ from tests.reporting.test_run_table import made_run
 
 DRAWN = {
     "curves": [curve()],
-    "examples": Examples([example()], TWO, ["one run", "another"], ["the scene of median mean IoU"], BANDS, CLASSES),
+    "examples": Examples([example()], TWO, ["one run", "another"], ["the image of median mean IoU"], BANDS, CLASSES),
 }
 FIGURES = [f"{name}{suffix}" for name in ("figure3", "figure4", "learning_curves") for suffix in (".png", ".svg")]
 SITES = {"scene0": "duck", "scene1": "sunset"}
@@ -215,7 +215,7 @@ def test_runs_of_several_seeds_have_their_spread(tmp_path):
 
 def test_results_without_their_scenes_are_told_as_far_as_they_go(tmp_path):
     """Where only MLflow has them: scores, but no interval, and no class of a site."""
-    run = replace(made_run(), scenes=[], matrices=np.zeros((0, 2, 2), np.int64))
+    run = replace(made_run(), images=[], scenes=[], matrices=np.zeros((0, 2, 2), np.int64))
     page = page_of(tmp_path, facts_of([run, replace(run, settings=run.settings | {"seed": 2})]))
 
     assert "No recommendation: what the runs came to on each scene is gone" in page

@@ -1,4 +1,4 @@
-"""Which models and which scenes a figure of examples shows: chosen by rules that can be told, and not by eye."""
+"""Which models and which images a figure of examples shows: chosen by rules that can be told, and not by eye."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -13,8 +13,8 @@ from gym.result import RunResult
 _PAPERS = ("unet", "resunet")
 
 
-class ChosenScene(NamedTuple):
-    """A scene, and the rule by which it is shown, as in 'the scene of median mean IoU'."""
+class ChosenImage(NamedTuple):
+    """A validation image, and the rule by which it is shown, as in 'the image of median mean IoU'."""
 
     name: str
     rule: str
@@ -43,19 +43,19 @@ def choose_models(results: Sequence[RunResult]) -> list[RunResult]:
     return list(islice(distinct.values(), 2))
 
 
-def choose_scenes(runs: Sequence[RunResult]) -> list[ChosenScene]:
-    """The validation scene of median mean IoU, and of two runs the one on which they differ most, of one its worst.
+def choose_images(runs: Sequence[RunResult]) -> list[ChosenImage]:
+    """The validation image of median mean IoU, and of two runs the one on which they differ most, of one its worst.
 
-    Two runs differ by the share of pixels that they get right. Scenes that a run was not validated on, or that have no
+    Two runs differ by the share of pixels that they get right. Images that a run was not validated on, or that have no
     counted pixel, are left out; of equal ones the first is taken.
 
     Args:
         runs: One or two.
 
     Returns:
-        Two scenes, one, or none.
+        Two images, one, or none.
     """
-    places = [{name: place for place, name in enumerate(run.scenes)} for run in runs]
+    places = [{name: place for place, name in enumerate(run.images)} for run in runs]
     names = [name for name in places[0] if all(name in of for of in places)]
     if not names:
         return []
@@ -67,12 +67,12 @@ def choose_scenes(runs: Sequence[RunResult]) -> list[ChosenScene]:
     ranked = known[np.argsort(ious[known], kind="stable")]
     median = int(ranked[(len(ranked) - 1) // 2])
     rest = ranked[ranked != median]
-    typical = "the scene of median mean IoU" + (" (of the two on average)" if len(runs) > 1 else "")
-    chosen = [ChosenScene(names[median], typical)]
+    typical = "the image of median mean IoU" + (" (of the two on average)" if len(runs) > 1 else "")
+    chosen = [ChosenImage(names[median], typical)]
     if rest.size and len(runs) > 1:
         apart = np.abs(rights[0] - rights[1])
         most = int(rest[apart[rest].argmax()])
-        chosen.append(ChosenScene(names[most], "of the others that on which their shares of right pixels differ most"))
+        chosen.append(ChosenImage(names[most], "of the others that on which their shares of right pixels differ most"))
     elif rest.size:
-        chosen.append(ChosenScene(names[int(rest[0])], "the scene of lowest mean IoU"))
+        chosen.append(ChosenImage(names[int(rest[0])], "the image of lowest mean IoU"))
     return chosen

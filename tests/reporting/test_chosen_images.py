@@ -1,16 +1,16 @@
-"""Examples are chosen by rule: the best of each architecture, the median scene, and where they differ most."""
+"""Examples are chosen by rule: the best of each architecture, the median image, and where they differ most."""
 
 from dataclasses import replace
 
 import pytest
 
-from gym.reporting.chosen_scenes import choose_models, choose_scenes
+from gym.reporting.chosen_images import choose_images, choose_models
 from tests.reporting.test_run_table import made_run
 
 MEDIAN, APART, WORST = (
-    "the scene of median mean IoU (of the two on average)",
+    "the image of median mean IoU (of the two on average)",
     "of the others that on which their shares of right pixels differ most",
-    "the scene of lowest mean IoU",
+    "the image of lowest mean IoU",
 )
 
 
@@ -48,37 +48,37 @@ def test_of_one_architecture_the_two_best_are_shown():
     assert choose_models([run_of("unet", None, "a")]) == []
 
 
-def test_the_scenes_of_two_runs_by_hand():
+def test_the_images_of_two_runs_by_hand():
     """Mean IoUs of 40, 50, 60, 70: the lower of the two middle ones; then 70, which one gets as 60 and one as 80."""
     one, other = made_run([40, 52, 60, 60]), made_run([40, 48, 60, 80])
 
-    assert choose_scenes([one, other]) == [("scene1", MEDIAN), ("scene3", APART)]
+    assert choose_images([one, other]) == [("scene1", MEDIAN), ("scene3", APART)]
 
 
-def test_the_median_scene_is_not_shown_twice():
+def test_the_median_image_is_not_shown_twice():
     """Where it is also that on which the runs differ most, the next takes its place."""
-    chosen = choose_scenes([made_run([40, 20, 61]), made_run([40, 80, 60])])
+    chosen = choose_images([made_run([40, 20, 61]), made_run([40, 80, 60])])
 
-    assert [scene.name for scene in chosen] == ["scene1", "scene2"]
+    assert [image.name for image in chosen] == ["scene1", "scene2"]
 
 
-def test_of_one_run_the_median_and_the_worst_scene_are_shown():
+def test_of_one_run_the_median_and_the_worst_image_are_shown():
     """Its own."""
-    assert choose_scenes([made_run([80, 30, 50])]) == [("scene2", "the scene of median mean IoU"), ("scene1", WORST)]
+    assert choose_images([made_run([80, 30, 50])]) == [("scene2", "the image of median mean IoU"), ("scene1", WORST)]
 
 
-def test_scenes_that_both_runs_have_are_shown():
+def test_images_that_both_runs_have_are_shown():
     """In whatever order they stand."""
-    one, other = made_run([40, 50], scenes=["a", "b"]), made_run([10, 50], scenes=["c", "b"])
+    one, other = made_run([40, 50], images=["a", "b"]), made_run([10, 50], images=["c", "b"])
 
-    assert [scene.name for scene in choose_scenes([one, other])] == ["b"]
-    assert choose_scenes([one, made_run([10], scenes=["d"])]) == []
+    assert [image.name for image in choose_images([one, other])] == ["b"]
+    assert choose_images([one, made_run([10], images=["d"])]) == []
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_scenes_without_a_counted_pixel_are_not_shown(count):
+def test_images_without_a_counted_pixel_are_not_shown(count):
     """They have no IoU."""
     run = made_run([40] * 3)
     run.matrices[count:] = 0
 
-    assert len(choose_scenes([run])) == count
+    assert len(choose_images([run])) == count

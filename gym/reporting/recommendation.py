@@ -16,6 +16,12 @@ from gym.console import counted
 from gym.reporting.run_table import run_labels, score_of
 from gym.result import RunResult
 
+# What images and their true classes hang on, beside their names.
+_IMAGERY = (
+    *("data.kind", "data.images", "data.labels", "data.archives", "data.seed", "data.sites"),
+    *("data.size", "data.framing", "data.overlap", "data.remap", "data.ignore_values", "data.aliases"),
+)
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -105,6 +111,8 @@ def find_obstacle(results: Sequence[RunResult]) -> str:
         return "what the runs came to on each scene is gone, so chance cannot be estimated"
     if any(set(result.images) != set(results[0].images) for result in results):
         return "the runs were validated on different images, as in leave-one-site-out, so their scores do not compare"
+    if differing := [key for key in _IMAGERY if len({repr(result.settings.get(key)) for result in results}) > 1]:
+        return f"the runs differ in {', '.join(differing)}, so images of one name are not the same"
     if any(scene_by_image(result) != scene_by_image(results[0]) for result in results):
         return "of some runs, made by an earlier version, it is not known which images are of one scene"
     if any(result.classes != results[0].classes for result in results):

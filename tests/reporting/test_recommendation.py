@@ -120,6 +120,14 @@ def test_of_equally_small_runs_the_better_is_recommended():
         ([], "no run has a mean IoU"),
         ([made_run(iou=None), made_run(iou=float("nan")), made_run(parameters=None)], "no run has a mean IoU"),
         ([made_run(), made_run(images=["scene0", "other"])], "the runs were validated on different images"),
+        (
+            [made_run(settings={"data.seed": 0}), made_run(settings={"data.seed": 1})],
+            "the runs differ in data.seed, so images of one name are not the same",
+        ),
+        (
+            [made_run(settings={"data.remap": {"1": 0}}), made_run(settings={"data.remap": None})],
+            "the runs differ in data.remap, so images of one name are not the same",
+        ),
         ([made_run(), replace(made_run(), classes=["sea", "land"])], "the runs have different classes"),
         (
             [made_run(images=TILES, scenes=["a", "a"]), made_run(images=TILES)],

@@ -14,17 +14,21 @@ from gym.bootstrap import Interval
 from gym.config import Config, DataConfig, EvaluateConfig, TrainingConfig
 from gym.data.build import open_or_build_store
 from gym.data.pipeline import SampleReader
-from gym.data.sides import sample_name, split_store
+from gym.data.sides import split_store
 from gym.data.split import Split
 from gym.data.store import Store
+from gym.data_check import check_split
 from gym.errors import DataError, RunError
-from gym.evaluation.assessment import Assessment, Judged, Own, Settings, assess
+from gym.evaluation.assessment import Assessment, Settings, assess
+from gym.evaluation.counts import Counts, pick_images
 from gym.evaluation.document import describe_assessment, write_document
+from gym.evaluation.judged import Judged, describe_images, differing_images
 from gym.evaluation.page import write_page
 from gym.evaluation.scores import defined_values, differences
 from gym.evaluation.summary import show_assessment
-from gym.files import naming_disk_errors
+from gym.files import hash_file, naming_disk_errors
 from gym.model_source import ModelSource, open_source
+from gym.own_data import open_own
 from gym.saved_model import SavedModel, load_model
 from gym.training.runtime import prepare_tensorflow
 
@@ -50,11 +54,13 @@ def judge_runs(config: EvaluateConfig) -> list[Assessment]:
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(config.tracking, Path(config.outputs), one)) for one in wanted]
         contenders = [prepare(config, source) for source in sources]
-        refuse_other_images(contenders)
+        if len(contenders) > 1:
+            refuse_one_model(contenders)
+            refuse_other_images(contenders)
         assessments = [judge(config, contender) for contender in contenders]
         first, *others = assessments
         beside = {
-            name: differences(first.scenes, first.counts, other.counts, config.seed)
+            name: differences(first.scenes, first.counts, counts_like(first, other), config.seed)
             for name, other in zip(distinct_names(contenders)[1:], others, strict=True)
         }
         for contender, assessment in zip(contenders, assessments, strict=True):
@@ -62,18 +68,22 @@ def judge_runs(config: EvaluateConfig) -> list[Assessment]:
     return assessments
 
 
+def counts_like(first: Assessment, other: Assessment) -> Counts:
+    """The counts of another model, image by image in the order of the first."""
+    places = {name: place for place, name in enumerate(other.evaluation.names)}
+    return pick_images(other.counts, [places[name] for name in first.evaluation.names])
+
+
 def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
     """Load a model and open the data that it is to be judged on."""
     model, trained = load_model(source.folder / "model"), source.read_config()
     outputs = Path(config.outputs)
-    own = open_own(trained, outputs)
-    if config.data is None:
-        if own.store is None:
-            raise DataError(f"the data of {source.name} are not to be had ({own.obstacle}); give others with data=.")
-        store, split = own.store, own.split
-    else:
-        store = open_or_build_store(prepared_alike(config.data, trained.data), outputs)
-        split = find_split(store, trained, config.side)
+    given = None if config.data is None else open_or_build_store(prepared_alike(config.data, trained.data), outputs)
+    own = open_own(source, trained, outputs, given)
+    store = own.store if given is None else given
+    if store is None:
+        raise DataError(f"the data of {source.name} are not to be had ({own.obstacle}); give others with data=.")
+    split = own.split if own.store is store else find_split(store, trained, config.side)
     refuse_other_kind(source, model, store)
     side = choose_side(config, split)
     samples = list(range(len(store))) if side == "all" else list(getattr(split, side))
@@ -81,15 +91,6 @@ def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
         held = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
         raise DataError(f"side={side}: not one image is on that side ({held}); choose another with side=.")
     return Contender(source, model, trained, Judged(store, samples, side, trained.augment, trained.seed, own))
-
-
-def open_own(trained: Config, outputs: Path) -> Own:
-    """The data that a model was trained on, or why they are not to be had."""
-    try:
-        store = open_or_build_store(trained.data, outputs)
-        return Own(store, split_store(store, trained.split, trained.augment))
-    except DataError as error:
-        return Own(None, Split([], [], []), str(error))
 
 
 def prepared_alike(data: DataConfig, trained: DataConfig) -> DataConfig:
@@ -102,6 +103,7 @@ def find_split(store: Store, trained: Config, wanted: str) -> Split:
     """The sides of other data as the run's configuration draws them; none where all images are judged."""
     if wanted in ("auto", "all"):
         return Split([], [], [])
+    check_split(trained.split, trained.augment)
     return split_store(store, trained.split, trained.augment)
 
 
@@ -136,23 +138,33 @@ def show(parts: object) -> str:
     return ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
 
 
-def refuse_other_images(contenders: Sequence[Contender]) -> None:
-    """Raise `RunError` where models would be judged on different images."""
-    first, *others = contenders
-    names = names_of(first.judged, first.judged.samples)
-    for other in others:
-        theirs = names_of(other.judged, other.judged.samples)
-        if theirs != names:
-            apart = sorted(set(names) ^ set(theirs))
+def refuse_one_model(contenders: Sequence[Contender]) -> None:
+    """Raise `RunError` where one model is given twice, under whatever names."""
+    known: dict[str, ModelSource] = {}
+    for source in (contender.source for contender in contenders):
+        twin = known.setdefault(hash_file(source.folder / "model" / "model.keras"), source)
+        if twin is not source:
             raise RunError(
-                f"{first.source.name} and {other.source.name} would be judged on different images, {len(apart)} of "
-                f"them, the first {apart[0] if apart else names[0]}; train both with the same split, or give data=."
+                f"{twin.name} ({twin.origin}) and {source.name} ({source.origin}) are one model; name each once."
             )
 
 
-def names_of(judged: Judged, samples: Sequence[int]) -> list[str]:
-    """The names of some samples."""
-    return [sample_name(judged.store, sample) for sample in samples]
+def refuse_other_images(contenders: Sequence[Contender]) -> None:
+    """Raise `RunError` where models would be judged on different images, or on other classes."""
+    first, *others = contenders
+    names, images = distinct_names(contenders), describe_images(first.judged)
+    for name, other in zip(names[1:], others, strict=True):
+        classes, theirs = (one.judged.store.manifest.classes for one in (first, other))
+        if classes != theirs:
+            raise RunError(
+                f"{names[0]} and {name} have different classes ({show(classes)}, and {show(theirs)}), so their scores "
+                "do not compare; train both with the same data.classes."
+            )
+        if apart := differing_images(images, describe_images(other.judged)):
+            raise RunError(
+                f"{names[0]} and {name} would be judged on different images, {len(apart)} of them, the first "
+                f"{apart[0]}; train both with the same data and split, or give data=."
+            )
 
 
 def judge(config: EvaluateConfig, contender: Contender) -> Assessment:
@@ -192,8 +204,8 @@ def report(
     document = describe_assessment(assessment, run, data, beside)
     with naming_disk_errors(folder, "give another folder with output=."):
         folder.mkdir(parents=True, exist_ok=True)
-        write_document(folder, document, assessment)
-        write_page(
+        files = write_document(folder, document, assessment)
+        files += write_page(
             folder,
             assessment,
             f"{source.name} on {assessment.side} images",
@@ -204,7 +216,7 @@ def report(
             beside,
         )
     if source.run_id:
-        log_evaluation(config, contender, assessment, document, folder)
+        log_evaluation(config, contender, assessment, document, files)
     show_assessment(source.name, assessment, beside, folder / "evaluation.html")
 
 
@@ -214,40 +226,36 @@ def results_folder(config: EvaluateConfig, contender: Contender, is_one_of_sever
     name = re.sub(r"[^\w.-]+", "-", f"{source.name} {source.short_origin}")
     if config.output:
         return Path(config.output) / name if is_one_of_several else Path(config.output)
-    return Path(config.outputs) / "evaluations" / name / group_of(config, judged)
+    return Path(config.outputs) / "evaluations" / name / group_of(judged)
 
 
-def group_of(config: EvaluateConfig, judged: Judged) -> str:
+def group_of(judged: Judged) -> str:
     """What the scores of an evaluation are called: its side, and the data where they are not the run's own."""
-    other = "" if config.data is None else f"_{judged.store.manifest.fingerprint[:8]}"
+    other = "" if judged.is_own else f"_{judged.store.manifest.fingerprint[:8]}"
     return f"{judged.side}{other}"
 
 
 def facts_of(contender: Contender, assessment: Assessment) -> dict[str, str]:
     """What the page says of an evaluation before its scores."""
-    source, judged = contender.source, contender.judged
-    facts = {"model": source.origin, "data": judged.store.manifest.source, "images": str(len(assessment.scenes))}
-    seen = set(names_of(judged, judged.own.split.training)) if judged.own.store is judged.store else set()
-    trained_on = len(seen & set(assessment.evaluation.names))
-    if trained_on:
-        facts["beware"] = f"{trained_on} of these images trained the model, which flatters it"
-    elif judged.side == "validation":
-        facts["beware"] = "these images chose the epoch whose weights are kept, which flatters a little"
-    if contender.config.split.method == "paper":
-        facts["leak"] = "split=paper: copies of training scenes are among these images, so no score here is honest"
-    return facts
+    data = contender.judged.store.manifest.source
+    facts = {"model": contender.source.origin, "data": data, "images": str(len(assessment.scenes))}
+    return facts | ({"beware": "; ".join(assessment.warnings)} if assessment.warnings else {})
 
 
 def log_evaluation(
-    config: EvaluateConfig, contender: Contender, assessment: Assessment, document: Mapping[str, Any], folder: Path
+    config: EvaluateConfig,
+    contender: Contender,
+    assessment: Assessment,
+    document: Mapping[str, Any],
+    files: Sequence[Path],
 ) -> None:
-    """Log an evaluation to the run of its model: scores as metrics, files as artifacts, both in its card."""
+    """Log an evaluation to the run of its model: scores as metrics, its own files as artifacts, both in its card."""
     from gym.card.refreshing import refresh_card  # MLflow, which no zip needs, takes seconds to import
     from gym.tracking import open_run_log
 
-    group = group_of(config, contender.judged)
+    group = group_of(contender.judged)
     run = open_run_log(config.tracking, Path(config.outputs), str(contender.source.run_id))
     run.log_metrics({f"evaluate_{group}/{name}": value for name, value in defined_values(assessment.overall).items()})
-    run.log_folder(folder, f"evaluation/{group}")
+    run.log_files(files, f"evaluation/{group}")
     with FileLock(Path(config.outputs) / ".card.lock"):  # two at once would each write a card without the other
         refresh_card(run, f"evaluation/{group}", document)

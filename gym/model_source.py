@@ -16,7 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gym.config import Config, TrackingConfig
-from gym.errors import RunError, first_line
+from gym.config_check import check_rules
+from gym.data_check import check_frame, check_values
+from gym.errors import ConfigError, RunError, first_line
 from gym.files import hash_file
 from gym.model_zip import RUN, SUFFIX, unpack_zip
 
@@ -30,13 +32,17 @@ class ModelSource:
         origin: Where it comes from, as the user is told: the id of the run, or the zip with its SHA-256.
         folder: Holds ``model/``, as `gym.saved_model.load_model` takes it, and of ``config.yaml``, ``split.json``,
             ``card.md``, ``card.html`` and ``card.json`` what the run has. Not to be written to.
+        data_fingerprint: Of the data it was trained on; empty where it is not known.
         run: The run in MLflow; None for a zip.
+        sha256: Of the zip; empty for a run.
     """
 
     name: str
     origin: str
     folder: Path
+    data_fingerprint: str
     run: Any = None
+    sha256: str = ""
 
     @property
     def run_id(self) -> str | None:
@@ -44,20 +50,29 @@ class ModelSource:
         return None if self.run is None else str(self.run.info.run_id)
 
     @property
+    def is_zip(self) -> bool:
+        """Whether it was published, by whomever, and is no run of this machine."""
+        return self.run is None
+
+    @property
     def short_origin(self) -> str:
-        """What tells two of one name apart: the first signs of the run's id, or the zip's stem."""
-        return self.run_id[:8] if self.run_id else Path(self.origin.partition(", SHA-256 ")[0]).stem
+        """What tells two of one name apart: the first signs of the run's id, or of the zip's SHA-256."""
+        return (self.run_id or self.sha256)[:8]
 
     def read_config(self) -> Config:
         """The configuration that the model was trained with. Its data need not be on this machine.
 
         Raises:
-            RunError: There is none, or another version of this program wrote it.
+            RunError: There is none, or it breaks a rule, or another version of this program wrote it.
         """
         try:
             known = OmegaConf.load(self.folder / "config.yaml")
-            return cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), known)))
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+            config = cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), known)))
+            check_rules(config)
+            check_frame(config.data, config.model.levels)
+            check_values(config.data)
+            return config
+        except (OSError, ValueError, TypeError, YAMLError, OmegaConfBaseException, ConfigError) as error:
             raise RunError(
                 f"{self.name} ({self.origin}) has no configuration that can be read ({first_line(error)}); "
                 "train the run again."
@@ -102,10 +117,12 @@ def open_zip(path: Path, place: Path) -> ModelSource:
     """Unpack a published model into a folder; errors as those of `open_source`."""
     unpack_zip(path, place)
     try:
-        name = str(json.loads((place / RUN).read_text(encoding="utf-8"))["name"])
+        raw = json.loads((place / RUN).read_text(encoding="utf-8"))
+        name, fingerprint = str(raw["name"]), str(dict(raw.get("tags", {})).get("data_fingerprint", ""))
     except (ValueError, LookupError, TypeError) as error:
         raise RunError(f"run={path} has no {RUN} that can be read; give a zip that gym.publish wrote.") from error
-    return ModelSource(name, f"{path}, SHA-256 {hash_file(path)}", place)
+    digest = hash_file(path)
+    return ModelSource(name, f"{path}, SHA-256 {digest}", place, fingerprint, sha256=digest)
 
 
 def open_run(tracking: TrackingConfig, outputs: Path, wanted: str, place: Path) -> ModelSource:
@@ -114,4 +131,4 @@ def open_run(tracking: TrackingConfig, outputs: Path, wanted: str, place: Path) 
 
     run = look_up(tracking, outputs, wanted)
     folder = fetch_files(tracking, outputs, run, place)
-    return ModelSource(run.info.run_name, run.info.run_id, folder, run)
+    return ModelSource(run.info.run_name, run.info.run_id, folder, run.data.tags.get("data_fingerprint", ""), run)

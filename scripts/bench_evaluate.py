@@ -22,8 +22,9 @@ from gym.data.build import open_or_build_store
 from gym.data.labels import IGNORE
 from gym.data.pipeline import SampleReader
 from gym.data.sides import split_store
-from gym.evaluation.assessment import Judged, Own, Settings, assess
+from gym.evaluation.assessment import Settings, assess
 from gym.evaluation.document import describe_assessment, write_document
+from gym.evaluation.judged import Judged, Own
 from gym.evaluation.page import write_page
 
 

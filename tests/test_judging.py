@@ -2,17 +2,21 @@
 
 import csv
 import json
-from dataclasses import replace
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 from mlflow.tracking import MlflowClient
 
-from gym.data.build import open_or_build_store
+from gym.data.labels import IGNORE
 from gym.errors import ConfigError, DataError, RunError
+from gym.evaluation.assessment import find_temperature
 from gym.experiment import run_experiment
 from gym.judging import judge_runs
+from gym.model_zip import write_zip
 from gym.tracking_client import tracking_uri
 
 TINY = [
@@ -71,6 +75,9 @@ def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
     """Page, pictures, tables and JSON, below the run in MLflow too; metrics are grouped by the side."""
     result = trained("model=unet")
 
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("nobody's business")
+
     (found,) = judge(f"run={result.name}", f"output={tmp_path / 'out'}")
 
     assert found.side == "test"
@@ -89,7 +96,9 @@ def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
     assert "https://" not in page
     client = MlflowClient(tracking_uri(found_tracking(outputs), outputs))
     names = {item.path for item in client.list_artifacts(result.run_id, "evaluation/test")}
-    assert {"evaluation/test/evaluation.html", "evaluation/test/worst.png"} <= names
+    assert names == {f"evaluation/test/{path.name}" for path in (tmp_path / "out").iterdir()} - {
+        "evaluation/test/mine.txt"
+    }
     metrics = client.get_run(result.run_id).data.metrics
     assert metrics["evaluate_test/iou"] == found.overall["iou"].value
 
@@ -188,7 +197,7 @@ def test_an_unknown_run_is_named_with_the_nearest(trained, judge):
 def test_data_of_other_classes_or_bands_are_refused(trained, judge, tmp_path):
     """Which ones, and what to do."""
     result = trained("model=unet")
-    folder = shores_of_two_classes(tmp_path)
+    folder = shores(tmp_path, 2)
     other = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
 
     with pytest.raises(RunError, match="knows the classes water, whitewater, sand, other, the data have sea, land"):
@@ -200,17 +209,21 @@ def test_data_of_other_classes_or_bands_are_refused(trained, judge, tmp_path):
         judge(f"run={result.run_id}", *other)
 
 
-def shores_of_two_classes(folder):
-    """Two labelled PNGs of three bands."""
+def shores(folder, count):
+    """Labelled PNGs of three bands and two classes."""
+    for number in range(count):
+        add_shore(folder, number)
+    return folder
+
+
+def add_shore(folder, number):
+    """One more."""
     from skimage.io import imsave
 
-    random = np.random.default_rng(0)
-    for kind, shape in (("images", (40, 40, 3)), ("labels", (40, 40))):
-        (folder / kind).mkdir()
-        for number in range(2):
-            values = random.integers(1, 255, shape) if kind == "images" else random.integers(0, 2, shape)
-            imsave(folder / kind / f"shore{number}.png", values.astype(np.uint8), check_contrast=False)
-    return folder
+    random = np.random.default_rng(number)
+    for kind, values in (("images", random.integers(1, 255, (40, 40, 3))), ("labels", random.integers(0, 2, (40, 40)))):
+        (folder / kind).mkdir(exist_ok=True)
+        imsave(folder / kind / f"shore{number}.png", values.astype(np.uint8), check_contrast=False)
 
 
 def test_an_empty_side_is_refused(trained, judge):
@@ -227,7 +240,9 @@ def test_runs_of_other_images_are_not_compared(trained, judge):
     """Two splits: some images of one trained the other."""
     names = [trained("model=unet").run_id, trained("model=unet", "split.seed=5").run_id]
 
-    with pytest.raises(RunError, match=r"would be judged on different images, .*; train both with the same split"):
+    with pytest.raises(
+        RunError, match=r"would be judged on different images, .*; train both with the same data and split"
+    ):
         judge(f"run=[{','.join(names)}]")
 
 
@@ -236,11 +251,9 @@ def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypat
     result = trained("model=unet")
 
     def refuse_own(data, outputs):
-        if data.seed == 0:
-            raise DataError("folder x is gone")
-        return open_or_build_store(data, outputs)
+        raise DataError("folder x is gone")
 
-    monkeypatch.setattr("gym.judging.open_or_build_store", refuse_own)
+    monkeypatch.setattr("gym.own_data.open_or_build_store", refuse_own)
 
     with pytest.raises(DataError, match=r"the data of unet cce f2 are not to be had \(folder x is gone\); give others"):
         judge(f"run={result.run_id}")
@@ -248,6 +261,104 @@ def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypat
     assert np.isnan(found.temperature.value)
     assert "folder x is gone" in found.temperature.origin
     assert "folder x is gone" in found.baselines.descriptions["none"]
+    assert found.warnings[0].startswith("whether these images trained the model is not known")
+
+
+def test_its_own_data_are_known_when_they_are_given(trained, judge, tmp_path):
+    """By their fingerprint: training images are named as such, and sides are those of the training."""
+    result = trained("model=unet")
+    own = ["data=synthetic", "data.scenes=24", "data.sites=3"]
+
+    (whole,) = judge(f"run={result.run_id}", *own, "baselines=false", f"output={tmp_path}")
+    (tested,) = judge(f"run={result.run_id}", *own, "side=test", "baselines=false")
+    (usual,) = judge(f"run={result.run_id}", "baselines=false")
+
+    assert whole.warnings[0] == "12 of these images trained the model, which flatters it"
+    assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
+    assert whole.temperature.origin.endswith("of which 6 are among these, so it flatters")
+    assert tested.evaluation.names == usual.evaluation.names
+    assert tested.warnings == []
+
+
+def test_data_that_have_changed_are_no_longer_its_own(configure, judge, outputs, tmp_path):
+    """A folder with another image is another data set: no split is drawn of it anew."""
+    folder = shores(tmp_path, 8)
+    here = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
+    small = ["model.levels=1", "model.kernel=3", "filters=2", "training.epochs=1", "augment=none", "split.test=0.25"]
+    result = run_experiment(configure("data.size=32", *here, *small, f"outputs={outputs}"))
+    (before,) = judge(f"run={result.run_id}", "baselines=false")
+    add_shore(folder, 99)
+
+    changed = r"are not to be had \(.*images.* are no longer those it was trained on\); give others with data="
+    with pytest.raises(DataError, match=changed):
+        judge(f"run={result.run_id}", "baselines=false")
+    (found,) = judge(f"run={result.run_id}", *here, "baselines=false")
+
+    assert len(before.scenes) == 2
+    assert len(found.scenes) == 9
+    assert "no longer those" in found.temperature.origin
+
+
+def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(trained, judge, outputs, tmp_path, monkeypatch):
+    """Unless the given are its own; a bad configuration in it is refused in one line."""
+    result = trained("model=unet")
+    path = zip_of(outputs, result, tmp_path / "mine.zip")
+    opened = []
+    with monkeypatch.context() as patched:
+        patched.setattr("gym.own_data.open_or_build_store", lambda *_: opened.append(1))
+        (found,) = judge(f"run={path}", "data=synthetic", "data.scenes=4", "data.seed=3")
+        own_data = ["data=synthetic", "data.scenes=24", "data.sites=3"]
+        (own,) = judge(f"run={path}", *own_data, "side=test", "baselines=false")
+
+    assert opened == []
+    assert "those of a zip are opened only without data=" in found.temperature.origin
+    assert own.temperature.origin == "fitted on the run's validation images"
+    with pytest.raises(RunError, match="are one model; name each once"):
+        judge(f"run=[{path},{result.run_id}]", "data=synthetic", "data.scenes=4", "data.seed=3")
+    bad = zip_of(outputs, result, tmp_path / "bad.zip", ("kind: synthetic", "kind: no_such"))
+    with pytest.raises(RunError, match=r"has no configuration that can be read \(data.kind=no_such must be one of"):
+        judge(f"run={bad}", "data=synthetic", "data.scenes=4")
+
+
+def zip_of(outputs, result, path, change=("", "")):
+    """A published model, with a change of its configuration."""
+    place = path.with_suffix("")
+    shutil.copytree(Path(outputs) / "artifacts" / result.run_id / "artifacts", place)
+    config = place / "config.yaml"
+    assert change[0] in config.read_text()
+    config.write_text(config.read_text().replace(*change) if change[0] else config.read_text())
+    tags = {"data_fingerprint": json.loads((place / "card.json").read_text())["data"]["fingerprint"]}
+    (place / "run.json").write_text(json.dumps({"name": "mine", "tags": tags}))
+    write_zip(place, path)
+    return path
+
+
+def test_one_model_under_two_names_is_refused(trained, judge):
+    """By its name and by its id."""
+    result = trained("model=unet", "name=known twice")
+
+    with pytest.raises(RunError, match="are one model; name each once"):
+        judge(f"run=[{result.name},{result.run_id}]")
+
+
+def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, judge):
+    """Names alone do not make them the same."""
+    names = [trained("model=unet").run_id, trained("model=unet", "data.seed=1").run_id]
+
+    with pytest.raises(RunError, match=r"would be judged on different images, 6 of them, .*; train both with the same"):
+        judge(f"run=[{','.join(names)}]")
+
+
+def test_a_lattice_without_a_label_gives_no_temperature():
+    """And the reason is said."""
+    nothing = SimpleNamespace(sample=lambda: (np.full((1, 2, 2), IGNORE, np.uint8), np.full((1, 2, 2, 3), 1 / 3)))
+    own = SimpleNamespace(store=object(), obstacle="")
+    judged = SimpleNamespace(own=own, own_side="validation")
+
+    found = find_temperature(None, judged, 1, nothing, None)
+
+    assert np.isnan(found.value)
+    assert found.origin == "the run's validation images have no labelled pixel on the lattice that it is fitted on"
 
 
 @pytest.mark.parametrize(
@@ -274,4 +385,3 @@ def test_a_sigmoid_head_is_judged_by_shares(trained, judge):
     (found,) = judge(f"run={result.run_id}", "baselines=false")
 
     np.testing.assert_allclose(found.counts.score_sums.sum(axis=1), found.counts.matrix.sum(axis=(1, 2)), rtol=1e-5)
-    assert replace(found, side="x").side == "x"

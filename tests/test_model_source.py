@@ -37,7 +37,7 @@ def outputs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def logged(outputs, artifacts):
     """The id of a run with these artifacts."""
-    with logged_run(CONFIG, outputs, "mine", {}, "attempt 1") as run:
+    with logged_run(CONFIG, outputs, "mine", {"data_fingerprint": "abc"}, "attempt 1") as run:
         run.log_folder(artifacts)
     return run.run_id
 
@@ -45,7 +45,7 @@ def logged(outputs, artifacts):
 @pytest.fixture
 def zipped(artifacts, tmp_path):
     """A zip of the same."""
-    (artifacts / "run.json").write_text('{"name": "mine"}')
+    (artifacts / "run.json").write_text('{"name": "mine", "tags": {"data_fingerprint": "abc"}}')
     write_zip(artifacts, tmp_path / "mine.zip")
     return tmp_path / "mine.zip"
 
@@ -54,6 +54,7 @@ def test_a_run_is_opened_where_it_is(outputs, logged, artifacts):
     """With its name and id, what it was trained with and on what."""
     with open_source(CONFIG, outputs, "mine") as source:
         assert (source.name, source.origin, source.run_id) == ("mine", logged, logged)
+        assert (source.short_origin, source.is_zip, source.data_fingerprint) == (logged[:8], False, "abc")
         assert source.run.info.status == "FINISHED"
         assert (source.folder / "model" / "model.keras").read_bytes() == b"keras"
         assert source.read_config() == TRAINED
@@ -65,6 +66,7 @@ def test_a_zip_is_opened_without_mlflow(zipped, tmp_path):
     with open_source(TrackingConfig(uri="http://127.0.0.1:1"), tmp_path / "outputs", str(zipped)) as source:
         assert (source.name, source.run, source.run_id) == ("mine", None, None)
         assert source.origin == f"{zipped}, SHA-256 {hash_file(zipped)}"
+        assert (source.short_origin, source.is_zip, source.data_fingerprint) == (hash_file(zipped)[:8], True, "abc")
         assert (source.folder / "model" / "model.keras").read_bytes() == b"keras"
         assert source.read_config() == TRAINED
         assert source.read_split()["validation"] == ["b"]
@@ -73,7 +75,7 @@ def test_a_zip_is_opened_without_mlflow(zipped, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"title": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"title": 1}', '{"name": "x", "tags": 5}'])
 def test_a_zip_whose_run_has_no_name_is_refused(artifacts, tmp_path, content):
     """Though its checksums fit."""
     (artifacts / "run.json").write_text(content)
@@ -84,7 +86,13 @@ def test_a_zip_whose_run_has_no_name_is_refused(artifacts, tmp_path, content):
         pass
 
 
-@pytest.mark.parametrize("content", ["a: [", "model: {no_such_key: 1}\n", "seed: x\n", "\x00", None])
+BROKEN = [
+    *("a: [", "model: {no_such_key: 1}\n", "seed: x\n", "\x00", None),
+    *("data: {kind: no_such}\n", "data: {size: 17}\n", "data: {percentiles: [5, 1]}\n", "training: {batch: 0}\n"),
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
 def test_a_configuration_that_cannot_be_read_is_refused_only_when_asked_for(zipped, content):
     """Prediction needs none, so that a model outlives the program that trained it."""
     with open_source(CONFIG, zipped.parent, str(zipped)) as source:

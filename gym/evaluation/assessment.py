@@ -12,44 +12,15 @@ from gym.baselines.fit import fit_baselines
 from gym.bootstrap import Interval
 from gym.boundary import default_width
 from gym.calibration import fit_temperature
-from gym.config import AugmentConfig
 from gym.data.pipeline import SampleReader
-from gym.data.split import Split
 from gym.data.store import Store
 from gym.evaluation.beside_baselines import BesideBaselines, compare_with_baselines
 from gym.evaluation.counts import Counts
+from gym.evaluation.judged import Judged, count_seen, list_warnings
 from gym.evaluation.predicted import Predicted, count_side, predict_side
 from gym.evaluation.scores import class_scores, image_means, overall_scores, site_scores
 from gym.reporting.evaluation import Evaluation
 from gym.sampling import lattice
-
-
-class Own(NamedTuple):
-    """The data that a model was trained on, or None and why they are not to be had."""
-
-    store: Store | None
-    split: Split
-    obstacle: str = ""
-
-
-class Judged(NamedTuple):
-    """On what a model is judged.
-
-    Attributes:
-        store: The data.
-        samples: Which of them, as `gym.data.pipeline` numbers them.
-        side: What these are called.
-        augment: Of copies among the samples.
-        seed: Likewise.
-        own: What the model was trained on.
-    """
-
-    store: Store
-    samples: Sequence[int]
-    side: str
-    augment: AugmentConfig
-    seed: int
-    own: Own
 
 
 class Settings(NamedTuple):
@@ -84,6 +55,7 @@ class Assessment:
 
     Attributes:
         side: What the images are called.
+        warnings: What makes the scores mean less than they seem to.
         evaluation: The predicted classes.
         scenes: The scene of each image.
         counts: Of each image, ``(images, ...)``.
@@ -97,6 +69,7 @@ class Assessment:
     """
 
     side: str
+    warnings: list[str]
     evaluation: Evaluation
     scenes: list[str]
     counts: Counts
@@ -125,6 +98,7 @@ def assess(model: keras.Model, judged: Judged, settings: Settings, scratch: Path
     scenes, classes = predicted.scenes, judged.store.manifest.classes
     return Assessment(
         side=judged.side,
+        warnings=list_warnings(judged),
         evaluation=predicted.evaluation,
         scenes=scenes,
         counts=counts,
@@ -152,11 +126,17 @@ def find_temperature(
     own = judged.own
     if own.store is None:
         return Temperature(float("nan"), f"the run's own data, to fit it on, are not to be had ({own.obstacle})")
-    validation = list(own.split.validation)
-    if own.store is judged.store and list(judged.samples) == validation:
-        return Temperature(fit_temperature(*predicted.sample()), "fitted on these very images, so it flatters")
-    on_validation = predict(model, judged, own.store, validation, batch, scratch)
-    return Temperature(fit_temperature(*on_validation.sample()), "fitted on the run's validation images")
+    if judged.own_side == "validation":
+        on_validation, origin = predicted, "fitted on these very images, so it flatters"
+    else:
+        on_validation = predict(model, judged, own.store, own.split.validation, batch, scratch)
+        among = count_seen(judged, "validation")
+        flatters = f", of which {among} are among these, so it flatters" if among else ""
+        origin = f"fitted on the run's validation images{flatters}"
+    value = fit_temperature(*on_validation.sample())
+    if np.isnan(value):
+        origin = "the run's validation images have no labelled pixel on the lattice that it is fitted on"
+    return Temperature(value, origin)
 
 
 def set_beside(judged: Judged, predicted: Predicted, seed: int) -> BesideBaselines:

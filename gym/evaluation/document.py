@@ -39,6 +39,7 @@ def describe_assessment(
         "version": VERSION,
         "run": dict(run),
         "side": assessment.side,
+        "warnings": list(assessment.warnings),
         "data": dict(data),
         "images": len(assessment.scenes),
         "scenes": len(set(assessment.scenes)),
@@ -80,17 +81,19 @@ def plain_scores(scores: Scores) -> dict[str, list[float | None]]:
     return {name: [plain(value) for value in score] for name, score in scores.items()}
 
 
-def write_document(folder: Path, document: Mapping[str, Any], assessment: Assessment) -> None:
-    """Write the three files, each whole or not at all.
+def write_document(folder: Path, document: Mapping[str, Any], assessment: Assessment) -> list[Path]:
+    """Write the three files, each whole or not at all; gives them.
 
     Raises:
         OSError: They cannot be written.
     """
-    write_json(folder / "evaluation.json", document)
-    write_rows(folder / "scores.csv", ("group", "of", "score", "value", "low", "high"), score_rows(document))
+    files = [folder / name for name in ("evaluation.json", "scores.csv", "images.csv")]
+    write_json(files[0], document)
+    write_rows(files[1], ("group", "of", "score", "value", "low", "high"), score_rows(document))
     columns = ("name", "scene", "site", "pixels", *image_scores(assessment.counts))
     columns += tuple(f"class_iou/{name}" for name in assessment.evaluation.classes)
-    write_rows(folder / "images.csv", columns, image_rows(assessment))
+    write_rows(files[2], columns, image_rows(assessment))
+    return files
 
 
 def score_rows(document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:

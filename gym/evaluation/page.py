@@ -48,8 +48,8 @@ def write_page(
     read: ReadSample,
     seed: int,
     differences: Mapping[str, Scores],
-) -> None:
-    """Write the page and its pictures, each whole or not at all.
+) -> list[Path]:
+    """Write the page and its pictures, each whole or not at all; gives the page, and then the pictures.
 
     Args:
         folder: Where to.
@@ -68,6 +68,7 @@ def write_page(
     if differences:
         save(draw_differences(differences), folder / "differences.png")
         names.append("differences")
+    pictures = {name: folder / f"{name}.png" for name in names}
     page = render_page(
         "evaluation.html.jinja",
         title=title,
@@ -76,9 +77,10 @@ def write_page(
         scenes=len(set(assessment.scenes)),
         tables=make_tables(assessment, differences),
         legacy=legacy_rows(assessment),
-        pictures={name: embed(folder / f"{name}.png") for name in names},
+        pictures={name: embed(path) for name, path in pictures.items()},
     )
     write_text(folder / "evaluation.html", page)
+    return [folder / "evaluation.html", *pictures.values()]
 
 
 def draw_pictures(folder: Path, assessment: Assessment, bands: Sequence[str], read: ReadSample, seed: int) -> list[str]:

@@ -38,6 +38,7 @@ def assessed(images=4, temperature=1.5, baselines=None):
     )
     return Assessment(
         side="test",
+        warnings=["a goat ate them"],
         evaluation=evaluation,
         scenes=scenes,
         counts=counts,
@@ -98,13 +99,15 @@ def test_the_json_holds_every_score_and_null_for_none(tmp_path):
     other = assessed(temperature=2.0)
     beside = {"other": differences(other.scenes, assessed().counts, other.counts, 0)}
     document = describe_assessment(assessed(), {"id": "x", "name": "y"}, {"source": "z", "fingerprint": "f"}, beside)
-    write_document(tmp_path, document, assessed())
+    files = write_document(tmp_path, document, assessed())
 
+    assert sorted(files) == sorted(tmp_path.iterdir())
     read = json.loads((tmp_path / "evaluation.json").read_text())
 
     assert read == json.loads(json.dumps(document))
     assert read["overall"]["boundary_distance_metres"] == [None, None, None]
     assert read["differences"]["other"]["iou"] == [0, 0, 0]
+    assert read["warnings"] == ["a goat ate them"]
     with (tmp_path / "scores.csv").open() as stream:
         rows = {(row["group"], row["of"], row["score"]): row for row in csv.DictReader(stream)}
     assert float(rows["sites", "north", "iou/water"]["value"]) == read["sites"]["north"]["iou/water"][0]
@@ -119,14 +122,15 @@ def test_the_page_holds_it_all(tmp_path):
         [Contest("all classes", scores, {"majority": Interval(0.7, 0.6, 0.8)})], {"majority": "m"}
     )
 
-    write_page(tmp_path, assessed(baselines=baselines), "it", {"data": "<b>"}, ["a", "b", "c"], read_sample, 0, {})
+    files = write_page(tmp_path, assessed(baselines=baselines), "it", {"data": "<b>"}, list("abc"), read_sample, 0, {})
 
     page = (tmp_path / "evaluation.html").read_text()
     for text in ("&lt;south&gt;", "&lt;b&gt;", "fitted on the moon", "0.700 (0.600 to 0.800)", "1.50", "4 scenes"):
         assert text in page
     assert page.count("data:image/png;base64") == 5
     assert "other-runs" not in page
-    assert {path.name for path in tmp_path.iterdir()} == {
+    assert set(files) == set(tmp_path.iterdir())
+    assert {path.name for path in files} == {
         *("evaluation.html", "confusion_matrix.png", "reliability.png", "errors_by_distance.png", "worst.png"),
         "best.png",
     }
@@ -140,6 +144,16 @@ def test_one_scene_and_no_temperature_are_said(tmp_path):
     assert "Of one scene there is no interval" in page
     assert "No temperature: fitted on the moon" in page
     assert len(draw_reliability(assessed(1, NAN)).axes[0].lines) == 2
+
+
+@pytest.mark.parametrize(("scenes", "is_said"), [(2, True), (19, True), (20, False)])
+def test_intervals_from_few_scenes_are_said_to_be_narrow(tmp_path, scenes, is_said):
+    """Where they stand; of a site, which has fewer, always."""
+    write_page(tmp_path, assessed(scenes), "it", {}, ["a", "b", "c"], read_sample, 0, {})
+
+    page = (tmp_path / "evaluation.html").read_text()
+    assert ("From fewer than 20 scenes intervals tend to be too narrow." in page) == is_said
+    assert "one from fewer than 20 scenes tends to be too narrow" in page
 
 
 def test_pictures_show_the_numbers():

@@ -54,12 +54,17 @@ def test_scores_are_those_of_all_pixels_together():
 
 
 def test_every_score_is_defined_and_of_its_range():
-    """But metres, where no image is georeferenced."""
+    """But metres, where no image is georeferenced; a model that is always wrong has a correlation below 0."""
     truth, scores = drawn(4)
-    found = overall_scores(list("abcd"), counted(truth, scores), seed=0)
+    unbounded = {"kld", "share_kld", "boundary_distance"}
 
-    assert set(found) - set(defined_values(found)) == {"boundary_distance_metres"}
-    assert all(score.value >= 0 for name, score in found.items() if name in defined_values(found))
+    for shown in (scores, np.roll(scores, 1, axis=-1)):
+        values = defined_values(overall_scores(list("abcd"), counted(truth, shown), seed=0))
+        assert set(OVERALL) - set(values) == {"boundary_distance_metres"}
+        correlation = values.pop("matthews_correlation")
+        assert -1 <= correlation <= 1
+        assert (correlation > 0) == (shown is scores)
+        assert all(0 <= value <= (np.inf if name in unbounded else 1) for name, value in values.items())
 
 
 def test_metres_are_pixels_times_their_side():

@@ -5,15 +5,17 @@ MLflow takes seconds to import: this module is imported only by what looks up a 
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import mlflow.artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 
 from gym.config import BEST, REGISTERED, TrackingConfig
 from gym.console import public_uri
@@ -120,16 +122,17 @@ def find_registered(config: TrackingConfig, outputs: Path, address: str) -> Run:
     """
     client, _ = open_tracking(config, outputs)
     name, _, which = address.partition("@" if "@" in address else "/")
-    models = {model.name: model for model in client.search_registered_models(max_results=_PAGE)}
-    if name not in models:
-        near = nearest(name, set(models), "registered model yet: publish a run")
+    found = client.search_registered_models(equals("name", name))
+    if not found:
+        known = every_page(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token))
+        near = nearest(name, {model.name for model in known}, "registered model yet: publish a run")
         raise RunError(f"run={REGISTERED}{address} is no registered model; {near}.")
     versions = {str(one.version): one for one in client.search_model_versions(equals("name", name))}
-    aliases = {alias: versions.get(str(version)) for alias, version in models[name].aliases.items()}
+    aliases = {alias: versions.get(str(version)) for alias, version in found[0].aliases.items()}
     version = (aliases if "@" in address else versions).get(which)
     if version is None:
-        known = ", ".join([*(f"@{alias}" for alias in sorted(aliases)), *(f"/{one}" for one in sorted(versions))])
-        raise RunError(f"run={REGISTERED}{address} is none of what {name} has: {known or 'nothing'}; give one of them.")
+        has = ", ".join([*(f"@{alias}" for alias in sorted(aliases)), *(f"/{one}" for one in sorted(versions))])
+        raise RunError(f"run={REGISTERED}{address} is none of what {name} has: {has or 'nothing'}; give one of them.")
     if not version.run_id:
         raise RunError(f"run={REGISTERED}{address} was registered without a run; give the run itself.")
     return client.get_run(version.run_id)
@@ -179,15 +182,20 @@ def without_model(run: Run) -> str:
 
 
 def search_all(client: PatientClient, experiment: str, wanted: str) -> list[Run]:
-    """All runs of an experiment that a filter lets through, page by page."""
-    runs: list[Run] = []
+    """All runs of an experiment that a filter lets through."""
+    return every_page(lambda token: client.search_runs([experiment], wanted, max_results=_PAGE, page_token=token))
+
+
+def every_page(search: Callable[[str | None], PagedList]) -> list[Any]:
+    """All that a search of MLflow's finds, which gives it page by page, each by the token of the one before."""
+    found: list[Any] = []
     token = None
     while True:
-        page = client.search_runs([experiment], wanted, max_results=_PAGE, page_token=token)
-        runs += page
+        page = search(token)
+        found += page
         token = page.token
         if not token:
-            return runs
+            return found
 
 
 def equals(key: str, value: str) -> str:

@@ -13,6 +13,7 @@ import re
 import shutil
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PureWindowsPath
 from typing import IO
 
@@ -23,7 +24,8 @@ SUFFIX = ".zip"
 RUN = "run.json"
 
 _SUMS = "SHA256SUMS"
-_REQUIRED = ("model/model.json", "model/model.keras", RUN, _SUMS)
+_MODEL = "model/model.keras"
+_REQUIRED = ("model/model.json", _MODEL, RUN, _SUMS)
 _LONGEST_SUMS = 1 << 20  # bytes
 _MOST_EXPANSION = 20  # times the zip; weights, most of a model, hardly shrink
 _FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of the zip format: the same bytes whenever it is written
@@ -85,6 +87,7 @@ def unpack_zip(path: Path, folder: Path) -> None:
                     found = unpack_file(source, folder / name)
                 if found != checksum:
                     raise changed(path, f"{name} has the SHA-256 {found[:12]}..., not {checksum[:12]}...")
+            refuse_bomb(folder / _MODEL, path)
     except FileNotFoundError:
         raise RunError(f"run={path} is not there; give the path of a zip that gym.publish wrote.") from None
     except _DAMAGE as error:
@@ -93,7 +96,7 @@ def unpack_zip(path: Path, folder: Path) -> None:
 
 
 def read_entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """The files of a zip by name, once none of them leads out of it and they do not swell beyond all measure.
+    """The files of a zip by name, once none leads out of it or lies in another, and they do not swell beyond measure.
 
     Raises:
         RunError: One does.
@@ -106,10 +109,29 @@ def read_entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipI
             raise changed(path, f"{name} is no plain path inside it")
     if len(entries) < len(files):
         raise changed(path, "two of its files have one name")
-    size, most = sum(entry.file_size for entry in files), _MOST_EXPANSION * path.stat().st_size
-    if size > most:
-        raise changed(path, f"its files would take {size} bytes, more than {_MOST_EXPANSION} times the zip")
+    folders = {parent.as_posix() for name in entries for parent in PureWindowsPath(name).parents}
+    for name in sorted(folders & entries.keys()):
+        raise changed(path, f"{name} is a file and a folder")
+    refuse_swelling(files, path, "its files", path)
     return entries
+
+
+def refuse_swelling(files: Iterable[zipfile.ZipInfo], packed: Path, what: str, path: Path) -> None:
+    """Raise `RunError` where the files of a zip say that they swell beyond measure; none takes more than it says."""
+    size, of = sum(entry.file_size for entry in files), packed.stat().st_size
+    if size > _MOST_EXPANSION * of:
+        raise changed(path, f"{what} would take {size} bytes, more than {_MOST_EXPANSION} times the {of} they are in")
+
+
+def refuse_bomb(model: Path, path: Path) -> None:
+    """Look into the model of a zip, which is a zip itself, before anything unpacks it; what is none its reader refuses.
+
+    Raises:
+        RunError: Its files would swell beyond measure.
+    """
+    if zipfile.is_zipfile(model):
+        with zipfile.ZipFile(model) as archive:
+            refuse_swelling(archive.infolist(), model, f"the files in {_MODEL}", path)
 
 
 def read_sums(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], path: Path) -> dict[str, str]:
@@ -149,12 +171,24 @@ def unpack_file(source: IO[bytes], target: Path) -> str:
     digest = hashlib.sha256()
     with naming_disk_errors(target, "set TMPDIR=..."):
         target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as written:
-        while block := source.read(_READ_SIZE):
-            digest.update(block)
-            with naming_disk_errors(target, "set TMPDIR=..."):
+        with target.open("wb") as written:
+            for block in read_blocks(source):
+                digest.update(block)
                 written.write(block)
     return digest.hexdigest()
+
+
+def read_blocks(source: IO[bytes]) -> Iterator[bytes]:
+    """Read one file of a zip to its end.
+
+    Raises:
+        BadZipFile: It cannot be read, which is not to be taken for a disk that cannot be written.
+    """
+    try:
+        while block := source.read(_READ_SIZE):
+            yield block
+    except OSError as error:
+        raise zipfile.BadZipFile(first_line(error)) from error
 
 
 def changed(path: Path, what: str) -> RunError:

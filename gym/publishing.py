@@ -28,7 +28,6 @@ from gym.card.facts import FACTS, read_facts
 from gym.card.writing import CARD, without_pictures, write_card
 from gym.config import PublishConfig, TrainingConfig
 from gym.console import plain_console
-from gym.data.store import Store
 from gym.errors import DataError, RunError
 from gym.files import naming_disk_errors, write_json, write_text
 from gym.finished_runs import DESCRIPTIONS, MODEL
@@ -36,6 +35,7 @@ from gym.model_source import ModelSource, open_source
 from gym.model_zip import RUN, write_zip
 from gym.registry import Version, model_name, refuse_other_models, register
 from gym.reporting.imagery import colour_codes
+from gym.run_store import find_store
 from gym.sample_pairs import write_samples
 from gym.saved_model import ModelDescription, load_model
 from gym.tracking_client import open_tracking
@@ -55,7 +55,8 @@ class Published(NamedTuple):
 def publish(config: PublishConfig) -> Published:
     """Write the model of a run as a zip, and register it.
 
-    The same run makes the same zip and stays the same version, however often it is published.
+    However often it is published, a run stays the same version, and makes the same zip as long as no evaluation adds to
+    its card and scores.
 
     Raises:
         DataError: The zip cannot be written.
@@ -96,13 +97,25 @@ def gather(source: ModelSource, description: ModelDescription, config: PublishCo
         shutil.copyfile(source.folder / name, place / name)
     write_json(place / RUN, describe_run(source.run))
     write_json(place / "classes.json", describe_classes(description.classes))
-    if not config.samples and FACTS in present:
-        write_card(place, read_facts(place / FACTS))
-    if CARD in present:
+    missing = [f"{name}: the run has none" for name in DESCRIPTIONS if name not in present]
+    if not config.samples:
+        missing += hide_imagery(source, place)
+    if (place / CARD).is_file():
         write_text(place / CARD, without_pictures((place / CARD).read_text(encoding="utf-8")))
     obstacle = add_samples(source, config, place / "samples") if config.samples else "samples=0"
-    missing = [f"{name}: the run has none" for name in DESCRIPTIONS if name not in present]
     return missing + ([f"samples: {obstacle}"] if obstacle else [])
+
+
+def hide_imagery(source: ModelSource, place: Path) -> list[str]:
+    """Write the card anew without pictures; where its facts cannot be read, leave its page out, and give why."""
+    try:
+        write_card(place, read_facts(source.folder / FACTS))
+    except RunError as error:
+        page = place / "card.html"
+        if page.is_file():
+            page.unlink()
+            return [f"{page.name}: it shows imagery, and {error}"]
+    return []
 
 
 def describe_run(run: Any) -> dict[str, Any]:
@@ -126,14 +139,9 @@ def describe_classes(names: list[str]) -> list[dict[str, Any]]:
 
 def add_samples(source: ModelSource, config: PublishConfig, folder: Path) -> str:
     """Add validation pairs of the run's store; gives what stands in the way, "" where nothing does."""
-    fingerprint = source.run.data.tags.get("data_fingerprint", "")
-    stores = Path(config.outputs) / "stores"
-    found = next((path for path in stores.glob(f"*-{fingerprint[:16]}") if fingerprint and path.is_dir()), None)
-    if found is None:
-        return f"the run's store is no longer in {stores}"
     try:
-        names = source.read_split()["validation"]
-        written = write_samples(Store(found), names, config.samples, folder)
+        store, names = find_store(Path(config.outputs), source.run), source.read_split()["validation"]
+        written = write_samples(store, names, config.samples, folder)
     except (DataError, RunError) as error:
         return str(error)
     return "" if written else "none of the validation pairs is in the run's store"

@@ -4,6 +4,7 @@ The versions of a registered model are interchangeable: of the same classes and 
 ``models:/NAME@champion`` gets a better model one day, and never one of something else.
 """
 
+import json
 import re
 from typing import NamedTuple
 
@@ -37,8 +38,9 @@ def refuse_other_models(client: PatientClient, name: str, description: ModelDesc
         RunError: They have other classes or bands, or MLflow cannot be used.
     """
     versions, wanted = versions_of(client, name), tags_of(description)
-    for key in wanted if versions else ():
-        if (known := versions[-1].tags.get(key, wanted[key])) != wanted[key]:
+    for key, names in kind_of(description).items() if versions else ():
+        known = versions[-1].tags.get(key, wanted[key])
+        if known not in (wanted[key], ", ".join(names)):  # as an earlier version of this program wrote it
             raise RunError(
                 f"name={name} is a registered model of the {key} {known}, and this one has {wanted[key]}; "
                 "give it another name=..."
@@ -85,6 +87,11 @@ def add_version(client: PatientClient, name: str, run: Run) -> str:
     return str(client.create_model_version(name, source, run.info.run_id, description=described).version)
 
 
-def tags_of(description: ModelDescription) -> dict[str, str]:
+def kind_of(description: ModelDescription) -> dict[str, list[str]]:
     """What the versions of a registered model have in common."""
-    return {"classes": ", ".join(description.classes), "bands": ", ".join(description.preparation.source_bands)}
+    return {"classes": description.classes, "bands": list(description.preparation.source_bands)}
+
+
+def tags_of(description: ModelDescription) -> dict[str, str]:
+    """The same as tags, in JSON: a name may hold any sign."""
+    return {key: json.dumps(names, ensure_ascii=False) for key, names in kind_of(description).items()}

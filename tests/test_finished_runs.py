@@ -196,6 +196,19 @@ def test_a_registered_model_is_found_by_alias_and_by_version(registered, found):
     assert (found("models:/shore/1"), found("models:/shore@champion")) == registered
 
 
+def test_a_registered_model_is_found_among_more_than_a_page(registered, found, outputs, monkeypatch):
+    """As is the nearest name."""
+    client, _ = open_tracking(CONFIG, outputs)
+    for name in ("a first one", "a second one"):
+        if not client.search_registered_models(equals("name", name)):
+            client.create_registered_model(name)
+    monkeypatch.setattr("gym.finished_runs._PAGE", 1)
+
+    assert found("models:/shore@champion") == registered[1]
+    with pytest.raises(RunError, match="run=models:/shor/1 is no registered model; the nearest is shore"):
+        found("models:/shor/1")
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     {

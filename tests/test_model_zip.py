@@ -1,6 +1,7 @@
 """A published model is one zip, the same each time, and is taken apart only where nothing of it was changed."""
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -163,6 +164,9 @@ CHANGED = {
     "a way up on the way": (misled("model/../../outside"), "model/../../outside is no plain path inside it"),
     "a way from the root": (misled("/etc/outside"), "/etc/outside is no plain path inside it"),
     "a way of another system": (misled("C:outside"), "C:outside is no plain path inside it"),
+    "a file in a file": (misled("config.yaml/outside"), "config.yaml is a file and a folder"),
+    "a file in place of a folder": (misled("samples/images"), "samples/images is a file and a folder"),
+    "a file in place of all": (misled("."), ". is a file and a folder"),
     "a backslash": (misled("model\\outside"), "model\\outside is no plain path inside it"),
 }
 
@@ -181,9 +185,46 @@ def test_a_bomb_is_refused_before_it_swells(published, tmp_path):
     """Its size is declared, and held against that of the zip; what lies about its size is damaged."""
     rewrite(published, bombed, zipfile.ZIP_DEFLATED)
 
-    assert "its files would take 400" in (said := refusal(published, tmp_path))
-    assert "bytes, more than 20 times the zip" in said
+    said = refusal(published, tmp_path)
+    of = published.stat().st_size
+    assert re.search(rf"its files would take 400\d+ bytes, more than 20 times the {of} they are in; get it anew", said)
     assert not list((tmp_path / "deep" / "inside").iterdir())
+
+
+def packed(files):
+    """The bytes of a compressed zip."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def test_a_bomb_in_the_model_is_refused_before_it_swells(tmp_path, monkeypatch):
+    """The model is a zip as well, which is only as large as what is in it once something reads it."""
+    bomb = packed({"config.json": b"{}", "model.weights.h5": bytes(40_000_000)})
+    write_zip(fill(tmp_path / "made", FILES | {"model/model.keras": bomb}), tmp_path / "bomb.zip")
+    opened = zipfile.ZipFile.open
+    monkeypatch.setattr(
+        zipfile.ZipFile,
+        "open",
+        lambda self, name, *rest, **options: (
+            pytest.fail("it is unpacked") if "h5" in str(name) else opened(self, name, *rest, **options)
+        ),
+    )
+
+    what = f"the files in model/model.keras would take 40000002 bytes, more than 20 times the {len(bomb)} they are in"
+    assert what in refusal(tmp_path / "bomb.zip", tmp_path)
+
+
+def test_a_model_that_does_not_swell_is_taken(tmp_path):
+    """Compressed or not."""
+    model = packed({"config.json": b"{}" * 10, "model.weights.h5": bytes(range(256)) * 40})
+    write_zip(fill(tmp_path / "made", FILES | {"model/model.keras": model}), tmp_path / "model.zip")
+
+    unpack_zip(tmp_path / "model.zip", tmp_path / "back")
+
+    assert (tmp_path / "back" / "model" / "model.keras").read_bytes() == model
 
 
 @pytest.mark.parametrize("name", ["model/model.json", "model/model.keras", "run.json", "SHA256SUMS"])
@@ -233,16 +274,37 @@ def test_a_zip_that_is_not_there_is_refused(tmp_path):
     )
 
 
-def test_a_full_disk_is_named(published, tmp_path, monkeypatch):
-    """It is not the zip that is to blame."""
-    whole = Path.mkdir
+@pytest.mark.parametrize("refused", ["mkdir", "open", "write"])
+def test_a_full_disk_is_named(published, tmp_path, monkeypatch, refused):
+    """It is not the zip that is to blame, whether folder, file or the last of its bytes found no room."""
+    wholly = {"mkdir": Path.mkdir, "open": Path.open}
 
-    def full(path, *arguments, **options):
-        if "back" in path.parts:
-            raise OSError(28, "No space left on device")
-        whole(path, *arguments, **options)
+    def full(name, path, *arguments, **options):
+        if "back" not in path.parts:
+            return wholly[name](path, *arguments, **options)
+        if refused == "write":
+            return Path("/dev/full").open("wb")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "mkdir", full)
+    method = "open" if refused == "write" else refused
+    monkeypatch.setattr(Path, method, lambda path, *rest, **options: full(method, path, *rest, **options))
 
     with pytest.raises(DataError, match=r"cannot be written \(.*No space left.*\); free space there, or set TMPDIR="):
         unpack_zip(published, tmp_path / "back")
+
+
+def test_a_zip_whose_disk_fails_is_not_taken_for_a_full_one(published, tmp_path, monkeypatch):
+    """What cannot be read is the zip."""
+
+    def fail(self, size=-1):
+        raise OSError(5, "Input/output error")
+
+    def read_sums(archive, entries, path):
+        sums = whole(archive, entries, path)
+        monkeypatch.setattr(zipfile.ZipExtFile, "read", fail)
+        return sums
+
+    whole = model_zip.read_sums
+    monkeypatch.setattr(model_zip, "read_sums", read_sums)
+
+    assert "is no readable zip ([Errno 5] Input/output error); get it anew" in refusal(published, tmp_path)

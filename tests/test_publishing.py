@@ -77,6 +77,7 @@ def copied(trained, outputs, tmp_path):
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     old = client.get_run(trained.run_id)
     run = client.create_run(old.info.experiment_id, tags=old.data.tags).info
+    client.log_param(run.run_id, "data.kind", old.data.params["data.kind"])
     broken = Path(run.artifact_uri.removeprefix("file://"))
     broken.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(artifacts, broken)
@@ -124,7 +125,7 @@ def test_the_registry_knows_the_zip(release, trained, client):
     version = client.get_model_version_by_alias("segsweep", "champion")
     assert published.version == ("segsweep", str(version.version), "champion")
     assert (version.run_id, version.tags["zip_sha256"]) == (trained.run_id, published.sha256)
-    assert version.tags["bands"] == "red, green, blue, nir, swir"
+    assert version.tags["bands"] == '["red", "green", "blue", "nir", "swir"]'
 
 
 def test_publishing_again_changes_nothing(release, tmp_path, client):
@@ -254,12 +255,40 @@ def test_samples_may_be_left_out(release, capsys):
     assert len([name for name in read(release(samples=1).path) if name.startswith("samples/")]) == 2
 
 
+@pytest.mark.parametrize("content", [None, b"{}"])
+def test_a_page_whose_pictures_cannot_be_taken_out_is_left_out(copied, release, capsys, content):
+    """Its facts are not there or damaged, and with samples=0 no imagery is handed on; with samples it stays."""
+    options, artifacts = copied
+    (artifacts / "card.json").unlink()
+    if content is not None:
+        (artifacts / "card.json").write_bytes(content)
+
+    files = read(release(**options, samples=0).path)
+
+    assert "card.html" not in files
+    assert b"![" not in files["card.md"]
+    assert not any(b"data:image" in content for content in files.values())
+    said = capsys.readouterr().out
+    assert "left out card.html: it shows imagery, and " in said
+    assert "card.json holds no readable facts of a card" in said
+    assert "card.html" in read(release(**options).path)
+
+
+def test_samples_come_from_the_store_whatever_its_folder_is_called(copied, release, tmp_path):
+    """It is named by another fingerprint where a scene could not be prepared."""
+    (folder,) = (path for path in (tmp_path / "stores").iterdir() if path.is_dir())
+    folder.rename(folder.with_name("synthetic-0123456789abcdef"))
+
+    assert len([name for name in read(release(**copied[0]).path) if name.startswith("samples/")]) == 4
+
+
 def test_where_the_store_is_gone_there_are_no_samples(copied, release, tmp_path, capsys):
     """Which is said; the rest is published."""
     shutil.rmtree(tmp_path / "stores")
 
     assert read(release(**copied[0]).path).keys() - CARD == FILES
-    assert f"left out samples: the run's store is no longer in {tmp_path}/stores" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"left out samples: the data of simple_unet cce f2 are gone: no store in {tmp_path}/stores has" in said
 
 
 def test_a_store_that_cannot_be_read_gives_no_samples(copied, release, tmp_path, capsys):

@@ -58,7 +58,7 @@ def test_a_run_becomes_a_version_with_an_alias(client, log):
 
     version = client.get_model_version_by_alias("one", "champion")
     assert (version.run_id, version.description) == (run.info.run_id, "unet cce f2: validation IoU 0.783")
-    assert version.tags == {"classes": "water, other", "bands": "red, nir", "zip_sha256": "ab12"}
+    assert version.tags == {"classes": '["water", "other"]', "bands": '["red", "nir"]', "zip_sha256": "ab12"}
     assert version.source == f"{run.info.artifact_uri}/model"
     fetched = mlflow.artifacts.download_artifacts(client.get_model_version_download_uri("one", "1"))
     assert (Path(fetched) / "model.keras").read_text() == "unet cce f2"
@@ -99,12 +99,12 @@ def test_the_alias_moves_to_what_is_published_last(client, log):
     [
         (
             described(classes=("water", "sand")),
-            "name=kind is a registered model of the classes water, other, and this one has water, sand; "
+            'name=kind is a registered model of the classes ["water", "other"], and this one has ["water", "sand"]; '
             "give it another name=...",
         ),
         (
             described(bands=("nir", "red")),
-            "name=kind is a registered model of the bands red, nir, and this one has nir, red; "
+            'name=kind is a registered model of the bands ["red", "nir"], and this one has ["nir", "red"]; '
             "give it another name=...",
         ),
     ],
@@ -117,6 +117,28 @@ def test_a_model_of_another_kind_is_refused(client, log, other, message):
     refuse_other_models(client, "kind", described())
     with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
         refuse_other_models(client, "kind", other)
+
+
+def test_a_name_may_hold_what_parts_names(client, log):
+    """One class of two words is not two classes."""
+    register(client, "parted", "champion", log(), described(classes=("sand, wet", "other")), "")
+
+    refuse_other_models(client, "parted", described(classes=("sand, wet", "other")))
+    with pytest.raises(RunError, match=r"^name=parted is a registered model of the classes"):
+        refuse_other_models(client, "parted", described(classes=("sand", "wet, other")))
+
+
+def test_a_version_of_earlier_takes_models_of_its_kind(client, log):
+    """Its tags were words between commas; from the next version on they are not."""
+    client.create_registered_model("earlier")
+    tags = {"classes": "water, other", "bands": "red, nir"}
+    client.create_model_version("earlier", "file:///elsewhere", tags=tags)
+
+    refuse_other_models(client, "earlier", described())
+    with pytest.raises(RunError, match=r"^name=earlier is a registered model of the classes water, other, and this"):
+        refuse_other_models(client, "earlier", described(classes=("water", "sand")))
+    register(client, "earlier", "champion", log(), described(), "")
+    assert client.get_model_version("earlier", "2").tags["classes"] == '["water", "other"]'
 
 
 def test_a_free_name_and_a_version_of_someone_else_take_any_model(client, log):

@@ -9,6 +9,7 @@ from typing import Any
 from gym.card.facts import FACTS, add_evaluations, read_facts
 from gym.card.writing import list_pictures, write_card
 from gym.errors import RunError
+from gym.files import naming_disk_errors
 from gym.tracking import RunLog
 
 log = logging.getLogger(__name__)
@@ -25,9 +26,11 @@ def refresh_card(run: RunLog, place: str, document: Mapping[str, Any]) -> None:
         document: The evaluation, as of `gym.evaluation.document.describe_assessment`.
 
     Raises:
+        DataError: There is no room for the files of the card.
         RunError: MLflow cannot be used.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    disk = naming_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
+    with disk, tempfile.TemporaryDirectory() as scratch:
         artifacts, card = Path(scratch) / "artifacts", Path(scratch) / "card"
         run.fetch([FACTS], artifacts)
         try:

@@ -20,7 +20,7 @@ from gym.result import RunResult
 from gym.tracking import machine_tags
 
 _MODEL = "model/model.keras"
-_KEPT = ("git_commit", "version.")  # a card is handed on; of the machine and its user it says nothing
+_KEPT = ("git_commit", "version.")  # a card is handed on: of the machine it tells no more than the paths of the data
 
 
 def write_run_card(

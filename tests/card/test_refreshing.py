@@ -13,6 +13,7 @@ from gym.card.pictures import write_worst
 from gym.card.refreshing import refresh_card
 from gym.card.writing import list_pictures, write_card
 from gym.console import worded_interval
+from gym.errors import DataError
 from gym.experiment import run_experiment
 from gym.judging import judge_runs
 from gym.tracking_client import tracking_uri
@@ -93,6 +94,16 @@ def test_a_card_without_facts_stays_as_it_is(run, caplog, content):
     assert "the card of run 0123 stays as it is: " in caplog.text
     assert "card.json holds no readable facts of a card" in caplog.text
     assert (run.artifacts / "card.md").read_bytes() == before
+
+
+def test_a_full_disk_is_named(run, monkeypatch):
+    """What else was found is in MLflow by then."""
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr("gym.card.refreshing.write_card", lambda *_: (_ for _ in ()).throw(full))
+
+    message = r"^the card of run 0123 cannot be written \(.*No space left.*\); free space there, or set TMPDIR="
+    with pytest.raises(DataError, match=message):
+        refresh_card(run, "evaluation/test", made_document())
 
 
 def test_evaluating_a_run_refreshes_its_card(configure, tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from gym.data.labels import IGNORE
-from gym.metrics import confusion_matrix
+from gym.metrics import count_cells
 
 SHARE_OF_DIAGONAL = 0.02
 ERROR_BINS = (1, 2, 3, 5, 9, 17, 33)  # pixels from the boundary: where each class of distance but the first begins
@@ -69,10 +69,11 @@ def boundary_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int, widt
     Returns:
         ``(classes + 1, classes + 1)`` int64, the interior last.
     """
-    predicted = np.where(truth == IGNORE, IGNORE, predicted).astype(np.uint8)
-    strips = [np.where(near_boundary(label, width), label, classes) for label in (truth, predicted)]
-    strips[0][truth == IGNORE] = IGNORE
-    return confusion_matrix(strips[0], strips[1], classes + 1)
+    counted = truth != IGNORE
+    labels = truth, np.where(counted, predicted, IGNORE).astype(np.uint8)
+    # Beside 255 classes the interior has the number of what is ignored, so that is left out before.
+    strips = [np.where(near_boundary(label, width), label, classes)[counted] for label in labels]
+    return count_cells(strips[0], strips[1], classes + 1)
 
 
 def boundary_distances(truth: np.ndarray, predicted: np.ndarray, classes: int) -> Distances:

@@ -33,8 +33,13 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> 
         ``(classes, classes)`` int64.
     """
     counted = truth != IGNORE
-    cells = truth[counted].astype(np.int64) * classes + predicted[counted]
-    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+    return count_cells(truth[counted], predicted[counted], classes)
+
+
+def count_cells(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """The confusion matrix where every pixel counts, each of both in ``[0, classes)``; else as `confusion_matrix`."""
+    cells = truth.astype(np.int64) * classes + predicted
+    return np.bincount(cells.ravel(), minlength=classes * classes).reshape(classes, classes)
 
 
 def pixel_kld(truth: np.ndarray, scores: np.ndarray) -> float:

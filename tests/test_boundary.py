@@ -44,6 +44,15 @@ def test_boundary_iou_by_hand():
     np.testing.assert_allclose(metrics.class_iou(boundary_matrix(halves(6), halves(6), 2, width=2))[:2], 1)
 
 
+def test_the_interior_beside_255_classes_is_no_ignored_pixel():
+    """It is one class more, 255, which in a label means ignored: as with two classes, and not one pixel fewer."""
+    truth, predicted = halves(6), halves(8)
+    few, many = (boundary_matrix(truth, predicted, classes, width=2) for classes in (2, 255))
+
+    assert many.sum() == few.sum() == truth.size
+    assert many[255, 255] == few[2, 2] > 0
+
+
 def published_boundary_iou(truth, predicted, width):
     """Of one mask: intersection over union of what erosion takes away, for masks that do not reach the edge."""
     strips = [mask & ~ndimage.binary_erosion(mask, np.ones((3, 3)), width) for mask in (truth, predicted)]

@@ -20,12 +20,12 @@ ERROR_BINS = (1, 2, 3, 5, 9, 17, 33)  # pixels from the boundary: where each cla
 
 
 class Distances(NamedTuple):
-    """Distances from the boundary of each class to its counterpart, both ways, and last those of all boundaries.
+    """Distances from the boundary of each class to its counterpart, both ways.
 
     Attributes:
-        sums: Pixels, ``(classes + 1,)`` float64; 0 where truth or prediction has no such boundary.
-        counts: How many boundary pixels were measured from, ``(classes + 1,)`` int64; likewise.
-        missed: 1 where only one of truth and prediction has such a boundary, ``(classes + 1,)`` int64.
+        sums: Pixels, ``(classes,)`` float64; 0 where truth or prediction has no such boundary.
+        counts: How many boundary pixels were measured from, ``(classes,)`` int64; likewise.
+        missed: 1 where only one of truth and prediction has such a boundary, ``(classes,)`` int64.
     """
 
     sums: np.ndarray
@@ -80,17 +80,15 @@ def boundary_distances(truth: np.ndarray, predicted: np.ndarray, classes: int) -
     """Measure how far the boundary of each class lies from where it should; arguments as of `boundary_matrix`.
 
     The boundary of a class are its pixels beside another class. From each of them the distance is taken to the nearest
-    of the other label's.
+    of the other label's. Over classes it is to be averaged: a line without its classes would be met by a prediction
+    that exchanges them.
     """
     predicted = np.where(truth == IGNORE, IGNORE, predicted).astype(np.uint8)
     on_lines = [on_boundary(label) for label in (truth, predicted)]
-    found = []
-    for index in (*range(classes), None):
-        lines = [
-            line if index is None else line & (label == index)
-            for line, label in zip(on_lines, (truth, predicted), strict=True)
-        ]
-        found.append(_between(*lines))
+    found = [
+        _between(*(line & (label == index) for line, label in zip(on_lines, (truth, predicted), strict=True)))
+        for index in range(classes)
+    ]
     sums, counts, missed = zip(*found, strict=True)
     return Distances(np.array(sums), np.array(counts), np.array(missed))
 

@@ -23,11 +23,11 @@ class Counts(NamedTuple):
         kld_sum: Kullback-Leibler divergence, nats summed over counted pixels, ``()``.
         score_sums: Scores summed over counted pixels, ``(C,)``.
         strip_matrix: The confusion matrix near boundaries, ``(C + 1, C + 1)``, as `gym.boundary.boundary_matrix`.
-        distance_sums: Distances between boundaries, pixels, of each class and of all, ``(C + 1,)``.
-        distance_counts: How many, ``(C + 1,)``.
-        metre_sums: The same distances in metres, where the image is georeferenced, ``(C + 1,)``.
-        metre_counts: How many, ``(C + 1,)``.
-        missed: Whether only one of truth and prediction has a boundary, ``(C + 1,)``.
+        distance_sums: Distances between boundaries, pixels, of each class, ``(C,)``.
+        distance_counts: How many, ``(C,)``.
+        metre_sums: The same distances in metres, where the image is georeferenced, ``(C,)``.
+        metre_counts: How many, ``(C,)``.
+        missed: Whether only one of truth and prediction has a boundary, ``(C,)``.
         errors: Counted pixels and wrong ones by distance from the boundary, ``(B, 2)``.
         sure: Pixels by confidence, as `gym.calibration.reliability`, of a lattice of pixels.
         softened: The same with the fitted temperature.

@@ -43,8 +43,8 @@ OVERALL: dict[str, Score] = {
     "kld": lambda counts: metrics.ratio(counts.kld_sum, counts.matrix.sum(axis=(-2, -1)))[()],
     "share_kld": share_kld,
     "boundary_iou": lambda counts: metrics.mean_of_defined(CLASSES["boundary_iou"](counts)),
-    "boundary_distance": lambda counts: metrics.ratio(counts.distance_sums, counts.distance_counts)[..., -1],
-    "boundary_distance_metres": lambda counts: metrics.ratio(counts.metre_sums, counts.metre_counts)[..., -1],
+    "boundary_distance": lambda counts: metrics.mean_of_defined(CLASSES["boundary_distance"](counts)),
+    "boundary_distance_metres": lambda counts: metrics.mean_of_defined(CLASSES["boundary_distance_metres"](counts)),
     "calibration_error": lambda counts: expected_calibration_error(counts.sure)[()],
     "softened_calibration_error": lambda counts: expected_calibration_error(counts.softened)[()],
 }
@@ -54,8 +54,8 @@ CLASSES: dict[str, Score] = {
     "precision": lambda counts: metrics.class_precision(counts.matrix),
     "recall": lambda counts: metrics.class_recall(counts.matrix),
     "boundary_iou": lambda counts: metrics.class_iou(counts.strip_matrix)[..., :-1],
-    "boundary_distance": lambda counts: metrics.ratio(counts.distance_sums, counts.distance_counts)[..., :-1],
-    "boundary_distance_metres": lambda counts: metrics.ratio(counts.metre_sums, counts.metre_counts)[..., :-1],
+    "boundary_distance": lambda counts: metrics.ratio(counts.distance_sums, counts.distance_counts),
+    "boundary_distance_metres": lambda counts: metrics.ratio(counts.metre_sums, counts.metre_counts),
 }
 OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", "boundary_iou", "boundary_distance")
 OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance")

@@ -67,6 +67,33 @@ def test_every_score_is_defined_and_of_its_range():
         assert all(0 <= value <= (np.inf if name in unbounded else 1) for name, value in values.items())
 
 
+def one_hot(labels, classes=2):
+    """Scores that are sure of some labels."""
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def test_the_boundary_distance_is_the_mean_over_classes():
+    """By hand, with sand two pixels wide in truth and one in prediction.
+
+    Water ends where it should; so does sand on that side, and on the other it is one pixel short. From its two columns
+    of truth it is 0 and 1, from its one back 0: 1/3. The other class begins a pixel early: 1 there and 1 back.
+    """
+    truth, predicted = (np.repeat([widths], 2, axis=0) for widths in ([0, 0, 1, 1, 2, 2], [0, 0, 1, 2, 2, 2]))
+    counts = counted(truth[None].astype(np.uint8), one_hot(predicted, 3)[None])
+
+    found = overall_scores(["a"], counts, seed=0)["boundary_distance"].value
+
+    assert found == pytest.approx((0 + 1 / 3 + 1) / 3)
+
+
+def test_classes_that_are_exchanged_have_a_boundary_distance():
+    """Their lines lie in one place, but each class is on the other side of it: a pixel off."""
+    truth = np.repeat([[0, 0, 0, 1, 1, 1]], 6, axis=0).astype(np.uint8)
+    counts = counted(truth[None], one_hot(1 - truth)[None])
+
+    assert overall_scores(["a"], counts, seed=0)["boundary_distance"].value == 1
+
+
 def test_metres_are_pixels_times_their_side():
     """Where some images are georeferenced, only those count."""
     truth, scores = drawn(4)

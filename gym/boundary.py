@@ -25,11 +25,13 @@ class Distances(NamedTuple):
     Attributes:
         sums: Pixels, ``(classes,)`` float64; 0 where truth or prediction has no such boundary.
         counts: How many boundary pixels were measured from, ``(classes,)`` int64; likewise.
-        missed: 1 where only one of truth and prediction has such a boundary, ``(classes,)`` int64.
+        drawn: 1 where truth or prediction has such a boundary, ``(classes,)`` int64.
+        missed: 1 where only one of them has, ``(classes,)`` int64.
     """
 
     sums: np.ndarray
     counts: np.ndarray
+    drawn: np.ndarray
     missed: np.ndarray
 
 
@@ -89,8 +91,7 @@ def boundary_distances(truth: np.ndarray, predicted: np.ndarray, classes: int) -
         _between(*(line & (label == index) for line, label in zip(on_lines, (truth, predicted), strict=True)))
         for index in range(classes)
     ]
-    sums, counts, missed = zip(*found, strict=True)
-    return Distances(np.array(sums), np.array(counts), np.array(missed))
+    return Distances._make(np.array(parts) for parts in zip(*found, strict=True))
 
 
 def on_boundary(label: np.ndarray) -> np.ndarray:
@@ -103,12 +104,13 @@ def on_boundary(label: np.ndarray) -> np.ndarray:
     return line
 
 
-def _between(first: np.ndarray, second: np.ndarray) -> tuple[float, int, int]:
+def _between(first: np.ndarray, second: np.ndarray) -> tuple[float, int, int, int]:
     if not first.any() or not second.any():
-        return 0.0, 0, int(first.any() or second.any())
+        is_drawn = int(first.any() or second.any())
+        return 0.0, 0, is_drawn, is_drawn
     to_second = ndimage.distance_transform_edt(~second)[first]
     to_first = ndimage.distance_transform_edt(~first)[second]
-    return float(to_second.sum() + to_first.sum()), to_second.size + to_first.size, 0
+    return float(to_second.sum() + to_first.sum()), to_second.size + to_first.size, 1, 0
 
 
 def errors_by_distance(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -87,6 +87,7 @@ def test_distance_by_hand():
     assert found.sums.tolist() == [24, 24]
     assert found.counts.tolist() == [12, 12]
     assert found.missed.tolist() == [0, 0]
+    assert found.drawn.tolist() == [1, 1]
 
 
 def test_a_boundary_that_only_one_has_is_missed():
@@ -95,6 +96,7 @@ def test_a_boundary_that_only_one_has_is_missed():
 
     assert found.sums.tolist() == [0, 0, 0]
     assert found.missed.tolist() == [1, 1, 0]
+    assert found.drawn.tolist() == [1, 1, 0]
 
 
 @settings(deadline=None)

@@ -6,9 +6,8 @@ from typing import Any
 from gym.card.facts import CardFacts, Score, Scores
 from gym.card.markdown import Markdown, escape, table
 from gym.console import worded, worded_interval
-from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS
+from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS, OF_A_SITE
 
-_OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance")
 _UNDEFINED: Score = [None, None, None]
 NONE = Markdown("-")
 
@@ -39,7 +38,7 @@ def class_table(classes: Sequence[str], scores: Mapping[str, Scores]) -> Markdow
 
 def site_table(sites: Mapping[str, Scores]) -> Markdown:
     """The scores at each site."""
-    return score_table("site", {name: MEANINGS[name] for name in _OF_A_SITE}, dict(sorted(sites.items())))
+    return score_table("site", {name: MEANINGS[name] for name in OF_A_SITE}, dict(sorted(sites.items())))
 
 
 def site_class_table(score: str, classes: Sequence[str], sites: Mapping[str, Scores]) -> Markdown:

@@ -27,7 +27,8 @@ class Counts(NamedTuple):
         distance_counts: How many, ``(C,)``.
         metre_sums: The same distances in metres, where the image is georeferenced, ``(C,)``.
         metre_counts: How many, ``(C,)``.
-        missed: Whether only one of truth and prediction has a boundary, ``(C,)``.
+        drawn: Whether truth or prediction has a boundary, ``(C,)``.
+        missed: Whether only one of them has, ``(C,)``.
         errors: Counted pixels and wrong ones by distance from the boundary, ``(B, 2)``.
         sure: Pixels by confidence, as `gym.calibration.reliability`, of a lattice of pixels.
         softened: The same with the fitted temperature.
@@ -41,6 +42,7 @@ class Counts(NamedTuple):
     distance_counts: np.ndarray
     metre_sums: np.ndarray
     metre_counts: np.ndarray
+    drawn: np.ndarray
     missed: np.ndarray
     errors: np.ndarray
     sure: np.ndarray
@@ -73,6 +75,7 @@ def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: 
         distance_counts=distances.counts,
         metre_sums=distances.sums * (metres if known else 0.0),
         metre_counts=distances.counts * known,
+        drawn=distances.drawn,
         missed=distances.missed,
         errors=errors_by_distance(truth, predicted),
         sure=reliability(sample, sample_scores),

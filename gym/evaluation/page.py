@@ -115,7 +115,7 @@ def make_tables(assessment: Assessment, differences: Mapping[str, Scores]) -> di
         {name: [*scores.values(), contest.leads.get(name)] for name, scores in contest.scores.items()}
         for contest in contests
     ]
-    site_columns = ["iou", "dice", "boundary_iou", "boundary_distance", "kld"]
+    site_columns = ["iou", "dice", "boundary_iou", "boundary_distance", "boundary_missed", "kld"]
     return {
         "overall": score_table(["score", "all pixels", "mean over images"], {MEANINGS[k]: v for k, v in both.items()}),
         "classes": score_table(

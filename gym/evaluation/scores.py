@@ -45,6 +45,7 @@ OVERALL: dict[str, Score] = {
     "boundary_iou": lambda counts: metrics.mean_of_defined(CLASSES["boundary_iou"](counts)),
     "boundary_distance": lambda counts: metrics.mean_of_defined(CLASSES["boundary_distance"](counts)),
     "boundary_distance_metres": lambda counts: metrics.mean_of_defined(CLASSES["boundary_distance_metres"](counts)),
+    "boundary_missed": lambda counts: metrics.mean_of_defined(CLASSES["boundary_missed"](counts)),
     "calibration_error": lambda counts: expected_calibration_error(counts.sure)[()],
     "softened_calibration_error": lambda counts: expected_calibration_error(counts.softened)[()],
 }
@@ -56,9 +57,11 @@ CLASSES: dict[str, Score] = {
     "boundary_iou": lambda counts: metrics.class_iou(counts.strip_matrix)[..., :-1],
     "boundary_distance": lambda counts: metrics.ratio(counts.distance_sums, counts.distance_counts),
     "boundary_distance_metres": lambda counts: metrics.ratio(counts.metre_sums, counts.metre_counts),
+    "boundary_missed": lambda counts: metrics.ratio(counts.missed, counts.drawn),
 }
-OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", "boundary_iou", "boundary_distance")
-OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance")
+_BOUNDARY = ("boundary_iou", "boundary_distance", "boundary_missed")
+OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", *_BOUNDARY)
+OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", *_BOUNDARY)
 
 MEANINGS = {
     "iou": "mean IoU",
@@ -73,12 +76,13 @@ MEANINGS = {
     "boundary_iou": "boundary IoU",
     "boundary_distance": "boundary distance, pixels",
     "boundary_distance_metres": "boundary distance, m",
+    "boundary_missed": "boundary missed, share of images",
     "calibration_error": "calibration error",
     "softened_calibration_error": "calibration error with temperature",
 }
 MEANINGS_OF_A_CLASS = {
     name: MEANINGS[name].removeprefix("mean ") for name in ("iou", "dice", "precision", "recall")
-} | {name: MEANINGS[name] for name in ("boundary_iou", "boundary_distance", "boundary_distance_metres")}
+} | {name: MEANINGS[name] for name in CLASSES if name.startswith("boundary")}
 
 
 def total(counts: Counts) -> Counts:
@@ -164,6 +168,9 @@ def differences(
 ) -> dict[str, Interval]:
     """The scores of one model less those of another on the same images, both on the same redrawn scenes.
 
+    Distances of a class's boundary are compared on the images in which both have one; else who draws a line only where
+    it is easy would be ahead.
+
     Args:
         scenes: The scene of each image.
         first: Counts of the one, ``(images, ...)``.
@@ -171,7 +178,8 @@ def differences(
         seed: Of the bootstrap.
         chosen: Names in `OVERALL`.
     """
-    (one, one_drawn), (two, two_drawn) = (redraw_counts(scenes, counts, seed) for counts in (first, other))
+    counted = keep_shared_distances(first, other), keep_shared_distances(other, first)
+    (one, one_drawn), (two, two_drawn) = (redraw_counts(scenes, counts, seed) for counts in counted)
     whole_one, whole_two = total(one), total(two)
     return {
         name: interval(
@@ -181,6 +189,14 @@ def differences(
         )
         for name in chosen
     }
+
+
+def keep_shared_distances(counts: Counts, other: Counts) -> Counts:
+    """The counts of some images, with the distances of a class's boundary only where the other model has some, too."""
+    shared = other.distance_counts > 0
+    return counts._replace(
+        **{name: getattr(counts, name) * shared for name in Counts._fields if name.startswith(("distance_", "metre_"))}
+    )
 
 
 def redraw_counts(scenes: Sequence[str], counts: Counts, seed: int) -> tuple[Counts, Counts]:

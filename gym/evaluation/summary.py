@@ -11,7 +11,10 @@ from gym.evaluation.assessment import Assessment
 from gym.evaluation.page import show_score
 from gym.evaluation.scores import MEANINGS
 
-_SHOWN = ("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance", "calibration_error")
+_SHOWN = (
+    *("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance", "boundary_missed"),
+    "calibration_error",
+)
 
 
 def show_assessment(

@@ -61,6 +61,7 @@ def made_document(side="test", **others):
     """An evaluation as `gym.evaluate` writes it."""
     scores = made_side(side)
     boundary = {"boundary_iou": [0.31, 0.25, 0.35], "boundary_distance": [12.5, 11.0, 14.0]}
+    boundary["boundary_missed"] = [0.125, 0.0, 0.25]
     errors = {"calibration_error": [0.081, 0.07, 0.09], "softened_calibration_error": [0.012, 0.01, 0.02]}
     return {
         "version": 1,

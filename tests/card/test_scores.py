@@ -53,6 +53,7 @@ def test_an_evaluation_finds_the_same(seed):
     shapes |= {
         "metre_sums": (2,),
         "metre_counts": (2,),
+        "drawn": (2,),
         "missed": (2,),
         "errors": (4, 2),
         "sure": (10, 3),

@@ -13,7 +13,7 @@ from gym.evaluation.beside_baselines import BesideBaselines, Contest, contest, l
 from gym.evaluation.document import describe_assessment, write_document
 from gym.evaluation.figures import distance_labels, draw_differences, draw_errors_by_distance, draw_reliability
 from gym.evaluation.page import legacy_rows, score_table, show_score, write_page
-from gym.evaluation.scores import class_scores, differences, image_means, overall_scores, site_scores
+from gym.evaluation.scores import class_scores, differences, image_means, image_scores, overall_scores, site_scores
 from gym.reporting.evaluation import Evaluation
 from tests.evaluation.test_scores import CLASS_NAMES, counted, drawn
 
@@ -106,12 +106,16 @@ def test_the_json_holds_every_score_and_null_for_none(tmp_path):
 
     assert read == json.loads(json.dumps(document))
     assert read["overall"]["boundary_distance_metres"] == [None, None, None]
+    assert read["overall"]["boundary_missed"] == [*other.overall["boundary_missed"]]
     assert read["differences"]["other"]["iou"] == [0, 0, 0]
     assert read["warnings"] == ["a goat ate them"]
     with (tmp_path / "scores.csv").open() as stream:
         rows = {(row["group"], row["of"], row["score"]): row for row in csv.DictReader(stream)}
     assert float(rows["sites", "north", "iou/water"]["value"]) == read["sites"]["north"]["iou/water"][0]
     assert rows["overall", "", "boundary_distance_metres"]["value"] == ""
+    with (tmp_path / "images.csv").open() as stream:
+        missed = [float(row["boundary_missed"]) for row in csv.DictReader(stream)]
+    np.testing.assert_allclose(missed, image_scores(assessed().counts)["boundary_missed"])
 
 
 def test_the_page_holds_it_all(tmp_path):
@@ -127,6 +131,7 @@ def test_the_page_holds_it_all(tmp_path):
     page = (tmp_path / "evaluation.html").read_text()
     for text in ("&lt;south&gt;", "&lt;b&gt;", "fitted on the moon", "0.700 (0.600 to 0.800)", "1.50", "4 scenes"):
         assert text in page
+    assert page.count("boundary missed, share of images</button>") == 2  # of classes, of sites
     assert page.count("data:image/png;base64") == 5
     assert "other-runs" not in page
     assert set(files) == set(tmp_path.iterdir())

@@ -94,6 +94,70 @@ def test_classes_that_are_exchanged_have_a_boundary_distance():
     assert overall_scores(["a"], counts, seed=0)["boundary_distance"].value == 1
 
 
+def shores():
+    """Three images with a shoreline each, one of all water."""
+    truth = np.zeros((4, 6, 12), np.uint8)
+    truth[:3, :, 6:] = 1
+    return truth
+
+
+def test_a_model_without_a_shoreline_misses_it():
+    """By distance it looks as good as one that draws the only line it draws where it is; the share tells them apart."""
+    truth = shores()
+    bold, timid = truth.copy(), truth.copy()
+    timid[1:] = 0
+    found = [overall_scores(list("abcd"), counted(truth, one_hot(predicted)), seed=0) for predicted in (bold, timid)]
+
+    assert [scores["boundary_distance"].value for scores in found] == [0, 0]
+    assert found[0]["boundary_missed"] == (0, 0, 0)
+    assert found[1]["boundary_missed"].value == pytest.approx(2 / 3)
+    of_images = image_scores(counted(truth, one_hot(timid)))["boundary_missed"]
+    np.testing.assert_array_equal(of_images, [0, 1, 1, np.nan])
+    by_class = class_scores(list("abcd"), counted(truth, one_hot(timid)), ["water", "land"], seed=0)
+    assert [by_class[name]["boundary_missed"].value for name in ("water", "land")] == pytest.approx([2 / 3, 2 / 3])
+
+
+def test_a_boundary_where_there_is_none_is_missed_too():
+    """Of the four images with one in truth or prediction, one has it in the prediction alone."""
+    truth, predicted = shores(), shores()
+    predicted[3, :, 3:] = 1
+
+    found = overall_scores(list("abcd"), counted(truth, one_hot(predicted)), seed=0)
+
+    assert found["boundary_missed"].value == pytest.approx(1 / 4)
+
+
+def test_distances_differ_only_where_both_runs_have_one():
+    """One draws three lines, the first a pixel off, the other that one only, three off: there they differ by 2."""
+    truth = shores()
+    near, far = truth.copy(), truth.copy()
+    near[0, :, 6] = 0
+    far[1:] = 0
+    far[0, :, 6:9] = 0
+    one, other = (counted(truth, one_hot(predicted), metres=10.0) for predicted in (near, far))
+
+    found = differences(list("abcd"), one, other, seed=0)
+
+    assert found["boundary_distance"].value == pytest.approx(-2)
+    assert found["boundary_distance_metres"].value == pytest.approx(-20)
+    assert found["boundary_missed"].value == pytest.approx(-2 / 3)
+    nowhere = differences(list("abcd"), one, counted(truth, one_hot(np.zeros_like(truth))), seed=0)
+    assert np.isnan(nowhere["boundary_distance"].value)
+
+
+def test_distances_are_compared_class_by_class():
+    """An image in which one of the runs has no line of a class says nothing of that class, and something of others."""
+    truth, first, other = (
+        np.repeat([widths], 4, axis=0)
+        for widths in ([0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 0, 0, 0, 1, 1, 2, 2, 2], [0, 0, 0, 1, 1, 1, 1, 1, 1])
+    )
+    counts = [counted(truth[None].astype(np.uint8), one_hot(label, 3)[None]) for label in (first, other)]
+
+    found = differences(["a"], *counts, seed=0)["boundary_distance"].value
+
+    assert found == pytest.approx((1 + (1 + 0 + 1 + 0) / 4) / 2 - (0 + (0 + 2 + 0) / 3) / 2)
+
+
 def test_metres_are_pixels_times_their_side():
     """Where some images are georeferenced, only those count."""
     truth, scores = drawn(4)

@@ -1,7 +1,7 @@
 """How well the lines between classes are found, such as shorelines: boundary IoU, and distances between boundaries.
 
 A boundary lies between two classes. Where the image ends, or labels are ignored, nobody knows what is on the other
-side: there is none. Distances are in pixels of the label as it is given.
+side: there is none.
 
 Source: boundary IoU: Cheng et al. 2021, doi:10.1109/CVPR46437.2021.01508, which counts the image's edge as a boundary
 too, on which every prediction agrees; average symmetric distance: Heimann et al. 2009, doi:10.1109/TMI.2009.2013851.
@@ -23,7 +23,7 @@ class Distances(NamedTuple):
     """Distances from the boundary of each class to its counterpart, both ways.
 
     Attributes:
-        sums: Pixels, ``(classes,)`` float64; 0 where truth or prediction has no such boundary.
+        sums: In the unit of the pixels' sides, ``(classes,)`` float64; 0 where either has no such boundary.
         counts: How many boundary pixels were measured from, ``(classes,)`` int64; likewise.
         drawn: 1 where truth or prediction has such a boundary, ``(classes,)`` int64.
         missed: 1 where only one of them has, ``(classes,)`` int64.
@@ -78,19 +78,27 @@ def boundary_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int, widt
     return count_cells(strips[0], strips[1], classes + 1)
 
 
-def boundary_distances(truth: np.ndarray, predicted: np.ndarray, classes: int) -> Distances:
-    """Measure how far the boundary of each class lies from where it should; arguments as of `boundary_matrix`.
+def boundary_distances(
+    truth: np.ndarray, predicted: np.ndarray, classes: int, sides: tuple[float, float] = (1.0, 1.0)
+) -> Distances:
+    """Measure how far the boundary of each class lies from where it should.
 
     The boundary of a class are its pixels beside another class. From each of them the distance is taken to the nearest
     of the other label's. Over classes it is to be averaged: a line without its classes would be met by a prediction
     that exchanges them.
+
+    Args:
+        truth: As of `boundary_matrix`.
+        predicted: Likewise.
+        classes: Number of classes.
+        sides: Height and width of a pixel, in the unit of the distances.
     """
     predicted = np.where(truth == IGNORE, IGNORE, predicted).astype(np.uint8)
     on_lines = [on_boundary(label) for label in (truth, predicted)]
-    found = [
-        _between(*(line & (label == index) for line, label in zip(on_lines, (truth, predicted), strict=True)))
-        for index in range(classes)
-    ]
+    found = []
+    for index in range(classes):
+        ours, theirs = (line & (label == index) for line, label in zip(on_lines, (truth, predicted), strict=True))
+        found.append(_between(ours, theirs, sides))
     return Distances._make(np.array(parts) for parts in zip(*found, strict=True))
 
 
@@ -104,12 +112,12 @@ def on_boundary(label: np.ndarray) -> np.ndarray:
     return line
 
 
-def _between(first: np.ndarray, second: np.ndarray) -> tuple[float, int, int, int]:
+def _between(first: np.ndarray, second: np.ndarray, sides: tuple[float, float]) -> tuple[float, int, int, int]:
     if not first.any() or not second.any():
         is_drawn = int(first.any() or second.any())
         return 0.0, 0, is_drawn, is_drawn
-    to_second = ndimage.distance_transform_edt(~second)[first]
-    to_first = ndimage.distance_transform_edt(~first)[second]
+    to_second = ndimage.distance_transform_edt(~second, sides)[first]
+    to_first = ndimage.distance_transform_edt(~first, sides)[second]
     return float(to_second.sum() + to_first.sum()), to_second.size + to_first.size, 1, 0
 
 

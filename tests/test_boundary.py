@@ -99,18 +99,27 @@ def test_a_boundary_that_only_one_has_is_missed():
     assert found.drawn.tolist() == [1, 1, 0]
 
 
+def test_pixels_of_ten_by_twenty_metres_by_hand():
+    """Two columns off are 40 m, two rows 20 m."""
+    across = boundary_distances(halves(6), halves(8), 2, (10.0, 20.0))
+    down = boundary_distances(halves(6).T, halves(8).T, 2, (10.0, 20.0))
+
+    assert (across.sums / across.counts).tolist() == [40, 40]
+    assert (down.sums / down.counts).tolist() == [20, 20]
+
+
 @settings(deadline=None)
-@given(truths, predictions)
-def test_distances_are_those_of_every_pair_of_pixels(truth, predicted):
+@given(truths, predictions, st.sampled_from([(1.0, 1.0), (10.0, 20.0), (3.0, 0.5)]))
+def test_distances_are_those_of_every_pair_of_pixels(truth, predicted, sides):
     """Brute force, and the same the other way round."""
     masked = np.where(truth == IGNORE, IGNORE, predicted)
-    found = boundary_distances(truth, predicted, 3)
-    back = boundary_distances(masked, np.where(truth == IGNORE, 0, truth), 3)
+    found = boundary_distances(truth, predicted, 3, sides)
+    back = boundary_distances(masked, np.where(truth == IGNORE, 0, truth), 3, sides)
 
     for index in range(3):
         ours, theirs = (np.argwhere(on_boundary(label) & (label == index)) for label in (truth, masked))
         if len(ours) and len(theirs):
-            apart = np.linalg.norm(ours[:, None] - theirs[None], axis=2)
+            apart = np.linalg.norm((ours[:, None] - theirs[None]) * sides, axis=2)
             assert found.sums[index] == pytest.approx(apart.min(axis=0).sum() + apart.min(axis=1).sum())
             assert found.counts[index] == len(ours) + len(theirs)
     if (truth != IGNORE).all():

@@ -12,7 +12,7 @@ from gym.config import Config
 from gym.data.sides import find_likenesses, positions_of, scenes_of
 from gym.data.split import Split
 from gym.data.store import PairRecord, Store
-from gym.evaluation.ground import pixel_side
+from gym.evaluation.ground import pixel_sides
 from gym.reporting.dataset_report import word_split
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import colour_codes
@@ -104,7 +104,7 @@ def measure_pixels(records: Sequence[PairRecord]) -> list[float]:
     """Least and largest side of a pixel in metres, of one image of each of some scenes; empty where it is not known."""
     scenes = list({record.scene: record for record in records}.values())
     picked = np.unique(np.linspace(0, len(scenes) - 1, min(len(scenes), _MOST_MEASURED)).round().astype(int))
-    sides = np.array([pixel_side(scenes[place]) for place in picked])
+    sides = np.array([pixel_sides(scenes[place]) for place in picked])
     known = sides[~np.isnan(sides)]
     return [float(known.min()), float(known.max())] if known.size else []
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gym.bootstrap import sums_by_scene
-from gym.boundary import boundary_distances, boundary_matrix, errors_by_distance
+from gym.boundary import Distances, boundary_distances, boundary_matrix, errors_by_distance
 from gym.calibration import reliability, soften
 from gym.data.labels import IGNORE
+from gym.evaluation.ground import Sides
 from gym.metrics import confusion_matrix, pixel_kld
 from gym.sampling import lattice
 
@@ -49,7 +50,7 @@ class Counts(NamedTuple):
     softened: np.ndarray
 
 
-def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: float, metres: float) -> Counts:
+def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: float, sides: Sides) -> Counts:
     """Count one image.
 
     Args:
@@ -57,12 +58,12 @@ def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: 
         scores: ``(rows, columns, classes)``, summing to one.
         width: Of the strip along boundaries, in pixels.
         temperature: By which the logits are divided for ``softened``; NaN where none could be fitted.
-        metres: Side of a pixel; NaN where it is not known.
+        sides: Height and width of a pixel in metres; NaN where they are not known.
     """
     classes = scores.shape[-1]
     predicted = scores.argmax(axis=-1).astype(np.uint8)
     distances = boundary_distances(truth, predicted, classes)
-    known = not np.isnan(metres)
+    metres = in_metres(distances, truth, predicted, sides)
     places = lattice(*truth.shape)
     sample, sample_scores = truth[places], scores[places]
     counted = sample if not np.isnan(temperature) else np.full_like(sample, IGNORE)
@@ -73,14 +74,26 @@ def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: 
         strip_matrix=boundary_matrix(truth, predicted, classes, width),
         distance_sums=distances.sums,
         distance_counts=distances.counts,
-        metre_sums=distances.sums * (metres if known else 0.0),
-        metre_counts=distances.counts * known,
+        metre_sums=metres.sums,
+        metre_counts=metres.counts,
         drawn=distances.drawn,
         missed=distances.missed,
         errors=errors_by_distance(truth, predicted),
         sure=reliability(sample, sample_scores),
         softened=reliability(counted, soften(sample_scores, temperature)),
     )
+
+
+def in_metres(distances: Distances, truth: np.ndarray, predicted: np.ndarray, sides: Sides) -> Distances:
+    """Distances that were measured in pixels; none where the sides of a pixel are not known.
+
+    Measured again where a pixel is no square, since another boundary pixel may then be the nearest.
+    """
+    if np.isnan(sides).any():
+        return distances._replace(sums=np.zeros_like(distances.sums), counts=np.zeros_like(distances.counts))
+    if np.isclose(*sides, rtol=1e-6):
+        return distances._replace(sums=distances.sums * sides[0])
+    return boundary_distances(truth, predicted, len(distances.sums), sides)
 
 
 def stack_counts(images: Sequence[Counts]) -> Counts:

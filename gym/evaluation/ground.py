@@ -1,4 +1,4 @@
-"""How long the side of a stored pixel is on the ground."""
+"""How long the sides of a stored pixel are on the ground."""
 
 import numpy as np
 from rasterio import Affine
@@ -6,20 +6,28 @@ from rasterio.crs import CRS
 
 from gym.data.raster import Grid
 from gym.data.store import PairRecord
-from gym.prediction.area import row_areas
+from gym.prediction.area import row_units
+
+Sides = tuple[float, float]
+
+UNKNOWN: Sides = (float("nan"), float("nan"))
+_SKEWED = 0.01  # cosine of the angle between the sides; below it distances are right to half a percent
 
 
-def pixel_side(record: PairRecord) -> float:
-    """Side of a square as large as a pixel in the middle of what a pair shows, in metres.
+def pixel_sides(record: PairRecord) -> Sides:
+    """Height and width of a pixel in the middle of what a pair shows, in metres.
 
-    What was shrunk to its frame has larger pixels than its file. NaN where the pair is not georeferenced, or its grid
-    says nothing of areas.
+    What was shrunk to its frame has larger pixels than its file. `UNKNOWN` where the pair is not georeferenced, its
+    grid says nothing of lengths, or its pixels are no rectangles.
     """
     if not record.grid:
-        return float("nan")
-    placement = record.placement
-    crs = CRS.from_string(record.grid["crs"]) if record.grid["crs"] else None
-    areas = row_areas(Grid(crs, Affine(*record.grid["transform"])), placement.scene[0])
-    top, _, rows, columns = placement.window
-    area = areas[min(top + rows // 2, len(areas) - 1)] * rows * columns / (placement.shown[0] * placement.shown[1])
-    return float(np.sqrt(area))
+        return UNKNOWN
+    crs, transform = record.grid["crs"], Affine(*record.grid["transform"])
+    (scene_rows, _), (top, _, rows, columns), shown, _ = record.placement
+    units = row_units(Grid(CRS.from_string(crs) if crs else None, transform), scene_rows)
+    units = units[min(top + rows // 2, scene_rows - 1)]
+    down, across = units * (transform.e, transform.b), units * (transform.d, transform.a)
+    height, width = np.linalg.norm(down), np.linalg.norm(across)
+    if not abs(down @ across) < _SKEWED * height * width:
+        return UNKNOWN
+    return float(height * rows / shown[0]), float(width * columns / shown[1])

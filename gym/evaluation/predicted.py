@@ -18,7 +18,7 @@ from gym.data.pipeline import ordered_batches
 from gym.data.sides import positions_of
 from gym.data.store import Store
 from gym.evaluation.counts import Counts, count_image, stack_counts
-from gym.evaluation.ground import pixel_side
+from gym.evaluation.ground import Sides, pixel_sides
 from gym.reporting.evaluation import Evaluation, evaluate
 from gym.sampling import lattice
 
@@ -32,14 +32,14 @@ class Predicted:
     Attributes:
         evaluation: The predicted classes, and what is counted while they are made.
         scenes: The scene of each image.
-        metres: Side of a pixel of each image, in metres; NaN where it is not known.
+        pixel_sides: Height and width of a pixel of each image, in metres; NaN where they are not known.
         folder: Holds ``scores.npy``, ``(images, rows, columns, classes)`` float32 summing to one, and ``labels.npy``,
             ``(images, rows, columns)`` uint8.
     """
 
     evaluation: Evaluation
     scenes: list[str]
-    metres: list[float]
+    pixel_sides: list[Sides]
     folder: Path
 
     @property
@@ -98,7 +98,7 @@ def predict_side(
 
         evaluation = evaluate(model, store, samples, ordered_batches(store, samples, batch, augment, seed), keep)
     records = [store.manifest.pairs[position] for position in positions_of(samples, len(store))]
-    return Predicted(evaluation, [one.scene for one in records], [pixel_side(one) for one in records], folder)
+    return Predicted(evaluation, [one.scene for one in records], [pixel_sides(one) for one in records], folder)
 
 
 def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> BinaryIO:
@@ -113,12 +113,12 @@ class _Counter:
     """Counts one image of a side; can be sent to another process."""
 
     def __init__(self, predicted: Predicted, width: int, temperature: float) -> None:
-        self._folder, self._metres = predicted.folder, predicted.metres
+        self._folder, self._sides = predicted.folder, predicted.pixel_sides
         self._width, self._temperature = width, temperature
 
     def __call__(self, index: int) -> Counts:
         labels, scores = (self._read(name)[index] for name in ("labels", "scores"))
-        return count_image(np.array(labels), np.array(scores), self._width, self._temperature, self._metres[index])
+        return count_image(np.array(labels), np.array(scores), self._width, self._temperature, self._sides[index])
 
     def _read(self, name: str) -> Any:
         return np.load(self._folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)

@@ -1,4 +1,4 @@
-"""How much ground a pixel covers."""
+"""How much ground a pixel covers, and how long its sides are."""
 
 import re
 
@@ -12,31 +12,35 @@ _MERCATOR = r'PROJECTION\["(Popular_Visualisation|Mercator)'
 
 
 def row_areas(grid: Grid, rows: int) -> np.ndarray:
-    """Area of a pixel in each row of a grid.
+    """Area of a pixel in each row of a grid, in square metres ``(rows,)``; NaN as of `row_units`."""
+    transform = grid.transform
+    return abs(transform.a * transform.e - transform.b * transform.d) * row_units(grid, rows).prod(axis=1)
+
+
+def row_units(grid: Grid, rows: int) -> np.ndarray:
+    """How long a unit of a grid is on the ground in each row.
 
     Args:
         grid: A projected grid in any linear unit, or a geographic one in any angle.
         rows: Number of rows.
 
     Returns:
-        Square metres, ``(rows,)``. On a geographic grid they are those of the WGS 84 ellipsoid at the middle of the
-        row. NaN where the grid says nothing of areas: Mercator, whose metres grow towards the poles, local or
-        geocentric systems, and none at all.
+        Metres to the north and to the east, ``(rows, 2)``. On a geographic grid they are those of the WGS 84 ellipsoid
+        at the middle of the row. NaN where the grid says nothing of lengths: Mercator, whose metres grow towards the
+        poles, local or geocentric systems, and none at all.
     """
     if grid.crs is None:
-        return np.full(rows, np.nan)
-    transform = grid.transform
-    cell = abs(transform.a * transform.e - transform.b * transform.d)
+        return np.full((rows, 2), np.nan)
     if grid.crs.is_projected and not re.search(_MERCATOR, grid.crs.to_wkt()):
-        return np.full(rows, cell * grid.crs.linear_units_factor[1] ** 2)
+        return np.full((rows, 2), grid.crs.linear_units_factor[1])
     if not grid.crs.is_geographic:
-        return np.full(rows, np.nan)
+        return np.full((rows, 2), np.nan)
     angle = grid.crs.units_factor[1]
-    latitude = angle * (transform.f + transform.e * (np.arange(rows) + 0.5))
+    latitude = angle * (grid.transform.f + grid.transform.e * (np.arange(rows) + 0.5))
     bent = 1 - _ECCENTRICITY_SQUARED * np.sin(latitude) ** 2
     meridian = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / bent**1.5
     parallel = _EQUATORIAL_RADIUS / np.sqrt(bent) * np.cos(latitude)
-    return meridian * parallel * angle**2 * cell
+    return np.stack([meridian, parallel], axis=1) * angle
 
 
 def class_areas(label: np.ndarray, classes: int, grid: Grid | None) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from gym.card.collect import describe_data, find_dates, measure_pixels
 from gym.config import Config
 from gym.data.split import Split
-from gym.evaluation.ground import pixel_side
+from gym.evaluation.ground import pixel_sides
 from tests.conftest import TINY_CLASSES
 
 SPLIT = Split(training=[0, 1, 2], validation=[4, 5])
@@ -85,7 +85,7 @@ def test_pixels_are_measured_on_the_ground(tiny_store):
 def test_of_many_scenes_some_are_measured(tiny_store, monkeypatch):
     """A hundred, from the first to the last."""
     record, seen = tiny_store.manifest.pairs[0], []
-    monkeypatch.setattr("gym.card.collect.pixel_side", lambda of: seen.append(of) or pixel_side(of))
+    monkeypatch.setattr("gym.card.collect.pixel_sides", lambda of: seen.append(of) or pixel_sides(of))
 
     sides = measure_pixels([placed(record, 10.0 + number, f"{number}") for number in range(1000)])
     assert len(seen) == 100

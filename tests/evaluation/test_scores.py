@@ -33,9 +33,12 @@ def drawn(images, seed=0, side=12, ignored=0.1):
     return truth, (scores / scores.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
-def counted(truth, scores, metres=float("nan"), temperature=1.5):
+UNKNOWN = float("nan"), float("nan")
+
+
+def counted(truth, scores, sides=UNKNOWN, temperature=1.5):
     """Counts of all images."""
-    return stack_counts([count_image(*pair, 1, temperature, metres) for pair in zip(truth, scores, strict=True)])
+    return stack_counts([count_image(*pair, 1, temperature, sides) for pair in zip(truth, scores, strict=True)])
 
 
 def test_scores_are_those_of_all_pixels_together():
@@ -134,7 +137,7 @@ def test_distances_differ_only_where_both_runs_have_one():
     near[0, :, 6] = 0
     far[1:] = 0
     far[0, :, 6:9] = 0
-    one, other = (counted(truth, one_hot(predicted), metres=10.0) for predicted in (near, far))
+    one, other = (counted(truth, one_hot(predicted), sides=(10.0, 10.0)) for predicted in (near, far))
 
     found = differences(list("abcd"), one, other, seed=0)
 
@@ -161,13 +164,27 @@ def test_distances_are_compared_class_by_class():
 def test_metres_are_pixels_times_their_side():
     """Where some images are georeferenced, only those count."""
     truth, scores = drawn(4)
-    pixels, metres = counted(truth, scores), counted(truth, scores, metres=10.0)
+    pixels, metres = counted(truth, scores), counted(truth, scores, sides=(10.0, 10.0))
     mixed = type(pixels)._make(np.concatenate([one[:2], other[2:]]) for one, other in zip(metres, pixels, strict=True))
 
     found = overall_scores(list("abcd"), mixed, seed=0)["boundary_distance_metres"].value
 
     first = overall_scores(list("ab"), pick_images(pixels, [0, 1]), seed=0)["boundary_distance"].value
     assert found == pytest.approx(10 * first)
+
+
+def test_metres_know_both_sides_of_a_pixel():
+    """Pixels of 10 m by 20 m: two columns off are 40 m, two rows off 20 m; in pixels both are two."""
+    truth, predicted = np.zeros((12, 12), np.uint8), np.zeros((12, 12), np.uint8)
+    truth[:, 6:], predicted[:, 8:] = 1, 1
+    labels, scores = np.stack([truth, truth.T]), np.stack([one_hot(predicted), one_hot(predicted.T)])
+
+    counts = counted(labels, scores, (10.0, 20.0))
+
+    for place, metres in enumerate((40, 20)):
+        found = overall_scores(["a"], pick_images(counts, [place]), seed=0)
+        assert found["boundary_distance"].value == 2
+        assert found["boundary_distance_metres"].value == metres
 
 
 def test_the_mean_over_images_weighs_each_alike():

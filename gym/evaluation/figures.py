@@ -1,17 +1,17 @@
 """The pictures of an evaluation: how sure the model is, where its errors are, how runs differ."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gym.bootstrap import MIDDLE, Interval
+from gym.bootstrap import Interval, draw_scenes, interval, redraw, sums_by_scene
 from gym.boundary import ERROR_BINS
 from gym.calibration import BINS, expected_calibration_error
 from gym.evaluation.assessment import Assessment
-from gym.evaluation.scores import redraw_counts, total
+from gym.evaluation.scores import total
 from gym.metrics import ratio
 from gym.reporting.drawing import literal, shorten
 
@@ -49,10 +49,8 @@ def draw_bins(axes: Axes, bins: np.ndarray, name: str, colour: str, style: str) 
 
 def draw_errors_by_distance(assessment: Assessment, seed: int) -> Figure:
     """How often pixels are wrong by their distance from the nearest boundary, and which share of all errors that is."""
-    of_scenes, redrawn = redraw_counts(assessment.scenes, assessment.counts, seed)
-    errors = total(of_scenes).errors
-    rates = ratio(errors[:, 1], errors[:, 0])
-    low, high = np.percentile(rates_of(redrawn.errors), MIDDLE, axis=0)
+    errors = total(assessment.counts).errors
+    rates, low, high = np.transpose(rates_by_distance(assessment.scenes, assessment.counts.errors, seed))
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     often, where = figure.subplots(1, 2)
     places = np.arange(len(errors))
@@ -73,9 +71,18 @@ def draw_errors_by_distance(assessment: Assessment, seed: int) -> Figure:
     return figure
 
 
-def rates_of(errors: np.ndarray) -> np.ndarray:
-    """Share of wrong pixels by distance, ``(draws, distances)``; a distance that no pixel has counts as 0."""
-    return np.nan_to_num(ratio(errors[..., 1], errors[..., 0]))
+def rates_by_distance(scenes: Sequence[str], errors: np.ndarray, seed: int) -> list[Interval]:
+    """Share of wrong pixels by distance, with its interval over scenes.
+
+    Args:
+        scenes: The scene of each image.
+        errors: Counted pixels and wrong ones, ``(images, distances, 2)``.
+        seed: Of the bootstrap.
+    """
+    of_scenes = sums_by_scene(scenes, errors)[1]
+    drawn = redraw(draw_scenes(len(of_scenes), seed), of_scenes)
+    rates, drawn_rates = (ratio(of[..., 1], of[..., 0]) for of in (errors.sum(axis=0), drawn))
+    return [interval(rate, of_draws, len(of_scenes)) for rate, of_draws in zip(rates, drawn_rates.T, strict=True)]
 
 
 def distance_labels() -> list[str]:

@@ -11,7 +11,13 @@ from gym.data.labels import IGNORE
 from gym.evaluation.assessment import Assessment, Temperature
 from gym.evaluation.beside_baselines import BesideBaselines, Contest, contest, lead
 from gym.evaluation.document import describe_assessment, write_document
-from gym.evaluation.figures import distance_labels, draw_differences, draw_errors_by_distance, draw_reliability
+from gym.evaluation.figures import (
+    distance_labels,
+    draw_differences,
+    draw_errors_by_distance,
+    draw_reliability,
+    rates_by_distance,
+)
 from gym.evaluation.page import legacy_rows, score_table, show_score, write_page
 from gym.evaluation.scores import class_scores, differences, image_means, image_scores, overall_scores, site_scores
 from gym.reporting.evaluation import Evaluation
@@ -173,6 +179,19 @@ def test_pictures_show_the_numbers():
     assert span.get_xdata().tolist() == [0.0, 0.2]
     assert dot.get_xdata().tolist() == [0.1]
     assert zero.get_xdata()[0] == 0
+
+
+def test_draws_without_a_pixel_so_far_out_have_no_rate_there():
+    """Of two scenes one has pixels at 33 and more, all wrong: a draw without any says nothing, and not 0 %."""
+    errors = np.zeros((2, 8, 2))
+    errors[:, 0] = 4, 1
+    errors[1, 7] = 5, 5
+
+    rates = rates_by_distance(["a", "b"], errors, seed=0)
+
+    assert rates[0] == (0.25, 0.25, 0.25)
+    assert rates[7] == (1, 1, 1)
+    assert np.isnan(rates[3]).all()
 
 
 def test_a_baseline_is_scored_on_the_same_pixels():

@@ -113,6 +113,6 @@ def describe_water_index(water_index: WaterIndex, classes: Sequence[str]) -> str
     """Say which index it is and what it parts."""
     index = water_index.index
     return (
-        f"{index.name} = {index.expression} above the threshold of Otsu's method in each scene is "
+        f"{index.name} = {index.expression} above the threshold of Otsu's method in each image is "
         f"{classes[water_index.water]}; it tells that from all else."
     )

@@ -109,7 +109,7 @@ def test_the_water_index_finds_the_class_of_water(coasts):
 
     assert coasts.manifest.classes[baselines.water_class] == "water"
     assert baselines.descriptions["water_index"] == (
-        "MNDWI = (green - swir) / (green + swir) above the threshold of Otsu's method in each scene is water; it tells "
+        "MNDWI = (green - swir) / (green + swir) above the threshold of Otsu's method in each image is water; it tells "
         "that from all else."
     )
     predicted = baselines.predict(coasts.shown_image(9))["water_index"]

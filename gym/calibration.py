@@ -71,6 +71,7 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray) -> float:
     if not counted.any():
         return float("nan")
     logits = np.log(np.maximum(scores[counted], _SMALLEST_SCORE)).astype(np.float32)
+    logits -= logits.max(axis=1, keepdims=True)  # the sum of powers is then 1 at least, whatever the temperature
     right = np.take_along_axis(logits, truth[counted][:, None].astype(int), axis=1)[:, 0].astype(np.float64).mean()
 
     def surprise(log_temperature: float) -> float:
@@ -79,3 +80,8 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray) -> float:
 
     found = minimize_scalar(surprise, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x))
+
+
+def is_at_limit(temperature: float) -> bool:
+    """Whether a temperature is an end of the range that `fit_temperature` searches, so that the best lies beyond it."""
+    return bool(np.isclose(temperature, TEMPERATURES, rtol=0.01).any())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
-from gym.calibration import BINS, expected_calibration_error, fit_temperature, reliability, soften
+from gym.calibration import BINS, expected_calibration_error, fit_temperature, is_at_limit, reliability, soften
 from gym.data.labels import IGNORE
 
 
@@ -65,6 +65,27 @@ def test_no_other_temperature_is_more_likely():
     losses = [log_loss(truth, soften(scores, best * factor)) for factor in (0.95, 1, 1.05)]
 
     assert losses[1] == min(losses)
+
+
+@pytest.mark.parametrize(("classes", "is_right", "limit"), [(255, True, 0.05), (3, True, 0.05), (3, False, 20.0)])
+def test_a_temperature_at_the_end_of_the_range_is_known(classes, is_right, limit):
+    """Always right and hardly sure: surer is better without end, and with 255 classes powers of scores come to naught.
+
+    Always wrong: less sure is better without end.
+    """
+    truth = (np.arange(1000) % classes).astype(np.uint8)
+    scores = np.full((1000, classes), 1.0) + (0.01 if is_right else -0.5) * np.eye(classes)[truth]
+
+    found = fit_temperature(truth, scores / scores.sum(axis=1, keepdims=True))
+
+    assert found == pytest.approx(limit, rel=0.01)
+    assert is_at_limit(found)
+
+
+def test_a_temperature_within_the_range_is_no_end_of_it():
+    """Nor is one that is not there."""
+    assert not is_at_limit(fit_temperature(*drawn(3.0, pixels=500)))
+    assert not is_at_limit(float("nan"))
 
 
 @given(st.floats(0.1, 10))

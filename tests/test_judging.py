@@ -361,6 +361,18 @@ def test_a_lattice_without_a_label_gives_no_temperature():
     assert found.origin == "the run's validation images have no labelled pixel on the lattice that it is fitted on"
 
 
+def test_a_temperature_at_the_end_of_the_range_is_said_to_be_none():
+    """A model that is always right is not sure enough at any temperature."""
+    truth = np.array([[[0, 1], [2, 0]]], np.uint8)
+    right = SimpleNamespace(sample=lambda: (truth, 0.2 + 0.4 * np.eye(3)[truth]))
+    judged = SimpleNamespace(own=SimpleNamespace(store=object(), obstacle=""), own_side="validation")
+
+    found = find_temperature(None, judged, 1, right, None)
+
+    assert found.is_at_limit
+    assert found.origin.endswith("flatters; an end of the searched range, 0.05 to 20: the best lies beyond it")
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

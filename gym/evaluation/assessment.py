@@ -11,7 +11,7 @@ import numpy as np
 from gym.baselines.fit import fit_baselines
 from gym.bootstrap import Interval
 from gym.boundary import default_width
-from gym.calibration import fit_temperature
+from gym.calibration import TEMPERATURES, fit_temperature, is_at_limit
 from gym.data.pipeline import SampleReader
 from gym.data.store import Store
 from gym.evaluation.beside_baselines import BesideBaselines, compare_with_baselines
@@ -47,6 +47,11 @@ class Temperature:
 
     value: float
     origin: str
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether it is an end of the searched range, and so none that fits."""
+        return is_at_limit(self.value)
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,9 @@ def find_temperature(
     value = fit_temperature(*on_validation.sample())
     if np.isnan(value):
         origin = "the run's validation images have no labelled pixel on the lattice that it is fitted on"
+    if is_at_limit(value):
+        low, high = TEMPERATURES
+        origin += f"; an end of the searched range, {low:g} to {high:g}: the best lies beyond it"
     return Temperature(value, origin)
 
 

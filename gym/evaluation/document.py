@@ -43,7 +43,11 @@ def describe_assessment(
         "data": dict(data),
         "images": len(assessment.scenes),
         "scenes": len(set(assessment.scenes)),
-        "temperature": {"value": plain(assessment.temperature.value), "origin": assessment.temperature.origin},
+        "temperature": {
+            "value": plain(assessment.temperature.value),
+            "origin": assessment.temperature.origin,
+            "at_limit": assessment.temperature.is_at_limit,
+        },
         "boundary_width": assessment.width,
         "overall": plain_scores(assessment.overall),
         "image_means": plain_scores(assessment.images),

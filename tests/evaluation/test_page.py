@@ -157,6 +157,16 @@ def test_one_scene_and_no_temperature_are_said(tmp_path):
     assert len(draw_reliability(assessed(1, NAN)).axes[0].lines) == 2
 
 
+def test_a_temperature_at_the_end_of_its_range_is_not_shown_as_fitted(tmp_path):
+    """On the page and in the JSON."""
+    for value, is_said in ((20.0, True), (1.5, False)):
+        assessment = assessed(temperature=value)
+        write_page(tmp_path, assessment, "it", {}, ["a", "b", "c"], read_sample, 0, {})
+
+        assert ("No temperature is fitted: 20.00 is an end" in (tmp_path / "evaluation.html").read_text()) == is_said
+        assert describe_assessment(assessment, {}, {}, {})["temperature"]["at_limit"] == is_said
+
+
 @pytest.mark.parametrize(("scenes", "is_said"), [(2, True), (19, True), (20, False)])
 def test_intervals_from_few_scenes_are_said_to_be_narrow(tmp_path, scenes, is_said):
     """Where they stand; of a site, which has fewer, always."""

@@ -5,9 +5,10 @@
     python scripts/bench_train.py --install outputs/bench --torch torch==2.13.0      # a build that is at hand
 
 Each way runs in a process of its own, one after another, round after round; what is shown are medians over the rounds
-of seconds a step of training, images per second of inference, and peak memory, and ratios within a round. Beside them
-the share that the steps reach of a large matrix product's rate in bfloat16, counted in the multiplications that a way
-really makes. At the end stands a line for each case, in Markdown.
+of seconds a step of training, images per second of inference, and peak memory, and ratios within a round. Ours and
+PyTorch's are in bfloat16 where the processor computes in it, else in float32. Beside them stands the share that the
+steps reach of a large matrix product's rate in the same type, counted in the multiplications that a way really makes.
+At the end stands a line for each case, in Markdown.
 
     python scripts/bench_train.py --json outputs/bench.json --sizes 128
     python scripts/bench_train.py --json outputs/bench.json --sizes 256              # added to what is there
@@ -36,7 +37,7 @@ OTHERS = {"original_own": "original", "original_graph": "original", "torch": "to
 WAYS = {
     "original_own": "the original as it runs",
     "original_graph": "the original, float32 graph",
-    "torch": "PyTorch, bfloat16",
+    "torch": "PyTorch",
     "plain_float32": "ours plain, float32",
     "plain": "ours plain",
     "ours": "ours",
@@ -63,14 +64,14 @@ def available(ways: Sequence[str], folder: Path | None) -> list[str]:
     return [way for way in ways if way not in OTHERS or (folder and (folder / OTHERS[way]).exists())]
 
 
-def measure(way: str, case: Case, batch: int, folder: Path | None) -> Numbers | None:
+def measure(way: str, case: Case, batch: int, precision: str, folder: Path | None) -> Numbers | None:
     """One process of one way; None if it fails, which is said."""
     model, filters, size = case
     steps = 1 if way == "original_own" else max(2, min(20, 3 * 256**2 // size**2))
     command = [sys.executable, str(SUBJECT), way, model, "--filters", str(filters), "--size", str(size)]
     path = os.pathsep.join(filter(None, [str(folder / OTHERS[way]) if folder and way in OTHERS else "", "."]))
     environment = os.environ | {"PYTHONPATH": path}
-    command += ["--batch", str(batch), "--steps", str(steps)]
+    command += ["--batch", str(batch), "--steps", str(steps), "--precision", precision]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
@@ -79,11 +80,11 @@ def measure(way: str, case: Case, batch: int, folder: Path | None) -> Numbers | 
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def matrix_rate() -> float:
-    """Multiply-adds a second of a product of matrices in bfloat16, the best of some."""
+def matrix_rate(precision: str) -> float:
+    """Multiply-adds a second of a product of matrices in the type of a precision, the best of some."""
     import tensorflow as tf
 
-    left = tf.cast(tf.random.normal((2048, 2048)), tf.bfloat16)
+    left = tf.cast(tf.random.normal((2048, 2048)), precision.removeprefix("mixed_"))
     seconds = []
     for _ in range(8):
         started = time.perf_counter()
@@ -213,12 +214,17 @@ def measure_cases(given: argparse.Namespace, results: dict[Case, Result]) -> Non
     """Measure what was asked for, and add it to the results, case by case."""
     if given.install:
         install(given.install, given.torch)
-    ways, rate = available(given.ways.split(","), given.install), matrix_rate()
-    print(f"bfloat16 matrix product: {2 * rate / 1e9:.0f} GFLOP/s")
+    from gym.training.runtime import resolve_precision
+
+    ways, precision = available(given.ways.split(","), given.install), resolve_precision("auto")
+    if precision == "float32" and "plain" in ways:
+        ways = [way for way in ways if way != "plain_float32"]  # the same
+    rate = matrix_rate(precision)
+    print(f"{precision}; matrix product: {2 * rate / 1e9:.0f} GFLOP/s")
     for case in product(given.models.split(","), map(int, given.filters.split(",")), map(int, given.sizes.split(","))):
         rounds: dict[str, list[Numbers]] = {way: [] for way in ways}
         for _, way in track(list(product(range(given.rounds), ways)), " ".join(map(str, case)), transient=True):
-            numbers = measure(way, case, given.batch, given.install)
+            numbers = measure(way, case, given.batch, precision, given.install)
             if numbers:
                 rounds[way].append(numbers)
         Console(width=120).print(table_of(case, rounds, given.batch, rate))

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="0 means all cores")
+    parser.add_argument("--precision", default="auto", help="of ours, and float32 or mixed_bfloat16 of PyTorch's")
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     images, labels = random_batch(given.batch, given.size)
@@ -102,7 +103,7 @@ def own(given: argparse.Namespace) -> Any:
     from gym.training.loop import compile_model
     from gym.training.runtime import prepare_tensorflow
 
-    precision = "float32" if given.way == "plain_float32" else "auto"
+    precision = "float32" if given.way == "plain_float32" else given.precision
     is_ours = given.way == "ours"
     prepare_tensorflow(TrainingConfig(precision=precision, tuned=is_ours, threads=given.threads))
     decoder = "half" if is_ours else "plain"
@@ -145,7 +146,7 @@ def original(given: argparse.Namespace) -> Any:
 
 
 def prepare_torch(given: argparse.Namespace, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable]:
-    """A twin of the networks in PyTorch, channels last, bfloat16 by autocast."""
+    """A twin of the networks in PyTorch, channels last, in bfloat16 by autocast or in float32."""
     import torch
     from bench_train_torch import UNet
 
@@ -153,12 +154,13 @@ def prepare_torch(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
     optimizer = torch.optim.Adam(network.parameters(), eps=1e-7)
     batch = torch.from_numpy(images.transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
     truth = torch.from_numpy(labels.astype(np.int64))
+    reduced = torch.autocast("cpu", torch.bfloat16, enabled=given.precision == "mixed_bfloat16")
 
     def train(steps: int) -> None:
         network.train()
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16):
+            with reduced:
                 scores = network(batch)
             torch.nn.functional.cross_entropy(scores.float(), truth).backward()
             optimizer.step()
@@ -166,7 +168,7 @@ def prepare_torch(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
     def infer(times: int) -> None:
         network.eval()
         for _ in range(times):
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad(), reduced:
                 torch.softmax(network(batch).float(), 1).numpy()
 
     return train, infer

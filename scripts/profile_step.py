@@ -30,7 +30,7 @@ def profile(way: str, model: str, filters: int, size: int, batch: int) -> tuple[
     """Seconds of a step; by kind of operation seconds in one, and how many there are."""
     import tensorflow as tf
 
-    network = own(argparse.Namespace(way=way, model=model, filters=filters, size=size, threads=0))
+    network = own(argparse.Namespace(way=way, model=model, filters=filters, size=size, threads=0, precision="auto"))
     network.make_train_function()
     step = network.train_function
     batches = iter(tf.data.Dataset.from_tensors(random_batch(batch, size)).repeat())

@@ -91,9 +91,12 @@ def _take(image: Tensor, label: Tensor, transform: Tensor) -> tuple[Tensor, Tens
     """The pair as an affine transform has it. Compiled, it takes a third of the time.
 
     Pixels without data must not darken their neighbours: what is interpolated is divided by the share that had data.
+    Most images have data everywhere: ones interpolated are ones, and a third of the time is saved.
     """
     places = affine_places(transform, (label.shape[0], label.shape[1]))
-    share = take_bilinear(tf.cast(tf.reduce_any(image != 0, axis=-1, keepdims=True), image.dtype), places)
+    has_data = tf.reduce_any(image != 0, axis=-1, keepdims=True)
+    weights = tf.cast(has_data, image.dtype)
+    share = tf.cond(tf.reduce_all(has_data), lambda: weights, lambda: take_bilinear(weights, places))
     valid = places.inside[..., tf.newaxis] & (share >= 0.5)
     weight = tf.cast(valid, image.dtype) / tf.maximum(share, 0.5)
     moved = tf.where(valid[..., 0], take_nearest(label, places), tf.constant(IGNORE, label.dtype))

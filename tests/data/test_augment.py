@@ -147,6 +147,21 @@ def test_nodata_does_not_darken_its_neighbours():
         assert (moved[(new_label == IGNORE) & (moved[..., 0] < 500)] == 0).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_one_pixel_without_data_changes_its_neighbourhood_only(seed):
+    """An image with data everywhere takes another way, which gives the same to the bit."""
+    label = np.zeros((24, 40), np.uint8)
+    full = np.random.default_rng(seed).uniform(1, 2, (24, 40, 2)).astype(np.float32)
+    dotted = full.copy()
+    dotted[12, 20] = 0
+    config = AugmentConfig(**{**NOTHING, "rotation": 30.0, "zoom": 0.2, "shift_rows": 0.1})
+    moved, of_dotted = (augment(image, label, config, tf.constant([1, seed], tf.int64)) for image in (full, dotted))
+    differ = (moved[0].numpy() != of_dotted[0].numpy()).any(axis=-1)
+
+    assert 1 <= differ.sum() <= 16
+    np.testing.assert_array_equal(moved[1].numpy()[~differ], of_dotted[1].numpy()[~differ])
+
+
 def test_quarter_turns_are_exact():
     """Of image and label alike: all four occur over some seeds, about equally often, and nothing else."""
     label = np.arange(81, dtype=np.uint8).reshape(9, 9)

@@ -49,7 +49,7 @@ def expected_calibration_error(counts: np.ndarray) -> np.ndarray:
     return ratio(apart, counts[..., 0].sum(axis=-1))
 
 
-def soften(scores: np.ndarray, temperature: float) -> np.ndarray:
+def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
     """Divide the logits of scores ``(..., classes)`` by a temperature: above 1 less sure, below 1 surer.
 
     The most likely class stays the same.

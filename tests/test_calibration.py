@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
-from gym.calibration import BINS, expected_calibration_error, fit_temperature, is_at_limit, reliability, soften
+from gym.calibration import (
+    BINS,
+    apply_temperature,
+    expected_calibration_error,
+    fit_temperature,
+    is_at_limit,
+    reliability,
+)
 from gym.data.labels import IGNORE
 
 
@@ -16,7 +23,7 @@ def drawn(temperature, pixels=20_000, classes=3):
     random = np.random.default_rng(0)
     scores = random.dirichlet(np.ones(classes), pixels)
     truth = (scores.cumsum(axis=1) > random.random((pixels, 1))).argmax(axis=1).astype(np.uint8)
-    return truth, soften(scores, 1 / temperature)
+    return truth, apply_temperature(scores, 1 / temperature)
 
 
 def test_calibration_error_by_hand():
@@ -52,7 +59,7 @@ def test_the_temperature_that_spoiled_the_scores_is_found(temperature):
     found = fit_temperature(truth, scores)
 
     assert found == pytest.approx(temperature, rel=0.05)
-    assert expected_calibration_error(reliability(truth, soften(scores, found))) < 0.015
+    assert expected_calibration_error(reliability(truth, apply_temperature(scores, found))) < 0.015
     if temperature != 1:
         assert expected_calibration_error(reliability(truth, scores)) > 0.05
 
@@ -62,7 +69,7 @@ def test_no_other_temperature_is_more_likely():
     truth, scores = drawn(2.0, pixels=500)
     best = fit_temperature(truth, scores)
 
-    losses = [log_loss(truth, soften(scores, best * factor)) for factor in (0.95, 1, 1.05)]
+    losses = [log_loss(truth, apply_temperature(scores, best * factor)) for factor in (0.95, 1, 1.05)]
 
     assert losses[1] == min(losses)
 
@@ -89,14 +96,14 @@ def test_a_temperature_within_the_range_is_no_end_of_it():
 
 
 @given(st.floats(0.1, 10))
-def test_softening_keeps_sums_and_the_most_likely_class(temperature):
+def test_a_temperature_keeps_sums_and_the_most_likely_class(temperature):
     """A temperature of 1 changes nothing."""
     scores = np.random.default_rng(1).dirichlet(np.ones(4), 30).reshape(5, 6, 4)
-    soft = soften(scores, temperature)
+    tempered = apply_temperature(scores, temperature)
 
-    np.testing.assert_allclose(soft.sum(axis=-1), 1)
-    np.testing.assert_array_equal(soft.argmax(axis=-1), scores.argmax(axis=-1))
-    np.testing.assert_allclose(soften(scores, 1.0), scores, atol=1e-6)
+    np.testing.assert_allclose(tempered.sum(axis=-1), 1)
+    np.testing.assert_array_equal(tempered.argmax(axis=-1), scores.argmax(axis=-1))
+    np.testing.assert_allclose(apply_temperature(scores, 1.0), scores, atol=1e-6)
 
 
 def test_nothing_counted_has_no_calibration():

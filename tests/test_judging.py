@@ -135,7 +135,9 @@ def test_the_temperature_is_fitted_on_validation_and_says_so(trained, judge):
     assert test.temperature.value == pytest.approx(validation.temperature.value)
     assert "flatters" in validation.temperature.origin
     assert "flatters" not in test.temperature.origin
-    better, as_is = (validation.overall[name].value for name in ("softened_calibration_error", "calibration_error"))
+    better, as_is = (
+        validation.overall[name].value for name in ("calibration_error_with_temperature", "calibration_error")
+    )
     assert better <= as_is + 0.01
 
 

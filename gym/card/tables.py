@@ -8,6 +8,7 @@ from gym.card.markdown import Markdown, escape, table
 from gym.console import worded, worded_interval
 from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS, OF_A_SITE
 
+_CALIBRATION = ("calibration_error", "calibration_error_with_temperature")
 _UNDEFINED: Score = [None, None, None]
 NONE = Markdown("-")
 
@@ -85,14 +86,12 @@ def calibration_table(facts: CardFacts) -> Markdown:
     rows = [
         [
             name_images(facts, one),
-            word_score(one["overall"]["calibration_error"]),
-            word_score(one["overall"]["softened_calibration_error"]),
+            *(word_score(one["overall"].get(name, _UNDEFINED)) for name in _CALIBRATION),
             word_score([one["temperature"]["value"], None, None]),
         ]
         for _, one in sorted(facts.evaluations.items())
     ]
-    errors = MEANINGS["calibration_error"], MEANINGS["softened_calibration_error"]
-    return table(["images", *errors, "temperature"], rows)
+    return table(["images", *(MEANINGS[name] for name in _CALIBRATION), "temperature"], rows)
 
 
 def pixel_table(facts: CardFacts) -> Markdown:

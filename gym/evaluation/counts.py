@@ -7,7 +7,7 @@ import numpy as np
 
 from gym.bootstrap import sums_by_scene
 from gym.boundary import Distances, boundary_distances, boundary_matrix, errors_by_distance
-from gym.calibration import reliability, soften
+from gym.calibration import apply_temperature, reliability
 from gym.data.labels import IGNORE
 from gym.evaluation.ground import Sides
 from gym.metrics import confusion_matrix, pixel_kld
@@ -32,7 +32,7 @@ class Counts(NamedTuple):
         missed: Whether only one of them has, ``(C,)``.
         errors: Counted pixels and wrong ones by distance from the boundary, ``(B, 2)``.
         sure: Pixels by confidence, as `gym.calibration.reliability`, of a lattice of pixels.
-        softened: The same with the fitted temperature.
+        sure_with_temperature: The same with the fitted temperature.
     """
 
     matrix: np.ndarray
@@ -47,7 +47,7 @@ class Counts(NamedTuple):
     missed: np.ndarray
     errors: np.ndarray
     sure: np.ndarray
-    softened: np.ndarray
+    sure_with_temperature: np.ndarray
 
 
 def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: float, sides: Sides) -> Counts:
@@ -57,7 +57,7 @@ def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: 
         truth: Class indices ``(rows, columns)`` uint8; `IGNORE` counts nowhere.
         scores: ``(rows, columns, classes)``, summing to one.
         width: Of the strip along boundaries, in pixels.
-        temperature: By which the logits are divided for ``softened``; NaN where none could be fitted.
+        temperature: By which the logits are divided for ``sure_with_temperature``; NaN where none could be fitted.
         sides: Height and width of a pixel in metres; NaN where they are not known.
     """
     classes = scores.shape[-1]
@@ -80,7 +80,7 @@ def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: 
         missed=distances.missed,
         errors=errors_by_distance(truth, predicted),
         sure=reliability(sample, sample_scores),
-        softened=reliability(counted, soften(sample_scores, temperature)),
+        sure_with_temperature=reliability(counted, apply_temperature(sample_scores, temperature)),
     )
 
 

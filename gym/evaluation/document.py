@@ -18,7 +18,7 @@ from gym.evaluation.assessment import Assessment
 from gym.evaluation.scores import image_scores
 from gym.files import replacing, write_json
 
-VERSION = 1  # of evaluation.json
+VERSION = 2  # of evaluation.json
 
 Scores = Mapping[str, Interval]
 GROUPS = ("overall", "image_means", "classes", "sites")

@@ -25,7 +25,10 @@ def draw_reliability(assessment: Assessment) -> Figure:
     diagram, histogram = figure.subplots(1, 2, width_ratios=[1.15, 1])
     counts = total(assessment.counts)
     diagram.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="as sure as right")
-    lines = (("as predicted", counts.sure, _BLUE, "o-"), ("with temperature", counts.softened, _ORANGE, "s--"))
+    lines = (
+        ("as predicted", counts.sure, _BLUE, "o-"),
+        ("with temperature", counts.sure_with_temperature, _ORANGE, "s--"),
+    )
     for name, bins, colour, style in lines:
         if bins[:, 0].any():
             draw_bins(diagram, bins, name, colour, style)

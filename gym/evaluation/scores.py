@@ -47,7 +47,7 @@ OVERALL: dict[str, Score] = {
     "boundary_distance_metres": lambda counts: metrics.mean_of_defined(CLASSES["boundary_distance_metres"](counts)),
     "boundary_missed": lambda counts: metrics.mean_of_defined(CLASSES["boundary_missed"](counts)),
     "calibration_error": lambda counts: expected_calibration_error(counts.sure)[()],
-    "softened_calibration_error": lambda counts: expected_calibration_error(counts.softened)[()],
+    "calibration_error_with_temperature": lambda counts: expected_calibration_error(counts.sure_with_temperature)[()],
 }
 CLASSES: dict[str, Score] = {
     "iou": lambda counts: metrics.class_iou(counts.matrix),
@@ -78,7 +78,7 @@ MEANINGS = {
     "boundary_distance_metres": "boundary distance, m",
     "boundary_missed": "boundary missed, share of images",
     "calibration_error": "calibration error",
-    "softened_calibration_error": "calibration error with temperature",
+    "calibration_error_with_temperature": "calibration error with temperature",
 }
 MEANINGS_OF_A_CLASS = {
     name: MEANINGS[name].removeprefix("mean ") for name in ("iou", "dice", "precision", "recall")

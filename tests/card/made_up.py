@@ -62,9 +62,9 @@ def made_document(side="test", **others):
     scores = made_side(side)
     boundary = {"boundary_iou": [0.31, 0.25, 0.35], "boundary_distance": [12.5, 11.0, 14.0]}
     boundary["boundary_missed"] = [0.125, 0.0, 0.25]
-    errors = {"calibration_error": [0.081, 0.07, 0.09], "softened_calibration_error": [0.012, 0.01, 0.02]}
+    errors = {"calibration_error": [0.081, 0.07, 0.09], "calibration_error_with_temperature": [0.012, 0.01, 0.02]}
     return {
-        "version": 1,
+        "version": 2,
         "run": {"id": "0" * 32, "name": "unet cce f6"},
         "side": side,
         "data": {"source": "other shores", "fingerprint": "e" * 64},

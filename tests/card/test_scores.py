@@ -57,7 +57,7 @@ def test_an_evaluation_finds_the_same(seed):
         "missed": (2,),
         "errors": (4, 2),
         "sure": (10, 3),
-        "softened": (10, 3),
+        "sure_with_temperature": (10, 3),
     }
     known = {"matrix": made.matrices, "kld_sum": made.kld_sums}
     whole = Counts._make(known.get(name, np.ones((6, *shapes.get(name, ())))) for name in Counts._fields)

@@ -225,6 +225,15 @@ def test_evaluations_are_shown():
     assert text.count("](evaluation/test/worst.png)") == 1
 
 
+def test_an_evaluation_of_before_lacks_a_score():
+    """It has a dash where it has no such score, as one that was named otherwise."""
+    before = made_document()
+    del before["overall"]["calibration_error_with_temperature"]
+    text = render_markdown(add_evaluations(made_facts(), {"evaluation/test": before}))
+
+    assert rows_of(text, "test images of other shores") == [["0.081 (0.070 to 0.090)", "-", "1.375"]]
+
+
 def test_an_evaluation_of_the_runs_own_data_is_named_by_its_side():
     """Its source is said already."""
     own = {"source": "43 images of a shore", "fingerprint": made_facts().data.fingerprint}

@@ -148,7 +148,7 @@ def test_the_page_holds_it_all(tmp_path):
 
 
 def test_one_scene_and_no_temperature_are_said(tmp_path):
-    """No interval, no softened line."""
+    """No interval, no line with temperature."""
     write_page(tmp_path, assessed(1, NAN), "it", {}, ["a", "b", "c"], read_sample, 0, {})
 
     page = (tmp_path / "evaluation.html").read_text()

@@ -1,7 +1,7 @@
 """An evaluation as files to compute with.
 
 evaluation.json     every score as [value, low, high], null where it is undefined; settings; legacy numbers
-scores.csv          the same as a table: group, of, score, value, low, high
+scores.csv          its scores as a table: group, of, score, value, low, high; the group of a baseline is its contest
 images.csv          a row an image: name, scene, site, counted pixels and its scores
 """
 
@@ -21,7 +21,7 @@ from gym.files import replacing, write_json
 VERSION = 2  # of evaluation.json
 
 Scores = Mapping[str, Interval]
-GROUPS = ("overall", "image_means", "classes", "sites")
+WHOLE, BY_NAME = ("overall", "image_means"), ("classes", "sites", "differences")  # the groups of scores
 
 
 def describe_assessment(
@@ -102,13 +102,13 @@ def write_document(folder: Path, document: Mapping[str, Any], assessment: Assess
 
 def score_rows(document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     """Every score of a document, one a row."""
-    for group in GROUPS:
-        of_group = document[group] if group in ("classes", "sites") else {"": document[group]}
-        for name, scores in of_group.items():
-            yield from ((group, name, score, *values) for score, values in scores.items())
+    groups = {group: {"": document[group]} for group in WHOLE} | {group: document[group] for group in BY_NAME}
     for contest in (document["baselines"] or {"contests": []})["contests"]:
-        for name, scores in contest["scores"].items():
-            yield from ((contest["title"], name, score, *values) for score, values in scores.items())
+        leads = {name: {"iou_model_leads_by": lead} for name, lead in contest["leads"].items()}
+        groups[contest["title"]] = {name: of | leads.get(name, {}) for name, of in contest["scores"].items()}
+    for group, parts in groups.items():
+        for name, scores in parts.items():
+            yield from ((group, name, score, *values) for score, values in scores.items())
 
 
 def image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:

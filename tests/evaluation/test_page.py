@@ -124,6 +124,28 @@ def test_the_json_holds_every_score_and_null_for_none(tmp_path):
     np.testing.assert_allclose(missed, image_scores(assessed().counts)["boundary_missed"])
 
 
+def test_the_csv_has_every_score_of_the_json(tmp_path):
+    """Differences to other runs, and how far the model is ahead of its baselines, too; each has one row."""
+    scores = {name: {"iou": Interval(0.2, 0.1, 0.3)} for name in ("model", "majority")}
+    contest_of_two = Contest("all classes", scores, {"majority": Interval(0.7, 0.6, 0.8)})
+    assessment = assessed(baselines=BesideBaselines([contest_of_two], {"majority": "m"}))
+    beside = {"other": differences(assessment.scenes, assessment.counts, assessment.counts, 0)}
+
+    write_document(tmp_path, describe_assessment(assessment, {}, {}, beside), assessment)
+
+    with (tmp_path / "scores.csv").open() as stream:
+        rows = {(row["group"], row["of"], row["score"]): row for row in csv.DictReader(stream)}
+    with (tmp_path / "scores.csv").open() as stream:
+        assert len(rows) == len(list(csv.DictReader(stream)))
+    assert rows["differences", "other", "iou"]["value"] == "0.0"
+    assert rows["all classes", "model", "iou"]["value"] == "0.2"
+    assert rows["all classes", "majority", "iou_model_leads_by"]["low"] == "0.6"
+    assert {group for group, _, _ in rows} == {
+        *("overall", "image_means", "classes", "sites", "differences"),
+        "all classes",
+    }
+
+
 def test_the_page_holds_it_all(tmp_path):
     """Pictures within it, names that are no markup, no word of what is not there."""
     names = ("iou", "dice", "overall_accuracy")

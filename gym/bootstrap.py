@@ -21,7 +21,7 @@ FEW_SCENES = 20  # below it percentile intervals are too narrow: Hesterberg 2015
 
 
 class Interval(NamedTuple):
-    """A score with the ends of its 95 % interval; the ends are NaN where there is one scene only."""
+    """A score with the ends of its 95 % interval; the ends are NaN where there is one scene only, or no draw has it."""
 
     value: float
     low: float

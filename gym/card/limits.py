@@ -86,8 +86,8 @@ def limits_of_side(side: SideScores) -> Iterator[str]:
         yield f"All {side.side} images are of one scene: there are no intervals."
     elif side.scenes < FEW_SCENES:
         yield f"Intervals from {side.scenes} {side.side} scenes tend to be too narrow."
-    pixels = {site: scores["overall_accuracy"] for site, scores in side.sites.items()}
-    alone = [site for site, (share, low, _) in pixels.items() if share is not None and low is None]
+    shares = {site: scores["overall_accuracy"] for site, scores in side.sites.items()}  # a site with pixels has one
+    alone = [site for site, (right, low, _) in shares.items() if right is not None and low is None]
     if side.scenes > 1 and alone:
         yield f"No interval where a site has one {side.side} scene: {name_some(alone)}."
 

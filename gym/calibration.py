@@ -10,11 +10,10 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from gym.data.labels import IGNORE
-from gym.metrics import ratio
+from gym.metrics import SMALLEST_SCORE, ratio
 
 BINS = 15
 TEMPERATURES = (0.05, 20.0)  # the range that is searched
-_SMALLEST_SCORE = 1e-7
 
 
 def reliability(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -54,7 +53,7 @@ def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
 
     The most likely class stays the same.
     """
-    logits = np.log(np.maximum(scores.astype(np.float64), _SMALLEST_SCORE)) / temperature
+    logits = np.log(np.maximum(scores.astype(np.float64), SMALLEST_SCORE)) / temperature
     logits -= logits.max(axis=-1, keepdims=True)
     powers = np.exp(logits)
     return powers / powers.sum(axis=-1, keepdims=True)
@@ -70,7 +69,7 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray) -> float:
     counted = truth != IGNORE
     if not counted.any():
         return float("nan")
-    logits = np.log(np.maximum(scores[counted], _SMALLEST_SCORE)).astype(np.float32)
+    logits = np.log(np.maximum(scores[counted], SMALLEST_SCORE)).astype(np.float32)
     logits -= logits.max(axis=1, keepdims=True)  # the sum of powers is then 1 at least, whatever the temperature
     right = np.take_along_axis(logits, truth[counted][:, None].astype(int), axis=1)[:, 0].astype(np.float64).mean()
 

@@ -16,9 +16,9 @@ from gym.data.labels import IGNORE
 from gym.metrics import confusion_matrix
 
 _SMOOTHING = 1e-5
-_SMALLEST_SCORE = 1e-7
+_EPSILON = 1e-7  # of Keras, as the original has it
 _BATCHES_OF_2022 = 10
-_WRONG = (_SMALLEST_SCORE - 1) * np.log(_SMALLEST_SCORE)  # the divergence of a wrong pixel: 16.118
+_WRONG = (_EPSILON - 1) * np.log(_EPSILON)  # the divergence of a wrong pixel: 16.118
 
 
 class LegacyScores:
@@ -75,8 +75,8 @@ def _smoothed_dice(overlap: Any, truth: Any, predicted: Any) -> Any:
 
 def _clipped_kld(soft: np.ndarray, right: np.ndarray) -> float:
     """Of one-hot labels and scores, both clipped from below: the false classes of a label weigh 1e-7 each."""
-    logs, true_logs = (np.log(np.clip(part, _SMALLEST_SCORE, 1)) for part in (soft, right))
+    logs, true_logs = (np.log(np.clip(part, _EPSILON, 1)) for part in (soft, right))
     false_logs = logs.sum(dtype=np.float64) - true_logs.sum(dtype=np.float64)
     false = soft.size - len(soft)
-    small = _SMALLEST_SCORE * (false * np.log(_SMALLEST_SCORE) - false_logs)
+    small = _EPSILON * (false * np.log(_EPSILON) - false_logs)
     return float((small - true_logs.sum(dtype=np.float64)) / len(soft))

@@ -20,13 +20,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from gym.metrics import SMALLEST_SCORE
 from gym.models import tuned
 
 Tensor = Any
 
 LABELS = 256  # values that a label can have
 
-_SMALLEST_SCORE = 1e-7
 _DICE_SMOOTHING = 1e-5
 
 
@@ -62,10 +62,10 @@ def log_probability(labels: Tensor, scores: Tensor) -> Tensor:
     some finite number.
     """
     if tuned.is_tuned():
-        return tuned.log_share(labels, scores, _SMALLEST_SCORE)
+        return tuned.log_share(labels, scores, SMALLEST_SCORE)
     truth = one_hot(labels, scores.shape[-1])
-    share = ops.sum(truth * scores, axis=-1) / ops.maximum(ops.sum(scores, axis=-1), _SMALLEST_SCORE)
-    return ops.log(ops.clip(share, _SMALLEST_SCORE, 1.0))
+    share = ops.sum(truth * scores, axis=-1) / ops.maximum(ops.sum(scores, axis=-1), SMALLEST_SCORE)
+    return ops.log(ops.clip(share, SMALLEST_SCORE, 1.0))
 
 
 def cross_entropy(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:

@@ -18,7 +18,7 @@ import numpy as np
 
 from gym.data.labels import IGNORE
 
-_SMALLEST_SCORE = 1e-7
+SMALLEST_SCORE = 1e-7  # what a score counts as at least, where its logarithm is taken or scores are divided by it
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -55,8 +55,8 @@ def pixel_kld(truth: np.ndarray, scores: np.ndarray) -> float:
     counted = truth != IGNORE
     rows = scores[counted].astype(np.float64)
     right = np.take_along_axis(rows, truth[counted][:, None].astype(int), axis=1)[:, 0]
-    share = right / np.maximum(rows.sum(axis=1), _SMALLEST_SCORE)
-    return float(-np.log(np.clip(share, _SMALLEST_SCORE, 1.0)).sum())
+    share = right / np.maximum(rows.sum(axis=1), SMALLEST_SCORE)
+    return float(-np.log(np.clip(share, SMALLEST_SCORE, 1.0)).sum())
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ FLOORS = {
     "identity": 2.05,
     "result": 2.05,
     "run_folder": 2.05,
-    "losses": 2.10,
+    "losses": 2.11,
     "metrics": 2.10,
     "bootstrap": 2.10,
     "boundary": 2.11,

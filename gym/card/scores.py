@@ -1,15 +1,14 @@
 """The scores of a run with their intervals, of what training counts at its end: those that `gym.evaluate` finds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from gym import metrics
-from gym.bootstrap import Interval
-from gym.card.facts import Confusion, Score, SideScores, WorstImage
+from gym.card.facts import Confusion, SideScores, WorstImage
 from gym.config import EvaluateConfig
 from gym.evaluation.counts import Counts
-from gym.evaluation.scores import class_scores, overall_scores, site_scores
+from gym.evaluation.scores import class_scores, overall_scores, plain_scores, site_scores
 from gym.reporting.evaluation import Evaluation
 
 _OVERALL = ("iou", "dice", "precision", "recall", "overall_accuracy", "frequency_weighted_iou", "matthews_correlation")
@@ -33,9 +32,9 @@ def score_side(side: str, evaluation: Evaluation, scenes: Sequence[str]) -> Side
         side=side,
         images=len(scenes),
         scenes=len(set(scenes)),
-        overall=plain(overall_scores(scenes, counts, seed, (*_OVERALL, "kld"))),
-        classes={name: plain(scores) for name, scores in by_class.items()},
-        sites={name: plain(scores) for name, scores in by_site.items()},
+        overall=plain_scores(overall_scores(scenes, counts, seed, (*_OVERALL, "kld"))),
+        classes={name: plain_scores(scores) for name, scores in by_class.items()},
+        sites={name: plain_scores(scores) for name, scores in by_site.items()},
     )
 
 
@@ -44,11 +43,6 @@ def counts_of(evaluation: Evaluation) -> Counts:
     nothing = np.zeros((len(evaluation.matrices), 0))
     known = {"matrix": evaluation.matrices, "kld_sum": evaluation.kld_sums}
     return Counts._make(known.get(name, nothing) for name in Counts._fields)
-
-
-def plain(scores: Mapping[str, Interval]) -> dict[str, Score]:
-    """Scores as JSON has them: None for NaN."""
-    return {name: [None if np.isnan(value) else value for value in score] for name, score in scores.items()}
 
 
 def describe_worst(evaluation: Evaluation, indices: Sequence[int]) -> list[WorstImage]:

@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gym import metrics
 from gym.bootstrap import Interval
 from gym.evaluation.assessment import Assessment
-from gym.evaluation.scores import image_scores
+from gym.evaluation.scores import image_scores, plain, plain_scores
 from gym.files import replacing, write_json
 
 VERSION = 2  # of evaluation.json
@@ -73,16 +71,6 @@ def describe_baselines(assessment: Assessment) -> dict[str, Any] | None:
         for contest in beside.contests
     ]
     return {"descriptions": beside.descriptions, "contests": contests}
-
-
-def plain(value: float) -> float | None:
-    """A number, or None for NaN, which JSON does not have."""
-    return None if np.isnan(value) else float(value)
-
-
-def plain_scores(scores: Scores) -> dict[str, list[float | None]]:
-    """Scores with the ends of their intervals."""
-    return {name: [plain(value) for value in score] for name, score in scores.items()}
 
 
 def write_document(folder: Path, document: Mapping[str, Any], assessment: Assessment) -> list[Path]:

@@ -17,8 +17,6 @@ from gym.evaluation.counts import Counts, counts_by_scene, each_part, pick_image
 
 Score = Callable[[Counts], Any]  # of counts of shape (..., and their own) it makes (...), or (..., classes)
 
-_SMALLEST_SHARE = 1e-7
-
 
 def share_kld(counts: Counts) -> Any:
     """How far the predicted shares of the classes are from the true ones, in nats: the KLD of class proportions.
@@ -28,7 +26,7 @@ def share_kld(counts: Counts) -> Any:
     pixels = counts.matrix.sum(axis=(-2, -1))[..., None]
     truth = metrics.ratio(counts.matrix.sum(axis=-1), np.broadcast_to(pixels, counts.score_sums.shape))
     given = metrics.ratio(counts.score_sums, np.broadcast_to(pixels, counts.score_sums.shape))
-    apart = np.log(np.maximum(truth, _SMALLEST_SHARE)) - np.log(np.maximum(given, _SMALLEST_SHARE))
+    apart = np.log(np.maximum(truth, metrics.SMALLEST_SCORE)) - np.log(np.maximum(given, metrics.SMALLEST_SCORE))
     return (truth * apart).sum(axis=-1)
 
 
@@ -209,3 +207,13 @@ def redraw_counts(scenes: Sequence[str], counts: Counts, seed: int) -> tuple[Cou
 def defined_values(scores: Mapping[str, Interval]) -> dict[str, float]:
     """The scores without their intervals, where they are defined."""
     return {name: score.value for name, score in scores.items() if not np.isnan(score.value)}
+
+
+def plain(value: float) -> float | None:
+    """A number, or None for NaN, which JSON does not have."""
+    return None if np.isnan(value) else float(value)
+
+
+def plain_scores(scores: Mapping[str, Interval]) -> dict[str, list[float | None]]:
+    """Scores with the ends of their intervals, as JSON has them."""
+    return {name: [plain(value) for value in score] for name, score in scores.items()}

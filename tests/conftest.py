@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,16 @@ def configure(tmp_path) -> Callable[..., Any]:
             return read_config(compose(name, overrides=[f"outputs={tmp_path}", *texts]), schemas[name])
 
     return composed
+
+
+@pytest.fixture
+def ended_workers(monkeypatch) -> None:
+    """Every pool of processes breaks as soon as it is given work, as where the system ends a worker."""
+
+    def end(*_: Any, **__: Any) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(ProcessPoolExecutor, "map", end)
 
 
 @pytest.fixture(scope="session")

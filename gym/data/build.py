@@ -207,7 +207,8 @@ def build_store(plan: Plan, folder: Path, config: DataConfig, fingerprint: str) 
     numbered = list(enumerate(plan.sources))
     log.info("building the store of %s (%s) ...", plan.reader.description, counted(len(numbered), "scene"))
     with naming_disk_errors(folder), replacing_folder(folder) as beside:
-        built = list(each_in_order(SceneWriter(plan, beside), numbered, config.workers, "preparing scenes"))
+        write = SceneWriter(plan, beside)
+        built = list(each_in_order(write, numbered, config.workers, "preparing scenes", "data.workers"))
         finish_store(beside, summarize(plan, built, fingerprint), [part for one in built for part in one.parts])
 
 

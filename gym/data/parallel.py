@@ -37,7 +37,7 @@ def available_cores() -> int:
 
 
 def each_in_order(
-    work: Callable[[Item], Outcome], items: Sequence[Item], workers: int, title: str
+    work: Callable[[Item], Outcome], items: Sequence[Item], workers: int, title: str, key: str
 ) -> Iterator[Outcome]:
     """Yield ``work(item)`` for every item, in order, with a progress bar that knows the time left.
 
@@ -46,6 +46,7 @@ def each_in_order(
         items: What to work on.
         workers: Processes; 1 works in this one, 0 in one a core if the first items show that there is enough to do.
         title: What is done, for the bar.
+        key: Of the configuration, where ``workers`` comes from; for the error.
 
     Raises:
         DataError: A process was ended from outside.
@@ -54,22 +55,22 @@ def each_in_order(
     console = Console(stderr=True)
     with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=len(items))
-        for outcome in _work(work, items, workers):
+        for outcome in _work(work, items, workers, key):
             bar.advance(task)
             yield outcome
 
 
-def _work(work: Callable[[Item], Outcome], items: Sequence[Item], workers: int) -> Iterator[Outcome]:
+def _work(work: Callable[[Item], Outcome], items: Sequence[Item], workers: int, key: str) -> Iterator[Outcome]:
     probed = 0 if workers else min(_PROBED, len(items))
     started = time.monotonic()
     yield from map(work, items[:probed])
     seconds_left = (time.monotonic() - started) / max(1, probed) * (len(items) - probed)
     chosen = workers or (available_cores() if seconds_left > _WORTH_PROCESSES else 1)
     rest = items[probed:]
-    yield from map(work, rest) if chosen == 1 else _in_processes(work, rest, chosen)
+    yield from map(work, rest) if chosen == 1 else _in_processes(work, rest, chosen, key)
 
 
-def _in_processes(work: Callable[[Item], Outcome], items: Sequence[Item], workers: int) -> Iterator[Outcome]:
+def _in_processes(work: Callable[[Item], Outcome], items: Sequence[Item], workers: int, key: str) -> Iterator[Outcome]:
     # Not forked: a fork of a process that runs TensorFlow's threads may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_keep, initargs=(work,)) as processes:
@@ -77,7 +78,7 @@ def _in_processes(work: Callable[[Item], Outcome], items: Sequence[Item], worker
             yield from processes.map(_do, items, chunksize=4)
         except BrokenProcessPool as error:
             raise DataError(
-                "a worker process was ended from outside, most likely for want of memory; set data.workers=1."
+                f"a worker process was ended from outside, most likely for want of memory; set {key}=1."
             ) from error
 
 

@@ -134,4 +134,5 @@ def count_side(predicted: Predicted, width: int, temperature: float, workers: in
         workers: Processes; 0 means as many as pay.
     """
     places = range(len(predicted.scenes))
-    return stack_counts(list(each_in_order(_Counter(predicted, width, temperature), places, workers, "counting")))
+    count = _Counter(predicted, width, temperature)
+    return stack_counts(list(each_in_order(count, places, workers, "counting", "workers")))

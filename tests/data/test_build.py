@@ -845,3 +845,10 @@ def test_tiles_of_a_real_chip_hold_the_right_pixels(configure, chip, tmp_path):
             inside = np.s_[top : top + 256, left : left + 256]
             np.testing.assert_array_equal(made.read_image(position), image.values[inside])
             np.testing.assert_array_equal(made.read_label(position), label[inside])
+
+
+@pytest.mark.usefixtures("ended_workers")
+def test_a_worker_that_is_ended_while_scenes_are_prepared_names_the_key_of_the_data(tmp_path):
+    """``workers`` alone is the key of what counts, where a model is judged."""
+    with pytest.raises(DataError, match=r"; set data\.workers=1\.$"):
+        open_or_build_store(replace(SYNTHETIC, workers=2), tmp_path)

@@ -3,6 +3,7 @@
 import multiprocessing
 import operator
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,18 +48,18 @@ def refuse_the_disk(number: int) -> int:
 def test_outcomes_come_in_order_whoever_works(workers):
     """As many as there are items, also more than one worker is given at once; what the work holds travels along."""
     times_three = partial(operator.mul, 3)
-    assert list(each_in_order(times_three, range(11), workers, "multiplying")) == list(range(0, 33, 3))
+    assert list(each_in_order(times_three, range(11), workers, "multiplying", "workers")) == list(range(0, 33, 3))
 
 
 def test_nothing_to_do_is_done():
     """Without a division by no items."""
     for workers in (0, 1):
-        assert list(each_in_order(square, [], workers, "squaring")) == []
+        assert list(each_in_order(square, [], workers, "squaring", "workers")) == []
 
 
 def test_several_workers_are_other_processes():
     """And no more of them than asked for."""
-    outcomes = list(each_in_order(worker_and_square, range(20), 2, "squaring"))
+    outcomes = list(each_in_order(worker_and_square, range(20), 2, "squaring", "workers"))
 
     assert [outcome for _, outcome in outcomes] == [number * number for number in range(20)]
     assert os.getpid() not in {worker for worker, _ in outcomes}
@@ -68,11 +69,11 @@ def test_several_workers_are_other_processes():
 def test_little_work_starts_no_process(monkeypatch):
     """With ``workers=0`` the first items show whether processes are worth their start."""
     monkeypatch.setattr(parallel, "available_cores", lambda: 2)
-    here = {worker for worker, _ in each_in_order(worker_and_square, range(9), 0, "squaring")}
+    here = {worker for worker, _ in each_in_order(worker_and_square, range(9), 0, "squaring", "workers")}
     assert here == {os.getpid()}
 
     monkeypatch.setattr(parallel, "_WORTH_PROCESSES", -1.0)
-    workers = [worker for worker, _ in each_in_order(worker_and_square, range(9), 0, "squaring")]
+    workers = [worker for worker, _ in each_in_order(worker_and_square, range(9), 0, "squaring", "workers")]
     assert workers[:4] == [os.getpid()] * 4
     assert os.getpid() not in workers[4:]
 
@@ -83,7 +84,7 @@ def test_an_exception_reaches_the_caller_and_no_process_stays(workers, work, kin
     """Of the type and with the words it was raised with."""
     before = {child.pid for child in psutil.Process().children(recursive=True) if not is_tracker(child)}
     with pytest.raises(kind, match=r"scene 9 is broken|No space left on device"):
-        list(each_in_order(work, range(40), workers, "failing"))
+        list(each_in_order(work, range(40), workers, "failing", "workers"))
 
     assert multiprocessing.active_children() == []
     after = {child.pid for child in psutil.Process().children(recursive=True) if not is_tracker(child)}
@@ -97,7 +98,7 @@ def is_tracker(process: psutil.Process) -> bool:
 
 def test_a_caller_that_stops_early_drops_the_rest(tmp_path):
     """Only what was begun is finished, and no process stays."""
-    outcomes = each_in_order(partial(touch_slowly, tmp_path), range(400), 2, "touching")
+    outcomes = each_in_order(partial(touch_slowly, tmp_path), range(400), 2, "touching", "workers")
     next(outcomes)
     outcomes.close()
 
@@ -114,7 +115,7 @@ def wait(number):
     time.sleep(0.05)
 
 if __name__ == "__main__":
-    list(each_in_order(wait, range(100000), 2, "waiting"))
+    list(each_in_order(wait, range(100000), 2, "waiting", "workers"))
 """
 
 
@@ -158,7 +159,7 @@ def test_the_cores_are_those_this_process_may_use(monkeypatch):
 def test_an_outcome_is_handed_on_as_soon_as_it_is_there():
     """Not when all are."""
     finished = []
-    outcomes = each_in_order(finished.append, range(3), 1, "working")
+    outcomes = each_in_order(finished.append, range(3), 1, "working", "workers")
 
     next(outcomes)
     assert finished == [0]
@@ -170,7 +171,8 @@ def end_oneself(item):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_that_is_ended_from_outside_is_a_line():
-    """No traceback of a pool: what happened and what to set."""
-    with pytest.raises(DataError, match=r"a worker process was ended from outside.*; set data\.workers=1\."):
-        list(each_in_order(end_oneself, range(8), 2, "ending"))
+@pytest.mark.parametrize("key", ["workers", "data.workers"])
+def test_a_worker_that_is_ended_from_outside_is_a_line(key):
+    """No traceback of a pool: what happened and which key to set."""
+    with pytest.raises(DataError, match=rf"a worker process was ended from outside.*; set {re.escape(key)}=1\."):
+        list(each_in_order(end_oneself, range(8), 2, "ending", key))

@@ -11,6 +11,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from gym.quiet import quiet_start
+
 # Hydra takes sweepers only from a package of this name. There is none of ours: this module stands in for it until the
 # sweeper is made, and not longer, since workers could not import it and must be sent the classes themselves.
 _PACKAGE = "hydra_plugins.segsweep"
@@ -50,7 +52,8 @@ class ResumableSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Make what is left of the sweep."""
-        from gym.sweeps.sweeper import sweep
+        with quiet_start():  # MLflow takes seconds to import
+            from gym.sweeps.sweeper import sweep
 
         return self._make(sweep, arguments)
 
@@ -67,7 +70,8 @@ class OptunaSweeper(ResumableSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Make what is left of the search."""
-        from gym.sweeps.searcher import search
+        with quiet_start():
+            from gym.sweeps.searcher import search
 
         return self._make(search, arguments)
 

@@ -10,7 +10,6 @@ from gym.boundary import Distances, boundary_distances, boundary_matrix, errors_
 from gym.calibration import apply_temperature, reliability
 from gym.data.labels import IGNORE
 from gym.evaluation.ground import Sides
-from gym.metrics import confusion_matrix, pixel_kld
 from gym.sampling import lattice
 
 
@@ -50,12 +49,22 @@ class Counts(NamedTuple):
     sure_with_temperature: np.ndarray
 
 
-def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: float, sides: Sides) -> Counts:
+def count_image(
+    truth: np.ndarray,
+    scores: np.ndarray,
+    matrix: np.ndarray,
+    kld_sum: float,
+    width: int,
+    temperature: float,
+    sides: Sides,
+) -> Counts:
     """Count one image.
 
     Args:
         truth: Class indices ``(rows, columns)`` uint8; `IGNORE` counts nowhere.
         scores: ``(rows, columns, classes)``, summing to one.
+        matrix: Its confusion matrix, which `gym.reporting.evaluation.evaluate` has counted.
+        kld_sum: Its Kullback-Leibler divergence, likewise.
         width: Of the strip along boundaries, in pixels.
         temperature: By which the logits are divided for ``sure_with_temperature``; NaN where none could be fitted.
         sides: Height and width of a pixel in metres; NaN where they are not known.
@@ -68,8 +77,8 @@ def count_image(truth: np.ndarray, scores: np.ndarray, width: int, temperature: 
     sample, sample_scores = truth[places], scores[places]
     counted = sample if not np.isnan(temperature) else np.full_like(sample, IGNORE)
     return Counts(
-        matrix=confusion_matrix(truth, predicted, classes),
-        kld_sum=np.array(pixel_kld(truth, scores)),
+        matrix=matrix,
+        kld_sum=np.array(kld_sum),
         score_sums=scores[truth != IGNORE].sum(axis=0, dtype=np.float64),
         strip_matrix=boundary_matrix(truth, predicted, classes, width),
         distance_sums=distances.sums,

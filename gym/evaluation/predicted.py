@@ -19,10 +19,9 @@ from gym.data.sides import positions_of
 from gym.data.store import Store
 from gym.evaluation.counts import Counts, count_image, stack_counts
 from gym.evaluation.ground import Sides, pixel_sides
+from gym.metrics import SMALLEST_SCORE
 from gym.reporting.evaluation import Evaluation, evaluate
 from gym.sampling import lattice
-
-_SMALLEST_SUM = 1e-7
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def predict_side(
     ):
 
         def keep(truth: np.ndarray, given: np.ndarray) -> None:
-            total = np.maximum(given.sum(axis=-1, keepdims=True), _SMALLEST_SUM)  # of a sigmoid head it is not 1
+            total = np.maximum(given.sum(axis=-1, keepdims=True), SMALLEST_SCORE)  # of a sigmoid head it is not 1
             scores.write((given / total).astype(np.float32).tobytes())
             labels.write(truth.astype(np.uint8).tobytes())
 
@@ -114,11 +113,13 @@ class _Counter:
 
     def __init__(self, predicted: Predicted, width: int, temperature: float) -> None:
         self._folder, self._sides = predicted.folder, predicted.pixel_sides
+        self._matrices, self._kld_sums = predicted.evaluation.matrices, predicted.evaluation.kld_sums
         self._width, self._temperature = width, temperature
 
     def __call__(self, index: int) -> Counts:
         labels, scores = (self._read(name)[index] for name in ("labels", "scores"))
-        return count_image(np.array(labels), np.array(scores), self._width, self._temperature, self._sides[index])
+        known = self._matrices[index], self._kld_sums[index], self._width, self._temperature, self._sides[index]
+        return count_image(np.array(labels), np.array(scores), *known)
 
     def _read(self, name: str) -> Any:
         return np.load(self._folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)

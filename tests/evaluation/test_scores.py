@@ -20,6 +20,7 @@ from gym.evaluation.scores import (
     overall_scores,
     total,
 )
+from gym.metrics import confusion_matrix, pixel_kld
 
 CLASS_NAMES = ["water", "sand", "other"]
 
@@ -38,7 +39,11 @@ UNKNOWN = float("nan"), float("nan")
 
 def counted(truth, scores, sides=UNKNOWN, temperature=1.5):
     """Counts of all images."""
-    return stack_counts([count_image(*pair, 1, temperature, sides) for pair in zip(truth, scores, strict=True)])
+    counts = []
+    for labels, shares in zip(truth, scores, strict=True):
+        matrix = confusion_matrix(labels, shares.argmax(axis=-1), shares.shape[-1])
+        counts.append(count_image(labels, shares, matrix, pixel_kld(labels, shares), 1, temperature, sides))
+    return stack_counts(counts)
 
 
 def test_scores_are_those_of_all_pixels_together():

@@ -85,10 +85,12 @@ def untuned(batches: Batches) -> Batches:
     """Have a few batches ready ahead of time, without TensorFlow tuning how many.
 
     Its tuner sleeps twice as long each time it has looked, and the end of an iterator waits until it wakes: with steps
-    of a second up to a minute after each training.
+    of a second up to a minute after each training. Nor are the graphs optimized: to rewrite one, TensorFlow copies
+    into it all the imagery that is mapped.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
     return batches.prefetch(_AHEAD).with_options(options)
 
 

@@ -273,10 +273,11 @@ def test_what_is_augmented_keeps_its_padding_ignored(tmp_path):
         assert 30 < (label != IGNORE).sum() < 16 * 32
 
 
-def test_tensorflow_does_not_tune_the_pipeline(tiny_store):
-    """Its tuner keeps the end of an iterator waiting, for longer the longer it ran."""
+def test_tensorflow_neither_tunes_nor_rewrites_the_pipeline(tiny_store):
+    """Its tuner keeps the end of an iterator waiting, for longer the longer it ran; to rewrite copies all imagery."""
     for batches in (
         training_batches(tiny_store, [0, 1], AugmentConfig(), 1, seed=0),
         ordered_batches(tiny_store, [0, 1], 1),
     ):
         assert batches.options().autotune.enabled is False
+        assert batches.options().experimental_optimization.apply_default_optimizations is False

@@ -4,16 +4,26 @@
 
 The model is a stand-in that knows the truth and adds noise to it, so that its boundaries are as ragged as a network's;
 the time it takes is left out. All else is what ``python -m gym.evaluate`` does: counting, intervals, baselines,
-pictures and page. Memory is the largest resident size of this process, and of the largest of its workers.
+pictures and page; but for MLflow, to which results are logged, and a network's own weights and activations.
+
+Memory is resident, as Linux has it. The scenes are drawn in a process of their own, and the stand-in lets go of each
+label, so that neither counts. Of the peak, memory of files is what the system takes back where it is short of it; the
+rest it cannot. A worker has a peak of its own from its start on: what ``getrusage`` calls so of children is that of
+the process that started them, where this was larger.
 """
 
 import argparse
-import resource
+import multiprocessing
+import os
+import re
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 from rich.console import Console
 from scipy import ndimage
 
@@ -22,6 +32,7 @@ from gym.data.build import open_or_build_store
 from gym.data.labels import IGNORE
 from gym.data.pipeline import SampleReader
 from gym.data.sides import split_store
+from gym.data.store import Store
 from gym.evaluation.assessment import Settings, assess
 from gym.evaluation.document import describe_assessment, write_document
 from gym.evaluation.judged import Judged, Own
@@ -31,8 +42,8 @@ from gym.evaluation.page import write_page
 class NoisyTruth:
     """A stand-in for a network: the smoothed truth with noise, as class scores."""
 
-    def __init__(self, labels: list[np.ndarray], classes: int) -> None:
-        self._labels, self._classes, self._at = iter(labels), classes, 0
+    def __init__(self, labels: Iterator[np.ndarray], classes: int) -> None:
+        self._labels, self._classes, self._at = labels, classes, 0
         self.seconds = 0.0
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
@@ -51,6 +62,49 @@ class NoisyTruth:
         return powers / powers.sum(axis=-1, keepdims=True)
 
 
+class Memory:
+    """Watches the memory of this process and of its workers in a block."""
+
+    def __init__(self) -> None:
+        self.largest_anonymous = self.largest_of_worker = 0.0
+        self._ended = threading.Event()
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Memory":
+        self._watching.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watching.join()
+
+    def _watch(self) -> None:
+        this = psutil.Process()
+        while not self._ended.wait(0.1):
+            self.largest_anonymous = max(self.largest_anonymous, resident(this.pid, "RssAnon"))
+            workers = [resident(worker.pid, "VmHWM") for worker in this.children()]
+            self.largest_of_worker = max([self.largest_of_worker, *workers])
+
+
+def resident(process: int, kind: str) -> float:
+    """What the system says of a process's memory, GiB: ``VmHWM`` is its peak, ``RssAnon`` what is of no file now.
+
+    0 of a process that has ended.
+    """
+    try:
+        found = re.search(rf"^{kind}:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return 0.0
+    return int(found[1]) / 2**20 if found else 0.0
+
+
+def draw_scenes(data: DataConfig, outputs: Path) -> None:
+    """Make the store, where it is not there yet, and leave no memory behind."""
+    drawing = multiprocessing.get_context("spawn").Process(target=open_or_build_store, args=(data, outputs))
+    drawing.start()
+    drawing.join()
+
+
 def main() -> None:
     """Draw the scenes where they are not there yet, judge the stand-in, print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -58,13 +112,17 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--outputs", type=Path, default=Path(tempfile.gettempdir()) / "bench_evaluate")
     chosen = parser.parse_args()
-    store = open_or_build_store(DataConfig(scenes=chosen.scenes + 50, size=chosen.size), chosen.outputs)
+    data = DataConfig(scenes=chosen.scenes + 50, size=chosen.size)
+    draw_scenes(data, chosen.outputs)
+    store = open_or_build_store(data, chosen.outputs)
     split = split_store(store, SplitConfig(validation=chosen.scenes / len(store)), AugmentConfig())
     samples = list(split.validation)
-    model = NoisyTruth([store.read_label(sample) for sample in samples], len(store.manifest.classes))
-    judged = Judged(store, samples, "judged", AugmentConfig(), 0, Own(store, split))
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as scratch:
+    # Opened anew for each, so that no label stays mapped for it.
+    labels = (Store(store.folder).read_label(sample) for sample in samples)
+    model = NoisyTruth(labels, len(store.manifest.classes))
+    judged = Judged(store, samples, "validation", AugmentConfig(), 0, Own(store, split))
+    at_start, started = resident(os.getpid(), "VmHWM"), time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch, Memory() as memory:
         assessment = assess(model, judged, Settings(4, 0, 0, True, 0), Path(scratch))
         counted = time.perf_counter()
         document = describe_assessment(assessment, {}, {}, {})
@@ -72,11 +130,12 @@ def main() -> None:
         read = SampleReader(store, AugmentConfig(), 0)
         write_page(Path(scratch), assessment, "stand-in", {}, store.bands, read, 0, {})
     took = time.perf_counter() - started
-    peaks = [resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     Console().print(
         f"{len(samples)} scenes of {chosen.size}x{chosen.size}: {took - model.seconds:.1f} s beside the predictions, "
         f"{took - (counted - started):.1f} s of it for files and pictures; "
-        f"peak {peaks[0]:.2f} GiB, of a worker {peaks[1]:.2f} GiB; mean IoU {assessment.overall['iou'].value:.3f}"
+        f"peak {resident(os.getpid(), 'VmHWM'):.2f} GiB, {at_start:.2f} of it before anything is judged; largest of no "
+        f"file {memory.largest_anonymous:.2f} GiB; peak of a worker {memory.largest_of_worker:.2f} GiB; "
+        f"mean IoU {assessment.overall['iou'].value:.3f}"
     )
 
 

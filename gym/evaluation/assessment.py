@@ -1,6 +1,6 @@
 """Judge one model on one side of one data set: everything but files and pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from gym.data.store import Store
 from gym.evaluation.beside_baselines import BesideBaselines, compare_with_baselines
 from gym.evaluation.counts import Counts
 from gym.evaluation.judged import Judged, count_seen, list_warnings
-from gym.evaluation.predicted import Predicted, count_side, predict_side
+from gym.evaluation.predicted import MAPPED, Predicted, count_side, in_parts, predict_side
 from gym.evaluation.scores import class_scores, image_means, overall_scores, site_scores
 from gym.reporting.evaluation import Evaluation
 from gym.sampling import lattice
@@ -153,11 +153,18 @@ def set_beside(judged: Judged, predicted: Predicted, seed: int) -> BesideBaselin
     if own.store is None:
         return BesideBaselines([], {"none": f"the run's own data, to fit them on, are not to be had ({own.obstacle})"})
     baselines = fit_baselines(own.store, own.split.training, seed)
-    read, places = SampleReader(store, judged.augment, judged.seed), lattice(*store.frame)
-    images = [np.array(np.asarray(read(sample)[0])[places]) for sample in judged.samples]  # a view would keep it whole
+    places = lattice(*store.frame)
     truth, classes = (
         np.array(maps[:, places[0], places[1]]) for maps in (predicted.labels, predicted.evaluation.predicted)
     )
     return compare_with_baselines(
-        baselines, images, truth, classes, len(store.manifest.classes), predicted.scenes, seed
+        baselines, lattice_images(judged), truth, classes, len(store.manifest.classes), predicted.scenes, seed
     )
+
+
+def lattice_images(judged: Judged) -> Iterator[np.ndarray]:
+    """Of each judged image the lattice of its pixels, ``(rows, columns, bands)`` float32, one at a time."""
+    for part in in_parts(judged.samples, MAPPED):
+        read = SampleReader(judged.store, judged.augment, judged.seed)  # anew, to let go of what was read
+        for sample in part:
+            yield np.asarray(read(sample)[0])[lattice(*judged.store.frame)]

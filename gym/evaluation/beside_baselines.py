@@ -4,7 +4,7 @@ The pixels are a lattice of each image (`gym.sampling.lattice`), since a forest 
 threshold for water knows two classes only; the model is set beside it on these two.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,7 +43,7 @@ class BesideBaselines:
 
 def compare_with_baselines(
     baselines: Baselines,
-    images: Sequence[np.ndarray],
+    images: Iterable[np.ndarray],
     truth: np.ndarray,
     predicted: np.ndarray,
     classes: int,

@@ -4,7 +4,8 @@ The scores of a few hundred images are more than a laptop's memory: they go to a
 counting, which has no need of the model, is spread over the cores.
 """
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +23,8 @@ from gym.evaluation.ground import Sides, pixel_sides
 from gym.metrics import SMALLEST_SCORE
 from gym.reporting.evaluation import Evaluation, evaluate
 from gym.sampling import lattice
+
+MAPPED = 64  # images read through one mapping: what is read of it counts as memory until it is let go
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,23 @@ def predict_side(
             scores.write((given / total).astype(np.float32).tobytes())
             labels.write(truth.astype(np.uint8).tobytes())
 
-        evaluation = evaluate(model, store, samples, ordered_batches(store, samples, batch, augment, seed), keep)
+        evaluation = evaluate(model, store, samples, batches_in_parts(store, samples, batch, augment, seed), keep)
     records = [store.manifest.pairs[position] for position in positions_of(samples, len(store))]
     return Predicted(evaluation, [one.scene for one in records], [pixel_sides(one) for one in records], folder)
+
+
+def batches_in_parts(
+    store: Store, samples: Sequence[int], batch: int, augment: AugmentConfig, seed: int
+) -> Iterator[tuple[Any, Any]]:
+    """The batches of `gym.data.pipeline.ordered_batches`, with a part of the imagery mapped at a time."""
+    for part in in_parts(samples, batch * max(1, MAPPED // batch)):
+        yield from ordered_batches(store, part, batch, augment, seed)
+        gc.collect()  # tf.data's functions refer to one another, and would keep the part mapped
+
+
+def in_parts(samples: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Cut samples into parts of a size; the last may have fewer."""
+    return (samples[start : start + size] for start in range(0, len(samples), size))
 
 
 def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> BinaryIO:

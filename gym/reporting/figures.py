@@ -121,7 +121,7 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], rea
     classes, predicted, name = evaluation.classes, evaluation.predicted[index], evaluation.names[index]
     image, truth = map(np.asarray, read(evaluation.samples[index]))
     for panel, values in zip(axes, show_errors(image, truth, predicted, bands, classes), strict=True):
-        panel.imshow(values, interpolation="nearest")
+        panel.imshow(np.rint(255 * values).astype(np.uint8), interpolation="nearest")
         panel.set_xticks([])
         panel.set_yticks([])
     scores = metrics.summarize(evaluation.matrices[index])

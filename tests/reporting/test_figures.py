@@ -343,8 +343,8 @@ def test_panels_show_image_truth_prediction_and_errors(sheet):
     (values, label), predicted = read(20), evaluation.predicted[2]
     wrong = (label != predicted) & (label != IGNORE)
 
-    np.testing.assert_allclose(image, show_bands(values, ["a", "b", "c"]))
-    np.testing.assert_array_equal((errors == 1).all(axis=-1), wrong)
+    np.testing.assert_allclose(image / 255, show_bands(values, ["a", "b", "c"]), atol=0.5 / 255 + 1e-9)
+    np.testing.assert_array_equal((errors == 255).all(axis=-1), wrong)
     np.testing.assert_array_equal((truth != prediction).any(axis=-1), wrong)
     for panel in (truth, prediction):
         np.testing.assert_array_equal(panel[0], image[0])

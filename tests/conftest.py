@@ -37,7 +37,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # A core takes whole files, one after another: the long ones first, so that none is left alone at the end.
-LONGEST = ("test_sweeper.py", "test_searcher.py", "test_docs.py", "test_train.py", "test_report.py")
+LONGEST = (
+    *("test_sweeper.py", "test_searcher.py", "test_train.py", "test_half_resolution.py", "test_docs.py"),
+    *("test_experiment.py", "test_search.py", "test_config.py", "test_report.py", "test_command.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,6 +59,17 @@ def as_it_was():
 
         use_tuning(False)
         keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def databases_at_once():
+    """MLflow's databases are copied; what makes them has its tests in test_tracking_client.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "gym.tracking_client" in sys.modules:
+            from tests.databases import copy_database
+
+            patch.setattr("gym.tracking_client.make_database", copy_database)
+        yield
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ import rasterio
 from gym.config import SearchConfig, SweepConfig
 from gym.options import configuration_folder, group_names
 from tests.conftest import ROOT
+from tests.databases import copy_database
+from tests.warm_start import WarmProcess
 
 README, DATA_PAGE, SWEEP_PAGE = (
     (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/data.md", "docs/sweeps.md")
@@ -49,10 +51,16 @@ def in_a_test(command: str, folder: Path) -> list[str]:
     return [*kept, *tiny, *small, f"outputs={folder}"]
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess:
-    """Run a README command to its end."""
+def run(command: str, folder: Path) -> str:
+    """Run a README command to its good end, one of Python in a warm process; gives what it said."""
     words = in_a_test(command, folder)
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    if words[:2] == [sys.executable, "-m"]:
+        process = WarmProcess(*words[2:])
+    else:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, f"{command}\n{said}"
+    return said
 
 
 @pytest.fixture
@@ -78,11 +86,11 @@ def imagery(tmp_path):
 
 def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(imagery):
     """As written, but for the size of the work; predict and publish use the last run of its name, then its zip."""
+    copy_database(f"sqlite:///{imagery}/mlflow.db")
     trainings = [command for command in COMMANDS if "gym.train" in command or "scripts/train" in command]
     assert len(trainings) == 5
     for command in trainings:  # one after the other: two of them are one run, which two processes do not make at once
-        done = run(command, imagery)
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        run(command, imagery)
 
     uses = [command for command in COMMANDS if re.search(r"gym\.(evaluate|report|predict|publish)", command)]
     said = [
@@ -93,9 +101,7 @@ def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(image
         "4 images segmented by resunet cce f6",
     ]
     for command, answer in zip(uses, said, strict=True):
-        done = run(command, imagery)
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        assert answer in done.stdout
+        assert answer in run(command, imagery)
     for place in ("predictions", "labels_of_zip"):
         with rasterio.open(imagery / "my" / place / "shore0.tif") as label:
             assert (label.crs.to_epsg(), label.shape, label.nodata) == (32610, (40, 32), 255)
@@ -104,10 +110,8 @@ def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(image
 def test_the_readmes_data_set_is_made_and_reported(imagery):
     """The command as written makes a store and names its report, which is there."""
     (command,) = [command for command in COMMANDS if "gym.make_dataset" in command]
-    done = run(command, imagery)
+    page = Path(re.search(r"report +(.*)", run(command, imagery)).group(1))
 
-    assert done.returncode == 0, done.stderr
-    page = Path(re.search(r"report +(.*)", done.stdout).group(1))
     assert page.is_file()
     assert "Nothing: every file is used." in page.read_text(encoding="utf-8")
 

@@ -8,8 +8,15 @@ from gym import tracking_client
 from gym.config import TrackingConfig
 from gym.errors import DataError, RunError, Terminated
 from gym.tracking_client import PatientClient, open_tracking, tracking_uri
+from tests.databases import make_database
 
 CONFIG = TrackingConfig()
+
+
+@pytest.fixture(autouse=True)
+def databases_by_mlflow(monkeypatch):
+    """Not copied, as elsewhere."""
+    monkeypatch.setattr(tracking_client, "make_database", make_database)
 
 
 @pytest.fixture

@@ -8,17 +8,19 @@ import time
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from tests.conftest import ROOT
+from tests.databases import copy_database
+from tests.sweeps.commands import complete, runs_of
+from tests.warm_start import WarmProcess
 
 TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.epochs=2"]
 
 
-def train(outputs: Path, *overrides: str, multirun=False, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
+def train(outputs: Path, *overrides: str, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
     """Run ``python -m gym.train`` to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "gym.train", *["-m"] * multirun, f"outputs={outputs}", *overrides],
+        [sys.executable, "-m", "gym.train", f"outputs={outputs}", *overrides],
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
@@ -28,14 +30,10 @@ def train(outputs: Path, *overrides: str, multirun=False, cwd=ROOT, **environmen
     )
 
 
-def runs_of(outputs: Path) -> list:
-    """All runs of a database, the last first."""
-    client = MlflowClient(f"sqlite:///{outputs}/mlflow.db")
-    return client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])
-
-
 def test_two_processes_give_the_same_weights_and_metrics(tmp_path):
     """The same command twice, bit by bit: with augmentation, dropout and the machine's own precision on."""
+    for side in ("one", "two"):
+        copy_database(f"sqlite:///{tmp_path}/{side}/mlflow.db")
     crowd = [
         subprocess.Popen(
             [sys.executable, "-m", "gym.train", f"outputs={tmp_path / side}", *TINY],
@@ -63,13 +61,13 @@ def test_two_processes_give_the_same_weights_and_metrics(tmp_path):
 def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code):
     """SIGTERM, as SLURM cancels, also twice; a closed terminal; Ctrl-C; with the exit codes of these."""
     endless = [*TINY, "training.epochs=5000", "training.patience=5000"]
-    command = [sys.executable, "-u", "-m", "gym.train", f"outputs={tmp_path}", *endless]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        next(line for line in process.stdout if line.startswith("epoch 2/"))
-        for number in signals:
-            process.send_signal(number)
-            time.sleep(0.2)
-        process.communicate(timeout=120)
+    copy_database(f"sqlite:///{tmp_path}/mlflow.db")
+    process = WarmProcess("gym.train", f"outputs={tmp_path}", *endless)
+    next(line for line in process.stdout if line.startswith("epoch 2/"))
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.2)
+    process.communicate(timeout=120)
 
     assert process.returncode == code
     assert [run.info.status for run in runs_of(tmp_path)] == ["KILLED"]
@@ -77,9 +75,8 @@ def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code)
 
 def test_hydras_sweep_runs_every_combination(tmp_path):
     """Architectures and filter counts, each its own run with its own parameter count."""
-    done = train(tmp_path, *TINY, "training.epochs=1", "model=unet,resunet", "loss=cce", "filters=2,4", multirun=True)
+    complete(tmp_path, *TINY, "training.epochs=1", "model=unet,resunet", "loss=cce", "filters=2,4")
 
-    assert done.returncode == 0, done.stderr
     runs = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
     expected = {f"{model} cce f{width}" for model in ("unet", "resunet") for width in (2, 4)}
     assert {run.info.run_name for run in runs} == expected

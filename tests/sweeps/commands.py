@@ -7,13 +7,22 @@ import sys
 
 from mlflow import MlflowClient
 
+from tests.databases import copy_database
+from tests.warm_start import WarmProcess
+
 
 def start(outputs, *arguments):
-    """Start a sweep, in a process group of its own."""
+    """Start a sweep, in a process group of its own: in a warm process, with MLflow's tables made."""
+    copy_database(f"sqlite:///{outputs / 'mlflow.db'}")
+    return WarmProcess("gym.train", "-m", f"outputs={outputs}", *arguments)
+
+
+def complete_cold(outputs, *arguments):
+    """Run a sweep to its end, which is a good one, as a user does, in a fresh process; gives what was said."""
     command = [sys.executable, "-u", "-m", "gym.train", "-m", f"outputs={outputs}", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def finish(outputs, *arguments):

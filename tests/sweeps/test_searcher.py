@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from gym.sweeps.folder import SweepFolder
-from tests.sweeps.commands import client_of, complete, finish, kill_after, runs_of
+from tests.sweeps.commands import client_of, complete_cold, finish, kill_after, runs_of
 
 # One level, two filters, four epochs: a trial takes a second or two.
 SMALL = [
@@ -27,7 +27,7 @@ def trials_of(outputs, name="mine"):
 def whole(tmp_path_factory):
     """A search of six trials that nothing disturbed."""
     outputs = tmp_path_factory.mktemp("whole")
-    return outputs, complete(outputs, *SMALL)
+    return outputs, complete_cold(outputs, *SMALL)
 
 
 def test_a_search_is_a_sweep_of_its_trials(whole):
@@ -65,7 +65,7 @@ def test_a_search_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
     outputs, _ = whole
     moments = random.Random(1)
     for _ in range(2):
-        kill_after(moments.uniform(8, 20), tmp_path, *SMALL)
+        kill_after(moments.uniform(4, 12), tmp_path, *SMALL)
     code, said = finish(tmp_path, *SMALL)
 
     assert code == 0, said

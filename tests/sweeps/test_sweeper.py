@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from gym.result import read_result
 from gym.sweeps.folder import SweepFolder
-from tests.sweeps.commands import client_of, complete, finish, kill_after, runs_of, start
+from tests.sweeps.commands import client_of, complete, complete_cold, finish, kill_after, runs_of, start
 
 # Runs of a second or two: one level, two filters.
 SMALL = [
@@ -37,7 +37,7 @@ def results_of(outputs):
 def whole(tmp_path_factory):
     """A sweep of four runs that nothing disturbed."""
     outputs = tmp_path_factory.mktemp("whole")
-    return outputs, complete(outputs, *SMALL)
+    return outputs, complete_cold(outputs, *SMALL)
 
 
 def test_a_sweep_is_a_parent_with_its_runs(whole):
@@ -104,7 +104,7 @@ def test_a_result_that_was_removed_is_made_again(whole, tmp_path):
 def test_a_sweep_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
     """SIGKILL at three random moments: the same weights and scores, every run once in MLflow, none left RUNNING."""
     outputs, _ = whole
-    kill_until_done(tmp_path, times=3, longest=12.0)
+    kill_until_done(tmp_path, times=3, longest=8.0)
 
     assert results_of(tmp_path) == results_of(outputs)
     runs = runs_of(tmp_path)
@@ -119,7 +119,7 @@ def kill_until_done(outputs, times, longest):
     """Start the sweep, kill it after a random time, and so on; then let it end."""
     moments = random.Random(0)
     for _ in range(times):
-        kill_after(moments.uniform(4, longest), outputs, *SMALL)
+        kill_after(moments.uniform(2, longest), outputs, *SMALL)
     code, said = finish(outputs, *SMALL)
     assert code == 0, said
 

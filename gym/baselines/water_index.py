@@ -1,6 +1,6 @@
-"""The third baseline: water is where an index of two bands is above the threshold that parts a scene best.
+"""The third baseline: water is where an index of two bands is above the threshold that parts an image best.
 
-Nothing is learnt. A scene always falls into two, so one that is all land, or all water, is parted too: that is what the
+Nothing is learnt. An image always falls into two, so one that is all land, or all water, is parted too: that is what the
 method does, and what its score is for.
 
 Sources: NDWI, McFeeters 1996, doi:10.1080/01431169608948714; MNDWI, which mistakes fewer buildings for water, Xu 2006,

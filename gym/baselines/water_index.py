@@ -1,7 +1,7 @@
 """The third baseline: water is where an index of two bands is above the threshold that parts an image best.
 
-Nothing is learnt. An image always falls into two, so one that is all land, or all water, is parted too: that is what the
-method does, and what its score is for.
+Nothing is learnt. An image always falls into two, so one that is all land, or all water, is parted too: that is what
+the method does, and what its score is for.
 
 Sources: NDWI, McFeeters 1996, doi:10.1080/01431169608948714; MNDWI, which mistakes fewer buildings for water, Xu 2006,
 doi:10.1080/01431160600589179; the threshold, Otsu 1979, doi:10.1109/TSMC.1979.4310076.

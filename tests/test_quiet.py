@@ -44,3 +44,17 @@ def test_garbage_is_collected_afterwards_where_it_was_before(collects):
         assert gc.isenabled() == collects
     finally:
         gc.enable()
+
+
+def test_what_is_imported_is_never_searched_again():
+    """What comes after the first block is: else each run would leave its garbage."""
+    gc.unfreeze()
+    with quiet_start():
+        pass
+    frozen = gc.get_freeze_count()
+    with quiet_start():
+        of_a_run = [[] for _ in range(1000)]
+
+    assert frozen > 10_000
+    assert gc.get_freeze_count() == frozen
+    assert len(of_a_run) == 1000  # alive until here

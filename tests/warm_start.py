@@ -10,6 +10,7 @@ import runpy
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import NoReturn
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -40,8 +41,9 @@ class WarmProcess:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """To the process alone."""
-        os.kill(self.pid, number)
+        """To the process alone, if it has not ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, None]:
         """Wait until no process holds the other end of the output, and this one has ended; gives what was said."""

@@ -2,16 +2,20 @@
 
     python scripts/profile_step.py unet --filters 6 --size 512
 
-Seconds are those of the operations themselves; several run at a time, so they add up to more than the step.
+Seconds are those of the operations themselves; several run at a time, so they add up to more than the step. Beside
+them: what the operations read and write, counted in the graph before TensorFlow fuses any, and the rate at which the
+machine reads and writes when it adds a number to a large array.
 """
 
 import argparse
+import math
 import os
 import statistics
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from bench_train_subject import own, random_batch
 from rich.box import MARKDOWN
@@ -19,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 SHOWN = 10
+MOVE_NOTHING = {"Const", "ExpandDims", "Identity", "Placeholder", "ReadVariableOp", "Reshape", "Shape", "Squeeze"}
 WAYS = {
     "plain_float32": "plain decoder, nothing tuned, float32",
     "plain": "plain decoder, nothing tuned",
@@ -26,8 +31,8 @@ WAYS = {
 }
 
 
-def profile(way: str, model: str, filters: int, size: int, batch: int) -> tuple[float, Counter, Counter]:
-    """Seconds of a step; by kind of operation seconds in one, and how many there are."""
+def profile(way: str, model: str, filters: int, size: int, batch: int) -> tuple[float, Counter, Counter, int]:
+    """Seconds of a step; by kind of operation seconds in one, and how many there are; and bytes read and written."""
     import tensorflow as tf
 
     network = own(argparse.Namespace(way=way, model=model, filters=filters, size=size, threads=0, precision="auto"))
@@ -42,7 +47,8 @@ def profile(way: str, model: str, filters: int, size: int, batch: int) -> tuple[
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
             step(batches)
-        return statistics.median(seconds[2:]), *read_profile(next(Path(folder).rglob("*.xplane.pb")))
+        found = read_profile(next(Path(folder).rglob("*.xplane.pb")))
+    return statistics.median(seconds[2:]), *found, bytes_moved(network, batch)
 
 
 def read_profile(path: Path) -> tuple[Counter, Counter]:
@@ -62,6 +68,33 @@ def read_profile(path: Path) -> tuple[Counter, Counter]:
     return seconds, numbers
 
 
+def bytes_moved(network: Any, batch: int) -> int:
+    """What the operations of a step read and write, each its whole inputs and outputs."""
+    from gym.training.cost import step_operations
+
+    moving = (operation for operation in step_operations(network, batch) if operation.type not in MOVE_NOTHING)
+    tensors = [tensor for operation in moving for tensor in (*operation.inputs, *operation.outputs)]
+    return sum(math.prod(tensor.shape) * tensor.dtype.size for tensor in tensors if tensor.shape.is_fully_defined())
+
+
+def memory_rate() -> float:
+    """Bytes a second read and written by adding a number to 256 MiB again and again, the best of some."""
+    import tensorflow as tf
+
+    numbers, times = tf.zeros(2**26), 8
+
+    @tf.function(autograph=False)
+    def add() -> Any:
+        return tf.while_loop(lambda done, _: done < times, lambda done, sums: (done + 1, sums + 1.0), (0, numbers))
+
+    seconds = []
+    for _ in range(6):  # the first traces
+        started = time.perf_counter()
+        add()
+        seconds.append(time.perf_counter() - started)
+    return 2 * 4 * 2**26 * times / min(seconds)
+
+
 def main() -> None:
     """Profile each way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -72,12 +105,13 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for way, name in WAYS.items():
-        step, seconds, numbers = profile(way, given.model, given.filters, given.size, given.batch)
-        title = f"{name}: {step:.2f} s a step, {numbers.total()} operations"
+        step, seconds, numbers, moved = profile(way, given.model, given.filters, given.size, given.batch)
+        title = f"{name}: {step:.2f} s a step, {numbers.total()} operations, {moved / 1e9:.1f} GB read and written"
         table = Table("operation", "number", "ms", box=MARKDOWN, title=title, title_justify="left")
         for kind, took in seconds.most_common(SHOWN):
             table.add_row(kind.removeprefix("_MklNative"), str(numbers[kind]), f"{1e3 * took:.0f}")
         Console(width=100).print(table)
+    print(f"adding a number to a large array: {memory_rate() / 1e9:.0f} GB/s")
 
 
 if __name__ == "__main__":

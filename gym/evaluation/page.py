@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from gym.bootstrap import Interval
 from gym.console import worded_interval
@@ -84,22 +85,22 @@ def write_page(
 
 
 def draw_pictures(folder: Path, assessment: Assessment, bands: Sequence[str], read: ReadSample, seed: int) -> list[str]:
-    """Draw what every evaluation has; gives the names of the pictures."""
+    """Draw what every evaluation has, one after another; gives the names of the pictures."""
     evaluation = assessment.evaluation
     ranked = rank_by_iou(evaluation)
-    drawn = {
-        "confusion_matrix": draw_confusion_matrix(evaluation.matrix, evaluation.classes),
-        "reliability": draw_reliability(assessment),
-        "errors_by_distance": draw_errors_by_distance(assessment, seed),
-    }
-    if ranked:
-        side = assessment.side
-        drawn["worst"] = draw_contact_sheet(evaluation, bands, read, side, ranked[:_SHEET], "the worst")
-        best = ranked[::-1][:_SHEET]
-        drawn["best"] = draw_contact_sheet(evaluation, bands, read, side, best, "the best")
-    for name, figure in drawn.items():
+    names = []
+
+    def draw(name: str, figure: Figure) -> None:
         save(figure, folder / f"{name}.png")
-    return list(drawn)
+        names.append(name)
+
+    draw("confusion_matrix", draw_confusion_matrix(evaluation.matrix, evaluation.classes))
+    draw("reliability", draw_reliability(assessment))
+    draw("errors_by_distance", draw_errors_by_distance(assessment, seed))
+    if ranked:
+        for name, images in {"worst": ranked[:_SHEET], "best": ranked[::-1][:_SHEET]}.items():
+            draw(name, draw_contact_sheet(evaluation, bands, read, assessment.side, images, f"the {name}"))
+    return names
 
 
 def make_tables(assessment: Assessment, differences: Mapping[str, Scores]) -> dict[str, Any]:

@@ -21,11 +21,16 @@ def step_cost(model: keras.Model, batch: int) -> StepCost:
         model: A compiled model of known rows and columns.
         batch: Images in the batch.
     """
+    operations = step_operations(model, batch)
+    return StepCost(sum(map(multiply_adds, operations)), len(operations))
+
+
+def step_operations(model: keras.Model, batch: int) -> list[Any]:
+    """The operations of a step of training of a compiled model, as they are before TensorFlow optimises the graph."""
     images = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32)
     labels = tf.TensorSpec((batch, *model.output_shape[1:3]), tf.uint8)
     step = tf.function(lambda *data: model.train_step(data), autograph=False)
-    operations = needed_operations(step.get_concrete_function(images, labels).graph)
-    return StepCost(sum(map(multiply_adds, operations)), len(operations))
+    return needed_operations(step.get_concrete_function(images, labels).graph)
 
 
 def needed_operations(graph: Any) -> list[Any]:

@@ -62,22 +62,30 @@ def run(*arguments, module="gym.train", cwd=ROOT, **environment):
     return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def run_quickly(*arguments, module="gym.train"):
+    """Run a verb that answers within a second of computing; on a slow machine five times what importing Hydra takes."""
+    for _ in range(3):  # whatever runs beside it slows one of the two
+        done, seconds = run(*arguments, module=module)
+        if seconds < 1 or seconds < 5 * run(module="hydra.main")[1]:
+            return done
+    pytest.fail(f"{module} {arguments} computed for {seconds:.2f} s")
+
+
 @pytest.mark.parametrize(("override", "message"), REFUSED.items())
 def test_a_mistake_gets_one_line_and_exit_code_1(override, message):
     """Value, rule and remedy, on standard error, in under a second: TensorFlow cannot have been imported."""
-    done, seconds = run(override)
+    done = run_quickly(override)
 
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
-    assert seconds < 1
 
 
 def test_help_shows_groups_options_and_keys_at_once():
     """Every group with its options, and every key with its default, in under a second."""
-    done, seconds = run("--help")
+    done = run_quickly("--help")
 
     assert done.returncode == 0
     assert "model: resunet, simple_resunet, simple_unet, unet" in done.stdout
@@ -85,7 +93,6 @@ def test_help_shows_groups_options_and_keys_at_once():
     assert "split: given, kfold, leave_one_site_out, paper, random" in done.stdout
     assert "python -m gym.train model=resunet loss=cce filters=6" in done.stdout
     assert "  patience: 10                      # Epochs without a better validation loss" in done.stdout
-    assert seconds < 1
 
 
 def test_the_composed_configuration_is_shown_without_heavy_imports():
@@ -111,10 +118,9 @@ def test_the_composed_configuration_is_shown_without_heavy_imports():
 )
 def test_make_dataset_refuses_in_one_line(override, message):
     """As fast as training does: nothing heavy is imported for a slip."""
-    done, seconds = run(override, module="gym.make_dataset")
+    done = run_quickly(override, module="gym.make_dataset")
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
-    assert seconds < 1
 
 
 def test_the_help_of_make_dataset_shows_its_own_groups():
@@ -208,10 +214,9 @@ def test_predict_takes_folders_only():
 )
 def test_predict_refuses_in_one_line_what_is_no_model(tmp_path, override, message):
     """Before anything heavy is imported."""
-    done, seconds = run(override, f"input={tmp_path}", "output=x", module="gym.predict")
+    done = run_quickly(override, f"input={tmp_path}", "output=x", module="gym.predict")
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
-    assert seconds < 1
 
 
 NAME_RULE = "must begin with a letter or digit, and hold those, spaces and _-. only; try shore_models."
@@ -234,10 +239,9 @@ ALIAS_RULE = "must be of letters, digits, _ and -, and not latest, v1, v2, ..., 
 )
 def test_publish_refuses_in_one_line(override, message):
     """As fast as training does."""
-    done, seconds = run(*(["run=x"] if "run=" not in override else []), override, module="gym.publish")
+    done = run_quickly(*(["run=x"] if "run=" not in override else []), override, module="gym.publish")
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
-    assert seconds < 1
 
 
 def test_the_help_of_publish_shows_its_keys():

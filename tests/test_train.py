@@ -1,4 +1,4 @@
-"""The command as a process: repeatable to the bit, killed cleanly, swept, and shipped in a wheel."""
+"""The command as a process: repeatable to the bit, killed cleanly, and shipped in a wheel."""
 
 import os
 import signal
@@ -11,10 +11,11 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.databases import copy_database
-from tests.sweeps.commands import complete, runs_of
+from tests.sweeps.commands import runs_of
 from tests.warm_start import WarmProcess
 
 TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.epochs=2"]
+SMALLEST = ["+debug=tiny", "model=simple_unet", "model.levels=1"]
 
 
 def train(outputs: Path, *overrides: str, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
@@ -60,7 +61,7 @@ def test_two_processes_give_the_same_weights_and_metrics(tmp_path):
 )
 def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code):
     """SIGTERM, as SLURM cancels, also twice; a closed terminal; Ctrl-C; with the exit codes of these."""
-    endless = [*TINY, "training.epochs=5000", "training.patience=5000"]
+    endless = [*SMALLEST, "training.epochs=5000", "training.patience=5000"]
     copy_database(f"sqlite:///{tmp_path}/mlflow.db")
     process = WarmProcess("gym.train", f"outputs={tmp_path}", *endless)
     next(line for line in process.stdout if line.startswith("epoch 2/"))
@@ -73,18 +74,6 @@ def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code)
     assert [run.info.status for run in runs_of(tmp_path)] == ["KILLED"]
 
 
-def test_hydras_sweep_runs_every_combination(tmp_path):
-    """Architectures and filter counts, each its own run with its own parameter count."""
-    one_level = ["model.levels=1", "training.epochs=1"]
-    complete(tmp_path, *TINY, *one_level, "model=unet,resunet", "loss=cce", "filters=2,4")
-
-    runs = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
-    expected = {f"{model} cce f{width}" for model in ("unet", "resunet") for width in (2, 4)}
-    assert {run.info.run_name for run in runs} == expected
-    assert len({run.data.metrics["parameters"] for run in runs}) == 4
-    assert len({run.data.tags["data_fingerprint"] for run in runs}) == 1
-
-
 def test_the_wheel_trains_in_another_folder(tmp_path):
     """Built, unpacked and run away from the repository: the configuration is inside."""
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", ROOT]
@@ -95,7 +84,7 @@ def test_the_wheel_trains_in_another_folder(tmp_path):
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
     subprocess.run(install, check=True, capture_output=True)
 
-    done = train(Path("outputs"), *TINY, "training.epochs=1", cwd=elsewhere, PYTHONPATH=str(site))
+    done = train(Path("outputs"), *SMALLEST, cwd=elsewhere, PYTHONPATH=str(site))
 
     assert done.returncode == 0, done.stderr
     assert (elsewhere / "outputs" / "mlflow.db").exists()

@@ -90,9 +90,7 @@ def test_two_objectives_give_a_front(tmp_path):
 def test_a_failing_trial_is_passed_over(tmp_path):
     """It counts, and the search ends well."""
     fixed = [one for one in SMALL if not one.startswith(("schedule.max_rate", "loss", "training.batch"))]
-    code, said = finish(
-        tmp_path, *fixed, "schedule.max_rate=1e-3,1e30", "search.sampler=grid", "search.trials=2", "search.startup=1"
-    )
+    code, said = finish(tmp_path, *fixed, "schedule.max_rate=1e-3,1e30", "search.sampler=grid", "search.trials=2")
 
     assert code == 0, said
     assert sorted(state for _, state, *_ in trials_of(tmp_path)) == ["COMPLETE", "FAIL"]

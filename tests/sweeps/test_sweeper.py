@@ -57,7 +57,10 @@ def test_a_sweep_is_a_parent_with_its_runs(whole):
     assert parents[0].data.metrics["runs_finished"] == 4
     assert parents[0].data.tags["mlflow.note.content"].startswith("Recommended: simple_unet")
     assert "4 of 4 runs finished" in said
-    assert "simple_unet dice f2 seed=2" in results_of(outputs)
+    assert set(results_of(outputs)) == {
+        f"simple_unet {loss} f2 seed={seed}" for loss in ("cce", "dice") for seed in (1, 2)
+    }
+    assert len({run.data.tags["data_fingerprint"] for run in children}) == 1
 
 
 def test_a_finished_sweep_has_nothing_left_to_do(whole):

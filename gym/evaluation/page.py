@@ -20,7 +20,7 @@ from gym.console import worded_interval
 from gym.data.sides import ReadSample
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.figures import draw_differences, draw_errors_by_distance, draw_reliability
-from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS
+from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS, OF_A_SITE
 from gym.files import write_text
 from gym.reporting.drawing import embed, save
 from gym.reporting.figures import draw_confusion_matrix, draw_contact_sheet, rank_by_iou
@@ -116,7 +116,7 @@ def make_tables(assessment: Assessment, differences: Mapping[str, Scores]) -> di
         {name: [*scores.values(), contest.leads.get(name)] for name, scores in contest.scores.items()}
         for contest in contests
     ]
-    site_columns = ["iou", "dice", "boundary_iou", "boundary_distance", "boundary_missed", "kld"]
+    site_columns = [name for name in OF_A_SITE if name != "overall_accuracy"]
     return {
         "overall": score_table(["score", "all pixels", "mean over images"], {MEANINGS[k]: v for k, v in both.items()}),
         "classes": score_table(

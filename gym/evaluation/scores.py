@@ -57,7 +57,7 @@ CLASSES: dict[str, Score] = {
     "boundary_distance_metres": lambda counts: metrics.ratio(counts.metre_sums, counts.metre_counts),
     "boundary_missed": lambda counts: metrics.ratio(counts.missed, counts.drawn),
 }
-_BOUNDARY = ("boundary_iou", "boundary_distance", "boundary_missed")
+_BOUNDARY = ("boundary_iou", "boundary_distance", "boundary_distance_metres", "boundary_missed")
 OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", *_BOUNDARY)
 OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", *_BOUNDARY)
 

@@ -8,12 +8,12 @@ from rich.table import Table
 from gym.bootstrap import Interval
 from gym.console import counted, plain_console
 from gym.evaluation.assessment import Assessment
-from gym.evaluation.page import show_score
+from gym.evaluation.page import is_defined, show_score
 from gym.evaluation.scores import MEANINGS
 
 _SHOWN = (
-    *("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance", "boundary_missed"),
-    "calibration_error",
+    *("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance", "boundary_distance_metres"),
+    *("boundary_missed", "calibration_error"),
 )
 
 
@@ -38,7 +38,8 @@ def summary_table(assessment: Assessment) -> Table:
     table.add_column("score")
     table.add_column("", justify="right")
     for key in _SHOWN:
-        table.add_row(MEANINGS[key], show_score(assessment.overall[key])["shown"])
+        if key != "boundary_distance_metres" or is_defined(assessment.overall[key]):
+            table.add_row(MEANINGS[key], show_score(assessment.overall[key])["shown"])
     table.add_section()
     for kind, scores in assessment.classes.items():
         table.add_row(f"IoU {kind}", show_score(scores["iou"])["shown"])

@@ -18,18 +18,19 @@ from gym.evaluation.figures import (
     draw_reliability,
     rates_by_distance,
 )
-from gym.evaluation.page import legacy_rows, score_table, show_score, write_page
+from gym.evaluation.page import legacy_rows, make_tables, score_table, show_score, write_page
 from gym.evaluation.scores import class_scores, differences, image_means, image_scores, overall_scores, site_scores
+from gym.evaluation.summary import summary_table
 from gym.reporting.evaluation import Evaluation
-from tests.evaluation.test_scores import CLASS_NAMES, counted, drawn
+from tests.evaluation.test_scores import CLASS_NAMES, UNKNOWN, counted, drawn
 
 NAN = float("nan")
 
 
-def assessed(images=4, temperature=1.5, baselines=None):
+def assessed(images=4, temperature=1.5, baselines=None, sides=UNKNOWN):
     """An assessment of some drawn images, each a scene, at two sites."""
     truth, scores = drawn(images)
-    counts = counted(truth, scores, temperature=temperature)
+    counts = counted(truth, scores, sides, temperature)
     scenes = [f"scene{index}" for index in range(images)]
     sites = ["north" if index % 2 else "<south>" for index in range(images)]
     evaluation = Evaluation(
@@ -69,6 +70,18 @@ def test_a_score_is_shown_with_its_interval():
     assert show_score(Interval(0.5, 0.25, 0.75)) == {"shown": "0.500 (0.250 to 0.750)", "value": "0.5"}
     assert show_score(Interval(12.345, NAN, NAN))["shown"] == "12.3"
     assert show_score(Interval(NAN, NAN, NAN)) == show_score(None) == {"shown": "-", "value": ""}
+
+
+@pytest.mark.parametrize(("sides", "shows"), [(UNKNOWN, False), ((10.0, 10.0), True)])
+def test_metres_stand_wherever_pixels_do_where_imagery_is_georeferenced(sides, shows):
+    """In the terminal, and on the page of all pixels, of classes and of sites."""
+    assessment = assessed(sides=sides)
+    tables = make_tables(assessment, {})
+    columns = {name: [column["title"] for column in tables[name].columns] for name in ("classes", "sites")}
+
+    assert ("boundary distance, m" in list(summary_table(assessment).columns[0].cells)) == shows
+    assert all(("boundary distance, m" in titles) == shows for titles in columns.values())
+    assert all("boundary distance, pixels" in titles for titles in columns.values())
 
 
 def test_a_column_without_a_score_is_left_out():

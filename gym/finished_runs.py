@@ -52,7 +52,7 @@ def look_up(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
 
 
 def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
-    """Find a run by id, or by name: of several of one name the last that FINISHED.
+    """Find a run by id, or by name: of several of one name the one that FINISHED last.
 
     Raises:
         RunError: There is none; the message names the nearest.
@@ -62,7 +62,7 @@ def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
         return client.get_run(wanted)
     named = search_all(client, experiment, f"{_FINISHED} and {equals('attributes.run_name', wanted)}")
     if named:
-        return max(named, key=lambda run: run.info.start_time)
+        return max(named, key=lambda run: run.info.end_time)
     known = {
         known for run in search_all(client, experiment, _FINISHED) for known in (run.info.run_name, run.info.run_id)
     }

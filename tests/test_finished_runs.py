@@ -70,6 +70,14 @@ def test_a_run_is_found_by_id_and_by_name(log, found):
     assert found("twice") == last
 
 
+def test_a_long_run_that_ended_last_is_the_last(outputs, log, found):
+    """Whichever was started first: another of its name began and ended meanwhile."""
+    with logged_run(CONFIG, outputs, "overlapping", {}, uuid.uuid4().hex) as long:
+        log("overlapping")
+
+    assert found("overlapping") == long.run_id
+
+
 def test_an_unknown_run_is_refused_with_the_nearest(log, found):
     """A misspelt name finds its neighbour."""
     log("resunet cce f6")

@@ -23,9 +23,10 @@ def show_assessment(
     """Print the main scores, those of each class, of the baselines and of other runs, and where the page is."""
     console = plain_console()
     scenes = counted(len(set(assessment.scenes)), "scene")
-    console.print(
-        f"\n{name} on {counted(len(assessment.scenes), f'{assessment.side} image')} of {scenes}", style="bold"
-    )
+    kind = "image" if assessment.side == "all" else f"{assessment.side} image"
+    console.print(f"\n{name} on {counted(len(assessment.scenes), kind)} of {scenes}", style="bold")
+    for warning in assessment.warnings:
+        console.print(f"beware: {warning}")
     console.print(summary_table(assessment))
     for other, scores in differences.items():
         console.print(f"mean IoU less that of {other}: {show_score(scores['iou'])['shown']}")
@@ -33,10 +34,10 @@ def show_assessment(
 
 
 def summary_table(assessment: Assessment) -> Table:
-    """Main scores, IoU of each class, mean IoU of each baseline."""
+    """Main scores, IoU of each class; and on the lattice mean IoU of the model and of each baseline."""
     table = Table()
     table.add_column("score")
-    table.add_column("", justify="right")
+    table.add_column("all pixels", justify="right")
     for key in _SHOWN:
         if key != "boundary_distance_metres" or is_defined(assessment.overall[key]):
             table.add_row(MEANINGS[key], show_score(assessment.overall[key])["shown"])
@@ -46,5 +47,5 @@ def summary_table(assessment: Assessment) -> Table:
     for contest in assessment.baselines.contests if assessment.baselines else []:
         table.add_section()
         for rival, scores in contest.scores.items():
-            table.add_row(f"{contest.title}: {rival}", show_score(scores["iou"])["shown"])
+            table.add_row(f"IoU on a lattice, {contest.title}: {rival}", show_score(scores["iou"])["shown"])
     return table

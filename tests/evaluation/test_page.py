@@ -2,6 +2,8 @@
 
 import csv
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from gym.evaluation.figures import (
 )
 from gym.evaluation.page import legacy_rows, make_tables, score_table, show_score, write_page
 from gym.evaluation.scores import class_scores, differences, image_means, image_scores, overall_scores, site_scores
-from gym.evaluation.summary import summary_table
+from gym.evaluation.summary import show_assessment, summary_table
 from gym.reporting.evaluation import Evaluation
 from tests.evaluation.test_scores import CLASS_NAMES, UNKNOWN, counted, drawn
 
@@ -82,6 +84,16 @@ def test_metres_stand_wherever_pixels_do_where_imagery_is_georeferenced(sides, s
     assert ("boundary distance, m" in list(summary_table(assessment).columns[0].cells)) == shows
     assert all(("boundary distance, m" in titles) == shows for titles in columns.values())
     assert all("boundary distance, pixels" in titles for titles in columns.values())
+
+
+@pytest.mark.parametrize(("side", "title"), [("test", "model on 4 test images of"), ("all", "model on 4 images of")])
+def test_the_terminal_says_what_misleads(capsys, side, title):
+    """Before the table, as the page does."""
+    show_assessment("model", replace(assessed(), side=side), {}, Path("page.html"))
+
+    said = capsys.readouterr().out
+    assert title in said
+    assert said.index("beware: a goat ate them") < said.index("mean IoU") < said.index("page.html")
 
 
 def test_a_column_without_a_score_is_left_out():

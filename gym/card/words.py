@@ -37,8 +37,8 @@ def describe_model(facts: CardFacts) -> dict[str, str]:
     rows, columns = size if isinstance(size, list) else (size, size)
     standardized = _STANDARDIZED[of["data.standardize"]]
     return {
-        "Architecture": f"{of['model.name']}, {of['model.filters']} filters, {of['model.levels']} levels, kernels of "
-        f"{kernel} x {kernel} pixels, {of['model.head']} at the end",
+        "Architecture": f"{of['model.name']}, {of['model.filters']} filters, {of['model.levels']} levels with kernels "
+        f"of {kernel} x {kernel} pixels, {of['model.head']} at the end",
         "Parameters": f"{totals['parameters']:,.0f}, of which {totals['trainable_parameters']:,.0f} are trained",
         "Input": f"{rows} x {columns} pixels; {_FRAMED[of['data.framing']]}",
         "Bands": f"{', '.join(facts.data.bands)}, in this order",

@@ -63,7 +63,7 @@ def training_batches(
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seeds)
         pairs = tf.data.Dataset.from_tensor_slices(order)
         pairs = pairs.map(lambda index: load(epoch, index), num_parallel_calls=cores)
-        return pairs.batch(batch)
+        return pairs.batch(batch, num_parallel_calls=cores)  # one alone holds a step of 512x512 up by a tenth
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
     return untuned(epochs.flat_map(one_epoch))

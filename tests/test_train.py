@@ -1,4 +1,4 @@
-"""The command as a process: repeatable to the bit, killed cleanly, and shipped in a wheel."""
+"""The command as a process: repeatable to the bit, killed cleanly, swept, and shipped in a wheel."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.databases import copy_database
-from tests.sweeps.commands import runs_of
+from tests.sweeps.commands import complete, runs_of
 from tests.warm_start import WarmProcess
 
 TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.epochs=2"]
@@ -72,6 +72,17 @@ def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code)
 
     assert process.returncode == code
     assert [run.info.status for run in runs_of(tmp_path)] == ["KILLED"]
+
+
+def test_hydras_sweep_runs_every_combination(tmp_path):
+    """Architectures and filter counts, each its own run with its own parameter count."""
+    complete(tmp_path, *TINY, "training.epochs=1", "model=unet,resunet", "loss=cce", "filters=2,4")
+
+    runs = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
+    expected = {f"{model} cce f{width}" for model in ("unet", "resunet") for width in (2, 4)}
+    assert {run.info.run_name for run in runs} == expected
+    assert len({run.data.metrics["parameters"] for run in runs}) == 4
+    assert len({run.data.tags["data_fingerprint"] for run in runs}) == 1
 
 
 def test_the_wheel_trains_in_another_folder(tmp_path):

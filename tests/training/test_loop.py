@@ -80,7 +80,11 @@ class Cut(BaseException):
     """What ends a training from outside, as a signal does."""
 
 
-@pytest.mark.parametrize(("cuts", "precision"), [([1, 2, 4], "float32"), ([2], "mixed_float16")], ids=str)
+@pytest.mark.parametrize(
+    ("cuts", "precision"),
+    [*(([cut], "float32") for cut in (1, 2, 3, 4)), ([1, 2, 4], "float32"), ([2], "mixed_float16")],
+    ids=str,
+)
 def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(train_small, tmp_path, cuts, precision):
     """After whichever epochs it is cut off: same weights to the bit, same epochs, none trained twice.
 

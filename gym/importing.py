@@ -54,7 +54,7 @@ def check(text: str) -> None:
     Raises:
         ConfigError: A value breaks a rule.
     """
-    register_configuration()
+    register_configuration(["config"])
     ConfigStore.instance().store(group="imported", name="experiment", node=OmegaConf.create(text), package="_global_")
     with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
         read_config(compose("config", ["+imported=experiment", "data.images=[.]", "data.labels=."]), Config)

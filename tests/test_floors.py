@@ -184,6 +184,7 @@ FLOORS = {
     "sweeps.sweeper": 5.03,
     "sweeps.plugin": 5.05,
     "help": 5.0,
+    "hydra_mode": 5.0,
     "command": 5.1,
     "importing": 5.2,
     "write_up": 5.03,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import keras
 from omegaconf import OmegaConf
 
+from gym.card.limits import FEW_STEPS
 from gym.card.run_card import write_run_card
 from gym.config import Config
 from gym.console import counted, public_uri, worded
@@ -50,8 +51,6 @@ from gym.training.history import Epoch, History, epoch_metrics
 from gym.training.loop import compile_model, train
 from gym.training.progress import progress_display
 from gym.training.runtime import prepare_tensorflow, resolve_precision, seed_weights
-
-_FEW_STEPS = 500
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +151,10 @@ def summarize(
 ) -> RunResult:
     """What a run came to."""
     validation = evaluations["validation"]
-    trained_on = {"training_pairs": len(set(positions_of(task.split.training, len(task.store))))}
+    trained_on = {
+        "training_pairs": len(set(positions_of(task.split.training, len(task.store)))),
+        "training_steps": history.stopping.last_epoch * count_steps(task),
+    }
     return RunResult(
         run_id=run_id,
         name=task.name,
@@ -220,7 +222,7 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
     config, store, split = task.config, task.store, task.split
     model = prepare_model(config, store, split)
     samples, batch = training_samples(split, config.augment, len(store)), config.training.batch
-    steps = steps_in_epoch(len(samples), batch)
+    steps = count_steps(task)
     if listener.is_shown:
         announce(task.name, model, steps * config.training.epochs)
 
@@ -244,6 +246,12 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
     return model, history
 
 
+def count_steps(task: Task) -> int:
+    """The steps of an epoch."""
+    samples = training_samples(task.split, task.config.augment, len(task.store))
+    return steps_in_epoch(len(samples), task.config.training.batch)
+
+
 def prepare_model(config: Config, store: Store, split: Split) -> keras.Model:
     """Build and compile the model, or take one whose graphs an earlier run of this process has traced."""
     first = build_standardisation(config.data.standardize, store, split)
@@ -263,7 +271,7 @@ def prepare_model(config: Config, store: Store, split: Split) -> keras.Model:
 def announce(name: str, model: keras.Model, steps: int) -> None:
     """Say what is about to be trained, and warn of too few steps."""
     log.info("%s: %s parameters, %s", name, f"{count_parameters(model).total:,}", keras.config.dtype_policy().name)
-    if steps < _FEW_STEPS:
+    if steps < FEW_STEPS:
         log.warning(
             "only %s in all: batch normalisation wants some hundred; raise training.epochs or augment.copies",
             counted(steps, "step"),

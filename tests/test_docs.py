@@ -182,6 +182,18 @@ def test_the_ui_answers():
         server.wait(timeout=30)
 
 
+def test_the_ui_refuses_a_port_that_is_taken():
+    """With another to take, before MLflow has been imported."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(["./scripts/ui", str(port)], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == f"error: port {port} is taken; give another, as in ./scripts/ui {port + 1}"
+
+
 def test_all_other_commands_are_known():
     """No command of the README is left untested without a word here."""
     known = ("./scripts/train", "./scripts/ui", "python -m gym.")

@@ -223,6 +223,7 @@ def test_a_run_leaves_everything_in_mlflow(finished, outputs):
     assert any(name.startswith("site_dice/") for name in scores)
     assert {f"legacy/{name}" for name in ("iou", "dice", "kld", "iou_2022", "dice_2022", "kld_2022")} <= set(scores)
     assert all(math.isfinite(value) for value in scores.values())
+    assert scores["training_steps"] == 2 * -(-6 // config.training.batch)
     assert not any(name.startswith("test/") for name in scores)
     for name in EPOCH_METRICS:
         assert [point.step for point in client.get_metric_history(result.run_id, name)] == [1, 2]

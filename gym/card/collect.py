@@ -18,7 +18,7 @@ from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import colour_codes
 from gym.result import RunResult
 
-_TOTALS = ("parameters", "trainable_parameters", "seconds", "best_epoch", "stopping_epoch", "loss")
+_TOTALS = ("parameters", "trainable_parameters", "seconds", "best_epoch", "stopping_epoch", "training_steps", "loss")
 _SORTABLE = r"\d{4}(-?\d\d){0,2}"
 _MOST_MEASURED = 100  # scenes whose pixels are measured, of which each takes a millisecond
 

@@ -7,6 +7,7 @@ from gym.card.facts import CardFacts, SideScores
 from gym.console import counted
 from gym.data.grouping import ONE_SITE
 
+FEW_STEPS = 500  # fewer leave the moving statistics of batch normalisation behind the weights
 _RARE = 0.01  # of the labelled training pixels
 _MOST_NAMED = 8
 
@@ -96,6 +97,8 @@ def limits_of_training(facts: CardFacts) -> Iterator[str]:
     """What the configuration rules out."""
     if facts.totals.get("best_epoch") == facts.settings.get("training.epochs"):
         yield "The last epoch was the best: longer training may still do better."
+    if (steps := facts.totals.get("training_steps", FEW_STEPS)) < FEW_STEPS:
+        yield f"It was trained for only {counted(int(steps), 'step')}: batch normalisation wants some hundred."
     yield (
         "The program does not look for people, private property or protected places in the imagery; whoever hands on "
         "the model or its pictures must."

@@ -98,7 +98,7 @@ def panels_of(results: Sequence[RunResult]) -> list[Panel]:
     """The costs that runs have; time in the unit that suits the longest."""
     longest = max((score_of(run, "seconds") or 0.0 for run in results), default=0.0)
     name, unit = next((name, unit) for name, unit in _UNITS if longest >= 2 * unit or unit == 1)
-    panels = [Panel("parameters", "parameters", 1), Panel("seconds", f"time of the run ({name})", unit)]
+    panels = [Panel("parameters", "parameters", 1), Panel("seconds", f"training time ({name})", unit)]
     return [panel for panel in panels if pareto_front(results, panel.cost)]
 
 

@@ -108,12 +108,13 @@ def word_run(run: RunResult, label: str) -> str:
     """One run: name, size, scores, epochs and time; plotly reads the text as HTML."""
     iou, kld, seconds, epoch = (score_of(run, name) for name in ("iou", "kld", "seconds", "stopping_epoch"))
     told_iou, told_kld = (worded(math.nan if score is None else score, 4) for score in (iou, kld))
+    told_time = "-" if seconds is None else clock(seconds)
     return "<br>".join(
         [
             f"<b>{html.escape(label)}</b>",
             f"filters {run.settings['model.filters']}, parameters {score_of(run, 'parameters'):,}",
             f"mean IoU {told_iou}, KLD {told_kld}",
-            f"stopping epoch {'-' if epoch is None else epoch}, time {'-' if seconds is None else clock(seconds)}",
+            f"stopping epoch {'-' if epoch is None else epoch}, training time {told_time}",
         ]
     )
 

@@ -35,6 +35,7 @@ _COUNTS = {
     "stopping_epoch": "stopping epoch",
     "best_epoch": "best epoch",
     "training_pairs": "training pairs",
+    "training_steps": "training steps",
 }
 
 
@@ -137,7 +138,7 @@ def word_counts(result: RunResult) -> list[tuple[str, str]]:
     seconds = score_of(result, "seconds")
     return [
         *rows,
-        *([("time", clock(seconds))] if seconds is not None else []),
+        *([("training time", clock(seconds))] if seconds is not None else []),
         ("weights (SHA-256)", result.weights_sha256),
     ]
 

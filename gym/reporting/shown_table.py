@@ -14,7 +14,7 @@ _TITLES = {
     "dice": "mean Dice",
     "stopping_epoch": "stopping epoch",
     "best_epoch": "best epoch",
-    "seconds": "time",
+    "seconds": "training time",
     "weights_sha256": "weights",
     "run_id": "MLflow run",
 }

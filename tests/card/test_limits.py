@@ -1,5 +1,7 @@
 """A card says what its facts support, loudly where the scores mislead."""
 
+from dataclasses import replace
+
 import pytest
 
 from gym.card.facts import ClassFacts, SideFacts
@@ -124,3 +126,14 @@ def test_of_many_names_some_are_named():
 
     assert warning.startswith("The model never saw kind0, kind1,")
     assert "kind7 and 3 more: not one" in warning
+
+
+@pytest.mark.parametrize(("totals", "is_said"), [({"training_steps": 56.0}, True), ({"training_steps": 500.0}, False)])
+def test_too_few_steps_are_said(totals, is_said):
+    """As while training; an earlier run did not note them."""
+    facts = made_facts()
+
+    said = "\n".join(list_limits(replace(facts, totals=facts.totals | totals)))
+
+    assert ("It was trained for only 56 steps: batch normalisation wants some hundred." in said) == is_said
+    assert "batch normalisation" not in limits_of()

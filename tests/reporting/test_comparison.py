@@ -45,7 +45,7 @@ def test_the_table_has_a_row_a_run(tmp_path):
 
     heads = re.findall(r'<button type="button">(.*?)</button>', page)
     assert heads[:7] == ["name", "model.name", "loss.name", "model.filters", "mean IoU", "KLD", "mean Dice"]
-    assert heads[7:] == ["stopping epoch", "best epoch", "parameters", "time", "weights", "MLflow run"]
+    assert heads[7:] == ["stopping epoch", "best epoch", "parameters", "training time", "weights", "MLflow run"]
     rows = cells_of(page)
     assert len(rows) == 30
     assert rows[1][4] == (repr(runs[1].scores["iou"]), "0.5300")

@@ -41,7 +41,7 @@ def test_costs_and_scores_are_those_of_the_runs():
     figure = draw_pareto([beaten, middle, cheap], chosen=cheap)
     sizes, times = figure.axes[:2]
 
-    assert (sizes.get_xlabel(), times.get_xlabel()) == ("parameters", "time of the run (min)")
+    assert (sizes.get_xlabel(), times.get_xlabel()) == ("parameters", "training time (min)")
     assert (sizes.get_xscale(), times.get_xscale(), sizes.get_ylabel()) == ("log", "linear", "mean IoU")
     for axes, costs in ((sizes, (1000, 4000, 8000)), (times, (1, 2, 3))):
         lines = lines_of(axes)
@@ -58,7 +58,7 @@ def test_costs_and_scores_are_those_of_the_runs():
 @pytest.mark.parametrize(("seconds", "unit"), [(119, "s"), (120, "min"), (7199, "min"), (7200, "h")])
 def test_time_is_in_the_unit_that_suits_it(seconds, unit):
     """At least two of them for the longest run."""
-    assert draw_pareto([made_run(seconds=seconds)]).axes[1].get_xlabel() == f"time of the run ({unit})"
+    assert draw_pareto([made_run(seconds=seconds)]).axes[1].get_xlabel() == f"training time ({unit})"
 
 
 def test_runs_in_one_place_share_their_number():

@@ -47,7 +47,7 @@ def test_hovering_tells_of_a_run():
 
     told = (
         "<b>unet cce f4</b><br>filters 4, parameters 251,236<br>mean IoU 0.5050, KLD 0.5000"
-        "<br>stopping epoch 12, time 1 min 05 s"
+        "<br>stopping epoch 12, training time 1 min 05 s"
     )
     assert above["hovertext"] == below["hovertext"] == [told]
     assert (above["x"], above["y"], below["y"]) == ([251236], [pytest.approx(0.505)], [0.5])
@@ -61,7 +61,7 @@ def test_hovering_over_several_runs_tells_of_six():
     assert trace["y"] == [pytest.approx(0.45)]
     assert [f"seed={seed}<" in trace["hovertext"][0] for seed in range(1, 9)] == [True] * 6 + [False] * 2
     assert trace["hovertext"][0].endswith("<br>and 2 more")
-    assert "mean IoU 0.1000, KLD -<br>stopping epoch 12, time -<br>" in trace["hovertext"][0]
+    assert "mean IoU 0.1000, KLD -<br>stopping epoch 12, training time -<br>" in trace["hovertext"][0]
 
 
 def test_names_are_no_markup():

@@ -73,7 +73,7 @@ def test_sizes_and_epochs_are_whole():
         "stopping epoch": "12",
         "best epoch": "9",
         "training pairs": "12",
-        "time": "1 min 05 s",
+        "training time": "1 min 05 s",
         "weights (SHA-256)": "0123456789abcdef" * 4,
     }
 

@@ -11,10 +11,11 @@ from gym.data.sides import ReadSample
 from gym.reporting.drawing import literal, shorten
 from gym.reporting.evaluation import Evaluation
 from gym.reporting.imagery import show_errors
-from gym.reporting.legend import class_legend
+from gym.reporting.legend import class_legend, legend_height
 from gym.training.history import Epoch
 
 _SHEET_ROWS, _SHEET_COLUMNS = 6, 2
+_HEAD, _BELOW, _BESIDE, _EDGE = 0.55, 0.3, 0.06, 0.15  # inches: above all, below and beside panels, at the sides
 _LONGEST_NAME = 26
 
 
@@ -94,17 +95,13 @@ def draw_contact_sheet(
     if shown is None:
         shown = spread_by_iou(evaluation, _SHEET_ROWS * _SHEET_COLUMNS)
     across = min(_SHEET_COLUMNS, len(shown))
-    lines = -(-len(shown) // across)
-    rows, columns = evaluation.predicted.shape[1:]
-    panel = max(1.5, min(1.9, 2.6 * columns / rows))
-    size = (4 * across * panel + 0.4, lines * (panel * rows / columns + 0.35) + 1.0)
-    figure = Figure(figsize=size, layout="constrained")
+    figure, grid = lay_out_sheet(-(-len(shown) // across), across, evaluation.predicted.shape[1:], evaluation.classes)
     figure.suptitle(
         f"{len(shown)} of {len(evaluation.names)} {side} images, {order}; "
         f"mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}",
         fontsize=10,
+        y=1 - 0.08 / figure.get_figheight(),
     )
-    grid = figure.subplots(lines, 4 * across, squeeze=False).reshape(-1, 4)
     for axes, index in zip(grid, shown, strict=False):
         draw_row(axes, evaluation, bands, read, index)
     for axes in grid[len(shown) :].ravel():
@@ -116,14 +113,37 @@ def draw_contact_sheet(
     return figure
 
 
+def lay_out_sheet(lines: int, across: int, frame: Sequence[int], classes: Sequence[str]) -> tuple[Figure, np.ndarray]:
+    """A figure with places for ``lines`` times ``across`` images of a frame, and their axes, ``(images, 4)``.
+
+    The places are reckoned: to let matplotlib find them takes a second, longer than all else that is drawn of a run.
+    """
+    rows, columns = frame
+    panel = max(1.5, min(1.9, 2.6 * columns / rows))
+    height = panel * rows / columns
+    width = 4 * across * (panel + _BESIDE) + 2 * _EDGE - _BESIDE
+    foot = legend_height(width, classes)
+    total = _HEAD + lines * (height + _BELOW) + foot
+    figure = Figure(figsize=(width, total))
+    grid = figure.add_gridspec(
+        lines,
+        4 * across,
+        left=_EDGE / width,
+        right=1 - _EDGE / width,
+        top=1 - _HEAD / total,
+        bottom=(foot + _BELOW) / total,
+        wspace=_BESIDE / panel,
+        hspace=_BELOW / height,
+    )
+    return figure, grid.subplots(squeeze=False, subplot_kw={"xticks": [], "yticks": []}).reshape(-1, 4)
+
+
 def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], read: ReadSample, index: int) -> None:
     """Fill the four panels of one image."""
     classes, predicted, name = evaluation.classes, evaluation.predicted[index], evaluation.names[index]
     image, truth = map(np.asarray, read(evaluation.samples[index]))
     for panel, values in zip(axes, show_errors(image, truth, predicted, bands, classes), strict=True):
         panel.imshow(np.rint(255 * values).astype(np.uint8), interpolation="nearest")
-        panel.set_xticks([])
-        panel.set_yticks([])
     scores = metrics.summarize(evaluation.matrices[index])
     axes[0].set_xlabel(literal(shorten(name, _LONGEST_NAME)), fontsize=6)
     axes[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)

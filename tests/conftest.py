@@ -39,8 +39,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A core takes whole files, one after another: the long ones first, so that none is left alone at the end.
 LONGEST = (
-    *("test_sweeper.py", "test_searcher.py", "test_train.py", "test_half_resolution.py", "test_docs.py"),
-    *("test_experiment.py", "test_search.py", "test_config.py", "test_report.py", "test_command.py"),
+    *("test_sweeper.py", "test_judging.py", "test_searcher.py", "test_train.py", "test_docs.py", "test_loop.py"),
+    *("test_experiment.py", "test_command.py", "test_half_resolution.py", "test_config.py", "test_report.py"),
+    *("test_search.py", "test_cost.py", "test_tracking.py"),
 )
 
 

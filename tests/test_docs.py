@@ -30,7 +30,7 @@ COMMANDS, DATA_COMMANDS, SWEEP_COMMANDS = (
     for page in (README, DATA_PAGE, SWEEP_PAGE)
 )
 SWEEP_COMMANDS += re.findall(r"^\| `(python .*?)` \|", SWEEP_PAGE, re.MULTILINE)
-TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.precision=float32", "training.epochs=1"]
+TINY = ["+debug=tiny", "model.levels=1", "model.kernel=3", "training.precision=float32", "training.epochs=1"]
 
 
 def in_a_test(command: str, folder: Path) -> list[str]:

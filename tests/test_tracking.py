@@ -1,8 +1,6 @@
 """MLflow runs end as their blocks end, are found again, and survive a crowd on a fresh database."""
 
 import re
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -19,7 +17,7 @@ from gym.tracking import (
     start_run,
 )
 from gym.tracking_client import open_tracking, tracking_uri
-from tests.conftest import ROOT
+from tests.warm_start import FORKS
 
 CONFIG = TrackingConfig()
 
@@ -74,21 +72,22 @@ def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
     assert stored.data.tags.get("error") == ("ValueError: bad" if status == "FAILED" else None)
 
 
+def log_as_one_of_many(outputs, name):
+    """What each process of a crowd does."""
+    with logged_run(CONFIG, outputs, "crowd", {}, name) as run:
+        for step in range(25):
+            run.log_metrics({"x": float(step), "y": 1.0}, step=step)
+
+
 def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
     """The tables are made once, by whoever comes first; whoever finds the database locked tries again."""
-    code = (
-        "import sys; from pathlib import Path; from gym.config import TrackingConfig\n"
-        "from gym.tracking import logged_run\n"
-        "with logged_run(TrackingConfig(), Path(sys.argv[1]), 'crowd', {}, sys.argv[2]) as run:\n"
-        "    for step in range(25): run.log_metrics({'x': float(step), 'y': 1.0}, step=step)"
-    )
-    crowd = [
-        subprocess.Popen([sys.executable, "-c", code, tmp_path, name], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for name in "abcdefgh"
-    ]
-    errors = [process.communicate(timeout=300)[1] for process in crowd]
+    crowd = [FORKS.Process(target=log_as_one_of_many, args=(tmp_path, name)) for name in "abcdefgh"]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join(timeout=300)
 
-    assert [process.returncode for process in crowd] == [0] * 8, errors
+    assert [process.exitcode for process in crowd] == [0] * 8
     client, experiment = open_tracking(CONFIG, tmp_path)
     runs = client.search_runs([experiment])
     assert [run.info.status for run in runs] == ["FINISHED"] * 8

@@ -13,16 +13,16 @@ import threading
 from contextlib import suppress
 from typing import NoReturn
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.warm"])
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.warm"])
 
 
 class WarmProcess:
     """``python -m MODULE ARGUMENTS`` in a process group of its own; with what tests use of `subprocess.Popen`."""
 
     def __init__(self, module: str, *arguments: str) -> None:
-        reader, writer = _FORKS.Pipe(duplex=False)
-        self._process = _FORKS.Process(target=_become, args=(writer, dict(os.environ), module, arguments))
+        reader, writer = FORKS.Pipe(duplex=False)
+        self._process = FORKS.Process(target=_become, args=(writer, dict(os.environ), module, arguments))
         self._process.start()
         writer.close()
         self.pid = self._process.pid

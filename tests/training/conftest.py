@@ -1,24 +1,29 @@
 """A model and a loop small enough to train in a test."""
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import pytest
+import tensorflow as tf
 
 from gym.config import AugmentConfig, Config, ModelConfig, ScheduleConfig, TrainingConfig
 from gym.data.pipeline import ordered_batches, steps_in_epoch, training_batches
 from gym.data.sides import training_samples
 from gym.data.split import Split
+from gym.files import hash_value
 from gym.models.catalog import build_model
 from gym.models.tuned import use_tuning
+from gym.training.compiled import compiled_model
 from gym.training.loop import compile_model, train
 
 
 @pytest.fixture(autouse=True)
 def tuning():
-    """As runs have it, unless it is told otherwise."""
+    """As runs have it, unless it is told otherwise, and to the bit."""
     use_tuning(True)
+    tf.config.experimental.enable_op_determinism()
 
 
 def small_config(**training):
@@ -38,15 +43,30 @@ def small_config(**training):
 def train_small(tiny_store, tmp_path):
     """Train the small model on the tiny store, in a folder of its own unless one is given.
 
+    As in a sweep, a model of the same graphs begins anew in those of the one before, whose weights are gone with that;
+    ``is_fresh`` has it traced anew.
+
     Returns model, history and the epochs as they were told; ``on_epoch`` is told them too.
     """
 
-    def run(config=None, displays=(), folder=None, on_epoch=lambda epoch: None):
+    def run(config=None, displays=(), folder=None, on_epoch=lambda epoch: None, is_fresh=False):
         config = config or small_config()
         folder = folder or Path(tempfile.mkdtemp(dir=tmp_path))
-        keras.utils.set_random_seed(config.seed)
-        model = build_model(config.model, tiny_store.shape, 3)
-        compile_model(model, config, [1.0, 1.0, 1.0])
+        graphs = [asdict(config.model), asdict(config.loss), asdict(config.optimizer), tiny_store.shape]
+        graphs.append(keras.config.dtype_policy().name)
+
+        def build():
+            keras.utils.set_random_seed(config.seed)
+            return build_model(config.model, tiny_store.shape, 3)
+
+        def compile(model):
+            compile_model(model, config, [1.0, 1.0, 1.0])
+
+        if is_fresh:
+            model = build()
+            compile(model)
+        else:
+            model = compiled_model(hash_value(graphs), build, compile)
         told = []
         samples = training_samples(Split([0, 1, 2, 3], [4, 5]), config.augment, len(tiny_store))
 

@@ -1,6 +1,6 @@
 """What it costs to feed a training step: batches read from a store, and augmented, against one that lies in memory.
 
-    python scripts/bench_pipeline.py               # U-Net of two filters, the cheapest step there is; three minutes
+    python scripts/bench_pipeline.py               # U-Net of two filters, the cheapest step there is; six minutes
 
 The same compiled model takes the same number of steps from each feed, in turn, in one process. Shown is by how much a
 step from a feed takes longer than one from memory, the median over rounds; below 0 is noise.
@@ -28,16 +28,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    table = Table("size", "step from memory, s", "read", "read and augmented")
+    table = Table("size", "step from memory, s", "read", "read and augmented", "computing of both")
     for size in map(int, given.sizes.split(",")):
         with tempfile.TemporaryDirectory() as outputs:
-            step, read, augmented = compare(given, size, Path(outputs))
-        table.add_row(f"{size}x{size}", f"{step:.3f}", f"{read:+.1%}", f"{augmented:+.1%}")
+            step, *shares = compare(given, size, Path(outputs))
+        table.add_row(f"{size}x{size}", f"{step:.3f}", *(f"{share:+.1%}" for share in shares))
     Console().print(table)
 
 
-def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float]:
-    """Seconds of a step from memory, and the shares by which the two others are longer."""
+def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float, float]:
+    """Seconds of a step from memory, by which shares the two others are longer, and by which the last computes more."""
     from gym.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainingConfig
     from gym.data.build import open_or_build_store
     from gym.data.pipeline import training_batches, untuned
@@ -60,15 +60,21 @@ def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float,
     feeds = {"memory": memory, "read": from_store(unchanged), "augmented": from_store(AugmentConfig())}
     steps = max(4, 120 * 128**2 // size**2)
     seconds: dict[str, list[float]] = {name: [] for name in feeds}
+    computing: dict[str, list[float]] = {name: [] for name in feeds}
     for number in track(range(given.rounds + 1), f"{size}x{size}", transient=True):  # the first traces the graphs
         for name, feed in feeds.items():
-            started = time.perf_counter()
-            model.fit(feed, steps_per_epoch=steps, verbose=0)
+            started, computed = time.perf_counter(), time.process_time()
+            model.fit(feed, steps_per_epoch=steps, verbose=0, shuffle=False)
             if number:
                 seconds[name].append((time.perf_counter() - started) / steps)
-    pairs = {name: zip(seconds[name], seconds["memory"], strict=True) for name in ("read", "augmented")}
-    longer = {name: statistics.median(fed / bare - 1 for fed, bare in of_feed) for name, of_feed in pairs.items()}
-    return statistics.median(seconds["memory"]), longer["read"], longer["augmented"]
+                computing[name].append(time.process_time() - computed)
+    step = statistics.median(seconds["memory"])
+    return step, longer(seconds, "read"), longer(seconds, "augmented"), longer(computing, "augmented")
+
+
+def longer(measured: dict[str, list[float]], name: str) -> float:
+    """By which share a feed takes more than memory does: the median over rounds."""
+    return statistics.median(fed / bare - 1 for fed, bare in zip(measured[name], measured["memory"], strict=True))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from gym.data.reader import RawScene
 from gym.data.store import Store
 from gym.data.values import Scaling
 from gym.options import configuration_folder, quote_options
+from tests.blank import draw_nothing
 
 ROOT = Path(__file__).parent.parent
 
@@ -94,6 +95,12 @@ def configure(tmp_path) -> Callable[..., Any]:
             return read_config(compose(name, overrides=[f"outputs={tmp_path}", *texts]), schemas[name])
 
     return composed
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch) -> None:
+    """Figures are saved as blank pictures."""
+    draw_nothing(monkeypatch)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def run(command: str, folder: Path) -> str:
     """Run a README command to its good end, one of Python in a warm process; gives what it said."""
     words = in_a_test(command, folder)
     if words[:2] == [sys.executable, "-m"]:
-        process = WarmProcess(*words[2:])
+        process = WarmProcess(*words[2:], draws=True)
     else:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said, _ = process.communicate(timeout=240)

@@ -53,6 +53,8 @@ from gym.settings import flatten
 from gym.tracking_client import tracking_uri
 from gym.training import checkpoint
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 TINY = ["+debug=tiny", "model=unet", "model.levels=2", "model.kernel=3", "training.precision=float32"]
 TINIEST = [
     *("model=simple_unet", "filters=2", "model.levels=1", "data.size=32"),

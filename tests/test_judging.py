@@ -19,6 +19,8 @@ from gym.judging import judge_runs
 from gym.model_zip import write_zip
 from gym.tracking_client import tracking_uri
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 TINY = [
     *("data.size=32", "data.scenes=24", "data.sites=3", "model.levels=1", "model.kernel=3", "filters=2"),
     *("training.epochs=2", "augment=none", "split.test=0.25"),

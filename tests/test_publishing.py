@@ -28,6 +28,8 @@ from gym.result import RunResult
 from gym.saved_model import load_model
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 FILES = {"SHA256SUMS", "classes.json", "config.yaml", "model/model.json", "model/model.keras", "run.json", "split.json"}
 CARD = {"card.md", "card.html", "card.json"}
 

@@ -13,16 +13,23 @@ import threading
 from contextlib import suppress
 from typing import NoReturn
 
+import pytest
+
+from tests.blank import draw_nothing
+
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.warm"])
 
 
 class WarmProcess:
-    """``python -m MODULE ARGUMENTS`` in a process group of its own; with what tests use of `subprocess.Popen`."""
+    """``python -m MODULE ARGUMENTS`` in a process group of its own; with what tests use of `subprocess.Popen`.
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    Its pictures are blank unless it ``draws``; those of its workers, which are processes of their own, are not.
+    """
+
+    def __init__(self, module: str, *arguments: str, draws: bool = False) -> None:
         reader, writer = FORKS.Pipe(duplex=False)
-        self._process = FORKS.Process(target=_become, args=(writer, dict(os.environ), module, arguments))
+        self._process = FORKS.Process(target=_become, args=(writer, dict(os.environ), module, arguments, draws))
         self._process.start()
         writer.close()
         self.pid = self._process.pid
@@ -57,7 +64,7 @@ class WarmProcess:
         return "".join(self._said), None
 
 
-def _become(writer, environment, module, arguments) -> NoReturn:
+def _become(writer, environment, module, arguments, draws) -> NoReturn:
     """Turn the fork into the process that was asked for."""
     os.setsid()
     os.dup2(writer.fileno(), 1)
@@ -68,6 +75,8 @@ def _become(writer, environment, module, arguments) -> NoReturn:
     sys.stdout.reconfigure(line_buffering=True)
     multiprocessing.process._parent_process = None  # to the program, this is no worker
     sys.argv = [module, *arguments]
+    if not draws:
+        draw_nothing(pytest.MonkeyPatch())
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:  # as the interpreter ends: joblib ends its workers so, which would be waited for otherwise

@@ -19,6 +19,8 @@ from gym.judging import judge_runs
 from gym.tracking_client import tracking_uri
 from tests.card.made_up import made_document, made_facts
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 TINY = [
     *("data.size=32", "data.scenes=12", "data.sites=3", "model=simple_unet", "model.levels=1", "filters=2"),
     *("training.epochs=1", "augment=none", "split.test=0.25"),

@@ -60,6 +60,7 @@ def test_a_search_that_was_finished_adds_no_trial(whole):
     assert trials_of(outputs) == before
 
 
+@pytest.mark.drill
 def test_a_search_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
     """The same trials with the same values, none twice, none left open."""
     outputs, _ = whole

@@ -229,7 +229,7 @@ def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):
     assert max(job.attempts for job in ledger.jobs()) == 2
 
 
-@pytest.mark.parametrize("event", ["epoch", "finished"])
+@pytest.mark.parametrize("event", ["epoch", pytest.param("finished", marks=pytest.mark.drill)])
 def test_a_worker_does_not_outlive_its_driver_for_long(event, tmp_path):
     """It ends its run, if it makes one, and leaves: its memory is given back, and its output closed."""
     process = start(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")

@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 from gym.command import verb
 from gym.config import EvaluateConfig
 from gym.config_check import read_config
-from gym.quiet import quiet_start
+from gym.quiet import tensorflow_start
 
 
 @verb("evaluate")
@@ -13,7 +13,7 @@ def main(composed: DictConfig) -> None:
     """Judge one model, or several on the same images."""
     config = read_config(composed, EvaluateConfig)
 
-    with quiet_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
+    with tensorflow_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
         from gym.judging import judge_runs
 
     judge_runs(config)

@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 from gym.command import verb
 from gym.config import DatasetConfig
 from gym.config_check import read_config
-from gym.quiet import quiet_start
+from gym.quiet import tensorflow_start
 
 
 @verb("make_dataset")
@@ -13,7 +13,7 @@ def main(composed: DictConfig) -> None:
     """Make or find a store, and report on it."""
     config = read_config(composed, DatasetConfig)
 
-    with quiet_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
+    with tensorflow_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
         from gym.dataset import make_dataset
 
     make_dataset(config)

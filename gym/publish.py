@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 from gym.command import verb
 from gym.config import PublishConfig
 from gym.config_check import read_config
-from gym.quiet import quiet_start
+from gym.quiet import tensorflow_start
 
 
 @verb("publish")
@@ -13,7 +13,7 @@ def main(composed: DictConfig) -> None:
     """Publish the model of a run."""
     config = read_config(composed, PublishConfig)
 
-    with quiet_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
+    with tensorflow_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
         from gym.publishing import publish
 
     publish(config)

@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 from gym.command import verb
 from gym.config import Config
 from gym.config_check import read_config
-from gym.quiet import quiet_start
+from gym.quiet import tensorflow_start
 
 
 @verb("config")
@@ -13,7 +13,7 @@ def main(composed: DictConfig) -> float:
     """Train one configuration; give a sweeper its mean IoU."""
     config = read_config(composed, Config)
 
-    with quiet_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
+    with tensorflow_start():  # TensorFlow takes seconds to import: only now that the configuration is sound
         from gym.experiment import run_experiment
         from gym.sweeps.job import run_job
 

@@ -1,11 +1,16 @@
 """The quiet start: silent where all is well, telling where it is not, and without a trace behind it."""
 
 import gc
+import importlib
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 
-from gym.quiet import quiet_start
+from gym.quiet import not_to_be_found, quiet_start
+from tests.conftest import ROOT
 
 
 def test_what_libraries_say_is_held_back(capfd):
@@ -58,3 +63,28 @@ def test_what_is_imported_is_never_searched_again():
     assert frozen > 10_000
     assert gc.get_freeze_count() == frozen
     assert len(of_a_run) == 1000  # alive until here
+
+
+def test_tensorflow_starts_without_what_it_would_bring_along():
+    """It comes when it is asked for, as the random forest does."""
+    code = (
+        "import sys; from gym.quiet import tensorflow_start\n"
+        "with tensorflow_start():\n    import gym.experiment\n"
+        "brought = {'jax', 'sklearn'} & set(sys.modules); assert not brought, brought\n"
+        "assert {'keras', 'tensorflow'} <= set(sys.modules)\n"
+        "import sklearn.ensemble; import jax"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_imported_already_is_found(monkeypatch):
+    """Only what is not there yet is hidden, and afterwards it is not."""
+    monkeypatch.delitem(sys.modules, "antigravity", raising=False)
+    with not_to_be_found(["json", "antigravity"]):
+        assert importlib.import_module("json") is json
+        with pytest.raises(ImportError):
+            importlib.import_module("antigravity")
+
+    assert "antigravity" not in sys.modules

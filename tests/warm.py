@@ -2,9 +2,9 @@
 
 import gc
 
-from gym.quiet import quiet_start
+from gym.quiet import tensorflow_start
 
-with quiet_start():
+with tensorflow_start():
     import gym.experiment
     import gym.reporting.comparison
     import gym.reporting.ready_reports

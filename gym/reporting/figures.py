@@ -116,7 +116,7 @@ def draw_contact_sheet(
 def lay_out_sheet(lines: int, across: int, frame: Sequence[int], classes: Sequence[str]) -> tuple[Figure, np.ndarray]:
     """A figure with places for ``lines`` times ``across`` images of a frame, and their axes, ``(images, 4)``.
 
-    The places are reckoned: to let matplotlib find them takes a second, longer than all else that is drawn of a run.
+    The places are reckoned: to let matplotlib find them takes as long as all else of the sheet.
     """
     rows, columns = frame
     panel = max(1.5, min(1.9, 2.6 * columns / rows))

@@ -86,7 +86,7 @@ def move(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> t
     return _take(image, label, draw_transform(config, (label.shape[0], label.shape[1]), seed))
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _take(image: Tensor, label: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
     """The pair as an affine transform has it. Compiled, it takes a third of the time.
 

@@ -28,6 +28,9 @@ Batches = Any
 
 _AHEAD = 2  # batches
 
+# Nothing here has Python's ``if`` or ``for`` of tensors, and to look for one takes half a second of each feed.
+as_it_is = tf.autograph.experimental.do_not_convert
+
 
 def training_batches(
     store: Store, samples: Sequence[int], config: AugmentConfig, batch: int, seed: int, first_epoch: int = 0
@@ -62,11 +65,11 @@ def training_batches(
         seeds = tf.stack([tf.constant(order_seed, tf.int64), epoch])
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seeds)
         pairs = tf.data.Dataset.from_tensor_slices(order)
-        pairs = pairs.map(lambda index: load(epoch, index), num_parallel_calls=cores)
+        pairs = pairs.map(as_it_is(lambda index: load(epoch, index)), num_parallel_calls=cores)
         return pairs.batch(batch, num_parallel_calls=cores)  # one alone holds a step of 512x512 up by a tenth
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-    return untuned(epochs.flat_map(one_epoch))
+    return untuned(epochs.flat_map(as_it_is(one_epoch)))
 
 
 def ordered_batches(
@@ -78,7 +81,7 @@ def ordered_batches(
     """
     read = sample_reader(store, samples, config or AugmentConfig(), seed)
     numbers = tf.data.Dataset.from_tensor_slices(tf.constant(list(samples), tf.int64))
-    return untuned(numbers.map(read, num_parallel_calls=available_cores()).batch(batch))
+    return untuned(numbers.map(as_it_is(read), num_parallel_calls=available_cores()).batch(batch))
 
 
 def untuned(batches: Batches) -> Batches:

@@ -72,7 +72,8 @@ class Conv2D(keras.layers.Conv2D):
         self.input_spec = None
 
     def call(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        of_coarse, of_fine = ops.split(ops.cast(self.kernel, self.compute_dtype), [coarse.shape[-1]], axis=2)
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        of_coarse, of_fine = layers.split(kernel, coarse.shape[-1], axis=2)
         bias = ops.cast(self.bias, self.compute_dtype)
         maps = ops.conv(fine, of_fine, padding="same")
         maps = tuned.add_bias(maps, bias) if tuned.is_tuned() else maps + bias
@@ -99,7 +100,7 @@ def convolve_doubled(coarse: Tensor, kernel: Tensor) -> Tensor:
     """
     side, filters = kernel.shape[0], kernel.shape[-1]
     if side == 1:
-        return ops.repeat(ops.repeat(ops.conv(coarse, kernel), 2, axis=1), 2, axis=2)
+        return double(ops.conv(coarse, kernel))
     folded = fold(kernel)
     if side % 4 == 1:
         return weave(ops.conv(coarse, folded, padding="same"), filters)
@@ -148,3 +149,13 @@ def weave(phases: Tensor, filters: int) -> Tensor:
     rows, columns = ops.shape(phases)[1:3]
     apart = ops.reshape(phases, (-1, rows, columns, 2, 2, filters))
     return ops.reshape(ops.transpose(apart, (0, 1, 3, 2, 4, 5)), (-1, 2 * rows, 2 * columns, filters))
+
+
+def double(maps: Tensor) -> Tensor:
+    """Repeat each pixel in two rows and two columns; shapes as `convolve_doubled`.
+
+    Twice as many channels in a row are twice as many columns, and twice as many columns in a row twice as many rows.
+    """
+    rows, columns, channels = ops.shape(maps)[1:]
+    wide = ops.reshape(ops.concatenate([maps, maps], axis=-1), (-1, rows, 2 * columns * channels))
+    return ops.reshape(ops.concatenate([wide, wide], axis=-1), (-1, 2 * rows, 2 * columns, channels))

@@ -43,7 +43,7 @@ class NormalizeRelu(keras.layers.BatchNormalization):
         """Each part with its own piece of each weight."""
         if len(parts) == 1:
             return [(parts[0], *weights)]
-        return zip(parts, *(ops.split(weight, [parts[0].shape[-1]]) for weight in weights), strict=True)
+        return zip(parts, *(split(weight, parts[0].shape[-1], axis=0) for weight in weights), strict=True)
 
 
 @keras.saving.register_keras_serializable(package="segsweep")
@@ -71,6 +71,13 @@ def scale_shift_relu(maps: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     if tuned.is_tuned():
         return tuned.scale_shift_relu(maps, scale, shift)
     return ops.cast(ops.relu(ops.cast(maps, "float32") * scale + shift), maps.dtype)
+
+
+def split(values: Tensor, first: int, axis: int) -> Any:
+    """The ``first`` values along an axis, and the others, with any backend."""
+    if tuned.is_tuned():
+        return tuned.split(values, first, axis)
+    return ops.split(values, [first], axis=axis)
 
 
 @keras.saving.register_keras_serializable(package="segsweep")

@@ -64,15 +64,15 @@ def normalize_relu(maps: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) ->
         mean = view.average(values)
         centred = values - view.spread(mean)
         variance = view.average(tf.square(centred))
-        scale = gamma * tf.math.rsqrt(variance + epsilon)
-        result = tf.nn.relu(view.unfold(centred * view.spread(scale) + view.spread(beta)))
+        spread = variance + epsilon
+        scale = view.spread(gamma * tf.math.rsqrt(spread))
+        result = tf.nn.relu(view.unfold(centred * scale + view.spread(beta)))
 
     def gradient(upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         slope = view.fold(tf.raw_ops.ReluGrad(gradients=upstream, features=result))
-        centred = view.fold(maps) - view.spread(mean)
         shift, tilt = view.average(slope), view.average(slope * centred)
-        inverse = 1 / (variance + epsilon)
-        of_maps = (slope - view.spread(shift) - centred * view.spread(tilt * inverse)) * view.spread(scale)
+        inverse = 1 / spread
+        of_maps = (slope - view.spread(shift) - centred * view.spread(tilt * inverse)) * scale
         return view.unfold(of_maps), tilt * tf.sqrt(inverse) * view.pixels, shift * view.pixels
 
     record.record_operation("NormalizeRelu", [result], [maps, gamma, beta], gradient)
@@ -86,29 +86,37 @@ def scale_shift_relu(maps: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 class _Folded:
-    """A map as a matrix with a row for each of its rows, and its columns times channels in the columns."""
+    """A map as a matrix with a row for each of its rows, and its columns times channels in the columns.
+
+    Its constants are made once: as one for each use they would be a quarter of a step's operations, each of which
+    costs time before the first step.
+    """
 
     def __init__(self, maps: Tensor) -> None:
-        self._shape, self._type = tf.shape(maps), maps.dtype
-        _, rows, self._columns, self._channels = maps.shape
-        self._together = math.gcd(rows, _ROWS_TOGETHER)
-        self.pixels = tf.cast(tf.reduce_prod(self._shape[:3]), tf.float32)
+        self._type = maps.dtype
+        _, rows, columns, channels = maps.shape
+        together = math.gcd(rows, _ROWS_TOGETHER)
+        self.pixels = tf.cast(tf.size(maps) // channels, tf.float32)
+        self._unfolded, self._folded = tf.constant((-1, rows, columns, channels)), tf.constant((-1, columns * channels))
+        self._some_rows = tf.constant((-1, together, columns * channels))
+        self._by_column, self._columns = tf.constant((columns, channels)), tf.constant((columns,))
+        self._first, self._second = tf.constant(0), tf.constant(1)
 
     def fold(self, maps: Tensor) -> Tensor:
-        return tf.cast(tf.reshape(maps, (-1, self._columns * self._channels)), tf.float32)
+        return tf.cast(tf.reshape(maps, self._folded), tf.float32)
 
     def unfold(self, values: Tensor) -> Tensor:
-        return tf.reshape(tf.cast(values, self._type), self._shape)
+        return tf.reshape(tf.cast(values, self._type), self._unfolded)
 
     def spread(self, values: Tensor) -> Tensor:
         """Of a number for each channel, one for each column of the matrix."""
-        return tf.tile(values, [self._columns])
+        return tf.tile(values, self._columns)
 
     def average(self, values: Tensor) -> Tensor:
         """Over the pixels: a number for each channel."""
-        some_rows = tf.reshape(values, (-1, self._together, self._columns * self._channels))
-        by_column = tf.reduce_sum(tf.reduce_sum(some_rows, axis=1), axis=0)
-        return tf.reduce_sum(tf.reshape(by_column, (self._columns, self._channels)), axis=0) / self.pixels
+        sums = tf.reduce_sum(tf.reshape(values, self._some_rows), axis=self._second)
+        by_column = tf.reshape(tf.reduce_sum(sums, axis=self._first), self._by_column)
+        return tf.reduce_sum(by_column, axis=self._first) / self.pixels
 
 
 def drop(maps: Tensor, rate: float, seed: Tensor) -> Tensor:
@@ -131,6 +139,11 @@ def drop(maps: Tensor, rate: float, seed: Tensor) -> Tensor:
         result = maps * factor
     record.record_operation("Drop", [result], [maps], lambda upstream: (upstream * factor,))
     return result
+
+
+def split(values: Tensor, first: int, axis: int) -> Any:
+    """The ``first`` values along an axis, and the others."""
+    return tf.split(values, [first, values.shape[axis] - first], axis)
 
 
 def add_bias(maps: Tensor, bias: Tensor) -> Tensor:

@@ -37,9 +37,9 @@ def take_adam_steps(
         "beta1_power": tf.pow(optimizer.beta_1, step),
         "beta2_power": tf.pow(optimizer.beta_2, step),
         "lr": tf.cast(learning_rate, tf.float32),
-        "beta1": optimizer.beta_1,
-        "beta2": optimizer.beta_2,
-        "epsilon": optimizer.epsilon,
+        "beta1": tf.constant(optimizer.beta_1),  # of a bare number each variable would get a constant of its own
+        "beta2": tf.constant(optimizer.beta_2),
+        "epsilon": tf.constant(optimizer.epsilon),
     }
     for gradient, variable in zip(grads, variables, strict=True):
         position = optimizer._get_variable_index(variable)

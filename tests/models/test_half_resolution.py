@@ -16,7 +16,7 @@ from scipy.signal import correlate
 from gym.config import ModelConfig
 from gym.losses import PixelLoss
 from gym.models.catalog import build_model
-from gym.models.half_resolution import convolve_doubled, fold_taps
+from gym.models.half_resolution import convolve_doubled, double, fold_taps
 
 CLASSES = 3
 
@@ -60,6 +60,13 @@ def test_the_taps_of_a_kernel_of_five():
         [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]],
         [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]],
     ]
+
+
+def test_each_pixel_becomes_four():
+    """Two columns of two channels."""
+    doubled = double(tf.constant([[[[1.0, 2.0], [3.0, 4.0]]]]))
+
+    assert doubled.numpy().tolist() == [[[[1, 2], [1, 2], [3, 4], [3, 4]]] * 2]
 
 
 @given(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym.models import tuned
-from gym.models.layers import BatchNormalization, Dropout, EveryOtherPixel, normalize_relu
+from gym.models.layers import BatchNormalization, Dropout, EveryOtherPixel, normalize_relu, split
 from gym.models.tuned import use_tuning
 
 EPSILON = 1e-3
@@ -51,6 +51,14 @@ def test_normalisation_and_its_gradients(shape, seed, is_tuned):
     scale = max(1, np.abs(upstream).max() * np.prod(shape[:3]) ** 0.5)
     for ours, expected in zip(found, by_numpy(maps, gamma, beta, upstream), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=2e-4, atol=2e-5 * scale)
+
+
+def test_values_are_split_in_two(tuning):
+    """The first of them, and the others, along any axis."""
+    first, others = split(tf.constant([[1, 2, 3], [4, 5, 6]]), 2, axis=1)
+
+    assert first.numpy().tolist() == [[1, 2], [4, 5]]
+    assert others.numpy().tolist() == [[3], [6]]
 
 
 def test_means_of_large_maps_keep_their_digits():

@@ -70,9 +70,9 @@ def test_tensorflow_starts_without_what_it_would_bring_along():
     code = (
         "import sys; from gym.quiet import tensorflow_start\n"
         "with tensorflow_start():\n    import gym.experiment\n"
-        "brought = {'jax', 'sklearn'} & set(sys.modules); assert not brought, brought\n"
+        "brought = {'jax', 'matplotlib', 'pandas', 'sklearn'} & set(sys.modules); assert not brought, brought\n"
         "assert {'keras', 'tensorflow'} <= set(sys.modules)\n"
-        "import sklearn.ensemble; import jax"
+        "import sklearn.ensemble; import jax; import pandas; import gym.outcome"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
 

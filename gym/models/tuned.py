@@ -96,7 +96,7 @@ class _Folded:
         self._type = maps.dtype
         _, rows, columns, channels = maps.shape
         together = math.gcd(rows, _ROWS_TOGETHER)
-        self.pixels = tf.cast(tf.size(maps) // channels, tf.float32)
+        self.pixels = tf.cast(tf.size(maps, tf.int64) // channels, tf.float32)
         self._unfolded, self._folded = tf.constant((-1, rows, columns, channels)), tf.constant((-1, columns * channels))
         self._some_rows = tf.constant((-1, together, columns * channels))
         self._by_column, self._columns = tf.constant((columns, channels)), tf.constant((columns,))

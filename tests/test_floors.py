@@ -172,6 +172,7 @@ FLOORS = {
     "sweeps.plan": 5.01,
     "sweeps.view": 5.01,
     "sweeps.search_space": 5.00,
+    "sweeps.work": 5.00,
     "sweeps.search_storage": 5.00,
     "sweeps.pruning": 5.01,
     "sweeps.samplers": 5.01,

@@ -61,7 +61,7 @@ class Launching:
         """Start runs and wait for their ends; gives what the launcher, or else the first that failed, says."""
         overrides = [[*job.overrides, f"sweep.job={job.number}", *self._shared] for job in jobs]
         try:
-            returned = self._launcher.launch(overrides, initial_job_idx=jobs[0].number)
+            returned = self._launcher.launch(overrides, initial_job_idx=min(job.number for job in jobs))
         except Exception as error:  # a pool that lost a worker; the ledger says what became of each run
             trouble = f"{type(error).__name__}: {first_line(error)}"
             log.warning("the launcher ended with %s", trouble)

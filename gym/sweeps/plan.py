@@ -21,7 +21,8 @@ from gym.errors import ConfigError
 from gym.files import hash_value
 from gym.identity import run_fingerprint, run_name, validation_fingerprint
 from gym.options import quote_options, show_options
-from gym.sweeps.ledger import QUEUED, Ledger, first_of_each
+from gym.sweeps.ledger import QUEUED, Job, Ledger, first_of_each
+from gym.sweeps.work import estimate_work
 
 _IN_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
@@ -36,6 +37,7 @@ class Planned(NamedTuple):
     fingerprint: str
     overrides: Overrides
     validation: str  # hash of what its scores are measured on
+    work: float = 0.0  # as `gym.sweeps.work.estimate_work` has it
 
 
 def expand(params: dict[str, Any], arguments: Sequence[str]) -> list[Overrides]:
@@ -85,7 +87,7 @@ def plan_run(config: Config, overrides: Overrides, differing: Overrides, data: "
     """
     store, split = data.of(config)
     fingerprint, validation = run_fingerprint(config, store, split), validation_fingerprint(store, split)
-    return Planned(name_job(config, differing), fingerprint, overrides, validation)
+    return Planned(name_job(config, differing), fingerprint, overrides, validation, estimate_work(config))
 
 
 def refuse_mixture(planned: Sequence[Planned]) -> None:
@@ -139,6 +141,12 @@ def queue(ledger: Ledger, number: int, run: Planned) -> None:
     """Enter a run in the ledger; passwords are left out, since who starts it plans it again."""
     shown = [public_uri(override) for override in run.overrides]
     ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=shown)
+
+
+def longest_first(jobs: Sequence[Job], planned: Sequence[Planned]) -> list[Job]:
+    """Runs of a plan in the order of their work, the most first; of equal work by number."""
+    work = {run.fingerprint: run.work for run in planned}
+    return sorted(jobs, key=lambda job: (-work[job.fingerprint], job.number))
 
 
 def command_of(overrides: Overrides) -> str:

@@ -23,7 +23,7 @@ from gym.sweeps.folder import SweepFolder
 from gym.sweeps.launching import Launching
 from gym.sweeps.ledger import FINISHED, QUEUED, Job
 from gym.sweeps.parent import parent_run
-from gym.sweeps.plan import Compose, Planned, command_of, expand, name_sweep, plan, queue
+from gym.sweeps.plan import Compose, Planned, command_of, expand, longest_first, name_sweep, plan, queue
 from gym.sweeps.view import SweepView, summary_lines
 
 log = logging.getLogger(__name__)
@@ -113,4 +113,4 @@ def launch(folder: SweepFolder, planned: Sequence[Planned], launching: Launching
     if len(left) < len(runs):
         log.info("%d of %s done before", len(runs) - len(left), counted(len(runs), "run"))
     with SweepView(folder.ledger, f"sweep {folder.name}", only={job.number for job in runs}):
-        launching.launch(left)
+        launching.launch(longest_first(left, planned) if launching.workers > 1 else left)

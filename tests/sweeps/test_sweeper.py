@@ -12,6 +12,8 @@ from filelock import FileLock
 
 from gym.result import read_result
 from gym.sweeps.folder import SweepFolder
+from gym.sweeps.plan import Planned
+from gym.sweeps.sweeper import enter, launch
 from tests.sweeps.commands import client_of, complete, complete_cold, finish, kill_after, runs_of, start
 
 # Runs of a second or two: one level, two filters.
@@ -202,6 +204,26 @@ def test_workers_share_the_cores_and_lose_nothing(whole, tmp_path):
     assert len(children) == 4
     for run in children:
         assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "val/iou")) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("workers", "order"), [(1, [0, 1, 2]), (2, [1, 0, 2])])
+def test_workers_begin_with_the_longest_runs(workers, order, tmp_path):
+    """So that none is left to one of them at the end; without workers the order is that of the command."""
+    planned = [Planned(name, name, [], "", work) for name, work in (("b", 2.0), ("a", 9.0), ("c", 2.0))]
+    folder = SweepFolder(tmp_path, "mine")
+    enter(folder, planned)
+    handed_on = []
+
+    class Recording:
+        def __init__(self):
+            self.workers = workers
+
+        def launch(self, jobs):
+            handed_on.extend(job.number for job in jobs)
+
+    launch(folder, planned, Recording(), attempts=2)
+
+    assert handed_on == order
 
 
 def test_a_queue_of_jobs_comes_to_the_same(whole, tmp_path):

@@ -94,8 +94,7 @@ def make_result(task: Task, run: RunLog, listener: Listener) -> tuple[RunResult,
     log_inputs(run, task.config, task.store, task.split)
     model, history = train_model(task, run, listener)
 
-    # What draws and scores takes half a second to import: the first step does not wait for it.
-    from gym.outcome import evaluate_sides, log_result, summarize
+    from gym.outcome import evaluate_sides, log_result, summarize  # as `train_model` says
 
     evaluations = evaluate_sides(model, task)
     result = summarize(task, run.run_id, model, history, evaluations)
@@ -128,6 +127,10 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
     logged = run.logged_steps("learning_rate")
 
     def tell(epoch: Epoch) -> None:
+        # What draws and scores takes half a second to import: not before the first step, and not as late as at the end,
+        # when somebody may have changed it.
+        import gym.outcome  # noqa: F401
+
         if epoch.number not in logged:
             run.log_metrics_behind(epoch_metrics(epoch), step=epoch.number)
         listener.on_epoch(epoch)

@@ -1,6 +1,6 @@
 """What a run came to: its scores, and what is logged of it once it is trained.
 
-This imports what draws and what scores, half a second's worth: `gym.experiment` does so after training.
+This imports what draws and what scores, half a second's worth: `gym.experiment` does so after the first epoch.
 """
 
 import tempfile

@@ -14,7 +14,7 @@ from gym.config import Config
 from gym.config_check import read_config
 from gym.console import public_uri
 from gym.data.build import open_or_build_store
-from gym.data.sides import split_store
+from gym.data.sides import split_store, training_samples
 from gym.data.split import Split
 from gym.data.store import Store
 from gym.errors import ConfigError
@@ -87,7 +87,8 @@ def plan_run(config: Config, overrides: Overrides, differing: Overrides, data: "
     """
     store, split = data.of(config)
     fingerprint, validation = run_fingerprint(config, store, split), validation_fingerprint(store, split)
-    return Planned(name_job(config, differing), fingerprint, overrides, validation, estimate_work(config))
+    work = estimate_work(config, len(training_samples(split, config.augment, len(store))))
+    return Planned(name_job(config, differing), fingerprint, overrides, validation, work)
 
 
 def refuse_mixture(planned: Sequence[Planned]) -> None:

@@ -218,7 +218,7 @@ def iou(job: Job) -> float:
 def most_telling(progress: Progress, room: int) -> list[Job]:
     """As many runs as there is room for: by number if all fit.
 
-    Else those under way, the last that failed, the last that ended otherwise, and the next in the queue.
+    Else those under way, the last that failed, the last that ended otherwise, and the first by number that wait.
     """
     if len(progress.jobs) <= room:
         return progress.jobs

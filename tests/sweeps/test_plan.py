@@ -45,6 +45,16 @@ def test_the_command_line_takes_the_place_of_a_parameter():
     ]
 
 
+def test_runs_on_more_of_the_data_have_more_work(make_plan):
+    """As those of a learning curve, or with more copies."""
+    few, all_of_them, copied = make_plan("split.training_share=0.5,1.0", "augment.copies=1")[:2] + make_plan(
+        "augment.copies=3"
+    )
+
+    assert few.work < all_of_them.work
+    assert copied.work == 3 * all_of_them.work
+
+
 def test_an_interval_is_for_a_search():
     """A grid of it would be endless; the remedy is named."""
     with pytest.raises(ConfigError, match=r"interval\(1,2\) is no list.*hydra/sweeper=optuna"):

@@ -21,16 +21,17 @@ COUNTED = {
 
 def test_networks_are_in_the_order_of_their_multiply_adds(configure):
     """And within a third of them."""
-    base = estimate_work(configure("model=unet", "filters=6"))
+    base = estimate_work(configure("model=unet", "filters=6"), 8)
 
     for arguments, counted in COUNTED.items():
-        assert estimate_work(configure(*arguments)) / base == pytest.approx(counted / 1.103, rel=1 / 3), arguments
+        assert estimate_work(configure(*arguments), 8) / base == pytest.approx(counted / 1.103, rel=1 / 3), arguments
 
 
 @pytest.mark.parametrize(
     ("arguments", "times"),
-    [(["training.epochs=30"], 2), (["augment.copies=3"], 3), (["data.size=256"], 4), (["data.size=[64,128]"], 0.5)],
+    [(["training.epochs=30"], 2), (["data.size=256"], 4), (["data.size=[64,128]"], 0.5)],
 )
 def test_work_grows_with_what_is_trained_on(configure, arguments, times):
-    """Twice the pixels, epochs or copies are twice the work."""
-    assert estimate_work(configure(*arguments)) == pytest.approx(times * estimate_work(configure()))
+    """Twice the pixels or epochs are twice the work, and so are twice the samples."""
+    assert estimate_work(configure(*arguments), 8) == pytest.approx(times * estimate_work(configure(), 8))
+    assert estimate_work(configure(*arguments), 16) == pytest.approx(2 * times * estimate_work(configure(), 8))

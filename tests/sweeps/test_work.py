@@ -19,8 +19,8 @@ COUNTED = {
 }
 
 
-def test_networks_are_in_the_order_of_their_multiply_adds(configure):
-    """And within a third of them."""
+def test_networks_have_the_work_of_their_multiply_adds(configure):
+    """Within a third."""
     base = estimate_work(configure("model=unet", "filters=6"), 8)
 
     for arguments, counted in COUNTED.items():

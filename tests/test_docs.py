@@ -52,10 +52,13 @@ def in_a_test(command: str, folder: Path) -> list[str]:
 
 
 def run(command: str, folder: Path) -> str:
-    """Run a README command to its good end, one of Python in a warm process; gives what it said."""
+    """Run a README command to its good end, one of Python in a warm process; gives what it said.
+
+    What trains there leaves its pictures blank: the README's script, a process of its own, draws the same.
+    """
     words = in_a_test(command, folder)
     if words[:2] == [sys.executable, "-m"]:
-        process = WarmProcess(*words[2:], draws=True)
+        process = WarmProcess(*words[2:], draws="gym.train" not in words)
     else:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said, _ = process.communicate(timeout=240)

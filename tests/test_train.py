@@ -76,10 +76,11 @@ def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code)
 
 def test_hydras_sweep_runs_every_combination(tmp_path):
     """Architectures and filter counts, each its own run with its own parameter count."""
-    complete(tmp_path, *TINY, "model.levels=1", "training.epochs=1", "model=unet,resunet", "loss=cce", "filters=2,4")
+    small = [*TINY, "model.levels=1", "training.epochs=1"]
+    complete(tmp_path, *small, "model=simple_unet,simple_resunet", "loss=cce", "filters=2,4")
 
     runs = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
-    expected = {f"{model} cce f{width}" for model in ("unet", "resunet") for width in (2, 4)}
+    expected = {f"{model} cce f{width}" for model in ("simple_unet", "simple_resunet") for width in (2, 4)}
     assert {run.info.run_name for run in runs} == expected
     assert len({run.data.metrics["parameters"] for run in runs}) == 4
     assert len({run.data.tags["data_fingerprint"] for run in runs}) == 1

@@ -193,17 +193,22 @@ def test_a_sweep_holds_to_its_data(whole, tmp_path):
     assert (outputs / "sweeps/mine/ledger.jsonl").read_text() == before
 
 
+@pytest.mark.drill
 def test_workers_share_the_cores_and_lose_nothing(whole, tmp_path):
     """With joblib: as many runs, the same weights, every epoch in MLflow."""
     outputs, _ = whole
     complete(tmp_path, *SMALL, "hydra/launcher=two_at_once")
 
     assert results_of(tmp_path) == results_of(outputs)
-    client = client_of(tmp_path)
-    children = [run for run in runs_of(tmp_path) if "mlflow.parentRunId" in run.data.tags]
-    assert len(children) == 4
-    for run in children:
-        assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "val/iou")) == [1, 2, 3]
+    assert epochs_logged(tmp_path) == [[1, 2, 3]] * 4
+
+
+def epochs_logged(outputs):
+    """Of each run of a sweep the epochs that MLflow has a score of."""
+    client = client_of(outputs)
+    children = [run.info.run_id for run in runs_of(outputs) if "mlflow.parentRunId" in run.data.tags]
+    histories = [client.get_metric_history(run, "val/iou") for run in children]
+    return [sorted(point.step for point in history) for history in histories]
 
 
 @pytest.mark.parametrize(("workers", "order"), [(1, [0, 1, 2]), (2, [1, 0, 2])])
@@ -228,18 +233,15 @@ def test_workers_begin_with_the_longest_runs(workers, order, tmp_path):
 
 def test_a_queue_of_jobs_comes_to_the_same(whole, tmp_path):
     """With submitit, which a cluster is reached through, and its executor on this machine."""
-    outputs, _ = whole
     complete(tmp_path, *TWO, "hydra/launcher=submitit_local")
 
-    of_one_after_another = results_of(outputs)
-    assert results_of(tmp_path) == {name: of_one_after_another[name] for name in results_of(tmp_path)}
-    assert len(results_of(tmp_path)) == 2
+    assert_part_of(whole, tmp_path)
     assert {run.info.status for run in runs_of(tmp_path)} == {"FINISHED"}
 
 
-def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):
-    """Its run is started again, and the sweep ends."""
-    process = start(tmp_path, *TWO, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+def test_a_worker_that_dies_takes_no_other_with_it(whole, tmp_path):
+    """Its run is started again, and the sweep ends: the same weights as without workers, every epoch in MLflow."""
+    process = start(tmp_path, *TWO, "hydra/launcher=two_at_once")
     ledger = SweepFolder(tmp_path, "mine").ledger
     wait_for("epoch", process, ledger)
     workers = [int(line) for line in pgrep("LokyProcess", process.pid)]
@@ -249,6 +251,16 @@ def test_a_worker_that_dies_takes_no_other_with_it(tmp_path):
     assert process.returncode == 0, said
     assert [job.status for job in ledger.jobs()] == ["finished"] * 2
     assert max(job.attempts for job in ledger.jobs()) == 2
+    assert_part_of(whole, tmp_path)
+    assert epochs_logged(tmp_path) == [[1, 2, 3]] * 2
+
+
+def assert_part_of(whole, outputs):
+    """The two runs of a sweep came to what they come to one after another."""
+    expected = results_of(whole[0])
+    results = results_of(outputs)
+    assert results == {name: expected[name] for name in results}
+    assert len(results) == 2
 
 
 @pytest.mark.parametrize("event", ["epoch", pytest.param("finished", marks=pytest.mark.drill)])

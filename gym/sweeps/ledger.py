@@ -145,6 +145,8 @@ class Job:
         iou: Mean IoU of the validation side after the last epoch of this attempt; NaN before the first.
         started: When this attempt began, in seconds since 1970.
         ended: When it ended; 0 while it has not.
+        epochs_ended: When each epoch of this attempt did, in seconds since 1970.
+        work: What it computes beside others, as `gym.sweeps.work.estimate_work` has it; 0 where that is not known.
         message: Why it failed.
         scores: What it came to.
         run_id: Of its MLflow run.
@@ -162,6 +164,8 @@ class Job:
     iou: float = float("nan")
     started: float = 0.0
     ended: float = 0.0
+    epochs_ended: list[float] = field(default_factory=list)
+    work: float = 0.0
     message: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     run_id: str = ""
@@ -171,13 +175,16 @@ class Job:
         kind, when = event["event"], event.get("time", 0.0)
         if kind == EPOCH:
             self.epoch, self.iou = event.get("epoch", self.epoch), event.get("iou", self.iou)
+            self.epochs_ended += [when] if when else []
         elif kind == QUEUED:
             self.status, self.overrides = kind, list(event.get("overrides", self.overrides))
             self.name, self.fingerprint = event.get("name", self.name), event.get("fingerprint", self.fingerprint)
+            self.work = event.get("work", self.work)
         elif kind == STARTED:
             self.status, self.attempts, self.started, self.ended = kind, self.attempts + 1, when, 0.0
             self.epoch, self.epochs, self.iou = event.get("epoch", 0), event.get("epochs", self.epochs), float("nan")
             self.scores, self.message, self.run_id = {}, "", event.get("run_id", self.run_id)
+            self.epochs_ended = []
         elif kind in ENDS:
             self.status, self.ended, self.failures = kind, when, self.failures + (kind == FAILED)
             self.scores, self.message = dict(event.get("scores", {})), event.get("message", "")
@@ -186,6 +193,12 @@ class Job:
     def took(self, now: float) -> float:
         """Seconds from the start of this attempt to its end, or to ``now``; never below 0, since clocks differ."""
         return max(0.0, (self.ended or now) - self.started) if self.started else 0.0
+
+    def pace(self) -> float | None:
+        """Seconds an epoch of this attempt, but for the first, which waits for a graph; None before the second."""
+        if len(self.epochs_ended) < 2:
+            return None
+        return max(0.0, self.epochs_ended[-1] - self.epochs_ended[0]) / (len(self.epochs_ended) - 1)
 
 
 def standing(events: Iterable[Event]) -> list[Job]:

@@ -141,7 +141,7 @@ def name_sweep(planned: Sequence[Planned]) -> str:
 def queue(ledger: Ledger, number: int, run: Planned) -> None:
     """Enter a run in the ledger; passwords are left out, since who starts it plans it again."""
     shown = [public_uri(override) for override in run.overrides]
-    ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=shown)
+    ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=shown, work=run.work)
 
 
 def longest_first(jobs: Sequence[Job], planned: Sequence[Planned]) -> list[Job]:

@@ -77,11 +77,21 @@ def test_runs_stand_as_their_events_tell():
         iou=0.5,
         started=101.0,
         ended=125.0,
+        epochs_ended=[110.0, 120.0],
         scores={"iou": 0.5, "kld": 0.125},
         run_id="f00d",
     )
     under_way = Job(
-        number=1, **RESUNET, status=STARTED, attempts=1, epoch=1, epochs=15, iou=0.375, started=126.0, ended=0.0
+        number=1,
+        **RESUNET,
+        status=STARTED,
+        attempts=1,
+        epoch=1,
+        epochs=15,
+        iou=0.375,
+        started=126.0,
+        ended=0.0,
+        epochs_ended=[136.0],
     )
 
     assert standing(SWEEP) == [finished, under_way]
@@ -282,6 +292,17 @@ def test_how_long_a_run_took():
     assert Job(0, started=20.0).took(now=50.0) == 30.0
     assert Job(0, started=20.0, ended=25.0).took(now=50.0) == 5.0
     assert Job(0, started=60.0).took(now=50.0) == 0.0
+
+
+def test_the_pace_of_a_run():
+    """Seconds an epoch after the first of this attempt, which waits for a graph; a new attempt begins anew."""
+    events = [(QUEUED, 0), (STARTED, 100), (EPOCH, 130), (EPOCH, 140), (EPOCH, 154)]
+    events = [{"event": event, "job": 0, "time": float(time), "work": 2.5} for event, time in events]
+    paces = [standing(events[: 1 + count])[0].pace() for count in range(5)]
+
+    assert paces == [None, None, None, 10.0, 12.0]
+    assert standing([*events, {"event": STARTED, "job": 0, "time": 160.0}])[0].pace() is None
+    assert standing(events)[0].work == 2.5
 
 
 # --- many writers

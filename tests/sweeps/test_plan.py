@@ -119,6 +119,14 @@ def test_the_ledger_holds_no_password(tmp_path):
     assert ledger.job(3).overrides == ["tracking.uri=postgresql://***@host/db", "seed=1"]
 
 
+def test_the_ledger_holds_the_work_of_a_run(tmp_path):
+    """By which the time left is told."""
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    queue(ledger, 3, Planned("mine", "f", ["seed=1"], "", work=2.5))
+
+    assert ledger.job(3).work == 2.5
+
+
 def test_the_command_of_a_run_can_be_copied():
     """Quoted for a shell, without what belongs to the sweep."""
     command = command_of(["+debug=tiny", "filters='8'", "data.classes=[a, b]", "sweep.name=x"])

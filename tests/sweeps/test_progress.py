@@ -8,9 +8,9 @@ from gym.sweeps.progress import Progress, begin_session, most_at_once
 BEGIN = 1_771_000_000.0  # all times below are seconds after it
 
 
-def queued(*numbers):
+def queued(*numbers, **what):
     """Runs in the queue."""
-    return [{"event": QUEUED, "job": number, "time": BEGIN, "name": f"run {number}"} for number in numbers]
+    return [{"event": QUEUED, "job": number, "time": BEGIN, "name": f"run {number}", **what} for number in numbers]
 
 
 def started(number, time, **what):
@@ -19,6 +19,14 @@ def started(number, time, **what):
 
 def ended(number, time, event=FINISHED):
     return {"event": event, "job": number, "time": BEGIN + time}
+
+
+def epochs(number, *times, after=0):
+    """Epochs of a run that ended at some times."""
+    return [
+        {"event": EPOCH, "job": number, "epoch": after + epoch, "time": BEGIN + time}
+        for epoch, time in enumerate(times, start=1)
+    ]
 
 
 def progress(events, earlier=(), began=0.0, now=1000.0, **options):
@@ -148,6 +156,46 @@ def test_pruned_runs_count_with_their_time():
     events = [*queued(0, 1, 2), started(0, 0), ended(0, 100), started(1, 100), ended(1, 150, PRUNED)]
 
     assert progress(events, now=150.0).seconds_left() == 75.0
+
+
+def test_a_run_under_way_goes_on_at_its_pace():
+    """Of 15 epochs the first took 30 s, two more 10 s each, and the fourth is 4 s old: 12 x 10 - 4."""
+    events = [*queued(0), started(0, 0), *epochs(0, 30, 40, 50)]
+
+    assert progress(events, now=54.0).seconds_left() == 116.0
+    assert progress([*queued(0), started(0, 0), *epochs(0, 30)], now=54.0).seconds_left() is None
+
+
+def test_a_run_that_goes_on_has_the_pace_of_what_it_made_since():
+    """Ten epochs were made before: 3 are left after 2 more, 10 s each."""
+    events = [*queued(0), started(0, 900, epoch=10), *epochs(0, 930, 940, after=10)]
+
+    assert progress(events, now=940.0).seconds_left() == 30.0
+
+
+def test_runs_under_way_tell_about_those_that_wait():
+    """A run of 30 + 14 x 10 = 170 s tells of one like it, of one with four times its work, one with a quarter."""
+    under_way = [started(0, 0), *epochs(0, 30, 40)]
+    others = [*queued(1, work=8.0), *queued(2, work=32.0), *queued(3, work=2.0)]
+
+    left = progress([*queued(0, work=8.0), *others, *under_way], now=40.0).seconds_left()
+
+    assert left == pytest.approx(130 + 170 + 340 + 85)
+
+
+def test_runs_that_stopped_early_tell_when_others_may():
+    """After 6 of 15 epochs: of one under way, two epochs of 10 s are left after the fourth."""
+    done = [started(0, 0), *epochs(0, 10, 20, 30, 40, 50, 60), ended(0, 70)]
+    events = [*queued(0, 1), *done, started(1, 70), *epochs(1, 80, 90, 100, 110)]
+
+    assert progress(events, now=110.0).seconds_left() == 20.0
+
+
+def test_what_ended_without_having_been_started_tells_nothing():
+    """As a trial that was given the scores of another."""
+    events = [*queued(0, 1, 2), started(0, 0), ended(0, 100), ended(1, 100)]
+
+    assert progress(events, now=100.0).seconds_left() == 100.0
 
 
 @pytest.mark.parametrize(

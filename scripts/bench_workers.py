@@ -1,6 +1,6 @@
 """Two runs at a time with a thread each, against one run after another with two threads.
 
-    python scripts/bench_workers.py                 # three rounds; five minutes
+    python scripts/bench_workers.py                 # three rounds; 25 minutes
 
 Steps of the U-Net are timed by `bench_train_subject.py`, both ways in turn. Above 1: two at a time train more images in
 the same time. The two begin together but trace their graphs for themselves, so the last steps of one may be alone on

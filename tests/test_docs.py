@@ -54,7 +54,7 @@ def in_a_test(command: str, folder: Path) -> list[str]:
 def run(command: str, folder: Path) -> str:
     """Run a README command to its good end, one of Python in a warm process; gives what it said.
 
-    What trains there leaves its pictures blank: the README's script, a process of its own, draws the same.
+    What trains there leaves its pictures blank; the README's script, a process of its own, draws.
     """
     words = in_a_test(command, folder)
     if words[:2] == [sys.executable, "-m"]:

@@ -167,6 +167,7 @@ FLOORS = {
     "dataset": 4.0,
     "sweeps.ledger": 5.0,
     "sweeps.folder": 5.01,
+    "sweeps.time_left": 5.002,
     "sweeps.progress": 5.005,
     "sweeps.records": 5.02,
     "sweeps.plan": 5.01,

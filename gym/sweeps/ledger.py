@@ -2,10 +2,12 @@
 
     outputs/sweeps/<name>/ledger.jsonl
 
-    {"event": "queued", "job": 0, "fingerprint": "3f...", "name": "unet cce f2", "overrides": ["model=unet", ...]}
+    {"event": "queued", "job": 0, "fingerprint": "3f...", "name": "unet cce f2", "overrides": ["model=unet", ...], ...}
     {"event": "started", "job": 0, "time": 1771000000.0, "epochs": 15}
-    {"event": "epoch", "job": 0, "epoch": 1, "iou": 0.41}
-    {"event": "finished", "job": 0, "scores": {"iou": 0.78, ...}}     or failed with a message, or pruned
+    {"event": "epoch", "job": 0, "epoch": 1, "iou": 0.41, ...}
+    {"event": "finished", "job": 0, "scores": {"iou": 0.78, ...}, ...}     or failed with a message, or pruned
+
+Each event has its time; a run that is queued has its work, too, where that is known.
 
 Several processes append at once, and any of them may be killed at any instant: a line is appended under a lock, in
 one write that reaches the disk before anything else is done, and a line that was cut off counts as not written.
@@ -145,6 +147,7 @@ class Job:
         iou: Mean IoU of the validation side after the last epoch of this attempt; NaN before the first.
         started: When this attempt began, in seconds since 1970.
         ended: When it ended; 0 while it has not.
+        resumed: The epoch that this attempt went on after; 0 where it began anew.
         epochs_ended: When each epoch of this attempt did, in seconds since 1970.
         work: What it computes beside others, as `gym.sweeps.work.estimate_work` has it; 0 where that is not known.
         message: Why it failed.
@@ -164,6 +167,7 @@ class Job:
     iou: float = float("nan")
     started: float = 0.0
     ended: float = 0.0
+    resumed: int = 0
     epochs_ended: list[float] = field(default_factory=list)
     work: float = 0.0
     message: str = ""
@@ -184,7 +188,7 @@ class Job:
             self.status, self.attempts, self.started, self.ended = kind, self.attempts + 1, when, 0.0
             self.epoch, self.epochs, self.iou = event.get("epoch", 0), event.get("epochs", self.epochs), float("nan")
             self.scores, self.message, self.run_id = {}, "", event.get("run_id", self.run_id)
-            self.epochs_ended = []
+            self.resumed, self.epochs_ended = self.epoch, []
         elif kind in ENDS:
             self.status, self.ended, self.failures = kind, when, self.failures + (kind == FAILED)
             self.scores, self.message = dict(event.get("scores", {})), event.get("message", "")

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from gym.console import clock
 from gym.sweeps.ledger import ENDS, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, standing
-from gym.sweeps.work import seconds_by_work
+from gym.sweeps.time_left import seconds_left
 
 DONE, RUNNING, INTERRUPTED = "done", "running", "interrupted"
 
@@ -81,33 +80,16 @@ class Progress:
         return 3600.0 * good / max(self.now - self._session.began, 1.0)
 
     def seconds_left(self) -> float | None:
-        """About how long the rest will take; None where nothing tells.
-
-        A run under way goes on at its pace, to as great a part of its epochs as those took that came to a good end.
-        One that waits takes what its work does by those that ended, or before any has, by those under way. As many
-        are taken to be under way at once as there were at most in this session.
-        """
-        running, by_pace = self.of(RUNNING), self._left_by_pace()
-        known = [(job.work, job.took(self.now)) for job in self.of(DONE, PRUNED) if job.started]
-        known = known or [
-            (job.work, job.took(self.now) + by_pace[job.number]) for job in running if job.number in by_pace
-        ]
-        if not known:
-            return None
-        whole = seconds_by_work(known)
-        under_way = [by_pace.get(job.number, max(whole(job.work) - job.took(self.now), 0.0)) for job in running]
-        waiting = [whole(job.work) for job in self.of(QUEUED, INTERRUPTED)]
-        unnamed = (self.total - len(self.jobs)) * whole(fmean([job.work for job in self.jobs]))
-        return max([(sum(waiting) + sum(under_way) + unnamed) / max(self._at_once, 1), *under_way])
-
-    def _left_by_pace(self) -> dict[int, float]:
-        """Seconds that are left to each run under way whose pace is known, by number."""
-        part = fmean([job.epoch / job.epochs for job in self.of(DONE) if job.epochs] or [1.0])
-        return {
-            job.number: max(pace * max(part * job.epochs - job.epoch, 0.0) - (self.now - job.epochs_ended[-1]), 0.0)
-            for job in self.of(RUNNING)
-            if (pace := job.pace()) is not None
-        }
+        """About how long the rest will take, as many at once as there were at most in this session."""
+        return seconds_left(
+            finished=self.of(DONE),
+            pruned=self.of(PRUNED),
+            running=self.of(RUNNING),
+            waiting=self.of(QUEUED, INTERRUPTED),
+            unnamed=self.total - len(self.jobs),
+            at_once=self._at_once,
+            now=self.now,
+        )
 
     def time_left(self) -> str:
         """`seconds_left` in words; empty where nothing tells, or nothing is left."""

@@ -34,7 +34,8 @@ def seconds_by_work(known: Sequence[tuple[float, float]]) -> Callable[[float], f
     """How long work takes, by what some took: as a power of it, fitted in logarithms by ridge regression.
 
     Small networks are slow for their work, so the power is that of `_POWER` until runs of different work tell better;
-    the pace is such that those known take as long together as they took. Work that is not known takes their mean.
+    the pace is such that those of known work take as long together as they took. A run whose work is not known, 0,
+    takes the mean of all.
 
     Args:
         known: Work and seconds of some runs, one at least.
@@ -50,5 +51,5 @@ def seconds_by_work(known: Sequence[tuple[float, float]]) -> Callable[[float], f
     spread = sum((x - center) ** 2 for x, _ in points)
     power = (sum((x - center) * (y - middle) for x, y in points) + _POWER) / (spread + 1.0)
     power = min(max(power, 0.0), 1.0)
-    pace = mean / fmean(exp(power * (x - center)) for x, _ in points)
+    pace = fmean(exp(y) for _, y in points) / fmean(exp(power * (x - center)) for x, _ in points)
     return lambda work: pace * exp(power * (log(work) - center)) if work else mean

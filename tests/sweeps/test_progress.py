@@ -183,12 +183,69 @@ def test_runs_under_way_tell_about_those_that_wait():
     assert left == pytest.approx(130 + 170 + 340 + 85)
 
 
-def test_runs_that_stopped_early_tell_when_others_may():
-    """After 6 of 15 epochs: of one under way, two epochs of 10 s are left after the fourth."""
+def test_runs_that_finished_early_tell_when_others_may():
+    """After 6 of 15 epochs: of one under way, two epochs of 10 s are left after the fourth, but of a longer one all."""
     done = [started(0, 0), *epochs(0, 10, 20, 30, 40, 50, 60), ended(0, 70)]
     events = [*queued(0, 1), *done, started(1, 70), *epochs(1, 80, 90, 100, 110)]
 
     assert progress(events, now=110.0).seconds_left() == 20.0
+    assert progress([*events, *epochs(1, 120, 130, after=4)], now=130.0).seconds_left() == 90.0
+
+
+def test_a_run_under_way_tells_though_another_has_ended():
+    """A small run took 100 s; the first of four large ones, of 36 times the work, takes 160 s by its pace."""
+    small = [*queued(0, work=1.0), started(0, 0), ended(0, 100)]
+    large = [*queued(1, 2, 3, 4, work=36.0), started(1, 100), *epochs(1, 120, 130)]
+
+    left = progress([*small, *large], now=130.0).seconds_left()
+
+    assert left == pytest.approx(130 + 3 * 160, rel=0.3)
+
+
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_a_run_that_went_on_tells_of_a_whole_one(is_ended):
+    """Five epochs of 15 took 30 + 4 x 10 s: a whole one takes three times as long."""
+    times = [930, 940, 950, 960, 970] if is_ended else [930, 940]
+    events = [*queued(0, 1), started(0, 900, epoch=10), *epochs(0, *times, after=10)]
+    events += [ended(0, 970)] if is_ended else []
+
+    assert progress(events, now=970.0 if is_ended else 940.0).seconds_left() == (210 if is_ended else 30 + 210)
+
+
+def test_a_run_of_which_nothing_was_left_to_make_tells_nothing():
+    """It was only scored anew."""
+    events = [*queued(0, 1), started(0, 900, epoch=15), ended(0, 903)]
+
+    assert progress(events, now=903.0).seconds_left() is None
+
+
+def test_what_is_interrupted_has_less_left():
+    """A run takes 100 s, and 12 of 15 epochs were made of the next: a fifth is left, also once it goes on."""
+    done = [started(0, 0), ended(0, 100), started(1, 100), *epochs(1, *range(110, 122))]
+    earlier = [*queued(0, 1), *done]
+
+    assert progress([], earlier, began=500.0, now=500.0).seconds_left() == pytest.approx(20.0)
+    assert progress([started(1, 500, epoch=12)], earlier, began=500.0, now=504.0).seconds_left() == pytest.approx(16.0)
+
+
+@pytest.mark.parametrize(("skew", "left"), [(0.0, 116.0), (600.0, 120.0), (-3600.0, 110.0)])
+def test_clocks_that_differ_mislead_by_an_epoch_at_most(skew, left):
+    """Of a run on a machine whose clock is ahead, or behind."""
+    events = [*queued(0), started(0, skew), *epochs(0, skew + 30, skew + 40, skew + 50)]
+
+    assert progress(events, now=54.0).seconds_left() == left
+
+
+def test_trials_to_come_take_what_those_known_do():
+    """Whose work may be known or not; works of 1 and 10,000 took 10 and 1,000 s, so ten to come take 505 s each."""
+    done = [started(0, 0), ended(0, 10), started(1, 10), ended(1, 1010)]
+    known = progress([*queued(0, work=1.0), *queued(1, work=1e4), *done], runs=12, now=1010.0)
+    unknown = progress([*queued(0, 1), *done], runs=12, now=1010.0)
+    mixed = progress([*queued(0), *queued(1, work=1e4), *done], runs=12, now=1010.0)
+
+    assert known.seconds_left() == pytest.approx(5050.0)
+    assert unknown.seconds_left() == pytest.approx(5050.0)
+    assert mixed.seconds_left() == pytest.approx(10 * (505.0 + 1000.0) / 2)
 
 
 def test_what_ended_without_having_been_started_tells_nothing():

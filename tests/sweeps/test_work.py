@@ -73,6 +73,14 @@ def test_work_that_is_not_known_takes_the_mean():
     assert seconds_by_work([(4.0, 100.0), (4.0, 200.0)])(0.0) == 150.0
 
 
+def test_runs_of_unknown_work_tell_nothing_of_work():
+    """Nine small ones of an older version beside one that is known."""
+    seconds = seconds_by_work([(0.0, 10.0)] * 9 + [(4.0, 100.0)])
+
+    assert seconds(4.0) == pytest.approx(100.0)
+    assert seconds(0.0) == 19.0
+
+
 @given(st.lists(st.tuples(st.floats(1.0, 1e15), st.floats(0.1, 1e6)), min_size=1, max_size=30))
 def test_those_known_take_together_as_long_as_they_took(known):
     """Whatever they are."""

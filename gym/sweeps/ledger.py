@@ -179,7 +179,8 @@ class Job:
         kind, when = event["event"], event.get("time", 0.0)
         if kind == EPOCH:
             self.epoch, self.iou = event.get("epoch", self.epoch), event.get("iou", self.iou)
-            self.epochs_ended += [when] if when else []
+            if when:
+                self.epochs_ended.append(when)
         elif kind == QUEUED:
             self.status, self.overrides = kind, list(event.get("overrides", self.overrides))
             self.name, self.fingerprint = event.get("name", self.name), event.get("fingerprint", self.fingerprint)

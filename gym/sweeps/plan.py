@@ -144,10 +144,9 @@ def queue(ledger: Ledger, number: int, run: Planned) -> None:
     ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=shown, work=run.work)
 
 
-def longest_first(jobs: Sequence[Job], planned: Sequence[Planned]) -> list[Job]:
-    """Runs of a plan in the order of their work, the most first; of equal work by number."""
-    work = {run.fingerprint: run.work for run in planned}
-    return sorted(jobs, key=lambda job: (-work[job.fingerprint], job.number))
+def longest_first(jobs: Sequence[Job]) -> list[Job]:
+    """Runs in the order of their work, the most first; of equal work by number."""
+    return sorted(jobs, key=lambda job: (-job.work, job.number))
 
 
 def command_of(overrides: Overrides) -> str:

@@ -94,7 +94,8 @@ def mine(folder: SweepFolder, planned: Sequence[Planned]) -> list[Job]:
     by_fingerprint = {run.fingerprint: run for run in planned}
     jobs = [job for job in folder.ledger.jobs() if job.fingerprint in by_fingerprint]
     for job in jobs:
-        job.overrides = by_fingerprint[job.fingerprint].overrides  # places may have changed since it was entered
+        run = by_fingerprint[job.fingerprint]  # places may have changed since it was entered, maybe without its work
+        job.overrides, job.work = run.overrides, run.work
     return jobs
 
 
@@ -113,4 +114,4 @@ def launch(folder: SweepFolder, planned: Sequence[Planned], launching: Launching
     if len(left) < len(runs):
         log.info("%d of %s done before", len(runs) - len(left), counted(len(runs), "run"))
     with SweepView(folder.ledger, f"sweep {folder.name}", only={job.number for job in runs}):
-        launching.launch(longest_first(left, planned) if launching.workers > 1 else left)
+        launching.launch(longest_first(left) if launching.workers > 1 else left)

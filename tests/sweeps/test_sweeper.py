@@ -211,12 +211,16 @@ def epochs_logged(outputs):
     return [sorted(point.step for point in history) for history in histories]
 
 
+@pytest.mark.parametrize("is_old", [False, True])
 @pytest.mark.parametrize(("workers", "order"), [(1, [0, 1, 2]), (2, [1, 0, 2])])
-def test_workers_begin_with_the_longest_runs(workers, order, tmp_path):
-    """So that none is left to one of them at the end; without workers the order is that of the command."""
+def test_workers_begin_with_the_longest_runs(workers, order, is_old, tmp_path):
+    """So that none is left to one of them at the end; without workers the order is that of the command.
+
+    Also where an older version entered the runs, without their work.
+    """
     planned = [Planned(name, name, [], "", work) for name, work in (("b", 2.0), ("a", 9.0), ("c", 2.0))]
     folder = SweepFolder(tmp_path, "mine")
-    enter(folder, planned)
+    enter(folder, [run._replace(work=0.0) for run in planned] if is_old else planned)
     handed_on = []
 
     class Recording:

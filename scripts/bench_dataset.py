@@ -32,8 +32,8 @@ from scipy import ndimage
 from skimage.io import imread, imsave
 from skimage.transform import resize
 
-from gym.data.parallel import available_cores
-from gym.data.synthetic import BANDS, CLASSES, IGNORE, draw_scene
+from gym.core.parallel import available_cores
+from gym.data.readers.synthetic import BANDS, CLASSES, IGNORE, draw_scene
 
 SIDE, COPIES, DRAWN, ORIGINALS, REPEATS = 512, 5, 24, 8, 3
 
@@ -116,9 +116,9 @@ def reading(outputs: Path, npzs: Path) -> dict[str, float]:
     """Images per second: the store as it is, the store with five drawn copies, and npz through ``np.load``."""
     import tensorflow as tf
 
-    from gym.config import AugmentConfig
-    from gym.data.pipeline import ordered_batches
-    from gym.data.store import Store
+    from gym.config.schema import AugmentConfig
+    from gym.data.batches import ordered_batches
+    from gym.data.dataset import Store
 
     store = Store(next(path for path in (outputs / "stores").iterdir() if (path / "manifest.json").exists()))
     paths = sorted(str(path) for path in npzs.glob("*.npz"))

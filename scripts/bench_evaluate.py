@@ -27,16 +27,16 @@ import psutil
 from rich.console import Console
 from scipy import ndimage
 
-from gym.config import AugmentConfig, DataConfig, SplitConfig
+from gym.config.schema import AugmentConfig, DataConfig, SplitConfig
+from gym.data.batches import SampleReader
 from gym.data.build import open_or_build_store
+from gym.data.dataset import Store
 from gym.data.labels import IGNORE
-from gym.data.pipeline import SampleReader
-from gym.data.sides import split_store
-from gym.data.store import Store
+from gym.data.samples import split_store
 from gym.evaluation.assessment import Settings, assess
 from gym.evaluation.document import describe_assessment, write_document
-from gym.evaluation.judged import Judged, Own
-from gym.evaluation.page import write_page
+from gym.evaluation.training_overlap import Judged, Own
+from gym.reporting.evaluation_page import write_page
 
 
 class NoisyTruth:

@@ -39,10 +39,10 @@ def main() -> None:
 
 def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float, float]:
     """Seconds of a step from memory, by which shares the two others are longer, and by which the last computes more."""
-    from gym.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainingConfig
+    from gym.config.schema import AugmentConfig, Config, DataConfig, ModelConfig, TrainingConfig
+    from gym.data.batches import training_batches, untuned
     from gym.data.build import open_or_build_store
-    from gym.data.pipeline import training_batches, untuned
-    from gym.models.catalog import build_model
+    from gym.models.architectures import build_model
     from gym.training.loop import compile_model
     from gym.training.runtime import prepare_tensorflow
 

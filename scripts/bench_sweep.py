@@ -20,8 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gym.sweeps.folder import SweepFolder
 from gym.sweeps.ledger import EPOCH, FINISHED, STARTED, Event
+from gym.sweeps.sweep_folder import SweepFolder
 
 EPOCHS = 3
 MATRIX = ["+experiment=smoke_matrix", "hydra/launcher=basic"]

@@ -46,7 +46,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     numbers = {"first": first, "step": step / given.steps, "inference": inference / times / given.batch, "peak": peak}
     if given.way in OWN:
-        from gym.training.cost import step_cost
+        from step_cost import step_cost
 
         numbers["multiply_adds"] = step_cost(train.model, given.batch).multiply_adds
     print(json.dumps(numbers))
@@ -70,7 +70,7 @@ def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
     """The program's own ways, and those of the original's functions, with Keras."""
     import tensorflow as tf
 
-    from gym.data.pipeline import untuned  # else a step is timed up to twice as long, in all ways
+    from gym.data.batches import untuned  # else a step is timed up to twice as long, in all ways
 
     one_hot = np.eye(CLASSES, dtype=np.float32)[labels]
     model = original(given) if given.way.startswith("original") else own(given)
@@ -98,8 +98,8 @@ def own(given: argparse.Namespace) -> Any:
 
     The latter in float32 or in what the machine computes fastest.
     """
-    from gym.config import Config, ModelConfig, TrainingConfig
-    from gym.models.catalog import build_model
+    from gym.config.schema import Config, ModelConfig, TrainingConfig
+    from gym.models.architectures import build_model
     from gym.training.loop import compile_model
     from gym.training.runtime import prepare_tensorflow
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from mlflow.artifacts import download_artifacts
 from PIL import Image
 
-from gym.config import TrackingConfig
-from gym.finished_runs import find_run
-from gym.tracking_client import tracking_uri
+from gym.config.schema import TrackingConfig
+from gym.runs.mlflow_client import tracking_uri
+from gym.runs.mlflow_lookup import find_run
 
 WIDTH = 1000
 

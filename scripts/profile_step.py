@@ -70,7 +70,7 @@ def read_profile(path: Path) -> tuple[Counter, Counter]:
 
 def bytes_moved(network: Any, batch: int) -> int:
     """What the operations of a step read and write, each its whole inputs and outputs."""
-    from gym.training.cost import step_operations
+    from step_cost import step_operations
 
     moving = (operation for operation in step_operations(network, batch) if operation.type not in MOVE_NOTHING)
     tensors = [tensor for operation in moving for tensor in (*operation.inputs, *operation.outputs)]

@@ -19,17 +19,17 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from hydra import compose, initialize_config_dir
 
-from gym.command import register_configuration
-from gym.config import Config, DataConfig, DatasetConfig, EvaluateConfig, ReportConfig
-from gym.config_check import read_config
+from gym.app.command_line import register_configuration
+from gym.config.overrides import configuration_folder, quote_options
+from gym.config.schema import Config, DataConfig, DatasetConfig, EvaluateConfig, ReportConfig
+from gym.config.validation import read_config
 from gym.data.build import Plan, build_store
-from gym.data.grouping import Grouping
+from gym.data.dataset import Store
 from gym.data.labels import IGNORE, LabelRule
-from gym.data.prepare import Preparation
-from gym.data.reader import RawScene
-from gym.data.store import Store
-from gym.data.values import Scaling
-from gym.options import configuration_folder, quote_options
+from gym.data.preparation import Preparation
+from gym.data.readers.base import RawScene
+from gym.data.scaling import Scaling
+from gym.data.split import Grouping
 from tests.blank import draw_nothing
 
 ROOT = Path(__file__).parent.parent
@@ -60,10 +60,10 @@ def pytest_collection_finish() -> None:
 def as_it_was():
     """A test that trains leaves tuning and precision to the next as they were."""
     yield
-    if "gym.models.tuned" in sys.modules:
+    if "gym.models.cpu_ops" in sys.modules:
         import keras
 
-        from gym.models.tuned import use_tuning
+        from gym.models.cpu_ops import use_tuning
 
         use_tuning(False)
         keras.config.set_dtype_policy("float32")
@@ -73,10 +73,10 @@ def as_it_was():
 def databases_at_once():
     """MLflow's databases are copied; what makes them has its tests in test_tracking_client.py."""
     with pytest.MonkeyPatch.context() as patch:
-        if "gym.tracking_client" in sys.modules:
+        if "gym.runs.mlflow_client" in sys.modules:
             from tests.databases import copy_database
 
-            patch.setattr("gym.tracking_client.make_database", copy_database)
+            patch.setattr("gym.runs.mlflow_client.make_database", copy_database)
         yield
 
 
@@ -126,7 +126,7 @@ TINY_CLASSES, TINY_BANDS = ("low", "middle", "high"), ("a", "b", "c")
 
 
 class HeldReader:
-    """A reader of scenes held in memory; attributes and methods as in `gym.data.reader.Reader`."""
+    """A reader of scenes held in memory; attributes and methods as in `gym.data.readers.base.Reader`."""
 
     def __init__(self, scenes: dict[str, RawScene], bands: Sequence[str] = TINY_BANDS) -> None:
         self._scenes, self.bands = scenes, list(bands)

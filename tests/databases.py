@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from gym.tracking_client import SQLITE, make_database
+from gym.runs.mlflow_client import SQLITE, make_database
 
 _folder = tempfile.TemporaryDirectory(prefix="empty_database")
 
@@ -20,7 +20,7 @@ def _empty() -> Path:
 
 
 def copy_database(uri: str) -> None:
-    """Do what `gym.tracking_client.make_database` does, sooner."""
+    """Do what `gym.runs.mlflow_client.make_database` does, sooner."""
     if uri.startswith(SQLITE):
         place = Path(make_url(uri).database)
         if not place.exists():

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from gym.config import SearchConfig, SweepConfig
-from gym.options import configuration_folder, group_names
+from gym.config.overrides import configuration_folder, group_names
+from gym.config.schema import SearchConfig, SweepConfig
 from tests.conftest import ROOT
 from tests.databases import copy_database
 from tests.warm_start import WarmProcess

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gym import import_config, importing
-from gym.command import run_readably
-from gym.config import AugmentConfig, Config, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
-from gym.options import configuration_folder
+from gym import import_config
+from gym.app import import_config as importing
+from gym.app.command_line import run_readably
+from gym.config.overrides import configuration_folder
+from gym.config.schema import AugmentConfig, Config, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
 from tests.conftest import ROOT
 
 OLD = {

@@ -7,14 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from gym import metrics
-from gym.config import ReportConfig, TrackingConfig
-from gym.errors import DataError, RunError
-from gym.exhibits import FinishedRun, exhibit
-from gym.result import read_result
-from gym.sweeps.folder import SweepFolder
+from gym.app.report import FinishedRun, exhibit, write_up
+from gym.config.schema import ReportConfig, TrackingConfig
+from gym.core.errors import DataError, RunError
+from gym.evaluation import confusion
+from gym.runs.result import read_result
 from gym.sweeps.records import find_sweep
-from gym.write_up import write_up
+from gym.sweeps.sweep_folder import SweepFolder
 from tests.conftest import ROOT
 from tests.reporting.test_comparison import cells_of
 from tests.sweeps.commands import client_of, finish, runs_of
@@ -100,7 +99,7 @@ def test_figure_3_shows_what_the_runs_were_scored_on(swept):
     assert [words.split()[0] for words in told] == ["loading", "segmenting"] * 2
     for image in shown.images:
         for output, run in zip(image.outputs, finished, strict=True):
-            counted = metrics.confusion_matrix(image.label, output, 4)
+            counted = confusion.confusion_matrix(image.label, output, 4)
             np.testing.assert_array_equal(counted, run.result.matrices[run.result.images.index(image.name)])
 
 

@@ -1,1 +1,1 @@
-"""Imagery and labels: read, framed, split, stored, and fed to training."""
+"""From labelled imagery to batches: readers, labels, framing, scaling, the dataset, its split and its samples."""

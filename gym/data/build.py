@@ -10,24 +10,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 
-from gym.band_math import missing_bands, parse_index
-from gym.config import DataConfig, frame_of
-from gym.console import counted
-from gym.data import synthetic
-from gym.data.drawn import DrawnReader
-from gym.data.folder import FolderReader
-from gym.data.grouping import Grouping, read_table
-from gym.data.hashing import Hashes
+from gym.config.schema import DataConfig, frame_of
+from gym.config.spectral_index import missing_bands, parse_index
+from gym.core.errors import DataError
+from gym.core.files import Hashes, hash_value, naming_disk_errors, replacing_folder
+from gym.core.parallel import each_in_order
+from gym.core.text import counted
+from gym.data.dataset import SCHEMA_VERSION, Manifest, PairRecord, Store, finish_store, write_part
 from gym.data.labels import LabelCounts, LabelRule, add_counts, read_aliases
-from gym.data.npz import NpzReader
-from gym.data.parallel import each_in_order
-from gym.data.prepare import Preparation, prepare_scene
-from gym.data.raster import Grid
-from gym.data.reader import Reader
-from gym.data.store import SCHEMA_VERSION, Manifest, PairRecord, Store, finish_store, write_part
-from gym.data.values import Scaling
-from gym.errors import DataError
-from gym.files import hash_value, naming_disk_errors, replacing_folder
+from gym.data.preparation import Preparation, prepare_scene
+from gym.data.readers import synthetic
+from gym.data.readers.base import Reader
+from gym.data.readers.folder import FolderReader
+from gym.data.readers.npz import NpzReader
+from gym.data.readers.raster import Grid
+from gym.data.readers.synthetic import DrawnReader
+from gym.data.scaling import Scaling
+from gym.data.split import Grouping, read_table
 
 _MOST_SHOWN = 5
 _SYNTHETIC_SITE = r"^(.+)_[0-9]+$"

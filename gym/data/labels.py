@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gym.errors import ConfigError, DataError
+from gym.core.errors import ConfigError, DataError
 
 IGNORE = 255
 MAX_CLASSES = 255

@@ -1,1 +1,1 @@
-"""Judge a trained model: scores with intervals, boundaries, calibration, baselines, comparison with other runs."""
+"""Scores of predictions: the confusion matrix, boundaries, calibration, intervals and baselines."""

@@ -8,19 +8,18 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from gym.baselines.fit import fit_baselines
-from gym.bootstrap import Interval
-from gym.boundary import default_width
-from gym.calibration import TEMPERATURES, fit_temperature, is_at_limit
-from gym.data.pipeline import SampleReader
-from gym.data.store import Store
-from gym.evaluation.beside_baselines import BesideBaselines, compare_with_baselines
-from gym.evaluation.counts import Counts
-from gym.evaluation.judged import Judged, count_seen, list_warnings
-from gym.evaluation.predicted import MAPPED, Predicted, count_side, in_parts, predict_side
+from gym.data.batches import SampleReader
+from gym.data.dataset import Store
+from gym.evaluation.against_baselines import BesideBaselines, compare_with_baselines
+from gym.evaluation.baselines import fit_baselines
+from gym.evaluation.bootstrap import Interval
+from gym.evaluation.boundary import default_width
+from gym.evaluation.calibration import TEMPERATURES, fit_temperature, is_at_limit
+from gym.evaluation.counts import Counts, lattice
+from gym.evaluation.predictions import MAPPED, Predicted, count_side, in_parts, predict_side
+from gym.evaluation.run_model import Evaluation
 from gym.evaluation.scores import class_scores, image_means, overall_scores, site_scores
-from gym.reporting.evaluation import Evaluation
-from gym.sampling import lattice
+from gym.evaluation.training_overlap import Judged, count_seen, list_warnings
 
 
 class Settings(NamedTuple):

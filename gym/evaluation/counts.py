@@ -1,16 +1,34 @@
-"""Everything that is counted on an image, before any ratio is taken: added up over images it gives every score."""
+"""Everything that is counted on an image, before any ratio is taken: added up over images it gives every score.
+
+A regular sample of an image's pixels, for what every pixel would cost too much.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from gym.bootstrap import sums_by_scene
-from gym.boundary import Distances, boundary_distances, boundary_matrix, errors_by_distance
-from gym.calibration import apply_temperature, reliability
+from gym.data.ground import Sides
 from gym.data.labels import IGNORE
-from gym.evaluation.ground import Sides
-from gym.sampling import lattice
+from gym.evaluation.bootstrap import sums_by_scene
+from gym.evaluation.boundary import Distances, boundary_distances, boundary_matrix, errors_by_distance
+from gym.evaluation.calibration import apply_temperature, reliability
+
+LATTICE_SIDE = 128  # most rows and columns
+
+
+def lattice(rows: int, columns: int) -> tuple[slice, slice]:
+    """Every n-th row and column of an image, n as small as leaves at most `LATTICE_SIDE` of each.
+
+    Of a small image that is every pixel. Lattice points lie evenly, so that a share counted on them is that of the
+    image, but for its finest detail.
+    """
+    step = -(-max(rows, columns) // LATTICE_SIDE)
+    return _every(step, rows), _every(step, columns)
+
+
+def _every(step: int, side: int) -> slice:
+    return slice(min(step // 2, side - 1), None, step)
 
 
 class Counts(NamedTuple):
@@ -22,7 +40,8 @@ class Counts(NamedTuple):
         matrix: The confusion matrix, ``(C, C)``, truth by prediction.
         kld_sum: Kullback-Leibler divergence, nats summed over counted pixels, ``()``.
         score_sums: Scores summed over counted pixels, ``(C,)``.
-        strip_matrix: The confusion matrix near boundaries, ``(C + 1, C + 1)``, as `gym.boundary.boundary_matrix`.
+        strip_matrix: The confusion matrix near boundaries, ``(C + 1, C + 1)``,
+            from `gym.evaluation.boundary.boundary_matrix`.
         distance_sums: Distances between boundaries, pixels, of each class, ``(C,)``.
         distance_counts: How many, ``(C,)``.
         metre_sums: The same distances in metres, where the image is georeferenced, ``(C,)``.
@@ -30,7 +49,7 @@ class Counts(NamedTuple):
         drawn: Whether truth or prediction has a boundary, ``(C,)``.
         missed: Whether only one of them has, ``(C,)``.
         errors: Counted pixels and wrong ones by distance from the boundary, ``(B, 2)``.
-        sure: Pixels by confidence, as `gym.calibration.reliability`, of a lattice of pixels.
+        sure: Pixels by confidence, as `gym.evaluation.calibration.reliability`, of a lattice of pixels.
         sure_with_temperature: The same with the fitted temperature.
     """
 
@@ -63,7 +82,7 @@ def count_image(
     Args:
         truth: Class indices ``(rows, columns)`` uint8; `IGNORE` counts nowhere.
         scores: ``(rows, columns, classes)``, summing to one.
-        matrix: Its confusion matrix, which `gym.reporting.evaluation.evaluate` has counted.
+        matrix: Its confusion matrix, which `gym.evaluation.run_model.evaluate` has counted.
         kld_sum: Its Kullback-Leibler divergence, likewise.
         width: Of the strip along boundaries, in pixels.
         temperature: By which the logits are divided for ``sure_with_temperature``; NaN where none could be fitted.

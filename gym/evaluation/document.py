@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gym import metrics
-from gym.bootstrap import Interval
+from gym.core.files import replacing, write_json
+from gym.evaluation import confusion
 from gym.evaluation.assessment import Assessment
+from gym.evaluation.bootstrap import Interval
 from gym.evaluation.scores import image_scores, plain, plain_scores
-from gym.files import replacing, write_json
 
 VERSION = 2  # of evaluation.json
 
@@ -102,7 +102,7 @@ def score_rows(document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
 def image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:
     """The scores of each image."""
     evaluation, counts = assessment.evaluation, assessment.counts
-    scores, ious = image_scores(counts), metrics.class_iou(counts.matrix)
+    scores, ious = image_scores(counts), confusion.class_iou(counts.matrix)
     for index, name in enumerate(evaluation.names):
         values = [plain(value[index]) for value in scores.values()] + [plain(value) for value in ious[index]]
         yield name, assessment.scenes[index], evaluation.sites[index], int(counts.matrix[index].sum()), *values

@@ -1,8 +1,9 @@
 """Every score of an evaluation, from the counts alone, with its 95 % interval over scenes.
 
 ``iou`` and the others of `OVERALL` are of all pixels together (micro); under ``image/`` stands the mean over images of
-the same score of each (macro), which weighs a small image like a large one. Each is defined in `gym.metrics`,
-`gym.boundary` or `gym.calibration`; what is 0/0 is NaN and left out of means.
+the same score of each (macro), which weighs a small image like a large one. Each is defined in
+`gym.evaluation.confusion`, `gym.evaluation.boundary` or `gym.evaluation.calibration`; what is 0/0 is NaN and
+left out of means.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gym import metrics
-from gym.bootstrap import Interval, draw_scenes, interval, redraw, sums_by_scene
-from gym.calibration import expected_calibration_error
+from gym.evaluation import confusion
+from gym.evaluation.bootstrap import Interval, draw_scenes, interval, redraw, sums_by_scene
+from gym.evaluation.calibration import expected_calibration_error
 from gym.evaluation.counts import Counts, counts_by_scene, each_part, pick_images
 
 Score = Callable[[Counts], Any]  # of counts of shape (..., and their own) it makes (...), or (..., classes)
@@ -24,38 +25,38 @@ def share_kld(counts: Counts) -> Any:
     The predicted share of a class is the mean of its scores.
     """
     pixels = counts.matrix.sum(axis=(-2, -1))[..., None]
-    truth = metrics.ratio(counts.matrix.sum(axis=-1), np.broadcast_to(pixels, counts.score_sums.shape))
-    given = metrics.ratio(counts.score_sums, np.broadcast_to(pixels, counts.score_sums.shape))
-    apart = np.log(np.maximum(truth, metrics.SMALLEST_SCORE)) - np.log(np.maximum(given, metrics.SMALLEST_SCORE))
+    truth = confusion.ratio(counts.matrix.sum(axis=-1), np.broadcast_to(pixels, counts.score_sums.shape))
+    given = confusion.ratio(counts.score_sums, np.broadcast_to(pixels, counts.score_sums.shape))
+    apart = np.log(np.maximum(truth, confusion.SMALLEST_SCORE)) - np.log(np.maximum(given, confusion.SMALLEST_SCORE))
     return (truth * apart).sum(axis=-1)
 
 
 OVERALL: dict[str, Score] = {
-    "iou": lambda counts: metrics.mean_iou(counts.matrix),
-    "dice": lambda counts: metrics.mean_dice(counts.matrix),
-    "precision": lambda counts: metrics.mean_of_defined(metrics.class_precision(counts.matrix)),
-    "recall": lambda counts: metrics.mean_of_defined(metrics.class_recall(counts.matrix)),
-    "overall_accuracy": lambda counts: metrics.overall_accuracy(counts.matrix),
-    "frequency_weighted_iou": lambda counts: metrics.frequency_weighted_iou(counts.matrix),
-    "matthews_correlation": lambda counts: metrics.matthews_correlation(counts.matrix),
-    "kld": lambda counts: metrics.ratio(counts.kld_sum, counts.matrix.sum(axis=(-2, -1)))[()],
+    "iou": lambda counts: confusion.mean_iou(counts.matrix),
+    "dice": lambda counts: confusion.mean_dice(counts.matrix),
+    "precision": lambda counts: confusion.mean_of_defined(confusion.class_precision(counts.matrix)),
+    "recall": lambda counts: confusion.mean_of_defined(confusion.class_recall(counts.matrix)),
+    "overall_accuracy": lambda counts: confusion.overall_accuracy(counts.matrix),
+    "frequency_weighted_iou": lambda counts: confusion.frequency_weighted_iou(counts.matrix),
+    "matthews_correlation": lambda counts: confusion.matthews_correlation(counts.matrix),
+    "kld": lambda counts: confusion.ratio(counts.kld_sum, counts.matrix.sum(axis=(-2, -1)))[()],
     "share_kld": share_kld,
-    "boundary_iou": lambda counts: metrics.mean_of_defined(CLASSES["boundary_iou"](counts)),
-    "boundary_distance": lambda counts: metrics.mean_of_defined(CLASSES["boundary_distance"](counts)),
-    "boundary_distance_metres": lambda counts: metrics.mean_of_defined(CLASSES["boundary_distance_metres"](counts)),
-    "boundary_missed": lambda counts: metrics.mean_of_defined(CLASSES["boundary_missed"](counts)),
+    "boundary_iou": lambda counts: confusion.mean_of_defined(CLASSES["boundary_iou"](counts)),
+    "boundary_distance": lambda counts: confusion.mean_of_defined(CLASSES["boundary_distance"](counts)),
+    "boundary_distance_metres": lambda counts: confusion.mean_of_defined(CLASSES["boundary_distance_metres"](counts)),
+    "boundary_missed": lambda counts: confusion.mean_of_defined(CLASSES["boundary_missed"](counts)),
     "calibration_error": lambda counts: expected_calibration_error(counts.sure)[()],
     "calibration_error_with_temperature": lambda counts: expected_calibration_error(counts.sure_with_temperature)[()],
 }
 CLASSES: dict[str, Score] = {
-    "iou": lambda counts: metrics.class_iou(counts.matrix),
-    "dice": lambda counts: metrics.class_dice(counts.matrix),
-    "precision": lambda counts: metrics.class_precision(counts.matrix),
-    "recall": lambda counts: metrics.class_recall(counts.matrix),
-    "boundary_iou": lambda counts: metrics.class_iou(counts.strip_matrix)[..., :-1],
-    "boundary_distance": lambda counts: metrics.ratio(counts.distance_sums, counts.distance_counts),
-    "boundary_distance_metres": lambda counts: metrics.ratio(counts.metre_sums, counts.metre_counts),
-    "boundary_missed": lambda counts: metrics.ratio(counts.missed, counts.drawn),
+    "iou": lambda counts: confusion.class_iou(counts.matrix),
+    "dice": lambda counts: confusion.class_dice(counts.matrix),
+    "precision": lambda counts: confusion.class_precision(counts.matrix),
+    "recall": lambda counts: confusion.class_recall(counts.matrix),
+    "boundary_iou": lambda counts: confusion.class_iou(counts.strip_matrix)[..., :-1],
+    "boundary_distance": lambda counts: confusion.ratio(counts.distance_sums, counts.distance_counts),
+    "boundary_distance_metres": lambda counts: confusion.ratio(counts.metre_sums, counts.metre_counts),
+    "boundary_missed": lambda counts: confusion.ratio(counts.missed, counts.drawn),
 }
 _BOUNDARY = ("boundary_iou", "boundary_distance", "boundary_distance_metres", "boundary_missed")
 OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", *_BOUNDARY)
@@ -156,8 +157,8 @@ def image_means(scenes: Sequence[str], counts: Counts, seed: int) -> dict[str, I
         defined = ~np.isnan(values)
         parts = [sums_by_scene(scenes, part)[1] for part in (np.where(defined, values, 0.0), defined.astype(float))]
         times = draw_scenes(len(parts[0]), seed)
-        value = float(metrics.ratio(parts[0].sum(), parts[1].sum()))
-        means[name] = interval(value, metrics.ratio(*(redraw(times, part) for part in parts)), len(parts[0]))
+        value = float(confusion.ratio(parts[0].sum(), parts[1].sum()))
+        means[name] = interval(value, confusion.ratio(*(redraw(times, part) for part in parts)), len(parts[0]))
     return means
 
 

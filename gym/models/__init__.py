@@ -1,1 +1,1 @@
-"""The networks."""
+"""The networks, their layers and the losses."""

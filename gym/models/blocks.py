@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from gym.models import half_resolution, layers
-from gym.models.half_resolution import Joined
+from gym.models import fast_decoder, layers
+from gym.models.fast_decoder import Joined
 
 Tensor = Any
 
@@ -123,14 +123,14 @@ def _infinite_where_flat(deviation: Tensor, mean: Tensor) -> Tensor:
 def normalized_relu(maps: Tensor) -> Tensor:
     """Batch normalisation, then ReLU."""
     if isinstance(maps, Joined):
-        return half_resolution.BatchNormalization()(*maps)
+        return fast_decoder.BatchNormalization()(*maps)
     return layers.BatchNormalization()(maps)
 
 
 def convolved(maps: Tensor, filters: int, kernel: int, stride: int = 1) -> Tensor:
     """Convolution with bias, padded with zeros."""
     if isinstance(maps, Joined):
-        return half_resolution.Conv2D(filters, kernel, padding="same")(*maps)
+        return fast_decoder.Conv2D(filters, kernel, padding="same")(*maps)
     if kernel == 1 and stride == 2:
         maps, stride = layers.EveryOtherPixel()(maps), 1
     return keras.layers.Conv2D(filters, kernel, strides=stride, padding="same")(maps)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from gym.models import tuned
+from gym.models import cpu_ops
 
 Tensor = Any
 
@@ -57,26 +57,26 @@ class BatchNormalization(NormalizeRelu):
         return keras.KerasTensor(maps.shape, self.compute_dtype)
 
 
-def normalize_relu(maps: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuned.Normalized:
-    """As `gym.models.tuned.normalize_relu`, with any backend."""
-    if tuned.is_tuned():
-        return tuned.normalize_relu(maps, gamma, beta, epsilon)
+def normalize_relu(maps: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> cpu_ops.Normalized:
+    """As `gym.models.cpu_ops.normalize_relu`, with any backend."""
+    if cpu_ops.is_tuned():
+        return cpu_ops.normalize_relu(maps, gamma, beta, epsilon)
     mean, variance = ops.moments(ops.cast(maps, "float32"), axes=(0, 1, 2))
     scale = gamma / ops.sqrt(variance + epsilon)
-    return tuned.Normalized(scale_shift_relu(maps, scale, beta - mean * scale), mean, variance)
+    return cpu_ops.Normalized(scale_shift_relu(maps, scale, beta - mean * scale), mean, variance)
 
 
 def scale_shift_relu(maps: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """As `gym.models.tuned.scale_shift_relu`, with any backend."""
-    if tuned.is_tuned():
-        return tuned.scale_shift_relu(maps, scale, shift)
+    """As `gym.models.cpu_ops.scale_shift_relu`, with any backend."""
+    if cpu_ops.is_tuned():
+        return cpu_ops.scale_shift_relu(maps, scale, shift)
     return ops.cast(ops.relu(ops.cast(maps, "float32") * scale + shift), maps.dtype)
 
 
 def split(values: Tensor, first: int, axis: int) -> Any:
     """The ``first`` values along an axis, and the others, with any backend."""
-    if tuned.is_tuned():
-        return tuned.split(values, first, axis)
+    if cpu_ops.is_tuned():
+        return cpu_ops.split(values, first, axis)
     return ops.split(values, [first], axis=axis)
 
 
@@ -86,7 +86,7 @@ class Dropout(keras.layers.Dropout):
 
     def call(self, maps: Tensor, training: bool = False) -> Tensor:
         if training and self.rate and self.noise_shape is None and keras.backend.backend() == "tensorflow":
-            return tuned.drop(maps, self.rate, self.seed_generator.next())
+            return cpu_ops.drop(maps, self.rate, self.seed_generator.next())
         return super().call(maps, training)
 
 

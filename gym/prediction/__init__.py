@@ -1,1 +1,1 @@
-"""Use a trained model on new imagery."""
+"""Segment scenes of any size with a trained model."""

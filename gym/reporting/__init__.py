@@ -1,1 +1,1 @@
-"""What a model did, in numbers and pictures."""
+"""Pages, figures and tables of datasets, runs, sweeps and evaluations."""

@@ -1,21 +1,101 @@
 """The paper's Figure 3: scenes, their labels and what models make of them, with the part where they differ enlarged.
 
 Images are ``(rows, columns, bands)``, labels and outputs ``(rows, columns)`` class indices.
+
+Which models and which images a figure of examples shows: chosen by rules that can be told, and not by eye.
+
+The images that Figure 3 shows, read from their store, with what trained models make of them.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
+import keras
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from gym import metrics
-from gym.console import worded
-from gym.reporting.drawing import PAGE_WIDTH, SMALLEST_FONT, literal, shorten
-from gym.reporting.imagery import overlay, show_bands
-from gym.reporting.legend import class_legend
+from gym.config.schema import AugmentConfig
+from gym.core.errors import DataError
+from gym.core.text import worded
+from gym.data.batches import SampleReader
+from gym.data.class_colours import overlay, show_bands
+from gym.data.dataset import Store
+from gym.data.samples import find_samples
+from gym.evaluation import confusion
+from gym.reporting.run_table import score_of
+from gym.reporting.style import PAGE_WIDTH, SMALLEST_FONT, class_legend, literal, shorten
+from gym.runs.result import RunResult
+
+_PAPERS = ("unet", "resunet")
+
+
+class ChosenImage(NamedTuple):
+    """A validation image, and the rule by which it is shown, as in 'the image of median mean IoU'."""
+
+    name: str
+    rule: str
+
+
+def choose_models(results: Sequence[RunResult]) -> list[RunResult]:
+    """The best UNet and the best Res-UNet by validation IoU; without either of them the best two others.
+
+    These are of two architectures where there are two, and never the same model twice, as cce and kld give it.
+
+    Returns:
+        Two runs, in the order of the configuration; one where there is one, none where none has a mean IoU.
+    """
+    scored = [(iou, run) for run in results if (iou := score_of(run, "iou")) is not None]
+    ranked = [run for _, run in sorted(scored, key=lambda pair: -pair[0])]
+    best_of: dict[str, RunResult] = {}
+    for run in ranked:
+        best_of.setdefault(run.settings["model.name"], run)
+    if set(_PAPERS) <= set(best_of):
+        return [best_of[name] for name in _PAPERS]
+    if len(best_of) > 1:
+        return list(islice(best_of.values(), 2))
+    distinct: dict[str, RunResult] = {}
+    for run in ranked:
+        distinct.setdefault(run.weights_sha256, run)
+    return list(islice(distinct.values(), 2))
+
+
+def choose_images(runs: Sequence[RunResult]) -> list[ChosenImage]:
+    """The validation image of median mean IoU, and of two runs the one on which they differ most, of one its worst.
+
+    Two runs differ by the share of pixels that they get right. Images that a run was not validated on, or that have no
+    counted pixel, are left out; of equal ones the first is taken.
+
+    Args:
+        runs: One or two.
+
+    Returns:
+        Two images, one, or none.
+    """
+    places = [{name: place for place, name in enumerate(run.images)} for run in runs]
+    names = [name for name in places[0] if all(name in of for of in places)]
+    if not names:
+        return []
+    matrices = np.stack([run.matrices[[of[name] for name in names]] for run, of in zip(runs, places, strict=True)])
+    ious, rights = confusion.mean_iou(matrices).mean(axis=0), confusion.overall_accuracy(matrices)
+    known = np.flatnonzero(~np.isnan(ious))
+    if not known.size:
+        return []
+    ranked = known[np.argsort(ious[known], kind="stable")]
+    median = int(ranked[(len(ranked) - 1) // 2])
+    rest = ranked[ranked != median]
+    typical = "the image of median mean IoU" + (" (of the two on average)" if len(runs) > 1 else "")
+    chosen = [ChosenImage(names[median], typical)]
+    if rest.size and len(runs) > 1:
+        apart = np.abs(rights[0] - rights[1])
+        most = int(rest[apart[rest].argmax()])
+        chosen.append(ChosenImage(names[most], "of the others that on which their shares of right pixels differ most"))
+    elif rest.size:
+        chosen.append(ChosenImage(names[int(rest[0])], "the image of lowest mean IoU"))
+    return chosen
+
 
 ZOOM = 3
 _FONT = 7.5
@@ -84,7 +164,7 @@ def draw_example(pair: np.ndarray, example: Example, bands: Sequence[str], class
         clear(enlarged).imshow(values[part], interpolation="nearest")
         frame_part(whole, part)
     for axes, output in zip(pair[0, 2:], example.outputs, strict=True):
-        iou = metrics.mean_iou(metrics.confusion_matrix(example.label, output, len(classes)))
+        iou = confusion.mean_iou(confusion.confusion_matrix(example.label, output, len(classes)))
         axes.set_xlabel(f"mean IoU {worded(iou)}", fontsize=SMALLEST_FONT)
     pair[0, 0].set_xlabel(fit(example.name, _LONGEST_NAME), fontsize=SMALLEST_FONT)
     pair[1, 0].set_xlabel(f"the box, {ZOOM} times", fontsize=SMALLEST_FONT)
@@ -140,3 +220,63 @@ def place_window(maps: Sequence[np.ndarray], size: tuple[int, int]) -> tuple[int
     best = np.argwhere(held == held.max())
     middle = best[np.square(best - best.mean(axis=0)).sum(axis=1).argmin()]
     return int(middle[0]), int(middle[1])
+
+
+class Examples(NamedTuple):
+    """All that Figure 3 shows.
+
+    Attributes:
+        images: With the output of each model.
+        models: What each model is, in two short lines.
+        labels: The run of each model, as it is called among all runs.
+        rules: By which each image was chosen.
+        bands: Band names.
+        classes: Class names.
+    """
+
+    images: list[Example]
+    models: list[tuple[str, str]]
+    labels: list[str]
+    rules: list[str]
+    bands: list[str]
+    classes: list[str]
+
+
+def draw_examples(examples: Examples | str) -> dict[str, Figure]:
+    """Figure 3 by its name; none where there is only a reason why there is nothing to show."""
+    if isinstance(examples, str):
+        return {}
+    return {"figure3": draw_figure3(examples.images, examples.models, examples.bands, examples.classes)}
+
+
+def read_images(store: Store, chosen: Sequence[ChosenImage], augment: AugmentConfig, seed: int) -> list[Example]:
+    """Read image and label of some images, as the models see them; there are no outputs yet.
+
+    Args:
+        store: The data set.
+        chosen: Pairs, or copies of pairs.
+        augment: What copies go through.
+        seed: Of the copies.
+
+    Raises:
+        DataError: The store does not have one of them.
+    """
+    samples, read = find_samples(store, [one.name for one in chosen]), SampleReader(store, augment, seed)
+    for one in chosen:
+        if one.name not in samples:
+            raise DataError(f"{store.folder} has no image {one.name}, on which the models were validated.")
+    pairs = [read(samples[one.name]) for one in chosen]
+    return [
+        Example(one.name, np.asarray(image), np.asarray(label), [])
+        for one, (image, label) in zip(chosen, pairs, strict=True)
+    ]
+
+
+def segment_images(examples: Sequence[Example], network: keras.Model) -> list[Example]:
+    """Add the output of a model to each image."""
+    segmented = []
+    for example in examples:
+        scores = keras.ops.convert_to_numpy(network.predict_on_batch(example.image[np.newaxis]))[0]
+        output = scores.argmax(axis=-1).astype(np.uint8)
+        segmented.append(example._replace(outputs=[*example.outputs, output]))
+    return segmented

@@ -6,13 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from gym import metrics
-from gym.data.sides import ReadSample
-from gym.reporting.drawing import literal, shorten
-from gym.reporting.evaluation import Evaluation
-from gym.reporting.imagery import show_errors
-from gym.reporting.legend import class_legend, legend_height
-from gym.training.history import Epoch
+from gym.data.class_colours import show_errors
+from gym.data.samples import ReadSample
+from gym.evaluation import confusion
+from gym.evaluation.run_model import Evaluation
+from gym.reporting.style import class_legend, legend_height, literal, shorten
+from gym.training.checkpoint import Epoch
 
 _SHEET_ROWS, _SHEET_COLUMNS = 6, 2
 _HEAD, _BELOW, _BESIDE, _EDGE = 0.55, 0.3, 0.06, 0.15  # inches: above all, below and beside panels, at the sides
@@ -53,7 +52,7 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     side = max(4.0, 1.1 * len(classes) + 1.5 + 0.08 * longest)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
-    shares = metrics.ratio(matrix, np.broadcast_to(matrix.sum(axis=1, keepdims=True), matrix.shape))
+    shares = confusion.ratio(matrix, np.broadcast_to(matrix.sum(axis=1, keepdims=True), matrix.shape))
     drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
         share = shares[row, column]
@@ -62,12 +61,12 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     names = [literal(name) for name in classes]
     ious = [
         f"{name}\nno IoU" if np.isnan(iou) else f"{name}\nIoU {iou:.3f}"
-        for name, iou in zip(names, metrics.class_iou(matrix), strict=True)
+        for name, iou in zip(names, confusion.class_iou(matrix), strict=True)
     ]
     ticks = range(len(classes))
     axes.set_xticks(ticks, names, rotation=30, ha="right")
     axes.set_yticks(ticks, ious)
-    axes.set(xlabel="predicted", ylabel="true", title=f"Mean IoU {metrics.mean_iou(matrix):.3f}")
+    axes.set(xlabel="predicted", ylabel="true", title=f"Mean IoU {confusion.mean_iou(matrix):.3f}")
     figure.colorbar(drawn, label="share of the true class", shrink=0.8)
     return figure
 
@@ -98,7 +97,7 @@ def draw_contact_sheet(
     figure, grid = lay_out_sheet(-(-len(shown) // across), across, evaluation.predicted.shape[1:], evaluation.classes)
     figure.suptitle(
         f"{len(shown)} of {len(evaluation.names)} {side} images, {order}; "
-        f"mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}",
+        f"mean IoU of all {confusion.mean_iou(evaluation.matrix):.3f}",
         fontsize=10,
         y=1 - 0.08 / figure.get_figheight(),
     )
@@ -144,7 +143,7 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], rea
     image, truth = map(np.asarray, read(evaluation.samples[index]))
     for panel, values in zip(axes, show_errors(image, truth, predicted, bands, classes), strict=True):
         panel.imshow(np.rint(255 * values).astype(np.uint8), interpolation="nearest")
-    scores = metrics.summarize(evaluation.matrices[index])
+    scores = confusion.summarize(evaluation.matrices[index])
     axes[0].set_xlabel(literal(shorten(name, _LONGEST_NAME)), fontsize=6)
     axes[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)
 
@@ -158,5 +157,5 @@ def spread_by_iou(evaluation: Evaluation, most: int) -> list[int]:
 
 def rank_by_iou(evaluation: Evaluation) -> list[int]:
     """Positions of the images from the lowest to the highest mean IoU, those that have one."""
-    ious = metrics.mean_iou(evaluation.matrices)
+    ious = confusion.mean_iou(evaluation.matrices)
     return [int(index) for index in np.argsort(ious, kind="stable") if not np.isnan(ious[index])]

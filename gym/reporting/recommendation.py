@@ -1,6 +1,6 @@
 """Which run of a sweep to use: the smallest model that the validation scenes cannot tell from the best.
 
-How good a model looks hangs on the scenes it is judged by; `gym.bootstrap` says how far.
+How good a model looks hangs on the scenes it is judged by; `gym.evaluation.bootstrap` says how far.
 
 Source: the rule of one standard error: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3.
 """
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gym import metrics
-from gym.bootstrap import DRAWS, MIDDLE, draw_scenes, redraw, sums_by_scene
-from gym.console import counted
+from gym.core.text import counted
+from gym.evaluation import confusion
+from gym.evaluation.bootstrap import DRAWS, MIDDLE, draw_scenes, redraw, sums_by_scene
 from gym.reporting.run_table import run_labels, score_of
-from gym.result import RunResult
+from gym.runs.result import RunResult
 
 # What images and their true classes hang on, beside their names.
 _IMAGERY = (
@@ -59,7 +59,7 @@ def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarr
         ``(draws,)`` in [0, 1]; NaN where a draw has no counted pixel.
     """
     names, matrices = sums_by_scene(result.scenes, result.matrices)
-    return metrics.mean_iou(redraw(draw_scenes(len(names), seed, draws), matrices))
+    return confusion.mean_iou(redraw(draw_scenes(len(names), seed, draws), matrices))
 
 
 def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS) -> float:

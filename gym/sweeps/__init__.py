@@ -1,1 +1,1 @@
-"""Sweeps: many configurations as one thing that can be stopped at any instant and picked up again."""
+"""Resumable sweeps: plan, ledger, workers, live view and the parent run in MLflow."""

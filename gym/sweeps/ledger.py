@@ -24,8 +24,8 @@ from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock
 
-from gym.errors import RunError
-from gym.files import naming_disk_errors
+from gym.core.errors import RunError
+from gym.core.files import naming_disk_errors
 
 QUEUED, STARTED, EPOCH, FINISHED, FAILED, PRUNED = "queued", "started", "epoch", "finished", "failed", "pruned"
 ENDS = FINISHED, FAILED, PRUNED
@@ -149,7 +149,7 @@ class Job:
         ended: When it ended; 0 while it has not.
         resumed: The epoch that this attempt went on after; 0 where it began anew.
         epochs_ended: When each epoch of this attempt did, in seconds since 1970.
-        work: What it computes beside others, as `gym.sweeps.work.estimate_work` has it; 0 where that is not known.
+        work: What it computes beside others, as `gym.sweeps.eta.estimate_work` has it; 0 where that is not known.
         message: Why it failed.
         scores: What it came to.
         run_id: Of its MLflow run.

@@ -10,19 +10,19 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from gym.config import Config
-from gym.config_check import read_config
-from gym.console import public_uri
+from gym.config.overrides import quote_options, show_options
+from gym.config.schema import Config
+from gym.config.validation import read_config
+from gym.core.errors import ConfigError
+from gym.core.files import hash_value
+from gym.core.text import public_uri
 from gym.data.build import open_or_build_store
-from gym.data.sides import split_store, training_samples
+from gym.data.dataset import Store
+from gym.data.samples import split_store, training_samples
 from gym.data.split import Split
-from gym.data.store import Store
-from gym.errors import ConfigError
-from gym.files import hash_value
-from gym.identity import run_fingerprint, run_name, validation_fingerprint
-from gym.options import quote_options, show_options
+from gym.runs.spec import run_fingerprint, run_name, validation_fingerprint
+from gym.sweeps.eta import estimate_work
 from gym.sweeps.ledger import QUEUED, Job, Ledger, first_of_each
-from gym.sweeps.work import estimate_work
 
 _IN_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
@@ -37,7 +37,7 @@ class Planned(NamedTuple):
     fingerprint: str
     overrides: Overrides
     validation: str  # hash of what its scores are measured on
-    work: float = 0.0  # as `gym.sweeps.work.estimate_work` has it
+    work: float = 0.0  # as `gym.sweeps.eta.estimate_work` has it
 
 
 def expand(params: dict[str, Any], arguments: Sequence[str]) -> list[Overrides]:

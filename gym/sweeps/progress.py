@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from gym.console import clock
+from gym.core.text import clock
+from gym.sweeps.eta import seconds_left
 from gym.sweeps.ledger import ENDS, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, standing
-from gym.sweeps.time_left import seconds_left
 
 DONE, RUNNING, INTERRUPTED = "done", "running", "interrupted"
 

@@ -14,19 +14,18 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gym.config import TrackingConfig
-from gym.console import counted, public_uri
-from gym.errors import RunError
-from gym.finished_runs import children_of, nearest, search_all
-from gym.logged_runs import logged_result
-from gym.options import show_options
-from gym.result import RunResult, find_result
-from gym.settings import to_overrides
-from gym.sweeps.folder import SweepFolder
+from gym.config.overrides import show_options, to_overrides
+from gym.config.schema import TrackingConfig
+from gym.core.errors import RunError
+from gym.core.text import counted, public_uri
+from gym.runs.mlflow_client import PatientClient, open_tracking, tracking_uri
+from gym.runs.mlflow_log import PARENT
+from gym.runs.mlflow_lookup import children_of, nearest, search_all
+from gym.runs.mlflow_read import logged_result
+from gym.runs.result import RunResult, find_result
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, first_of_each
 from gym.sweeps.plan import command_of
-from gym.tracking import PARENT
-from gym.tracking_client import PatientClient, open_tracking, tracking_uri
+from gym.sweeps.sweep_folder import SweepFolder
 
 _STANDINGS = {
     QUEUED: "not started",

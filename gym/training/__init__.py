@@ -1,1 +1,1 @@
-"""Train a model, repeatably."""
+"""The training loop: metrics, checkpoints, optimizer, runtime settings and progress."""

@@ -3,21 +3,121 @@
 The two are separate files under separate conditions: ``best.npz`` changes only when the validation loss is lower than
 ever, ``last.npz`` after every epoch. Both are NumPy archives of the variables in the model's own order, written whole
 or not at all.
+
+When to stop: no better validation loss for ``patience`` epochs.
+
+What is known of a training so far; plain numbers, so that a checkpoint can hold it.
 """
 
 import hashlib
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from gym.errors import RunError
-from gym.files import replacing
-from gym.training.history import History
+from gym.core.errors import RunError
+from gym.core.files import replacing
+
+
+@dataclass
+class EarlyStopping:
+    """What is known of a run's validation loss so far; plain numbers, so a checkpoint can hold it.
+
+    Epochs count from 1, and 0 stands for none. The stopping epoch of a run is the last that was trained.
+    """
+
+    patience: int
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    last_epoch: int = 0
+
+    def observe(self, epoch: int, loss: float) -> bool:
+        """Take the validation loss of an epoch; tell whether it is the lowest so far."""
+        self.last_epoch = epoch
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, epoch
+        return self.best_epoch == epoch
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last ``patience`` epochs brought nothing better."""
+        return self.last_epoch - self.best_epoch >= self.patience
+
+
+# Names of an epoch's values in MLflow, where its number is the step.
+LOGGED = {
+    "train_loss": "train/loss",
+    "train_iou": "train/iou",
+    "val_loss": "val/loss",
+    "val_iou": "val/iou",
+    "val_kld": "val/kld",
+    "learning_rate": "learning_rate",
+}
+
+
+class Epoch(NamedTuple):
+    """What one epoch came to.
+
+    ``number`` counts from 1. ``train_loss`` is the mean over the epoch's batches, while the weights change;
+    ``val_loss`` is the loss over all validation scenes as one, so it depends on neither batches nor order.
+    """
+
+    number: int
+    learning_rate: float
+    train_loss: float
+    train_iou: float
+    val_loss: float
+    val_iou: float
+    val_kld: float
+
+
+def epoch_metrics(epoch: Epoch) -> dict[str, float]:
+    """An epoch's values under their names in MLflow."""
+    return {name: getattr(epoch, value) for value, name in LOGGED.items()}
+
+
+def logged_epochs(metrics: Mapping[str, Mapping[int, float]]) -> list[Epoch]:
+    """The epochs that were logged, by name and step; one of which a value is missing is left out."""
+    steps = [set(metrics.get(name, {})) for name in LOGGED.values()]
+    return [
+        Epoch(number=step, **{value: metrics[name][step] for value, name in LOGGED.items()})
+        for step in sorted(set.intersection(*steps))
+    ]
+
+
+@dataclass
+class History:
+    """How a training went, from its first epoch, however often it was taken up again.
+
+    Attributes:
+        stopping: Which epoch was best, and which was the last.
+        epochs: All epochs.
+        seconds: What they took, without the time between attempts.
+    """
+
+    stopping: EarlyStopping
+    epochs: list[Epoch] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def is_over(self, most_epochs: int) -> bool:
+        """Whether there is nothing left to train."""
+        return self.stopping.is_over or self.stopping.last_epoch >= most_epochs
+
+    def as_notes(self) -> dict[str, Any]:
+        """All of it, JSON-like."""
+        return {"stopping": asdict(self.stopping), "epochs": self.epochs, "seconds": self.seconds}
+
+    @classmethod
+    def from_notes(cls, notes: dict[str, Any]) -> "History":
+        """What `as_notes` gave, made a history again."""
+        epochs = [Epoch(*values) for values in notes["epochs"]]
+        return cls(EarlyStopping(**notes["stopping"]), epochs, notes["seconds"])
+
 
 BEST, LAST = "best.npz", "last.npz"
 

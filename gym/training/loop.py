@@ -9,17 +9,15 @@ from typing import Any
 
 import keras
 
-from gym.config import Config
-from gym.errors import RunError, TrainingError
-from gym.interruption import stop_if_asked
-from gym.losses import PixelLoss
-from gym.seeding import derive_seed
+from gym.config.schema import Config
+from gym.core.errors import RunError, TrainingError
+from gym.core.seeding import derive_seed
+from gym.core.signals import stop_if_asked
+from gym.models.losses import PixelLoss
 from gym.training import checkpoint
-from gym.training.counting import ConfusionIoU, PixelKLD, WholeLoss, train_without_validation_metrics
-from gym.training.history import Epoch, History
-from gym.training.optimizer import build_optimizer
-from gym.training.schedule import learning_rate
-from gym.training.stopping import EarlyStopping
+from gym.training.checkpoint import EarlyStopping, Epoch, History
+from gym.training.metrics import ConfusionIoU, PixelKLD, WholeLoss, train_without_validation_metrics
+from gym.training.optimizer import build_optimizer, learning_rate
 
 Logs = dict[str, Any] | None
 
@@ -57,7 +55,7 @@ def train(
     Args:
         model: A compiled model.
         config: The experiment.
-        training: Gives batches without end from an epoch on, as `gym.data.pipeline.training_batches` does.
+        training: Gives batches without end from an epoch on, as `gym.data.batches.training_batches` does.
         steps: Batches in an epoch.
         validation: Batches of the validation side.
         folder: Where `checkpoint.BEST` and `checkpoint.LAST` go, or are from an attempt before.

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from gym.console import clock, plain_console
+from gym.core.text import clock, plain_console
 
 Logs = dict[str, Any] | None
 

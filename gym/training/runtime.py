@@ -1,18 +1,54 @@
-"""Set TensorFlow up for one process: threads, repeatability, quiet. Before the first operation, once."""
+"""Set TensorFlow up for one process: threads, repeatability, quiet. Before the first operation, once.
+
+Share several GPUs among the processes of a machine, one each.
+"""
 
 import logging
+import os
 import random
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
+from filelock import FileLock, Timeout
 
-from gym.config import TrainingConfig
-from gym.data.parallel import available_cores
-from gym.models.tuned import use_tuning
-from gym.quiet import quiet_start
-from gym.seeding import derive_seed
-from gym.training.gpu import claim_gpu
+from gym.config.schema import TrainingConfig
+from gym.core.parallel import available_cores
+from gym.core.seeding import derive_seed
+from gym.core.startup import quiet_start
+from gym.models.cpu_ops import use_tuning
+
+_held: list[FileLock] = []  # as long as this process lives
+
+
+def claim_gpu() -> None:
+    """Let this process see one GPU of several, if possible one that no other process of this program has.
+
+    A run computes on one GPU; without this all workers of a sweep would take the first. Where there is none, or one,
+    or TensorFlow has begun already, nothing changes.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) > 1 and not _held:
+        tf.config.set_visible_devices(gpus[free_position(gpus)], "GPU")
+
+
+def free_position(gpus: Sequence[Any]) -> int:
+    """The first GPU that is free, and held from now on; one of all where none is."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    for position in range(len(gpus)):
+        name = seen[position] if len(seen) == len(gpus) else str(position)
+        lock = FileLock(Path(tempfile.gettempdir()) / f"segsweep-gpu-{name.replace('/', '-')}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):  # of another process, or of another user
+            continue
+        _held.append(lock)
+        return position
+    return os.getpid() % len(gpus)
+
 
 CPU_FLAGS = Path("/proc/cpuinfo")
 

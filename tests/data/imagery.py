@@ -17,11 +17,11 @@ from affine import Affine
 from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
-from gym.config import DataConfig
+from gym.config.schema import DataConfig
+from gym.core.files import Hashes
 from gym.data.build import READERS
-from gym.data.hashing import Hashes
-from gym.data.reader import Reader
-from gym.data.synthetic import draw_scene
+from gym.data.readers.base import Reader
+from gym.data.readers.synthetic import draw_scene
 
 SIZE = (20, 40)
 CLASSES = ("water", "sand", "other")

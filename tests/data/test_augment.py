@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym.config import AugmentConfig
+from gym.config.schema import AugmentConfig
 from gym.data.augment import augment, changes_anything, changes_values, draw_transform, moves_anything, vary
 from gym.data.labels import IGNORE
 

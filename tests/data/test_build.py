@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gym.config import DataConfig
-from gym.data import build, store
+from gym.config.schema import DataConfig
+from gym.core.errors import DataError
+from gym.core.files import write_json
+from gym.data import build, dataset
 from gym.data.build import make_plan, open_or_build_store, report_left_out
 from gym.data.labels import IGNORE
-from gym.data.raster import read_image, read_label
-from gym.errors import DataError
-from gym.files import write_json
+from gym.data.readers.raster import read_image, read_label
 from tests.conftest import ROOT
 from tests.data.imagery import (
     GRID,
@@ -454,7 +454,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, call):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
-        full.setattr(store, "write_json", write if call == "manifest" else write_json)
+        full.setattr(dataset, "write_json", write if call == "manifest" else write_json)
         full.setattr(np, "save", save)
         with pytest.raises(
             DataError,
@@ -530,7 +530,7 @@ def test_a_folder_without_a_manifest_is_made_anew(tmp_path):
 KILLED = """
 import sys, time
 from pathlib import Path
-from gym.config import DataConfig
+from gym.config.schema import DataConfig
 from gym.data import build
 
 write_part = build.write_part

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gym.data.grouping import Grouping, find_group, read_table
-from gym.errors import DataError
+from gym.core.errors import DataError
+from gym.data.split import Grouping, find_group, read_table
 
 NAME = "duck_2014-01-04-15-36-14_L8"
 

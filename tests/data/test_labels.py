@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from gym.core.errors import ConfigError, DataError
 from gym.data.labels import IGNORE, MAX_CLASSES, LabelRule, count_classes, plain, read_aliases, remap_label
-from gym.errors import ConfigError, DataError
 
 CLASSES = ("water", "sand", "other")
 PLAIN = LabelRule(CLASSES)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gym.data.archives import Member
+from gym.core.errors import DataError
 from gym.data.build import open_or_build_store
 from gym.data.labels import IGNORE
-from gym.data.raster import read_bands
-from gym.data.reader import RawScene, Reader, most_common_count, name_bands, probe_bands, refuse_other_size
-from gym.errors import DataError
+from gym.data.readers.archives import Member
+from gym.data.readers.base import RawScene, Reader, most_common_count, name_bands, probe_bands, refuse_other_size
+from gym.data.readers.raster import read_bands
 from tests.data.imagery import (
     GRID,
     INSIDE,

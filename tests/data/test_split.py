@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from gym.core.errors import ConfigError, DataError
 from gym.data.split import (
     Samples,
     Split,
@@ -20,7 +21,6 @@ from gym.data.split import (
     thin_training,
     unmatched,
 )
-from gym.errors import ConfigError, DataError
 
 SEEDS = st.integers(0, 1000)
 

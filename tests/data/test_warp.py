@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gym.data.warp import affine_places, take_bilinear, take_nearest
+from gym.data.augment import affine_places, take_bilinear, take_nearest
 
 IDENTITY = [1, 0, 0, 0, 1, 0]
 

@@ -8,6 +8,7 @@ from scipy.stats import entropy
 from sklearn.metrics import jaccard_score
 
 from gym.data.labels import IGNORE
+from gym.evaluation.confusion import confusion_matrix, pixel_kld
 from gym.evaluation.counts import count_image, counts_by_scene, pick_images, stack_counts
 from gym.evaluation.scores import (
     CLASSES,
@@ -20,7 +21,6 @@ from gym.evaluation.scores import (
     overall_scores,
     total,
 )
-from gym.metrics import confusion_matrix, pixel_kld
 
 CLASS_NAMES = ["water", "sand", "other"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gym.models.tuned import use_tuning
+from gym.models.cpu_ops import use_tuning
 
 
 @pytest.fixture(params=[True, False], ids=["tuned", "general"])

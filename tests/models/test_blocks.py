@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gym.config import ModelConfig
+from gym.config.schema import ModelConfig
 from gym.models import blocks, layers
 
 
@@ -226,7 +226,7 @@ def test_a_strided_shortcut_is_a_strided_convolution():
 @pytest.mark.parametrize("kernel", [1, 7])
 def test_no_model_has_a_strided_1x1_convolution(name, kernel):
     """Its gradient corrupts memory on CPUs."""
-    from gym.models.catalog import build_model
+    from gym.models.architectures import build_model
 
     model = build_model(ModelConfig(name=name, filters=2, kernel=kernel), (32, 32, 3), 2)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]

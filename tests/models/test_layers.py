@@ -7,9 +7,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym.models import tuned
+from gym.models import cpu_ops
+from gym.models.cpu_ops import use_tuning
 from gym.models.layers import BatchNormalization, Dropout, EveryOtherPixel, normalize_relu, split
-from gym.models.tuned import use_tuning
 
 EPSILON = 1e-3
 EIGHT_KEPT = [True, True, False, False, False, True, False, True]  # of seed 7, in every way to compute
@@ -66,7 +66,7 @@ def test_means_of_large_maps_keep_their_digits():
     rng = np.random.default_rng(0)
     maps = rng.normal(1000, 1, (4, 512, 512, 2)).astype("f4")
 
-    found = tuned.normalize_relu(tf.constant(maps), tf.ones(2), tf.zeros(2), EPSILON)
+    found = cpu_ops.normalize_relu(tf.constant(maps), tf.ones(2), tf.zeros(2), EPSILON)
 
     np.testing.assert_allclose(found.mean, maps.mean((0, 1, 2), dtype="f8"), rtol=1e-6)
     np.testing.assert_allclose(found.variance, maps.astype("f8").var((0, 1, 2)), rtol=1e-5)
@@ -140,7 +140,7 @@ def test_dropout_is_a_function_of_its_seed(tuning):
 
 def test_dropped_values_are_independent_of_their_neighbours():
     """Two values are drawn with one random number: halves of it, and pixels, must not go together."""
-    kept = tuned.drop(tf.ones((16, 64, 64, 4)), 0.5, tf.constant([3, 5])).numpy().reshape(-1) > 0
+    kept = cpu_ops.drop(tf.ones((16, 64, 64, 4)), 0.5, tf.constant([3, 5])).numpy().reshape(-1) > 0
 
     for distance in (1, 2, 3, 4, 64 * 4):
         assert abs(np.corrcoef(kept[:-distance], kept[distance:])[0, 1]) < 0.01
@@ -176,4 +176,4 @@ def test_tuning_is_off_where_another_backend_computes(monkeypatch):
 
     use_tuning(True)
 
-    assert not tuned.is_tuned()
+    assert not cpu_ops.is_tuned()

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym.band_math import parse_index
+from gym.config.spectral_index import parse_index
+from gym.core.errors import DataError
 from gym.data.labels import IGNORE
-from gym.data.prepare import Preparation
-from gym.data.values import Scaling
-from gym.errors import DataError
+from gym.data.preparation import Preparation
+from gym.data.scaling import Scaling
 from gym.prediction.segment import score_parts, segment
-from gym.saved_model import ModelDescription, SavedModel
+from gym.runs.model_files import ModelDescription, SavedModel
 
 FRAME = (16, 24)
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym.data.frame import Placement, cut_label, pad_label, place, unframe_scores
+from gym.core.errors import DataError
+from gym.data.framing import Placement, cut_label, pad_label, place, unframe_scores
 from gym.data.labels import IGNORE
-from gym.errors import DataError
-from gym.prediction.tiles import hann_taper, merge_scores
+from gym.prediction.segment import hann_taper, merge_scores
 
 sizes = st.tuples(st.integers(1, 30), st.integers(1, 30))
 frames = st.tuples(st.integers(1, 16), st.integers(1, 16))

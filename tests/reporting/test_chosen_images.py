@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gym.reporting.chosen_images import choose_images, choose_models
+from gym.reporting.figure3 import choose_images, choose_models
 from tests.reporting.test_run_table import made_run
 
 MEDIAN, APART, WORST = (

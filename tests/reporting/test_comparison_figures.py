@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gym.reporting.comparison_figures import draw_pareto, draw_stopping_epochs
+from gym.reporting.comparison import draw_pareto, draw_stopping_epochs
 from tests.reporting.test_figure4 import lines_of, paper_matrix
 from tests.reporting.test_figures import nothing_is_cut_off, texts
 from tests.reporting.test_run_table import made_run

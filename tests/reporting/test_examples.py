@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from gym.config import AugmentConfig
-from gym.data.pipeline import SampleReader
-from gym.errors import DataError
-from gym.reporting.chosen_images import ChosenImage
-from gym.reporting.examples import read_images, segment_images
+from gym.config.schema import AugmentConfig
+from gym.core.errors import DataError
+from gym.data.batches import SampleReader
+from gym.reporting.figure3 import ChosenImage, read_images, segment_images
 
 AUGMENT = AugmentConfig(mode="offline", copies=2, rotation=30)
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from gym.data.class_colours import overlay, show_bands
 from gym.data.labels import IGNORE
 from gym.reporting.figure3 import ZOOM, Example, draw_figure3, find_part, place_window
-from gym.reporting.imagery import overlay, show_bands
 from tests.reporting.test_figures import nothing_is_cut_off, texts
 
 CLASSES, BANDS = ["water", "sand"], ["red", "green", "blue"]

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gym import metrics
+from gym.data.class_colours import show_bands
 from gym.data.labels import IGNORE
-from gym.reporting import drawing, figures
-from gym.reporting.evaluation import Evaluation
-from gym.reporting.imagery import show_bands
+from gym.evaluation import confusion
+from gym.evaluation.run_model import Evaluation
+from gym.reporting import figures, style
 from gym.training.loop import Epoch
-from tests.reporting.test_evaluation import made_up
+from tests.evaluation.test_run_model import made_up
 
 
 def with_ious(*ious):
@@ -61,7 +61,7 @@ def drawn_whole(tmp_path):
     """Write a figure, and give the size of the picture."""
 
     def check(figure):
-        drawing.save(figure, tmp_path / "figure.png", dpi=50)
+        style.save(figure, tmp_path / "figure.png", dpi=50)
         with Image.open(tmp_path / "figure.png") as picture:
             return picture.size
 
@@ -92,7 +92,7 @@ def sheet():
             sites=["site"] * count,
             samples=[10 * number for number in range(count)],
             classes=list(classes),
-            matrices=np.array([metrics.confusion_matrix(label, guess, len(classes)) for label, guess in both]),
+            matrices=np.array([confusion.confusion_matrix(label, guess, len(classes)) for label, guess in both]),
             kld_sums=np.zeros(count),
             predicted=np.array(predicted),
             legacy={},
@@ -296,12 +296,12 @@ def test_a_contact_sheet_shows_the_worst_first(sheet, drawn_whole):
     images = shown_images(figure)
 
     assert [panels[0].get_xlabel() for panels in images] == ["pair2", "pair1", "pair0"]
-    ious = [metrics.mean_iou(evaluation.matrices[index]) for index in (2, 1, 0)]
+    ious = [confusion.mean_iou(evaluation.matrices[index]) for index in (2, 1, 0)]
     accuracies = [10 / 12, 11 / 12, 1]
     for panels, iou, accuracy in zip(images, ious, accuracies, strict=True):
         assert panels[3].get_xlabel() == f"IoU {iou:.3f}  accuracy {accuracy:.3f}"
     assert figure.get_suptitle() == (
-        f"3 of 3 validation images, worst first; mean IoU of all {metrics.mean_iou(evaluation.matrix):.3f}"
+        f"3 of 3 validation images, worst first; mean IoU of all {confusion.mean_iou(evaluation.matrix):.3f}"
     )
     assert texts(figure.legends[0]) == ["low", "high"]
     assert drawn_whole(figure)
@@ -315,7 +315,7 @@ def test_a_contact_sheet_says_which_side_it_is_of(sheet):
 
 
 def test_the_samples_of_a_sheet_may_be_tensors(sheet):
-    """As `gym.data.pipeline.SampleReader` gives them."""
+    """As `gym.data.batches.SampleReader` gives them."""
     drawn, evaluation, read = sheet(count=1)
 
     figure = figures.draw_contact_sheet(evaluation, "abc", lambda sample: map(tf.constant, read(sample)), "test")
@@ -436,7 +436,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):
     path.write_bytes(b"old")
 
     with pytest.raises(OSError, match="No space left"):
-        drawing.save(Breaking(), path)
+        style.save(Breaking(), path)
 
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -444,7 +444,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):
 
 def test_a_figure_is_saved_in_a_folder_made_for_it(tmp_path):
     """At 110 dots an inch unless told."""
-    drawing.save(Figure(figsize=(2, 1)), tmp_path / "new" / "figure.png")
+    style.save(Figure(figsize=(2, 1)), tmp_path / "new" / "figure.png")
 
     with Image.open(tmp_path / "new" / "figure.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (220, 110))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gym.reporting.imagery import class_colours
-from gym.reporting.legend import class_legend
+from gym.data.class_colours import class_colours
+from gym.reporting.style import class_legend
 from tests.reporting.test_figures import nothing_is_cut_off, texts
 
 

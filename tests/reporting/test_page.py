@@ -5,9 +5,9 @@ import re
 import pytest
 from jinja2 import UndefinedError
 
-from gym.reporting.page import render_page
+from gym.reporting.page_tables import ShownTable
+from gym.reporting.pages import render_page
 from gym.reporting.recommendation import Recommendation
-from gym.reporting.shown_table import ShownTable
 
 VALUES = {
     "title": "<b>mine</b>",

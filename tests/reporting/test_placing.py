@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.reporting.placing import box_around, overlap, place_labels, walk
+from gym.reporting.figure4 import box_around, overlap, place_labels, walk
 
 ROOM = (200.0, 100.0)
 SIZE = np.array([8.0, 6.0])

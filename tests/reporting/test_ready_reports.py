@@ -1,8 +1,8 @@
 """Each sweep has the reports that belong to it, and no others."""
 
-from gym.reporting.ready_reports import write_ready_reports
-from tests.reporting.test_held_out import made_site
-from tests.reporting.test_learning_curve import made_curve
+from gym.reporting.sweep_page import write_ready_reports
+from tests.reporting.test_held_out_sites import made_site
+from tests.reporting.test_label_curve import made_curve
 from tests.reporting.test_run_table import made_run
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.reporting.run_groups import group_runs
+from gym.reporting.run_table import group_runs
 from tests.reporting.test_run_table import made_run
 
 

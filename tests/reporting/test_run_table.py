@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym import metrics
-from gym.reporting.run_table import (
-    comparison_rows,
-    pareto_front,
-    run_labels,
-    score_of,
-    swept_keys,
-    write_csv,
-)
-from gym.result import RunResult
+from gym.evaluation import confusion
+from gym.reporting.run_table import comparison_rows, pareto_front, run_labels, score_of, swept_keys, write_csv
+from gym.runs.result import RunResult
 
 
 def made_run(
@@ -32,9 +25,9 @@ def made_run(
     names = images or [f"scene{number}" for number in range(len(ious))]
     matrices = np.array([[[2 * iou, 100 - iou], [100 - iou, 2 * iou]] for iou in ious], np.int64)
     known = {
-        "iou": float(metrics.mean_iou(matrices.sum(axis=0))),
+        "iou": float(confusion.mean_iou(matrices.sum(axis=0))),
         "kld": 0.5,
-        "dice": float(metrics.mean_dice(matrices.sum(axis=0))),
+        "dice": float(confusion.mean_dice(matrices.sum(axis=0))),
         "stopping_epoch": 12.0,
         "best_epoch": 9.0,
         "parameters": 1000.0 * filters**2,

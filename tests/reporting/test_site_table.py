@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gym.reporting.site_table import site_table
+from gym.reporting.page_tables import site_table
 from tests.reporting.test_run_table import made_run
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gym.reporting.terminal import show_result
-from tests.reporting.test_evaluation import made_up
+from gym.reporting.run_page import show_result
+from tests.evaluation.test_run_model import made_up
 
 SCORES = {"seconds": 185.2, "kld": 0.12345, "stopping_epoch": 12.0, "best_epoch": 8.0, "parameters": 1_234_567.0}
 

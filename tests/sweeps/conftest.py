@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sweeps.searching import hurried
+from tests.sweeps.search.searching import hurried
 
 
 @pytest.fixture

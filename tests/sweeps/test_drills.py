@@ -9,8 +9,8 @@ import random
 import optuna
 import pytest
 
-from gym.result import read_result
-from gym.sweeps.folder import SweepFolder
+from gym.runs.result import read_result
+from gym.sweeps.sweep_folder import SweepFolder
 from tests.sweeps.commands import complete, kill_after, runs_of
 
 pytestmark = pytest.mark.drill

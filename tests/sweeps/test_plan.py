@@ -3,9 +3,9 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from gym.config import Config
-from gym.errors import ConfigError
-from gym.options import configuration_folder
+from gym.config.overrides import configuration_folder
+from gym.config.schema import Config
+from gym.core.errors import ConfigError
 from gym.sweeps.ledger import Ledger
 from gym.sweeps.plan import Planned, command_of, expand, name_job, name_sweep, plan, queue, swept_overrides
 

@@ -4,9 +4,9 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from gym.command import register_configuration
-from gym.data.synthetic import SITES
-from gym.options import configuration_folder
+from gym.app.command_line import register_configuration
+from gym.config.overrides import configuration_folder
+from gym.data.readers.synthetic import SITES
 from gym.sweeps.plan import expand
 
 

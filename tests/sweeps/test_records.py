@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from gym.config import TrackingConfig
-from gym.errors import RunError
-from gym.files import write_text
-from gym.result import write_result
-from gym.sweeps.folder import SweepFolder
+from gym.config.schema import TrackingConfig
+from gym.core.errors import RunError
+from gym.core.files import write_text
+from gym.runs.mlflow_log import PARENT, logged_run
+from gym.runs.result import write_result
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED
 from gym.sweeps.records import find_sweep
-from gym.tracking import PARENT, logged_run
+from gym.sweeps.sweep_folder import SweepFolder
 from tests.reporting.test_run_table import made_run
 
 CONFIG = TrackingConfig()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gym.errors import Terminated
+from gym.core.errors import Terminated
 from gym.sweeps import view
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, Ledger
 from gym.sweeps.progress import Progress, begin_session

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.sweeps.work import estimate_work, seconds_by_work
+from gym.sweeps.eta import estimate_work, seconds_by_work
 
-# Billions of multiply-adds of a step at 64x64x5 with a batch of 2, as `gym.training.cost.step_cost` counts them.
+# Billions of multiply-adds of a step at 64x64x5 with a batch of 2, as `scripts/step_cost.py` counts them.
 COUNTED = {
     ("model=unet", "filters=6"): 1.103,
     ("model=unet", "filters=12"): 4.406,

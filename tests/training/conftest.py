@@ -8,14 +8,14 @@ import keras
 import pytest
 import tensorflow as tf
 
-from gym.config import AugmentConfig, Config, ModelConfig, ScheduleConfig, TrainingConfig
-from gym.data.pipeline import ordered_batches, steps_in_epoch, training_batches
-from gym.data.sides import training_samples
+from gym.config.schema import AugmentConfig, Config, ModelConfig, ScheduleConfig, TrainingConfig
+from gym.core.files import hash_value
+from gym.data.batches import ordered_batches, steps_in_epoch, training_batches
+from gym.data.samples import training_samples
 from gym.data.split import Split
-from gym.files import hash_value
-from gym.models.catalog import build_model
-from gym.models.tuned import use_tuning
-from gym.training.compiled import compiled_model
+from gym.models.architectures import build_model
+from gym.models.cpu_ops import use_tuning
+from gym.training.graph_cache import compiled_model
 from gym.training.loop import compile_model, train
 
 

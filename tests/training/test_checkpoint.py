@@ -4,10 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from gym.errors import RunError
+from gym.core.errors import RunError
 from gym.training import checkpoint
-from gym.training.history import Epoch, History
-from gym.training.stopping import EarlyStopping
+from gym.training.checkpoint import EarlyStopping, Epoch, History
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.training.history import LOGGED, Epoch, epoch_metrics, logged_epochs
+from gym.training.checkpoint import LOGGED, Epoch, epoch_metrics, logged_epochs
 
 values = st.floats(allow_nan=False)
 

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from gym.config import LossConfig
-from gym.data.pipeline import ordered_batches
-from gym.errors import TrainingError
+from gym.config.schema import LossConfig
+from gym.core.errors import TrainingError
+from gym.data.batches import ordered_batches
 from gym.training import checkpoint
 from gym.training.loop import compile_model, refuse_non_finite
-from gym.training.schedule import learning_rate
+from gym.training.optimizer import learning_rate
 from tests.training.conftest import small_config
 
 
@@ -244,7 +244,7 @@ def test_class_weights_reach_the_loss(tiny_store):
     """A heavy class makes its mistakes dear."""
     config = small_config()
     keras.utils.set_random_seed(1)
-    from gym.models.catalog import build_model
+    from gym.models.architectures import build_model
 
     model = build_model(config.model, tiny_store.shape, 3)
     losses = []

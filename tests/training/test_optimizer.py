@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gym.config import OptimizerConfig
-from gym.models.tuned import use_tuning
+from gym.config.schema import OptimizerConfig
+from gym.models.cpu_ops import use_tuning
 from gym.training.optimizer import build_optimizer
 
 

@@ -4,8 +4,8 @@ import keras
 import pytest
 import tensorflow as tf
 
-from gym.config import TrainingConfig
-from gym.models import tuned
+from gym.config.schema import TrainingConfig
+from gym.models import cpu_ops
 from gym.training import runtime
 
 
@@ -56,7 +56,7 @@ def test_operations_are_tuned_on_a_cpu(monkeypatch, wanted, gpus, is_tuned):
 
     runtime.prepare_tensorflow(TrainingConfig(tuned=wanted, precision="float32"))
 
-    assert tuned.is_tuned() == is_tuned
+    assert cpu_ops.is_tuned() == is_tuned
 
 
 def test_the_seed_decides_the_weights():

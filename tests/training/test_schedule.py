@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.config import ScheduleConfig
-from gym.training.schedule import learning_rate
+from gym.config.schema import ScheduleConfig
+from gym.training.optimizer import learning_rate
 
 PAPER = ScheduleConfig(1e-7, 1e-4, 1e-7, 20, 0, 0.9)
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.training.stopping import EarlyStopping
+from gym.training.checkpoint import EarlyStopping
 
 
 def run(losses, patience):

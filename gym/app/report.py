@@ -1,0 +1,318 @@
+"""Write up a sweep or a run: find all that is known of it, write its report, and log that to MLflow.
+
+Find what a report shows of the data: sites, and examples of outputs.
+
+MLflow takes seconds to import: this module is imported only by what looks up a run.
+"""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlflow.entities import Run
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gym.config.overrides import read_settings, to_overrides
+from gym.config.schema import AugmentConfig, ReportConfig, TrackingConfig, TrainingConfig
+from gym.core.errors import DataError, GymError, RunError
+from gym.core.files import naming_disk_errors
+from gym.core.text import plain_console
+from gym.data.dataset import Store
+from gym.data.samples import find_samples, positions_of
+from gym.reporting.figure3 import ChosenImage, Examples, choose_images, choose_models, read_images, segment_images
+from gym.reporting.figure4_data import LOOKS
+from gym.reporting.pages import environment_rows
+from gym.reporting.run_page import RunFacts, write_run_report
+from gym.reporting.run_table import run_labels, score_of
+from gym.reporting.sweep_page import SweepFacts, Unfinished, write_sweep_report
+from gym.reporting.training_curves import RunCurve
+from gym.runs.mlflow_client import PatientClient, open_tracking
+from gym.runs.mlflow_log import PARENT, open_run_log
+from gym.runs.mlflow_lookup import MODEL, fetch_files, look_up
+from gym.runs.mlflow_read import find_store, logged_metrics, logged_result
+from gym.runs.model_files import load_model
+from gym.runs.result import RunResult, find_result
+from gym.sweeps.plan import command_of
+from gym.sweeps.records import SweepRecord, find_sweep
+from gym.sweeps.sweep_folder import SweepFolder
+from gym.training.checkpoint import LOGGED, Epoch, logged_epochs
+from gym.training.runtime import prepare_tensorflow
+
+Tell = Callable[[str], None]  # what is about to be done, in a few words
+
+
+class FinishedRun(NamedTuple):
+    """What a run came to, and its record in MLflow."""
+
+    result: RunResult
+    logged: Run
+
+
+class Shown(NamedTuple):
+    """The runs that are shown, and the images that all of them were validated on."""
+
+    runs: list[FinishedRun]
+    images: list[ChosenImage]
+
+
+def sites_of(store: Store, images: Sequence[str]) -> dict[str, str]:
+    """The site of each validation image that the store has, by name."""
+    samples = find_samples(store, images)
+    positions = positions_of(list(samples.values()), len(store))
+    return {name: store.manifest.pairs[place].site for name, place in zip(samples, positions, strict=True)}
+
+
+def choose_shown(finished: Sequence[FinishedRun]) -> Shown:
+    """The two models that Figure 3 shows, or the better of them where they have no data or no images in common.
+
+    Raises:
+        DataError: There is nothing to choose from.
+    """
+    by_result = {id(run.result): run for run in finished}
+    chosen = [by_result[id(result)] for result in choose_models([run.result for run in finished])]
+    if not chosen:
+        raise DataError("no run with a model has a mean IoU.")
+    is_one_store = len({run.logged.data.tags.get("data_fingerprint") for run in chosen}) == 1
+    images = choose_images([run.result for run in chosen]) if is_one_store else []
+    if not images:
+        chosen = [max(chosen, key=lambda run: score_of(run.result, "iou") or 0.0)]
+        images = choose_images([chosen[0].result])
+    if not images:
+        raise DataError("what the runs came to on each scene is gone.")
+    return Shown(chosen, images)
+
+
+def augmentation_of(settings: Mapping[str, Any]) -> AugmentConfig:
+    """How the training pairs of a run were changed; what this version does not know is left out."""
+    known = {f"augment.{key.name}": key.name for key in fields(AugmentConfig)}
+    return AugmentConfig(**{known[key]: value for key, value in settings.items() if key in known})
+
+
+def word_model(run: RunResult) -> tuple[str, str]:
+    """What a model is, as a panel has room for: architecture, loss and filters, and its size."""
+    model, loss, filters = (run.settings[key] for key in ("model.name", "loss.name", "model.filters"))
+    size = score_of(run, "parameters")
+    return f"{LOOKS[model].title} {loss} f{filters}", "" if size is None else f"{size:,} parameters"
+
+
+def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRun], tell: Tell) -> Examples:
+    """Segment the images that Figure 3 shows.
+
+    Args:
+        config: Where the runs are logged.
+        outputs: Folder of stores and of the database.
+        finished: The runs to choose from.
+        tell: Is told of each step that takes seconds.
+
+    Raises:
+        DataError: The data are gone, or what the runs came to on each scene.
+        RunError: A model is gone or damaged.
+    """
+    runs, images = choose_shown(finished)
+    store, settings = find_store(outputs, runs[0].logged), runs[0].result.settings
+    prepare_tensorflow(TrainingConfig())
+    examples = read_images(store, images, augmentation_of(settings), settings["seed"])
+    labels = run_labels([run.result for run in runs])
+    for run, label in zip(runs, labels, strict=True):
+        tell(f"loading {label}")
+        with tempfile.TemporaryDirectory() as place:
+            network = load_model(fetch_files(config, outputs, run.logged, Path(place)) / MODEL).network
+        tell(f"segmenting with {label}")
+        examples = segment_images(examples, network)
+    return Examples(
+        images=examples,
+        models=[word_model(run.result) for run in runs],
+        labels=labels,
+        rules=[image.rule for image in images],
+        bands=store.bands,
+        classes=store.manifest.classes,
+    )
+
+
+PLACE = "report"  # among the artifacts of a run
+_STEPS = 6  # beside one for each run: loading and segmenting of two models, drawing, logging
+
+
+def write_up(config: ReportConfig) -> Path:
+    """Write the report on a sweep or on a run, and log it there.
+
+    Returns:
+        The page.
+
+    Raises:
+        RunError: There is no such sweep or run, or MLflow cannot be used.
+        DataError: The report cannot be written.
+    """
+    return write_up_sweep(config) if config.sweep else write_up_run(config)
+
+
+def write_up_sweep(config: ReportConfig) -> Path:
+    """Write the report on a sweep; errors as those of `write_up`."""
+    outputs = Path(config.outputs)
+    record = find_sweep(config.tracking, outputs, config.sweep)
+    folder = ready_folder(config, record.name)
+    with steps(len(record.runs) + _STEPS) as tell:
+        facts = gather_sweep(config, record, tell)
+        tell("drawing")
+        with naming_disk_errors(folder, "give another folder with output=."):
+            files = write_sweep_report(folder, facts)
+    say([f"{len(facts.results)} of {len(record.runs)} runs have a result", *facts.notes], facts.examples, files[0])
+    return deliver(config, record.run_id, files)
+
+
+def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> SweepFacts:
+    """All that is known of a sweep."""
+    outputs = Path(config.outputs)
+    client, _ = open_tracking(config.tracking, outputs)
+    finished = [FinishedRun(run.result, run.logged) for run in record.runs if run.result and run.logged]
+    curves = [curve_of(client, run.logged, bool(run.result), tell) for run in record.runs if run.logged]
+    return SweepFacts(
+        name=record.name,
+        command=record.command,
+        results=[run.result for run in record.runs if run.result],
+        commands=[run.command for run in record.runs if run.result],
+        unfinished=[
+            Unfinished(run.name, run.standing, run.message, run.command) for run in record.runs if not run.result
+        ],
+        curves=curves,
+        environment=environment_rows([run.logged.data.tags for run in finished]),
+        sites=find_sites(outputs, finished),
+        examples=find_examples(config.tracking, outputs, finished, tell),
+        notes=record.missing,
+    )
+
+
+def curve_of(client: PatientClient, run: Run, is_finished: bool, tell: Tell) -> RunCurve:
+    """The learning curve of a run; one that was cut off before its settings were logged has no epochs either."""
+    tell(f"reading {run.info.run_name}")
+    settings = read_settings(run.data.params)
+    return RunCurve(
+        model=settings.get("model.name", ""),
+        loss=settings.get("loss.name", ""),
+        filters=settings.get("model.filters", 0),
+        epochs=read_epochs(client, run),
+        is_finished=is_finished,
+    )
+
+
+def read_epochs(client: PatientClient, run: Run) -> list[Epoch]:
+    """The epochs of a run, as far as they were logged."""
+    return logged_epochs(logged_metrics(client, run.info.run_id, LOGGED.values()))
+
+
+def write_up_run(config: ReportConfig) -> Path:
+    """Write the report on a run; errors as those of `write_up`."""
+    run = look_up(config.tracking, Path(config.outputs), config.run)
+    tags, info = run.data.tags, run.info
+    if "sweep" in tags and PARENT not in tags:
+        raise RunError(f"run={config.run} is a sweep; give sweep={tags['sweep']}.")
+    folder = ready_folder(config, f"{re.sub(r'[^A-Za-z0-9.-]+', '_', info.run_name)}-{info.run_id[:8]}")
+    with steps(_STEPS) as tell:
+        facts = gather_run(config, run, tell)
+        tell("drawing")
+        with naming_disk_errors(folder, "give another folder with output=."):
+            files = write_run_report(folder, facts)
+    say(facts.notes, facts.examples, files[0])
+    return deliver(config, info.run_id, files)
+
+
+def gather_run(config: ReportConfig, run: Run, tell: Tell) -> RunFacts:
+    """All that is known of a run."""
+    outputs, tags = Path(config.outputs), run.data.tags
+    client, _ = open_tracking(config.tracking, outputs)
+    result = find_own(outputs, run)
+    finished = [FinishedRun(result, run)] if result else []
+    tell(f"reading {run.info.run_name}")
+    about = {"MLflow run": run.info.run_id, "status": run.info.status, "sweep": tags.get("sweep", "")}
+    return RunFacts(
+        name=run.info.run_name,
+        about=[(name, value) for name, value in about.items() if value],
+        result=result,
+        epochs=read_epochs(client, run),
+        command=command_of(to_overrides(result.settings if result else read_settings(run.data.params))),
+        environment=environment_rows([tags]),
+        sites=find_sites(outputs, finished),
+        examples=find_examples(config.tracking, outputs, finished, tell),
+        notes=run_notes(run, result),
+    )
+
+
+def run_notes(run: Run, result: RunResult | None) -> list[str]:
+    """What is not as it should be with a run, in sentences."""
+    if result is None:
+        reason = run.data.tags.get("error", "it did not come to its end").rstrip(".")
+        return [f"The run is {run.info.status}: {reason}."]
+    return [] if result.scenes else ["What the run came to on each scene is gone; its scores are those in MLflow."]
+
+
+def find_own(outputs: Path, run: Run) -> RunResult | None:
+    """What a run came to, from its folder or else from MLflow; None where it did not come to its end."""
+    fingerprint, sweep = (run.data.tags.get(tag, "") for tag in ("fingerprint", "sweep"))
+    places = [outputs / "runs" / fingerprint[:16], *([SweepFolder(outputs, sweep).run(fingerprint)] if sweep else [])]
+    for result in map(find_result, places):
+        if result and result.run_id == run.info.run_id:
+            return result
+    return logged_result(run) if run.info.status == "FINISHED" and "iou" in run.data.metrics else None
+
+
+def find_sites(outputs: Path, finished: Sequence[FinishedRun]) -> dict[str, str]:
+    """The site of each validation image of all runs; those of data that are gone are left out."""
+    sites: dict[str, str] = {}
+    by_data = {run.logged.data.tags.get("data_fingerprint"): run for run in finished}
+    for run in by_data.values():
+        with suppress(GymError):
+            store = find_store(outputs, run.logged)
+            of_data = [
+                one for one in finished if one.logged.data.tags.get("data_fingerprint") == store.manifest.fingerprint
+            ]
+            sites |= sites_of(store, [image for one in of_data for image in one.result.images])
+    return sites
+
+
+def find_examples(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRun], tell: Tell) -> Examples | str:
+    """What Figure 3 shows, or why there is nothing to show."""
+    try:
+        return exhibit(config, outputs, finished, tell)
+    except GymError as error:
+        return f"Figure 3 is left out: {error}"
+
+
+def ready_folder(config: ReportConfig, name: str) -> Path:
+    """The folder of a report, made where it is missing, before the work whose results it is to take."""
+    folder = Path(config.output) if config.output else Path(config.outputs) / "reports" / name
+    with naming_disk_errors(folder, "give another folder with output=."):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def steps(total: int) -> Iterator[Tell]:
+    """Show for a block what is being done, how much of it is, and the time left; gives what is told of each step."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = plain_console()
+    with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as progress:
+        task, begun = progress.add_task("", total=total), iter(range(total))
+
+        def tell(words: str) -> None:
+            progress.update(task, description=words, completed=next(begun, total))
+
+        yield tell
+
+
+def say(lines: Sequence[str], examples: Examples | str, page: Path) -> None:
+    """Print what is to be known of a report, and where it is."""
+    console = plain_console()
+    for line in [*lines, *([examples] if isinstance(examples, str) else []), f"report  {page}"]:
+        console.print(line)
+
+
+def deliver(config: ReportConfig, run_id: str, files: Sequence[Path]) -> Path:
+    """Log a report to a run, where there is one; gives the page."""
+    if run_id:
+        open_run_log(config.tracking, Path(config.outputs), run_id).log_files(files, PLACE)
+        plain_console().print(f"logged to run {run_id}, under {PLACE}/")
+    return files[0]

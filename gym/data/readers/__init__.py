@@ -1,0 +1,1 @@
+"""One reader for each kind of imagery: folders, NumPy archives and synthetic scenes."""

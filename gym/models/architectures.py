@@ -1,0 +1,40 @@
+"""From the name of an architecture to a model."""
+
+from typing import NamedTuple
+
+import keras
+
+from gym.config.schema import ModelConfig
+from gym.models.blocks import Standardize
+from gym.models.simple_unet import build_simple_resunet, build_simple_unet
+from gym.models.unet import build_resunet, build_unet
+
+BUILDERS = {
+    "unet": build_unet,
+    "resunet": build_resunet,
+    "simple_unet": build_simple_unet,
+    "simple_resunet": build_simple_resunet,
+}
+
+
+class ParameterCount(NamedTuple):
+    """Numbers of single weights."""
+
+    total: int
+    trainable: int
+
+
+def build_model(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: Standardize | None = None
+) -> keras.Model:
+    """Build the configured model; arguments and result as `gym.models.unet.build_u`.
+
+    Without ``first`` images are standardised as in the paper.
+    """
+    return BUILDERS[config.name](config, shape, classes, first or Standardize())
+
+
+def count_parameters(model: keras.Model) -> ParameterCount:
+    """Count a model's weights as the paper does: batch-normalisation statistics included in the total."""
+    trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
+    return ParameterCount(total=model.count_params(), trainable=trainable)

@@ -1,0 +1,73 @@
+"""The original program's ``simple_unet`` and ``simple_resunet``, for users whose configurations name them.
+
+Convolution, ReLU, batch normalisation, in that order and without bias; he-normal weights; max pooling between the
+levels; the widths mirror each other on both sides.
+
+Source: after Ronneberger et al. 2015, doi:10.48550/arXiv.1505.04597, as the original program varies it.
+"""
+
+from collections.abc import Callable
+
+import keras
+
+from gym.config.schema import ModelConfig
+from gym.models import blocks
+from gym.models.blocks import Tensor
+
+Level = Callable[[Tensor, int, ModelConfig, float], Tensor]
+
+
+def build_simple_unet(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer
+) -> keras.Model:
+    """Build the pooling U-Net; arguments and result as `gym.models.unet.build_u`."""
+    return build_pooling_u(config, shape, classes, first, convolution_pair)
+
+
+def build_simple_resunet(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer
+) -> keras.Model:
+    """Build the pooling Res-UNet; arguments and result as `gym.models.unet.build_u`."""
+    return build_pooling_u(config, shape, classes, first, residual_pairs)
+
+
+def convolution(maps: Tensor, filters: int, kernel: int) -> Tensor:
+    """Convolution, ReLU, batch normalisation."""
+    layer = keras.layers.Conv2D(
+        filters, kernel, padding="same", activation="relu", use_bias=False, kernel_initializer="he_normal"
+    )
+    return keras.layers.BatchNormalization()(layer(maps))
+
+
+def convolution_pair(maps: Tensor, filters: int, config: ModelConfig, rate: float) -> Tensor:
+    """Two convolutions with dropout between them."""
+    maps = blocks.dropped(convolution(maps, filters, config.kernel), rate, config.dropout_kind)
+    return convolution(maps, filters, config.kernel)
+
+
+def residual_pairs(maps: Tensor, filters: int, config: ModelConfig, rate: float) -> Tensor:
+    """Two pairs of convolutions, and a 1x1 shortcut of their input added to them."""
+    residual = convolution_pair(maps, filters, config, rate)
+    residual = convolution_pair(residual, filters, config, rate)
+    shortcut = blocks.normalized_relu(keras.layers.Conv2D(filters, 1)(maps))
+    return keras.layers.Add()([shortcut, residual])
+
+
+def build_pooling_u(
+    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer, level: Level
+) -> keras.Model:
+    """Build the pooling U with one kind of level; the deepest is a plain pair in both."""
+    images = keras.Input(shape, name="images")
+    maps = first(images)
+    skips = []
+    for depth in range(config.levels):
+        maps = level(maps, config.filters * 2**depth, config, config.dropout + depth * config.dropout_change)
+        skips.append(maps)
+        maps = keras.layers.MaxPooling2D(2)(maps)
+    deepest = config.dropout + config.levels * config.dropout_change
+    maps = convolution_pair(maps, config.filters * 2**config.levels, config, deepest)
+    for depth, skip in reversed(list(enumerate(skips))):
+        rate = config.dropout + depth * config.dropout_change if config.dropout_on_up else 0
+        maps = keras.layers.Concatenate()([blocks.doubled(maps, config.upsampling), skip])
+        maps = level(maps, config.filters * 2**depth, config, rate)
+    return keras.Model(images, blocks.head(maps, classes, config.head), name=config.name)

@@ -1,0 +1,1 @@
+"""Optuna searches: the search space, samplers, pruners, storage and figures."""

@@ -1,0 +1,410 @@
+"""Judging trained models: numbers are those of the run, other data and runs stand beside it, mistakes are named."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from filelock import FileLock, Timeout
+from mlflow.tracking import MlflowClient
+
+from gym.app.evaluate import judge_runs
+from gym.app.train import run_experiment
+from gym.core.errors import ConfigError, DataError, RunError
+from gym.data.labels import IGNORE
+from gym.evaluation.assessment import find_temperature
+from gym.runs.mlflow_client import tracking_uri
+from gym.runs.model_archive import write_zip
+
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
+TINY = [
+    *("data.size=32", "data.scenes=24", "data.sites=3", "model.levels=1", "model.kernel=3", "filters=2"),
+    *("training.epochs=2", "augment=none", "split.test=0.25"),
+]
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """One database and store for all runs of this file."""
+    return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="module")
+def kept():
+    """Trained runs by their overrides."""
+    return {}
+
+
+@pytest.fixture
+def trained(configure, outputs, kept):
+    """Train a tiny run, once however many tests judge it."""
+
+    def train(*overrides):
+        if overrides not in kept:
+            kept[overrides] = run_experiment(configure(*TINY, *overrides, f"outputs={outputs}"))
+        return kept[overrides]
+
+    return train
+
+
+@pytest.fixture
+def judge(configure, outputs):
+    """Judge by overrides; the page, whose pictures take longest, is made where an output is named for it."""
+
+    def run(*overrides):
+        with pytest.MonkeyPatch.context() as patch:
+            if not any(override.startswith("output=") for override in overrides):
+                patch.setattr("gym.app.evaluate.write_page", lambda *_: [])
+            return judge_runs(configure(*overrides, f"outputs={outputs}", name="evaluate"))
+
+    return run
+
+
+def test_the_scores_are_those_that_training_logged(trained, judge, tmp_path):
+    """On the validation side to the last pixel, the legacy ones too; another batch is rounded otherwise."""
+    result = trained("model=unet")
+    of_validation = [f"run={result.run_id}", "side=validation", "baselines=false"]
+
+    (found,) = judge(*of_validation)
+    (one_by_one,) = judge(*of_validation, "batch=1")
+
+    np.testing.assert_array_equal(found.counts.matrix, result.matrices)
+    assert found.overall["iou"].value == pytest.approx(result.scores["iou"], abs=1e-12)
+    assert found.overall["kld"].value == pytest.approx(result.scores["kld"], rel=1e-12)
+    assert found.evaluation.legacy["iou"] == pytest.approx(result.scores["legacy/iou"])
+    assert one_by_one.overall["iou"].value == pytest.approx(result.scores["iou"], abs=0.01)
+    assert one_by_one.evaluation.legacy["iou"] != found.evaluation.legacy["iou"]
+
+
+def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
+    """Page, pictures, tables and JSON, below the run in MLflow too; metrics are grouped by the side."""
+    result = trained("model=unet")
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("nobody's business")
+
+    (found,) = judge(f"run={result.name}", f"output={tmp_path / 'out'}")
+
+    assert found.side == "test"
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert document["overall"]["iou"] == [*found.overall["iou"]]
+    assert document["images"] == len(found.scenes) == 6
+    assert document["baselines"]["contests"][0]["scores"]["majority"]["iou"][0] < 0.5
+    with (tmp_path / "out" / "images.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["overall_accuracy"]) for row in rows] == pytest.approx(
+        [np.trace(matrix) / matrix.sum() for matrix in found.counts.matrix]
+    )
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert f"{found.overall['iou'].value:.3f}" in page
+    assert "http://" not in page
+    assert "https://" not in page
+    client = MlflowClient(tracking_uri(found_tracking(outputs), outputs))
+    names = {item.path for item in client.list_artifacts(result.run_id, "evaluation/test")}
+    assert names == {f"evaluation/test/{path.name}" for path in (tmp_path / "out").iterdir()} - {
+        "evaluation/test/mine.txt"
+    }
+    metrics = client.get_run(result.run_id).data.metrics
+    assert metrics["evaluate_test/iou"] == found.overall["iou"].value
+
+
+def test_one_evaluation_at_a_time_writes_the_card(trained, judge, outputs, monkeypatch):
+    """Two that read it together would each write it without the other."""
+    result, is_held = trained("model=unet"), []
+
+    def look(*_):
+        with pytest.raises(Timeout):
+            FileLock(outputs / ".card.lock").acquire(timeout=0)
+        is_held.append(True)
+
+    monkeypatch.setattr("gym.reporting.card.write.refresh_card", look)
+    judge(f"run={result.run_id}", "baselines=false")
+
+    assert is_held == [True]
+
+
+def found_tracking(outputs):
+    """The tracking configuration of these tests."""
+    from gym.config.schema import TrackingConfig
+
+    return TrackingConfig()
+
+
+def test_the_temperature_is_fitted_on_validation_and_says_so(trained, judge):
+    """For the test side on other images; for validation itself on the very images, which is said."""
+    result = trained("model=unet")
+
+    (test,) = judge(f"run={result.run_id}", "baselines=false")
+    (validation,) = judge(f"run={result.run_id}", "side=validation", "baselines=false")
+
+    assert test.temperature.value == pytest.approx(validation.temperature.value)
+    assert "flatters" in validation.temperature.origin
+    assert "flatters" not in test.temperature.origin
+    better, as_is = (
+        validation.overall[name].value for name in ("calibration_error_with_temperature", "calibration_error")
+    )
+    assert better <= as_is + 0.01
+
+
+def test_runs_are_compared_on_the_same_images(trained, judge, tmp_path):
+    """The first less each other; a folder for each; the difference is that of their scores."""
+    names = [trained("model=unet").run_id, trained("model=unet", "seed=1").run_id]
+
+    first, other = judge(f"run=[{','.join(names)}]", f"output={tmp_path}", "baselines=false", "workers=1")
+
+    folders = sorted(path.parent for path in tmp_path.rglob("evaluation.json"))
+    assert len(folders) == 2
+    documents = {one["run"]["id"]: one for one in (json.loads((f / "evaluation.json").read_text()) for f in folders)}
+    ((name, lead),) = documents[names[0]]["differences"].items()
+    assert names[1][:8] in name
+    assert lead["iou"][0] == pytest.approx(first.overall["iou"].value - other.overall["iou"].value)
+    assert documents[names[1]]["differences"] == {}
+    assert sum((folder / "differences.png").exists() for folder in folders) == 1
+
+
+def test_other_data_are_prepared_as_the_runs_own(trained, judge, tmp_path):
+    """Drawn with another seed and another default size; all images are judged, calibration is that of the run's own."""
+    result = trained("model=unet")
+
+    (found,) = judge(f"run={result.run_id}", "data=synthetic", "data.scenes=5", "data.seed=3", "boundary_width=3")
+
+    assert found.side == "all"
+    assert len(found.scenes) == 5
+    assert found.evaluation.predicted.shape[1:] == (32, 32)
+    assert found.width == 3
+    assert found.temperature.origin == "fitted on the run's validation images"
+    assert found.baselines.contests
+
+
+def test_training_images_are_called_what_they_are(trained, judge, tmp_path):
+    """The page says that they flatter."""
+    result = trained("model=unet")
+    judge(f"run={result.run_id}", "side=training", "baselines=false", f"output={tmp_path}")
+
+    assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
+
+
+def test_other_seeds_draw_other_scenes(trained, judge):
+    """The scores stay, their intervals change."""
+    result = trained("model=unet")
+    one, two = (judge(f"run={result.run_id}", f"seed={seed}", "baselines=false")[0] for seed in (0, 1))
+
+    assert one.overall["iou"].value == two.overall["iou"].value
+    assert one.overall["iou"].low != two.overall["iou"].low
+
+
+def test_an_unknown_run_is_named_with_the_nearest(trained, judge):
+    """In one line."""
+    trained("model=unet")
+
+    with pytest.raises(RunError, match=r"run=unet cce f3 is no run in .*; the nearest is unet cce f2"):
+        judge("run=unet cce f3")
+
+
+def test_data_of_other_classes_or_bands_are_refused(trained, judge, tmp_path):
+    """Which ones, and what to do."""
+    result = trained("model=unet")
+    folder = shores(tmp_path, 2)
+    other = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
+
+    with pytest.raises(RunError, match="knows the classes water, whitewater, sand, other, the data have sea, land"):
+        judge(f"run={result.run_id}", *other)
+    other[-1] = "data.classes=[water,whitewater,sand,other]"
+    with pytest.raises(
+        RunError, match=r"knows the bands red, .*, swir, the data have red, green, blue; give data with"
+    ):
+        judge(f"run={result.run_id}", *other)
+
+
+def shores(folder, count):
+    """Labelled PNGs of three bands and two classes."""
+    for number in range(count):
+        add_shore(folder, number)
+    return folder
+
+
+def add_shore(folder, number):
+    """One more."""
+    from skimage.io import imsave
+
+    random = np.random.default_rng(number)
+    for kind, values in (("images", random.integers(1, 255, (40, 40, 3))), ("labels", random.integers(0, 2, (40, 40)))):
+        (folder / kind).mkdir(exist_ok=True)
+        imsave(folder / kind / f"shore{number}.png", values.astype(np.uint8), check_contrast=False)
+
+
+def test_an_empty_side_is_refused(trained, judge):
+    """With what the other sides hold."""
+    result = trained("model=unet", "split.test=0")
+
+    with pytest.raises(DataError, match=r"side=test: not one image is on that side \(training 18, valid"):
+        judge(f"run={result.run_id}", "side=test")
+    (found,) = judge(f"run={result.run_id}", "baselines=false")
+    assert found.side == "validation"
+
+
+def test_runs_of_other_images_are_not_compared(trained, judge):
+    """Two splits: some images of one trained the other."""
+    names = [trained("model=unet").run_id, trained("model=unet", "split.seed=5").run_id]
+
+    with pytest.raises(
+        RunError, match=r"would be judged on different images, .*; train both with the same data and split"
+    ):
+        judge(f"run=[{','.join(names)}]")
+
+
+def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypatch):
+    """Without temperature and baselines, and says why; on its own data it is refused."""
+    result = trained("model=unet")
+
+    def refuse_own(data, outputs):
+        raise DataError("folder x is gone")
+
+    monkeypatch.setattr("gym.app.training_data.open_or_build_store", refuse_own)
+
+    with pytest.raises(DataError, match=r"the data of unet cce f2 are not to be had \(folder x is gone\); give others"):
+        judge(f"run={result.run_id}")
+    (found,) = judge(f"run={result.run_id}", "data=synthetic", "data.scenes=4", "data.seed=3")
+    assert np.isnan(found.temperature.value)
+    assert "folder x is gone" in found.temperature.origin
+    assert "folder x is gone" in found.baselines.descriptions["none"]
+    assert found.warnings[0].startswith("whether these images trained the model is not known")
+
+
+def test_its_own_data_are_known_when_they_are_given(trained, judge, tmp_path):
+    """By their fingerprint: training images are named as such, and sides are those of the training."""
+    result = trained("model=unet")
+    own = ["data=synthetic", "data.scenes=24", "data.sites=3"]
+
+    (whole,) = judge(f"run={result.run_id}", *own, "baselines=false", f"output={tmp_path}")
+    (tested,) = judge(f"run={result.run_id}", *own, "side=test", "baselines=false")
+    (usual,) = judge(f"run={result.run_id}", "baselines=false")
+
+    assert whole.warnings[0] == "12 of these images trained the model, which flatters it"
+    assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
+    assert whole.temperature.origin.endswith("of which 6 are among these, so it flatters")
+    assert tested.evaluation.names == usual.evaluation.names
+    assert tested.warnings == []
+
+
+def test_data_that_have_changed_are_no_longer_its_own(configure, judge, outputs, tmp_path):
+    """A folder with another image is another data set: no split is drawn of it anew."""
+    folder = shores(tmp_path, 8)
+    here = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
+    small = ["model.levels=1", "model.kernel=3", "filters=2", "training.epochs=1", "augment=none", "split.test=0.25"]
+    result = run_experiment(configure("data.size=32", *here, *small, f"outputs={outputs}"))
+    (before,) = judge(f"run={result.run_id}", "baselines=false")
+    add_shore(folder, 99)
+
+    changed = r"are not to be had \(.*images.* are no longer those it was trained on\); give others with data="
+    with pytest.raises(DataError, match=changed):
+        judge(f"run={result.run_id}", "baselines=false")
+    (found,) = judge(f"run={result.run_id}", *here, "baselines=false")
+
+    assert len(before.scenes) == 2
+    assert len(found.scenes) == 9
+    assert "no longer those" in found.temperature.origin
+
+
+def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(trained, judge, outputs, tmp_path, monkeypatch):
+    """Unless the given are its own; a bad configuration in it is refused in one line."""
+    result = trained("model=unet")
+    path = zip_of(outputs, result, tmp_path / "mine.zip")
+    opened = []
+    with monkeypatch.context() as patched:
+        patched.setattr("gym.app.training_data.open_or_build_store", lambda *_: opened.append(1))
+        (found,) = judge(f"run={path}", "data=synthetic", "data.scenes=4", "data.seed=3")
+        own_data = ["data=synthetic", "data.scenes=24", "data.sites=3"]
+        (own,) = judge(f"run={path}", *own_data, "side=test", "baselines=false")
+
+    assert opened == []
+    assert "those of a zip are opened only without data=" in found.temperature.origin
+    assert own.temperature.origin == "fitted on the run's validation images"
+    with pytest.raises(RunError, match="are one model; name each once"):
+        judge(f"run=[{path},{result.run_id}]", "data=synthetic", "data.scenes=4", "data.seed=3")
+    bad = zip_of(outputs, result, tmp_path / "bad.zip", ("kind: synthetic", "kind: no_such"))
+    with pytest.raises(RunError, match=r"has no configuration that can be read \(data.kind=no_such must be one of"):
+        judge(f"run={bad}", "data=synthetic", "data.scenes=4")
+
+
+def zip_of(outputs, result, path, change=("", "")):
+    """A published model, with a change of its configuration."""
+    place = path.with_suffix("")
+    shutil.copytree(Path(outputs) / "artifacts" / result.run_id / "artifacts", place)
+    config = place / "config.yaml"
+    assert change[0] in config.read_text()
+    config.write_text(config.read_text().replace(*change) if change[0] else config.read_text())
+    tags = {"data_fingerprint": json.loads((place / "card.json").read_text())["data"]["fingerprint"]}
+    (place / "run.json").write_text(json.dumps({"name": "mine", "tags": tags}))
+    write_zip(place, path)
+    return path
+
+
+def test_one_model_under_two_names_is_refused(trained, judge):
+    """By its name and by its id."""
+    result = trained("model=unet", "name=known twice")
+
+    with pytest.raises(RunError, match="are one model; name each once"):
+        judge(f"run=[{result.name},{result.run_id}]")
+
+
+def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, judge):
+    """Names alone do not make them the same."""
+    names = [trained("model=unet").run_id, trained("model=unet", "data.seed=1").run_id]
+
+    with pytest.raises(RunError, match=r"would be judged on different images, 6 of them, .*; train both with the same"):
+        judge(f"run=[{','.join(names)}]")
+
+
+def test_a_lattice_without_a_label_gives_no_temperature():
+    """And the reason is said."""
+    nothing = SimpleNamespace(sample=lambda: (np.full((1, 2, 2), IGNORE, np.uint8), np.full((1, 2, 2, 3), 1 / 3)))
+    own = SimpleNamespace(store=object(), obstacle="")
+    judged = SimpleNamespace(own=own, own_side="validation")
+
+    found = find_temperature(None, judged, 1, nothing, None)
+
+    assert np.isnan(found.value)
+    assert found.origin == "the run's validation images have no labelled pixel on the lattice that it is fitted on"
+
+
+def test_a_temperature_at_the_end_of_the_range_is_said_to_be_none():
+    """A model that is always right is not sure enough at any temperature."""
+    truth = np.array([[[0, 1], [2, 0]]], np.uint8)
+    right = SimpleNamespace(sample=lambda: (truth, 0.2 + 0.4 * np.eye(3)[truth]))
+    judged = SimpleNamespace(own=SimpleNamespace(store=object(), obstacle=""), own_side="validation")
+
+    found = find_temperature(None, judged, 1, right, None)
+
+    assert found.is_at_limit
+    assert found.origin.endswith("flatters; an end of the searched range, 0.05 to 20: the best lies beyond it")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["run=[]"], "run=\\[\\] must be a run, or runs as in run=\\[one,other\\]"),
+        (["run=[a,a]"], "must be distinct runs"),
+        (["run=gone.zip"], "run: gone.zip is no file"),
+        (["run=a", "batch=-1"], "batch=-1 must be at least 0"),
+        (["run=a", "side=other"], "side=other must be one of auto, training"),
+        (["run=a", "data=folder"], "data"),
+    ],
+)
+def test_a_bad_configuration_is_refused(configure, overrides, message):
+    """Before anything is imported or opened."""
+    with pytest.raises(ConfigError, match=message):
+        configure(*overrides, name="evaluate")
+
+
+def test_a_sigmoid_head_is_judged_by_shares(trained, judge):
+    """Its scores are made to sum to one."""
+    result = trained("model=unet", "model.head=sigmoid", "loss=dice")
+
+    (found,) = judge(f"run={result.run_id}", "baselines=false")
+
+    np.testing.assert_allclose(found.counts.score_sums.sum(axis=1), found.counts.matrix.sum(axis=(1, 2)), rtol=1e-5)

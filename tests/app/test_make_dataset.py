@@ -1,0 +1,209 @@
+"""A data set is made or only looked at, and its report tells what a user must know."""
+
+import csv
+import json
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from PIL import Image
+
+from gym.app import make_dataset as make_dataset_module
+from gym.app.make_dataset import make_dataset
+from gym.core.errors import DataError
+from gym.data.build import open_or_build_store
+from gym.data.dataset import Store
+
+
+@pytest.fixture
+def shore(tmp_path):
+    """Six RGB pictures with labels 1 and 2 in names with a blank and an umlaut; one picture is cut short."""
+    rng = np.random.default_rng(0)
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    for number in range(6):
+        image = rng.integers(1, 255, (32, 48, 3), np.uint8)
+        Image.fromarray(image).save(tmp_path / "images" / f"Küste {number}.png")
+        Image.fromarray(1 + (image[..., 0] > 128).astype(np.uint8)).save(tmp_path / "labels" / f"Küste {number}.png")
+    broken = tmp_path / "images" / "Küste 5.png"
+    broken.write_bytes(broken.read_bytes()[:900])
+    return [
+        "data=folder",
+        f"data.images=[{tmp_path}/images]",
+        f"data.labels={tmp_path}/labels",
+        "data.classes=[land,sea]",
+        "data.remap={1:0,2:1}",
+        "data.size=32",
+    ]
+
+
+def the_store(outputs):
+    """The one store there is."""
+    (manifest,) = (outputs / "stores").glob("*/manifest.json")
+    return Store(manifest.parent)
+
+
+def test_a_made_data_set_has_a_store_and_a_whole_report(configure, shore, tmp_path, capsys):
+    """Pictures, tables, left-out files with reasons, label values before and after; one page that holds it all."""
+    page = make_dataset(configure(*shore, name="make_dataset"))
+
+    said = capsys.readouterr().out
+    assert "5 pairs (4 training, 1 validation), 1 left out" in said
+    assert len(the_store(tmp_path)) == 5
+    assert re.search(rf"^store +{the_store(tmp_path).folder}$", said, re.MULTILINE)
+    assert page.parent.parent == tmp_path / "reports"
+    assert re.fullmatch(rf"{the_store(tmp_path).folder.name}-[0-9a-f]{{8}}", page.parent.name)
+    text = page.read_text(encoding="utf-8")
+    assert "Küste 5" in text
+    assert "cannot be read as an image" in text
+    assert re.search(r"<td>1</td><td>land</td><td class=\"number\">[\d,]+</td>", text)
+    assert str(the_store(tmp_path).folder) in text
+    assert text.count("data:image/png;base64,") == 5
+    assert "http" not in text
+    for picture in page.parent.glob("*.png"):
+        assert np.ptp(imread(picture)[..., :3]) > 0.5
+    split = json.loads((page.parent / "split.json").read_text(encoding="utf-8"))
+    assert sorted(split["training"] + split["validation"]) == [f"Küste {number}" for number in range(5)]
+    assert (len(split["training"]), len(split["validation"]), split["test"]) == (4, 1, [])
+
+
+def test_the_class_balance_adds_up(configure, shore, tmp_path):
+    """Pixels by side and by site are those of the store; shares of a side add to one."""
+    page = make_dataset(configure(*shore, name="make_dataset"))
+    store = the_store(tmp_path)
+    with (page.parent / "class_balance.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+
+    for group in ("side", "site"):
+        for position, name in enumerate(("land", "sea")):
+            pixels = sum(int(row["pixels"]) for row in rows if (row["group"], row["class"]) == (group, name))
+            assert pixels == store.counts[:, position].sum()
+    sides = {row["name"] for row in rows if row["group"] == "side"}
+    assert sides == {"training", "validation"}
+    for side in sides:
+        assert sum(float(row["share"]) for row in rows if row["name"] == side) == pytest.approx(1, abs=1e-5)
+
+
+def test_inspecting_keeps_nothing_but_the_report(configure, shore, tmp_path):
+    """No store, no temporary folder; the page is there."""
+    page = make_dataset(configure(*shore, "inspect=true", name="make_dataset"))
+
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("images", "labels")] == ["reports"]
+    assert page.parent.name.startswith("inspected-folder-")
+    text = page.read_text(encoding="utf-8")
+    assert "<th>store</th>" not in text
+    assert ".inspected-" not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "obstacle"),
+    [
+        (["data.scene_pattern='^(K)'"], "1 unit (K) cannot make training and validation, which need one unit each"),
+        (["split.by=site"], "1 unit (all) cannot make training and validation"),
+        (["data.ignore_values=[1,2]", "data.remap=null"], "the training scenes have not one labelled pixel"),
+    ],
+)
+def test_inspecting_what_cannot_be_split_shows_it_whole(configure, shore, tmp_path, capsys, caplog, more, obstacle):
+    """All pairs on one side, with the reason in a note, in the log and on the terminal; making it is refused."""
+    page = make_dataset(configure(*shore, "inspect=true", *more, name="make_dataset"))
+
+    text = unescape(page.read_text(encoding="utf-8"))
+    assert f"No split is possible, so that all pairs are shown as training: {obstacle}" in text
+    assert f"no split is possible: {obstacle}" in caplog.text
+    assert "5 pairs (not split), 1 left out" in capsys.readouterr().out
+    split = json.loads((page.parent / "split.json").read_text(encoding="utf-8"))
+    assert (len(split["training"]), split["validation"], split["test"]) == (5, [], [])
+    assert (page.parent / "pairs_training.png").exists()
+    assert (page.parent / "class_balance.png").exists()
+    with pytest.raises(DataError, match=re.escape(obstacle)):
+        make_dataset(configure(*shore, *more, name="make_dataset"))
+
+
+def test_inspecting_fetches_to_where_a_later_run_looks(configure, shore, tmp_path, monkeypatch):
+    """What is downloaded to look at it is not downloaded again."""
+    places = []
+
+    def note(config, outputs, downloads):
+        places.append((outputs, downloads))
+        return open_or_build_store(config, outputs, downloads)
+
+    monkeypatch.setattr(make_dataset_module, "open_or_build_store", note)
+    for inspect in ("true", "false"):
+        make_dataset(configure(*shore, f"inspect={inspect}", name="make_dataset"))
+
+    assert [downloads for _, downloads in places] == 2 * [tmp_path / "stores" / "downloads"]
+    assert places[0][0] != places[1][0] == tmp_path
+
+
+def test_inspecting_bad_imagery_keeps_nothing_either(configure, shore, tmp_path):
+    """With strict=true the damaged picture is an error, and the temporary store is gone."""
+    with pytest.raises(DataError, match=r"1 left out, the first Küste 5: .* mend it, or set data\.strict=false\."):
+        make_dataset(configure(*shore, "inspect=true", "data.strict=true", name="make_dataset"))
+
+    assert not list(tmp_path.glob(".inspected-*"))
+
+
+def test_a_made_data_set_is_what_training_opens(configure, shore, tmp_path):
+    """The same keys lead to the same store, whichever verb asks."""
+    make_dataset(configure(*shore, name="make_dataset"))
+    before = (the_store(tmp_path).folder / "manifest.json").stat().st_mtime_ns
+
+    make_dataset(configure(*shore, "split.seed=3", "augment=strong", name="make_dataset"))
+
+    assert (the_store(tmp_path).folder / "manifest.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("other", ["split.seed=3", "augment=paper", "seed=1"])
+def test_another_split_keeps_report_and_export_of_the_first(configure, shore, tmp_path, other):
+    """Each has folders of its own; the same again replaces its own."""
+    first = make_dataset(configure(*shore, "export=gym_npz", name="make_dataset"))
+    before = (first.parent / "split.json").stat().st_mtime_ns
+    second = make_dataset(configure(*shore, "export=gym_npz", other, name="make_dataset"))
+    again = make_dataset(configure(*shore, "export=gym_npz", other, name="make_dataset"))
+
+    assert first != second == again
+    assert (first.parent / "split.json").stat().st_mtime_ns == before
+    for kind in ("reports", "exports"):
+        assert {path.name for path in (tmp_path / kind).iterdir()} == {first.parent.name, second.parent.name}
+
+
+@pytest.mark.parametrize(("kind", "more"), [("reports", ["inspect=true"]), ("reports", []), ("exports", [])])
+def test_what_cannot_be_written_is_one_line(configure, shore, tmp_path, kind, more):
+    """Where a file stands in the place of a folder; the folder is named, and what to do."""
+    (tmp_path / kind).write_text("")
+    with pytest.raises(
+        DataError, match=rf"^{tmp_path}/{kind}/\S+ cannot be written \(.*; free space there, or set out"
+    ):
+        make_dataset(configure(*shore, *([] if more else ["export=gym_npz"]), *more, name="make_dataset"))
+
+    assert not list(tmp_path.glob(".inspected-*"))
+
+
+@pytest.mark.parametrize("more", [["inspect=true"], []])
+def test_outputs_that_are_a_file_are_one_line(configure, shore, tmp_path, more):
+    """Both where a store is made and where it is only looked at."""
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(
+        DataError, match=rf"^{tmp_path}/taken\S* cannot be written \(.*; free space there, or set outpu"
+    ):
+        make_dataset(configure(*shore, *more, f"outputs={tmp_path}/taken", name="make_dataset"))
+
+
+def test_likenesses_are_looked_for_once(configure, shore, monkeypatch):
+    """It takes time that grows with the square of the images."""
+    calls = []
+    monkeypatch.setattr(make_dataset_module, "find_likenesses", lambda *given: calls.append(given) or [])
+
+    make_dataset(configure(*shore, name="make_dataset"))
+
+    assert len(calls) == 1
+
+
+def test_exporting_names_the_folder(configure, shore, capsys):
+    """The original's files go under exports/, and the terminal says where and how many."""
+    make_dataset(configure(*shore, "export=gym_npz", "augment=paper", name="make_dataset"))
+
+    found = re.search(r"export  (\S+) \((\d+) files\)", capsys.readouterr().out)
+    assert int(found.group(2)) == 4 + 4 * 5 + 1

@@ -1,0 +1,410 @@
+"""A published model is what the run's was: in a zip that predicts alike, and in the registry once."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from omegaconf import OmegaConf
+from PIL import Image
+
+from gym.app import predict
+from gym.app.predict import apply_run
+from gym.app.publish import publish
+from gym.app.train import run_experiment
+from gym.config.schema import Config, DataConfig, ModelConfig, PredictConfig, PublishConfig, TrainingConfig
+from gym.core.errors import DataError, RunError
+from gym.data.dataset import Store
+from gym.data.labels import IGNORE
+from gym.data.readers.raster import read_label
+from gym.runs.model_files import load_model
+from gym.runs.result import RunResult
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
+FILES = {"SHA256SUMS", "classes.json", "config.yaml", "model/model.json", "model/model.keras", "run.json", "split.json"}
+CARD = {"card.md", "card.html", "card.json"}
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """Where the run of this file is."""
+    return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="module")
+def trained(outputs) -> RunResult:
+    """A tiny run, for all tests of this file."""
+    return run_experiment(
+        Config(
+            outputs=str(outputs),
+            model=ModelConfig(name="simple_unet", filters=2, levels=1),
+            data=DataConfig(size=32, scenes=8),
+            training=TrainingConfig(epochs=1, batch=2, precision="float32"),
+        )
+    )
+
+
+@pytest.fixture
+def client(outputs):
+    return MlflowClient(f"sqlite:///{outputs}/mlflow.db")
+
+
+@pytest.fixture
+def release(trained, outputs, tmp_path):
+    """Publish the run, into a zip of this test unless it says otherwise."""
+
+    def publish_run(**options):
+        settings = {"run": trained.run_id, "outputs": str(outputs), "output": str(tmp_path / "model.zip")}
+        return publish(PublishConfig(**settings | options))
+
+    return publish_run
+
+
+@pytest.fixture
+def copied(trained, outputs, tmp_path):
+    """The outputs to break: another database and stores, and of the run another folder of artifacts; gives them."""
+    for name in ("mlflow.db", "stores"):
+        source = outputs / name
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, tmp_path / name)
+    artifacts = shutil.copytree(outputs / "artifacts" / trained.run_id / "artifacts", tmp_path / "artifacts")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    old = client.get_run(trained.run_id)
+    run = client.create_run(old.info.experiment_id, tags=old.data.tags).info
+    client.log_param(run.run_id, "data.kind", old.data.params["data.kind"])
+    broken = Path(run.artifact_uri.removeprefix("file://"))
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(artifacts, broken)
+    client.set_terminated(run.run_id)
+    return {"run": run.run_id, "outputs": str(tmp_path)}, broken
+
+
+def read(path):
+    """The files of a zip."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_published_model_holds_all_that_belongs_to_it(release, trained, outputs, client):
+    """The model to the bit, what it was trained with and on, what it came to, its classes, and samples of each kind."""
+    published = release()
+    files = read(published.path)
+
+    run = client.get_run(trained.run_id)
+    artifacts = outputs / "artifacts" / trained.run_id / "artifacts"
+    samples = {name for name in files if name.startswith("samples/")}
+    assert files.keys() - samples - CARD == FILES
+    for name in ("model/model.json", "model/model.keras", "config.yaml", "split.json"):
+        assert files[name] == (artifacts / name).read_bytes()
+    described = json.loads(files["run.json"])
+    assert (described["run_id"], described["name"]) == (trained.run_id, "simple_unet cce f2")
+    assert described["scores"] == run.data.metrics
+    assert described["tags"]["weights_sha256"] == trained.weights_sha256
+    assert {"fingerprint", "data_fingerprint", "git_commit", "version.tensorflow"} <= described["tags"].keys()
+    assert not any(name.startswith("mlflow.") for name in described["tags"])
+    assert json.loads(files["classes.json"])[:2] == [
+        {"value": 0, "name": "water", "colour": "#0072b2"},
+        {"value": 1, "name": "whitewater", "colour": "#d55e00"},
+    ]
+    validation = json.loads(files["split.json"])["validation"]
+    assert {Path(name).stem.partition("_")[2] for name in samples} == set(validation)
+    assert {str(Path(name).parent) for name in samples} == {"samples/images", "samples/labels"}
+    assert published.sha256 == hashlib.sha256(published.path.read_bytes()).hexdigest()
+
+
+def test_the_registry_knows_the_zip(release, trained, client):
+    """By its SHA-256, under the name of the experiment."""
+    published = release()
+
+    version = client.get_model_version_by_alias("segsweep", "champion")
+    assert published.version == ("segsweep", str(version.version), "champion")
+    assert (version.run_id, version.tags["zip_sha256"]) == (trained.run_id, published.sha256)
+    assert version.tags["bands"] == '["red", "green", "blue", "nir", "swir"]'
+
+
+def test_publishing_again_changes_nothing(release, tmp_path, client):
+    """The same bytes, and no second version, whatever the registered name and alias are."""
+    first, again = release(), release(output=str(tmp_path / "again.zip"), alias="coast")
+    other = release(name="another name", alias="coast")
+
+    assert first.path.read_bytes() == again.path.read_bytes() == other.path.read_bytes()
+    assert first.version.number == again.version.number
+    for name in ("segsweep", "another name"):
+        (version,) = client.search_model_versions(f"name = '{name}'")
+        assert set(client.get_model_version(name, version.version).aliases) >= {"coast"}
+
+
+def test_without_a_name_the_zip_is_named_after_its_run(release, trained, outputs, capsys):
+    """It is in the outputs, and what is said leads to it."""
+    published = release(output="")
+
+    assert published.path == outputs / "published" / f"simple_unet_cce_f2-{trained.run_id[:8]}.zip"
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("left out card")]
+    assert said == [
+        f"simple_unet cce f2 ({trained.run_id}) is published",
+        f"zip       {published.path} ({published.path.stat().st_size / 1e6:.1f} MB)",
+        f"SHA-256   {published.sha256}",
+        "registry  models:/segsweep@champion is version 1",
+        f"use it    python -m gym.predict run={published.path} input=IMAGES output=LABELS",
+    ]
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Two images of five bands as folders of one each."""
+    for band in range(5):
+        (tmp_path / f"band{band}").mkdir()
+        for name in ("one", "two"):
+            values = np.random.default_rng([band, len(name)]).integers(1, 255, (50, 70), dtype=np.uint8)
+            Image.fromarray(values).save(tmp_path / f"band{band}" / f"{name}.png")
+    return [str(tmp_path / f"band{band}") for band in range(5)]
+
+
+def test_a_zip_predicts_as_its_run_does(release, trained, outputs, images, tmp_path, capsys):
+    """Pixel for pixel, overlays and areas too; without MLflow, and it says which zip it was."""
+    published = release()
+    elsewhere = tmp_path / "no outputs"
+
+    apply_run(PredictConfig(trained.run_id, images, str(tmp_path / "by_run"), str(outputs)))
+    apply_run(PredictConfig(str(published.path), images, str(tmp_path / "by_zip"), str(elsewhere)))
+
+    written = sorted(path.relative_to(tmp_path / "by_run") for path in (tmp_path / "by_run").rglob("*.*"))
+    assert len(written) == 5
+    for name in written:
+        assert (tmp_path / "by_run" / name).read_bytes() == (tmp_path / "by_zip" / name).read_bytes()
+    assert not elsewhere.exists()
+    assert f"by simple_unet cce f2 ({published.path}, SHA-256 {published.sha256})" in capsys.readouterr().out
+
+
+def test_the_samples_are_predicted_as_the_network_saw_them(release, trained, outputs, tmp_path):
+    """What the zip says of its own samples is what its network makes of the store's pairs."""
+    published = release()
+    with zipfile.ZipFile(published.path) as archive:
+        archive.extractall(tmp_path / "open")
+
+    apply_run(
+        PredictConfig(str(published.path), str(tmp_path / "open" / "samples" / "images"), str(tmp_path / "labels"))
+    )
+
+    (folder,) = (path for path in (outputs / "stores").iterdir() if path.is_dir())
+    store, network = Store(folder), load_model(tmp_path / "open" / "model").network
+    positions = {record.name: position for position, record in enumerate(store.manifest.pairs)}
+    predicted = list((tmp_path / "labels").glob("*.png"))
+    assert len(predicted) == 2
+    for path in predicted:
+        position = positions[path.stem.partition("_")[2]]
+        image = store.read_image(position)
+        expected = network.predict_on_batch(image[np.newaxis].astype(np.float32))[0].argmax(axis=-1)
+        expected[~image.any(axis=2)] = IGNORE
+        np.testing.assert_array_equal(read_label(path).values, expected)
+
+
+def test_the_best_of_a_sweep_is_published(release, trained, client):
+    """And what is published can be published once more, by its registered name."""
+    parent = client.create_run("1", tags={"sweep": "tiny"}, run_name="sweep tiny").info.run_id
+    for key, value in (("sweep", "tiny"), ("mlflow.parentRunId", parent)):
+        client.set_tag(trained.run_id, key, value)
+
+    first, again = release(run="best:tiny"), release(run="models:/segsweep@champion")
+
+    assert first == again
+    assert json.loads(read(first.path)["run.json"])["run_id"] == trained.run_id
+
+
+def test_a_card_comes_along(copied, release, capsys):
+    """As Markdown, as a page and as facts, where the run has them; where not, that is said."""
+    options, artifacts = copied
+    (artifacts / "card.md").write_text("what to know\n\n![The worst](worst.png)\n")
+    (artifacts / "card.html").unlink(missing_ok=True)
+
+    files = read(release(**options).path)
+
+    assert files["card.md"] == b"what to know\n\n(The worst)\n"
+    assert files.keys() & CARD == {"card.md", "card.json"}
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out")] == [
+        "left out card.html: the run has none"
+    ]
+
+
+def test_a_score_that_is_no_number_is_left_out(copied, release, tmp_path):
+    """JSON has no word for it."""
+    options, _ = copied
+    MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").log_metric(options["run"], "test/iou", float("nan"))
+    MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").log_metric(options["run"], "test/dice", 0.5)
+
+    described = read(release(**options).path)["run.json"].decode()
+
+    assert json.loads(described)["scores"] == {"test/dice": 0.5}
+    assert "NaN" not in described
+
+
+def test_samples_may_be_left_out(release, capsys):
+    """Where imagery may not be handed on, and with them the pictures of the card; a smaller number is kept, too."""
+    files = read(release(samples=0).path)
+    assert not any(name.startswith("samples/") for name in files)
+    assert b"<img" not in files["card.html"]
+    assert b"(The validation images with the lowest mean IoU: worst.png)" in files["card.html"]
+    assert "left out samples: samples=0" in capsys.readouterr().out
+    assert b'<img class="worst"' in read(release(samples=1).path)["card.html"]
+    assert len([name for name in read(release(samples=1).path) if name.startswith("samples/")]) == 2
+
+
+@pytest.mark.parametrize("content", [None, b"{}"])
+def test_a_page_whose_pictures_cannot_be_taken_out_is_left_out(copied, release, capsys, content):
+    """Its facts are not there or damaged, and with samples=0 no imagery is handed on; with samples it stays."""
+    options, artifacts = copied
+    (artifacts / "card.json").unlink()
+    if content is not None:
+        (artifacts / "card.json").write_bytes(content)
+
+    files = read(release(**options, samples=0).path)
+
+    assert "card.html" not in files
+    assert b"![" not in files["card.md"]
+    assert not any(b"data:image" in content for content in files.values())
+    said = capsys.readouterr().out
+    assert "left out card.html: it shows imagery, and " in said
+    assert "card.json holds no readable facts of a card" in said
+    assert "card.html" in read(release(**options).path)
+
+
+def test_samples_come_from_the_store_whatever_its_folder_is_called(copied, release, tmp_path):
+    """It is named by another fingerprint where a scene could not be prepared."""
+    (folder,) = (path for path in (tmp_path / "stores").iterdir() if path.is_dir())
+    folder.rename(folder.with_name("synthetic-0123456789abcdef"))
+
+    assert len([name for name in read(release(**copied[0]).path) if name.startswith("samples/")]) == 4
+
+
+def test_where_the_store_is_gone_there_are_no_samples(copied, release, tmp_path, capsys):
+    """Which is said; the rest is published."""
+    shutil.rmtree(tmp_path / "stores")
+
+    assert read(release(**copied[0]).path).keys() - CARD == FILES
+    said = capsys.readouterr().out
+    assert f"left out samples: the data of simple_unet cce f2 are gone: no store in {tmp_path}/stores has" in said
+
+
+def test_a_store_that_cannot_be_read_gives_no_samples(copied, release, tmp_path, capsys):
+    """With the reason."""
+    (manifest,) = (tmp_path / "stores").glob("*/manifest.json")
+    manifest.write_text("{")
+
+    assert read(release(**copied[0]).path).keys() - CARD == FILES
+    assert "left out samples: " in (said := capsys.readouterr().out)
+    assert "is no readable store (" in said
+
+
+def test_a_run_whose_pairs_are_not_in_the_store_gives_no_samples(copied, release, capsys):
+    """As after a change of names."""
+    options, artifacts = copied
+    (artifacts / "split.json").write_text('{"training": [], "validation": ["gone"], "test": []}')
+
+    assert read(release(**options).path).keys() - CARD == FILES
+    assert "left out samples: none of the validation pairs is in the run's store" in capsys.readouterr().out
+
+
+def test_an_old_run_without_a_split_gives_no_samples(copied, release, capsys):
+    """It does not keep a model from being handed on."""
+    options, artifacts = copied
+    (artifacts / "split.json").unlink()
+    (artifacts / "config.yaml").unlink()
+
+    assert read(release(**options).path).keys() - CARD == FILES - {"split.json", "config.yaml"}
+    said = capsys.readouterr().out
+    assert "left out config.yaml: the run has none" in said
+    assert "left out split.json: the run has none" in said
+    assert "left out samples: simple_unet cce f2 (" in said
+
+
+def test_a_damaged_model_is_not_published(copied, release, tmp_path):
+    """Neither a zip nor a version is made of it."""
+    options, artifacts = copied
+    whole = (artifacts / "model" / "model.keras").read_bytes()
+    (artifacts / "model" / "model.keras").write_bytes(whole[: len(whole) // 2])
+
+    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+        release(**options, name="damaged")
+
+    assert not (tmp_path / "model.zip").exists()
+    assert not MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_registered_models("name = 'damaged'")
+
+
+def test_a_model_of_another_kind_keeps_its_name(release, client, tmp_path):
+    """It is refused before anything is written."""
+    client.create_registered_model("other kind")
+    client.create_model_version("other kind", "file:///elsewhere", tags={"classes": "a, b"})
+
+    with pytest.raises(RunError, match=r"^name=other kind is a registered model of the classes a, b, and this one has"):
+        release(name="other kind")
+
+    assert not (tmp_path / "model.zip").exists()
+
+
+def test_a_zip_that_cannot_be_written_is_named(release, tmp_path):
+    """With the reason of the disk."""
+    (tmp_path / "taken.zip").mkdir()
+
+    with pytest.raises(
+        DataError, match=r"output=.*taken\.zip cannot be written \(.*\); free space there, or give another"
+    ):
+        release(output=str(tmp_path / "taken.zip"))
+
+
+def test_a_changed_zip_never_reaches_tensorflow(release, images, tmp_path, monkeypatch):
+    """It is refused before its weights are looked at."""
+    published = release()
+    content = bytearray(published.path.read_bytes())
+    with zipfile.ZipFile(published.path) as archive:
+        entry = archive.getinfo("model/model.keras")
+    content[entry.header_offset + 200] ^= 1
+    published.path.write_bytes(content)
+    monkeypatch.setattr(predict, "load_model", lambda folder: pytest.fail("the weights were loaded"))
+
+    with pytest.raises(
+        RunError, match=r"model\.zip is no readable zip \(Bad CRC-32 for file 'model/model\.keras'\); get"
+    ):
+        apply_run(PredictConfig(str(published.path), images, str(tmp_path / "labels"), str(tmp_path)))
+
+
+def test_the_configuration_in_a_zip_is_that_of_the_run(release, outputs):
+    """So that it can be trained again."""
+    config = OmegaConf.create(read(release().path)["config.yaml"].decode())
+
+    assert (config.outputs, config.model.name, config.data.scenes) == (str(outputs), "simple_unet", 8)
+
+
+def command(module, *arguments, cwd=ROOT):
+    """Run a verb to its end."""
+    words = [sys.executable, "-m", module, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=240)
+
+
+def test_the_commands_hand_a_model_on(trained, outputs, images, tmp_path):
+    """Published here, used in an empty folder: the line that publish prints works as it stands."""
+    done = command("gym.publish", "run=simple_unet cce f2", f"outputs={outputs}", f"output={tmp_path}/given.zip")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("use it"))
+    assert line == f"use it    python -m gym.predict run={tmp_path}/given.zip input=IMAGES output=LABELS"
+
+    (tmp_path / "empty").mkdir()
+    used = command(
+        "gym.predict",
+        f"run={tmp_path}/given.zip",
+        f"input=[{','.join(images)}]",
+        f"output={tmp_path}/labels",
+        cwd=tmp_path / "empty",
+    )
+
+    assert used.returncode == 0, used.stderr
+    assert "2 images segmented by simple_unet cce f2" in used.stdout
+    assert not list((tmp_path / "empty").iterdir())

@@ -1,0 +1,413 @@
+"""What ties keys of imagery, split and augmentation together is refused in one line, before a pixel is read."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from gym.config.data_rules import SYNTHETIC_BANDS, check_augment, check_data, check_frame, check_split
+from gym.config.schema import AugmentConfig, DataConfig, SplitConfig
+from gym.core.errors import ConfigError
+from gym.data.readers import synthetic
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sound ``data=folder`` configuration."""
+    for name in ("rgb", "nir", "labels"):
+        (tmp_path / name).mkdir()
+    images = [str(tmp_path / name) for name in ("rgb", "nir")]
+    return DataConfig(kind="folder", images=images, labels=str(tmp_path / "labels"), classes=["a", "b"])
+
+
+@pytest.fixture
+def doodler(tmp_path):
+    """A sound ``data=doodler`` configuration."""
+    (tmp_path / "results.zip").touch()
+    return DataConfig(kind="doodler", archives=[str(tmp_path), str(tmp_path / "results.zip")], classes=["a", "b"])
+
+
+def refusal(check, *arguments):
+    """The line of the error that a check raises."""
+    with pytest.raises(ConfigError) as refused:
+        check(*arguments)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "levels", "message"),
+    [
+        (100, 4, "data.size=100 must be a multiple of 16, at least 16; try 96."),
+        (8, 1, "data.size=8 must be a multiple of 16, at least 16; try 16."),
+        ([64, 8], 4, "data.size=8 must be a multiple of 16, at least 16; try 16."),
+        ([48, 64], 5, "data.size=48 must be a multiple of 32, at least 32; try 64."),
+        (384, 8, "data.size=384 must be a multiple of 256, at least 256; try 512."),
+    ],
+)
+def test_a_frame_must_halve_at_each_level(size, levels, message):
+    """Each side by itself; the nearest size that would do is named."""
+    assert refusal(check_frame, DataConfig(size=size), levels) == message
+
+
+def test_a_frame_that_halves_is_taken():
+    """Also one that is not square."""
+    check_frame(DataConfig(size=[160, 96]), 5)
+
+
+@pytest.mark.parametrize("kind", ["folder", "doodler", "gym_npz", "synthetic"])
+def test_sound_configurations_are_taken(folder, doodler, kind):
+    """Of every kind."""
+    configurations = {"folder": folder, "gym_npz": replace(doodler, kind="gym_npz"), "synthetic": DataConfig()}
+
+    check_data(configurations.get(kind, doodler))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "message"),
+    [
+        ("folder", "images", "data.images is missing; data=folder needs it, as in data.images=[path/to/images]."),
+        ("folder", "labels", "data.labels is missing; data=folder needs it, as in data.labels=path/to/labels."),
+        (
+            "doodler",
+            "archives",
+            "data.archives is missing; data=doodler needs it, as in data.archives=[path/to/release.zip].",
+        ),
+        (
+            "gym_npz",
+            "archives",
+            "data.archives is missing; data=gym_npz needs it, as in data.archives=[path/to/release.zip].",
+        ),
+    ],
+)
+@pytest.mark.parametrize("nothing", ["", []])
+def test_what_a_reader_needs_must_be_given(folder, doodler, kind, key, message, nothing):
+    """With an example of it."""
+    sound = folder if kind == "folder" else replace(doodler, kind=kind)
+
+    assert refusal(check_data, replace(sound, **{key: nothing})) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"images": "nowhere"}, "data.images: nowhere is no folder"),
+        ({"images": "nowhere/*_image.tif"}, "data.images: nowhere/*_image.tif is no folder"),
+        ({"images": ["{here}", "nowhere"]}, "data.images: nowhere is no folder"),
+        ({"images": "{file}"}, "data.images: {file} is no folder"),
+        ({"labels": "nowhere"}, "data.labels: nowhere is no folder"),
+        ({"table": "nowhere.csv"}, "data.table: nowhere.csv is no file"),
+        ({"table": "{here}"}, "data.table: {here} is no file"),
+        ({"aliases": "nowhere.json"}, "data.aliases: nowhere.json is no file"),
+    ],
+)
+def test_a_path_must_lead_somewhere(folder, tmp_path, monkeypatch, change, what):
+    """Where it was looked for is said, since it may be given from another folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    places = {"here": str(tmp_path), "file": str(tmp_path / "file")}
+    filled = {
+        key: [place.format(**places) for place in value] if isinstance(value, list) else value.format(**places)
+        for key, value in change.items()
+    }
+
+    line = refusal(check_data, replace(folder, **filled))
+
+    assert line == f"{what.format(**places)} (looked in {tmp_path}); mend the path."
+
+
+@pytest.mark.parametrize("place", ["nowhere.zip", "htp://x.org/a.zip", "ftp://x.org/a.zip"])
+def test_an_archive_must_be_there_or_be_a_url(doodler, tmp_path, monkeypatch, place):
+    """A URL of a kind that cannot be fetched is taken for a path."""
+    monkeypatch.chdir(tmp_path)
+
+    line = refusal(check_data, replace(doodler, archives=[*doodler.archives, place]))
+
+    assert line == f"data.archives: {place} is no file or folder (looked in {tmp_path}); mend the path."
+
+
+@pytest.mark.parametrize("place", ["https://x.org/a.zip", "http://x.org/a.zip", "file:///a.zip"])
+def test_a_url_is_not_looked_for_on_disk(doodler, place):
+    """It is fetched later."""
+    check_data(replace(doodler, archives=place))
+
+
+def test_band_sets_beside_archives_must_be_there(doodler):
+    """They are further bands of the same scenes."""
+    assert "data.images: nowhere is no folder" in refusal(check_data, replace(doodler, images=["nowhere"]))
+
+
+@pytest.mark.parametrize("key", ["images", "archives"])
+@pytest.mark.parametrize("value", [3, ["a", 3], [""]])
+def test_places_are_texts(doodler, key, value):
+    """A number is no folder, and neither is nothing."""
+    line = refusal(check_data, replace(doodler, **{key: value}))
+
+    assert line == f"data.{key}={value} must be a folder, or folders as in data.{key}=[rgb,nir]."
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([], "data.classes=[] must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."),
+        (["a"], "data.classes=['a'] must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."),
+        (["a", "a"], "data.classes=['a', 'a'] must be distinct names."),
+        (["a", "A "], "data.classes=['a', 'A '] must be distinct names."),
+        (["", "b"], "data.classes=['', 'b'] must be names, not empty and without a slash."),
+        ([" ", "b"], "data.classes=[' ', 'b'] must be names, not empty and without a slash."),
+        (["a/b", "c"], "data.classes=['a/b', 'c'] must be names, not empty and without a slash."),
+    ],
+)
+def test_classes_have_names(folder, classes, message):
+    """Two or more, distinct in any case, and such that MLflow can name a metric by them."""
+    assert refusal(check_data, replace(folder, classes=classes)) == message
+
+
+def test_255_classes_are_the_most(folder):
+    """255 in a label is what counts nowhere."""
+    names = [f"class {number}" for number in range(256)]
+
+    check_data(replace(folder, classes=names[:255]))
+    assert "must name 2 to 255 classes" in refusal(check_data, replace(folder, classes=names))
+
+
+@pytest.mark.parametrize(
+    ("remap", "entry"),
+    [
+        ({1: 2}, "1:2"),
+        ({1: -1}, "1:-1"),
+        ({1: "c"}, "1:c"),
+        ({1: 0.5}, "1:0.5"),
+        ({1: True}, "1:True"),
+        ({1: None}, "1:None"),
+        ({0: 0, 1.5: 0}, "1.5:0"),
+        ({True: 0}, "True:0"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["folder", "doodler"])
+def test_a_remap_leads_to_classes(folder, doodler, kind, remap, entry):
+    """By index or name; the entry that does not is named. Only Doodler's files name their labels."""
+    sound, what = {"folder": (folder, "label values"), "doodler": (doodler, "label values or names")}[kind]
+
+    assert refusal(check_data, replace(sound, remap=remap)) == (
+        f"data.remap={{{entry}}} must map {what} to classes: a, b, or their indices 0..1."
+    )
+
+
+@pytest.mark.parametrize("remap", [[1], "1:0", 3])
+def test_a_remap_is_a_mapping(folder, remap):
+    """With an example of one."""
+    line = refusal(check_data, replace(folder, remap=remap))
+
+    assert line == f"data.remap={remap} must be a mapping, as in data.remap={{1:0,2:1}}."
+
+
+def test_names_of_labels_are_for_files_that_have_them(folder, doodler):
+    """A raster holds numbers; a name would never be met there."""
+    named = {"remap": {"surf": "a", 3: " B"}, "ignore_values": ["nodata", 0]}
+
+    check_data(replace(doodler, **named))
+    for sound in (folder, replace(doodler, kind="gym_npz")):
+        check_data(replace(sound, remap={3: "A "}, ignore_values=[0, -1]))
+        assert refusal(check_data, replace(sound, remap=named["remap"])) == (
+            "data.remap={surf:a} must map label values to classes: a, b, or their indices 0..1."
+        )
+        assert refusal(check_data, replace(sound, ignore_values=named["ignore_values"])) == (
+            "data.ignore_values=['nodata', 0] must be label values; nodata is none."
+        )
+
+
+@pytest.mark.parametrize("wrong", [1.5, None, True])
+def test_ignored_values_are_values_or_names(doodler, wrong):
+    """The one that is neither is named."""
+    line = refusal(check_data, replace(doodler, ignore_values=[0, wrong]))
+
+    assert line == f"data.ignore_values=[0, {wrong}] must be label values or names; {wrong} is none."
+
+
+@pytest.mark.parametrize("key", ["scene_pattern", "site_pattern", "date_pattern"])
+def test_a_pattern_takes_a_group_out_of_a_name(folder, key):
+    """It compiles, and has a group."""
+    check_data(replace(folder, **{key: "^([0-9]{8})"}))
+    assert refusal(check_data, replace(folder, **{key: "(["})).startswith(
+        f"data.{key}=([ must be a regular expression: unterminated character set"
+    )
+    assert refusal(check_data, replace(folder, **{key: "abc"})) == (
+        f"data.{key}=abc must have a group, as in '^([0-9]{{8}})'."
+    )
+
+
+def test_what_is_cut_out_of_stems_wants_no_group(folder):
+    """But it compiles."""
+    check_data(replace(folder, drop_from_stem=["_label$", "^rgb_"]))
+    assert refusal(check_data, replace(folder, drop_from_stem=["_label$", "*"])) == (
+        "data.drop_from_stem=* must be a regular expression: nothing to repeat at position 0."
+    )
+
+
+@pytest.mark.parametrize(
+    "percentiles",
+    [[], [2.0], [2.0, 50.0, 98.0], [98.0, 2.0], [2.0, 2.0], [-1.0, 98.0], [2.0, 101.0], [2.0, float("nan")]],
+)
+def test_percentiles_rise_from_0_to_100(percentiles):
+    """They are two."""
+    line = refusal(check_data, DataConfig(scaling="percentile", percentiles=percentiles))
+
+    assert line == f"data.percentiles={percentiles} must be two, rising, from 0 to 100, as in [2,98]."
+
+
+@pytest.mark.parametrize("percentiles", [[0.0, 100.0], [0.0, 0.1]])
+def test_the_ends_of_the_percentiles_are_in(percentiles):
+    """0 is the least value of an image, and 100 the largest."""
+    check_data(DataConfig(scaling="percentile", percentiles=percentiles))
+
+
+@pytest.mark.parametrize("reflectance", [[], [1.0], [0.0, 1.0], [1.0, float("inf")], [1.0, 2.0, 3.0]])
+def test_a_reflectance_has_a_factor_and_an_offset(reflectance):
+    """A factor of 0 would leave nothing of the image."""
+    line = refusal(check_data, DataConfig(scaling="reflectance", reflectance=reflectance))
+
+    assert line == f"data.reflectance={reflectance} must be a factor other than 0 and an offset."
+
+
+@pytest.mark.parametrize("scaling", ["none", "dtype", "reflectance"])
+def test_indices_go_with_scalings_that_keep_ratios(scaling):
+    """A stretch by percentiles does not: it is refused."""
+    check_data(DataConfig(scaling=scaling, indices=["NDWI", "wet=green - swir"], standardize="band"))
+    assert refusal(check_data, DataConfig(scaling="percentile", indices=["NDWI"])) == (
+        "data.scaling=percentile leaves no meaning to ratios of bands; use another with data.indices."
+    )
+
+
+def test_an_index_must_mean_something():
+    """What `gym.config.spectral_index` refuses is refused here."""
+    assert refusal(check_data, DataConfig(indices=["EVI3"])) == (
+        "data.indices: 'EVI3' must be one of NDVI, NDWI, MNDWI, NDMI, NDTI, or name=expression, as in "
+        "water=(green - nir) / (green + nir)."
+    )
+
+
+def test_an_index_wants_a_deviation_of_its_own():
+    """Beside bands in thousands a ratio in -1..1 would reach the network as a constant."""
+    assert refusal(check_data, DataConfig(indices=["NDWI"])) == (
+        "data.indices vanish beside the bands with data.standardize=image, which has one deviation for all; use "
+        "data.standardize=dataset, or band."
+    )
+
+
+def test_an_index_is_made_of_the_bands_there_are(folder):
+    """Where these are named; names fit in any case. Without names the imagery has to say."""
+    folder = replace(folder, standardize="dataset")
+    check_data(replace(folder, indices=["NDWI"]))
+    check_data(replace(folder, indices=["NDWI"], bands=["Green", "NIR"]))
+    assert refusal(check_data, replace(folder, indices=["NDWI"], bands=["red", "green", "blue"])) == (
+        "data.indices: NDWI uses nir, and the bands are red, green, blue; give their names in data.bands, or change "
+        "the index."
+    )
+    assert refusal(check_data, DataConfig(indices=["x=thermal/green"])) == (
+        "data.indices: x uses thermal, and the bands are red, green, blue, nir, swir; give their names in data.bands, "
+        "or change the index."
+    )
+
+
+@pytest.mark.parametrize(
+    ("bands", "indices", "names"),
+    [
+        (["red", "Red"], [], "red, red"),
+        (["green", "nir", "ndwi"], ["NDWI"], "green, nir, ndwi, ndwi"),
+        ([], ["x=a-b", "X=b-a"], "x, x"),
+    ],
+)
+def test_bands_and_indices_have_distinct_names(folder, bands, indices, names):
+    """In any case, also where bands have no names yet."""
+    line = refusal(check_data, replace(folder, bands=bands, indices=indices))
+
+    assert line == f"data.bands and data.indices must be distinct names; they are {names}."
+
+
+def test_the_synthetic_bands_are_those_that_are_drawn():
+    """Named twice, since NumPy is not imported here."""
+    assert tuple(synthetic.BANDS) == SYNTHETIC_BANDS
+    assert "must be distinct names; they are red, green, blue, nir, swir, nir." in refusal(
+        check_data, DataConfig(indices=["NIR=red-blue"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"validation": 0.5, "test": 0.5},
+            "split.validation=0.5 and split.test=0.5 must be below 1 together; lower one.",
+        ),
+        (
+            {"method": "kfold", "folds": 3, "fold": 3},
+            "split.fold=3 must be below split.folds=3; they count from 0.",
+        ),
+        (
+            {"method": "leave_one_out", "by": "site"},
+            "split.held_out is missing; leave_one_out needs it, as in split.held_out=duck.",
+        ),
+        ({"method": "given"}, "split.sides is missing; split=given needs a CSV with the columns name and side."),
+        (
+            {"method": "paper"},
+            "split.method=paper parts augmented copies; it needs augment.mode=offline: add augment=paper.",
+        ),
+    ],
+)
+def test_a_split_has_what_it_needs(options, message):
+    """Shares that leave something to train on, and what each method asks for."""
+    assert refusal(check_split, SplitConfig(**options), AugmentConfig()) == message
+
+
+def test_sound_splits_are_taken(tmp_path):
+    """Each method with what it needs; the folds share what the test side leaves, however little that is."""
+    (tmp_path / "sides.csv").touch()
+
+    check_split(SplitConfig(validation=0.5, test=0.4), AugmentConfig())
+    check_split(SplitConfig(method="kfold", folds=3, fold=2, test=0.8), AugmentConfig())
+    check_split(SplitConfig(method="leave_one_out", by="site", held_out="duck"), AugmentConfig())
+    check_split(SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), AugmentConfig())
+    check_split(SplitConfig(method="paper"), AugmentConfig(mode="offline"))
+
+
+def test_a_table_of_sides_must_be_there(tmp_path, monkeypatch):
+    """A folder is none."""
+    monkeypatch.chdir(tmp_path)
+    for place in ("nowhere.csv", "."):
+        line = refusal(check_split, SplitConfig(method="given", sides=place), AugmentConfig())
+        assert line == f"split.sides: {place} is no file (looked in {tmp_path}); mend the path."
+
+
+def test_quarter_turns_want_a_square():
+    """A turned frame must fit the model."""
+    turning = AugmentConfig(quarter_turns=True)
+
+    check_augment(turning, DataConfig(size=64))
+    check_augment(turning, DataConfig(size=[64, 64]))
+    assert refusal(check_augment, turning, DataConfig(size=[32, 64])) == (
+        "augment.quarter_turns=true needs a square frame; data.size is [32,64]."
+    )
+
+
+@pytest.mark.parametrize("key", ["brightness", "contrast"])
+def test_no_change_is_asked_for_that_is_undone(key):
+    """Standardising each band of an image by itself undoes any shift and stretch of a band; noise it does not."""
+    changing = AugmentConfig(**{key: 0.1})
+
+    for method in ("image", "dataset", "none"):
+        check_augment(changing, DataConfig(standardize=method))
+    check_augment(AugmentConfig(noise=0.1), DataConfig(standardize="band"))
+    assert refusal(check_augment, changing, DataConfig(standardize="band")) == (
+        f"augment.{key}=0.1 has no effect with data.standardize=band, which undoes it; set it to 0."
+    )
+
+
+def test_a_pattern_that_is_refused_keeps_its_reason(folder):
+    """Python's own words say where in the expression the mistake is."""
+    with pytest.raises(ConfigError) as refused:
+        check_data(replace(folder, site_pattern="(a"))
+
+    assert isinstance(refused.value.__cause__, re.error)
+    assert str(refused.value) == (
+        "data.site_pattern=(a must be a regular expression: missing ), unterminated subpattern at position 0."
+    )

@@ -1,0 +1,123 @@
+"""The experiment made of an old configuration: its name, its YAML and the report on it."""
+
+import json
+import string
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym.config.legacy_experiment import (
+    blaming,
+    clean_name,
+    name_of,
+    refuse_taken,
+    report,
+    to_experiment,
+    train_command,
+)
+from gym.config.legacy_keys import translate
+from gym.core.errors import ConfigError
+
+OLD = {
+    "TARGET_SIZE": [64, 32],
+    "MODEL": "unet",
+    "NCLASSES": 3,
+    "N_DATA_BANDS": 3,
+    "FILTERS": 6,
+    "KERNEL": 5,
+    "STRIDE": 2,
+    "LOSS": "dice",
+}
+
+
+@given(st.text(string.printable))
+def test_a_cleaned_name_can_be_chosen_on_the_command_line(stem):
+    """Hydra reads it as text, not as a number, a list or nothing."""
+    name = clean_name(stem)
+
+    (override,) = OverridesParser.create().parse_overrides([f"+experiment={name}"])
+    assert override.value() == name
+    assert isinstance(override.value(), str)
+    assert clean_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("ct_l8_5d", "ct_l8_5d"),
+        ("my config (2)", "my_config_2"),
+        ("2023_run", "old_2023_run"),
+        ("1e5", "old_1e5"),
+        ("null", "old_null"),
+        ("---", "old"),
+        ("Größe", "Gr_e"),
+    ],
+)
+def test_a_file_gives_its_name(stem, name):
+    """Letters, digits and underscores, with a letter in front."""
+    assert name_of(stem, None) == name
+    assert name_of("other", name) == name
+
+
+@pytest.mark.parametrize(("wanted", "clean"), [("a b", "a_b"), ("3d", "old_3d"), ("", "old"), ("../x", "x")])
+def test_a_wanted_name_is_not_changed_but_refused(wanted, clean):
+    """With one that would do."""
+    with pytest.raises(ConfigError, match=rf"^--name {wanted} must be letters, .* in front; try {clean}\.$"):
+        name_of("x", wanted)
+
+
+def test_the_experiment_opens_with_its_command_and_its_origin():
+    """The first line is Hydra's, the second can be pasted."""
+    experiment = to_experiment(json.dumps(OLD).encode(), "old  one\n.json", "one", "")
+    lines = experiment.text.splitlines()
+
+    assert lines[0] == "# @package _global_"
+    assert lines[1] == f"# {experiment.command}"
+    assert lines[2].startswith("# From old one .json of Segmentation Gym (sha256 ")
+    assert experiment.command == (
+        "python -m gym.train +experiment=one data.images=[path/to/images] data.labels=path/to/labels"
+    )
+
+
+def test_an_own_folder_is_part_of_the_command():
+    """Quoted for the shell."""
+    assert train_command("one", "my conf").startswith(
+        "python -m gym.train --config-dir 'my conf' +experiment=one data.images="
+    )
+
+
+def test_the_schemas_message_gets_the_key_of_the_file_in_front():
+    """The user wrote TARGET_SIZE, not data.size."""
+    rows = translate(OLD).rows
+
+    with pytest.raises(ConfigError, match=r"^TARGET_SIZE: data\.size=7 is bad\.$"), blaming(rows):
+        raise ConfigError("data.size=7 is bad.")
+    with pytest.raises(ConfigError, match=r"^seed=1 is bad\.$"), blaming(rows):
+        raise ConfigError("seed=1 is bad.")
+
+
+def test_a_place_that_is_taken_or_hidden_is_refused():
+    """Neither another's work is lost, nor is the wrong experiment run."""
+    refuse_taken("a.yaml", taken=False, hidden=False)
+    with pytest.raises(ConfigError, match=r"^a\.yaml exists already; add --overwrite, or another name with --name\."):
+        refuse_taken("a.yaml", taken=True, hidden=False)
+    with pytest.raises(ConfigError, match=r"^a\.yaml would stay hidden behind the program's own experiment of that na"):
+        refuse_taken("a.yaml", taken=False, hidden=True)
+
+
+def test_the_report_lines_up_its_columns():
+    """Key, value, fate, and where it went, then where the experiment is and how to train."""
+    experiment = to_experiment(
+        json.dumps(OLD | {"REMAP_CLASSES": {str(n): 0 for n in range(20)}}).encode(), "x", "y", ""
+    )
+    lines = report(experiment, "conf/experiment/y.yaml").splitlines()
+    rows = lines[: lines.index("")]
+
+    assert rows[0].split() == ["key", "value", "fate", "where,", "or", "why"]
+    fate = rows[0].index("fate")
+    assert all(row[fate - 2 : fate] == "  " and row[fate:].startswith(("fate", "taken", "ren", "add")) for row in rows)
+    assert '{"0": 0, "1": 0, "2":...' in "\n".join(rows)
+    assert lines[-3] == "written: conf/experiment/y.yaml"
+    assert lines[-1] == experiment.command

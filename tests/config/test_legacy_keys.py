@@ -1,0 +1,405 @@
+"""Every key of an old configuration is said in our words, refused, or dropped with a reason."""
+
+import json
+
+import pytest
+
+from gym.config.legacy_keys import Row, parse, translate
+from gym.config.overrides import configuration_folder
+from gym.config import legacy_keys
+from gym.core.errors import ConfigError
+
+LAST = {
+    "TARGET_SIZE": [64, 32],
+    "MODEL": "unet",
+    "NCLASSES": 3,
+    "N_DATA_BANDS": 3,
+    "FILTERS": 6,
+    "KERNEL": 5,
+    "STRIDE": 2,
+    "LOSS": "dice",
+}
+SECOND = {"TARGET_SIZE": [64, 32], "MODEL": "resunet", "NCLASSES": 1, "N_DATA_BANDS": 3, "UPSAMPLE_MODE": "simple"}
+FIRST = {"TARGET_SIZE": [64, 32], "KERNEL_SIZE": 7, "NCLASSES": 1, "N_DATA_BANDS": 4, "BATCH_SIZE": 12}
+
+SAID = {
+    "DROPOUT": (0.2, "model.dropout", 0.2),
+    "DROPOUT_CHANGE_PER_LAYER": (-0.05, "model.dropout_change", -0.05),
+    "DROPOUT_TYPE": ("spatial", "model.dropout_kind", "spatial"),
+    "USE_DROPOUT_ON_UPSAMPLING": (True, "model.dropout_on_up", True),
+    "KERNEL": ([9, 9], "model.kernel", 9),
+    "VALIDATION_SPLIT": (0.3, "split.validation", 0.3),
+    "TARGET_SIZE": ([32, 96.0], "data.size", [32, 96]),
+    "NCLASSES": (4, "data.classes", ["class_0", "class_1", "class_2", "class_3"]),
+    "REMAP_CLASSES": ({"0": 0, "7": 2.0, "-1": 1}, "data.remap", {0: 0, 7: 2, -1: 1}),
+    "AUG_ROT": (5, "augment.rotation", 5.0),
+    "AUG_ZOOM": (0.1, "augment.zoom", 0.1),
+    "AUG_WIDTHSHIFT": (0.2, "augment.shift_columns", 0.2),
+    "AUG_HEIGHTSHIFT": (0.3, "augment.shift_rows", 0.3),
+    "AUG_HFLIP": (True, "augment.flip_horizontal", True),
+    "AUG_VFLIP": (True, "augment.flip_vertical", True),
+    "AUG_COPIES": (3, "augment.copies", 3),
+    "START_LR": (1e-6, "schedule.start_rate", 1e-6),
+    "MAX_LR": (1e-3, "schedule.max_rate", 1e-3),
+    "MIN_LR": (1e-5, "schedule.min_rate", 1e-5),
+    "RAMPUP_EPOCHS": (10, "schedule.rampup_epochs", 10),
+    "SUSTAIN_EPOCHS": (2.0, "schedule.sustain_epochs", 2),
+    "EXP_DECAY": (0.8, "schedule.decay", 0.8),
+    "BATCH_SIZE": (4, "training.batch", 4),
+    "MAX_EPOCHS": (50, "training.epochs", 50),
+    "PATIENCE": (7, "training.patience", 7),
+    "ROOT_STRING": ("my data", "name", "my data"),
+}
+
+REFUSED = [
+    (
+        "MODEL",
+        "segformer",
+        "MODEL=segformer is a transformer trained elsewhere, and none of the networks here; set MODEL",
+    ),
+    ("MODEL", "satunet", "MODEL=satunet is defined nowhere in the original; set MODEL to one of unet, resunet,"),
+    ("MODEL", "vgg", 'MODEL="vgg" must be one of unet, resunet, simple_unet, simple_resunet; mend the file.'),
+    ("MODEL", 3, "MODEL=3 must be text in quotes; mend the file."),
+    ("STRIDE", 1, "STRIDE=1 cannot be built, nor could it in the original: each level up doubles"),
+    ("STRIDE", "2", 'STRIDE="2" must be a whole number; mend the file.'),
+    ("FILTERS", 6.5, "FILTERS=6.5 must be a whole number; mend the file."),
+    ("FILTERS", True, "FILTERS=true must be a whole number; mend the file."),
+    ("FILTERS", float("nan"), "FILTERS=NaN must be a whole number; mend the file."),
+    ("FILTERS", float("inf"), "FILTERS=Infinity must be a whole number; mend the file."),
+    ("KERNEL", [7, 9], "KERNEL=[7, 9] must be a whole number; mend the file."),
+    ("DROPOUT", "0.1", 'DROPOUT="0.1" must be a number; mend the file.'),
+    ("DROPOUT", False, "DROPOUT=false must be a number; mend the file."),
+    ("MAX_LR", 10**309, f"MAX_LR={10**309} must be a number of at most 308 digits; mend the file."),
+    ("AUG_HFLIP", 1, "AUG_HFLIP=1 must be true or false; mend the file."),
+    ("ROOT_STRING", None, "ROOT_STRING=null must be text in quotes; mend the file."),
+    ("LOSS", "focal", 'LOSS="focal" must be dice, hinge, or begin with cat or k; mend the file.'),
+    ("LOSS_WEIGHTS", "yes", 'LOSS_WEIGHTS="yes" must be true, false, or a list of numbers; mend the file.'),
+    ("LOSS_WEIGHTS", [1, "2"], 'LOSS_WEIGHTS="2" must be a number; mend the file.'),
+    ("LOSS_WEIGHTS", [], "LOSS_WEIGHTS=[] must be numbers with a sum above 0; mend the file."),
+    ("TARGET_SIZE", 512, "TARGET_SIZE=512 must be rows and columns, as in [512, 512]; mend the file."),
+    ("TARGET_SIZE", [512], "TARGET_SIZE=[512] must be rows and columns, as in [512, 512]; mend the file."),
+    ("TARGET_SIZE", [64, None], "TARGET_SIZE=null must be a whole number; mend the file."),
+    ("NCLASSES", 0, "NCLASSES=0 must be from 1 to 255; mend the file."),
+    ("NCLASSES", 256, "NCLASSES=256 must be from 1 to 255; mend the file."),
+    ("N_DATA_BANDS", 0, "N_DATA_BANDS=0 must be at least 1; mend the file."),
+    ("REMAP_CLASSES", [0, 1], 'REMAP_CLASSES=[0, 1] must be a mapping, as in {"0": 0, "1": 0}; mend the file.'),
+    ("REMAP_CLASSES", {"a": 0}, 'REMAP_CLASSES={"a": 0} must be a mapping from whole numbers; mend the file.'),
+    ("REMAP_CLASSES", {"1": "b"}, 'REMAP_CLASSES="b" must be a whole number; mend the file.'),
+]
+
+
+def row_of(old: dict, key: str) -> Row:
+    """What became of one key."""
+    (row,) = [row for row in translate(old).rows if row.key == key]
+    return row
+
+
+@pytest.mark.parametrize(("key", "value", "target", "ours"), [(key, *said) for key, said in SAID.items()])
+def test_a_key_becomes_one_of_ours(key, value, target, ours):
+    """The value that the paper's program had, in our words, and nothing else changes."""
+    translation, plain = translate(LAST | {key: value}), translate(LAST)
+
+    assert translation.values[target] == ours
+    assert type(translation.values[target]) is type(ours)
+    assert translation.options == plain.options
+    others = {place: value for place, value in translation.values.items() if place != target}
+    assert others.items() <= plain.values.items()
+
+
+def test_every_key_with_a_place_is_tried_above():
+    """No key is said without a test."""
+    elsewhere = {"MODEL", "FILTERS", "KERNEL_SIZE", "STRIDE", "UPSAMPLE_MODE", "LOSS", "LOSS_WEIGHTS", "N_DATA_BANDS"}
+
+    assert {*legacy_keys.PLAIN, *legacy_keys.SPECIAL} == {*SAID, *elsewhere}
+    assert len(set(legacy_keys.KNOWN)) == len(legacy_keys.KNOWN)
+
+
+@pytest.mark.parametrize(("key", "value", "message"), REFUSED)
+def test_a_wrong_value_is_refused_by_key_and_value(key, value, message):
+    """In one line, with what would be right."""
+    with pytest.raises(ConfigError) as refusal:
+        translate(LAST | {key: value})
+
+    assert str(refusal.value).startswith(message)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", ["TARGET_SIZE", "NCLASSES", "N_DATA_BANDS"])
+def test_some_keys_must_be_there(key):
+    """Nothing could stand in for them."""
+    with pytest.raises(ConfigError, match=f"{key} is missing; the original could not do without it; add it"):
+        translate({other: value for other, value in LAST.items() if other != key})
+
+
+@pytest.mark.parametrize("model", ["unet", "resunet"])
+def test_the_papers_networks_keep_their_kernel_and_stride(model):
+    """Stride 2 has nothing to say, for each level of ours halves."""
+    translation = translate(LAST | {"MODEL": model})
+
+    assert translation.options["model"] == model
+    assert translation.values["model.kernel"] == 5
+    assert row_of(LAST | {"MODEL": model}, "STRIDE")[2:] == ("taken over", "", "each level halves rows and columns")
+
+
+@pytest.mark.parametrize("model", ["simple_unet", "simple_resunet"])
+def test_the_pooling_networks_convolve_2x2_whatever_the_file_says(model):
+    """The original hands neither KERNEL nor STRIDE to them, so a stride of 1 is no reason to refuse."""
+    old = LAST | {"MODEL": model, "STRIDE": 1}
+    translation = translate(old)
+
+    assert translation.options["model"] == model
+    assert translation.values["model.kernel"] == 2
+    assert row_of(old, "KERNEL").fate == "dropped"
+    assert "convolve 2x2 whatever it says" in row_of(old, "KERNEL").where
+    assert "halve by pooling, whatever it says" in row_of(old, "STRIDE").where
+    assert row_of(old, "MODEL")[2:] == ("taken over", "model", f"model={model}: it convolves 2x2 in the original")
+
+
+@pytest.mark.parametrize(("mode", "upsampling"), [("simple", "nearest"), ("deconv", "transpose")])
+@pytest.mark.parametrize("model", ["unet", "resunet"])
+def test_the_second_generation_pooled(model, mode, upsampling):
+    """UPSAMPLE_MODE without KERNEL and STRIDE: what it called unet was called simple_unet later."""
+    old = SECOND | {"MODEL": model, "UPSAMPLE_MODE": mode}
+    translation = translate(old)
+
+    assert translation.options == {"model": f"simple_{model}", "filters": 8, "loss": "dice"}
+    assert translation.values["model.kernel"] == 2
+    assert translation.values["model.upsampling"] == upsampling
+    assert row_of(old, "MODEL").fate == "renamed"
+    assert f"what {model} was then: it pools and convolves 2x2" in row_of(old, "MODEL").where
+    assert ("in its shortcuts" in row_of(old, "MODEL").where) == (model == "resunet")
+    assert ("half as many maps" in row_of(old, "UPSAMPLE_MODE").where) == (mode == "deconv")
+    assert "KERNEL" not in [row.key for row in translation.rows]
+
+
+@pytest.mark.parametrize("more", [{"KERNEL": 7}, {"STRIDE": 2}, {"MODEL": "simple_unet"}])
+def test_later_the_upsampling_mode_means_nothing(more):
+    """A file that kept the key is of the last generation all the same."""
+    old = SECOND | more
+
+    assert translate(old).options["model"] == old["MODEL"]
+    assert "model.upsampling" not in translate(old).values
+    assert row_of(old, "UPSAMPLE_MODE").fate == "dropped"
+    assert "read it no more" in row_of(old, "UPSAMPLE_MODE").where
+
+
+def test_the_first_generation_had_one_network():
+    """A residual U-Net with as many filters as scenes in a batch, no dropout, the Dice loss; the table says so."""
+    translation = translate(FIRST)
+
+    assert translation.options == {"model": "resunet", "filters": 12, "loss": "dice"}
+    assert translation.values["model.kernel"] == 7
+    assert translation.values["model.dropout"] == 0
+    assert row_of(FIRST, "MODEL").fate == "added"
+    assert "one residual U-Net; its stem convolved 7x7, here 2x2" in row_of(FIRST, "MODEL").where
+    assert row_of(FIRST, "FILTERS").where == "filters=12: as many as scenes in a batch, before there was this key"
+    assert row_of(FIRST, "LOSS").where == "loss=dice: the only loss before there was this key"
+    assert row_of(FIRST, "KERNEL_SIZE")[2:] == ("renamed", "model.kernel", "model.kernel=7")
+
+
+def test_the_later_spelling_of_the_kernel_wins():
+    """The program that read KERNEL did not read KERNEL_SIZE."""
+    old = LAST | {"KERNEL_SIZE": 3}
+
+    assert translate(old).values["model.kernel"] == 5
+    assert row_of(old, "KERNEL_SIZE")[2:] == ("dropped", "", "KERNEL says it")
+
+
+def test_what_a_file_leaves_out_is_added_and_said():
+    """No default of ours slips in: neither filters, nor rates, nor augmentation."""
+    translation = translate({key: LAST[key] for key in ("TARGET_SIZE", "MODEL", "NCLASSES", "N_DATA_BANDS")})
+
+    assert translation.options == {"model": "unet", "filters": 8, "loss": "dice"}
+    assert translation.values == {
+        "model.kernel": 7,
+        "model.dropout": 0.1,
+        "model.dropout_change": 0.0,
+        "model.dropout_kind": "standard",
+        "model.dropout_on_up": False,
+        "data.size": [64, 32],
+        "data.classes": ["class_0", "class_1", "class_2"],
+        "data.bands": ["red", "green", "blue"],
+        "split.validation": 0.6,
+        "augment.mode": "offline",
+        "augment.copies": 1,
+        "augment.rotation": 0.0,
+        "augment.zoom": 0.0,
+        "augment.shift_columns": 0.0,
+        "augment.shift_rows": 0.0,
+        "augment.flip_horizontal": False,
+        "augment.flip_vertical": False,
+        "schedule.start_rate": 1e-7,
+        "schedule.max_rate": 1e-4,
+        "schedule.min_rate": 1e-7,
+        "schedule.rampup_epochs": 20,
+        "schedule.sustain_epochs": 0,
+        "schedule.decay": 0.9,
+        "training.batch": 8,
+        "training.epochs": 100,
+        "training.patience": 10,
+    }
+    assert [row.fate for row in translation.rows[:4]] == ["renamed", "taken over", "renamed", "renamed"]
+    assert {row.fate for row in translation.rows[4:]} == {"added"}
+    assert all(": " in row.where and row.value == "" for row in translation.rows[4:])
+
+
+@pytest.mark.parametrize(("filters", "option"), [(2, True), (12, True), (10, False), (0, False)])
+def test_filters_choose_the_group_where_it_has_the_option(filters, option):
+    """Then ``filters=`` on the command line can still choose another; ``model.filters`` would win over it."""
+    translation = translate(LAST | {"FILTERS": filters})
+
+    assert translation.options.get("filters") == (filters if option else None)
+    assert translation.values.get("model.filters") == (None if option else filters)
+
+
+def test_the_options_of_filters_are_those_of_the_group():
+    """An option added there must be known here."""
+    present = {int(path.stem) for path in (configuration_folder() / "filters").glob("*.yaml")}
+
+    assert set(legacy_keys.FILTERS_OPTIONS) == present
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [("cat", "cce"), ("categorical", "cce"), ("k", "kld"), ("kld", "kld"), ("dice", "dice"), ("hinge", "hinge")],
+)
+def test_a_loss_is_known_by_its_beginning(name, loss):
+    """As the original looks at it."""
+    assert translate(LAST | {"LOSS": name}).options["loss"] == loss
+
+
+def test_dice_weights_are_turned_round_as_in_the_original():
+    """1 - share: weights 1, 1, 2 become 0.75, 0.75, 0.5."""
+    values = translate(LAST | {"LOSS_WEIGHTS": [1, 1, 2]}).values
+
+    assert values["loss.class_weights"] == [0.75, 0.75, 0.5]
+    assert values["loss.weighting"] == "given"
+
+
+@pytest.mark.parametrize(
+    ("loss", "weights", "reason"),
+    [
+        ("dice", True, "the original never trained with it, and Dice weighs all classes alike already"),
+        ("cat", True, "the original weighed the Dice loss only; to weigh this one, loss.weighting=frequency"),
+        ("cat", [1, 1, 2], "the original weighed the Dice loss only; to weigh this one, loss.weighting=frequency"),
+    ],
+)
+def test_weights_that_did_nothing_are_dropped(loss, weights, reason):
+    """They must not begin to act now."""
+    old = LAST | {"LOSS": loss, "LOSS_WEIGHTS": weights}
+
+    assert row_of(old, "LOSS_WEIGHTS")[2:] == ("dropped", "", reason)
+    assert not any(key.startswith("loss.") for key in translate(old).values)
+
+
+def test_no_weights_are_no_weights():
+    """False is said, not dropped."""
+    assert translate(LAST | {"LOSS_WEIGHTS": False}).values["loss.weighting"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("count", "names"),
+    [
+        (1, ["band_1"]),
+        (2, ["band_1", "band_2"]),
+        (3, ["red", "green", "blue"]),
+        (4, ["red", "green", "blue", "nir"]),
+        (5, ["red", "green", "blue", "nir", "swir"]),
+        (6, ["band_1", "band_2", "band_3", "band_4", "band_5", "band_6"]),
+    ],
+)
+def test_bands_get_names(count, names):
+    """The usual ones where the number suggests them."""
+    assert translate(LAST | {"N_DATA_BANDS": count}).values["data.bands"] == names
+
+
+def test_one_class_means_two():
+    """One against the rest; masks are often 0 and 255, which wants a remap."""
+    assert translate(LAST | {"NCLASSES": 1}).values["data.classes"] == ["class_0", "class_1"]
+    assert "data.remap={0:0,255:1}" in row_of(LAST | {"NCLASSES": 1}, "NCLASSES").where
+    assert translate(LAST | {"NCLASSES": 2}).values["data.classes"] == ["class_0", "class_1"]
+    assert "255" not in row_of(LAST | {"NCLASSES": 2}, "NCLASSES").where
+
+
+@pytest.mark.parametrize(
+    ("remap", "note"),
+    [
+        ({"0": 1, "1": 0}, ": all at once; the original, one after the other, took 0 to 0"),
+        ({"0": 1, "1": 2, "2": 0}, ": all at once; the original, one after the other, took 0 to 0, 1 to 0"),
+        ({"0": 0, "1": 0, "2": 1}, ""),
+    ],
+)
+def test_a_remap_that_the_original_mixed_up_is_said(remap, note):
+    """It replaced values one after the other, so that 0 went on from 1; here all change at once."""
+    assert row_of(LAST | {"REMAP_CLASSES": remap}, "REMAP_CLASSES").where.endswith("}" + note)
+
+
+def test_a_rotation_below_one_degree_is_pointed_out():
+    """0.05 stands beside shares in many files, and was read in degrees."""
+    assert row_of(LAST | {"AUG_ROT": 0.05}, "AUG_ROT").where.endswith("in the original; less than one is next to none")
+    assert row_of(LAST | {"AUG_ROT": 5}, "AUG_ROT").where == "augment.rotation=5.0: degrees"
+
+
+@pytest.mark.parametrize("key", legacy_keys.DROPPED)
+def test_what_has_no_place_is_dropped_with_its_reason(key):
+    """And changes nothing, whatever its value."""
+    old = LAST | {key: {"any": "value"}}
+
+    assert row_of(old, key)[2:] == ("dropped", "", legacy_keys.DROPPED[key])
+    assert translate(old).values == translate(LAST).values
+
+
+def test_an_unknown_key_is_not_passed_over():
+    """A slip of the pen would otherwise leave a default in place."""
+    assert row_of(LAST | {"X": 1}, "X") == ("X", "1", "dropped", "", "unknown to the original as well")
+    assert row_of(LAST | {"FILTRES": 1}, "FILTRES").where == "unknown to the original as well; meant FILTERS?"
+
+
+def test_fates_tell_the_same_word_from_another():
+    """The same word and value is taken over; another word, or another value, is renamed."""
+    old = LAST | {"PATIENCE": 3, "MAX_EPOCHS": 9, "LOSS": "cat"}
+
+    assert row_of(old, "PATIENCE") == ("PATIENCE", "3", "taken over", "training.patience", "training.patience=3")
+    assert row_of(old, "MAX_EPOCHS").fate == "renamed"
+    assert row_of(old, "LOSS") == ("LOSS", '"cat"', "renamed", "loss", "loss=cce")
+    assert row_of(LAST, "LOSS").fate == "taken over"
+
+
+def test_a_configuration_is_read_with_its_blanks_and_marks():
+    """Blank lines behind it, and the byte order mark of a Windows editor in front."""
+    content = json.dumps(LAST).encode()
+
+    assert parse(content + b"\n  \r\n\t", "x") == LAST
+    assert parse(b"\xef\xbb\xbf" + content, "x") == LAST
+
+
+def test_whole_characters_and_shallow_lists_are_read():
+    """A character written as two halves is one; lists and objects may lie eight deep in each other."""
+    assert parse(b'{"MODEL": "\\ud83c\\udf0a"}', "x") == {"MODEL": "\N{WATER WAVE}"}
+    assert parse(b'{"MODEL": ' + 7 * b"[" + 7 * b"]" + b"}", "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"MODEL": "unet",}', r"^a\.json is no JSON: .*line 1 column 1\d.*; mend the file\.$"),
+        (b"", r"^a\.json is no JSON: .*; mend the file\.$"),
+        (b"\xff\xfe\x00", r"^a\.json is no JSON: .*; mend the file\.$"),
+        (b"[1, 2]", r"^a\.json has none of the keys of a Segmentation Gym configuration, such as TARGET_SIZE"),
+        (b'{"model": "unet"}', r"^a\.json has none of the keys of a Segmentation Gym configuration"),
+        (
+            b'{"ROOT_STRING": "a\\ud800b"}',
+            r"^a\.json has half a character, \\ud800 without its other; mend the file\.$",
+        ),
+        (b'{"MODEL": "unet", "\\udfff": 1}', r"^a\.json has half a character, \\udfff without its other; mend the fil"),
+        (b'{"X": ' + 8 * b"[" + 8 * b"]" + b"}", r"^a\.json has lists or objects more than 8 deep in each other; mend"),
+        (
+            b'{"MODEL": ' + 100_000 * b"[",
+            r"^a\.json has lists or objects more than 8 deep in each other; mend the file",
+        ),
+    ],
+)
+def test_another_file_is_refused(content, message):
+    """Broken, no object, or of another program."""
+    with pytest.raises(ConfigError, match=message):
+        parse(content, "a.json")

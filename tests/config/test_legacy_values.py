@@ -1,0 +1,21 @@
+"""A value of an old configuration is read as what it must be, and written so that it is read back."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from gym.config.legacy_values import as_yaml
+
+values = st.recursive(
+    st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.integers(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(values | st.text("\\${}:a'\" ").map(lambda piece: f"{piece}${{oc.env:HOME}}"))
+def test_a_value_written_is_the_value_read(value):
+    """Also names with quotes, line breaks, or what Hydra would look up in the environment."""
+    read = OmegaConf.create(f"key: {as_yaml(value)}")
+
+    assert OmegaConf.to_container(read, resolve=True)["key"] == value

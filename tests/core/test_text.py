@@ -1,0 +1,55 @@
+"""What is printed reads as a person would write it."""
+
+import pytest
+
+from gym.core.text import clock, counted, public_uri, worded, worded_interval
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 scenes"), (1, "1 scene"), (2, "2 scenes"), (11, "11 scenes")])
+def test_only_one_is_singular(number, words):
+    """None is plural too."""
+    assert counted(number, "scene") == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (185, "3 min 05 s"), (7300, "2 h 01 min")]
+)
+def test_durations_in_words(seconds, words):
+    """Seconds, minutes or hours, as suits."""
+    assert clock(seconds) == words
+
+
+@pytest.mark.parametrize(("score", "words"), [(0.12345, "0.123"), (1.0, "1.000"), (float("nan"), "-")])
+def test_an_undefined_score_is_a_dash(score, words):
+    """Three digits, or none."""
+    assert worded(score) == words
+    assert worded(0.12346, digits=4) == "0.1235"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://me:secret@host:5432/searches", "postgresql://***@host:5432/searches"),
+        ("mysql+pymysql://me:s/e@c@host/searches", "mysql+pymysql://***@host/searches"),
+        ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_no_password_is_shown(uri, shown):
+    """User and password are left out, whatever signs are in them; a path keeps its own."""
+    assert public_uri(uri) == shown
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        ((0.8126, 0.75, 0.9), "0.813 (0.750 to 0.900)"),
+        ((0.5, float("nan"), float("nan")), "0.500"),
+        ((12.34, 9.96, 14.0), "12.3 (10.0 to 14.0)"),
+        ((-0.25, -0.5, 0.0), "-0.250 (-0.500 to 0.000)"),
+        ((float("nan"),) * 3, "-"),
+    ],
+)
+def test_a_score_is_shown_with_its_interval(score, words):
+    """Where it has one; large numbers, as distances in metres, have fewer digits."""
+    assert worded_interval(*score) == words

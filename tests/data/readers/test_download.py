@@ -1,0 +1,245 @@
+"""A download is whole or absent, made once, and refused in one line."""
+
+import io
+import re
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gym.core.errors import DataError
+from gym.data.readers import archives
+from gym.data.readers.archives import fetch, is_url, local_name
+
+CONTENT = bytes(range(256)) * 4000
+
+
+# What the server answers to a URL by its first part: status, headers, body.
+WHOLE = (200, {"Content-Length": len(CONTENT)}, CONTENT)
+ANSWERS = {
+    "absent": (404, {}, b"no such page"),
+    "truncated": (200, {"Content-Length": len(CONTENT)}, CONTENT[:1000]),
+    "unsized": (200, {}, CONTENT),
+    "cut_chunk": (200, {"Transfer-Encoding": "chunked"}, b"ff\r\nonly this"),
+    "moved": (302, {"Location": "/other/place.zip"}, b""),
+    "to_ftp": (302, {"Location": "ftp://127.0.0.1/x.zip"}, b""),
+    "to_disk": (302, {"Location": "file:///etc/hostname"}, b""),
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers, or falls silent, and notes what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        """Answer one request, as `http.server` asks for by this name."""
+        self.server.asked.append(self.path)
+        self.server.agents.add(self.headers["User-Agent"])
+        first = self.path.split("/")[1]
+        if first == "silent":
+            self.server.release.wait(10)
+        status, headers, body = ANSWERS.get(first, WHOLE)
+        self.send_response(status)
+        for name, value in {**headers, "Connection": "close"}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web server on this machine; its address, and what it was asked."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.asked, running.agents, running.release = [], set(), threading.Event()
+        running.url = f"http://127.0.0.1:{running.server_port}"
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.release.set()
+        running.shutdown()
+        thread.join()
+
+
+def files_in(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+def test_a_file_is_downloaded_once(server, tmp_path):
+    """Into a folder made for it, under its own name; the second time it is there."""
+    url = f"{server.url}/release/L8_11_001.zip"
+
+    path = fetch(url, tmp_path / "downloads")
+
+    assert path.read_bytes() == CONTENT
+    assert re.fullmatch(r"L8_11_001-[0-9a-f]{8}\.zip", path.name)
+    assert files_in(tmp_path / "downloads") == [path.name]
+    assert fetch(url, tmp_path / "downloads") == path
+    assert server.asked == ["/release/L8_11_001.zip"]
+    assert server.agents == {"segsweep"}
+
+
+def test_two_urls_with_one_file_name_do_not_collide(server, tmp_path):
+    """In another folder, of another server or with another query they are other files."""
+    paths = {fetch(f"{server.url}/{place}", tmp_path) for place in ("a/x.zip", "b/x.zip", "a/x.zip?version=2")}
+
+    assert len(paths) == 3
+    assert len(server.asked) == 3
+
+
+def test_a_file_without_a_declared_size_is_fetched(server, tmp_path):
+    """Some servers do not say how much will come."""
+    assert fetch(f"{server.url}/unsized/x.zip", tmp_path).read_bytes() == CONTENT
+
+
+def test_a_redirection_is_followed(server, tmp_path):
+    """The name is that of the URL that was given."""
+    path = fetch(f"{server.url}/moved/x.zip", tmp_path)
+
+    assert path.read_bytes() == CONTENT
+    assert path.name.startswith("x-")
+    assert server.asked == ["/moved/x.zip", "/other/place.zip"]
+
+
+def test_the_proxy_of_the_environment_is_used(server, tmp_path, monkeypatch):
+    """As on many clusters; and a scheme in capitals is the same scheme."""
+    monkeypatch.setenv("http_proxy", server.url)
+
+    assert fetch("HTTP://data.example/x.zip", tmp_path).read_bytes() == CONTENT
+    assert server.asked == ["HTTP://data.example/x.zip"]
+
+
+def test_a_file_url_is_copied(tmp_path):
+    """As from a mounted archive; a folder is no file."""
+    (tmp_path / "a b.npz").write_bytes(CONTENT)
+
+    assert fetch((tmp_path / "a b.npz").as_uri(), tmp_path / "d").read_bytes() == CONTENT
+    for url in (tmp_path.as_uri(), (tmp_path / "gone.npz").as_uri()):
+        with pytest.raises(DataError, match=rf"{url} cannot be downloaded to .*d \(.+\); download it by hand and give"):
+            fetch(url, tmp_path / "d")
+
+
+FAULTS = {
+    "absent": r"HTTP Error 404: Not Found",
+    "truncated": r"only 1000 of 1024000 bytes came",
+    "cut_chunk": r"IncompleteRead\(.+\)",
+    "to_ftp": r".*ftp.*",
+    "to_disk": r".*file:///etc/hostname.*",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_does_not_come_whole_is_refused_and_nothing_is_kept(server, tmp_path, fault):
+    """A second try then starts afresh instead of finding half a file; redirections stay on the web."""
+    url = f"{server.url}/{fault}/x.zip"
+
+    with pytest.raises(DataError, match=rf"^{url} cannot be downloaded to .* \({FAULTS[fault]}\); download it by hand"):
+        fetch(url, tmp_path)
+
+    assert files_in(tmp_path) == []
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path, monkeypatch):
+    """Nobody listens at its port."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but not listening
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/x.zip"
+        with pytest.raises(
+            DataError, match=rf"^{url} cannot be downloaded to .* \(\[Errno [0-9]+\] .*refused\); download it by hand"
+        ):
+            fetch(url, tmp_path)
+
+
+def test_a_server_that_falls_silent_is_given_up(server, tmp_path, monkeypatch):
+    """After a while, not never."""
+    monkeypatch.setattr(archives, "_LONGEST_SILENCE", 0.1)
+    started = time.monotonic()
+
+    with pytest.raises(DataError, match=r"cannot be downloaded to .* \(timed out\); download it by hand"):
+        fetch(f"{server.url}/silent/x.zip", tmp_path)
+
+    assert time.monotonic() - started < 5
+
+
+def test_a_place_that_cannot_be_written_is_named(server, tmp_path, monkeypatch):
+    """The folder is a file, or the disk is full."""
+    (tmp_path / "taken").touch()
+    with pytest.raises(DataError, match=r"cannot be downloaded to .*taken \(.*File exists.*\); download it by hand"):
+        fetch(f"{server.url}/x.zip", tmp_path / "taken")
+
+    @contextmanager
+    def onto_a_full_disk(_):
+        yield Path("/dev/full")
+
+    if Path("/dev/full").exists():
+        monkeypatch.setattr(archives, "replacing", onto_a_full_disk)
+        with pytest.raises(DataError, match=r"cannot be downloaded to .* \(.*No space left on device.*\); download it"):
+            fetch(f"{server.url}/x.zip", tmp_path)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org/x.zip", "data:text/plain,x", "x.zip"])
+def test_other_schemes_are_refused(tmp_path, url):
+    """Before anything is opened."""
+    with pytest.raises(DataError, match=rf"^{url} must begin with http://, https:// or file://; download it by hand"):
+        fetch(url, tmp_path)
+
+
+@pytest.mark.parametrize("url", ["http://[::1/x.zip", "http://127.0.0.1:port/x.zip", "http://127.0.0.1/a b.zip"])
+def test_broken_urls_are_refused(tmp_path, url):
+    """As data, in one line."""
+    with pytest.raises(DataError, match=rf"^{re.escape(url)} cannot be downloaded to .+; download it by hand"):
+        fetch(url, tmp_path)
+
+
+def test_a_url_is_told_from_a_path():
+    """Whatever its scheme; a Windows path has a colon too."""
+    assert [
+        text for text in ("https://x.org/a.zip", "FILE:///a", "ftp://x", "a/b.zip", "C:\\a.zip", "") if is_url(text)
+    ] == [
+        "https://x.org/a.zip",
+        "FILE:///a",
+        "ftp://x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/L8_11_001.zip?download=1#top", r"L8_11_001-[0-9a-f]{8}\.zip"),
+        ("a%2F..%2F..%2Fetc%5Cx.npz", r"x-[0-9a-f]{8}\.npz"),
+        ("a/..", r"download-[0-9a-f]{8}"),
+        ("", r"download-[0-9a-f]{8}"),
+        (".hidden.zip", r"hidden-[0-9a-f]{8}\.zip"),
+        ("%00t%C3%A9%20s.zip", r"_t_s-[0-9a-f]{8}\.zip"),
+        ("y" * 400 + ".zip", r"y{80}-[0-9a-f]{8}\.zip"),
+    ],
+)
+def test_a_local_name_is_plain(path, name):
+    """No folder, no hidden file, nothing that a file system could not hold."""
+    assert re.fullmatch(name, local_name(f"https://example.org/{path}"))
+
+
+def test_a_terminal_shows_a_bar_and_a_log_shows_none(server, tmp_path, monkeypatch, caplog):
+    """Elsewhere one line of the log says what is being waited for."""
+    shown = io.StringIO()
+    monkeypatch.setattr(archives, "plain_console", lambda: Console(file=shown, force_terminal=True, width=80))
+    fetch(f"{server.url}/a/x.zip", tmp_path)
+    assert "downloading" in shown.getvalue()
+    assert "1.0/1.0 MB" in shown.getvalue()
+
+    quiet = io.StringIO()
+    monkeypatch.setattr(archives, "plain_console", lambda: Console(file=quiet, force_terminal=False))
+    with caplog.at_level("INFO"):
+        fetch(f"{server.url}/b/x.zip", tmp_path)
+    assert quiet.getvalue() == ""
+    assert caplog.messages == [f"downloading {server.url}/b/x.zip"]

@@ -1,0 +1,154 @@
+"""Ground area against survey constants, the closed form of an ellipsoid's zone, and the area of the whole Earth."""
+
+import numpy as np
+import pytest
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from rasterio.crs import CRS
+
+from gym.data.ground import class_areas, row_areas
+from gym.data.labels import IGNORE
+from gym.data.readers.raster import Grid
+
+DEGREES = CRS.from_epsg(4326)
+METRES = CRS.from_epsg(32610)
+US_SURVEY_FOOT = 1200 / 3937
+
+
+def zone_cell(south, north, width):
+    """Area in square metres between two parallels over ``width`` degrees: the closed form, on WGS 84."""
+    polar, eccentricity = 6_356_752.314245, 0.0818191908426
+    half, middle = np.radians(north - south) / 2, np.radians((north + south) / 2)
+    low, high = eccentricity * np.sin(np.radians([south, north]))
+    # Each difference is written as a product, since parallels of 1e-5 degrees would cancel nine digits of it.
+    between = eccentricity * 2 * np.cos(middle) * np.sin(half)
+    quotients = between * (1 + low * high) / ((1 - low**2) * (1 - high**2))
+    logarithms = np.arctanh(between / (1 - low * high))
+    return np.radians(width) * polar**2 / 2 * (quotients + logarithms) / eccentricity
+
+
+def test_a_projected_pixel_in_metres_is_width_times_height():
+    """Ten by five metres are fifty, in every row."""
+    grid = Grid(METRES, Affine(10, 0, 500_000, 0, -5, 4_000_000))
+
+    np.testing.assert_array_equal(row_areas(grid, 3), [50, 50, 50])
+
+
+@pytest.mark.parametrize(("code", "foot"), [(2225, US_SURVEY_FOOT), (2222, 0.3048)])
+def test_a_projected_pixel_in_feet_becomes_square_metres(code, foot):
+    """California counts in survey feet, Arizona in international ones."""
+    grid = Grid(CRS.from_epsg(code), Affine(10, 0, 0, 0, -20, 0))
+
+    np.testing.assert_allclose(row_areas(grid, 2), 200 * foot**2, rtol=1e-9)
+
+
+def test_a_turned_grid_keeps_its_pixel_area():
+    """Steps of (3, 4) and (4, -3) metres make squares of 25."""
+    np.testing.assert_allclose(row_areas(Grid(METRES, Affine(3, 4, 0, 4, -3, 0)), 2), 25)
+
+
+def test_a_grid_with_the_south_on_top_has_the_areas_reversed():
+    """Rows that run northward are as large as the same rows running southward."""
+    down = row_areas(Grid(DEGREES, Affine(0.5, 0, 0, 0, -0.5, 60)), 8)
+    up = row_areas(Grid(DEGREES, Affine(0.5, 0, 0, 0, 0.5, 56)), 8)
+
+    np.testing.assert_allclose(up, down[::-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "north_south", "east_west"),
+    [(0, 110.574, 111.320), (30, 110.852, 96.486), (45, 111.132, 78.847), (60, 111.412, 55.800), (75, 111.618, 28.902)],
+)
+def test_a_pixel_has_the_published_lengths_of_a_degree(latitude, north_south, east_west):
+    """Kilometres of one degree on WGS 84, as tables of it have them, to the figures they give."""
+    for sign in (1, -1):
+        grid = Grid(DEGREES, Affine(1e-3, 0, 7, 0, -1e-3, sign * latitude + 0.5e-3))
+
+        np.testing.assert_allclose(row_areas(grid, 1), north_south * east_west, rtol=2.5e-5)
+
+
+@pytest.mark.parametrize(
+    ("grads", "north_south", "east_west"), [(0, 110.574, 111.320), (50, 111.132, 78.847), (-50, 111.132, 78.847)]
+)
+def test_a_grid_in_grads_has_nine_tenths_of_each_length(grads, north_south, east_west):
+    """France counted 400 grads to the circle: 50 of them are 45 degrees, and a square grad is 0.81 square degrees."""
+    grid = Grid(CRS.from_epsg(4807), Affine(1e-3, 0, 7, 0, -1e-3, grads + 0.5e-3))
+
+    np.testing.assert_allclose(row_areas(grid, 1), 0.81 * north_south * east_west, rtol=2.5e-5)
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [CRS.from_epsg(3857), CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), CRS.from_epsg(4978), None],
+    ids=["Web Mercator", "local", "geocentric", "none"],
+)
+def test_a_grid_that_says_nothing_of_areas_has_none(crs):
+    """1000 m of Web Mercator are 500 m of ground at 60 degrees; of the others nobody knows."""
+    grid = Grid(crs, Affine(1000, 0, 0, 0, -1000, 8_399_738))
+
+    np.testing.assert_array_equal(row_areas(grid, 3), [np.nan] * 3)
+    np.testing.assert_array_equal(class_areas(np.zeros((3, 2), np.uint8), 2, grid), [np.nan] * 2)
+
+
+@pytest.mark.parametrize("south", [-0.5, 44.5, 45, -46, 88])
+def test_a_cell_of_one_degree_has_the_area_of_the_closed_form(south):
+    """A cell across the equator has the well-known 12,309 square kilometres."""
+    area = row_areas(Grid(DEGREES, Affine(0.01, 0, 7, 0, -0.01, south + 1)), 100).sum() * 100
+
+    assert area == pytest.approx(zone_cell(south, south + 1, 1), rel=1e-8)
+    if south == -0.5:
+        assert round(area / 1e6) == 12_309
+
+
+def test_the_rows_of_the_whole_earth_add_up_to_it():
+    """All cells of a tenth of a degree have the ellipsoid's 510,065,622 square kilometres."""
+    grid = Grid(DEGREES, Affine(0.1, 0, -180, 0, -0.1, 90))
+
+    assert row_areas(grid, 1800).sum() * 3600 / 1e6 == pytest.approx(510_065_622, rel=1e-6)
+
+
+@given(north=st.floats(-84, 85), height=st.floats(1e-5, 0.01), width=st.floats(1e-5, 1.0))
+def test_geographic_rows_agree_with_the_closed_form(north, height, width):
+    """At any latitude and pixel size, row by row."""
+    tops = north - height * np.arange(4)
+    expected = [zone_cell(top - height, top, width) for top in tops]
+
+    # At 1e-5 degrees the edges of a row are only known to some nine digits of its height.
+    np.testing.assert_allclose(row_areas(Grid(DEGREES, Affine(width, 0, 0, 0, -height, north)), 4), expected, rtol=1e-8)
+
+
+def test_class_areas_by_hand():
+    """Three pixels of class 0, two of class 1, none of class 2; a pixel without data covers no class."""
+    label = np.array([[0, 0, 1], [0, 1, IGNORE]], np.uint8)
+    grid = Grid(METRES, Affine(10, 0, 0, 0, -10, 0))
+
+    np.testing.assert_array_equal(class_areas(label, 3, grid), [300, 200, 0])
+
+
+def test_a_class_nearer_to_the_pole_covers_less():
+    """The rows of a geographic grid are weighed each by its own area."""
+    label = np.repeat([[0], [1]], 5, axis=1).astype(np.uint8)
+    grid = Grid(DEGREES, Affine(1, 0, 0, 0, -1, 61))
+    north, south = row_areas(grid, 2)
+
+    np.testing.assert_allclose(class_areas(label, 2, grid), [5 * north, 5 * south])
+    assert north < south
+
+
+def test_without_a_grid_no_class_has_an_area():
+    """A picture has pixels, and nobody knows of what size."""
+    areas = class_areas(np.zeros((2, 2), np.uint8), 4, None)
+
+    assert areas.shape == (4,)
+    assert np.isnan(areas).all()
+
+
+@given(seed=st.integers(0, 1000), rows=st.integers(1, 9), columns=st.integers(1, 9))
+def test_class_areas_add_up_to_the_ground_with_data(seed, rows, columns):
+    """No pixel counts twice, and no counted pixel is lost."""
+    label = np.random.default_rng(seed).choice([0, 1, 2, IGNORE], (rows, columns)).astype(np.uint8)
+    grid = Grid(DEGREES, Affine(0.5, 0, 0, 0, -0.5, 70))
+    ground = row_areas(grid, rows) @ (label != IGNORE).sum(axis=1)
+
+    np.testing.assert_allclose(class_areas(label, 3, grid).sum(), ground, rtol=1e-12)

@@ -1,0 +1,237 @@
+"""A labelled scene becomes pairs: values first, then classes, then the frame."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gym.config.spectral_index import parse_index
+from gym.core.errors import DataError
+from gym.data.framing import cut_image, pad_image, pad_label, place
+from gym.data.labels import IGNORE, LabelRule
+from gym.data.preparation import Preparation, prepare_scene
+from gym.data.readers.base import RawScene
+from gym.data.scaling import STEP, Scaling
+from tests.data.imagery import CLASSES, draw_image, draw_label
+
+BANDS = ("red", "green", "blue")
+RULE = LabelRule(CLASSES, ignored=(9,))
+
+
+def preparation(frame=(32, 48), **options):
+    """A preparation that only frames, unless said otherwise."""
+    settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": BANDS}
+    return Preparation(frame, **settings | options)
+
+
+def scene(size=(20, 40), **options):
+    return RawScene(draw_image(0, size=size), draw_label(0, size=size), None)._replace(**options)
+
+
+def test_a_scene_that_fits_is_one_pair_as_it_is():
+    """Values, types and classes are those of the file; where it lies in the frame is said and not stored."""
+    raw = scene()
+
+    prepared = prepare_scene("shore", raw, preparation(), RULE)
+
+    (pair,) = prepared.pairs
+    assert pair.name == "shore"
+    np.testing.assert_array_equal(pair.image, raw.image)
+    np.testing.assert_array_equal(pair.label, raw.label)
+    assert (pair.image.dtype, pair.label.dtype) == (np.uint8, np.uint8)
+    assert pair.placement == place((20, 40), (32, 48))[0]
+    assert prepared.label_counts == {
+        str(value): {RULE.classes[value]: int((raw.label == value).sum())} for value in range(3)
+    }
+
+
+def test_the_scene_itself_is_not_changed():
+    """A reader may keep what it has read."""
+    raw = scene()
+    raw.image[:5] = 0
+    before = raw.image.copy(), raw.label.copy()
+
+    prepare_scene("shore", raw, preparation(framing="tile", frame=(16, 16), scaling=Scaling("percentile")), RULE)
+
+    np.testing.assert_array_equal(raw.image, before[0])
+    np.testing.assert_array_equal(raw.label, before[1])
+
+
+def test_pixels_without_data_count_nowhere():
+    """Nodata in the image, unlabelled pixels and ignored values are all IGNORE; a dark band alone is no nodata."""
+    raw = scene(labelled=np.arange(20)[:, np.newaxis].repeat(40, 1) != 7)
+    raw.image[:5] = 0
+    raw.image[10, :, 1:] = 0
+    raw.label[6] = 9
+
+    (pair,) = prepare_scene("shore", raw, preparation(), RULE).pairs
+
+    np.testing.assert_array_equal((pair.label == IGNORE).all(axis=1), np.isin(np.arange(20), [0, 1, 2, 3, 4, 6, 7]))
+    np.testing.assert_array_equal(pair.label[10], raw.label[10])
+
+
+def test_what_no_type_can_hold_counts_nowhere():
+    """The lowest float64 as an undeclared nodata value is no data once scaled, and its label goes with it."""
+    raw = scene(image=draw_image(0, dtype=np.float64))
+    raw.image[3, 4] = np.finfo(np.float64).min
+
+    (pair,) = prepare_scene("shore", raw, preparation(), RULE).pairs
+
+    assert not pair.image[3, 4].any()
+    assert pair.label[3, 4] == IGNORE
+    assert (pair.label == IGNORE).sum() == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    nodata=hnp.arrays(bool, (30, 44)),
+    framing=st.sampled_from(["fit", "resize", "tile"]),
+    side=st.sampled_from([16, 25, 32]),
+)
+def test_whatever_is_shown_without_data_has_no_class(nodata, framing, side):
+    """Also where shrinking takes the data from a pixel whose nearest neighbour had some."""
+    raw = scene((30, 44))
+    raw.image[nodata] = 0
+    raw.image[0, 0] = raw.image[1, 1] = raw.image[0, 1] = raw.image[1, 0] = 9
+
+    for pair in prepare_scene("shore", raw, preparation((side, side), framing=framing), RULE).pairs:
+        assert (pair.label[~pair.image.any(axis=2)] == IGNORE).all()
+        assert pair.image.shape[:2] == pair.label.shape == pair.placement.shown
+        assert pair.image.any()
+
+
+def test_the_label_of_a_pixel_without_data_is_not_shown():
+    """Shrunk by two, a block of four shows the mean of what has data, but not the class of what has none."""
+    raw = scene((64, 96), label=np.full((64, 96), 1))
+    chosen = np.zeros((64, 96), bool)
+    chosen[1::2, 1::2] = True  # the pixel of each block that nearest neighbour takes
+    raw.image[chosen] = 0
+
+    (pair,) = prepare_scene("shore", raw, preparation(), RULE).pairs
+
+    assert pair.image.any(axis=2).all()
+    assert set(np.unique(pair.label)) == {IGNORE}
+
+
+def test_tiles_are_named_in_order_and_lie_where_they_say():
+    """Each is the scene's own pixels, at full resolution."""
+    raw = scene((40, 60))
+
+    pairs = prepare_scene("shore", raw, preparation((32, 32), framing="tile", overlap=0.25), RULE).pairs
+
+    assert [pair.name for pair in pairs] == [f"shore tile {number}" for number in range(1, 7)]
+    for pair in pairs:
+        top, left, rows, columns = pair.placement.window
+        np.testing.assert_array_equal(pair.image, raw.image[top : top + rows, left : left + columns])
+        np.testing.assert_array_equal(pair.label, raw.label[top : top + rows, left : left + columns])
+
+
+def test_tiles_without_data_are_left_out_and_the_others_keep_their_names():
+    """So that a tile's name says where it lies, whatever its neighbours hold."""
+    raw = scene((32, 96))
+    raw.image[:, 32:64] = 0
+
+    pairs = prepare_scene("shore", raw, preparation((32, 32), framing="tile"), RULE).pairs
+
+    assert [pair.name for pair in pairs] == ["shore tile 1", "shore tile 3"]
+
+
+def test_a_large_scene_keeps_its_aspect():
+    """A circle stays a circle; the original squeezed every image into the frame."""
+    rows, columns = np.indices((200, 100))
+    disc = np.hypot(rows - 99.5, columns - 49.5) < 40
+    raw = scene(
+        (200, 100), image=np.where(disc, 200, 10).astype(np.uint8)[..., np.newaxis].repeat(3, 2), label=disc * 1
+    )
+
+    (pair,) = prepare_scene("shore", raw, preparation((50, 50)), RULE).pairs
+    height, width = (int((pair.label == 1).any(axis=axis).sum()) for axis in (1, 0))
+
+    assert pair.image.shape == (50, 25, 3)
+    assert abs(height - 20) <= 1
+    assert abs(width - 20) <= 1
+
+
+def test_sixteen_bits_are_not_wrapped():
+    """300 stays 300, where the original's cast to 8 bits made 44 of it."""
+    raw = scene(image=np.full((20, 40, 3), 300, np.uint16))
+
+    (pair,) = prepare_scene("shore", raw, preparation(), RULE).pairs
+
+    assert pair.image.dtype == np.uint16
+    assert set(np.unique(pair.image)) == {300}
+
+
+def test_values_are_scaled_and_indices_stacked_before_the_frame():
+    """Nodata stays 0 in every band; an index is of the scaled values, over all bands as read."""
+    raw = scene(image=draw_image(0, 4, np.uint16))
+    raw.image[0, 0] = 0
+    index = parse_index("NDWI")
+    prepared = preparation(
+        scaling=Scaling("reflectance", factor=1e-4), source_bands=(*BANDS, "nir"), indices=(index,), frame=(32, 48)
+    )
+
+    (pair,) = prepare_scene("shore", raw, prepared, RULE).pairs
+    green, nir = (raw.image[1:, :, band].astype(np.float64) for band in (1, 3))
+
+    assert prepared.bands == ["red", "green", "blue", "nir", "NDWI"]
+    np.testing.assert_allclose(pair.image[1:, :, 1], green * 1e-4, rtol=1e-6)
+    np.testing.assert_allclose(pair.image[1:, :, 4], (green - nir) / (green + nir), atol=1e-6)
+    assert pair.image[0, 0].tolist() == [0] * 5
+    assert pair.label[0, 0] == IGNORE
+
+
+def test_a_dark_pixel_is_not_lost_in_scaling():
+    """The darkest pixel of a stretch is a step above 0 and keeps its label."""
+    raw = scene(image=np.arange(1, 801).reshape(20, 40, 1).repeat(3, 2).astype(np.uint16))
+
+    (pair,) = prepare_scene("shore", raw, preparation(scaling=Scaling("percentile")), RULE).pairs
+
+    np.testing.assert_allclose(pair.image[0, 0], STEP)
+    np.testing.assert_array_equal(pair.label, raw.label)
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+def test_another_number_of_bands_is_refused(bands):
+    """With what it has and what the others have."""
+    with pytest.raises(
+        DataError,
+        match=rf"^shore has {bands} bands, not 3 \(red, green, blue\); give the same bands in the same order\.$",
+    ):
+        prepare_scene("shore", scene(image=draw_image(0, bands)), preparation(), RULE)
+
+
+def test_a_label_value_without_a_meaning_is_refused_by_scene():
+    """With the name of the scene."""
+    raw = scene()
+    raw.label[0, 0] = 7
+    with pytest.raises(DataError, match=r"^shore: label value 7 \(1 pixels\) is none of the classes 0\.\.2"):
+        prepare_scene("shore", raw, preparation(), RULE)
+
+
+@pytest.mark.parametrize("pixels", [0, 1])
+def test_a_scene_that_shows_no_data_is_refused(pixels):
+    """None at all, or a pixel that vanishes when the scene is shrunk to a fifth."""
+    raw = scene((160, 240))
+    raw.image[:] = 0
+    raw.image[3, 3] = 9 * pixels
+    with pytest.raises(
+        DataError, match=r"^shore shows not one pixel with data, all are 0 or nodata in every band; remove it\.$"
+    ):
+        prepare_scene("shore", raw, preparation(), RULE)
+
+
+def test_prediction_prepares_an_image_as_training_did():
+    """`prepare_image`, `place` and the frame alone give what the pair holds, padding included."""
+    raw = scene((50, 70), image=draw_image(3, size=(50, 70), dtype=np.uint16))
+    prepared = preparation(scaling=Scaling("dtype"))
+
+    (pair,) = prepare_scene("shore", raw, prepared, RULE).pairs
+    image = prepared.prepare_image(raw.image)
+    (placement,) = prepared.place(image)
+
+    assert placement == pair.placement
+    np.testing.assert_array_equal(cut_image(image, placement), pair.image)
+    framed = pad_image(pair.image, placement.corner, prepared.frame)
+    np.testing.assert_array_equal(framed.any(axis=2), pad_label(pair.label, placement.corner, (32, 48)) != IGNORE)

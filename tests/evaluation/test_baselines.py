@@ -1,0 +1,195 @@
+"""All baselines of a store: on pixels worked out by hand, on synthetic coasts, on real imagery."""
+
+import numpy as np
+import pytest
+
+from gym.config.schema import DataConfig
+from gym.core.errors import DataError
+from gym.data.build import open_or_build_store
+from gym.data.labels import IGNORE
+from gym.data.readers.base import RawScene
+from gym.evaluation import baselines, confusion
+from gym.evaluation.baselines import draw_pixels, fit_baselines, fit_forest
+from tests.conftest import make_scenes, make_store
+
+
+@pytest.fixture(scope="module")
+def coasts(tmp_path_factory):
+    """Sixteen synthetic scenes, the first eight to train on."""
+    config = DataConfig(kind="synthetic", size=[64, 64], scenes=16, sites=8, seed=3, workers=1)
+    return open_or_build_store(config, tmp_path_factory.mktemp("coasts"))
+
+
+def score(store, baselines, positions):
+    """Confusion matrices by baseline; that of the water index is of other and water."""
+    matrices = dict.fromkeys(baselines.predict(store.shown_image(positions[0])), 0)
+    for position in positions:
+        truth, predicted = store.shown_label(position), baselines.predict(store.shown_image(position))
+        is_water = np.where(truth == IGNORE, IGNORE, truth == baselines.water_class).astype(np.uint8)
+        for name, said in predicted.items():
+            of_two = name == "water_index"
+            classes = 2 if of_two else len(store.manifest.classes)
+            matrices[name] += confusion.confusion_matrix(is_water if of_two else truth, said, classes)
+    return matrices
+
+
+def test_a_world_of_two_pixels(tmp_path):
+    """Dark and bright pixels, each of its class; the names of bands and classes leave the water index out."""
+    scene = RawScene(np.full((4, 8, 3), 10, np.uint16), np.zeros((4, 8), np.uint8), None)
+    scene.image[:, 5:], scene.label[:, 5:] = 200, 2
+
+    baselines = fit_baselines(make_store(tmp_path / "store", {"pair": scene}, (4, 8)), [0], seed=0)
+    predicted = baselines.predict(np.array([[[9, 9, 9], [210, 210, 210]]], np.uint16))
+
+    assert {name: said.tolist() for name, said in predicted.items()} == {"majority": [[0, 0]], "forest": [[0, 2]]}
+    assert {said.dtype for said in predicted.values()} == {np.dtype(np.uint8)}
+    assert baselines.water_class is None
+    assert baselines.descriptions == {
+        "majority": "Everywhere low, the class of 62% of the labelled training pixels.",
+        "forest": "A random forest on the 3 bands of one pixel: 30 trees at most 12 deep, fitted on 32 labelled pixels "
+        "of 1 training scene.",
+        "water_index": "No water index: of the classes low, middle, high none says water.",
+    }
+
+
+def test_only_labelled_pixels_of_the_training_side_count(tmp_path):
+    """Class 2 fills the larger other side and lies below labels that are left out; neither is seen."""
+    scenes = make_scenes(4)
+    for scene in scenes.values():
+        scene.image[:], scene.label[:] = 150, 1
+    scenes["pair0"].image[:, :20], scenes["pair0"].label[:, :20] = 250, IGNORE
+    for name in ("pair2", "pair3"):
+        scenes[name].image[:], scenes[name].label[:] = 250, 2
+
+    baselines = fit_baselines(make_store(tmp_path / "store", scenes), [0, 1], seed=0)
+
+    for said in baselines.predict(np.full((2, 2, 3), 250)).values():
+        np.testing.assert_array_equal(said, 1)
+
+
+def test_copies_are_the_pairs_they_are_of(tiny_store):
+    """A store of 6 pairs: samples 7, 13 and 1 are one pair, which counts once; the order does not matter."""
+    image = tiny_store.read_image(2)
+    plain, copied = (fit_baselines(tiny_store, training, seed=0) for training in ([1, 2], [6 + 2, 6 + 1, 12 + 1]))
+
+    assert plain.majority == copied.majority
+    assert plain.descriptions == copied.descriptions
+    np.testing.assert_array_equal(plain.predict(image)["forest"], copied.predict(image)["forest"])
+    np.testing.assert_array_equal(
+        plain.forest.classifier.predict_proba(image.reshape(-1, 3)),
+        copied.forest.classifier.predict_proba(image.reshape(-1, 3)),
+    )
+
+
+def test_the_seed_is_of_the_pixels_and_of_the_forest(tiny_store, monkeypatch):
+    """With fewer pixels than there are, each of the two changes what is learnt."""
+    monkeypatch.setattr(baselines, "MOST_PIXELS", 60)
+    positions, bands = [1, 2, 4], tiny_store.read_image(0).reshape(-1, 3).astype(np.float32)
+
+    def scores_of(forest):
+        return forest.classifier.predict_proba(bands)
+
+    def scores_with(of_pixels, of_forest):
+        pixels = draw_pixels(tiny_store, positions, of_pixels)
+        return scores_of(fit_forest(pixels.values, pixels.classes, of_forest))
+
+    found = scores_of(fit_baselines(tiny_store, positions, seed=3).forest)
+
+    np.testing.assert_array_equal(found, scores_with(3, 3))
+    assert (found != scores_with(3, 0)).any()
+    assert (found != scores_with(0, 3)).any()
+
+
+def test_the_water_index_finds_the_class_of_water(coasts):
+    """MNDWI, since there is a short-wave infra-red band; whitewater is not what it finds."""
+    baselines = fit_baselines(coasts, range(8), seed=0)
+
+    assert coasts.manifest.classes[baselines.water_class] == "water"
+    assert baselines.descriptions["water_index"] == (
+        "MNDWI = (green - swir) / (green + swir) above the threshold of Otsu's method in each image is water; it tells "
+        "that from all else."
+    )
+    predicted = baselines.predict(coasts.shown_image(9))["water_index"]
+    assert set(np.unique(predicted)) == {0, 1}
+
+
+def test_on_new_coasts_the_forest_beats_the_majority_and_the_index_chance(coasts):
+    """In the order anyone would expect, on scenes that were not in training."""
+    matrices = score(coasts, fit_baselines(coasts, range(8), seed=0), range(8, 16))
+
+    assert confusion.mean_iou(matrices["forest"]) > confusion.mean_iou(matrices["majority"]) + 0.3
+    assert confusion.class_iou(matrices["water_index"])[1] > 0.6
+
+
+def test_spectral_indices_are_bands_like_any_other(tmp_path):
+    """A forest on five bands and NDMI takes six; the water index takes the bands it is made from."""
+    config = DataConfig(kind="synthetic", size=[32, 32], scenes=2, indices=["NDMI"], workers=1)
+    store = open_or_build_store(config, tmp_path)
+
+    baselines = fit_baselines(store, [0], seed=0)
+
+    assert baselines.bands == ("red", "green", "blue", "nir", "swir", "NDMI")
+    assert "on the 6 bands of one pixel" in baselines.descriptions["forest"]
+    image = store.read_image(1)
+    has_data, green, swir = image.any(axis=2), image[..., 1], image[..., 4]
+    index = np.divide(green - swir, green + swir, where=has_data, out=np.zeros((32, 32)))
+    np.testing.assert_allclose(baselines.water_index.measure(image), index, rtol=1e-6)
+    assert baselines.predict(image)["forest"].shape == (32, 32)
+
+
+def test_stretched_values_have_no_water_index(tmp_path):
+    """The manifest says how values were scaled."""
+    config = DataConfig(kind="synthetic", size=[32, 32], scenes=2, scaling="percentile", workers=1)
+    store = open_or_build_store(config, tmp_path)
+
+    baselines = fit_baselines(store, [0], seed=0)
+
+    assert baselines.water_class is None
+    assert "scaling=percentile" in baselines.descriptions["water_index"]
+    assert set(baselines.predict(store.read_image(1))) == {"majority", "forest"}
+
+
+@pytest.mark.parametrize("training", [[], [1], [1, 4]])
+def test_a_training_side_without_labels_is_refused(tmp_path, training):
+    """There is nothing to fit on; pairs 1 and its copy 4 have no labelled pixel."""
+    scenes = make_scenes(3)
+    scenes["pair1"].label[:] = IGNORE
+    store = make_store(tmp_path / "store", scenes)
+
+    with pytest.raises(DataError, match=r"not one labelled pixel to fit baselines on; label more scenes, or change"):
+        fit_baselines(store, training, seed=0)
+
+
+def test_an_image_of_other_bands_is_refused(tiny_store):
+    """It names both numbers, and the bands."""
+    baselines = fit_baselines(tiny_store, [0], seed=0)
+
+    with pytest.raises(DataError, match=r"has 4 bands, not the 3 .* \(a, b, c\); give the same bands"):
+        baselines.predict(np.zeros((2, 2, 4)))
+
+
+def test_real_imagery_of_ocean_beach(real_data, tmp_path):
+    """Thirty dates to train on, ten to test: the forest beats the majority, and NDWI finds nearly all of the water.
+
+    Surf and, in some scenes, sand are above its threshold, too.
+    """
+    folder = real_data / "ocean_beach_s2"
+    config = DataConfig(
+        kind="folder",
+        size=[160, 80],
+        images=[str(folder / "images")],
+        labels=str(folder / "labels"),
+        bands=["red", "green", "blue", "nir"],
+        classes=["water", "surf", "wet_sand", "dry_sand_and_land"],
+        scene_pattern="^([0-9]{8})",
+        workers=1,
+    )
+    store = open_or_build_store(config, tmp_path)
+    baselines = fit_baselines(store, range(60), seed=0)
+
+    matrices = score(store, baselines, range(60, 80))
+
+    assert "of 30 training scenes" in baselines.descriptions["forest"]
+    assert baselines.water_index.index.name == "NDWI"
+    assert confusion.mean_iou(matrices["forest"]) > confusion.mean_iou(matrices["majority"]) + 0.3
+    assert confusion.class_recall(matrices["water_index"])[1] > 0.9

@@ -1,0 +1,157 @@
+"""The models: exact parameter counts, shapes, and what each option does."""
+
+import keras
+import numpy as np
+import pytest
+
+from gym.config.schema import ARCHITECTURES, ModelConfig
+from gym.models.architectures import BUILDERS, build_model, count_parameters
+from gym.models.blocks import Standardize
+
+# Counted from the original code at 512x512x5 and 4 classes: filters -> total, not trainable.
+PAPER_COUNTS = {
+    "unet": {
+        2: (251_236, 432),
+        4: (1_002_692, 864),
+        6: (2_254_372, 1_296),
+        8: (4_006_276, 1_728),
+        12: (9_010_756, 2_592),
+    },
+    "resunet": {
+        2: (388_772, 912),
+        4: (1_550_436, 1_824),
+        6: (3_484_996, 2_736),
+        8: (6_192_452, 3_648),
+        12: (13_926_052, 5_472),
+    },
+}
+
+
+def small(**options):
+    return ModelConfig(**{"name": "unet", "filters": 2, "kernel": 3, "levels": 2} | options)
+
+
+def layers_of(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+@pytest.mark.parametrize(
+    ("name", "filters", "counts"),
+    [(name, filters, counts) for name, rows in PAPER_COUNTS.items() for filters, counts in rows.items()],
+)
+def test_parameter_counts_are_the_papers(name, filters, counts):
+    """All ten models of the paper, trainable and not."""
+    count = count_parameters(build_model(ModelConfig(name=name, filters=filters), (512, 512, 5), 4))
+
+    assert (count.total, count.total - count.trainable) == counts
+
+
+def test_every_configured_architecture_is_built():
+    """The names the configuration allows are the names that are built."""
+    assert set(BUILDERS) == set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(("shape", "classes"), [((16, 48, 1), 2), ((32, 16, 7), 6)])
+def test_scores_have_the_shape_of_the_scene(name, shape, classes):
+    """Any bands, any classes, any size the levels divide; softmax scores sum to one."""
+    model = build_model(small(name=name), shape, classes)
+    images = np.random.default_rng(0).uniform(0, 9, (2, *shape))
+
+    scores = model.predict_on_batch(images)
+
+    assert scores.shape == (2, *shape[:2], classes)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores.sum(axis=-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_standardisation_comes_first(name):
+    """As given, and as in the paper where none is given: whatever the model, it is what the images meet first."""
+    given = Standardize("dataset", [1.0, 2.0, 3.0], [1.0, 1.0, 2.0])
+    one, other = build_model(small(name=name), (16, 16, 3), 2, given), build_model(small(name=name), (16, 16, 3), 2)
+
+    assert one.layers[1] is given
+    assert isinstance(other.layers[1], Standardize)
+    assert other.layers[1].method == "image"
+
+
+def test_a_given_standardisation_changes_the_scores():
+    """An image twice as bright has the same scores after standardising it by itself, and others with fixed numbers."""
+    images = np.random.default_rng(0).uniform(1, 9, (1, 16, 16, 3)).astype(np.float32)
+    changes = {}
+    for first in (Standardize(), Standardize("dataset", [5.0] * 3, [2.0] * 3), Standardize("none")):
+        keras.utils.set_random_seed(1)
+        model = build_model(small(), (16, 16, 3), 2, first)
+        changes[first.method] = abs(model.predict_on_batch(2 * images) - model.predict_on_batch(images)).max()
+
+    assert changes["image"] < 1e-4
+    assert min(changes["dataset"], changes["none"]) > 1e-3
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_sigmoid_head_scores_each_class_alone(name):
+    """The paper's wording as an option: scores in [0, 1] that need not sum to one."""
+    model = build_model(small(name=name, head="sigmoid"), (16, 16, 3), 3)
+
+    scores = model.predict_on_batch(np.random.default_rng(0).uniform(0, 9, (1, 16, 16, 3)))
+
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert abs(scores.sum(axis=-1) - 1).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_transpose_upsampling_replaces_nearest(name):
+    """One transpose convolution a level up, and no nearest neighbour."""
+    nearest = build_model(small(name=name, decoder="plain"), (16, 16, 3), 2)
+    transpose = build_model(small(name=name, upsampling="transpose"), (16, 16, 3), 2)
+
+    assert len(layers_of(nearest, keras.layers.UpSampling2D)) == 2
+    assert len(layers_of(transpose, keras.layers.Conv2DTranspose)) == 2
+    assert not layers_of(transpose, keras.layers.UpSampling2D)
+
+
+def test_dropout_grows_by_level_and_stays_off_the_way_up():
+    """Rates 0.1, 0.3 on the way down; the bottleneck has the last one twice."""
+    model = build_model(small(dropout=0.1, dropout_change=0.2), (16, 16, 3), 2)
+
+    rates = [layer.rate for layer in layers_of(model, keras.layers.Dropout)]
+    assert rates == pytest.approx([0.1, 0.3, 0.3, 0.3])
+
+
+def test_dropout_on_up_mirrors_the_way_down():
+    """With dropout_on_up the rates come back in reverse."""
+    model = build_model(small(dropout=0.1, dropout_change=0.2, dropout_on_up=True), (16, 16, 3), 2)
+
+    rates = [layer.rate for layer in layers_of(model, keras.layers.Dropout)]
+    assert rates == pytest.approx([0.1, 0.3, 0.3, 0.3, 0.3, 0.1])
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_spatial_dropout_drops_whole_maps(name):
+    """dropout_kind=spatial, on both ways."""
+    model = build_model(small(name=name, dropout_kind="spatial", dropout_on_up=True), (16, 16, 3), 2)
+
+    dropouts = layers_of(model, keras.layers.Dropout)
+
+    assert dropouts
+    assert all(isinstance(layer, keras.layers.SpatialDropout2D) for layer in dropouts)
+
+
+@pytest.mark.parametrize(("option", "value"), [("kernel", 5), ("levels", 3), ("filters", 4)])
+def test_size_options_change_the_weights(option, value):
+    """Kernel, levels and filters are all taken over."""
+    base = count_parameters(build_model(small(), (32, 32, 3), 2)).total
+
+    assert count_parameters(build_model(small(**{option: value}), (32, 32, 3), 2)).total > base
+
+
+def test_simple_models_pool_and_have_no_bias_in_their_blocks():
+    """The original's other family: he-normal, max pooling, widths that mirror."""
+    model = build_model(small(name="simple_unet"), (16, 16, 3), 2)
+    blocks = [layer for layer in layers_of(model, keras.layers.Conv2D) if layer.kernel_size == (3, 3)]
+
+    assert len(layers_of(model, keras.layers.MaxPooling2D)) == 2
+    assert not any(layer.use_bias for layer in blocks)
+    assert [layer.filters for layer in blocks] == [2, 2, 4, 4, 8, 8, 4, 4, 2, 2]
+    assert all(isinstance(layer.kernel_initializer, keras.initializers.HeNormal) for layer in blocks)

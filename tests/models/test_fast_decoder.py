@@ -1,0 +1,213 @@
+"""The decoder at half the resolution is the plain one."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import correlate
+
+from gym.config.schema import ModelConfig
+from gym.models.architectures import build_model
+from gym.models.fast_decoder import convolve_doubled, double, fold_taps
+from gym.models.losses import PixelLoss
+
+CLASSES = 3
+
+
+def build(decoder, shape, **options):
+    """A small model of some form; the same seed gives the same weights."""
+    keras.utils.set_random_seed(1)
+    return build_model(ModelConfig(**{"filters": 2, "levels": 2, "decoder": decoder} | options), shape, CLASSES)
+
+
+def learn(model, images, truth):
+    """Scores and gradients of a step of training, and the statistics it leaves behind."""
+    with tf.GradientTape() as tape:
+        scores = model(images, training=True)
+        loss = -tf.reduce_mean(tf.reduce_sum(truth * tf.math.log(scores + 1e-7), -1))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    return scores.numpy(), [one.numpy() for one in gradients], [one.numpy() for one in model.non_trainable_variables]
+
+
+def difference(ours, theirs):
+    """Largest relative difference of arrays, in the measure of all of them together."""
+    ours, theirs = (np.concatenate([np.ravel(one).astype("f8") for one in given]) for given in (ours, theirs))
+    return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+
+
+def example(shape, batch):
+    """Images and one-hot labels."""
+    rng = np.random.default_rng(3)
+    truth = np.eye(CLASSES, dtype="f4")[rng.integers(0, CLASSES, (batch, *shape[:2]))]
+    return rng.normal(size=(batch, *shape)).astype("f4"), truth
+
+
+def test_the_taps_of_a_kernel_of_three():
+    """An odd row sees its own coarse row twice and then the next; the even one after it, one and twice."""
+    assert fold_taps(3).tolist() == [[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]]
+
+
+def test_the_taps_of_a_kernel_of_five():
+    """Even and odd rows see the same three coarse rows."""
+    assert fold_taps(5).tolist() == [
+        [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]],
+        [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]],
+    ]
+
+
+def test_each_pixel_becomes_four():
+    """Two columns of two channels."""
+    doubled = double(tf.constant([[[[1.0, 2.0], [3.0, 4.0]]]]))
+
+    assert doubled.numpy().tolist() == [[[[1, 2], [1, 2], [3, 4], [3, 4]]] * 2]
+
+
+@given(
+    side=st.sampled_from([1, 3, 5, 7, 9]),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6), st.integers(1, 4)),
+    filters=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_doubled_map_is_convolved_without_doubling_it(side, shape, filters, seed):
+    """As scipy correlates the doubled map, for any size, also below that of the kernel."""
+    rng = np.random.default_rng(seed)
+    coarse, kernel = rng.normal(size=shape).astype("f4"), rng.normal(size=(side, side, shape[-1], filters)).astype("f4")
+
+    found = convolve_doubled(tf.constant(coarse), tf.constant(kernel)).numpy()
+
+    large = np.pad(coarse.repeat(2, axis=1).repeat(2, axis=2), [(0, 0), *[(side // 2, side // 2)] * 2, (0, 0)])
+    for image, result in zip(large, found, strict=True):
+        expected = [correlate(image, kernel[..., one], mode="valid")[..., 0] for one in range(filters)]
+        np.testing.assert_allclose(result, np.stack(expected, axis=-1), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch", "options"),
+    [
+        ((16, 16, 1), 1, {"name": "unet", "kernel": 3}),
+        ((16, 32, 3), 8, {"name": "unet", "kernel": 5}),
+        ((32, 16, 4), 1, {"name": "unet", "kernel": 7, "levels": 3}),
+        ((16, 16, 5), 8, {"name": "unet", "kernel": 9, "levels": 1}),
+        ((16, 16, 2), 1, {"name": "unet", "kernel": 1}),
+        ((32, 32, 3), 8, {"name": "resunet", "kernel": 3, "levels": 4}),
+        ((16, 32, 1), 1, {"name": "resunet", "kernel": 5, "levels": 1}),
+        ((32, 16, 5), 8, {"name": "resunet", "kernel": 7, "filters": 3}),
+        ((16, 16, 4), 1, {"name": "resunet", "kernel": 9}),
+    ],
+)
+def test_a_step_of_training_is_the_same(tuning, shape, batch, options):
+    """Scores, gradients of every weight, statistics of batch normalisation."""
+    half, plain = (build(decoder, shape, dropout=0.0, **options) for decoder in ("half", "plain"))
+    images, truth = example(shape, batch)
+
+    for ours, theirs in zip(learn(half, images, truth), learn(plain, images, truth), strict=True):
+        assert difference(ours, theirs) < 1e-5
+    assert difference([half(images)], [plain(images)]) < 1e-5  # with the statistics that were just left
+
+
+@pytest.mark.parametrize("name", ["unet", "resunet"])
+@pytest.mark.parametrize(("saved", "loaded"), [("half", "plain"), ("plain", "half")])
+def test_one_form_loads_what_the_other_saved(name, saved, loaded, tmp_path):
+    """Weights have the same names, order and shapes."""
+    source, target = build(saved, (32, 32, 4), name=name), build(loaded, (32, 32, 4), name=name)
+    images, truth = example((32, 32, 4), 2)
+    learn(source, images, truth)  # leaves statistics
+    for weight in source.trainable_variables:
+        weight.assign_add(np.full(weight.shape, 0.01))
+    source.save_weights(tmp_path / "all.weights.h5")
+
+    target.load_weights(tmp_path / "all.weights.h5")
+
+    assert difference([target(images)], [source(images)]) < 1e-5
+    assert [one.shape for one in target.weights] == [one.shape for one in source.weights]
+
+
+def test_a_saved_model_comes_back(tmp_path):
+    """From one file, without its source."""
+    model = build("half", (16, 16, 3))
+    model.save(tmp_path / "model.keras")
+    images, _ = example((16, 16, 3), 2)
+
+    again = keras.models.load_model(tmp_path / "model.keras")
+
+    np.testing.assert_array_equal(again(images), model(images))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"decoder": "plain"}, {"upsampling": "transpose"}, {"dropout_on_up": True}, {"kernel": 4}],
+    ids=lambda options: next(iter(options)),
+)
+def test_where_it_is_not_exact_the_plain_form_is_built(options):
+    """Its concatenations tell it."""
+    config = ModelConfig(name="unet", filters=2, levels=2, decoder="half")
+    half, other = (build_model(one, (16, 16, 3), CLASSES) for one in (config, dataclasses.replace(config, **options)))
+
+    def joins(model):
+        return sum(isinstance(layer, keras.layers.Concatenate) for layer in model.layers)
+
+    assert (joins(half), joins(other)) == (0, 2)
+
+
+def test_dropout_that_is_nought_does_not_count():
+    """``dropout_on_up`` with a rate of 0 everywhere leaves nothing that is not exact."""
+    model = build("half", (16, 16, 3), name="unet", dropout=0.0, dropout_on_up=True)
+
+    assert not any(isinstance(layer, keras.layers.Concatenate) for layer in model.layers)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_is_close(precision):
+    """In 16 bits the folded kernel is rounded once more than the plain one."""
+    keras.config.set_dtype_policy(precision)
+    try:
+        half, plain = (build(decoder, (16, 16, 3), name="unet") for decoder in ("half", "plain"))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images, _ = example((16, 16, 3), 2)
+
+    assert difference([half(images)], [plain(images)]) < 2e-2
+
+
+ON_JAX = """
+import sys
+import numpy as np
+from gym.config.schema import ModelConfig
+from gym.models.losses import PixelLoss
+from gym.models.architectures import build_model
+
+model = build_model(ModelConfig("resunet", 2, levels=2), (16, 16, 3), 3)
+model.load_weights(sys.argv[1])
+given = np.load(sys.argv[2])
+scores = model(given["images"])
+loss = PixelLoss("dice", [1.0, 2.0, 3.0])(given["labels"], scores)
+model(given["images"], training=True)
+assert "tensorflow" not in sys.modules
+np.savez(sys.argv[3], scores=scores, loss=loss)
+"""
+
+
+def test_jax_computes_the_same(tmp_path):
+    """A whole network and a loss, without TensorFlow."""
+    model = build("half", (16, 16, 3), name="resunet")
+    images, truth = example((16, 16, 3), 2)
+    labels = truth.argmax(-1).astype("u1")
+    model.save_weights(tmp_path / "all.weights.h5")
+    np.savez(tmp_path / "in.npz", images=images, labels=labels)
+
+    places = [tmp_path / name for name in ("all.weights.h5", "in.npz", "out.npz")]
+    quickly_compiled = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    environment = os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": quickly_compiled}
+    subprocess.run([sys.executable, "-c", ON_JAX, *places], check=True, env=environment, timeout=120)
+
+    found = np.load(places[-1])
+    np.testing.assert_allclose(found["scores"], model(images), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["loss"], PixelLoss("dice", [1.0, 2.0, 3.0])(labels, model(images)), rtol=1e-4)

@@ -1,0 +1,230 @@
+"""The report of a sweep has the numbers of its results, shows what is missing, and needs no network."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from plotly.offline import get_plotlyjs
+
+from gym.reporting.figure3 import Examples
+from gym.reporting.recommendation import Recommendation, recommend
+from gym.reporting.run_table import run_labels
+from gym.reporting.sweep_page import SweepFacts, Unfinished, reason_rows, site_runs, write_sweep_report
+from tests.reporting.test_comparison import cells_of
+from tests.reporting.test_figure3 import BANDS, CLASSES, TWO, example
+from tests.reporting.test_figure4 import paper_matrix
+from tests.reporting.test_run_table import made_run
+from tests.reporting.test_training_curves import curve
+
+DRAWN = {
+    "curves": [curve()],
+    "examples": Examples([example()], TWO, ["one run", "another"], ["the image of median mean IoU"], BANDS, CLASSES),
+}
+FIGURES = [f"{name}{suffix}" for name in ("figure3", "figure4", "learning_curves") for suffix in (".png", ".svg")]
+SITES = {"scene0": "duck", "scene1": "sunset"}
+
+
+def facts_of(results, **more):
+    """What is known of a sweep of finished runs whose data and learning curves are gone."""
+    known = {
+        "name": "my_sweep",
+        "command": "python -m gym.train -m seed=1,2",
+        "results": results,
+        "commands": [f"python -m gym.train number={place}" for place in range(len(results))],
+        "unfinished": [],
+        "curves": [],
+        "environment": [("commit of the code", "abc"), ("keras", "3.15")],
+        "sites": SITES,
+        "examples": "Figure 3 is left out: the data are gone.",
+    }
+    return SweepFacts(**known | more)
+
+
+def page_of(folder, facts):
+    """The page of a report, without the script of plotly."""
+    page, *_ = write_sweep_report(folder, facts)
+    return page.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory):
+    """The report on runs like the paper's: its folder, its runs and its page."""
+    folder, results = tmp_path_factory.mktemp("report"), paper_matrix()
+    return folder, results, page_of(folder, facts_of(results, **DRAWN))
+
+
+def test_a_report_has_all_its_files(matrix):
+    """The page, and each figure for print in both formats."""
+    folder, *_ = matrix
+
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FIGURES, "report.html"])
+    for name in (name for name in FIGURES if name.endswith(".png")):
+        with Image.open(folder / name) as picture:
+            assert picture.width in (1050, 2160)  # a column or a page
+            assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_the_same_results_give_the_same_report(matrix, tmp_path):
+    """Byte by byte."""
+    folder, results, _ = matrix
+    write_sweep_report(tmp_path, facts_of(results, **DRAWN))
+
+    for name in [*FIGURES, "report.html"]:
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_the_page_needs_no_network(matrix):
+    """Plotly is within, once; pictures are within; nothing else has an address."""
+    folder, _, page = matrix
+
+    assert (folder / "report.html").read_text(encoding="utf-8").count(get_plotlyjs()) == 1
+    sources = re.findall(r'src="(.*?)"', page)
+    assert len(sources) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "http" not in re.sub(r'src=".*?"', "", page)
+    assert all(re.search(r'alt="[^"]{10,}"', tag) for tag in re.findall(r"<img .*?>", page))
+    assert "and the output of (c) one run and (d) another, laid over the image" in page
+
+
+def test_the_numbers_are_those_of_the_results(matrix):
+    """Of each run in its row: what is shown, and all digits to sort by."""
+    _, results, page = matrix
+    rows = cells_of(page.split('id="runs"')[1].split("</table>")[0])
+
+    assert len(rows) == 30
+    for row, run in zip(rows, results, strict=True):
+        shown = {column: value for column, (_, value) in enumerate(row)}
+        assert shown[0].startswith(run.name)
+        assert row[4] == (repr(run.scores["iou"]), f"{run.scores['iou']:.4f}")
+        assert row[5] == (repr(run.scores["kld"]), f"{run.scores['kld']:.4f}")
+        assert row[9] == (str(int(run.scores["parameters"])), f"{run.scores['parameters']:,.0f}")
+
+
+def test_every_row_can_be_reproduced(matrix):
+    """By its own command, the whole by that of the sweep; with what it was made."""
+    _, results, page = matrix
+    labels = run_labels(results)
+
+    for place, label in enumerate(labels):
+        assert (
+            f'<th scope="row">{label}</th><td class="command"><code>python -m gym.train number={place}</code>' in page
+        )
+    assert "<code>python -m gym.train -m seed=1,2</code>" in page
+    assert '<th scope="row">commit of the code</th><td class="words">abc</td>' in page
+
+
+def test_the_recommendation_comes_with_its_reasons(matrix):
+    """The sentence, and the recommended run beside the best."""
+    _, results, page = matrix
+    found = recommend(results, 0)
+
+    assert f'<p class="good">{found.sentence}</p>' in page
+    assert f'<td class="number">{found.standard_error:.4f}</td>' in page
+
+
+def test_the_reasons_by_hand():
+    """The best with its standard error, the recommended with the lead of the best; one row where they are one."""
+    best, chosen = made_run(filters=8, iou=0.91, name="b"), made_run(iou=0.9, name="a")
+
+    rows = reason_rows(Recommendation("", chosen, best, 0.02, (-0.01, 0.03)))
+    assert [list(row.values()) for row in rows] == [
+        ["best", "b", "64,000", "0.9100", "0.0200", ""],
+        ["recommended", "a", "16,000", "0.9000", "", "-0.0100 to 0.0300"],
+    ]
+    (row,) = reason_rows(Recommendation("", best, best, 0.02, (0.0, 0.0)))
+    assert list(row.values()) == ["best, and recommended", "b", "64,000", "0.9100", "0.0200", ""]
+    assert reason_rows(Recommendation("none")) == []
+
+
+def test_the_runs_told_by_site():
+    """The recommended one, or else the best, and the best mid-sized one of cce, unless it is the same."""
+    runs = [
+        made_run(iou=0.5, filters=2),
+        made_run(iou=0.6, filters=4, model="resunet"),
+        made_run(iou=0.7, filters=4),
+        made_run(iou=0.8, filters=6),
+        made_run(iou=0.9, filters=8),
+        made_run(iou=0.95, filters=4, loss="dice"),
+        made_run(iou=None, filters=4),
+    ]
+    typical = ("unet cce f4 seed=2, the best mid-sized model trained with cce, as in the paper", runs[2])
+    runs[6].settings["seed"] = 3
+    runs[2].settings["seed"] = 2
+
+    assert site_runs(runs, Recommendation("none")) == [("unet dice f4, the best run", runs[5]), typical]
+    assert site_runs(runs, Recommendation("", chosen=runs[3]))[0] == ("unet cce f6, the recommended run", runs[3])
+    assert len(site_runs(runs, Recommendation("", chosen=runs[2]))) == 1
+    assert site_runs([made_run(iou=None)], Recommendation("none")) == []
+
+
+def test_sites_have_their_classes(matrix):
+    """Dice of the recommended run at each site, of as many scenes as it has there."""
+    _, results, page = matrix
+    chosen = recommend(results, 0).chosen
+    duck = 2 * np.diag(chosen.matrices[0]) / (chosen.matrices[0].sum(axis=0) + chosen.matrices[0].sum(axis=1))
+    rows = cells_of(page.split('id="sites"')[1].split("</table>")[0])
+
+    assert [shown for _, shown in rows[0]] == ["duck", "1", f"{duck.mean():.3f}", *(f"{dice:.3f}" for dice in duck)]
+    assert [row[0][1] for row in rows] == ["duck", "sunset", "all sites"]
+
+
+def test_runs_without_a_result_are_listed(tmp_path):
+    """How they stand, why they failed, and the command that makes them."""
+    unfinished = [
+        Unfinished("unet cce f2", "failed", "the loss is <nan>", "python -m gym.train seed=3"),
+        Unfinished("unet cce f4", "not started", "", "python -m gym.train seed=4"),
+    ]
+    page = page_of(tmp_path, facts_of([made_run()], unfinished=unfinished, notes=["Something is gone."]))
+
+    assert "1 of 3 runs have a result." in page
+    failed = '<th scope="row">unet cce f2</th><td>failed</td><td class="words">the loss is &lt;nan&gt;</td>'
+    assert failed in page
+    assert "<code>python -m gym.train seed=4</code>" in page
+    assert '<p class="note">Something is gone.</p>' in page
+
+
+def test_without_examples_the_page_says_why(tmp_path):
+    """And there is no Figure 3; nor are there scores by class where sites are not known."""
+    page = page_of(tmp_path, facts_of([made_run()], sites={}))
+
+    assert '<p class="note">Figure 3 is left out: the data are gone.</p>' in page
+    assert not list(tmp_path.glob("figure3*"))
+    assert "The classes of each site are not known" in page
+
+
+def test_a_sweep_without_any_result_has_a_report(tmp_path):
+    """As one of which all runs failed: it needs no plotly."""
+    failed = [Unfinished("unet cce f2", "failed", "no", "python")]
+    page = page_of(tmp_path, facts_of([], unfinished=failed))
+
+    assert "No recommendation: no run has a mean IoU." in page
+    assert "No run has finished yet." in page
+    assert len((tmp_path / "report.html").read_text(encoding="utf-8")) < 1_000_000
+
+
+def test_runs_of_several_seeds_have_their_spread(tmp_path):
+    """The sentence and the picture that the comparison of the sweep has."""
+    runs = [made_run([60 + seed, 40], settings={"seed": seed}, name=f"seed {seed}") for seed in range(3)]
+    page = page_of(tmp_path, facts_of(runs))
+
+    assert re.search(r'<p class="good">3 seeds, mean ± standard deviation: mean IoU', page)
+    assert len(re.findall(r"<img ", page)) == 3
+
+
+def test_results_without_their_scenes_are_told_as_far_as_they_go(tmp_path):
+    """Where only MLflow has them: scores, but no interval, and no class of a site."""
+    run = replace(made_run(), images=[], scenes=[], matrices=np.zeros((0, 2, 2), np.int64))
+    page = page_of(tmp_path, facts_of([run, replace(run, settings=run.settings | {"seed": 2})]))
+
+    assert "No recommendation: what the runs came to on each scene is gone" in page
+    assert len(cells_of(page.split('id="runs"')[1].split("</table>")[0])) == 2
+
+
+def test_names_are_no_markup(tmp_path):
+    """Of runs, sweeps, commands and sites."""
+    evil = '"><script>alert(1)</script>'
+    facts = facts_of([made_run(name=evil)], name=evil, command=evil, commands=[evil], sites={"scene0": evil} | SITES)
+
+    assert "<script>alert" not in page_of(tmp_path, facts)

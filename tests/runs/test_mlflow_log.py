@@ -1,0 +1,201 @@
+"""MLflow runs end as their blocks end, are found again, and survive a crowd on a fresh database."""
+
+import re
+import threading
+
+import pytest
+from mlflow import MlflowClient
+
+from gym.config.schema import TrackingConfig
+from gym.core.errors import Pruned, RunError, Terminated
+from gym.runs import mlflow_log
+from gym.runs.mlflow_client import open_tracking, tracking_uri
+from gym.runs.mlflow_log import RunLog, git_commit, logged_run, metric_name, start_run
+from tests.warm_start import FORKS
+
+CONFIG = TrackingConfig()
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """One database for the tests of this file: making one takes seconds."""
+    return tmp_path_factory.mktemp("outputs")
+
+
+def status_of(outputs, run_id):
+    return MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run_id).info.status
+
+
+def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
+    """Parameters, metrics by step, tags, data set and files are all there, with the machine and the versions."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "note.txt").write_text("x")
+    with logged_run(CONFIG, outputs, "a name", {"mine": "1"}, "attempt 1") as run:
+        run.log_params({f"key{number}": "v" * 9000 for number in range(130)})
+        run.log_metrics({"val/iou": 0.5, "class_iou/sable mouillé": 0.1}, step=1)
+        run.log_metrics({"val/iou": 0.75}, step=2)
+        run.log_dataset("scenes", "f" * 64, "here", "{}")
+        run.log_tags({"later": "2"})
+        run.log_folder(tmp_path)
+
+    client = MlflowClient(tracking_uri(CONFIG, outputs))
+    stored = client.get_run(run.run_id)
+    assert stored.info.status == "FINISHED"
+    assert stored.info.run_name == "a name"
+    assert len(stored.data.params) == 130
+    assert [point.value for point in client.get_metric_history(run.run_id, "val/iou")] == [0.5, 0.75]
+    assert stored.data.metrics["class_iou/sable mouillé"] == 0.1
+    assert stored.data.tags["mine"] == "1"
+    assert stored.data.tags["later"] == "2"
+    assert stored.data.tags["version.tensorflow"]
+    assert stored.data.tags["git_commit"]
+    assert stored.inputs.dataset_inputs[0].dataset.digest == "f" * 36
+    assert [item.path for item in client.list_artifacts(run.run_id, "sub")] == ["sub/note.txt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("bad\nday"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (Terminated(), "KILLED")]
+)
+def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
+    """FAILED with its error for an error, KILLED for Ctrl-C and SIGTERM."""
+    with pytest.raises(type(error)), logged_run(CONFIG, outputs, "broken", {}, type(error).__name__) as run:
+        raise error
+
+    stored = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id)
+    assert stored.info.status == status
+    assert stored.data.tags.get("error") == ("ValueError: bad" if status == "FAILED" else None)
+
+
+def log_as_one_of_many(outputs, name):
+    """What each process of a crowd does."""
+    with logged_run(CONFIG, outputs, "crowd", {}, name) as run:
+        for step in range(25):
+            run.log_metrics({"x": float(step), "y": 1.0}, step=step)
+
+
+def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
+    """The tables are made once, by whoever comes first; whoever finds the database locked tries again."""
+    crowd = [FORKS.Process(target=log_as_one_of_many, args=(tmp_path, name)) for name in "abcdefgh"]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join(timeout=300)
+
+    assert [process.exitcode for process in crowd] == [0] * 8
+    client, experiment = open_tracking(CONFIG, tmp_path)
+    runs = client.search_runs([experiment])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 8
+    for run in runs:
+        assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "x")) == list(range(25))
+
+
+def test_metrics_are_written_while_the_caller_goes_on(outputs, monkeypatch):
+    """The call comes back at once; the next waits, and so does whoever asks what is there, or ends the run."""
+    may_write, write = threading.Event(), RunLog.log_metrics
+
+    def write_when_allowed(self, values, step):
+        assert may_write.wait(timeout=60)
+        write(self, values, step)
+
+    monkeypatch.setattr(RunLog, "log_metrics", write_when_allowed)
+    with logged_run(CONFIG, outputs, "behind", {}, "attempt 8") as run:
+        run.log_metrics_behind({"x": 0.5}, step=1)
+        may_write.set()
+        run.log_metrics_behind({"x": 0.25}, step=2)
+        assert run.logged_steps("x") == {1, 2}
+        run.log_metrics_behind({"x": 0.125}, step=3)
+
+    history = MlflowClient(tracking_uri(CONFIG, outputs)).get_metric_history(run.run_id, "x")
+    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+@pytest.mark.parametrize(("error", "said"), [(None, "RunError: MLflow at"), (ValueError("mine"), "ValueError: mine")])
+def test_what_could_not_be_written_behind_ends_the_run(outputs, error, said):
+    """As FAILED, at its end at the latest; it does not hide another error."""
+
+    def log_what_is_refused(attempt):
+        with logged_run(CONFIG, outputs, "lost", {}, attempt) as run:
+            run.log_metrics_behind({"x" * 1000: 0.5}, step=1)
+            if error:
+                raise error
+
+    with pytest.raises(type(error) if error else RunError):
+        log_what_is_refused(said)
+
+    client, experiment = open_tracking(CONFIG, outputs)
+    [stored] = client.search_runs([experiment], f"tags.attempt = '{said}'")
+    assert stored.info.status == "FAILED"
+    assert stored.data.tags["error"].startswith(said)
+
+
+def test_an_attempt_goes_on_in_the_run_it_began(outputs):
+    """Its status, parameters and error are those of the end; another attempt has a run of its own."""
+    client, experiment = open_tracking(CONFIG, outputs)
+    begun = start_run(client, experiment, "killed", {"attempt": "attempt 6"})
+    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as run:
+        run.log_params({"a": 1})
+        assert status_of(outputs, begun) == "RUNNING"
+    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as again:
+        again.log_params({"a": 2, "b": 3})
+    with pytest.raises(ValueError, match="bad day"), logged_run(CONFIG, outputs, "killed", {}, "attempt 6"):
+        raise ValueError("bad day")
+    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as last:
+        last.log_metrics({"x": 1.0}, step=4)
+        assert last.logged_steps("x") == {4}
+
+    stored = client.get_run(begun)
+    assert run.run_id == again.run_id == last.run_id == begun
+    assert (run.is_resumed, stored.info.status, stored.data.params) == (True, "FINISHED", {"a": "1", "b": "3"})
+    assert "error" not in stored.data.tags
+
+
+def test_a_run_that_a_search_gives_up_is_no_failure(outputs):
+    """It ends well, with a tag."""
+    with pytest.raises(Pruned), logged_run(CONFIG, outputs, "pruned", {}, "attempt 7") as run:
+        raise Pruned
+
+    stored = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id)
+    assert (stored.info.status, stored.data.tags["pruned"]) == ("FINISHED", "true")
+
+
+def test_metric_names_are_made_fit():
+    """Signs become underscores, with a hash behind them; letters of any script, groups, spaces and points stay."""
+    assert metric_name("class_iou/wet sand-2.5:x") == "class_iou/wet sand-2.5:x"
+    assert re.fullmatch("site_dice/plage d_été _n__[0-9a-f]{4}", metric_name("site_dice/plage d'été (n)"))
+
+
+def test_two_names_are_two_metrics(outputs):
+    """Though they differ only in signs that MLflow refuses."""
+    scores = {"class_iou/a+b": 0.25, "class_iou/a&b": 0.5, "class_iou/a_b": 0.75}
+    with logged_run(CONFIG, outputs, "signs", {}, "attempt signs") as run:
+        run.log_metrics(scores)
+
+    logged = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id).data.metrics
+    assert {name: logged[metric_name(name)] for name in scores} == scores
+
+
+def test_the_commit_is_one_or_none(monkeypatch):
+    """In a repository its hash; where git fails, ``none``."""
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|none", git_commit())
+    monkeypatch.setattr(mlflow_log.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
+    assert git_commit() == "none"
+
+
+def test_artifacts_are_copied_to_their_paths(outputs, tmp_path):
+    """Those that the run has, also below a folder; those it has not are left out."""
+    (tmp_path / "in" / "sub" / "deep").mkdir(parents=True)
+    for name in ("a.txt", "b.txt", "sub/deep/c.txt"):
+        (tmp_path / "in" / name).write_text(name)
+    with logged_run(CONFIG, outputs, "fetched", {}, "attempt fetched") as run:
+        run.log_folder(tmp_path / "in")
+        run.fetch(["a.txt", "none.txt", "sub/deep/c.txt", "no/such.txt", "a.txt"], tmp_path / "out")
+        (tmp_path / "out" / "a.txt").write_text("changed")
+        run.fetch(["b.txt"], tmp_path / "again")
+
+    found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*.txt")}
+    assert {name: text for name, text in found.items() if not name.startswith("in/")} == {
+        "out/a.txt": "changed",
+        "out/sub/deep/c.txt": "sub/deep/c.txt",
+        "again/b.txt": "b.txt",
+    }
+    assert found["in/a.txt"] == "a.txt"

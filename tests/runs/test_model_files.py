@@ -1,0 +1,378 @@
+"""A model comes back from its files bit for bit, or is refused with a reason."""
+
+import json
+import re
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from gym.config.spectral_index import Index, parse_index
+from gym.core.errors import RunError
+from gym.data.batches import ordered_batches
+from gym.data.preparation import Preparation
+from gym.data.scaling import Scaling
+from gym.models.blocks import Standardize
+from gym.models.layers import EveryOtherPixel
+from gym.runs.model_files import ModelDescription, load_model, save_model
+from tests.conftest import make_scenes, make_store
+
+
+@pytest.fixture
+def policy():
+    """Set Keras' global type policy for a test, and put back what was there."""
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+def tiny_network(first=None):
+    """Standardisation, a convolution of every other pixel, normalisation, scores of three classes."""
+    images = keras.Input((16, 32, 3))
+    maps = keras.layers.Conv2D(4, 3, padding="same")((first or Standardize())(images))
+    maps = keras.layers.UpSampling2D(2)(EveryOtherPixel()(keras.layers.BatchNormalization()(maps)))
+    scores = keras.layers.Conv2D(3, 1, dtype="float32")(maps)
+    network = keras.Model(images, keras.layers.Activation("softmax", dtype="float32", name="scores")(scores))
+    rng = np.random.default_rng(0)
+    for weight in network.weights:
+        weight.assign(rng.uniform(0.1, 1, weight.shape))
+    return network
+
+
+@pytest.fixture(scope="module")
+def images(tiny_store):
+    """Two raw images of the store, as float32."""
+    return next(iter(ordered_batches(tiny_store, [0, 1], 2)))[0].numpy()
+
+
+@pytest.fixture(scope="module")
+def network():
+    return tiny_network()
+
+
+@pytest.fixture
+def folder(tmp_path, network, tiny_store):
+    """A saved model, to read or to damage."""
+    save_model(network, tiny_store, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_scores_come_back_to_the_bit(folder, network, images):
+    """Raw imagery in, the same scores out: weights, statistics and standardisation are all in the file."""
+    back = load_model(folder).network
+
+    np.testing.assert_array_equal(back.predict_on_batch(images), network.predict_on_batch(images))
+    for ours, theirs in zip(network.weights, back.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_standardisation_is_in_the_saved_model(folder, images):
+    """A scene ten times as bright has the same scores; a model that wants prepared images would not give them."""
+    back = load_model(folder).network
+
+    assert any(isinstance(layer, Standardize) for layer in back.layers)
+    scores = back.predict_on_batch(images)
+    np.testing.assert_allclose(back.predict_on_batch(10 * images), scores, atol=1e-4)
+    assert np.ptp(scores) > 0.1
+
+
+def test_what_a_user_must_know_comes_along(folder):
+    """What an image goes through, and the classes, as JSON that a person can read."""
+    description = load_model(folder).description
+
+    preparation = Preparation((16, 32), "fit", 0.0, Scaling(), ("a", "b", "c"))
+    assert description == ModelDescription(preparation, ["low", "middle", "high"])
+    assert json.loads((folder / "model.json").read_text()) == {
+        "preparation": {
+            "frame": [16, 32],
+            "framing": "fit",
+            "overlap": 0.0,
+            "scaling": {"method": "none", "low": 2.0, "high": 98.0, "factor": 1e-4, "offset": 0.0},
+            "source_bands": ["a", "b", "c"],
+            "indices": [],
+        },
+        "classes": ["low", "middle", "high"],
+        "schema_version": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"framing": "tile", "overlap": 0.3},
+        {"framing": "resize"},
+        {"scaling": Scaling("reflectance", factor=2e-4, offset=-0.1)},
+        {"scaling": Scaling("percentile", 1.5, 99.0)},
+        {"source_bands": ("green", "nir", "c"), "indices": (parse_index("ndwi"), Index("sum", "green + c ** 2"))},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_the_whole_preparation_comes_along(tmp_path, network, options):
+    """To the last number, so that an image goes through the same ever after."""
+    store = make_store(tmp_path / "store", make_scenes(2), **options)
+    save_model(network, store, tmp_path / "model")
+
+    preparation = load_model(tmp_path / "model").description.preparation
+
+    assert preparation == store.manifest.preparation
+    assert {name: getattr(preparation, name) for name in options} == options
+    image = make_scenes(1, rows=40, columns=80)["pair0"].image
+    prepared = preparation.prepare_image(image)
+    np.testing.assert_array_equal(prepared, store.manifest.preparation.prepare_image(image))
+    assert preparation.place(prepared) == store.manifest.preparation.place(prepared)
+
+
+@pytest.mark.parametrize("method", ["band", "dataset", "none"])
+def test_any_standardisation_comes_along(tmp_path, tiny_store, images, method):
+    """With its numbers, where it has any: scores come back to the bit."""
+    numbers = {"mean": [100.0, 20.0, 25.0], "deviation": [80.0, 10.0, 12.0]} if method == "dataset" else {}
+    network = tiny_network(Standardize(method, **numbers))
+    save_model(network, tiny_store, tmp_path)
+
+    back = load_model(tmp_path).network
+
+    assert (back.layers[1].method, back.layers[1].mean) == (method, numbers.get("mean"))
+    np.testing.assert_array_equal(back.predict_on_batch(images), network.predict_on_batch(images))
+
+
+def test_only_the_two_files_are_written(folder):
+    """Nothing is left beside them."""
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.keras"]
+
+
+def test_a_model_of_mixed_precision_comes_back_to_the_bit(policy, tmp_path, tiny_store, images):
+    """Its layers keep bfloat16 in a program that knows nothing of it, and its scores and standardisation float32."""
+    policy("mixed_bfloat16")
+    mixed = tiny_network()
+    expected = mixed.predict_on_batch(images)
+    save_model(mixed, tiny_store, tmp_path)
+
+    policy("float32")
+    back = load_model(tmp_path).network
+    scores = back.predict_on_batch(images)
+
+    assert scores.dtype == np.float32
+    np.testing.assert_array_equal(scores, expected)
+    by_kind = {type(layer).__name__: layer.compute_dtype for layer in back.layers}
+    assert (by_kind["Standardize"], by_kind["BatchNormalization"], by_kind["Activation"]) == (
+        "float32",
+        "bfloat16",
+        "float32",
+    )
+    assert {weight.dtype for weight in back.weights} == {"float32"}
+    assert (scores != tiny_network().predict_on_batch(images)).any()
+
+
+def test_the_policy_of_the_reader_changes_nothing(policy, folder, network, images):
+    """A float32 model read while bfloat16 is the rule computes as it was saved."""
+    expected = network.predict_on_batch(images)
+    policy("mixed_bfloat16")
+
+    np.testing.assert_array_equal(load_model(folder).network.predict_on_batch(images), expected)
+
+
+def test_a_model_can_be_saved_over_an_older_one(folder, tiny_store, images):
+    """The newer one is read."""
+    newer = tiny_network()
+    newer.layers[-2].kernel.assign(-newer.layers[-2].kernel)
+
+    save_model(newer, tiny_store, folder)
+
+    np.testing.assert_array_equal(load_model(folder).network.predict_on_batch(images), newer.predict_on_batch(images))
+
+
+def test_a_save_that_fails_leaves_the_older_model(folder, network, tiny_store, images, monkeypatch):
+    """A full disk costs the new model, not the old one."""
+
+    def breaking(model, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", breaking)
+
+    with pytest.raises(OSError, match="No space left"):
+        save_model(network, tiny_store, folder)
+
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.keras"]
+    np.testing.assert_array_equal(load_model(folder).network.predict_on_batch(images), network.predict_on_batch(images))
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    """With its name, the reason and the remedy."""
+    with pytest.raises(
+        RunError, match=r"nowhere holds no readable model \(.*No such file or directory.*\); train the run again\.$"
+    ):
+        load_model(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.json"])
+def test_a_missing_file_is_refused(folder, name):
+    """One of the two is no model."""
+    (folder / name).unlink()
+
+    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe{", b"{}", b'{"schema_version": 2}'])
+def test_a_damaged_description_is_refused(folder, content):
+    """Empty, cut off, no mapping, no text, or with keys missing."""
+    (folder / "model.json").write_bytes(content)
+
+    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "reason"),
+    [
+        ([], "preparation", "'preparation'"),
+        ([], "classes", "'classes'"),
+        (["preparation"], "frame", "'frame'"),
+        (["preparation"], "scaling", "'scaling'"),
+        (["preparation"], "source_bands", "'source_bands'"),
+    ],
+)
+def test_a_description_without_one_of_its_parts_is_refused(folder, where, key, reason):
+    """What an image must go through is never guessed; the part is named."""
+    raw = json.loads((folder / "model.json").read_text())
+    part = raw
+    for name in where:
+        part = part[name]
+    del part[key]
+    (folder / "model.json").write_text(json.dumps(raw))
+
+    with pytest.raises(RunError, match=rf"holds no readable model \({reason}\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("where", ["description", "preparation"])
+def test_a_description_with_an_unknown_part_is_refused(folder, where):
+    """It was written by another version, and what it means is not known."""
+    raw = json.loads((folder / "model.json").read_text())
+    (raw if where == "description" else raw["preparation"])["gamma"] = 2
+    (folder / "model.json").write_text(json.dumps(raw))
+
+    with pytest.raises(RunError, match=r"holds no readable model \(a part is not known here\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "damaged", [{"frame": 16}, {"frame": [16]}, {"scaling": []}, {"scaling": {"gamma": 2}}, {"indices": [{}]}]
+)
+def test_a_preparation_of_another_kind_is_refused(folder, damaged):
+    """A number for a pair, half a pair, a list for a mapping."""
+    raw = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(raw | {"preparation": raw["preparation"] | damaged}))
+
+    with pytest.raises(RunError, match=r"holds no readable model \(.+\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 99, "2", None])
+def test_a_model_of_another_version_is_refused(folder, version):
+    """What its files mean is not known; both versions are said."""
+    raw = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**raw, "schema_version": version}))
+
+    with pytest.raises(
+        RunError, match=rf"holds no readable model \(version {version}, not 2\); train the run again\.$"
+    ):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_network_is_refused(folder, share):
+    """Wherever the file was cut off."""
+    whole = (folder / "model.keras").read_bytes()
+    (folder / "model.keras").write_bytes(whole[: int(share * len(whole))])
+
+    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_flipped_byte_among_the_weights_is_refused(folder, seed):
+    """A damaged weight is found, never used."""
+    path = folder / "model.keras"
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.getinfo("model.weights.h5")
+    start = weights.header_offset + 30 + len(weights.filename)
+    content[start + int(np.random.default_rng(seed).integers(weights.compress_size))] ^= 0xFF
+    path.write_bytes(content)
+
+    with pytest.raises(RunError, match=r"holds no readable model \(Bad CRC-32 for file 'model.weights.h5'\)"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+def test_a_network_without_one_of_its_parts_is_refused(folder, member):
+    """Architecture and weights are both needed."""
+    path = folder / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist() if name != member}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+        load_model(folder)
+
+
+# Places in an entry of an archive's directory: the flags at 8, the way of compression at 10.
+@pytest.mark.parametrize(
+    ("offset", "value"), [(8, 1), (10, 8), (10, 12), (10, 14), (10, 99)], ids=lambda number: str(number)
+)
+def test_a_damaged_directory_is_refused(folder, offset, value):
+    """An entry that says to be encrypted, or compressed in a way it is not, or in one that is unknown."""
+    path = folder / "model.keras"
+    content = bytearray(path.read_bytes())
+    content[directory_entries(content)["config.json"] + offset] = value
+    path.write_bytes(content)
+
+    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("member", ["metadata.json", "config.json", "model.weights.h5"])
+def test_a_damaged_byte_of_the_directory_is_refused_or_harmless(folder, network, member):
+    """Whichever it is: there is a model with the right weights, or a reason."""
+    path = folder / "model.keras"
+    whole = path.read_bytes()
+    entry = directory_entries(whole)[member]
+    reasons = []
+    for offset in range(8, 46):
+        content = bytearray(whole)
+        content[entry + offset] ^= 0xFF
+        path.write_bytes(content)
+        try:
+            back = load_model(folder).network
+        except RunError as error:
+            reasons.append(str(error))
+        else:
+            for ours, theirs in zip(network.weights, back.weights, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+    assert reasons
+    assert all("holds no readable model (" in reason for reason in reasons)
+
+
+def directory_entries(archive):
+    """Where the entry of each file begins in the directory of an archive."""
+    starts = [match.start() for match in re.finditer(rb"PK\x01\x02", archive)]
+    return {archive[at + 46 : at + 46 + archive[at + 28]].decode(): at for at in starts}
+
+
+def test_what_only_training_needs_is_not_saved(tiny_store, tmp_path):
+    """A compiled network takes no more room than a bare one, and can go on training."""
+    network = tiny_network()
+    save_model(network, tiny_store, tmp_path / "bare")
+    network.compile(optimizer="adam", loss="mse")
+    network.optimizer.build(network.trainable_variables)
+
+    save_model(network, tiny_store, tmp_path / "compiled")
+
+    sizes = [(tmp_path / kind / "model.keras").stat().st_size for kind in ("bare", "compiled")]
+    assert sizes[1] <= sizes[0] + 100
+    assert network.optimizer is not None

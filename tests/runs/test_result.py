@@ -1,0 +1,168 @@
+"""What a run came to is read as it was written, or said to be damaged."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gym.core.errors import RunError
+from gym.runs.result import RunResult, read_result, write_result
+
+PLAIN = {
+    "run_id": "f00d",
+    "name": "unet cce f2",
+    "fingerprint": "3f" * 32,
+    "settings": {"model.filters": 2, "data.images": ["a", "b"], "data.remap": None, "name": "küste"},
+    "scores": {"iou": 0.1 + 0.2, "kld": 0.125, "stopping_epoch": 15.0},
+    "weights_sha256": "a0" * 32,
+    "classes": ["water", "sand"],
+    "images": ["20240101 tile 1", "20240101 tile 2", "20240103"],
+    "scenes": ["20240101", "20240101", "20240103"],
+}
+MATRICES = np.array([[[1, 2], [3, 2**40]], [[0, 0], [0, 0]], [[5, 6], [7, 8]]], np.int64)
+RESULT = RunResult(**PLAIN, matrices=MATRICES)
+
+
+def plain(result):
+    """All but the matrices."""
+    return {name: value for name, value in vars(result).items() if name != "matrices"}
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path):
+    """To the last bit, in a folder that did not exist."""
+    write_result(tmp_path / "runs" / "3f", RESULT)
+    read = read_result(tmp_path / "runs" / "3f")
+
+    assert plain(read) == PLAIN
+    np.testing.assert_array_equal(read.matrices, MATRICES)
+    assert read.matrices.dtype == np.int64
+    assert sorted(path.name for path in (tmp_path / "runs" / "3f").iterdir()) == ["matrices.npy", "result.json"]
+
+
+def test_a_result_from_before_images_had_scenes_is_read(tmp_path):
+    """As it was: each name stands for an image and for a scene."""
+    write_result(tmp_path, RESULT)
+    older = {name: value for name, value in PLAIN.items() if name != "images"} | {"scenes": PLAIN["images"]}
+    (tmp_path / "result.json").write_text(json.dumps(older), encoding="utf-8")
+
+    read = read_result(tmp_path)
+
+    assert plain(read) == PLAIN | {"scenes": PLAIN["images"]}
+    np.testing.assert_array_equal(read.matrices, MATRICES)
+
+
+def test_a_later_result_takes_the_place_of_an_earlier_one(tmp_path):
+    """As a whole."""
+    write_result(tmp_path, RESULT)
+    write_result(tmp_path, replace(RESULT, name="later", matrices=MATRICES + 1))
+    read = read_result(tmp_path)
+
+    assert read.name == "later"
+    np.testing.assert_array_equal(read.matrices, MATRICES + 1)
+
+
+@pytest.mark.parametrize("refused", ["matrices.npy", "result.json"])
+def test_a_write_that_breaks_off_leaves_no_mixture(tmp_path, monkeypatch, refused):
+    """Neither matrices of one result beside the scores of another, nor a new one that lacks something."""
+    write_result(tmp_path, RESULT)
+    replace_path = type(tmp_path).replace
+
+    def replace_unless_refused(self, target):
+        if target.name == refused:
+            raise OSError(28, "No space left on device")
+        return replace_path(self, target)
+
+    monkeypatch.setattr(type(tmp_path), "replace", replace_unless_refused)
+    with pytest.raises(OSError, match="No space left"):
+        write_result(tmp_path, replace(RESULT, name="later", matrices=MATRICES + 1))
+
+    with pytest.raises(RunError, match="holds no readable result"):
+        read_result(tmp_path)
+
+
+def test_no_result_is_told(tmp_path):
+    """With the folder, the reason and the remedy, in one line."""
+    with pytest.raises(RunError, match=r"3f holds no readable result \(.*No such file.*\); train the run again\.$"):
+        read_result(tmp_path / "3f")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "null", "{}", '{"scores": {}}', '"text"', "\udcff"])
+def test_a_damaged_result_is_told(tmp_path, text):
+    """Cut off, something else altogether, or without what belongs there."""
+    write_result(tmp_path, RESULT)
+    (tmp_path / "result.json").write_bytes(text.encode(errors="surrogateescape"))
+
+    with pytest.raises(RunError, match="holds no readable result"):
+        read_result(tmp_path)
+
+
+def test_a_result_of_another_version_is_told(tmp_path):
+    """With the key that is not known here."""
+    write_result(tmp_path, RESULT)
+    (tmp_path / "result.json").write_text(json.dumps({**PLAIN, "mood": "good"}), encoding="utf-8")
+
+    with pytest.raises(RunError, match=r"holds no readable result .*mood"):
+        read_result(tmp_path)
+
+
+@settings(deadline=None)  # the disk may be slow
+@given(cut=st.integers(0, 223))
+def test_matrices_that_were_cut_off_are_told(tmp_path_factory, cut):
+    """At any byte."""
+    folder = tmp_path_factory.mktemp("result")
+    write_result(folder, RESULT)
+    content = (folder / "matrices.npy").read_bytes()
+    assert len(content) == 224
+    (folder / "matrices.npy").write_bytes(content[:cut])
+
+    with pytest.raises(RunError, match=r"holds no readable result \(.*\); train the run again\.$"):
+        read_result(folder)
+
+
+@pytest.mark.filterwarnings("ignore:Reading `.npy`")
+@pytest.mark.parametrize("byte", [0, 6, 8, 12, 20, 21, 30, 61])
+@pytest.mark.parametrize("value", [0, 35, 40, 255])
+def test_matrices_with_a_damaged_head_are_told(tmp_path, byte, value):
+    """Whatever the parser makes of it."""
+    write_result(tmp_path, RESULT)
+    content = bytearray((tmp_path / "matrices.npy").read_bytes())
+    content[byte] = value
+    (tmp_path / "matrices.npy").write_bytes(content)
+
+    with pytest.raises(RunError, match="holds no readable result"):
+        read_result(tmp_path)
+
+
+def test_a_full_disk_costs_no_earlier_result(tmp_path, monkeypatch):
+    """Nothing of it is touched before the new matrices are on the disk."""
+    write_result(tmp_path, RESULT)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_result(tmp_path, replace(RESULT, name="later"))
+
+    assert plain(read_result(tmp_path)) == PLAIN
+
+
+@pytest.mark.parametrize("matrices", [MATRICES[:2], MATRICES[:, :1], MATRICES[0], MATRICES.astype(float)])
+def test_matrices_of_something_else_are_told(tmp_path, matrices):
+    """There is one for each image, of as many rows and columns as classes, of counts."""
+    write_result(tmp_path, RESULT)
+    np.save(tmp_path / "matrices.npy", matrices)
+
+    with pytest.raises(RunError, match=r"holds no readable result \(matrices are .*, not int64 \(3, 2, 2\)\)"):
+        read_result(tmp_path)
+
+
+def test_scenes_of_other_images_are_told(tmp_path):
+    """There is one for each image."""
+    write_result(tmp_path, replace(RESULT, scenes=["20240101"]))
+
+    with pytest.raises(RunError, match=r"holds no readable result \(1 scenes for 3 images\)"):
+        read_result(tmp_path)

@@ -1,0 +1,60 @@
+"""A step of training does not grow unseen: multiply-adds and operations are counted, which no noise can hide."""
+
+import keras
+import pytest
+
+from gym.config.schema import Config, ModelConfig
+from gym.models.architectures import build_model
+from gym.models.cpu_ops import use_tuning
+from gym.training.loop import compile_model
+from scripts.step_cost import step_cost
+
+
+def cost_of(**options):
+    """Of a batch of 2 at 64x64x5 in 4 classes."""
+    config = ModelConfig(**options)
+    model = build_model(config, (64, 64, 5), 4)
+    compile_model(model, Config(model=config), [1.0] * 4)
+    return step_cost(model, 2)
+
+
+def test_one_convolution_by_hand():
+    """Forward, gradient of the kernel and, but for the first, gradient of the map: three times the same number."""
+    images = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(4, 3, padding="same")(images)
+    model = keras.Model(images, keras.layers.Conv2D(2, 5, strides=2, padding="same")(maps))
+    compile_model(model, Config(), [1.0, 1.0])
+
+    assert step_cost(model, 5).multiply_adds == 5 * (2 * 8 * 8 * 3 * 3 * 3 * 4 + 3 * 4 * 4 * 5 * 5 * 4 * 2)
+
+
+@pytest.mark.parametrize(("name", "forward"), [("unet", 18.6e9), ("resunet", 28.2e9)])
+def test_the_plain_step_is_three_times_its_forward_pass(name, forward):
+    """Forward multiply-adds of the paper's networks at 512x512x5, as they were counted by another program."""
+    plain = cost_of(name=name, decoder="plain")
+
+    assert plain.multiply_adds == pytest.approx(3 * 2 * forward / 64, rel=0.03)
+
+
+# Billions of multiply-adds, and operations, of a step today: what makes it cheaper lowers these, what makes it dearer
+# must say why.
+MOST = {
+    ("unet", "half", True): (1.104, 2440),
+    ("unet", "plain", True): (1.742, 2290),
+    ("unet", "half", False): (1.104, 4400),
+    ("resunet", "half", True): (1.986, 4620),
+    ("resunet", "plain", True): (2.642, 4360),
+    ("resunet", "half", False): (1.986, 8810),
+}
+
+
+@pytest.mark.parametrize(("case", "most"), MOST.items(), ids=[" ".join(map(str, case)) for case in MOST])
+def test_a_step_does_not_grow(case, most):
+    """Neither in multiply-adds nor in operations."""
+    name, decoder, is_tuned = case
+    use_tuning(is_tuned)
+
+    found = cost_of(name=name, decoder=decoder)
+
+    assert found.multiply_adds / 1e9 <= most[0]
+    assert found.operations <= most[1]

@@ -1,0 +1,120 @@
+"""A model that is used again is to the bit a new one, and its graphs are not traced again."""
+
+import keras
+import numpy as np
+import pytest
+
+from gym.training import graph_cache
+from gym.training.graph_cache import compiled_model
+
+IMAGES = np.linspace(-1, 1, 4 * 8, dtype=np.float32).reshape(4, 8)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    """No model of another test."""
+    monkeypatch.setattr(graph_cache, "_kept", {})
+
+
+@pytest.fixture
+def traced():
+    """The names of the models whose training step was traced, in order."""
+    return []
+
+
+@pytest.fixture
+def val_losses():
+    """The validation losses of each training that was validated and came to its end."""
+    return []
+
+
+@pytest.fixture
+def train(traced, val_losses):
+    """Take a model of a name and seed, train two steps, and give its weights."""
+
+    class Loss(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            traced.append(self.name)
+            return keras.ops.mean(keras.ops.square(y_true - y_pred))
+
+    def make(name, seed, validation=None, callbacks=()):
+        def build():
+            keras.utils.set_random_seed(seed)
+            return keras.Sequential([keras.Input((8,)), keras.layers.Dense(3), keras.layers.BatchNormalization()])
+
+        def compile(model):
+            model.compile(keras.optimizers.Adam(0.1), Loss(name=name), jit_compile=False)
+            model.optimizer.build(model.trainable_variables)
+
+        model = compiled_model(name, build, compile)
+        options = {} if validation is None else {"validation_data": (IMAGES, np.full((4, 3), validation))}
+        options |= {"callbacks": list(callbacks), "epochs": 2, "verbose": 0, "shuffle": False}
+        val_losses.append(model.fit(IMAGES, np.ones((4, 3)), **options).history.get("val_loss"))
+        return [weight.numpy() for weight in model.weights]
+
+    return make
+
+
+def equal(some, others):
+    return all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))
+
+
+def test_a_model_that_is_used_again_begins_anew(train, traced, monkeypatch):
+    """Whatever was trained before it, with the same graphs or others."""
+    first, second = train("a", 1), train("a", 2)
+    train("b", 1)
+    again = train("a", 1)
+
+    assert traced == ["a", "b"]
+    assert equal(first, again)
+    assert not equal(first, second)
+    monkeypatch.setattr(graph_cache, "_kept", {})
+    assert equal(train("a", 2), second)
+    assert traced == ["a", "b", "a"]
+
+
+def test_a_training_that_broke_off_leaves_nothing_behind(train, val_losses):
+    """The next with the model is validated on its own scenes."""
+
+    class BreakOff(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    train("a", 1, validation=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train("a", 1, validation=1.0, callbacks=[BreakOff()])
+    train("a", 1, validation=0.0)
+
+    assert len(val_losses) == 2
+    assert val_losses[0] == val_losses[1]
+
+
+def test_few_are_kept(train, traced, monkeypatch):
+    """The last always, those before it while they are small."""
+    monkeypatch.setattr(graph_cache, "_MOST_PARAMETERS", 60)
+    for name in "abc":  # of 39 parameters each
+        train(name, 1)
+
+    assert list(graph_cache._kept) == ["b", "c"]
+    train("b", 1)
+    assert traced == ["a", "b", "c"]
+    assert list(graph_cache._kept) == ["c", "b"]
+
+
+def test_not_many_are_kept_however_small_they_are(train, monkeypatch):
+    """Their graphs take memory too."""
+    monkeypatch.setattr(graph_cache, "_MOST_MODELS", 1)
+    for name in "abc":
+        train(name, 1)
+
+    assert list(graph_cache._kept) == ["b", "c"]
+
+
+def test_the_precision_stays(train):
+    """What is cleared of the runs before is not what this one has set."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        train("a", 1)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")

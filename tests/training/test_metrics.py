@@ -1,0 +1,89 @@
+"""What is counted in the graph is what NumPy counts."""
+
+import keras
+import numpy as np
+import pytest
+
+from gym.config.schema import LOSSES
+from gym.data.labels import IGNORE
+from gym.evaluation import confusion
+from gym.models.losses import PixelLoss
+from gym.training.metrics import ConfusionIoU, PixelKLD, WholeLoss, train_without_validation_metrics
+
+
+@pytest.fixture
+def batches():
+    rng = np.random.default_rng(0)
+    labels = rng.choice([0, 1, 2, IGNORE], (7, 8, 9)).astype(np.uint8)
+    return labels, rng.dirichlet(np.ones(4), labels.shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("parts", [1, 3, 7])
+def test_the_matrix_is_exact_over_any_batches(batches, parts):
+    """One matrix and one mean IoU, however the scenes are batched; class 3 is predicted but never true."""
+    labels, scores = batches
+    counter = ConfusionIoU(4)
+    for piece in zip(np.array_split(labels, parts), np.array_split(scores, parts), strict=True):
+        counter.update_state(*piece)
+
+    expected = confusion.confusion_matrix(labels, scores.argmax(-1), 4)
+    np.testing.assert_array_equal(counter.matrix.numpy(), expected)
+    assert float(counter.result()) == pytest.approx(confusion.mean_iou(expected))
+
+
+def test_kld_is_the_mean_over_counted_pixels(batches):
+    """Two unequal batches, one mean over their pixels; a reset forgets."""
+    labels, scores = batches
+    counter = PixelKLD(4)
+    counter.update_state(labels[:5], scores[:5])
+    counter.update_state(labels[5:], scores[5:])
+
+    assert float(counter.result()) == pytest.approx(
+        confusion.pixel_kld(labels, scores) / (labels != IGNORE).sum(), rel=1e-5
+    )
+    counter.reset_state()
+    assert float(counter.result()) == 0.0
+
+
+def test_validation_metrics_are_left_out_of_training_steps(batches):
+    """A step of training counts IoU alone; validation counts all, on the same model."""
+    labels, scores = batches
+    images = keras.Input((8, 9, 4))
+    model = keras.Model(images, keras.layers.Dense(4, use_bias=False, kernel_initializer="identity")(images))
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        PixelLoss("cce", [1.0] * 4),
+        metrics=[ConfusionIoU(4), PixelKLD(4)],
+        jit_compile=False,
+    )
+    train_without_validation_metrics(model)
+
+    in_training = model.train_on_batch(scores, labels, return_dict=True)
+    in_validation = model.evaluate(scores, labels, verbose=0, return_dict=True)
+
+    assert (in_training["kld"], in_training["iou"]) == (0.0, pytest.approx(in_validation["iou"]))
+    assert in_validation["kld"] == pytest.approx(
+        confusion.pixel_kld(labels, scores) / (labels != IGNORE).sum(), rel=1e-5
+    )
+
+
+def test_an_absent_class_is_left_out():
+    """Perfect on the two classes there are: 1, though the model knows three."""
+    counter = ConfusionIoU(3)
+    counter.update_state(np.array([[[0, 1]]]), np.array([[[[0.9, 0.1, 0], [0.2, 0.8, 0]]]]))
+
+    assert float(counter.result()) == 1.0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("parts", [1, 3, 7])
+def test_the_whole_loss_does_not_depend_on_batches(batches, name, parts):
+    """However the scenes are batched and ordered, it is the loss of all of them as one batch."""
+    labels, scores = batches
+    order = np.random.default_rng(parts).permutation(len(labels))
+    counter = WholeLoss(name, [1.0, 2.0, 0.5, 1.0])
+    for piece in np.array_split(order, parts):
+        counter.update_state(labels[piece], scores[piece])
+
+    expected = float(PixelLoss(name, [1.0, 2.0, 0.5, 1.0])(labels, scores))
+    assert float(counter.result()) == pytest.approx(expected, rel=1e-5)

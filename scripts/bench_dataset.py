@@ -1,4 +1,4 @@
-"""Measure the data set builder and reader beside what the original program does for each image.
+"""Measure the dataset builder and reader beside what the original program does for each image.
 
     python scripts/bench_dataset.py                  # 200 and 2,000 scenes of 512x512x5; a quarter of an hour, 8 GB
     python scripts/bench_dataset.py --scenes 20,60   # a quick look
@@ -87,7 +87,7 @@ def move_channels(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
 
 def make_dataset(folder: Path, outputs: Path, *more: str) -> tuple[float, float]:
-    """Make a data set as a user does; seconds, and the largest memory of all its processes together in GiB."""
+    """Make a dataset as a user does; seconds, and the largest memory of all its processes together in GiB."""
     command = [sys.executable, "-m", "gym.make_dataset", f"outputs={outputs}", "data=folder", f"data.size={SIDE}"]
     command += [f"data.images=[{folder}/images]", f"data.labels={folder}/labels", f"data.classes=[{','.join(CLASSES)}]"]
     started = time.perf_counter()
@@ -113,27 +113,27 @@ def watch_memory(pid: int, ended: Callable[[], object]) -> float:
 
 
 def reading(outputs: Path, npzs: Path) -> dict[str, float]:
-    """Images per second: the store as it is, the store with five drawn copies, and npz through ``np.load``."""
+    """Images per second: the dataset as it is, the dataset with five drawn copies, and npz through ``np.load``."""
     import tensorflow as tf
 
     from gym.config.schema import AugmentConfig
     from gym.data.batches import ordered_batches
-    from gym.data.dataset import Store
+    from gym.data.dataset import Dataset
 
-    store = Store(next(path for path in (outputs / "stores").iterdir() if (path / "manifest.json").exists()))
+    dataset = Dataset(next(path for path in (outputs / "stores").iterdir() if (path / "manifest.json").exists()))
     paths = sorted(str(path) for path in npzs.glob("*.npz"))
 
     def load(path: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         with np.load(path.numpy().decode()) as arrays:
             return arrays["arr_0"], arrays["arr_1"]
 
-    positions = range(min(len(store), 200))
-    copies = [len(store) * (copy + 1) + position for copy in range(COPIES) for position in positions][:400]
+    positions = range(min(len(dataset), 200))
+    copies = [len(dataset) * (copy + 1) + position for copy in range(COPIES) for position in positions][:400]
     theirs = tf.data.Dataset.from_tensor_slices(paths)
     theirs = theirs.map(lambda path: tf.py_function(load, [path], [tf.uint8, tf.uint8]), tf.data.AUTOTUNE).batch(8)
     return {
-        "store": rate(lambda: ordered_batches(store, list(positions) * 4, 8), 4 * len(positions)),
-        "copies": rate(lambda: ordered_batches(store, copies, 8, AugmentConfig(), 0), len(copies)),
+        "dataset": rate(lambda: ordered_batches(dataset, list(positions) * 4, 8), 4 * len(positions)),
+        "copies": rate(lambda: ordered_batches(dataset, copies, 8, AugmentConfig(), 0), len(copies)),
         "npz": rate(lambda: theirs, len(paths)),
     }
 
@@ -188,11 +188,11 @@ def show(results: list[dict[str, float]]) -> None:
         "ratio, one process and one process": lambda row: f"{row['theirs_alone'] / row['ours_in_one']:.1f}x",
         "start, report and pictures, s": lambda row: f"{row['start']:.1f}",
         "peak memory, GiB": lambda row: f"{row['peak']:.2f}",
-        "store, MiB an image": lambda row: f"{row['megabytes']:.2f}",
-        "reading, images a second": lambda row: f"{row['read_store']:.0f}",
+        "dataset, MiB an image": lambda row: f"{row['megabytes']:.2f}",
+        "reading, images a second": lambda row: f"{row['read_dataset']:.0f}",
         "  with a copy drawn": lambda row: f"{row['read_copies']:.0f}",
         "np.load in a py_function": lambda row: f"{row['read_npz']:.1f}",
-        "ratio of reading": lambda row: f"{row['read_store'] / row['read_npz']:.0f}x",
+        "ratio of reading": lambda row: f"{row['read_dataset'] / row['read_npz']:.0f}x",
     }
     for name, word in lines.items():
         table.add_row(name, *map(word, results))

@@ -29,10 +29,10 @@ from scipy import ndimage
 
 from gym.config.schema import AugmentConfig, DataConfig, SplitConfig
 from gym.data.batches import SampleReader
-from gym.data.build import open_or_build_store
-from gym.data.dataset import Store
+from gym.data.build import open_or_build_dataset
+from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
-from gym.data.samples import split_store
+from gym.data.samples import split_dataset
 from gym.evaluation.assessment import Settings, assess
 from gym.evaluation.document import describe_assessment, write_document
 from gym.evaluation.training_overlap import Judged, Own
@@ -99,8 +99,8 @@ def resident(process: int, kind: str) -> float:
 
 
 def draw_scenes(data: DataConfig, outputs: Path) -> None:
-    """Make the store, where it is not there yet, and leave no memory behind."""
-    drawing = multiprocessing.get_context("spawn").Process(target=open_or_build_store, args=(data, outputs))
+    """Make the dataset, where it is not there yet, and leave no memory behind."""
+    drawing = multiprocessing.get_context("spawn").Process(target=open_or_build_dataset, args=(data, outputs))
     drawing.start()
     drawing.join()
 
@@ -114,21 +114,21 @@ def main() -> None:
     chosen = parser.parse_args()
     data = DataConfig(scenes=chosen.scenes + 50, size=chosen.size)
     draw_scenes(data, chosen.outputs)
-    store = open_or_build_store(data, chosen.outputs)
-    split = split_store(store, SplitConfig(validation=chosen.scenes / len(store)), AugmentConfig())
+    dataset = open_or_build_dataset(data, chosen.outputs)
+    split = split_dataset(dataset, SplitConfig(validation=chosen.scenes / len(dataset)), AugmentConfig())
     samples = list(split.validation)
     # Opened anew for each, so that no label stays mapped for it.
-    labels = (Store(store.folder).read_label(sample) for sample in samples)
-    model = NoisyTruth(labels, len(store.manifest.classes))
-    judged = Judged(store, samples, "validation", AugmentConfig(), 0, Own(store, split))
+    labels = (Dataset(dataset.folder).read_label(sample) for sample in samples)
+    model = NoisyTruth(labels, len(dataset.manifest.classes))
+    judged = Judged(dataset, samples, "validation", AugmentConfig(), 0, Own(dataset, split))
     at_start, started = resident(os.getpid(), "VmHWM"), time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, Memory() as memory:
         assessment = assess(model, judged, Settings(4, 0, 0, True, 0), Path(scratch))
         counted = time.perf_counter()
         document = describe_assessment(assessment, {}, {}, {})
         write_document(Path(scratch), document, assessment)
-        read = SampleReader(store, AugmentConfig(), 0)
-        write_page(Path(scratch), assessment, "stand-in", {}, store.bands, read, 0, {})
+        read = SampleReader(dataset, AugmentConfig(), 0)
+        write_page(Path(scratch), assessment, "stand-in", {}, dataset.bands, read, 0, {})
     took = time.perf_counter() - started
     Console().print(
         f"{len(samples)} scenes of {chosen.size}x{chosen.size}: {took - model.seconds:.1f} s beside the predictions, "

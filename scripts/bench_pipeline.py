@@ -1,4 +1,4 @@
-"""What it costs to feed a training step: batches read from a store, and augmented, against one that lies in memory.
+"""What it costs to feed a training step: batches read from a dataset, and augmented, against one that lies in memory.
 
     python scripts/bench_pipeline.py               # U-Net of two filters, the cheapest step there is; ten minutes
 
@@ -41,24 +41,24 @@ def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float,
     """Seconds of a step from memory, by which shares the two others are longer, and by which the last computes more."""
     from gym.config.schema import AugmentConfig, Config, DataConfig, ModelConfig, TrainingConfig
     from gym.data.batches import training_batches, untuned
-    from gym.data.build import open_or_build_store
+    from gym.data.build import open_or_build_dataset
     from gym.models.architectures import build_model
     from gym.training.loop import compile_model
     from gym.training.runtime import prepare_tensorflow
 
     prepare_tensorflow(TrainingConfig())
-    store = open_or_build_store(DataConfig(scenes=6 * given.batch, size=size), outputs)
-    config, classes = ModelConfig("unet", given.filters), len(store.manifest.classes)
-    model = build_model(config, store.shape, classes)
+    dataset = open_or_build_dataset(DataConfig(scenes=6 * given.batch, size=size), outputs)
+    config, classes = ModelConfig("unet", given.filters), len(dataset.manifest.classes)
+    model = build_model(config, dataset.shape, classes)
     compile_model(model, Config(model=config), [1.0] * classes)
 
-    def from_store(augment: AugmentConfig) -> Any:
-        return training_batches(store, list(range(len(store))), augment, given.batch, 0)
+    def from_dataset(augment: AugmentConfig) -> Any:
+        return training_batches(dataset, list(range(len(dataset))), augment, given.batch, 0)
 
     unchanged = AugmentConfig(zoom=0, rotation=0, shift_rows=0, shift_columns=0, flip_horizontal=False)
-    one_batch = next(iter(from_store(unchanged)))
-    memory = untuned(type(from_store(unchanged)).from_tensors(one_batch).repeat())
-    feeds = {"memory": memory, "read": from_store(unchanged), "augmented": from_store(AugmentConfig())}
+    one_batch = next(iter(from_dataset(unchanged)))
+    memory = untuned(type(from_dataset(unchanged)).from_tensors(one_batch).repeat())
+    feeds = {"memory": memory, "read": from_dataset(unchanged), "augmented": from_dataset(AugmentConfig())}
     begun = {name: iter(feed) for name, feed in feeds.items()}
     model.make_train_function()
     steps = max(6, 100 * 128**2 // size**2)

@@ -1,4 +1,4 @@
-"""What many tests share: configurations, tiny data sets, the real imagery, and TensorFlow on small work."""
+"""What many tests share: configurations, tiny datasets, the real imagery, and TensorFlow on small work."""
 
 import gc
 import hashlib
@@ -23,8 +23,8 @@ from gym.app.command_line import register_configuration
 from gym.config.overrides import configuration_folder, quote_options
 from gym.config.schema import Config, DataConfig, DatasetConfig, EvaluateConfig, ReportConfig
 from gym.config.validation import read_config
-from gym.data.build import Plan, build_store
-from gym.data.dataset import Store
+from gym.data.build import Plan, build_dataset
+from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE, LabelRule
 from gym.data.preparation import Preparation
 from gym.data.readers.base import RawScene
@@ -156,21 +156,23 @@ def make_scenes(
     return scenes
 
 
-def make_store(folder: Path, scenes: dict[str, RawScene], frame: tuple[int, int] = (16, 32), **options: Any) -> Store:
-    """Make a store of scenes: two pairs a scene, two sites, three classes; ``options`` are those of `Preparation`."""
+def make_tiny_dataset(
+    folder: Path, scenes: dict[str, RawScene], frame: tuple[int, int] = (16, 32), **options: Any
+) -> Dataset:
+    """Make a dataset of scenes: two pairs a scene, two sites, three classes; ``options`` are those of `Preparation`."""
     settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": TINY_BANDS} | options
     table = {name: {"scene": f"scene{number // 2}", "site": f"site{number % 2}"} for number, name in enumerate(scenes)}
     reader = HeldReader(scenes, settings["source_bands"])
     sources = {name: reader.sources(name) for name in reader.names}
     rule = LabelRule(TINY_CLASSES, ignored=(IGNORE,))
     plan = Plan(reader, Preparation(frame, **settings), rule, Grouping(table=table), sources, {})
-    build_store(plan, folder, DataConfig(workers=1), plan.fingerprint())
-    return Store(folder)
+    build_dataset(plan, folder, DataConfig(workers=1), plan.fingerprint())
+    return Dataset(folder)
 
 
 @pytest.fixture(scope="session")
-def tiny_store(tmp_path_factory) -> Store:
+def tiny_dataset(tmp_path_factory) -> Dataset:
     """Six pairs of 16x32 in 3 bands and 3 classes; pair 0 has an ignored corner."""
     scenes = make_scenes()
     scenes["pair0"].label[:4, :4] = IGNORE
-    return make_store(tmp_path_factory.mktemp("stores") / "tiny", scenes)
+    return make_tiny_dataset(tmp_path_factory.mktemp("stores") / "tiny", scenes)

@@ -111,7 +111,7 @@ def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(image
 
 
 def test_the_readmes_data_set_is_made_and_reported(imagery):
-    """The command as written makes a store and names its report, which is there."""
+    """The command as written makes a dataset and names its report, which is there."""
     (command,) = [command for command in COMMANDS if "gym.make_dataset" in command]
     page = Path(re.search(r"report +(.*)", run(command, imagery)).group(1))
 

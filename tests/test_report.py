@@ -113,7 +113,9 @@ def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, c
     finally:
         (tmp_path / "away").rename(stores)
 
-    reason = r"Figure 3 is left out: the data of unet cce f2 \S+ are gone: no store in \S+ has what it was trained on\."
+    reason = (
+        r"Figure 3 is left out: the data of unet cce f2 \S+ are gone: no dataset in \S+ has what it was trained on\."
+    )
     assert re.search(f"^{reason}$", capsys.readouterr().out, re.MULTILINE)
     assert re.search(f'<p class="note">{reason}</p>', page.read_text(encoding="utf-8"))
     assert {path.name for path in page.parent.iterdir()} == {name for name in FILES if "figure3" not in name}

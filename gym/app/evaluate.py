@@ -16,9 +16,9 @@ from gym.config.schema import Config, DataConfig, EvaluateConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
 from gym.core.files import hash_file, naming_disk_errors
 from gym.data.batches import SampleReader
-from gym.data.build import open_or_build_store
-from gym.data.dataset import Store
-from gym.data.samples import split_store
+from gym.data.build import open_or_build_dataset
+from gym.data.dataset import Dataset
+from gym.data.samples import split_dataset
 from gym.data.split import Split
 from gym.evaluation.assessment import Assessment, Settings, assess
 from gym.evaluation.bootstrap import Interval
@@ -77,19 +77,19 @@ def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
     """Load a model and open the data that it is to be judged on."""
     model, trained = load_model(source.folder / "model"), source.read_config()
     outputs = Path(config.outputs)
-    given = None if config.data is None else open_or_build_store(prepared_alike(config.data, trained.data), outputs)
+    given = None if config.data is None else open_or_build_dataset(prepared_alike(config.data, trained.data), outputs)
     own = open_own(source, trained, outputs, given)
-    store = own.store if given is None else given
-    if store is None:
+    dataset = own.dataset if given is None else given
+    if dataset is None:
         raise DataError(f"the data of {source.name} are not to be had ({own.obstacle}); give others with data=.")
-    split = own.split if own.store is store else find_split(store, trained, config.side)
-    refuse_other_kind(source, model, store)
+    split = own.split if own.dataset is dataset else find_split(dataset, trained, config.side)
+    refuse_other_kind(source, model, dataset)
     side = choose_side(config, split)
-    samples = list(range(len(store))) if side == "all" else list(getattr(split, side))
+    samples = list(range(len(dataset))) if side == "all" else list(getattr(split, side))
     if not samples:
         held = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
         raise DataError(f"side={side}: not one image is on that side ({held}); choose another with side=.")
-    return Contender(source, model, trained, Judged(store, samples, side, trained.augment, trained.seed, own))
+    return Contender(source, model, trained, Judged(dataset, samples, side, trained.augment, trained.seed, own))
 
 
 def prepared_alike(data: DataConfig, trained: DataConfig) -> DataConfig:
@@ -98,12 +98,12 @@ def prepared_alike(data: DataConfig, trained: DataConfig) -> DataConfig:
     return replace(data, **{name: getattr(trained, name) for name in preparing})
 
 
-def find_split(store: Store, trained: Config, wanted: str) -> Split:
+def find_split(dataset: Dataset, trained: Config, wanted: str) -> Split:
     """The sides of other data as the run's configuration draws them; none where all images are judged."""
     if wanted in ("auto", "all"):
         return Split([], [], [])
     check_split(trained.split, trained.augment)
-    return split_store(store, trained.split, trained.augment)
+    return split_dataset(dataset, trained.split, trained.augment)
 
 
 def choose_side(config: EvaluateConfig, split: Split) -> str:
@@ -115,11 +115,11 @@ def choose_side(config: EvaluateConfig, split: Split) -> str:
     return "test" if split.test else "validation"
 
 
-def refuse_other_kind(source: ModelSource, model: SavedModel, store: Store) -> None:
-    """Raise `RunError` where a model and a store differ in classes, bands or preparation."""
-    known, preparation = model.description, store.manifest.preparation
+def refuse_other_kind(source: ModelSource, model: SavedModel, dataset: Dataset) -> None:
+    """Raise `RunError` where a model and a dataset differ in classes, bands or preparation."""
+    known, preparation = model.description, dataset.manifest.preparation
     pairs = {
-        "classes": (known.classes, store.manifest.classes),
+        "classes": (known.classes, dataset.manifest.classes),
         "bands": (known.preparation.bands, preparation.bands),
         "frame": (list(known.preparation.frame), list(preparation.frame)),
         "scaling": (known.preparation.scaling, preparation.scaling),
@@ -153,7 +153,7 @@ def refuse_other_images(contenders: Sequence[Contender]) -> None:
     first, *others = contenders
     names, images = distinct_names(contenders), describe_images(first.judged)
     for name, other in zip(names[1:], others, strict=True):
-        classes, theirs = (one.judged.store.manifest.classes for one in (first, other))
+        classes, theirs = (one.judged.dataset.manifest.classes for one in (first, other))
         if classes != theirs:
             raise RunError(
                 f"{names[0]} and {name} have different classes ({show(classes)}, and {show(theirs)}), so their scores "
@@ -198,7 +198,7 @@ def report(
     """Write the results of one model, log them to its run, and print them."""
     source, judged = contender.source, contender.judged
     folder = results_folder(config, contender, is_one_of_several)
-    data = {"source": judged.store.manifest.source, "fingerprint": judged.store.manifest.fingerprint}
+    data = {"source": judged.dataset.manifest.source, "fingerprint": judged.dataset.manifest.fingerprint}
     run = {"id": source.run_id, "name": source.name}
     document = describe_assessment(assessment, run, data, beside)
     with naming_disk_errors(folder, "give another folder with output=."):
@@ -209,8 +209,8 @@ def report(
             assessment,
             f"{source.name} on {assessment.side} images",
             facts_of(contender, assessment),
-            judged.store.bands,
-            SampleReader(judged.store, judged.augment, judged.seed),
+            judged.dataset.bands,
+            SampleReader(judged.dataset, judged.augment, judged.seed),
             config.seed,
             beside,
         )
@@ -230,13 +230,13 @@ def results_folder(config: EvaluateConfig, contender: Contender, is_one_of_sever
 
 def group_of(judged: Judged) -> str:
     """What the scores of an evaluation are called: its side, and the data where they are not the run's own."""
-    other = "" if judged.is_own else f"_{judged.store.manifest.fingerprint[:8]}"
+    other = "" if judged.is_own else f"_{judged.dataset.manifest.fingerprint[:8]}"
     return f"{judged.side}{other}"
 
 
 def facts_of(contender: Contender, assessment: Assessment) -> dict[str, str]:
     """What the page says of an evaluation before its scores."""
-    data = contender.judged.store.manifest.source
+    data = contender.judged.dataset.manifest.source
     facts = {"model": contender.source.origin, "data": data, "images": str(len(assessment.scenes))}
     return facts | ({"beware": "; ".join(assessment.warnings)} if assessment.warnings else {})
 

@@ -32,10 +32,13 @@ from gym.training.checkpoint import History, epoch_metrics
 
 def evaluate_sides(model: keras.Model, task: Task) -> dict[str, Evaluation]:
     """Evaluate the validation side, and the test side where there is one."""
-    config, store, split = task.config, task.store, task.split
+    config, dataset, split = task.config, task.dataset, task.split
     return {
         side: evaluate(
-            model, store, samples, ordered_batches(store, samples, config.training.batch, config.augment, config.seed)
+            model,
+            dataset,
+            samples,
+            ordered_batches(dataset, samples, config.training.batch, config.augment, config.seed),
         )
         for side, samples in (("validation", split.validation), ("test", split.test))
         if samples
@@ -48,7 +51,7 @@ def summarize(
     """What a run came to."""
     validation = evaluations["validation"]
     trained_on = {
-        "training_pairs": len(set(positions_of(task.split.training, len(task.store)))),
+        "training_pairs": len(set(positions_of(task.split.training, len(task.dataset)))),
         "training_steps": history.stopping.last_epoch * count_steps(task),
     }
     return RunResult(
@@ -60,7 +63,7 @@ def summarize(
         weights_sha256=checkpoint.hash_weights(model),
         classes=validation.classes,
         images=validation.names,
-        scenes=scenes_of(task.store, validation.samples),
+        scenes=scenes_of(task.dataset, validation.samples),
         matrices=validation.matrices,
     )
 
@@ -103,7 +106,7 @@ def log_result(
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder), task)
         write_results(Path(folder), task, model, history, evaluations)
-        write_run_card(Path(folder), task.config, task.store, task.split, result, evaluations)
+        write_run_card(Path(folder), task.config, task.dataset, task.split, result, evaluations)
         run.log_folder(Path(folder))
 
 
@@ -117,11 +120,11 @@ def word_result(result: RunResult) -> str:
 
 def write_inputs(folder: Path, task: Task) -> None:
     """Write what a run starts from: configuration, split, the images that look alike across it, what was left out."""
-    config, store, split = task.config, task.store, task.split
+    config, dataset, split = task.config, task.dataset, task.split
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(without_password(config))))
-    write_json(folder / "split.json", side_names(store, split))
-    write_json(folder / "left_out.json", store.manifest.left_out)
-    alike = find_likenesses(store, split, config.split)
+    write_json(folder / "split.json", side_names(dataset, split))
+    write_json(folder / "left_out.json", dataset.manifest.left_out)
+    alike = find_likenesses(dataset, split, config.split)
     write_json(folder / "near_duplicates.json", [pair._asdict() for pair in alike])
 
 
@@ -129,12 +132,12 @@ def write_results(
     folder: Path, task: Task, model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]
 ) -> None:
     """Write what a run came to: model, curves, and of each side the confusion matrix and a contact sheet."""
-    config, store = task.config, task.store
-    save_model(model, store, folder / "model")
+    config, dataset = task.config, task.dataset
+    save_model(model, dataset, folder / "model")
     save(figures.draw_learning_curves(history.epochs, history.stopping.best_epoch), folder / "learning_curves.png")
-    read = SampleReader(store, config.augment, config.seed)
+    read = SampleReader(dataset, config.augment, config.seed)
     for side, evaluation in evaluations.items():
         place = folder if side == "validation" else folder / side
         write_json(place / "confusion_matrix.json", evaluation.matrix.tolist())
         save(figures.draw_confusion_matrix(evaluation.matrix, evaluation.classes), place / "confusion_matrix.png")
-        save(figures.draw_contact_sheet(evaluation, store.bands, read, side), place / "contact_sheet.png")
+        save(figures.draw_contact_sheet(evaluation, dataset.bands, read, side), place / "contact_sheet.png")

@@ -1,4 +1,4 @@
-"""Make one data set model-ready, or only look at it: store, report, and on request the original program's files."""
+"""Make one dataset model-ready, or only look at it: dataset, report, and on request the original program's files."""
 
 import logging
 import tempfile
@@ -11,10 +11,10 @@ from gym.core.errors import DataError
 from gym.core.files import hash_value, naming_disk_errors
 from gym.core.text import counted, plain_console
 from gym.data.batches import SampleReader
-from gym.data.build import open_or_build_store
-from gym.data.dataset import Store
+from gym.data.build import open_or_build_dataset
+from gym.data.dataset import Dataset
 from gym.data.gym_npz_writer import export_gym_npz
-from gym.data.samples import ReadSample, find_likenesses, split_store, training_samples
+from gym.data.samples import ReadSample, find_likenesses, split_dataset, training_samples
 from gym.data.split import Split
 from gym.reporting.dataset_page import Sides, write_report
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def make_dataset(config: DatasetConfig) -> Path:
-    """Make or find the store of a configuration, and report on it.
+    """Make or find the dataset of a configuration, and report on it.
 
     Returns:
         The report's page.
@@ -34,23 +34,23 @@ def make_dataset(config: DatasetConfig) -> Path:
     """
     outputs = Path(config.outputs)
     with unkept(outputs) if config.inspect else nullcontext(outputs) as place:
-        store = open_or_build_store(config.data, Path(place), outputs / "stores" / "downloads")
-        split, obstacle = split_or_gather(store, config)
-        read = SampleReader(store, config.augment, config.seed)
-        sides = Sides(split, config.split, find_likenesses(store, split, config.split), obstacle)
-        name = name_of(config, store)
+        dataset = open_or_build_dataset(config.data, Path(place), outputs / "stores" / "downloads")
+        split, obstacle = split_or_gather(dataset, config)
+        read = SampleReader(dataset, config.augment, config.seed)
+        sides = Sides(split, config.split, find_likenesses(dataset, split, config.split), obstacle)
+        name = name_of(config, dataset)
         reported = outputs / "reports" / (f"inspected-{name}" if config.inspect else name)
-        page = report(config, store, sides, read, reported)
+        page = report(config, dataset, sides, read, reported)
         exported = outputs / "exports" / name
         if config.export == "gym_npz":
             with naming_disk_errors(exported):
-                count = export_gym_npz(store, split, config.augment, read, exported)
+                count = export_gym_npz(dataset, split, config.augment, read, exported)
     console = plain_console()
     shares = ", ".join(f"{len(samples)} {side}" for side, samples in split._asdict().items() if samples)
     parted = "not split" if obstacle else shares
-    console.print(f"{counted(len(store), 'pair')} ({parted}), {len(store.manifest.left_out)} left out")
+    console.print(f"{counted(len(dataset), 'pair')} ({parted}), {len(dataset.manifest.left_out)} left out")
     if not config.inspect:
-        console.print(f"store   {store.folder}")
+        console.print(f"dataset   {dataset.folder}")
     if config.export == "gym_npz":
         console.print(f"export  {exported} ({counted(count, 'file')})")
     console.print(f"report  {page}")
@@ -58,7 +58,7 @@ def make_dataset(config: DatasetConfig) -> Path:
 
 
 def unkept(outputs: Path) -> tempfile.TemporaryDirectory:
-    """A folder for a store that is only looked at, on the disk where stores are.
+    """A folder for a dataset that is only looked at, on the disk where stores are.
 
     Raises:
         DataError: It cannot be made.
@@ -68,39 +68,39 @@ def unkept(outputs: Path) -> tempfile.TemporaryDirectory:
         return tempfile.TemporaryDirectory(dir=outputs, prefix=".inspected-")
 
 
-def name_of(config: DatasetConfig, store: Store) -> str:
-    """Name what is made of a store with this split, augmentation and seed; another split keeps its own."""
+def name_of(config: DatasetConfig, dataset: Dataset) -> str:
+    """Name what is made of a dataset with this split, augmentation and seed; another split keeps its own."""
     made_with = hash_value([asdict(config.split), asdict(config.augment), config.seed])
-    return f"{store.folder.name}-{made_with[:8]}"
+    return f"{dataset.folder.name}-{made_with[:8]}"
 
 
-def split_or_gather(store: Store, config: DatasetConfig) -> tuple[Split, str]:
-    """Split a store; one that is only looked at, and that no split can be made of, stands on one side as a whole.
+def split_or_gather(dataset: Dataset, config: DatasetConfig) -> tuple[Split, str]:
+    """Split a dataset; one that is only looked at, and that no split can be made of, stands on one side as a whole.
 
     Returns:
         The split, and why there is none, "" where there is.
 
     Raises:
-        DataError: As of `split_store`, where the store is not only looked at.
+        DataError: As of `split_dataset`, where the dataset is not only looked at.
     """
     try:
-        return split_store(store, config.split, config.augment), ""
+        return split_dataset(dataset, config.split, config.augment), ""
     except DataError as error:
         if not config.inspect:
             raise
         log.warning("no split is possible: %s", error)
-        return Split(list(range(len(store))), []), str(error)
+        return Split(list(range(len(dataset))), []), str(error)
 
 
-def report(config: DatasetConfig, store: Store, sides: Sides, read: ReadSample, folder: Path) -> Path:
+def report(config: DatasetConfig, dataset: Dataset, sides: Sides, read: ReadSample, folder: Path) -> Path:
     """Write the report, with examples of augmentation as training will see them.
 
     Raises:
         DataError: It cannot be written.
     """
-    samples = training_samples(sides.split, config.augment, len(store))
-    copies = [sample if sample >= len(store) else sample + len(store) for sample in samples[:_EXAMPLES]]
+    samples = training_samples(sides.split, config.augment, len(dataset))
+    copies = [sample if sample >= len(dataset) else sample + len(dataset) for sample in samples[:_EXAMPLES]]
     for pair in sides.alike[:3]:
         log.warning("%s and %s stand on two sides and look alike (%d of 64 bits)", *pair)
     with naming_disk_errors(folder):
-        return write_report(folder, store, sides, read, copies, not config.inspect)
+        return write_report(folder, dataset, sides, read, copies, not config.inspect)

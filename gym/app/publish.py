@@ -34,7 +34,7 @@ from gym.reporting.card.contents import FACTS, read_facts
 from gym.reporting.card.write import CARD, without_pictures, write_card
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_lookup import DESCRIPTIONS, MODEL
-from gym.runs.mlflow_read import find_store
+from gym.runs.mlflow_read import find_dataset
 from gym.runs.mlflow_registry import Version, model_name, refuse_other_models, register
 from gym.runs.model_archive import RUN, write_zip
 from gym.runs.model_files import ModelDescription, load_model
@@ -138,13 +138,13 @@ def describe_classes(names: list[str]) -> list[dict[str, Any]]:
 
 
 def add_samples(source: ModelSource, config: PublishConfig, folder: Path) -> str:
-    """Add validation pairs of the run's store; gives what stands in the way, "" where nothing does."""
+    """Add validation pairs of the run's dataset; gives what stands in the way, "" where nothing does."""
     try:
-        store, names = find_store(Path(config.outputs), source.run), source.read_split()["validation"]
-        written = write_samples(store, names, config.samples, folder)
+        dataset, names = find_dataset(Path(config.outputs), source.run), source.read_split()["validation"]
+        written = write_samples(dataset, names, config.samples, folder)
     except (DataError, RunError) as error:
         return str(error)
-    return "" if written else "none of the validation pairs is in the run's store"
+    return "" if written else "none of the validation pairs is in the run's dataset"
 
 
 def tell(source: ModelSource, published: Published, left_out: list[str]) -> None:

@@ -21,7 +21,7 @@ from gym.config.schema import AugmentConfig, ReportConfig, TrackingConfig, Train
 from gym.core.errors import DataError, GymError, RunError
 from gym.core.files import naming_disk_errors
 from gym.core.text import plain_console
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.samples import find_samples, positions_of
 from gym.reporting.figure3 import ChosenImage, Examples, choose_images, choose_models, read_images, segment_images
 from gym.reporting.figure4_data import LOOKS
@@ -33,7 +33,7 @@ from gym.reporting.training_curves import RunCurve
 from gym.runs.mlflow_client import PatientClient, open_tracking
 from gym.runs.mlflow_log import PARENT, open_run_log
 from gym.runs.mlflow_lookup import MODEL, fetch_files, look_up
-from gym.runs.mlflow_read import find_store, logged_metrics, logged_result
+from gym.runs.mlflow_read import find_dataset, logged_metrics, logged_result
 from gym.runs.model_files import load_model
 from gym.runs.result import RunResult, find_result
 from gym.sweeps.plan import command_of
@@ -59,11 +59,11 @@ class Shown(NamedTuple):
     images: list[ChosenImage]
 
 
-def sites_of(store: Store, images: Sequence[str]) -> dict[str, str]:
-    """The site of each validation image that the store has, by name."""
-    samples = find_samples(store, images)
-    positions = positions_of(list(samples.values()), len(store))
-    return {name: store.manifest.pairs[place].site for name, place in zip(samples, positions, strict=True)}
+def sites_of(dataset: Dataset, images: Sequence[str]) -> dict[str, str]:
+    """The site of each validation image that the dataset has, by name."""
+    samples = find_samples(dataset, images)
+    positions = positions_of(list(samples.values()), len(dataset))
+    return {name: dataset.manifest.pairs[place].site for name, place in zip(samples, positions, strict=True)}
 
 
 def choose_shown(finished: Sequence[FinishedRun]) -> Shown:
@@ -76,8 +76,8 @@ def choose_shown(finished: Sequence[FinishedRun]) -> Shown:
     chosen = [by_result[id(result)] for result in choose_models([run.result for run in finished])]
     if not chosen:
         raise DataError("no run with a model has a mean IoU.")
-    is_one_store = len({run.logged.data.tags.get("data_fingerprint") for run in chosen}) == 1
-    images = choose_images([run.result for run in chosen]) if is_one_store else []
+    is_one_dataset = len({run.logged.data.tags.get("data_fingerprint") for run in chosen}) == 1
+    images = choose_images([run.result for run in chosen]) if is_one_dataset else []
     if not images:
         chosen = [max(chosen, key=lambda run: score_of(run.result, "iou") or 0.0)]
         images = choose_images([chosen[0].result])
@@ -113,9 +113,9 @@ def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRu
         RunError: A model is gone or damaged.
     """
     runs, images = choose_shown(finished)
-    store, settings = find_store(outputs, runs[0].logged), runs[0].result.settings
+    dataset, settings = find_dataset(outputs, runs[0].logged), runs[0].result.settings
     prepare_tensorflow(TrainingConfig())
-    examples = read_images(store, images, augmentation_of(settings), settings["seed"])
+    examples = read_images(dataset, images, augmentation_of(settings), settings["seed"])
     labels = run_labels([run.result for run in runs])
     for run, label in zip(runs, labels, strict=True):
         tell(f"loading {label}")
@@ -128,8 +128,8 @@ def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRu
         models=[word_model(run.result) for run in runs],
         labels=labels,
         rules=[image.rule for image in images],
-        bands=store.bands,
-        classes=store.manifest.classes,
+        bands=dataset.bands,
+        classes=dataset.manifest.classes,
     )
 
 
@@ -265,11 +265,11 @@ def find_sites(outputs: Path, finished: Sequence[FinishedRun]) -> dict[str, str]
     by_data = {run.logged.data.tags.get("data_fingerprint"): run for run in finished}
     for run in by_data.values():
         with suppress(GymError):
-            store = find_store(outputs, run.logged)
+            dataset = find_dataset(outputs, run.logged)
             of_data = [
-                one for one in finished if one.logged.data.tags.get("data_fingerprint") == store.manifest.fingerprint
+                one for one in finished if one.logged.data.tags.get("data_fingerprint") == dataset.manifest.fingerprint
             ]
-            sites |= sites_of(store, [image for one in of_data for image in one.result.images])
+            sites |= sites_of(dataset, [image for one in of_data for image in one.result.images])
     return sites
 
 

@@ -15,7 +15,7 @@ from gym.core.files import hash_value
 from gym.core.parallel import available_cores
 from gym.core.text import counted, public_uri
 from gym.data.batches import ordered_batches, training_batches
-from gym.data.dataset import Store, combine_statistics
+from gym.data.dataset import Dataset, combine_statistics
 from gym.data.samples import positions_of, side_counts, training_samples
 from gym.data.split import Split
 from gym.evaluation.run_model import Evaluation
@@ -91,7 +91,7 @@ def carry_out(task: Task, listener: Listener) -> tuple[RunResult, dict[str, Eval
 
 def make_result(task: Task, run: RunLog, listener: Listener) -> tuple[RunResult, dict[str, Evaluation]]:
     """Train, evaluate and log; result as that of `carry_out`."""
-    log_inputs(run, task.config, task.store, task.split)
+    log_inputs(run, task.config, task.dataset, task.split)
     model, history = train_model(task, run, listener)
 
     from gym.app.finish_run import evaluate_sides, log_result, summarize  # as `train_model` says
@@ -117,9 +117,9 @@ def next_steps(config: Config, run_id: str) -> list[str]:
 
 def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Model, History]:
     """Build and train the model; it comes back with its best weights."""
-    config, store, split = task.config, task.store, task.split
-    model = prepare_model(config, store, split)
-    samples, batch = training_samples(split, config.augment, len(store)), config.training.batch
+    config, dataset, split = task.config, task.dataset, task.split
+    model = prepare_model(config, dataset, split)
+    samples, batch = training_samples(split, config.augment, len(dataset)), config.training.batch
     steps = count_steps(task)
     if listener.is_shown:
         announce(task.name, model, steps * config.training.epochs)
@@ -138,9 +138,9 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
     history = train(
         model,
         config,
-        lambda first_epoch: training_batches(store, samples, config.augment, batch, config.seed, first_epoch),
+        lambda first_epoch: training_batches(dataset, samples, config.augment, batch, config.seed, first_epoch),
         steps,
-        ordered_batches(store, split.validation, batch, config.augment, config.seed),
+        ordered_batches(dataset, split.validation, batch, config.augment, config.seed),
         task.folder,
         tell,
         [progress_display(config.training.epochs, steps)] if listener.is_shown else [],
@@ -148,18 +148,18 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
     return model, history
 
 
-def prepare_model(config: Config, store: Store, split: Split) -> keras.Model:
+def prepare_model(config: Config, dataset: Dataset, split: Split) -> keras.Model:
     """Build and compile the model, or take one whose graphs an earlier run of this process has traced."""
-    first = build_standardisation(config.data.standardize, store, split)
-    weights = class_weights(config, store, split)
-    classes = len(store.manifest.classes)
+    first = build_standardisation(config.data.standardize, dataset, split)
+    weights = class_weights(config, dataset, split)
+    classes = len(dataset.manifest.classes)
     parts = [asdict(part) for part in (config.model, config.loss, config.optimizer)]
-    graphs = [*parts, weights, store.shape, classes, first.method, first.mean, first.deviation]
+    graphs = [*parts, weights, dataset.shape, classes, first.method, first.mean, first.deviation]
     graphs += [keras.config.dtype_policy().name, config.training.deterministic, is_tuned()]
 
     def build() -> keras.Model:
         seed_weights(config.seed)
-        return build_model(config.model, store.shape, classes, first)
+        return build_model(config.model, dataset.shape, classes, first)
 
     return compiled_model(hash_value(graphs), build, lambda model: compile_model(model, config, weights))
 
@@ -174,28 +174,28 @@ def announce(name: str, model: keras.Model, steps: int) -> None:
         )
 
 
-def build_standardisation(method: str, store: Store, split: Split) -> Standardize:
+def build_standardisation(method: str, dataset: Dataset, split: Split) -> Standardize:
     """The layer that standardises; for ``dataset`` with the mean and deviation of the training side."""
     if method != "dataset":
         return Standardize(method)
-    training = set(positions_of(split.training, len(store)))
-    mean, deviation = combine_statistics([store.manifest.pairs[position].statistics for position in sorted(training)])
+    training = set(positions_of(split.training, len(dataset)))
+    mean, deviation = combine_statistics([dataset.manifest.pairs[position].statistics for position in sorted(training)])
     return Standardize(method, mean, deviation)
 
 
-def class_weights(config: Config, store: Store, split: Split) -> list[float]:
+def class_weights(config: Config, dataset: Dataset, split: Split) -> list[float]:
     """The configured weight of each class."""
     if config.loss.weighting == "given":
         return config.loss.class_weights
     if config.loss.weighting == "frequency":
-        return frequency_weights(side_counts(store, split)["training"])
-    return [1.0] * len(store.manifest.classes)
+        return frequency_weights(side_counts(dataset, split)["training"])
+    return [1.0] * len(dataset.manifest.classes)
 
 
-def log_inputs(run: RunLog, config: Config, store: Store, split: Split) -> None:
+def log_inputs(run: RunLog, config: Config, dataset: Dataset, split: Split) -> None:
     """Log what a run starts from."""
-    manifest = store.manifest
+    manifest = dataset.manifest
     sizes = {side: len(positions) for side, positions in split._asdict().items()}
-    profile = json.dumps({"pairs": len(store), "left_out": len(manifest.left_out), **sizes})
+    profile = json.dumps({"pairs": len(dataset), "left_out": len(manifest.left_out), **sizes})
     run.log_params(flatten(asdict(without_password(config))))
-    run.log_dataset(manifest.source, manifest.fingerprint, str(store.folder), profile)
+    run.log_dataset(manifest.source, manifest.fingerprint, str(dataset.folder), profile)

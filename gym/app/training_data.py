@@ -9,15 +9,15 @@ from pathlib import Path
 from gym.config.data_rules import check_data
 from gym.config.schema import Config
 from gym.core.errors import GymError, RunError
-from gym.data.build import open_or_build_store
-from gym.data.dataset import Store
+from gym.data.build import open_or_build_dataset
+from gym.data.dataset import Dataset
 from gym.data.samples import find_samples
 from gym.data.split import Split
 from gym.evaluation.training_overlap import Own
 from gym.runs.model_source import ModelSource
 
 
-def open_own(source: ModelSource, trained: Config, outputs: Path, given: Store | None) -> Own:
+def open_own(source: ModelSource, trained: Config, outputs: Path, given: Dataset | None) -> Own:
     """The data that a model was trained on, or why they are not to be had.
 
     Args:
@@ -35,10 +35,10 @@ def open_own(source: ModelSource, trained: Config, outputs: Path, given: Store |
         if given is not None and source.is_zip:
             return no_data("those of a zip are opened only without data=")
         check_data(trained.data)
-        store = open_or_build_store(trained.data, outputs)
-        if store.manifest.fingerprint != source.data_fingerprint:
-            return no_data(f"{store.manifest.source} are no longer those it was trained on")
-        return Own(store, read_sides(source, store))
+        dataset = open_or_build_dataset(trained.data, outputs)
+        if dataset.manifest.fingerprint != source.data_fingerprint:
+            return no_data(f"{dataset.manifest.source} are no longer those it was trained on")
+        return Own(dataset, read_sides(source, dataset))
     except GymError as error:
         return no_data(str(error))
 
@@ -48,14 +48,14 @@ def no_data(obstacle: str) -> Own:
     return Own(None, Split([], [], []), obstacle)
 
 
-def read_sides(source: ModelSource, store: Store) -> Split:
+def read_sides(source: ModelSource, dataset: Dataset) -> Split:
     """The sides that the model was trained with.
 
     Raises:
-        RunError: They are not known, or are not those of the store.
+        RunError: They are not known, or are not those of the dataset.
     """
     names = source.read_split()
-    sides = {side: list(find_samples(store, names.get(side, [])).values()) for side in Split._fields}
+    sides = {side: list(find_samples(dataset, names.get(side, [])).values()) for side in Split._fields}
     for side, samples in sides.items():
         if len(samples) < len(names.get(side, [])):
             raise RunError(f"the {side} side in split.json of {source.name} names images that its data do not have")

@@ -26,7 +26,7 @@ def check_frame(data: DataConfig, levels: int) -> None:
 
 
 def check_data(data: DataConfig) -> None:
-    """Check places, classes, patterns and values of a data set."""
+    """Check places, classes, patterns and values of a dataset."""
     check_values(data)
     if data.kind == "synthetic":
         return

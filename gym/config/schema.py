@@ -183,7 +183,7 @@ class DataConfig:
     site_pattern: str = setting("", "Likewise for the site; none means one site.", only={"kind": ON_DISK})
     date_pattern: str = setting("", "Likewise for the date.", only={"kind": ON_DISK})
     licence: str = setting("", "Licence of the imagery and labels, for the model card.")
-    citation: str = setting("", "How to cite them, likewise; neither changes what a store or a run is known by.")
+    citation: str = setting("", "How to cite them, likewise; neither changes what a dataset or a run is known by.")
 
 
 @dataclass
@@ -309,7 +309,7 @@ class Config:
 
 @dataclass
 class DatasetConfig:
-    """One model-ready data set, to make or to look at."""
+    """One model-ready dataset, to make or to look at."""
 
     inspect: bool = setting(False, "Only report: nothing but the report is kept.")
     export: str = setting(

@@ -2,7 +2,7 @@
 
     GymError
     ├── ConfigError      a configuration value breaks a rule; raised before TensorFlow is imported
-    ├── DataError        imagery, labels or a store cannot be used as they are
+    ├── DataError        imagery, labels or a dataset cannot be used as they are
     ├── TrainingError    a run cannot go on (the loss is not finite)
     └── RunError         a run, or its model, cannot be found or read
 
@@ -20,7 +20,7 @@ class ConfigError(GymError):
 
 
 class DataError(GymError):
-    """Imagery, labels or a store cannot be used as they are."""
+    """Imagery, labels or a dataset cannot be used as they are."""
 
 
 class TrainingError(GymError):

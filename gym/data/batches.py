@@ -1,7 +1,7 @@
-"""Batches of a store, through ``tf.data``.
+"""Batches of a dataset, through ``tf.data``.
 
-A sample is a pair as it is, or an augmented copy of one that is drawn once: of a store of ``n`` pairs the samples below
-``n`` are the pairs, and sample ``n * (copy + 1) + position`` is a copy of the pair at ``position``. Nothing of a copy
+A sample is a pair as it is, or an augmented copy of one that is drawn once. In a dataset of ``n`` pairs, the samples
+below ``n`` are the pairs, and sample ``n * (copy + 1) + position`` is a copy of the pair at ``position``. Nothing of a copy
 is kept on disk; it is the same whenever it is asked for.
 
 The order of an epoch and the change of each sample are functions of (seed, epoch, sample): training that starts at
@@ -20,7 +20,7 @@ from gym.config.schema import AugmentConfig
 from gym.core.parallel import available_cores
 from gym.core.seeding import derive_seed
 from gym.data.augment import augment, changes_anything
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
 
 Tensor = Any
@@ -33,12 +33,12 @@ as_it_is = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(
-    store: Store, samples: Sequence[int], config: AugmentConfig, batch: int, seed: int, first_epoch: int = 0
+    dataset: Dataset, samples: Sequence[int], config: AugmentConfig, batch: int, seed: int, first_epoch: int = 0
 ) -> Batches:
     """Batches of the training side, epoch after epoch without end.
 
     Args:
-        store: The data set.
+        dataset: The dataset.
         samples: The samples of an epoch, as `gym.data.samples.training_samples` lists them.
         config: How they are changed.
         batch: Pairs in a batch; the last of an epoch may have fewer.
@@ -47,11 +47,11 @@ def training_batches(
 
     Returns:
         A ``tf.data.Dataset`` of images ``(batch, rows, columns, bands)``, float32 or, where nothing changes them, in
-        the store's type, and labels ``(batch, rows, columns)`` uint8.
+        the dataset's type, and labels ``(batch, rows, columns)`` uint8.
     """
     count, numbers = len(samples), tf.constant(list(samples), tf.int64)
     order_seed, change_seed = derive_seed(seed, "order"), derive_seed(seed, "augment")
-    read, cores = sample_reader(store, samples, config, seed), available_cores()
+    read, cores = sample_reader(dataset, samples, config, seed), available_cores()
     is_online = config.mode == "online" and changes_anything(config)
 
     def load(epoch: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,13 +73,13 @@ def training_batches(
 
 
 def ordered_batches(
-    store: Store, samples: Sequence[int], batch: int, config: AugmentConfig | None = None, seed: int = 0
+    dataset: Dataset, samples: Sequence[int], batch: int, config: AugmentConfig | None = None, seed: int = 0
 ) -> Batches:
     """Batches of samples in the order given, once; shapes as `training_batches`.
 
     ``config`` and ``seed`` are those of the copies, where there are any among the samples.
     """
-    read = sample_reader(store, samples, config or AugmentConfig(), seed)
+    read = sample_reader(dataset, samples, config or AugmentConfig(), seed)
     numbers = tf.data.Dataset.from_tensor_slices(tf.constant(list(samples), tf.int64))
     return untuned(numbers.map(as_it_is(read), num_parallel_calls=available_cores()).batch(batch))
 
@@ -103,17 +103,17 @@ def steps_in_epoch(samples: int, batch: int) -> int:
 
 
 class PairReader:
-    """Reads one pair of a store by its position, in its frame: image in the store's type, label uint8."""
+    """Reads one pair of a dataset by its position, in its frame: image in the dataset's type, label uint8."""
 
-    def __init__(self, store: Store) -> None:
-        records = store.manifest.pairs
-        self._shape = store.shape
-        self._images, self._first_value = _map_values(store.images_path, store.manifest.dtype)
-        self._labels, self._first_pixel = _map_values(store.labels_path, "|u1")
+    def __init__(self, dataset: Dataset) -> None:
+        records = dataset.manifest.pairs
+        self._shape = dataset.shape
+        self._images, self._first_value = _map_values(dataset.images_path, dataset.manifest.dtype)
+        self._labels, self._first_pixel = _map_values(dataset.labels_path, "|u1")
         self._starts = tf.constant([record.start for record in records], tf.int64)
         self._shown = tf.constant([record.placement.shown for record in records], tf.int64)
         self._corners = tf.constant([record.placement.corner for record in records], tf.int64)
-        self._is_full = all(record.placement.shown == store.frame for record in records)
+        self._is_full = all(record.placement.shown == dataset.frame for record in records)
 
     def __call__(self, position: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102 - the class says it
         rows, columns, bands = self._shape
@@ -130,16 +130,16 @@ class PairReader:
 
 
 class SampleReader:
-    """Reads one sample of a store, a pair or a copy, by its number: image float32, label uint8.
+    """Reads one sample of a dataset, a pair or a copy, by its number: image float32, label uint8.
 
     Args:
-        store: The data set.
+        dataset: The dataset.
         config: What copies go through.
         seed: Of the copies.
     """
 
-    def __init__(self, store: Store, config: AugmentConfig, seed: int) -> None:
-        self._config, self._pairs, self._read = config, len(store), PairReader(store)
+    def __init__(self, dataset: Dataset, config: AugmentConfig, seed: int) -> None:
+        self._config, self._pairs, self._read = config, len(dataset), PairReader(dataset)
         self._seed = tf.constant(derive_seed(seed, "copies"), tf.int64)
 
     def __call__(self, sample: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102 - the class says it
@@ -148,9 +148,11 @@ class SampleReader:
         return tf.cond(sample < self._pairs, lambda: (image, label), lambda: augment(image, label, self._config, seeds))
 
 
-def sample_reader(store: Store, samples: Sequence[int], config: AugmentConfig, seed: int) -> PairReader | SampleReader:
-    """What reads some samples: without copies among them images stay in the store's type, a quarter of the bytes."""
-    return SampleReader(store, config, seed) if max(samples) >= len(store) else PairReader(store)
+def sample_reader(
+    dataset: Dataset, samples: Sequence[int], config: AugmentConfig, seed: int
+) -> PairReader | SampleReader:
+    """What reads some samples: without copies among them images stay in the dataset's type, a quarter of the bytes."""
+    return SampleReader(dataset, config, seed) if max(samples) >= len(dataset) else PairReader(dataset)
 
 
 def _map_values(path: Path, dtype: str) -> tuple[Tensor, int]:

@@ -1,4 +1,4 @@
-"""From a data configuration to a store: found where it was made before, made where it was not."""
+"""From a data configuration to a dataset: found where it was made before, made where it was not."""
 
 import logging
 import shutil
@@ -16,7 +16,7 @@ from gym.core.errors import DataError
 from gym.core.files import Hashes, hash_value, naming_disk_errors, replacing_folder
 from gym.core.parallel import each_in_order
 from gym.core.text import counted
-from gym.data.dataset import SCHEMA_VERSION, Manifest, PairRecord, Store, finish_store, write_part
+from gym.data.dataset import SCHEMA_VERSION, Dataset, Manifest, PairRecord, finish_dataset, write_part
 from gym.data.labels import LabelCounts, LabelRule, add_counts, read_aliases
 from gym.data.preparation import Preparation, prepare_scene
 from gym.data.readers import synthetic
@@ -42,7 +42,7 @@ READERS: dict[str, Callable[[DataConfig, Hashes, Path], Reader]] = {
 
 
 class Plan(NamedTuple):
-    """A data set before it is made: who reads it, and what becomes of a scene."""
+    """A dataset before it is made: who reads it, and what becomes of a scene."""
 
     reader: Reader
     preparation: Preparation
@@ -52,7 +52,7 @@ class Plan(NamedTuple):
     left_out: dict[str, str]
 
     def fingerprint(self) -> str:
-        """Hash everything that the store depends on. Where files lie and how the pairs are split is no part of it."""
+        """Hash everything that the dataset depends on. Where files lie and how the pairs are split is no part of it."""
         hashes = {name: list(files.values()) for name, files in self.sources.items()}
         groups = [dict(self.grouping.patterns), {name: dict(row) for name, row in self.grouping.table.items()}]
         rule = [sorted(map(repr, part.items())) for part in (self.rule.remap, self.rule.aliases)]
@@ -73,7 +73,7 @@ class Built(NamedTuple):
 
 @dataclass(frozen=True)
 class SceneWriter:
-    """Reads, prepares and writes one scene of a store; can be sent to another process."""
+    """Reads, prepares and writes one scene of a dataset; can be sent to another process."""
 
     plan: Plan
     folder: Path
@@ -82,7 +82,7 @@ class SceneWriter:
         """Make the pairs of a scene, given its number and name.
 
         Raises:
-            OSError: The store cannot be written.
+            OSError: The dataset cannot be written.
         """
         number, name = numbered
         plan = self.plan
@@ -109,36 +109,36 @@ def describe_grid(grid: Grid | None) -> dict[str, Any]:
     return {"crs": grid.crs.to_string() if grid.crs else "", "transform": list(grid.transform)[:6]}
 
 
-def open_or_build_store(config: DataConfig, outputs: Path, downloads: Path | None = None) -> Store:
-    """Open the store of a configuration, or make it under ``outputs/stores`` first.
+def open_or_build_dataset(config: DataConfig, outputs: Path, downloads: Path | None = None) -> Dataset:
+    """Open the dataset of a configuration, or make it under ``outputs/stores`` first.
 
     Args:
-        config: The data set.
+        config: The dataset.
         outputs: Where stores are.
         downloads: Where the files of URLs are kept; None means with the stores.
 
     Raises:
-        DataError: The imagery cannot be used, or with ``strict`` not all of it, or the store cannot be written.
+        DataError: The imagery cannot be used, or with ``strict`` not all of it, or the dataset cannot be written.
     """
     plan = make_plan(config, outputs / "stores", downloads or outputs / "stores" / "downloads")
     fingerprint = plan.fingerprint()
-    folder = store_folder(outputs, config.kind, fingerprint)
-    with naming_disk_errors(folder), FileLock(folder.with_suffix(".lock")):  # two runs must not build one store
+    folder = dataset_folder(outputs, config.kind, fingerprint)
+    with naming_disk_errors(folder), FileLock(folder.with_suffix(".lock")):  # two runs must not build one dataset
         if not (folder / "manifest.json").exists():
             remove_unfinished(folder)
-            build_store(plan, folder, config, fingerprint)
-        store = Store(folder)
-    report_left_out(store.manifest.left_out, config.strict)
-    return store
+            build_dataset(plan, folder, config, fingerprint)
+        dataset = Dataset(folder)
+    report_left_out(dataset.manifest.left_out, config.strict)
+    return dataset
 
 
-def store_folder(outputs: Path, kind: str, fingerprint: str) -> Path:
-    """Where the store of a kind of data is, by the fingerprint of what it is made from."""
+def dataset_folder(outputs: Path, kind: str, fingerprint: str) -> Path:
+    """Where the dataset of a kind of data is, by the fingerprint of what it is made from."""
     return outputs / "stores" / f"{kind}-{fingerprint[:16]}"
 
 
 def make_plan(config: DataConfig, stores: Path, downloads: Path) -> Plan:
-    """Find the files of a data set and hash them; a scene whose files cannot be read is left out."""
+    """Find the files of a dataset and hash them; a scene whose files cannot be read is left out."""
     with naming_disk_errors(stores):
         stores.mkdir(parents=True, exist_ok=True)
     hashes = Hashes(stores / "hashes.json")
@@ -182,7 +182,7 @@ def plan_preparation(config: DataConfig, reader: Reader) -> Preparation:
 
 
 def plan_labels(config: DataConfig) -> LabelRule:
-    """What label values mean; the classes of a synthetic data set are known."""
+    """What label values mean; the classes of a synthetic dataset are known."""
     if config.kind == "synthetic":
         return LabelRule(synthetic.CLASSES)
     aliases = read_aliases(Path(config.aliases)) if config.aliases else {}
@@ -197,18 +197,18 @@ def plan_groups(config: DataConfig) -> Grouping:
     return Grouping(patterns, read_table(Path(config.table)) if config.table else {})
 
 
-def build_store(plan: Plan, folder: Path, config: DataConfig, fingerprint: str) -> None:
-    """Make the store of a plan, whole or not at all.
+def build_dataset(plan: Plan, folder: Path, config: DataConfig, fingerprint: str) -> None:
+    """Make the dataset of a plan, whole or not at all.
 
     Raises:
-        DataError: Not one scene can be used, or the store cannot be written.
+        DataError: Not one scene can be used, or the dataset cannot be written.
     """
     numbered = list(enumerate(plan.sources))
-    log.info("building the store of %s (%s) ...", plan.reader.description, counted(len(numbered), "scene"))
+    log.info("building the dataset of %s (%s) ...", plan.reader.description, counted(len(numbered), "scene"))
     with naming_disk_errors(folder), replacing_folder(folder) as beside:
         write = SceneWriter(plan, beside)
         built = list(each_in_order(write, numbered, config.workers, "preparing scenes", "data.workers"))
-        finish_store(beside, summarize(plan, built, fingerprint), [part for one in built for part in one.parts])
+        finish_dataset(beside, summarize(plan, built, fingerprint), [part for one in built for part in one.parts])
 
 
 def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:
@@ -232,7 +232,7 @@ def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:
     if len(types) > 1:
         log.warning("the scenes are of several types (%s): are their values on one scale?", ", ".join(sorted(types)))
     return Manifest(
-        # What could not be read this time is part of it: a store with less in it is another data set.
+        # What could not be read this time is part of it: a dataset with less in it is another dataset.
         fingerprint=hash_value([fingerprint, sorted(reasons)]) if reasons else fingerprint,
         source=plan.reader.description,
         classes=list(plan.rule.classes),
@@ -246,13 +246,13 @@ def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed build of a store left beside its place."""
+    """Remove what a killed build of a dataset left beside its place."""
     for unfinished in folder.parent.glob(f".{folder.name}-*"):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def report_left_out(left_out: dict[str, Any], strict: bool) -> None:
-    """Name what is not in a store.
+    """Name what is not in a dataset.
 
     Raises:
         DataError: Something was left out, and ``strict`` forbids it.

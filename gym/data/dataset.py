@@ -1,15 +1,15 @@
-"""The model-ready data set: images and labels as the network will see them, and a manifest.
+"""The model-ready dataset: images and labels as the network will see them, and a manifest.
 
     <kind>-<fingerprint>/
-        manifest.json   what the store holds, where it came from, and of each pair what the manifest's types say
+        manifest.json   what the dataset holds, where it came from, and of each pair what the manifest's types say
         images.npy      the values of all images end to end, in the imagery's own type, or float32 if they are scaled
         labels.npy      the classes of all labels likewise, uint8, 255 where nothing counts
 
 Padding is not stored: a pair is as large as its scene is shown, and its record says where in the frame that is. The two
 files are mapped into memory and never opened again, so any pair is one copy, in any order.
 
-A store is written beside its place and moved there whole, so one that exists can be read. Its name is the
-fingerprint of what it was made from, so a store that no longer fits is not found and a new one is made.
+A dataset is written beside its place and moved there whole, so one that exists can be read. Its name is the
+fingerprint of what it was made from, so a dataset that no longer fits is not found and a new one is made.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class PairRecord:
     """What the manifest says of one pair.
 
     Attributes:
-        name: Unique in the store.
+        name: Unique in the dataset.
         start: Pixels before it in ``labels.npy``; in ``images.npy`` there are as many values for each band.
         groups: Its scene, site, date and whatever a table says, by name.
         sources: SHA-256 of the files it is made from, by file.
@@ -89,10 +89,10 @@ class PairRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a store holds and where it came from.
+    """What a dataset holds and where it came from.
 
     Attributes:
-        fingerprint: Hash of everything the store is made from.
+        fingerprint: Hash of everything the dataset is made from.
         source: Where it came from, in words.
         classes: Class names, by label value.
         preparation: What each image went through.
@@ -116,11 +116,11 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
 
-class Store:
-    """A store on disk, read pair by pair.
+class Dataset:
+    """A dataset on disk, read pair by pair.
 
     Args:
-        folder: A folder that `finish_store` made whole.
+        folder: A folder that `finish_dataset` made whole.
 
     Raises:
         DataError: There is no manifest, or it is of another version or damaged, or the arrays are not whole.
@@ -132,7 +132,9 @@ class Store:
             self.manifest = read_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
             self._refuse_other_length()
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder} is no readable store ({error}); remove it and it will be made anew.") from error
+            raise DataError(
+                f"{folder} is no readable dataset ({error}); remove it and it will be made anew."
+            ) from error
 
     def __len__(self) -> int:
         return len(self.manifest.pairs)
@@ -199,7 +201,7 @@ class Store:
         return self._labels[record.start : record.start + rows * columns].reshape(rows, columns)
 
     def read_image(self, position: int) -> np.ndarray:
-        """Read one image in its frame, ``shape`` in the store's type."""
+        """Read one image in its frame, ``shape`` in the dataset's type."""
         corner = self.manifest.pairs[position].placement.corner
         return np.array(pad_image(self.shown_image(position), corner, self.frame))
 
@@ -245,17 +247,17 @@ def read_record(raw: dict[str, Any]) -> PairRecord:
 
 
 def write_part(folder: Path, part: str, pair: Pair, classes: int, known: Mapping[str, Any]) -> PairRecord:
-    """Write the two arrays of a pair into a store in the making, to be joined with the others by `finish_store`.
+    """Write the two arrays of a pair into a dataset in the making, to be joined with the others by `finish_dataset`.
 
     Args:
-        folder: A store in the making.
+        folder: A dataset in the making.
         part: Stem of the arrays.
         pair: The pair.
         classes: Number of classes.
         known: The fields of the record that the arrays do not say: groups, sources, grid, nodata.
 
     Returns:
-        The record, but for ``start`` and ``image_sha256``, which `finish_store` knows.
+        The record, but for ``start`` and ``image_sha256``, which `finish_dataset` knows.
 
     Raises:
         OSError: They cannot be written.
@@ -296,16 +298,16 @@ def combine_statistics(statistics: Sequence[BandStatistics]) -> tuple[list[float
     return mean.tolist(), np.sqrt(np.maximum(variance, 0)).tolist()
 
 
-def finish_store(folder: Path, manifest: Manifest, parts: Sequence[str]) -> None:
-    """Join the parts of a store, of which none is left, and write the manifest: without one it is no store.
+def finish_dataset(folder: Path, manifest: Manifest, parts: Sequence[str]) -> None:
+    """Join the parts of a dataset, of which none is left, and write the manifest: without one it is no dataset.
 
     Args:
-        folder: A store in the making.
+        folder: A dataset in the making.
         manifest: What it holds.
         parts: The part of each pair, as `write_part` was told.
 
     Raises:
-        OSError: The store cannot be written.
+        OSError: The dataset cannot be written.
     """
     starts = np.cumsum([0, *(math.prod(record.placement.shown) for record in manifest.pairs)]).tolist()
     images = join_parts(folder, "images", parts, starts[-1] * len(manifest.preparation.bands), manifest.dtype)
@@ -331,12 +333,12 @@ def join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtype
 
 
 def part_path(folder: Path, kind: str, part: str) -> Path:
-    """Where an array is until its store is finished; ``kind`` is images or labels."""
+    """Where an array is until its dataset is finished; ``kind`` is images or labels."""
     return folder / f"{kind}-{part}.npy"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest of a store."""
+    """Write the manifest of a dataset."""
     write_json(folder / "manifest.json", asdict(manifest))
 
 

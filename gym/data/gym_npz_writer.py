@@ -1,4 +1,4 @@
-"""Write a split store as the files that the original program, Segmentation Gym, trains on.
+"""Write a split dataset as the files that the original program, Segmentation Gym, trains on.
 
     train_data/train_npzs/NAME_noaug_nd_data_000000000.npz     a training pair
     train_data/train_npzs/NAME_aug_nd_data_000000000.npz       an augmented copy of one
@@ -6,7 +6,7 @@
 
 Each holds ``arr_0`` uint8 image ``(rows, columns, bands)``, ``arr_1`` uint8 one-hot label ``(rows, columns, classes)``,
 all 0 where nothing counts, ``num_bands`` and ``files``, the sources. Imagery of more than 8 bits is stretched to 1..255
-by the least and largest value of each band in the whole store, since the original would cast and wrap it; what copies
+by the least and largest value of each band in the whole dataset, since the original would cast and wrap it; what copies
 brighten or darken beyond 0..255 is clipped.
 """
 
@@ -23,7 +23,7 @@ from gym.config.schema import AugmentConfig
 from gym.core.files import replacing, replacing_folder
 from gym.core.parallel import available_cores
 from gym.data.augment import changes_anything
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.samples import ReadSample, positions_of, training_samples
 from gym.data.split import Split
 
@@ -32,11 +32,11 @@ _FOLDERS = {"training": "train", "validation": "val", "test": "test"}
 log = logging.getLogger(__name__)
 
 
-def export_gym_npz(store: Store, split: Split, augment: AugmentConfig, read: ReadSample, folder: Path) -> int:
-    """Write every side of a store, with the augmented copies of the training side if they are drawn once.
+def export_gym_npz(dataset: Dataset, split: Split, augment: AugmentConfig, read: ReadSample, folder: Path) -> int:
+    """Write every side of a dataset, with the augmented copies of the training side if they are drawn once.
 
     Args:
-        store: The data set.
+        dataset: The dataset.
         split: Its sides, as sample numbers.
         augment: How copies are made; only those of ``mode=offline`` can be written.
         read: Gives image and label of a sample.
@@ -45,10 +45,10 @@ def export_gym_npz(store: Store, split: Split, augment: AugmentConfig, read: Rea
     Returns:
         The number of files.
     """
-    stretch = stretch_to_bytes(store)
+    stretch = stretch_to_bytes(dataset)
     samples = {side: list(numbers) for side, numbers in split._asdict().items() if numbers}
     if augment.mode == "offline":
-        samples["training"] = sorted({*samples["training"], *training_samples(split, augment, len(store))})
+        samples["training"] = sorted({*samples["training"], *training_samples(split, augment, len(dataset))})
     elif changes_anything(augment):
         log.warning(
             "augment.mode=online draws anew in each epoch: no copies are written; augment.mode=offline has some"
@@ -57,7 +57,7 @@ def export_gym_npz(store: Store, split: Split, augment: AugmentConfig, read: Rea
         for side, numbers in samples.items():
             place = beside / f"{_FOLDERS[side]}_data" / f"{_FOLDERS[side]}_npzs"
             place.mkdir(parents=True)
-            write = partial(write_npz, place, store, stretch, read)
+            write = partial(write_npz, place, dataset, stretch, read)
             list(
                 track(
                     threads.map(write, *zip(*enumerate(numbers), strict=True)),
@@ -71,7 +71,7 @@ def export_gym_npz(store: Store, split: Split, augment: AugmentConfig, read: Rea
 
 def write_npz(
     place: Path,
-    store: Store,
+    dataset: Dataset,
     stretch: Callable[[np.ndarray], np.ndarray],
     read: ReadSample,
     count: int,
@@ -79,25 +79,25 @@ def write_npz(
 ) -> None:
     """Write one sample, the ``count``-th of its side."""
     image, label = map(np.asarray, read(sample))
-    record = store.manifest.pairs[positions_of([sample], len(store))[0]]
-    kind = "noaug" if sample < len(store) else "aug"
+    record = dataset.manifest.pairs[positions_of([sample], len(dataset))[0]]
+    kind = "noaug" if sample < len(dataset) else "aug"
     name = f"{record.name.replace(' ', '_')}_{kind}_nd_data_{count:09d}.npz"
-    one_hot = (label[..., np.newaxis] == np.arange(len(store.manifest.classes))).astype(np.uint8)
+    one_hot = (label[..., np.newaxis] == np.arange(len(dataset.manifest.classes))).astype(np.uint8)
     with replacing(place / name) as beside:
         np.savez_compressed(
             beside,
             arr_0=stretch(image),
             arr_1=one_hot,
-            num_bands=len(store.bands),
+            num_bands=len(dataset.bands),
             files=np.array(list(record.sources)),
         )
 
 
-def stretch_to_bytes(store: Store) -> Callable[[np.ndarray], np.ndarray]:
-    """How an image becomes uint8: clipped where the store is uint8 already, else stretched band by band to 1..255."""
-    if store.manifest.dtype == "|u1":
+def stretch_to_bytes(dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
+    """How an image becomes uint8: clipped where the dataset is uint8 already, else stretched band by band to 1..255."""
+    if dataset.manifest.dtype == "|u1":
         return clip_to_bytes
-    statistics = [record.statistics for record in store.manifest.pairs]
+    statistics = [record.statistics for record in dataset.manifest.pairs]
     low = np.min([one.least for one in statistics], axis=0)
     span = np.maximum(np.max([one.largest for one in statistics], axis=0) - low, np.finfo(np.float32).tiny)
     log.warning("the original takes 8 bits: values are stretched from %s to %s by band", low, low + span)

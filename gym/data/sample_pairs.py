@@ -1,4 +1,4 @@
-"""A few pairs of a store as files, for anyone to look at, and for `gym.predict` and `gym.train` to read.
+"""A few pairs of a dataset as files, for anyone to look at, and for `gym.predict` and `gym.train` to read.
 
 samples/
     images/1_NAME.tif    the bands as read, in a pair's own size, on its grid
@@ -16,7 +16,7 @@ import numpy as np
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from gym.data.dataset import PairRecord, Store
+from gym.data.dataset import Dataset, PairRecord
 from gym.data.raster_writer import write_label, write_raster
 from gym.data.readers.raster import Grid
 from gym.data.scaling import unscale_image
@@ -24,7 +24,7 @@ from gym.data.scaling import unscale_image
 _LONGEST_NAME = 80
 
 
-def write_samples(store: Store, names: Sequence[str], count: int, folder: Path) -> int:
+def write_samples(dataset: Dataset, names: Sequence[str], count: int, folder: Path) -> int:
     """Write some of the named pairs, those of different sites first.
 
     An image has the values that it had before it was scaled, and no indices, so that prediction makes of it what
@@ -33,7 +33,7 @@ def write_samples(store: Store, names: Sequence[str], count: int, folder: Path) 
     index of mean values is not the mean of their indices.
 
     Args:
-        store: The data set.
+        dataset: The dataset.
         names: Pairs, or copies of pairs, that may be taken.
         count: Most pairs to write.
         folder: Gets ``images`` and ``labels``.
@@ -44,22 +44,22 @@ def write_samples(store: Store, names: Sequence[str], count: int, folder: Path) 
     Raises:
         OSError: The disk refuses.
     """
-    chosen = choose_samples(store.manifest.pairs, names, count)
-    preparation = store.manifest.preparation
+    chosen = choose_samples(dataset.manifest.pairs, names, count)
+    preparation = dataset.manifest.preparation
     for number, position in enumerate(chosen, start=1):
-        record = store.manifest.pairs[position]
+        record = dataset.manifest.pairs[position]
         plain = re.sub(r"[^\w.-]+", "_", record.name)[:_LONGEST_NAME]
         title = f"{number}_{plain}"
         grid, bands = shown_grid(record), list(preparation.source_bands)
-        image = unscale_image(store.shown_image(position)[..., : len(bands)], preparation.scaling)
+        image = unscale_image(dataset.shown_image(position)[..., : len(bands)], preparation.scaling)
         write_raster(folder / "images" / f"{title}.tif", np.moveaxis(image, -1, 0), grid, names=bands)
         label = folder / "labels" / f"{title}.{'png' if grid is None else 'tif'}"
-        write_label(label, store.shown_label(position), grid, store.manifest.classes)
+        write_label(label, dataset.shown_label(position), grid, dataset.manifest.classes)
     return len(chosen)
 
 
 def choose_samples(records: Sequence[PairRecord], names: Sequence[str], count: int) -> list[int]:
-    """Positions of some of the named pairs: of each site in turn, in the order of the store."""
+    """Positions of some of the named pairs: of each site in turn, in the order of the dataset."""
     known = {record.name for record in records}
     wanted = {name if name in known else name.rpartition(" copy ")[0] for name in names}
     by_site: dict[str, list[int]] = {}

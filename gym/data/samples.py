@@ -1,4 +1,4 @@
-"""The sides of a store: which pairs train, validate and test, and what each side needs to be of use."""
+"""The sides of a dataset: which pairs train, validate and test, and what each side needs to be of use."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 from gym.config.schema import AugmentConfig, SplitConfig
 from gym.core.errors import DataError
-from gym.data.dataset import PairRecord, Store
+from gym.data.dataset import Dataset, PairRecord
 from gym.data.near_duplicates import Likeness, near_duplicates
 from gym.data.split import (
     Split,
@@ -29,8 +29,8 @@ ReadSample = Callable[[int], tuple[Any, Any]]  # image and label of a sample
 log = logging.getLogger(__name__)
 
 
-def split_store(store: Store, config: SplitConfig, augment: AugmentConfig) -> Split:
-    """Split a store as configured, and make sure that each side has labels and that nothing leaks.
+def split_dataset(dataset: Dataset, config: SplitConfig, augment: AugmentConfig) -> Split:
+    """Split a dataset as configured, and make sure that each side has labels and that nothing leaks.
 
     Returns:
         Sample numbers as in `gym.data.batches`: pairs as they are, or with ``method=paper`` copies of them on both
@@ -39,43 +39,43 @@ def split_store(store: Store, config: SplitConfig, augment: AugmentConfig) -> Sp
     Raises:
         DataError: There is too little to split, a side has no labelled pixel, or something leaks.
     """
-    records, units = store.manifest.pairs, kept_together(store, config)
+    records, units = dataset.manifest.pairs, kept_together(dataset, config)
     if config.method == "paper":
-        split = Split(*split_paper(len(store), augment.copies, config.validation))
+        split = Split(*split_paper(len(dataset), augment.copies, config.validation))
         log.warning(
             "split=paper leaks: validation sees copies of training scenes; its scores compare with nothing else"
         )
     else:
-        split = find_sides(store, config, units)
+        split = find_sides(dataset, config, units)
         names, scenes = [record.name for record in records], [record.scene for record in records]
         refuse_leaks(split, names, scenes, [image_of(record) for record in records])
-    of_training = [units[position] for position in positions_of(split.training, len(store))]
+    of_training = [units[position] for position in positions_of(split.training, len(dataset))]
     split = split._replace(training=thin_training(split.training, of_training, config.training_share, config.seed))
-    refuse_unlabelled(store, split)
+    refuse_unlabelled(dataset, split)
     return split
 
 
-def kept_together(store: Store, config: SplitConfig) -> list[str]:
+def kept_together(dataset: Dataset, config: SplitConfig) -> list[str]:
     """Of each pair the unit that neither the draw of validation nor that of a training share parts.
 
     It is what ``split.by`` names, with units of one image joined; the scene where the validation side is drawn by
     scene, or not drawn at all.
     """
-    records = store.manifest.pairs
+    records = dataset.manifest.pairs
     if config.method not in ("random", "kfold"):
         return [record.scene for record in records]
     units = [unit_of(record.groups, record.name, config.by) for record in records]
     return join_copies(units, [image_of(record) for record in records])
 
 
-def find_sides(store: Store, config: SplitConfig, units: Sequence[str]) -> Split:
+def find_sides(dataset: Dataset, config: SplitConfig, units: Sequence[str]) -> Split:
     """The positions of the pairs of each side, by any method but the paper's; units as of `kept_together`."""
-    records = store.manifest.pairs
+    records = dataset.manifest.pairs
     if config.method == "given":
         sides = read_sides(Path(config.sides))
         names = [record.name if record.name in sides else record.scene for record in records]
         if extra := unmatched(names, sides):
-            log.warning("split.sides names %d that are not in the store, the first %s", len(extra), extra[0])
+            log.warning("split.sides names %d that are not in the dataset, the first %s", len(extra), extra[0])
         return split_given(names, sides)
     if config.method == "kfold":
         return split_folds(units, config.folds, config.fold, config.test, config.seed)
@@ -128,12 +128,12 @@ def join_copies(units: Sequence[str], images: Sequence[str]) -> list[str]:
     return [lead_of(unit) for unit in units]
 
 
-def refuse_unlabelled(store: Store, split: Split) -> None:
+def refuse_unlabelled(dataset: Dataset, split: Split) -> None:
     """Each side must have a labelled pixel, and each class one somewhere, or a word is said."""
-    for name in store.absent_classes:
+    for name in dataset.absent_classes:
         log.warning("class %s has not one pixel in any scene: do the label values fit data.classes?", name)
     for side, samples in split._asdict().items():
-        if samples and not store.counts[positions_of(samples, len(store))].sum():
+        if samples and not dataset.counts[positions_of(samples, len(dataset))].sum():
             raise DataError(f"the {side} scenes have not one labelled pixel; label more scenes, or change split.seed.")
 
 
@@ -142,40 +142,40 @@ def positions_of(samples: Sequence[int], pairs: int) -> list[int]:
     return [sample % pairs for sample in samples]
 
 
-def scenes_of(store: Store, samples: Sequence[int]) -> list[str]:
+def scenes_of(dataset: Dataset, samples: Sequence[int]) -> list[str]:
     """The scene of each sample, which it shares with its copies and with the other tiles of it."""
-    return [store.manifest.pairs[position].scene for position in positions_of(samples, len(store))]
+    return [dataset.manifest.pairs[position].scene for position in positions_of(samples, len(dataset))]
 
 
-def sample_name(store: Store, sample: int) -> str:
+def sample_name(dataset: Dataset, sample: int) -> str:
     """The name of a sample: its pair's, and which copy it is."""
-    copy, position = divmod(sample, len(store))
-    return store.manifest.pairs[position].name + (f" copy {copy}" if copy else "")
+    copy, position = divmod(sample, len(dataset))
+    return dataset.manifest.pairs[position].name + (f" copy {copy}" if copy else "")
 
 
-def find_samples(store: Store, names: Sequence[str]) -> dict[str, int]:
-    """The sample of each name, as `sample_name` gives it; names that the store does not have are left out."""
-    positions = {record.name: position for position, record in enumerate(store.manifest.pairs)}
+def find_samples(dataset: Dataset, names: Sequence[str]) -> dict[str, int]:
+    """The sample of each name, as `sample_name` gives it; names that the dataset does not have are left out."""
+    positions = {record.name: position for position, record in enumerate(dataset.manifest.pairs)}
     found = {name: positions[name] for name in names if name in positions}
     for name in names:
         stem, _, copy = name.rpartition(" copy ")
         if name not in found and stem in positions and copy.isdecimal():
-            found[name] = int(copy) * len(store) + positions[stem]
+            found[name] = int(copy) * len(dataset) + positions[stem]
     return found
 
 
-def side_names(store: Store, split: Split) -> dict[str, list[str]]:
+def side_names(dataset: Dataset, split: Split) -> dict[str, list[str]]:
     """The names of the samples of each side."""
-    return {side: [sample_name(store, sample) for sample in samples] for side, samples in split._asdict().items()}
+    return {side: [sample_name(dataset, sample) for sample in samples] for side, samples in split._asdict().items()}
 
 
 def training_samples(split: Split, augment: AugmentConfig, pairs: int) -> list[int]:
     """The samples of one epoch: each training pair as often as there are copies, drawn anew or once.
 
     Args:
-        split: As `split_store` gives.
+        split: As `split_dataset` gives.
         augment: How many copies, and whether they are drawn anew in each epoch.
-        pairs: Number of pairs in the store.
+        pairs: Number of pairs in the dataset.
     """
     are_copies = any(sample >= pairs for sample in split.training)
     if are_copies or augment.mode == "online":
@@ -183,11 +183,11 @@ def training_samples(split: Split, augment: AugmentConfig, pairs: int) -> list[i
     return [pairs * (copy + 1) + position for copy in range(augment.copies) for position in split.training]
 
 
-def find_likenesses(store: Store, split: Split, config: SplitConfig) -> list[Likeness]:
+def find_likenesses(dataset: Dataset, split: Split, config: SplitConfig) -> list[Likeness]:
     """Images that look alike though they stand on two sides, nearest first; none where the sides leak anyway."""
     if config.method == "paper":
         return []
-    records = store.manifest.pairs
+    records = dataset.manifest.pairs
     sides = {
         side: {records[position].name: records[position].likeness for position in positions}
         for side, positions in split._asdict().items()
@@ -195,8 +195,9 @@ def find_likenesses(store: Store, split: Split, config: SplitConfig) -> list[Lik
     return near_duplicates(sides, config.likeness)
 
 
-def side_counts(store: Store, split: Split) -> dict[str, np.ndarray]:
+def side_counts(dataset: Dataset, split: Split) -> dict[str, np.ndarray]:
     """Pixels of each class on each side, ``(classes,)`` int64."""
     return {
-        side: store.counts[positions_of(samples, len(store))].sum(axis=0) for side, samples in split._asdict().items()
+        side: dataset.counts[positions_of(samples, len(dataset))].sum(axis=0)
+        for side, samples in split._asdict().items()
     }

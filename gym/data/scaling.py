@@ -92,7 +92,7 @@ def add_indices(image: np.ndarray, bands: Sequence[str], indices: Sequence[Index
         [-1, 1] where no band is negative. An index that has no finite value at a pixel (0/0, x/0) is 0 there.
 
     Raises:
-        KeyError: An index uses a band that the image lacks; whoever plans a data set sees to that.
+        KeyError: An index uses a band that the image lacks; whoever plans a dataset sees to that.
     """
     narrow = _narrow(image)
     stacked = np.empty((*image.shape[:2], len(bands) + len(indices)), np.float32)
@@ -107,7 +107,7 @@ def add_indices(image: np.ndarray, bands: Sequence[str], indices: Sequence[Index
 
 
 def _narrow(image: np.ndarray) -> np.ndarray:
-    """Bring an image into a type that a store can hold and TensorFlow reads."""
+    """Bring an image into a type that a dataset can hold and TensorFlow reads."""
     if image.dtype in _KEPT:
         return image
     if image.dtype in _WIDENED:

@@ -1,4 +1,4 @@
-"""Judge one model on one side of one data set: everything but files and pictures."""
+"""Judge one model on one side of one dataset: everything but files and pictures."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from gym.data.batches import SampleReader
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.evaluation.against_baselines import BesideBaselines, compare_with_baselines
 from gym.evaluation.baselines import fit_baselines
 from gym.evaluation.bootstrap import Interval
@@ -90,16 +90,16 @@ def assess(model: keras.Model, judged: Judged, settings: Settings, scratch: Path
     """Judge a model.
 
     Args:
-        model: Of the store's bands and classes.
+        model: Of the dataset's bands and classes.
         judged: On what.
         settings: How.
         scratch: A folder for what is too large for memory; emptied by the caller.
     """
-    predicted = predict(model, judged, judged.store, judged.samples, settings.batch, scratch / "judged")
+    predicted = predict(model, judged, judged.dataset, judged.samples, settings.batch, scratch / "judged")
     temperature = find_temperature(model, judged, settings.batch, predicted, scratch / "temperature")
-    width = settings.width or default_width(*judged.store.frame)
+    width = settings.width or default_width(*judged.dataset.frame)
     counts = count_side(predicted, width, temperature.value, settings.workers)
-    scenes, classes = predicted.scenes, judged.store.manifest.classes
+    scenes, classes = predicted.scenes, judged.dataset.manifest.classes
     return Assessment(
         side=judged.side,
         warnings=list_warnings(judged),
@@ -117,10 +117,10 @@ def assess(model: keras.Model, judged: Judged, settings: Settings, scratch: Path
 
 
 def predict(
-    model: keras.Model, judged: Judged, store: Store, samples: Sequence[int], batch: int, folder: Path
+    model: keras.Model, judged: Judged, dataset: Dataset, samples: Sequence[int], batch: int, folder: Path
 ) -> Predicted:
-    """Predict some samples of a store."""
-    return predict_side(model, store, samples, batch, judged.augment, judged.seed, folder)
+    """Predict some samples of a dataset."""
+    return predict_side(model, dataset, samples, batch, judged.augment, judged.seed, folder)
 
 
 def find_temperature(
@@ -128,12 +128,12 @@ def find_temperature(
 ) -> Temperature:
     """Fit the temperature on the run's own validation side, and say where it comes from."""
     own = judged.own
-    if own.store is None:
+    if own.dataset is None:
         return Temperature(float("nan"), f"the run's own data, to fit it on, are not to be had ({own.obstacle})")
     if judged.own_side == "validation":
         on_validation, origin = predicted, "fitted on these very images, so it flatters"
     else:
-        on_validation = predict(model, judged, own.store, own.split.validation, batch, scratch)
+        on_validation = predict(model, judged, own.dataset, own.split.validation, batch, scratch)
         among = count_seen(judged, "validation")
         flatters = f", of which {among} are among these, so it flatters" if among else ""
         origin = f"fitted on the run's validation images{flatters}"
@@ -148,22 +148,22 @@ def find_temperature(
 
 def set_beside(judged: Judged, predicted: Predicted, seed: int) -> BesideBaselines:
     """Fit the baselines on the run's training side, and score them on the lattice of each judged image."""
-    store, own = judged.store, judged.own
-    if own.store is None:
+    dataset, own = judged.dataset, judged.own
+    if own.dataset is None:
         return BesideBaselines([], {"none": f"the run's own data, to fit them on, are not to be had ({own.obstacle})"})
-    baselines = fit_baselines(own.store, own.split.training, seed)
-    places = lattice(*store.frame)
+    baselines = fit_baselines(own.dataset, own.split.training, seed)
+    places = lattice(*dataset.frame)
     truth, classes = (
         np.array(maps[:, places[0], places[1]]) for maps in (predicted.labels, predicted.evaluation.predicted)
     )
     return compare_with_baselines(
-        baselines, lattice_images(judged), truth, classes, len(store.manifest.classes), predicted.scenes, seed
+        baselines, lattice_images(judged), truth, classes, len(dataset.manifest.classes), predicted.scenes, seed
     )
 
 
 def lattice_images(judged: Judged) -> Iterator[np.ndarray]:
     """Of each judged image the lattice of its pixels, ``(rows, columns, bands)`` float32, one at a time."""
     for part in in_parts(judged.samples, MAPPED):
-        read = SampleReader(judged.store, judged.augment, judged.seed)  # anew, to let go of what was read
+        read = SampleReader(judged.dataset, judged.augment, judged.seed)  # anew, to let go of what was read
         for sample in part:
-            yield np.asarray(read(sample)[0])[lattice(*judged.store.frame)]
+            yield np.asarray(read(sample)[0])[lattice(*judged.dataset.frame)]

@@ -1,4 +1,4 @@
-"""Fit all baselines to the training side of a store, to stand beside every result.
+"""Fit all baselines to the training side of a dataset, to stand beside every result.
 
 Draw labelled pixels of the training side: few enough to fit a forest in seconds, and as many of each scene.
 
@@ -22,7 +22,7 @@ import numpy as np
 from gym.core.errors import DataError
 from gym.core.parallel import available_cores
 from gym.core.seeding import derive_seed, generator
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
 from gym.data.samples import positions_of
 from gym.evaluation.water_index import WaterIndex, plan_water_index
@@ -39,7 +39,7 @@ class TrainingPixels(NamedTuple):
     scenes: int
 
 
-def draw_pixels(store: Store, positions: Sequence[int], seed: int) -> TrainingPixels:
+def draw_pixels(dataset: Dataset, positions: Sequence[int], seed: int) -> TrainingPixels:
     """Draw pixels without replacement, the same number of each scene; one with fewer labelled pixels gives fewer.
 
     Of each scene the classes come in the shares they have there. A scene's number is `MOST_PIXELS` over the scenes,
@@ -47,21 +47,21 @@ def draw_pixels(store: Store, positions: Sequence[int], seed: int) -> TrainingPi
     depend on the order of the positions.
 
     Args:
-        store: The data set.
+        dataset: The dataset.
         positions: Pairs with labelled pixels, one at least, each once.
         seed: Of the draws.
     """
-    scenes = [record.scene for record in store.manifest.pairs]
+    scenes = [record.scene for record in dataset.manifest.pairs]
     chosen = choose_pairs(scenes, positions, MOST_PAIRS, seed)
     pairs_in = Counter(scenes[position] for position in chosen)
     values, classes = [], []
     for position in chosen:
-        label = store.shown_label(position).ravel()
+        label = dataset.shown_label(position).ravel()
         labelled = np.flatnonzero(label != IGNORE)
         wanted = max(1, MOST_PIXELS // len(pairs_in) // pairs_in[scenes[position]])
         rng = generator(seed, "baseline pixels", position)
         drawn = rng.choice(labelled, min(wanted, len(labelled)), replace=False)
-        values.append(store.shown_image(position).reshape(len(label), -1)[drawn].astype(np.float32))
+        values.append(dataset.shown_image(position).reshape(len(label), -1)[drawn].astype(np.float32))
         classes.append(label[drawn])
     return TrainingPixels(np.concatenate(values), np.concatenate(classes), len(pairs_in))
 
@@ -70,7 +70,7 @@ def choose_pairs(scenes: Sequence[str], positions: Sequence[int], most: int, see
     """Choose pairs at random where there are too many: one of each scene, then a second of each, and so on.
 
     Args:
-        scenes: The scene of every pair of the store.
+        scenes: The scene of every pair of the dataset.
         positions: Those to choose from, in any order.
         most: How many at most.
         seed: Of the choice.
@@ -186,7 +186,7 @@ class Baselines:
         """What each baseline says of an image, or of any lattice of its pixels.
 
         Args:
-            image: ``(rows, columns, bands)``, values as a store has them, 0 in every band where there is no data.
+            image: ``(rows, columns, bands)``, values as a dataset has them, 0 in every band where there is no data.
 
         Returns:
             ``(rows, columns)`` uint8 by name. ``majority`` and ``forest`` hold classes; ``water_index``, where there is
@@ -204,11 +204,11 @@ class Baselines:
         return said | ({"water_index": self.water_index.predict(image)} if self.water_index else {})
 
 
-def fit_baselines(store: Store, training: Sequence[int], seed: int) -> Baselines:
-    """Fit the baselines, in seconds however large the store is; the order of the samples does not matter.
+def fit_baselines(dataset: Dataset, training: Sequence[int], seed: int) -> Baselines:
+    """Fit the baselines, in seconds however large the dataset is; the order of the samples does not matter.
 
     Args:
-        store: The data set.
+        dataset: The dataset.
         training: Samples of its training side, as `gym.data.batches` numbers them; of copies the pairs they are of.
             Each pair counts once.
         seed: Of what the forest is fitted on, and of the forest.
@@ -216,19 +216,19 @@ def fit_baselines(store: Store, training: Sequence[int], seed: int) -> Baselines
     Raises:
         DataError: Not one pixel of these is labelled.
     """
-    positions = sorted(set(positions_of(training, len(store))))
-    labelled = [position for position in positions if store.counts[position].any()]
+    positions = sorted(set(positions_of(training, len(dataset))))
+    labelled = [position for position in positions if dataset.counts[position].any()]
     if not labelled:
         raise DataError(
             "the training scenes have not one labelled pixel to fit baselines on; label more scenes, or change "
             "split.seed."
         )
-    classes = store.manifest.classes
-    majority = find_majority(store.counts[labelled].sum(axis=0))
-    pixels = draw_pixels(store, labelled, seed)
-    water_index = plan_water_index(store.bands, classes, store.manifest.preparation.scaling.method)
+    classes = dataset.manifest.classes
+    majority = find_majority(dataset.counts[labelled].sum(axis=0))
+    pixels = draw_pixels(dataset, labelled, seed)
+    water_index = plan_water_index(dataset.bands, classes, dataset.manifest.preparation.scaling.method)
     return Baselines(
-        bands=tuple(store.bands),
+        bands=tuple(dataset.bands),
         majority=majority,
         forest=fit_forest(pixels.values, pixels.classes, seed),
         water_index=None if isinstance(water_index, str) else water_index,

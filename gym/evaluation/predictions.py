@@ -16,7 +16,7 @@ import numpy as np
 from gym.config.schema import AugmentConfig
 from gym.core.parallel import each_in_order
 from gym.data.batches import ordered_batches
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.ground import Sides, pixel_sides
 from gym.data.samples import positions_of
 from gym.evaluation.confusion import SMALLEST_SCORE
@@ -63,7 +63,7 @@ class Predicted:
 
 def predict_side(
     model: keras.Model,
-    store: Store,
+    dataset: Dataset,
     samples: Sequence[int],
     batch: int,
     augment: AugmentConfig,
@@ -73,8 +73,8 @@ def predict_side(
     """Predict the images of a side.
 
     Args:
-        model: Of the store's bands and classes.
-        store: The data set.
+        model: Of the dataset's bands and classes.
+        dataset: The dataset.
         samples: As `gym.data.batches` numbers them.
         batch: Images at a time; no score but the legacy ones depends on it.
         augment: Of the copies, where there are any among the samples.
@@ -85,7 +85,7 @@ def predict_side(
         OSError: The disk is full.
     """
     folder.mkdir(parents=True)
-    shape, classes = (len(samples), *store.frame), len(store.manifest.classes)
+    shape, classes = (len(samples), *dataset.frame), len(dataset.manifest.classes)
     # Written, not mapped: what is mapped counts as memory of this process.
     with (
         new_array(folder / "scores.npy", np.dtype(np.float32), (*shape, classes)) as scores,
@@ -97,17 +97,17 @@ def predict_side(
             scores.write((given / total).astype(np.float32).tobytes())
             labels.write(truth.astype(np.uint8).tobytes())
 
-        evaluation = evaluate(model, store, samples, batches_in_parts(store, samples, batch, augment, seed), keep)
-    records = [store.manifest.pairs[position] for position in positions_of(samples, len(store))]
+        evaluation = evaluate(model, dataset, samples, batches_in_parts(dataset, samples, batch, augment, seed), keep)
+    records = [dataset.manifest.pairs[position] for position in positions_of(samples, len(dataset))]
     return Predicted(evaluation, [one.scene for one in records], [pixel_sides(one) for one in records], folder)
 
 
 def batches_in_parts(
-    store: Store, samples: Sequence[int], batch: int, augment: AugmentConfig, seed: int
+    dataset: Dataset, samples: Sequence[int], batch: int, augment: AugmentConfig, seed: int
 ) -> Iterator[tuple[Any, Any]]:
     """The batches of `gym.data.batches.ordered_batches`, with a part of the imagery mapped at a time."""
     for part in in_parts(samples, batch * max(1, MAPPED // batch)):
-        yield from ordered_batches(store, part, batch, augment, seed)
+        yield from ordered_batches(dataset, part, batch, augment, seed)
         gc.collect()  # tf.data's functions refer to one another, and would keep the part mapped
 
 

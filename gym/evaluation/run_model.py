@@ -1,4 +1,4 @@
-"""Run a model over pairs of a store, and count."""
+"""Run a model over pairs of a dataset, and count."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.samples import positions_of, sample_name
 from gym.evaluation import confusion
 from gym.evaluation.legacy_scores import LegacyScores
@@ -48,7 +48,7 @@ class Evaluation:
 
 def evaluate(
     model: keras.Model,
-    store: Store,
+    dataset: Dataset,
     samples: Sequence[int],
     batches: Any,
     keep: Callable[[np.ndarray, np.ndarray], None] = lambda truth, scores: None,
@@ -56,19 +56,19 @@ def evaluate(
     """Predict some samples and count.
 
     Args:
-        model: A model of the store's bands and classes.
-        store: The data set.
+        model: A model of the dataset's bands and classes.
+        dataset: The dataset.
         samples: Which samples, as `gym.data.batches` numbers them.
         batches: The same in order, as `gym.data.batches.ordered_batches` gives; no score but the legacy ones depends
             on how many are in a batch.
         keep: Is given the labels and the scores of each batch.
     """
-    classes = len(store.manifest.classes)
+    classes = len(dataset.manifest.classes)
     legacy = LegacyScores(classes)
     matrices: list[np.ndarray] = []
     kld_sums: list[float] = []
     # Made at once: what is kept between large arrays that come and go would hold their memory in pieces.
-    predictions = np.empty((len(samples), *store.frame), np.uint8)
+    predictions = np.empty((len(samples), *dataset.frame), np.uint8)
     for images, labels in batches:
         scores, truth = keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.asarray(labels)
         keep(truth, scores)
@@ -78,10 +78,10 @@ def evaluate(
         matrices += [confusion.confusion_matrix(*pair, classes) for pair in zip(truth, predicted, strict=True)]
         kld_sums += [confusion.pixel_kld(*pair) for pair in zip(truth, scores, strict=True)]
     return Evaluation(
-        names=[sample_name(store, sample) for sample in samples],
-        sites=[store.manifest.pairs[position].site for position in positions_of(samples, len(store))],
+        names=[sample_name(dataset, sample) for sample in samples],
+        sites=[dataset.manifest.pairs[position].site for position in positions_of(samples, len(dataset))],
         samples=list(samples),
-        classes=store.manifest.classes,
+        classes=dataset.manifest.classes,
         matrices=np.array(matrices),
         kld_sums=np.array(kld_sums),
         predicted=predictions,

@@ -11,7 +11,7 @@ import numpy as np
 
 from gym.config.schema import AugmentConfig
 from gym.data.batches import SampleReader
-from gym.data.dataset import PairRecord, Store, hash_pixels
+from gym.data.dataset import Dataset, PairRecord, hash_pixels
 from gym.data.samples import positions_of, sample_name
 from gym.data.split import Split
 
@@ -19,7 +19,7 @@ from gym.data.split import Split
 class Own(NamedTuple):
     """The data that a model was trained on, or None and why they are not to be had."""
 
-    store: Store | None
+    dataset: Dataset | None
     split: Split
     obstacle: str = ""
 
@@ -28,7 +28,7 @@ class Judged(NamedTuple):
     """On what a model is judged.
 
     Attributes:
-        store: The data.
+        dataset: The data.
         samples: Which of them, as `gym.data.batches` numbers them.
         side: What these are called.
         augment: Of copies among the samples.
@@ -36,7 +36,7 @@ class Judged(NamedTuple):
         own: What the model was trained on.
     """
 
-    store: Store
+    dataset: Dataset
     samples: Sequence[int]
     side: str
     augment: AugmentConfig
@@ -46,8 +46,8 @@ class Judged(NamedTuple):
     @property
     def is_own(self) -> bool:
         """Whether the data are those that the model was trained on."""
-        own = self.own.store
-        return own is not None and own.manifest.fingerprint == self.store.manifest.fingerprint
+        own = self.own.dataset
+        return own is not None and own.manifest.fingerprint == self.dataset.manifest.fingerprint
 
     @property
     def own_side(self) -> str:
@@ -57,7 +57,7 @@ class Judged(NamedTuple):
 
 def list_warnings(judged: Judged) -> list[str]:
     """What makes the scores mean less than they seem to: which of the images the model has seen."""
-    if judged.own.store is None:
+    if judged.own.dataset is None:
         obstacle = judged.own.obstacle
         return [f"whether these images trained the model is not known: its own data are not to be had ({obstacle})"]
     trained, chose = (count_seen(judged, side) for side in ("training", "validation"))
@@ -78,15 +78,15 @@ def count_seen(judged: Judged, side: str) -> int:
     A copy that augmentation makes is its pair. Images without texture, as of a cloud, are equal by chance: of these
     only the same one counts. None is known where the model's own data are not to be had.
     """
-    if judged.own.store is None:
+    if judged.own.dataset is None:
         return 0
-    seen = {pixels_of(record) for record in records_of(judged.own.store, getattr(judged.own.split, side))}
-    return sum(pixels_of(record) in seen for record in records_of(judged.store, judged.samples))
+    seen = {pixels_of(record) for record in records_of(judged.own.dataset, getattr(judged.own.split, side))}
+    return sum(pixels_of(record) in seen for record in records_of(judged.dataset, judged.samples))
 
 
-def records_of(store: Store, samples: Sequence[int]) -> list[PairRecord]:
-    """What the store says of the pair of each sample."""
-    return [store.manifest.pairs[position] for position in positions_of(samples, len(store))]
+def records_of(dataset: Dataset, samples: Sequence[int]) -> list[PairRecord]:
+    """What the dataset says of the pair of each sample."""
+    return [dataset.manifest.pairs[position] for position in positions_of(samples, len(dataset))]
 
 
 def pixels_of(record: PairRecord) -> tuple[str, str]:
@@ -110,14 +110,14 @@ class TrueImage(NamedTuple):
 
 def describe_images(judged: Judged) -> list[TrueImage]:
     """What must agree of each judged image."""
-    read = SampleReader(judged.store, judged.augment, judged.seed)
+    read = SampleReader(judged.dataset, judged.augment, judged.seed)
     return [
         TrueImage(
-            sample_name(judged.store, sample),
+            sample_name(judged.dataset, sample),
             frozenset(record.sources.values()),
             hash_pixels(np.asarray(read(sample)[1])),
         )
-        for sample, record in zip(judged.samples, records_of(judged.store, judged.samples), strict=True)
+        for sample, record in zip(judged.samples, records_of(judged.dataset, judged.samples), strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Report on a data set: pictures, tables, and one HTML page that holds them all.
+"""Report on a dataset: pictures, tables, and one HTML page that holds them all.
 
 report/
     index.html              everything, in one file that needs no network
@@ -6,7 +6,7 @@ report/
     class_balance.csv       pixels of each class, by side and by site
     split.json              names of the pairs of each side
 
-The pictures of a data set: pairs of each side, augmented examples, class balance, band histograms.
+The pictures of a dataset: pairs of each side, augmented examples, class balance, band histograms.
 """
 
 import csv
@@ -25,7 +25,7 @@ from gym.core.files import replacing_folder, write_json, write_text
 from gym.core.seeding import generator
 from gym.core.text import counted
 from gym.data.class_colours import class_colours, overlay, show_bands
-from gym.data.dataset import Store, combine_statistics
+from gym.data.dataset import Dataset, combine_statistics
 from gym.data.near_duplicates import Likeness
 from gym.data.samples import ReadSample, positions_of, sample_name, side_counts, side_names
 from gym.data.split import Split
@@ -129,7 +129,7 @@ _PIXELS_SAMPLED = 5_000  # of each of them
 
 
 class Sides(NamedTuple):
-    """The sides of a store: which samples, how they were found, and images of two of them that look alike.
+    """The sides of a dataset: which samples, how they were found, and images of two of them that look alike.
 
     Where no split is possible all pairs are on the training side, and ``obstacle`` says why; else it is empty.
     """
@@ -141,46 +141,46 @@ class Sides(NamedTuple):
 
 
 def write_report(
-    folder: Path, store: Store, sides: Sides, read: ReadSample, examples: Sequence[int], is_kept: bool = True
+    folder: Path, dataset: Dataset, sides: Sides, read: ReadSample, examples: Sequence[int], is_kept: bool = True
 ) -> Path:
-    """Write the report of a split store.
+    """Write the report of a split dataset.
 
     Args:
         folder: Where to; replaced whole.
-        store: The data set.
+        dataset: The dataset.
         sides: Its sides.
         read: Gives image and label of a sample.
         examples: Samples that show the augmentation of the training side.
-        is_kept: Whether the store stays, so that the report can name its folder.
+        is_kept: Whether the dataset stays, so that the report can name its folder.
 
     Returns:
         The page.
     """
     with replacing_folder(folder) as beside:
-        write_pairs(beside, store, sides.split, read, examples)
-        write_balance(beside, store, sides.split)
-        save(draw_histograms(sample_pixels(store, sides.split), store.bands), beside / "histograms.png")
-        write_json(beside / "split.json", side_names(store, sides.split))
-        write_text(beside / "index.html", render(store, sides, beside, is_kept))
+        write_pairs(beside, dataset, sides.split, read, examples)
+        write_balance(beside, dataset, sides.split)
+        save(draw_histograms(sample_pixels(dataset, sides.split), dataset.bands), beside / "histograms.png")
+        write_json(beside / "split.json", side_names(dataset, sides.split))
+        write_text(beside / "index.html", render(dataset, sides, beside, is_kept))
     return folder / "index.html"
 
 
-def write_pairs(folder: Path, store: Store, split: Split, read: ReadSample, examples: Sequence[int]) -> None:
+def write_pairs(folder: Path, dataset: Dataset, split: Split, read: ReadSample, examples: Sequence[int]) -> None:
     """Draw some pairs of each side, and examples of augmentation."""
-    classes = store.manifest.classes
+    classes = dataset.manifest.classes
     for side, samples in split._asdict().items():
         if samples:
-            shown = [show(store, sample, read) for sample in spread(samples, _MOST_PAIRS)]
+            shown = [show(dataset, sample, read) for sample in spread(samples, _MOST_PAIRS)]
             title = f"{side}: {len(shown)} of {len(samples)}"
-            save(draw_pairs(shown, store.bands, classes, title), folder / f"pairs_{side}.png")
-    shown = [show(store, sample, read) for sample in examples]
-    save(draw_pairs(shown, store.bands, classes, "training, augmented"), folder / "pairs_training_augmented.png")
+            save(draw_pairs(shown, dataset.bands, classes, title), folder / f"pairs_{side}.png")
+    shown = [show(dataset, sample, read) for sample in examples]
+    save(draw_pairs(shown, dataset.bands, classes, "training, augmented"), folder / "pairs_training_augmented.png")
 
 
-def show(store: Store, sample: int, read: ReadSample) -> Shown:
+def show(dataset: Dataset, sample: int, read: ReadSample) -> Shown:
     """Read a sample to show it."""
     image, label = map(np.asarray, read(sample))
-    return Shown(sample_name(store, sample), image, label)
+    return Shown(sample_name(dataset, sample), image, label)
 
 
 def spread(samples: Sequence[int], most: int) -> list[int]:
@@ -189,17 +189,17 @@ def spread(samples: Sequence[int], most: int) -> list[int]:
     return [samples[pick] for pick in picks]
 
 
-def site_counts(store: Store) -> dict[str, np.ndarray]:
+def site_counts(dataset: Dataset) -> dict[str, np.ndarray]:
     """Pixels of each class at each site, ``(classes,)`` int64, by name."""
-    sites = np.array([record.site for record in store.manifest.pairs])
-    return {str(site): store.counts[sites == site].sum(axis=0) for site in sorted(set(sites))}
+    sites = np.array([record.site for record in dataset.manifest.pairs])
+    return {str(site): dataset.counts[sites == site].sum(axis=0) for site in sorted(set(sites))}
 
 
-def write_balance(folder: Path, store: Store, split: Split) -> None:
+def write_balance(folder: Path, dataset: Dataset, split: Split) -> None:
     """Write pixels and shares of each class, by side and by site, as a chart and as a CSV."""
-    classes = store.manifest.classes
-    by_side = {side: counts for side, counts in side_counts(store, split).items() if getattr(split, side)}
-    by_site = site_counts(store)
+    classes = dataset.manifest.classes
+    by_side = {side: counts for side, counts in side_counts(dataset, split).items() if getattr(split, side)}
+    by_site = site_counts(dataset)
     save(draw_class_balance(by_side, by_site if len(by_site) > 1 else {}, classes), folder / "class_balance.png")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -214,13 +214,13 @@ def write_balance(folder: Path, store: Store, split: Split) -> None:
     write_text(folder / "class_balance.csv", text.getvalue())
 
 
-def sample_pixels(store: Store, split: Split) -> dict[str, np.ndarray]:
+def sample_pixels(dataset: Dataset, split: Split) -> dict[str, np.ndarray]:
     """Values of some pixels with data of some images of each side, ``(pixels, bands)``, the same ones each time."""
     values = {}
     for side, samples in split._asdict().items():
         parts = []
-        for position in spread(sorted(set(positions_of(samples, len(store)))), _MOST_SAMPLED) if samples else []:
-            image = store.shown_image(position)
+        for position in spread(sorted(set(positions_of(samples, len(dataset)))), _MOST_SAMPLED) if samples else []:
+            image = dataset.shown_image(position)
             pixels = image[image.any(axis=2)]
             draw = generator(0, "histogram", position).integers(0, len(pixels), min(_PIXELS_SAMPLED, len(pixels)))
             parts.append(pixels[draw])
@@ -229,23 +229,23 @@ def sample_pixels(store: Store, split: Split) -> dict[str, np.ndarray]:
     return values
 
 
-def render(store: Store, sides: Sides, folder: Path, is_kept: bool) -> str:
+def render(dataset: Dataset, sides: Sides, folder: Path, is_kept: bool) -> str:
     """Make the page, with the pictures of ``folder`` inside it."""
     template = Path(__file__).with_name("dataset.html.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     pairs = {path.stem.removeprefix("pairs_").replace("_", ", "): embed(path) for path in order_pictures(folder)}
     pictures = {"pairs": pairs, **{name: embed(folder / f"{name}.png") for name in ("class_balance", "histograms")}}
     return environment.from_string(template).render(
-        title=f"Data set: {store.manifest.source}",
-        notes=list_notes(store, sides),
-        facts=list_facts(store, sides, is_kept),
-        sides=list_sides(store, sides.split),
-        labels=list_labels(store),
-        classes=list_classes(store),
-        bands=list_bands(store),
+        title=f"Dataset: {dataset.manifest.source}",
+        notes=list_notes(dataset, sides),
+        facts=list_facts(dataset, sides, is_kept),
+        sides=list_sides(dataset, sides.split),
+        labels=list_labels(dataset),
+        classes=list_classes(dataset),
+        bands=list_bands(dataset),
         pictures=pictures,
-        left_out=store.manifest.left_out,
-        passed_over=store.manifest.passed_over,
+        left_out=dataset.manifest.left_out,
+        passed_over=dataset.manifest.passed_over,
         alike=sides.alike,
         likeness=sides.config.likeness,
     )
@@ -256,34 +256,34 @@ def order_pictures(folder: Path) -> list[Path]:
     return sorted(folder.glob("pairs_*.png"), key=lambda path: (not path.stem.startswith("pairs_training"), path.stem))
 
 
-def list_notes(store: Store, sides: Sides) -> list[str]:
+def list_notes(dataset: Dataset, sides: Sides) -> list[str]:
     """What a reader must not overlook."""
     notes = []
     if sides.obstacle:
         notes.append(f"No split is possible, so that all pairs are shown as training: {sides.obstacle}")
     elif sides.config.method == "paper":
         notes.append("This split leaks: validation sees copies of training scenes, as in the paper's program.")
-    if absent := store.absent_classes:
+    if absent := dataset.absent_classes:
         notes.append(f"Not one pixel is {' or '.join(absent)}: do the label values fit data.classes?")
-    if store.manifest.left_out:
-        notes.append(f"Files or scenes left out: {len(store.manifest.left_out)}; the reasons are below.")
+    if dataset.manifest.left_out:
+        notes.append(f"Files or scenes left out: {len(dataset.manifest.left_out)}; the reasons are below.")
     return notes
 
 
-def list_facts(store: Store, sides: Sides, is_kept: bool) -> list[tuple[str, str]]:
-    """What the store is, in words; where it is only if it is kept."""
-    manifest, preparation = store.manifest, store.manifest.preparation
+def list_facts(dataset: Dataset, sides: Sides, is_kept: bool) -> list[tuple[str, str]]:
+    """What the dataset is, in words; where it is only if it is kept."""
+    manifest, preparation = dataset.manifest, dataset.manifest.preparation
     shrunk = sum(record.placement.window[2:] != record.placement.shown for record in manifest.pairs)
     placed = sum(bool(record.grid) for record in manifest.pairs)
     rows, columns = preparation.frame
     return [
-        *([("store", str(store.folder))] if is_kept else []),
+        *([("dataset", str(dataset.folder))] if is_kept else []),
         ("fingerprint", manifest.fingerprint),
-        ("pairs", f"{len(store)} of {counted(len({record.scene for record in manifest.pairs}), 'scene')}"),
-        ("frame", f"{rows} x {columns} pixels, framing {preparation.framing}; {shrunk} of {len(store)} resampled"),
+        ("pairs", f"{len(dataset)} of {counted(len({record.scene for record in manifest.pairs}), 'scene')}"),
+        ("frame", f"{rows} x {columns} pixels, framing {preparation.framing}; {shrunk} of {len(dataset)} resampled"),
         ("bands", ", ".join(preparation.bands)),
         ("values", f"{np.dtype(manifest.dtype).name}, scaling {preparation.scaling.method}"),
-        ("georeferenced", f"{placed} of {len(store)}"),
+        ("georeferenced", f"{placed} of {len(dataset)}"),
         ("split", "none" if sides.obstacle else word_split(sides.config)),
     ]
 
@@ -303,41 +303,41 @@ def word_split(config: SplitConfig) -> str:
     return words[config.method] + kept
 
 
-def list_sides(store: Store, split: Split) -> list[dict[str, Any]]:
+def list_sides(dataset: Dataset, split: Split) -> list[dict[str, Any]]:
     """Pairs, scenes and sites of each side."""
     sides = []
     for side, samples in split._asdict().items():
-        records = [store.manifest.pairs[position] for position in positions_of(samples, len(store))]
+        records = [dataset.manifest.pairs[position] for position in positions_of(samples, len(dataset))]
         scenes, sites = ({getattr(record, kind) for record in records} for kind in ("scene", "site"))
         sides.append({"name": side, "pairs": len(samples), "scenes": len(scenes), "sites": sorted(sites)})
     return sides
 
 
-def list_labels(store: Store) -> list[dict[str, Any]]:
+def list_labels(dataset: Dataset) -> list[dict[str, Any]]:
     """What stood in the label files, and what became of it, most pixels first."""
     rows = [
         {"name": name, "class": became or "counts nowhere", "pixels": pixels}
-        for name, classes in store.manifest.label_counts.items()
+        for name, classes in dataset.manifest.label_counts.items()
         for became, pixels in classes.items()
     ]
     return sorted(rows, key=lambda row: -row["pixels"])
 
 
-def list_classes(store: Store) -> list[dict[str, Any]]:
+def list_classes(dataset: Dataset) -> list[dict[str, Any]]:
     """Pixels and share of each class."""
-    counts = store.counts.sum(axis=0)
+    counts = dataset.counts.sum(axis=0)
     total = max(1, int(counts.sum()))
-    pairs = zip(store.manifest.classes, counts.tolist(), strict=True)
+    pairs = zip(dataset.manifest.classes, counts.tolist(), strict=True)
     return [{"name": name, "pixels": count, "share": count / total} for name, count in pairs]
 
 
-def list_bands(store: Store) -> list[dict[str, Any]]:
+def list_bands(dataset: Dataset) -> list[dict[str, Any]]:
     """Least, mean, deviation and largest value of each band."""
-    statistics = [record.statistics for record in store.manifest.pairs]
+    statistics = [record.statistics for record in dataset.manifest.pairs]
     mean, deviation = combine_statistics(statistics)
     least, largest = (np.array([getattr(one, name) for one in statistics]) for name in ("least", "largest"))
     columns: Mapping[str, Sequence[Any]] = {
-        "name": store.bands,
+        "name": dataset.bands,
         "least": least.min(axis=0),
         "mean": mean,
         "deviation": deviation,

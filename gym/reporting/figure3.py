@@ -4,7 +4,7 @@ Images are ``(rows, columns, bands)``, labels and outputs ``(rows, columns)`` cl
 
 Which models and which images a figure of examples shows: chosen by rules that can be told, and not by eye.
 
-The images that Figure 3 shows, read from their store, with what trained models make of them.
+The images that Figure 3 shows, read from their dataset, with what trained models make of them.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from gym.core.errors import DataError
 from gym.core.text import worded
 from gym.data.batches import SampleReader
 from gym.data.class_colours import overlay, show_bands
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.samples import find_samples
 from gym.evaluation import confusion
 from gym.reporting.run_table import score_of
@@ -249,22 +249,22 @@ def draw_examples(examples: Examples | str) -> dict[str, Figure]:
     return {"figure3": draw_figure3(examples.images, examples.models, examples.bands, examples.classes)}
 
 
-def read_images(store: Store, chosen: Sequence[ChosenImage], augment: AugmentConfig, seed: int) -> list[Example]:
+def read_images(dataset: Dataset, chosen: Sequence[ChosenImage], augment: AugmentConfig, seed: int) -> list[Example]:
     """Read image and label of some images, as the models see them; there are no outputs yet.
 
     Args:
-        store: The data set.
+        dataset: The dataset.
         chosen: Pairs, or copies of pairs.
         augment: What copies go through.
         seed: Of the copies.
 
     Raises:
-        DataError: The store does not have one of them.
+        DataError: The dataset does not have one of them.
     """
-    samples, read = find_samples(store, [one.name for one in chosen]), SampleReader(store, augment, seed)
+    samples, read = find_samples(dataset, [one.name for one in chosen]), SampleReader(dataset, augment, seed)
     for one in chosen:
         if one.name not in samples:
-            raise DataError(f"{store.folder} has no image {one.name}, on which the models were validated.")
+            raise DataError(f"{dataset.folder} has no image {one.name}, on which the models were validated.")
     pairs = [read(samples[one.name]) for one in chosen]
     return [
         Example(one.name, np.asarray(image), np.asarray(label), [])

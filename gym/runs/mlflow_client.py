@@ -92,14 +92,14 @@ _PATIENCE = 60.0  # seconds
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what `PatientClient` says
+logging.getLogger("mlflow.dataset.db.utils").setLevel(logging.CRITICAL)  # a traceback of what `PatientClient` says
 
 
 class PatientClient:
     """The methods of MLflow's client; each waits while SQLite is locked by another process, for up to a minute.
 
     Args:
-        uri: Of the tracking store.
+        uri: Of the tracking dataset.
 
     Raises:
         RunError: MLflow cannot be reached or refuses; so does every method.

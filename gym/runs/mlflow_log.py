@@ -86,7 +86,7 @@ class RunLog:
         return {metric.step for metric in self._client.get_metric_history(self.run_id, metric_name(name))}
 
     def log_dataset(self, name: str, fingerprint: str, source: str, profile: str) -> None:
-        """Log the data set the run was trained on."""
+        """Log the dataset the run was trained on."""
         dataset = Dataset(name, fingerprint[:36], "local", source, profile=profile)
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 

@@ -2,7 +2,7 @@
 
 MLflow takes seconds to import: this module is imported only by what logs or looks up a run.
 
-Find the store that a run was trained on.
+Find the dataset that a run was trained on.
 
 MLflow takes seconds to import: this module is imported only by what looks up a run.
 """
@@ -19,8 +19,8 @@ from mlflow.entities import Run
 
 from gym.config.overrides import read_settings
 from gym.core.errors import DataError
-from gym.data.build import store_folder
-from gym.data.dataset import Store
+from gym.data.build import dataset_folder
+from gym.data.dataset import Dataset
 from gym.runs.mlflow_client import PatientClient
 from gym.runs.mlflow_log import metric_name, replace_signs
 from gym.runs.result import RunResult
@@ -78,12 +78,11 @@ def names_of_classes(metrics: Iterable[str], classes: Sequence[str]) -> dict[str
     return earlier | {metric_name(score): score for score in scores}
 
 
-def find_store(outputs: Path, run: Run) -> Store:
-    """Open the store that a run was trained on.
+def find_dataset(outputs: Path, run: Run) -> Dataset:
+    """Open the dataset that a run was trained on.
 
-    A run has logged the fingerprint of what its store holds, and the folder is named by that of what the store was to
-    be made from: another one where a scene could not be prepared. So the manifests say which store it is, and runs of
-    any age find theirs.
+    A run logs the fingerprint of what its dataset holds. The folder is named after the fingerprint of what the dataset
+    was to be made from, which differs if a scene could not be prepared. The manifests are therefore searched.
 
     Args:
         outputs: Folder of the stores.
@@ -93,11 +92,13 @@ def find_store(outputs: Path, run: Run) -> Store:
         DataError: It is gone or damaged.
     """
     kind, wanted = run.data.params.get("data.kind", ""), run.data.tags.get("data_fingerprint", "")
-    named = store_folder(outputs, kind, wanted)
-    if named.is_dir() and (store := Store(named)).manifest.fingerprint == wanted:
-        return store
+    named = dataset_folder(outputs, kind, wanted)
+    if named.is_dir() and (dataset := Dataset(named)).manifest.fingerprint == wanted:
+        return dataset
     for path in sorted(named.parent.glob(f"{kind}-*/manifest.json")):
         with suppress(DataError):  # a damaged one may be of any data
-            if (store := Store(path.parent)).manifest.fingerprint == wanted:
-                return store
-    raise DataError(f"the data of {run.info.run_name} are gone: no store in {named.parent} has what it was trained on.")
+            if (dataset := Dataset(path.parent)).manifest.fingerprint == wanted:
+                return dataset
+    raise DataError(
+        f"the data of {run.info.run_name} are gone: no dataset in {named.parent} has what it was trained on."
+    )

@@ -16,7 +16,7 @@ import keras
 
 from gym.core.errors import RunError, first_line
 from gym.core.files import replacing, write_json
-from gym.data.dataset import Store, read_preparation
+from gym.data.dataset import Dataset, read_preparation
 from gym.data.preparation import Preparation
 from gym.models import blocks  # noqa: F401 - registers the layers that a saved model names
 
@@ -53,9 +53,9 @@ class SavedModel:
     description: ModelDescription
 
 
-def save_model(network: keras.Model, store: Store, folder: Path) -> None:
-    """Write a model that was trained on a store."""
-    manifest = store.manifest
+def save_model(network: keras.Model, dataset: Dataset, folder: Path) -> None:
+    """Write a model that was trained on a dataset."""
+    manifest = dataset.manifest
     bare = keras.Model(network.inputs, network.outputs, name=network.name)  # Adam's state is twice the weights
     with replacing(folder / "model.keras") as beside:
         bare.save(beside)

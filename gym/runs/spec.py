@@ -14,28 +14,28 @@ from gym.config.schema import Config
 from gym.core.files import hash_value
 from gym.core.text import public_uri
 from gym.data.batches import steps_in_epoch
-from gym.data.build import open_or_build_store
-from gym.data.dataset import Store
-from gym.data.samples import side_names, split_store, training_samples
+from gym.data.build import open_or_build_dataset
+from gym.data.dataset import Dataset
+from gym.data.samples import side_names, split_dataset, training_samples
 from gym.data.split import Split
 
-_ELSEWHERE = ("name", "outputs", "tracking", "data", "split", "sweep", "search")  # store and sides stand for two
+_ELSEWHERE = ("name", "outputs", "tracking", "data", "split", "sweep", "search")  # dataset and sides stand for two
 _MACHINE = ("threads", "tuned", "resume")
 
 
-def run_fingerprint(config: Config, store: Store, split: Split) -> str:
+def run_fingerprint(config: Config, dataset: Dataset, split: Split) -> str:
     """The name of a run: 64 hexadecimal digits."""
-    return hash_value([identity(config), store.manifest.fingerprint, side_names(store, split)])
+    return hash_value([identity(config), dataset.manifest.fingerprint, side_names(dataset, split)])
 
 
-def validation_fingerprint(store: Store, split: Split) -> str:
+def validation_fingerprint(dataset: Dataset, split: Split) -> str:
     """Hash of what scores are measured on: two runs are comparable only where it is equal."""
-    sides = side_names(store, split)
-    return hash_value([store.manifest.fingerprint, sides["validation"], sides["test"]])
+    sides = side_names(dataset, split)
+    return hash_value([dataset.manifest.fingerprint, sides["validation"], sides["test"]])
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """The part of a configuration that its result depends on, beside store and split."""
+    """The part of a configuration that its result depends on, beside dataset and split."""
     kept = {key: value for key, value in asdict(config).items() if key not in _ELSEWHERE}
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE}
     return kept | {"standardize": config.data.standardize}
@@ -50,7 +50,7 @@ class Task(NamedTuple):
     """What a run is to do, and where: the configuration with its data, its name and its folder."""
 
     config: Config
-    store: Store
+    dataset: Dataset
     split: Split
     name: str
     folder: Path
@@ -58,16 +58,16 @@ class Task(NamedTuple):
 
 
 def plan_task(config: Config, runs: Path) -> Task:
-    """Open the data of a configuration, making the store where it is missing, and name the run."""
-    store = open_or_build_store(config.data, Path(config.outputs))
-    split = split_store(store, config.split, config.augment)
-    fingerprint = run_fingerprint(config, store, split)
-    return Task(config, store, split, run_name(config), runs / fingerprint[:16], fingerprint)
+    """Open the data of a configuration, making the dataset where it is missing, and name the run."""
+    dataset = open_or_build_dataset(config.data, Path(config.outputs))
+    split = split_dataset(dataset, config.split, config.augment)
+    fingerprint = run_fingerprint(config, dataset, split)
+    return Task(config, dataset, split, run_name(config), runs / fingerprint[:16], fingerprint)
 
 
 def count_steps(task: Task) -> int:
     """The steps of an epoch."""
-    samples = training_samples(task.split, task.config.augment, len(task.store))
+    samples = training_samples(task.split, task.config.augment, len(task.dataset))
     return steps_in_epoch(len(samples), task.config.training.batch)
 
 
@@ -76,8 +76,8 @@ def describe(task: Task) -> dict[str, str]:
     method = task.config.split.method
     return {
         "fingerprint": task.fingerprint,
-        "data_fingerprint": task.store.manifest.fingerprint,
-        "data": task.store.manifest.source,
+        "data_fingerprint": task.dataset.manifest.fingerprint,
+        "data": task.dataset.manifest.source,
         "split": method + (" (leaky)" if method == "paper" else ""),
     }
 

@@ -1,6 +1,6 @@
 """Make a sweep, or what is left of it.
 
-plan      every combination composed, checked and named; one data set for all
+plan      every combination composed, checked and named; one dataset for all
 ledger    new runs are entered; those that are finished are passed over
 launch    the rest, in this process or in workers; each writes down what becomes of it
 compare   table, figure and recommendation go to the parent run in MLflow

@@ -1,4 +1,4 @@
-"""From a command to the runs of a sweep: every combination composed and checked, named, and on one data set."""
+"""From a command to the runs of a sweep: every combination composed and checked, named, and on one dataset."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ from gym.config.validation import read_config
 from gym.core.errors import ConfigError
 from gym.core.files import hash_value
 from gym.core.text import public_uri
-from gym.data.build import open_or_build_store
-from gym.data.dataset import Store
-from gym.data.samples import split_store, training_samples
+from gym.data.build import open_or_build_dataset
+from gym.data.dataset import Dataset
+from gym.data.samples import split_dataset, training_samples
 from gym.data.split import Split
 from gym.runs.spec import run_fingerprint, run_name, validation_fingerprint
 from gym.sweeps.eta import estimate_work
@@ -80,14 +80,14 @@ def plan_run(config: Config, overrides: Overrides, differing: Overrides, data: "
         config: Its configuration.
         overrides: What makes it.
         differing: Those of them that set it apart from others.
-        data: Where its store and split are found.
+        data: Where its dataset and split are found.
 
     Raises:
         DataError: The data cannot be used.
     """
-    store, split = data.of(config)
-    fingerprint, validation = run_fingerprint(config, store, split), validation_fingerprint(store, split)
-    work = estimate_work(config, len(training_samples(split, config.augment, len(store))))
+    dataset, split = data.of(config)
+    fingerprint, validation = run_fingerprint(config, dataset, split), validation_fingerprint(dataset, split)
+    work = estimate_work(config, len(training_samples(split, config.augment, len(dataset))))
     return Planned(name_job(config, differing), fingerprint, overrides, validation, work)
 
 
@@ -98,7 +98,7 @@ def refuse_mixture(planned: Sequence[Planned]) -> None:
         if other.validation != first.validation:
             raise ConfigError(
                 f"{first.name} and {other.name} differ in data or in what validates, so their scores cannot be "
-                "compared; sweep over one data set, or set sweep.mix=true."
+                "compared; sweep over one dataset, or set sweep.mix=true."
             )
 
 
@@ -106,17 +106,17 @@ class OpenedData:
     """Stores and splits by their configuration, each opened once."""
 
     def __init__(self) -> None:
-        self._stores: dict[str, Store] = {}
+        self._stores: dict[str, Dataset] = {}
         self._splits: dict[str, Split] = {}
 
-    def of(self, config: Config) -> tuple[Store, Split]:
-        """The data of a configuration; a store that is missing is made."""
+    def of(self, config: Config) -> tuple[Dataset, Split]:
+        """The data of a configuration; a dataset that is missing is made."""
         data = hash_value([asdict(config.data), config.outputs])
         if data not in self._stores:
-            self._stores[data] = open_or_build_store(config.data, Path(config.outputs))
+            self._stores[data] = open_or_build_dataset(config.data, Path(config.outputs))
         sides = hash_value([data, asdict(config.split), asdict(config.augment)])
         if sides not in self._splits:
-            self._splits[sides] = split_store(self._stores[data], config.split, config.augment)
+            self._splits[sides] = split_dataset(self._stores[data], config.split, config.augment)
         return self._stores[data], self._splits[sides]
 
 

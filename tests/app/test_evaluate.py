@@ -29,7 +29,7 @@ TINY = [
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    """One database and store for all runs of this file."""
+    """One database and dataset for all runs of this file."""
     return tmp_path_factory.mktemp("outputs")
 
 
@@ -264,7 +264,7 @@ def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypat
     def refuse_own(data, outputs):
         raise DataError("folder x is gone")
 
-    monkeypatch.setattr("gym.app.training_data.open_or_build_store", refuse_own)
+    monkeypatch.setattr("gym.app.training_data.open_or_build_dataset", refuse_own)
 
     with pytest.raises(DataError, match=r"the data of unet cce f2 are not to be had \(folder x is gone\); give others"):
         judge(f"run={result.run_id}")
@@ -292,7 +292,7 @@ def test_its_own_data_are_known_when_they_are_given(trained, judge, tmp_path):
 
 
 def test_data_that_have_changed_are_no_longer_its_own(configure, judge, outputs, tmp_path):
-    """A folder with another image is another data set: no split is drawn of it anew."""
+    """A folder with another image is another dataset: no split is drawn of it anew."""
     folder = shores(tmp_path, 8)
     here = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
     small = ["model.levels=1", "model.kernel=3", "filters=2", "training.epochs=1", "augment=none", "split.test=0.25"]
@@ -316,7 +316,7 @@ def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(trained, judge,
     path = zip_of(outputs, result, tmp_path / "mine.zip")
     opened = []
     with monkeypatch.context() as patched:
-        patched.setattr("gym.app.training_data.open_or_build_store", lambda *_: opened.append(1))
+        patched.setattr("gym.app.training_data.open_or_build_dataset", lambda *_: opened.append(1))
         (found,) = judge(f"run={path}", "data=synthetic", "data.scenes=4", "data.seed=3")
         own_data = ["data=synthetic", "data.scenes=24", "data.sites=3"]
         (own,) = judge(f"run={path}", *own_data, "side=test", "baselines=false")
@@ -363,7 +363,7 @@ def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, 
 def test_a_lattice_without_a_label_gives_no_temperature():
     """And the reason is said."""
     nothing = SimpleNamespace(sample=lambda: (np.full((1, 2, 2), IGNORE, np.uint8), np.full((1, 2, 2, 3), 1 / 3)))
-    own = SimpleNamespace(store=object(), obstacle="")
+    own = SimpleNamespace(dataset=object(), obstacle="")
     judged = SimpleNamespace(own=own, own_side="validation")
 
     found = find_temperature(None, judged, 1, nothing, None)
@@ -376,7 +376,7 @@ def test_a_temperature_at_the_end_of_the_range_is_said_to_be_none():
     """A model that is always right is not sure enough at any temperature."""
     truth = np.array([[[0, 1], [2, 0]]], np.uint8)
     right = SimpleNamespace(sample=lambda: (truth, 0.2 + 0.4 * np.eye(3)[truth]))
-    judged = SimpleNamespace(own=SimpleNamespace(store=object(), obstacle=""), own_side="validation")
+    judged = SimpleNamespace(own=SimpleNamespace(dataset=object(), obstacle=""), own_side="validation")
 
     found = find_temperature(None, judged, 1, right, None)
 

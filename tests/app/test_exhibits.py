@@ -25,9 +25,9 @@ def finished(model, iou, data="d" * 64, images=None):
     return FinishedRun(replace(made_run(model=model, iou=iou, images=images), weights_sha256=weights), logged(data))
 
 
-def test_the_sites_of_images_are_those_of_the_store(tiny_store):
+def test_the_sites_of_images_are_those_of_the_dataset(tiny_dataset):
     """Of copies those of their pairs; images that it does not have are left out."""
-    assert sites_of(tiny_store, ["pair3", "pair2 copy 1", "gone"]) == {"pair3": "site1", "pair2 copy 1": "site0"}
+    assert sites_of(tiny_dataset, ["pair3", "pair2 copy 1", "gone"]) == {"pair3": "site1", "pair2 copy 1": "site0"}
 
 
 def test_the_best_of_both_architectures_are_shown():

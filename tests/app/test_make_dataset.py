@@ -1,4 +1,4 @@
-"""A data set is made or only looked at, and its report tells what a user must know."""
+"""A dataset is made or only looked at, and its report tells what a user must know."""
 
 import csv
 import json
@@ -13,8 +13,8 @@ from PIL import Image
 from gym.app import make_dataset as make_dataset_module
 from gym.app.make_dataset import make_dataset
 from gym.core.errors import DataError
-from gym.data.build import open_or_build_store
-from gym.data.dataset import Store
+from gym.data.build import open_or_build_dataset
+from gym.data.dataset import Dataset
 
 
 @pytest.fixture
@@ -39,27 +39,27 @@ def shore(tmp_path):
     ]
 
 
-def the_store(outputs):
-    """The one store there is."""
+def the_dataset(outputs):
+    """The one dataset there is."""
     (manifest,) = (outputs / "stores").glob("*/manifest.json")
-    return Store(manifest.parent)
+    return Dataset(manifest.parent)
 
 
-def test_a_made_data_set_has_a_store_and_a_whole_report(configure, shore, tmp_path, capsys):
+def test_a_made_data_set_has_a_dataset_and_a_whole_report(configure, shore, tmp_path, capsys):
     """Pictures, tables, left-out files with reasons, label values before and after; one page that holds it all."""
     page = make_dataset(configure(*shore, name="make_dataset"))
 
     said = capsys.readouterr().out
     assert "5 pairs (4 training, 1 validation), 1 left out" in said
-    assert len(the_store(tmp_path)) == 5
-    assert re.search(rf"^store +{the_store(tmp_path).folder}$", said, re.MULTILINE)
+    assert len(the_dataset(tmp_path)) == 5
+    assert re.search(rf"^dataset +{the_dataset(tmp_path).folder}$", said, re.MULTILINE)
     assert page.parent.parent == tmp_path / "reports"
-    assert re.fullmatch(rf"{the_store(tmp_path).folder.name}-[0-9a-f]{{8}}", page.parent.name)
+    assert re.fullmatch(rf"{the_dataset(tmp_path).folder.name}-[0-9a-f]{{8}}", page.parent.name)
     text = page.read_text(encoding="utf-8")
     assert "Küste 5" in text
     assert "cannot be read as an image" in text
     assert re.search(r"<td>1</td><td>land</td><td class=\"number\">[\d,]+</td>", text)
-    assert str(the_store(tmp_path).folder) in text
+    assert str(the_dataset(tmp_path).folder) in text
     assert text.count("data:image/png;base64,") == 5
     assert "http" not in text
     for picture in page.parent.glob("*.png"):
@@ -70,16 +70,16 @@ def test_a_made_data_set_has_a_store_and_a_whole_report(configure, shore, tmp_pa
 
 
 def test_the_class_balance_adds_up(configure, shore, tmp_path):
-    """Pixels by side and by site are those of the store; shares of a side add to one."""
+    """Pixels by side and by site are those of the dataset; shares of a side add to one."""
     page = make_dataset(configure(*shore, name="make_dataset"))
-    store = the_store(tmp_path)
+    dataset = the_dataset(tmp_path)
     with (page.parent / "class_balance.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
 
     for group in ("side", "site"):
         for position, name in enumerate(("land", "sea")):
             pixels = sum(int(row["pixels"]) for row in rows if (row["group"], row["class"]) == (group, name))
-            assert pixels == store.counts[:, position].sum()
+            assert pixels == dataset.counts[:, position].sum()
     sides = {row["name"] for row in rows if row["group"] == "side"}
     assert sides == {"training", "validation"}
     for side in sides:
@@ -87,13 +87,13 @@ def test_the_class_balance_adds_up(configure, shore, tmp_path):
 
 
 def test_inspecting_keeps_nothing_but_the_report(configure, shore, tmp_path):
-    """No store, no temporary folder; the page is there."""
+    """No dataset, no temporary folder; the page is there."""
     page = make_dataset(configure(*shore, "inspect=true", name="make_dataset"))
 
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("images", "labels")] == ["reports"]
     assert page.parent.name.startswith("inspected-folder-")
     text = page.read_text(encoding="utf-8")
-    assert "<th>store</th>" not in text
+    assert "<th>dataset</th>" not in text
     assert ".inspected-" not in text
 
 
@@ -127,9 +127,9 @@ def test_inspecting_fetches_to_where_a_later_run_looks(configure, shore, tmp_pat
 
     def note(config, outputs, downloads):
         places.append((outputs, downloads))
-        return open_or_build_store(config, outputs, downloads)
+        return open_or_build_dataset(config, outputs, downloads)
 
-    monkeypatch.setattr(make_dataset_module, "open_or_build_store", note)
+    monkeypatch.setattr(make_dataset_module, "open_or_build_dataset", note)
     for inspect in ("true", "false"):
         make_dataset(configure(*shore, f"inspect={inspect}", name="make_dataset"))
 
@@ -138,7 +138,7 @@ def test_inspecting_fetches_to_where_a_later_run_looks(configure, shore, tmp_pat
 
 
 def test_inspecting_bad_imagery_keeps_nothing_either(configure, shore, tmp_path):
-    """With strict=true the damaged picture is an error, and the temporary store is gone."""
+    """With strict=true the damaged picture is an error, and the temporary dataset is gone."""
     with pytest.raises(DataError, match=r"1 left out, the first Küste 5: .* mend it, or set data\.strict=false\."):
         make_dataset(configure(*shore, "inspect=true", "data.strict=true", name="make_dataset"))
 
@@ -146,13 +146,13 @@ def test_inspecting_bad_imagery_keeps_nothing_either(configure, shore, tmp_path)
 
 
 def test_a_made_data_set_is_what_training_opens(configure, shore, tmp_path):
-    """The same keys lead to the same store, whichever verb asks."""
+    """The same keys lead to the same dataset, whichever verb asks."""
     make_dataset(configure(*shore, name="make_dataset"))
-    before = (the_store(tmp_path).folder / "manifest.json").stat().st_mtime_ns
+    before = (the_dataset(tmp_path).folder / "manifest.json").stat().st_mtime_ns
 
     make_dataset(configure(*shore, "split.seed=3", "augment=strong", name="make_dataset"))
 
-    assert (the_store(tmp_path).folder / "manifest.json").stat().st_mtime_ns == before
+    assert (the_dataset(tmp_path).folder / "manifest.json").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("other", ["split.seed=3", "augment=paper", "seed=1"])
@@ -183,7 +183,7 @@ def test_what_cannot_be_written_is_one_line(configure, shore, tmp_path, kind, mo
 
 @pytest.mark.parametrize("more", [["inspect=true"], []])
 def test_outputs_that_are_a_file_are_one_line(configure, shore, tmp_path, more):
-    """Both where a store is made and where it is only looked at."""
+    """Both where a dataset is made and where it is only looked at."""
     (tmp_path / "taken").write_text("")
     with pytest.raises(
         DataError, match=rf"^{tmp_path}/taken\S* cannot be written \(.*; free space there, or set outpu"

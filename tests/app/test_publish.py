@@ -21,7 +21,7 @@ from gym.app.publish import publish
 from gym.app.train import run_experiment
 from gym.config.schema import Config, DataConfig, ModelConfig, PredictConfig, PublishConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_label
 from gym.runs.model_files import load_model
@@ -185,7 +185,7 @@ def test_a_zip_predicts_as_its_run_does(release, trained, outputs, images, tmp_p
 
 
 def test_the_samples_are_predicted_as_the_network_saw_them(release, trained, outputs, tmp_path):
-    """What the zip says of its own samples is what its network makes of the store's pairs."""
+    """What the zip says of its own samples is what its network makes of the dataset's pairs."""
     published = release()
     with zipfile.ZipFile(published.path) as archive:
         archive.extractall(tmp_path / "open")
@@ -195,13 +195,13 @@ def test_the_samples_are_predicted_as_the_network_saw_them(release, trained, out
     )
 
     (folder,) = (path for path in (outputs / "stores").iterdir() if path.is_dir())
-    store, network = Store(folder), load_model(tmp_path / "open" / "model").network
-    positions = {record.name: position for position, record in enumerate(store.manifest.pairs)}
+    dataset, network = Dataset(folder), load_model(tmp_path / "open" / "model").network
+    positions = {record.name: position for position, record in enumerate(dataset.manifest.pairs)}
     predicted = list((tmp_path / "labels").glob("*.png"))
     assert len(predicted) == 2
     for path in predicted:
         position = positions[path.stem.partition("_")[2]]
-        image = store.read_image(position)
+        image = dataset.read_image(position)
         expected = network.predict_on_batch(image[np.newaxis].astype(np.float32))[0].argmax(axis=-1)
         expected[~image.any(axis=2)] = IGNORE
         np.testing.assert_array_equal(read_label(path).values, expected)
@@ -276,7 +276,7 @@ def test_a_page_whose_pictures_cannot_be_taken_out_is_left_out(copied, release, 
     assert "card.html" in read(release(**options).path)
 
 
-def test_samples_come_from_the_store_whatever_its_folder_is_called(copied, release, tmp_path):
+def test_samples_come_from_the_dataset_whatever_its_folder_is_called(copied, release, tmp_path):
     """It is named by another fingerprint where a scene could not be prepared."""
     (folder,) = (path for path in (tmp_path / "stores").iterdir() if path.is_dir())
     folder.rename(folder.with_name("synthetic-0123456789abcdef"))
@@ -284,32 +284,32 @@ def test_samples_come_from_the_store_whatever_its_folder_is_called(copied, relea
     assert len([name for name in read(release(**copied[0]).path) if name.startswith("samples/")]) == 4
 
 
-def test_where_the_store_is_gone_there_are_no_samples(copied, release, tmp_path, capsys):
+def test_where_the_dataset_is_gone_there_are_no_samples(copied, release, tmp_path, capsys):
     """Which is said; the rest is published."""
     shutil.rmtree(tmp_path / "stores")
 
     assert read(release(**copied[0]).path).keys() - CARD == FILES
     said = capsys.readouterr().out
-    assert f"left out samples: the data of simple_unet cce f2 are gone: no store in {tmp_path}/stores has" in said
+    assert f"left out samples: the data of simple_unet cce f2 are gone: no dataset in {tmp_path}/stores has" in said
 
 
-def test_a_store_that_cannot_be_read_gives_no_samples(copied, release, tmp_path, capsys):
+def test_a_dataset_that_cannot_be_read_gives_no_samples(copied, release, tmp_path, capsys):
     """With the reason."""
     (manifest,) = (tmp_path / "stores").glob("*/manifest.json")
     manifest.write_text("{")
 
     assert read(release(**copied[0]).path).keys() - CARD == FILES
     assert "left out samples: " in (said := capsys.readouterr().out)
-    assert "is no readable store (" in said
+    assert "is no readable dataset (" in said
 
 
-def test_a_run_whose_pairs_are_not_in_the_store_gives_no_samples(copied, release, capsys):
+def test_a_run_whose_pairs_are_not_in_the_dataset_gives_no_samples(copied, release, capsys):
     """As after a change of names."""
     options, artifacts = copied
     (artifacts / "split.json").write_text('{"training": [], "validation": ["gone"], "test": []}')
 
     assert read(release(**options).path).keys() - CARD == FILES
-    assert "left out samples: none of the validation pairs is in the run's store" in capsys.readouterr().out
+    assert "left out samples: none of the validation pairs is in the run's dataset" in capsys.readouterr().out
 
 
 def test_an_old_run_without_a_split_gives_no_samples(copied, release, capsys):

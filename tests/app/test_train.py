@@ -27,11 +27,11 @@ from gym.core.errors import DataError, RunError, TrainingError
 from gym.core.files import hash_file
 from gym.core.text import worded
 from gym.data.batches import ordered_batches
-from gym.data.build import open_or_build_store
+from gym.data.build import open_or_build_dataset
 from gym.data.framing import frame_image
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_image, read_label
-from gym.data.samples import split_store
+from gym.data.samples import split_dataset
 from gym.data.split import Split
 from gym.evaluation import confusion
 from gym.evaluation.run_model import evaluate
@@ -41,7 +41,7 @@ from gym.reporting.page_tables import site_table
 from gym.reporting.recommendation import recommend, standard_error
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.mlflow_lookup import find_run
-from gym.runs.mlflow_read import find_store
+from gym.runs.mlflow_read import find_dataset
 from gym.runs.model_files import load_model
 from gym.runs.result import write_result
 from gym.runs.spec import identity, run_name
@@ -77,7 +77,7 @@ ARTIFACTS = {
 
 # What becomes of imagery, and what the network then gets of the colour that `COLOUR` is, by plain arithmetic.
 COLOUR = (1000, 3000, 500, 2000)
-TILES = "reflectance, tiles, an index, standardised by the data set"
+TILES = "reflectance, tiles, an index, standardised by the dataset"
 PREPARATIONS = {
     TILES: (
         *("data.scaling=reflectance", "data.reflectance=[1e-4,-0.05]", "data.framing=tile", "data.overlap=0.3"),
@@ -92,7 +92,7 @@ PREPARATIONS = {
         *("data.scaling=percentile", "data.framing=resize", "data.standardize=band"),
         [1e-6, 1e-6, 1e-6, 1e-6],  # of one colour each band is 0, and 0 in all would mean nodata
     ),
-    "as it is, two indices, standardised by the data set": (
+    "as it is, two indices, standardised by the dataset": (
         *("data.indices=[NDWI,'sum=red+nir']", "data.standardize=dataset"),
         [1000, 3000, 500, 2000, 0.2, 3000],
     ),
@@ -184,7 +184,7 @@ def write_tiff(path, values):
 
 
 def of_shores(folder):
-    """The overrides of a data set of these, with the sides of their table."""
+    """The overrides of a dataset of these, with the sides of their table."""
     return [
         *("data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels"),
         *("data.bands=[red,green,blue,nir]", "data.classes=[water,sand,other]"),
@@ -204,7 +204,7 @@ def finish_shores(finish, shores):
 
 
 def test_a_run_leaves_everything_in_mlflow(finished, outputs):
-    """Parameters, metrics by epoch and at the end, tags, data set and artifacts."""
+    """Parameters, metrics by epoch and at the end, tags, dataset and artifacts."""
     config, result, run, artifacts, _ = finished
     client = MlflowClient(tracking_uri(config.tracking, outputs))
 
@@ -370,36 +370,36 @@ def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
     assert " on 2 validation scenes; epoch" in run.run.data.tags["mlflow.note.content"]
     side = read_facts(run.artifacts / "card.json").scores[0]
     assert (side.side, side.images, side.scenes) == ("validation", 12, 2)
-    store = find_store(outputs, run.run)
-    (row,) = site_table(result, sites_of(store, result.images)).rows
+    dataset = find_dataset(outputs, run.run)
+    (row,) = site_table(result, sites_of(dataset, result.images)).rows
     assert row["cells"][1]["shown"] == "2"
-    assert list(store.manifest.left_out) == ["broken"]
+    assert list(dataset.manifest.left_out) == ["broken"]
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_the_saved_model_counts_what_the_run_counted(finish_shores, outputs, name):
     """Whatever the images go through and however they are standardised; on both sides."""
     run, _ = finish_shores(name)
-    network, store = load_model(run.artifacts / "model").network, open_or_build_store(run.config.data, outputs)
-    split = split_store(store, run.config.split, run.config.augment)
+    network, dataset = load_model(run.artifacts / "model").network, open_or_build_dataset(run.config.data, outputs)
+    split = split_dataset(dataset, run.config.split, run.config.augment)
 
     for place, samples in (("", split.validation), ("test/", split.test)):
-        again = evaluate(network, store, samples, ordered_batches(store, samples, 2))
+        again = evaluate(network, dataset, samples, ordered_batches(dataset, samples, 2))
         np.testing.assert_array_equal(again.matrix, run.read(f"{place}confusion_matrix.json"))
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_the_saved_model_standardises_as_configured(finish_shores, outputs, name):
-    """In its first layer; by the data set with the mean of what trains, pixels without data left out."""
+    """In its first layer; by the dataset with the mean of what trains, pixels without data left out."""
     run, _ = finish_shores(name)
     first = load_model(run.artifacts / "model").network.layers[1]
 
     assert first.method == run.config.data.standardize
     if first.method == "dataset":
-        store = open_or_build_store(run.config.data, outputs)
+        dataset = open_or_build_dataset(run.config.data, outputs)
         images = [
-            store.read_image(position)
-            for position, record in enumerate(store.manifest.pairs)
+            dataset.read_image(position)
+            for position, record in enumerate(dataset.manifest.pairs)
             if record.scene in ("shore0", "shore1", "shore2")
         ]
         pixels = np.concatenate([image[image.any(axis=2)] for image in images]).astype(float)
@@ -408,17 +408,17 @@ def test_the_saved_model_standardises_as_configured(finish_shores, outputs, name
 
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_an_image_goes_through_the_same_in_prediction_as_in_training(finish_shores, shores, outputs, name):
-    """What the model's own description makes of a file is what the store holds of it, tile by tile, to the bit."""
+    """What the model's own description makes of a file is what the dataset holds of it, tile by tile, to the bit."""
     run, _ = finish_shores(name)
     preparation = load_model(run.artifacts / "model").description.preparation
-    store = open_or_build_store(run.config.data, outputs)
+    dataset = open_or_build_dataset(run.config.data, outputs)
     prepared = preparation.prepare_image(read_image(shores / "images" / "shore1.tif").values)
-    stored = [number for number, record in enumerate(store.manifest.pairs) if record.name.startswith("shore1")]
+    stored = [number for number, record in enumerate(dataset.manifest.pairs) if record.name.startswith("shore1")]
     placements = preparation.place(prepared)
 
     assert len(stored) == len(placements) == (6 if preparation.framing == "tile" else 1)
     for number, placement in zip(stored, placements, strict=True):
-        np.testing.assert_array_equal(store.read_image(number), frame_image(prepared, placement, (32, 32)))
+        np.testing.assert_array_equal(dataset.read_image(number), frame_image(prepared, placement, (32, 32)))
 
 
 @pytest.mark.parametrize("name", PREPARATIONS)
@@ -446,7 +446,7 @@ def test_a_file_is_labelled_at_its_own_size(finish_shores, shores, outputs, tmp_
 
 def test_what_was_left_out_and_what_looks_alike_is_kept(finish_shores):
     """A broken file with its reason, and two scenes of two sides that look alike, with how far apart they are."""
-    run, _ = finish_shores("as it is, two indices, standardised by the data set")
+    run, _ = finish_shores("as it is, two indices, standardised by the dataset")
 
     (reason,) = run.read("left_out.json").values()
     assert "broken.tif cannot be read as an image" in reason
@@ -664,31 +664,31 @@ def test_a_split_is_part_of_what_a_run_is_known_by(finish, configure):
     assert fold.run.data.tags["fingerprint"] != site.run.data.tags["fingerprint"]
 
 
-def test_class_weights_come_from_the_configuration_or_the_training_scenes(configure, tiny_store):
+def test_class_weights_come_from_the_configuration_or_the_training_scenes(configure, tiny_dataset):
     """None, given, or from the pixels of the training side alone."""
     split = Split(training=[0, 1, 2, 3], validation=[4, 5])
-    counts = tiny_store.counts[:4].sum(axis=0)
+    counts = tiny_dataset.counts[:4].sum(axis=0)
 
-    assert class_weights(configure(), tiny_store, split) == [1.0, 1.0, 1.0]
+    assert class_weights(configure(), tiny_dataset, split) == [1.0, 1.0, 1.0]
     given = configure("loss.weighting=given", "loss.class_weights=[1,2,3,4]")
-    assert class_weights(given, tiny_store, split) == [1, 2, 3, 4]
-    balanced = class_weights(configure("loss.weighting=frequency"), tiny_store, split)
+    assert class_weights(given, tiny_dataset, split) == [1, 2, 3, 4]
+    balanced = class_weights(configure("loss.weighting=frequency"), tiny_dataset, split)
     assert balanced == pytest.approx(counts.sum() / (3 * counts))
 
 
-def test_standardisation_by_the_data_set_is_of_its_training_side(tiny_store):
+def test_standardisation_by_the_data_set_is_of_its_training_side(tiny_dataset):
     """Mean and deviation of all its pixels, each counted once, also where a scene trains as several copies."""
-    pixels = np.concatenate([tiny_store.read_image(position).reshape(-1, 3) for position in (0, 3)])
+    pixels = np.concatenate([tiny_dataset.read_image(position).reshape(-1, 3) for position in (0, 3)])
 
     for training in ([0, 3], [6 + 0, 6 + 3, 12 + 3]):
-        layer = build_standardisation("dataset", tiny_store, Split(training, [1], [2]))
+        layer = build_standardisation("dataset", tiny_dataset, Split(training, [1], [2]))
         np.testing.assert_allclose(layer.mean, pixels.mean(axis=0), rtol=1e-12)
         np.testing.assert_allclose(layer.deviation, pixels.std(axis=0), rtol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["image", "band", "none"])
-def test_other_standardisations_need_no_numbers(tiny_store, method):
+def test_other_standardisations_need_no_numbers(tiny_dataset, method):
     """They are worked out of each image, or there is none."""
-    layer = build_standardisation(method, tiny_store, Split([0], [1]))
+    layer = build_standardisation(method, tiny_dataset, Split([0], [1]))
 
     assert (layer.method, layer.mean, layer.deviation) == (method, None, None)

@@ -20,20 +20,20 @@ class Held(ModelSource):
         return self.run
 
 
-def source_of(store, tmp_path, sides=SIDES):
-    """A run that was trained on a store."""
-    return Held("mine", "0123", tmp_path, store.manifest.fingerprint, run=sides)
+def source_of(dataset, tmp_path, sides=SIDES):
+    """A run that was trained on a dataset."""
+    return Held("mine", "0123", tmp_path, dataset.manifest.fingerprint, run=sides)
 
 
-def test_sides_are_those_of_the_training(tiny_store, tmp_path):
+def test_sides_are_those_of_the_training(tiny_dataset, tmp_path):
     """By name, in the order of the training, copies among them; a side that split.json does not name is empty."""
-    own = open_own(source_of(tiny_store, tmp_path), Config(), tmp_path, tiny_store)
+    own = open_own(source_of(tiny_dataset, tmp_path), Config(), tmp_path, tiny_dataset)
 
-    assert own.store is tiny_store
+    assert own.dataset is tiny_dataset
     assert own.split == ([2, 0], [13], [])
-    assert open_own(source_of(tiny_store, tmp_path, {**SIDES, "test": ["pair5"]}), Config(), tmp_path, tiny_store)[1][
-        2
-    ] == [5]
+    assert open_own(source_of(tiny_dataset, tmp_path, {**SIDES, "test": ["pair5"]}), Config(), tmp_path, tiny_dataset)[
+        1
+    ][2] == [5]
 
 
 @pytest.mark.parametrize(
@@ -45,32 +45,32 @@ def test_sides_are_those_of_the_training(tiny_store, tmp_path):
         (RunError("it is a goat"), "it is a goat"),
     ],
 )
-def test_a_split_that_does_not_fit_is_an_obstacle(tiny_store, tmp_path, sides, obstacle):
+def test_a_split_that_does_not_fit_is_an_obstacle(tiny_dataset, tmp_path, sides, obstacle):
     """No side is guessed."""
-    own = open_own(source_of(tiny_store, tmp_path, sides), Config(), tmp_path, tiny_store)
+    own = open_own(source_of(tiny_dataset, tmp_path, sides), Config(), tmp_path, tiny_dataset)
 
-    assert own.store is None
+    assert own.dataset is None
     assert own.obstacle.startswith(obstacle)
 
 
-def test_data_of_another_fingerprint_are_not_its_own(tiny_store, tmp_path):
+def test_data_of_another_fingerprint_are_not_its_own(tiny_dataset, tmp_path):
     """Though the configuration names them; nor are any where none is known."""
     drawn = Config(data=DataConfig(scenes=4, size=32))
     unknown = Held("mine", "0123", tmp_path, "", run=SIDES)
 
-    changed = open_own(source_of(tiny_store, tmp_path), drawn, tmp_path, None)
-    assert changed.store is None
+    changed = open_own(source_of(tiny_dataset, tmp_path), drawn, tmp_path, None)
+    assert changed.dataset is None
     assert changed.obstacle.startswith("4 synthetic coastal scenes of ")
     assert changed.obstacle.endswith(" are no longer those it was trained on")
     assert open_own(unknown, drawn, tmp_path, None).obstacle == "it is not known which they were"
 
 
-def test_files_of_another_machine_are_an_obstacle_and_no_error(tiny_store, tmp_path):
+def test_files_of_another_machine_are_an_obstacle_and_no_error(tiny_dataset, tmp_path):
     """As a table of aliases, which is refused as a configuration."""
     elsewhere = {"images": [str(tmp_path)], "labels": str(tmp_path), "classes": ["sea", "land"]}
     trained = Config(data=DataConfig(kind="folder", aliases="/nowhere/aliases.csv", **elsewhere))
 
-    own = open_own(source_of(tiny_store, tmp_path), trained, tmp_path, None)
+    own = open_own(source_of(tiny_dataset, tmp_path), trained, tmp_path, None)
 
-    assert own.store is None
+    assert own.dataset is None
     assert "/nowhere/aliases.csv is no file" in own.obstacle

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from gym.config import legacy_keys
 from gym.config.legacy_keys import Row, parse, translate
 from gym.config.overrides import configuration_folder
-from gym.config import legacy_keys
 from gym.core.errors import ConfigError
 
 LAST = {

@@ -60,13 +60,13 @@ def test_the_path_to_write_keeps_the_suffix_and_folders_are_made(tmp_path):
 
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     """A folder is replaced as a whole or not at all."""
-    folder = tmp_path / "store"
+    folder = tmp_path / "dataset"
     with replacing_folder(folder) as beside:
         (beside / "first").write_text("1")
 
     with pytest.raises(RuntimeError, match="stop"), replacing_folder(folder) as beside:
         fail_after((beside / "second").write_text("2"), "stop")
-    assert [item.name for item in tmp_path.rglob("*")] == ["store", "first"]
+    assert [item.name for item in tmp_path.rglob("*")] == ["dataset", "first"]
 
     with replacing_folder(folder) as beside:
         (beside / "third").write_text("3")

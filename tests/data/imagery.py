@@ -1,4 +1,4 @@
-"""Tiny data sets of every kind, written to disk, with what a reader must find in them.
+"""Tiny datasets of every kind, written to disk, with what a reader must find in them.
 
 Images are ``(rows, columns, bands)`` of 1 and more, so that every pixel has data; labels hold classes 0 to 2.
 """
@@ -33,7 +33,7 @@ GRID = {"crs": "EPSG:32610", "transform": Affine(10, 0, 500_000, 0, -10, 4_000_0
 
 @dataclass
 class Source:
-    """A data set on disk: its configuration, and the image and label that each scene must give, by name."""
+    """A dataset on disk: its configuration, and the image and label that each scene must give, by name."""
 
     config: DataConfig
     images: dict[str, np.ndarray] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def save_zip(path: Path, entries: dict[str, bytes]) -> None:
 
 
 def configured(kind: str, **keys: Any) -> DataConfig:
-    """A configuration of a data set on disk, read by one process."""
+    """A configuration of a dataset on disk, read by one process."""
     return DataConfig(kind=kind, size=FRAME, classes=list(CLASSES), workers=1, **keys)
 
 

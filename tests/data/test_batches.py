@@ -1,4 +1,4 @@
-"""Batches are what the store holds, in an order that is a function of (seed, epoch)."""
+"""Batches are what the dataset holds, in an order that is a function of (seed, epoch)."""
 
 import hashlib
 import subprocess
@@ -13,9 +13,9 @@ from gym.config.schema import AugmentConfig, SplitConfig
 from gym.data.batches import SampleReader, ordered_batches, steps_in_epoch, training_batches
 from gym.data.labels import IGNORE
 from gym.data.readers.base import RawScene
-from gym.data.samples import split_store, training_samples
+from gym.data.samples import split_dataset, training_samples
 from gym.data.split import Split
-from tests.conftest import ROOT, make_scenes, make_store
+from tests.conftest import ROOT, make_scenes, make_tiny_dataset
 
 NOTHING = AugmentConfig(
     zoom=0.0, rotation=0.0, shift_rows=0.0, shift_columns=0.0, flip_horizontal=False, flip_vertical=False
@@ -50,15 +50,15 @@ def digest(image, label):
     return hashlib.sha256(image.tobytes() + label.tobytes()).hexdigest()
 
 
-def test_ordered_batches_are_the_store(tiny_store):
+def test_ordered_batches_are_the_dataset(tiny_dataset):
     """In the order asked for, values and labels as they are, the last batch short."""
-    batches = take(ordered_batches(tiny_store, [4, 0, 2], batch=2), 9)
+    batches = take(ordered_batches(tiny_dataset, [4, 0, 2], batch=2), 9)
 
     assert [len(images) for images, _ in batches] == [2, 1]
     images, labels = joined(batches)
     for index, position in enumerate([4, 0, 2]):
-        np.testing.assert_array_equal(images[index], tiny_store.read_image(position))
-        np.testing.assert_array_equal(labels[index], tiny_store.read_label(position))
+        np.testing.assert_array_equal(images[index], tiny_dataset.read_image(position))
+        np.testing.assert_array_equal(labels[index], tiny_dataset.read_label(position))
 
 
 def scenes_of_all_sizes(*types, order="C"):
@@ -82,24 +82,24 @@ def scenes_of_all_sizes(*types, order="C"):
     [("uint8",), ("int16",), ("uint16",), ("float32",), ("uint8", "int16"), ("uint16", "int16"), ("uint16", "float64")],
     ids="+".join,
 )
-def test_what_training_sees_is_what_the_store_reads(tmp_path, types, framing):
+def test_what_training_sees_is_what_the_dataset_reads(tmp_path, types, framing):
     """Whatever the type, the size and the framing: values, padding and ignored pixels are those of NumPy's reading."""
-    store = make_store(tmp_path / "s", scenes_of_all_sizes(*types), framing=framing, overlap=0.3)
-    everything = list(range(len(store)))
-    images, labels = joined(take(ordered_batches(store, everything, 3), 99))
+    dataset = make_tiny_dataset(tmp_path / "s", scenes_of_all_sizes(*types), framing=framing, overlap=0.3)
+    everything = list(range(len(dataset)))
+    images, labels = joined(take(ordered_batches(dataset, everything, 3), 99))
 
-    assert images.shape == (len(store), 16, 32, 3)
+    assert images.shape == (len(dataset), 16, 32, 3)
     assert labels.dtype == np.uint8
-    assert len(store) > 7 or framing != "tile"
+    assert len(dataset) > 7 or framing != "tile"
     for position in everything:
-        np.testing.assert_array_equal(images[position], store.read_image(position))
-        np.testing.assert_array_equal(labels[position], store.read_label(position))
+        np.testing.assert_array_equal(images[position], dataset.read_image(position))
+        np.testing.assert_array_equal(labels[position], dataset.read_label(position))
         assert (labels[position][~images[position].any(axis=-1)] == IGNORE).all()
 
 
 def test_the_order_of_pixels_in_memory_does_not_matter(tmp_path):
     """Arrays that a reader hands over column by column, as some npz hold them, are read as row by row."""
-    ours, theirs = (make_store(tmp_path / order, scenes_of_all_sizes("uint8", order=order)) for order in "CF")
+    ours, theirs = (make_tiny_dataset(tmp_path / order, scenes_of_all_sizes("uint8", order=order)) for order in "CF")
 
     for (image, label), (other, other_label) in zip(
         take(ordered_batches(ours, range(7), 1), 7), take(ordered_batches(theirs, range(7), 1), 7), strict=True
@@ -108,13 +108,13 @@ def test_the_order_of_pixels_in_memory_does_not_matter(tmp_path):
         np.testing.assert_array_equal(label, other_label)
 
 
-def test_an_epoch_has_each_pair_once_in_a_new_order(tiny_store):
+def test_an_epoch_has_each_pair_once_in_a_new_order(tiny_dataset):
     """Every epoch is a permutation of the training pairs, and epochs differ."""
-    batches = take(training_batches(tiny_store, [0, 1, 3, 5], NOTHING, batch=3, seed=1), 2 * 6)
+    batches = take(training_batches(tiny_dataset, [0, 1, 3, 5], NOTHING, batch=3, seed=1), 2 * 6)
     orders = []
     for start in range(0, 12, 2):
         images, _ = joined(batches[start : start + 2])
-        found = [next(at for at in range(6) if np.array_equal(tiny_store.read_image(at), image)) for image in images]
+        found = [next(at for at in range(6) if np.array_equal(tiny_dataset.read_image(at), image)) for image in images]
         assert sorted(found) == [0, 1, 3, 5]
         orders.append(tuple(found))
 
@@ -126,41 +126,41 @@ def test_steps_are_the_batches_of_an_epoch():
     assert [steps_in_epoch(samples, 3) for samples in (1, 3, 4, 8, 9)] == [1, 1, 2, 3, 3]
 
 
-def test_copies_drawn_anew_repeat_each_pair_with_other_changes(tiny_store):
+def test_copies_drawn_anew_repeat_each_pair_with_other_changes(tiny_dataset):
     """Two copies make twice the samples, and the two copies of a pair differ."""
-    samples = training_samples(Split([0], [1]), replace(STRONG, copies=2), len(tiny_store))
-    ((images, _),) = take(training_batches(tiny_store, samples, STRONG, batch=8, seed=1), 1)
+    samples = training_samples(Split([0], [1]), replace(STRONG, copies=2), len(tiny_dataset))
+    ((images, _),) = take(training_batches(tiny_dataset, samples, STRONG, batch=8, seed=1), 1)
 
     assert len(images) == 2
     assert (images[0] != images[1]).any()
 
 
-def test_online_changes_differ_from_epoch_to_epoch(tiny_store):
+def test_online_changes_differ_from_epoch_to_epoch(tiny_dataset):
     """The same pair is never seen twice alike."""
-    batches = take(training_batches(tiny_store, [0], STRONG, batch=1, seed=1), 6)
+    batches = take(training_batches(tiny_dataset, [0], STRONG, batch=1, seed=1), 6)
 
     assert len({digest(*batch) for batch in batches}) == 6
 
 
 @pytest.mark.parametrize("config", [NOTHING, STRONG, OFFLINE])
-def test_training_that_starts_later_gets_the_same_batches(tiny_store, config):
+def test_training_that_starts_later_gets_the_same_batches(tiny_dataset, config):
     """Epoch 3 is epoch 3, whether or not epochs 0 to 2 came before: what a resumed run relies on."""
-    samples = training_samples(Split([0, 1, 2, 3, 4], [5]), config, len(tiny_store))
+    samples = training_samples(Split([0, 1, 2, 3, 4], [5]), config, len(tiny_dataset))
     steps = steps_in_epoch(len(samples), 2)
-    whole = take(training_batches(tiny_store, samples, config, batch=2, seed=9), 5 * steps)
-    late = take(training_batches(tiny_store, samples, config, batch=2, seed=9, first_epoch=3), 2 * steps)
+    whole = take(training_batches(tiny_dataset, samples, config, batch=2, seed=9), 5 * steps)
+    late = take(training_batches(tiny_dataset, samples, config, batch=2, seed=9, first_epoch=3), 2 * steps)
 
     for (image, label), (later_image, later_label) in zip(whole[3 * steps :], late, strict=True):
         np.testing.assert_array_equal(image, later_image)
         np.testing.assert_array_equal(label, later_label)
 
 
-def test_the_size_of_a_batch_changes_no_sample(tiny_store):
+def test_the_size_of_a_batch_changes_no_sample(tiny_dataset):
     """Ten samples in batches of 1, 3 or 10 are the same ten in the same order."""
     config = replace(STRONG, copies=2)
-    samples = training_samples(Split([0, 1, 2, 3, 4], [5]), config, len(tiny_store))
+    samples = training_samples(Split([0, 1, 2, 3, 4], [5]), config, len(tiny_dataset))
     epochs = [
-        joined(take(training_batches(tiny_store, samples, config, batch, seed=2), steps_in_epoch(10, batch)))
+        joined(take(training_batches(tiny_dataset, samples, config, batch, seed=2), steps_in_epoch(10, batch)))
         for batch in (1, 3, 10)
     ]
 
@@ -169,24 +169,24 @@ def test_the_size_of_a_batch_changes_no_sample(tiny_store):
         np.testing.assert_array_equal(labels, epochs[0][1])
 
 
-def test_seeds_give_other_orders_and_changes(tiny_store):
+def test_seeds_give_other_orders_and_changes(tiny_dataset):
     """The run's seed decides both."""
-    one, two = (take(training_batches(tiny_store, range(5), STRONG, batch=10, seed=seed), 1)[0][0] for seed in (1, 2))
+    one, two = (take(training_batches(tiny_dataset, range(5), STRONG, batch=10, seed=seed), 1)[0][0] for seed in (1, 2))
 
     assert (one != two).any()
 
 
-def test_copies_drawn_once_are_the_same_in_every_epoch(tiny_store):
+def test_copies_drawn_once_are_the_same_in_every_epoch(tiny_dataset):
     """Only their order is new; each is what reading the samples in order gives, and none is a pair as it is."""
-    samples = training_samples(Split([0, 3], [1]), OFFLINE, len(tiny_store))
-    expected = sorted(digest(*batch) for batch in take(ordered_batches(tiny_store, samples, 1, OFFLINE, 4), 99))
-    batches = take(training_batches(tiny_store, samples, OFFLINE, batch=1, seed=4), 3 * len(samples))
+    samples = training_samples(Split([0, 3], [1]), OFFLINE, len(tiny_dataset))
+    expected = sorted(digest(*batch) for batch in take(ordered_batches(tiny_dataset, samples, 1, OFFLINE, 4), 99))
+    batches = take(training_batches(tiny_dataset, samples, OFFLINE, batch=1, seed=4), 3 * len(samples))
     epochs = [[digest(*batch) for batch in batches[start : start + 6]] for start in (0, 6, 12)]
 
     assert len(set(expected)) == 6
     assert all(sorted(epoch) == expected for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
-    pairs = take(ordered_batches(tiny_store, [0, 3, 6], 1, OFFLINE, 4), 2)
+    pairs = take(ordered_batches(tiny_dataset, [0, 3, 6], 1, OFFLINE, 4), 2)
     assert not {digest(*pair) for pair in pairs} & set(expected)
 
 
@@ -195,21 +195,21 @@ import hashlib, sys
 from pathlib import Path
 import tensorflow as tf
 from gym.data.batches import SampleReader
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from tests.data.test_batches import OFFLINE
 
-read = SampleReader(Store(Path(sys.argv[1])), OFFLINE, 4)
+read = SampleReader(Dataset(Path(sys.argv[1])), OFFLINE, 4)
 for sample in (6, 11, 23):
     image, label = (part.numpy() for part in read(tf.constant(sample, tf.int64)))
     print(hashlib.sha256(image.tobytes() + label.tobytes()).hexdigest())
 """
 
 
-def test_copies_drawn_once_are_the_same_in_another_process(tiny_store):
+def test_copies_drawn_once_are_the_same_in_another_process(tiny_dataset):
     """Nothing of a copy is kept on disk, so another process must draw the same."""
-    read = SampleReader(tiny_store, OFFLINE, 4)
+    read = SampleReader(tiny_dataset, OFFLINE, 4)
     theirs = subprocess.check_output(
-        [sys.executable, "-c", IN_ANOTHER_PROCESS, str(tiny_store.folder)],
+        [sys.executable, "-c", IN_ANOTHER_PROCESS, str(tiny_dataset.folder)],
         cwd=ROOT,
         text=True,
         stderr=subprocess.DEVNULL,
@@ -218,66 +218,66 @@ def test_copies_drawn_once_are_the_same_in_another_process(tiny_store):
     assert theirs.split() == [digest(*read_one(read, sample)) for sample in (6, 11, 23)]
 
 
-def test_copies_depend_on_the_seed_and_on_nothing_else(tiny_store):
+def test_copies_depend_on_the_seed_and_on_nothing_else(tiny_dataset):
     """Not on the samples beside them, nor on who reads them."""
-    read, other = (SampleReader(tiny_store, OFFLINE, seed) for seed in (4, 5))
-    ((images, labels),) = take(ordered_batches(tiny_store, [9], 1, OFFLINE, 4), 99)
-    among = joined(take(ordered_batches(tiny_store, [2, 9, 14], 2, OFFLINE, 4), 99))
+    read, other = (SampleReader(tiny_dataset, OFFLINE, seed) for seed in (4, 5))
+    ((images, labels),) = take(ordered_batches(tiny_dataset, [9], 1, OFFLINE, 4), 99)
+    among = joined(take(ordered_batches(tiny_dataset, [2, 9, 14], 2, OFFLINE, 4), 99))
 
     assert (read_one(read, 9)[0] != read_one(other, 9)[0]).any()
     assert_same_copy((images[0], labels[0]), read_one(read, 9))
     np.testing.assert_array_equal(among[0][1], images[0])
     np.testing.assert_array_equal(among[1][1], labels[0])
-    np.testing.assert_array_equal(among[0][0], tiny_store.read_image(2))
+    np.testing.assert_array_equal(among[0][0], tiny_dataset.read_image(2))
 
 
-def test_the_paper_s_sides_read_copies_on_both(tiny_store):
+def test_the_paper_s_sides_read_copies_on_both(tiny_dataset):
     """Each validating sample is the copy its number says, and so is each that trains."""
-    split = split_store(tiny_store, SplitConfig(method="paper", validation=0.5), OFFLINE)
-    read = SampleReader(tiny_store, OFFLINE, 1)
+    split = split_dataset(tiny_dataset, SplitConfig(method="paper", validation=0.5), OFFLINE)
+    read = SampleReader(tiny_dataset, OFFLINE, 1)
     assert training_samples(split, OFFLINE, 6) == split.training
 
-    images, labels = joined(take(ordered_batches(tiny_store, split.validation, 4, OFFLINE, 1), 99))
-    trained = joined(take(training_batches(tiny_store, split.training, OFFLINE, 9, seed=1), 1))
-    ordered = joined(take(ordered_batches(tiny_store, split.training, 4, OFFLINE, 1), 99))
+    images, labels = joined(take(ordered_batches(tiny_dataset, split.validation, 4, OFFLINE, 1), 99))
+    trained = joined(take(training_batches(tiny_dataset, split.training, OFFLINE, 9, seed=1), 1))
+    ordered = joined(take(ordered_batches(tiny_dataset, split.training, 4, OFFLINE, 1), 99))
 
     for index, sample in enumerate(split.validation):
         assert_same_copy((images[index], labels[index]), read_one(read, sample))
-        assert (images[index] != tiny_store.read_image(sample % 6)).any()
+        assert (images[index] != tiny_dataset.read_image(sample % 6)).any()
     assert sorted(map(digest, *trained)) == sorted(map(digest, *ordered))
 
 
-def test_a_copy_has_the_classes_of_its_pair_and_no_others(tiny_store):
+def test_a_copy_has_the_classes_of_its_pair_and_no_others(tiny_dataset):
     """It is that pair changed, with what came from outside ignored."""
-    read = SampleReader(tiny_store, OFFLINE, 3)
+    read = SampleReader(tiny_dataset, OFFLINE, 3)
     for sample in range(6, 24):
         _, label = read_one(read, sample)
-        assert set(np.unique(label)) <= {*np.unique(tiny_store.read_label(sample % 6)), IGNORE}
+        assert set(np.unique(label)) <= {*np.unique(tiny_dataset.read_label(sample % 6)), IGNORE}
 
 
-def test_copies_without_any_change_are_the_pair(tiny_store):
+def test_copies_without_any_change_are_the_pair(tiny_dataset):
     """Asked for copies that nothing changes, each is the pair as float32."""
-    read = SampleReader(tiny_store, replace(NOTHING, mode="offline"), 3)
+    read = SampleReader(tiny_dataset, replace(NOTHING, mode="offline"), 3)
     image, label = read_one(read, 8)
 
     assert image.dtype == np.float32
-    np.testing.assert_array_equal(image, tiny_store.read_image(2))
-    np.testing.assert_array_equal(label, tiny_store.read_label(2))
+    np.testing.assert_array_equal(image, tiny_dataset.read_image(2))
+    np.testing.assert_array_equal(label, tiny_dataset.read_label(2))
 
 
 def test_what_is_augmented_keeps_its_padding_ignored(tmp_path):
     """Padding moves with the scene: it is no data and no class before and after, also where noise is added."""
-    store = make_store(tmp_path / "s", make_scenes(2, rows=8, columns=16))
-    for image, label in take(training_batches(store, [0, 1], STRONG, batch=1, seed=1), 12):
+    dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2, rows=8, columns=16))
+    for image, label in take(training_batches(dataset, [0, 1], STRONG, batch=1, seed=1), 12):
         np.testing.assert_array_equal(image.any(axis=-1), label != IGNORE)
         assert 30 < (label != IGNORE).sum() < 16 * 32
 
 
-def test_tensorflow_neither_tunes_nor_rewrites_the_pipeline(tiny_store):
+def test_tensorflow_neither_tunes_nor_rewrites_the_pipeline(tiny_dataset):
     """Its tuner keeps the end of an iterator waiting, for longer the longer it ran; to rewrite copies all imagery."""
     for batches in (
-        training_batches(tiny_store, [0, 1], AugmentConfig(), 1, seed=0),
-        ordered_batches(tiny_store, [0, 1], 1),
+        training_batches(tiny_dataset, [0, 1], AugmentConfig(), 1, seed=0),
+        ordered_batches(tiny_dataset, [0, 1], 1),
     ):
         assert batches.options().autotune.enabled is False
         assert batches.options().experimental_optimization.apply_default_optimizations is False

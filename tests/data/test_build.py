@@ -20,7 +20,7 @@ from gym.config.schema import DataConfig
 from gym.core.errors import DataError
 from gym.core.files import write_json
 from gym.data import build, dataset
-from gym.data.build import make_plan, open_or_build_store, report_left_out
+from gym.data.build import make_plan, open_or_build_dataset, report_left_out
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_image, read_label
 from tests.conftest import ROOT
@@ -58,11 +58,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_store_is_made_once(tmp_path):
+def test_a_dataset_is_made_once(tmp_path):
     """The second call finds the first one's files."""
-    first = open_or_build_store(SYNTHETIC, tmp_path)
+    first = open_or_build_dataset(SYNTHETIC, tmp_path)
     made = (first.folder / "manifest.json").stat().st_mtime_ns
-    second = open_or_build_store(SYNTHETIC, tmp_path)
+    second = open_or_build_dataset(SYNTHETIC, tmp_path)
 
     assert second.folder == first.folder
     assert (second.folder / "manifest.json").stat().st_mtime_ns == made
@@ -70,7 +70,7 @@ def test_a_store_is_made_once(tmp_path):
     assert first.manifest.fingerprint.startswith(first.folder.name.removeprefix("synthetic-"))
 
 
-def test_the_configuration_of_the_command_line_makes_a_store(configure, tmp_path):
+def test_the_configuration_of_the_command_line_makes_a_dataset(configure, tmp_path):
     """Four bands from two folders, padding around the scene, classes from the remap, groups from the patterns."""
     for name in ("duck_20200101-0", "duck_20200101-1", "cape_20210101-0"):
         save_picture(tmp_path / "rgb" / f"{name}.png", draw_image(1))
@@ -88,7 +88,7 @@ def test_the_configuration_of_the_command_line_makes_a_store(configure, tmp_path
         "data.site_pattern='^([a-z]+)'",
         "data.date_pattern='([0-9]{4})'",
     ).data
-    made = open_or_build_store(config, tmp_path)
+    made = open_or_build_dataset(config, tmp_path)
 
     assert made.shape == (32, 48, 4)
     assert made.bands == ["r", "g", "b", "n"]
@@ -106,7 +106,7 @@ def test_the_configuration_of_the_command_line_makes_a_store(configure, tmp_path
 def test_more_than_three_bands_and_sixteen_bits_stay_as_they_are(tmp_path):
     """The original fails on four bands and wraps what is over 255."""
     source = write_band_sets(tmp_path / "s")
-    made = open_or_build_store(source.config, tmp_path)
+    made = open_or_build_dataset(source.config, tmp_path)
 
     assert made.manifest.dtype == "<u2"
     assert source.images["a"].max() > 20_000
@@ -117,7 +117,7 @@ def test_ignored_values_count_nowhere(tmp_path):
     """A listed label value, beside the counts of all values as they stood in the files."""
     source = write_folder(tmp_path / "s")
     source.config.ignore_values = [2]
-    made = open_or_build_store(source.config, tmp_path)
+    made = open_or_build_dataset(source.config, tmp_path)
 
     np.testing.assert_array_equal(made.read_label(0)[INSIDE] == IGNORE, source.labels["a"] == 2)
     for value, classes in made.manifest.label_counts.items():
@@ -132,7 +132,7 @@ def test_a_table_says_what_pairs_belong_to(tmp_path):
     source = write_folder(tmp_path / "s")
     (tmp_path / "table.csv").write_text("name,scene,tide\na.png,one,low\nc,one,high\n")
     source.config.table = str(tmp_path / "table.csv")
-    made = open_or_build_store(source.config, tmp_path)
+    made = open_or_build_dataset(source.config, tmp_path)
 
     assert [record.groups for record in made.manifest.pairs] == [
         {"scene": "one", "site": "all", "tide": "low"},
@@ -141,39 +141,39 @@ def test_a_table_says_what_pairs_belong_to(tmp_path):
     assert made.manifest.left_out == {"b": "b has no row in data.table; add one."}
 
 
-def test_names_of_other_scripts_make_a_store(tmp_path):
+def test_names_of_other_scripts_make_a_dataset(tmp_path):
     """Spaces, accents and dots, in names and in the folder, from the files to the manifest and back."""
     names = ("a.b.c", "été à la plage", "海 岸")
     source = write_folder(tmp_path / "données 1", names)
-    made = open_or_build_store(source.config, tmp_path / "résultats à voir")
+    made = open_or_build_dataset(source.config, tmp_path / "résultats à voir")
 
     assert [record.name for record in made.manifest.pairs] == sorted(names)
     for position, name in enumerate(sorted(names)):
         np.testing.assert_array_equal(made.read_image(position)[INSIDE], source.images[name])
 
 
-def test_two_builders_of_one_store_do_not_meet(tmp_path):
-    """The second waits, and then finds the first one's store instead of replacing it."""
+def test_two_builders_of_one_dataset_do_not_meet(tmp_path):
+    """The second waits, and then finds the first one's dataset instead of replacing it."""
     config = replace(SYNTHETIC, scenes=12, size=64)
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: open_or_build_store(config, tmp_path), range(2))
+        first, second = pool.map(lambda _: open_or_build_dataset(config, tmp_path), range(2))
 
     assert first.folder == second.folder
     assert [path.name for path in (tmp_path / "stores").iterdir() if path.is_dir()] == [first.folder.name]
 
 
-def test_a_store_does_not_depend_on_how_many_processes_make_it(tmp_path):
+def test_a_dataset_does_not_depend_on_how_many_processes_make_it(tmp_path):
     """One or two, every file is the same to the byte."""
     source = write_geotiffs(tmp_path / "s")
     one, two = (
-        open_or_build_store(replace(source.config, workers=workers), tmp_path / str(workers)) for workers in (1, 2)
+        open_or_build_dataset(replace(source.config, workers=workers), tmp_path / str(workers)) for workers in (1, 2)
     )
 
     assert contents(one.folder) == contents(two.folder)
 
 
 def test_an_index_over_bands_that_only_the_files_tell_is_refused_at_once(tmp_path, monkeypatch):
-    """With what it uses and what there is, before any scene is prepared; names that fit make a store."""
+    """With what it uses and what there is, before any scene is prepared; names that fit make a dataset."""
     source = write_geotiffs(tmp_path / "s")
     wanted = replace(source.config, indices=["MNDWI", "x=band_1/band_5"])
     monkeypatch.setattr(build, "prepare_scene", lambda *given: pytest.fail("a scene was prepared"))
@@ -182,10 +182,10 @@ def test_an_index_over_bands_that_only_the_files_tell_is_refused_at_once(tmp_pat
         match=r"^index MNDWI uses green, swir, and the bands are band_1, band_2, band_3, band_4, band_5; "
         r"name them in order with data\.bands\.$",
     ):
-        open_or_build_store(wanted, tmp_path)
+        open_or_build_dataset(wanted, tmp_path)
     monkeypatch.undo()
 
-    made = open_or_build_store(replace(wanted, indices=["x=BAND_1/band_5"]), tmp_path)
+    made = open_or_build_dataset(replace(wanted, indices=["x=BAND_1/band_5"]), tmp_path)
     assert made.bands[-2:] == ["band_5", "x"]
 
 
@@ -338,7 +338,7 @@ def test_a_bad_pair_is_left_out_with_its_reason(tmp_path, caplog, case):
     source = writer(tmp_path / "s")
     damage(tmp_path / "s")
 
-    made = open_or_build_store(source.config, tmp_path)
+    made = open_or_build_dataset(source.config, tmp_path)
 
     assert [record.name for record in made.manifest.pairs] == ["a", "c"]
     ((name, said),) = made.manifest.left_out.items()
@@ -348,7 +348,7 @@ def test_a_bad_pair_is_left_out_with_its_reason(tmp_path, caplog, case):
     with pytest.raises(
         DataError, match=rf"^1 left out, the first {re.escape(name)}: .*; mend it, or set data\.strict=f"
     ):
-        open_or_build_store(replace(source.config, strict=True), tmp_path)
+        open_or_build_dataset(replace(source.config, strict=True), tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["images", "labels"])
@@ -360,7 +360,7 @@ def test_a_file_that_may_not_be_read_is_left_out(tmp_path, folder):
     if os.access(path, os.R_OK):
         pytest.skip("this user may read everything, as root may")
 
-    made = open_or_build_store(source.config, tmp_path)
+    made = open_or_build_dataset(source.config, tmp_path)
 
     assert [record.name for record in made.manifest.pairs] == ["a", "c"]
     assert re.search(r"b\.png cannot be read \(Permission denied\); mend its permissions", made.manifest.left_out["b"])
@@ -371,10 +371,10 @@ def test_a_bad_pair_that_is_mended_comes_back(tmp_path):
     source = write_folder(tmp_path / "s")
     whole = (tmp_path / "s" / "images" / "b.png").read_bytes()
     halve(tmp_path / "s" / "images" / "b.png")
-    assert len(open_or_build_store(source.config, tmp_path)) == 2
+    assert len(open_or_build_dataset(source.config, tmp_path)) == 2
     (tmp_path / "s" / "images" / "b.png").write_bytes(whole)
 
-    assert len(open_or_build_store(source.config, tmp_path)) == 3
+    assert len(open_or_build_dataset(source.config, tmp_path)) == 3
 
 
 def test_not_one_usable_scene_is_refused(tmp_path):
@@ -387,7 +387,7 @@ def test_not_one_usable_scene_is_refused(tmp_path):
         DataError,
         match=r"^not one of 3 scenes of .*images with .*labels can be used; the first: a: label value 9 \(800 pixels\)",
     ):
-        open_or_build_store(source.config, tmp_path)
+        open_or_build_dataset(source.config, tmp_path)
     assert [path.suffix for path in (tmp_path / "stores").iterdir() if path.is_dir()] == []
 
 
@@ -397,7 +397,7 @@ def test_two_files_of_one_stem_are_refused(tmp_path):
     save_tiff(tmp_path / "s" / "images" / "b.tif", draw_image(1))
 
     with pytest.raises(DataError, match=r"b\.png and .*b\.tif have one stem, b; keep one of them"):
-        open_or_build_store(source.config, tmp_path)
+        open_or_build_dataset(source.config, tmp_path)
 
 
 def test_one_folder_for_images_and_labels_is_refused_scene_by_scene(tmp_path):
@@ -406,18 +406,18 @@ def test_one_folder_for_images_and_labels_is_refused_scene_by_scene(tmp_path):
     source.config.labels = source.config.images[0]
 
     with pytest.raises(DataError, match=r"can be used; the first: .*a\.png has 3 bands; a label image must have one"):
-        open_or_build_store(source.config, tmp_path)
+        open_or_build_dataset(source.config, tmp_path)
 
 
 def test_places_that_are_not_there_are_refused(tmp_path):
     """A folder, an empty one, and an archive."""
     with pytest.raises(DataError, match=r"nowhere is no folder; give the folder that holds the image files"):
-        open_or_build_store(configured("folder", images=[str(tmp_path / "nowhere")], labels=str(tmp_path)), tmp_path)
+        open_or_build_dataset(configured("folder", images=[str(tmp_path / "nowhere")], labels=str(tmp_path)), tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty holds no image files"):
-        open_or_build_store(configured("folder", images=[str(tmp_path / "empty")], labels=str(tmp_path)), tmp_path)
+        open_or_build_dataset(configured("folder", images=[str(tmp_path / "empty")], labels=str(tmp_path)), tmp_path)
     with pytest.raises(DataError, match=r"nowhere\.zip is missing; give a folder of \.npz files"):
-        open_or_build_store(configured("doodler", archives=[str(tmp_path / "nowhere.zip")]), tmp_path)
+        open_or_build_dataset(configured("doodler", archives=[str(tmp_path / "nowhere.zip")]), tmp_path)
 
 
 def test_band_names_must_fit_the_bands(tmp_path):
@@ -425,7 +425,7 @@ def test_band_names_must_fit_the_bands(tmp_path):
     source = write_folder(tmp_path / "s")
     source.config.bands = ["r", "g"]
     with pytest.raises(DataError, match=r"data\.bands=\['r', 'g'\] must name the 3 bands of the imagery"):
-        open_or_build_store(source.config, tmp_path)
+        open_or_build_dataset(source.config, tmp_path)
 
 
 def test_what_is_left_out_is_named_up_to_five(caplog):
@@ -441,7 +441,7 @@ def test_what_is_left_out_is_named_up_to_five(caplog):
 
 @pytest.mark.parametrize("call", [0, 1, 4, "manifest"])
 def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, call):
-    """At whichever file it fills: one line that says so, no half store, and a later build succeeds."""
+    """At whichever file it fills: one line that says so, no half dataset, and a later build succeeds."""
     saved = []
 
     def save(path, values, save=np.save):
@@ -461,10 +461,10 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, call):
             match=r"synthetic-[0-9a-f]{16} cannot be written \(\[Errno 28\] No space left on device\); free space "
             r"there, or set outputs=\.\.\.$",
         ):
-            open_or_build_store(SYNTHETIC, tmp_path)
+            open_or_build_dataset(SYNTHETIC, tmp_path)
 
     assert [path for path in (tmp_path / "stores").iterdir() if path.is_dir()] == []
-    assert len(open_or_build_store(SYNTHETIC, tmp_path)) == 3
+    assert len(open_or_build_dataset(SYNTHETIC, tmp_path)) == 3
 
 
 @pytest.fixture
@@ -481,12 +481,12 @@ def small_disk(tmp_path):
 
 
 def test_a_disk_that_is_really_full_leaves_nothing_behind(small_disk):
-    """A store of 20 scenes does not fit; half of one is no store, and two scenes fit afterwards."""
+    """A dataset of 20 scenes does not fit; half of one is no dataset, and two scenes fit afterwards."""
     with pytest.raises(DataError, match=r"cannot be written \(.+\); free space there, or set outputs=\.\.\.$"):
-        open_or_build_store(replace(SYNTHETIC, scenes=20, size=64), small_disk)
+        open_or_build_dataset(replace(SYNTHETIC, scenes=20, size=64), small_disk)
 
     assert [path for path in (small_disk / "stores").iterdir() if path.is_dir()] == []
-    assert len(open_or_build_store(replace(SYNTHETIC, scenes=2), small_disk)) == 2
+    assert len(open_or_build_dataset(replace(SYNTHETIC, scenes=2), small_disk)) == 2
 
 
 def test_outputs_that_cannot_be_written_are_named(tmp_path):
@@ -494,37 +494,37 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path):
     source = write_folder(tmp_path / "s")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"file/stores cannot be written \(.+\); free space there, or set outputs"):
-        open_or_build_store(source.config, tmp_path / "file")
+        open_or_build_dataset(source.config, tmp_path / "file")
     (tmp_path / "a" / "stores" / "hashes.json").mkdir(parents=True)
     with pytest.raises(DataError, match=r"a/stores cannot be written \(.+\); free space there"):
-        open_or_build_store(source.config, tmp_path / "a")
+        open_or_build_dataset(source.config, tmp_path / "a")
     digits = fingerprint(source.config, tmp_path / "b")[:16]
     (tmp_path / "b" / "stores" / f"folder-{digits}.lock").mkdir()
     with pytest.raises(DataError, match=rf"b/stores/folder-{digits} cannot be written \(.+\); free space there"):
-        open_or_build_store(source.config, tmp_path / "b")
+        open_or_build_dataset(source.config, tmp_path / "b")
 
 
 def test_what_a_killed_build_left_is_removed(tmp_path):
-    """At the next build of that store; what others are building stays."""
+    """At the next build of that dataset; what others are building stays."""
     name = f"synthetic-{fingerprint(SYNTHETIC, tmp_path)[:16]}"
     unfinished, foreign = (tmp_path / "stores" / f".{kept}-{'0' * 32}" for kept in (name, "synthetic-other"))
     for folder in (unfinished, foreign):
         (folder / "images").mkdir(parents=True)
         (folder / "images" / "00000-000.npy").touch()
 
-    assert len(open_or_build_store(SYNTHETIC, tmp_path)) == 3
+    assert len(open_or_build_dataset(SYNTHETIC, tmp_path)) == 3
     assert not unfinished.exists()
     assert foreign.exists()
 
 
 def test_a_folder_without_a_manifest_is_made_anew(tmp_path):
-    """It is no store, whatever else is in it."""
-    folder = open_or_build_store(SYNTHETIC, tmp_path).folder
+    """It is no dataset, whatever else is in it."""
+    folder = open_or_build_dataset(SYNTHETIC, tmp_path).folder
     before = contents(folder)
     (folder / "manifest.json").unlink()
     (folder / "images-00000-000.npy").touch()
 
-    assert contents(open_or_build_store(SYNTHETIC, tmp_path).folder) == before
+    assert contents(open_or_build_dataset(SYNTHETIC, tmp_path).folder) == before
 
 
 KILLED = """
@@ -540,12 +540,12 @@ def slowly(*arguments):
     return write_part(*arguments)
 
 build.write_part = slowly
-build.open_or_build_store(DataConfig(kind="synthetic", size=32, scenes=30, workers=1), Path(sys.argv[1]))
+build.open_or_build_dataset(DataConfig(kind="synthetic", size=32, scenes=30, workers=1), Path(sys.argv[1]))
 """
 
 
 def test_a_build_that_is_killed_can_be_repeated(tmp_path):
-    """SIGKILL in the middle: no store is seen, no lock is held, and the next build makes what it would have made."""
+    """SIGKILL in the middle: no dataset is seen, no lock is held, and the next build makes what it would have made."""
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "killed")], cwd=ROOT)
     deadline = time.monotonic() + 60
     while len(list((tmp_path / "killed").glob("stores/.synthetic-*/images-*.npy"))) < 3:
@@ -559,14 +559,14 @@ def test_a_build_that_is_killed_can_be_repeated(tmp_path):
     assert len(list(stores.glob(".synthetic-*/"))) == 1
 
     config = replace(SYNTHETIC, scenes=30)
-    again = open_or_build_store(config, tmp_path / "killed")
+    again = open_or_build_dataset(config, tmp_path / "killed")
 
     assert list(stores.glob(".synthetic-*/")) == []
-    assert contents(again.folder) == contents(open_or_build_store(config, tmp_path / "whole").folder)
+    assert contents(again.folder) == contents(open_or_build_dataset(config, tmp_path / "whole").folder)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in WRITERS if kind != "synthetic"])
-def test_a_store_is_found_after_its_sources_have_moved(tmp_path, kind):
+def test_a_dataset_is_found_after_its_sources_have_moved(tmp_path, kind):
     """Where files lie, and when they were written, does not matter, also not for those that are left out."""
     source = WRITERS[kind](tmp_path / "first")
     lonely = tmp_path / "first" / ("lonely.npz" if source.config.archives else "images/lonely.png")
@@ -589,7 +589,7 @@ def test_a_store_is_found_after_its_sources_have_moved(tmp_path, kind):
 
 
 @pytest.mark.parametrize("change", [{"workers": 2}, {"strict": True}, {"standardize": "dataset"}])
-def test_what_does_not_shape_a_store_is_no_part_of_its_name(tmp_path, change):
+def test_what_does_not_shape_a_dataset_is_no_part_of_its_name(tmp_path, change):
     """How it is read, and what becomes of it in the network; the split is no part of a data configuration at all."""
     source = write_folder(tmp_path / "s")
 
@@ -620,8 +620,8 @@ def test_what_does_not_shape_a_store_is_no_part_of_its_name(tmp_path, change):
         {"date_pattern": "(.)"},
     ],
 )
-def test_what_shapes_a_store_is_part_of_its_name(tmp_path, change):
-    """Every key of the data that changes a pixel, a class or a group; no two such changes make one store."""
+def test_what_shapes_a_dataset_is_part_of_its_name(tmp_path, change):
+    """Every key of the data that changes a pixel, a class or a group; no two such changes make one dataset."""
     source = write_folder(tmp_path / "s")
     names = {
         fingerprint(replace(source.config, **keys), tmp_path)
@@ -648,8 +648,8 @@ def test_a_number_and_its_name_are_not_one_key(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"sites": 7}, {"scenes": 4}, {"size": 48}])
-def test_another_synthetic_configuration_is_another_store(tmp_path, change):
-    """Every key that shapes the scenes is part of the store's name."""
+def test_another_synthetic_configuration_is_another_dataset(tmp_path, change):
+    """Every key that shapes the scenes is part of the dataset's name."""
     assert fingerprint(replace(SYNTHETIC, **change), tmp_path) != fingerprint(SYNTHETIC, tmp_path)
 
 
@@ -684,7 +684,7 @@ def test_another_synthetic_configuration_is_another_store(tmp_path, change):
         "aliases",
     ],
 )
-def test_a_changed_file_makes_another_store(tmp_path, change):
+def test_a_changed_file_makes_another_dataset(tmp_path, change):
     """A file corrected in place, renamed, removed or added, and two scenes that change names."""
     source = write_folder(tmp_path / "s")
     (tmp_path / "s" / "table.csv").write_text("name,site\na,x\nb,x\nc,x\nd,x\n")
@@ -697,7 +697,7 @@ def test_a_changed_file_makes_another_store(tmp_path, change):
     assert fingerprint(source.config, tmp_path) != before
 
 
-def test_the_order_of_band_sets_makes_another_store(tmp_path):
+def test_the_order_of_band_sets_makes_another_dataset(tmp_path):
     """Near infra-red before red is another image."""
     source = write_band_sets(tmp_path / "s")
     turned = replace(source.config, images=source.config.images[::-1])
@@ -706,19 +706,19 @@ def test_the_order_of_band_sets_makes_another_store(tmp_path):
 
 
 def test_a_corrected_label_is_seen(tmp_path):
-    """The new store holds it, and the old one stays for the runs that used it."""
+    """The new dataset holds it, and the old one stays for the runs that used it."""
     source = write_folder(tmp_path / "s")
-    first = open_or_build_store(source.config, tmp_path)
+    first = open_or_build_dataset(source.config, tmp_path)
     save_picture(tmp_path / "s" / "labels" / "a.png", np.full((20, 40), 1, np.uint8))
 
-    second = open_or_build_store(source.config, tmp_path)
+    second = open_or_build_dataset(source.config, tmp_path)
 
     assert second.folder != first.folder
     assert second.counts[0].tolist() == [0, 800, 0]
     assert first.folder.is_dir()
 
 
-def test_another_version_of_the_layout_is_another_store(tmp_path, monkeypatch):
+def test_another_version_of_the_layout_is_another_dataset(tmp_path, monkeypatch):
     """A program that writes other files never opens the ones of before."""
     before = fingerprint(SYNTHETIC, tmp_path)
     monkeypatch.setattr(build, "SCHEMA_VERSION", 99)
@@ -726,7 +726,7 @@ def test_another_version_of_the_layout_is_another_store(tmp_path, monkeypatch):
     assert fingerprint(SYNTHETIC, tmp_path) != before
 
 
-def test_the_published_jpeg_folders_make_a_store(configure, real_data, tmp_path):
+def test_the_published_jpeg_folders_make_a_dataset(configure, real_data, tmp_path):
     """Two band sets and labels under the names they had then, the ringing at class borders left out."""
     original = real_data / "ocean_beach_s2" / "original_jpeg"
     (tmp_path / "nir").mkdir()
@@ -745,7 +745,7 @@ def test_the_published_jpeg_folders_make_a_store(configure, real_data, tmp_path)
         "data.workers=1",
     ).data
 
-    made = open_or_build_store(config, tmp_path)
+    made = open_or_build_dataset(config, tmp_path)
 
     assert len(made) == 6
     assert len({record.scene for record in made.manifest.pairs}) == 3
@@ -774,7 +774,7 @@ def test_real_doodler_files_are_remapped_by_name(configure, real_data, tmp_path)
         "data.workers=1",
     ).data
 
-    made = open_or_build_store(config, tmp_path)
+    made = open_or_build_dataset(config, tmp_path)
 
     assert len(made) == 4
     assert set(made.manifest.label_counts) == {"water", "surf", "sand", "dev", "land", "other"}
@@ -815,7 +815,7 @@ def chip(real_data, tmp_path):
 def test_a_real_chip_of_thirteen_bands_keeps_every_value(configure, chip, tmp_path):
     """Signed 16 bits, the grid, and no class where the label says -1."""
     options, image, label = chip
-    made = open_or_build_store(configure(*options, "data.size=512").data, tmp_path)
+    made = open_or_build_dataset(configure(*options, "data.size=512").data, tmp_path)
 
     assert made.manifest.dtype == "<i2"
     np.testing.assert_array_equal(made.read_image(0), image.values)
@@ -832,7 +832,7 @@ def test_tiles_of_a_real_chip_hold_the_right_pixels(configure, chip, tmp_path):
     options, image, label = chip
     for overlap, corners in ((0.0, (0, 256)), (0.5, (0, 128, 256))):
         config = configure(*options, "data.size=256", "data.framing=tile", f"data.overlap={overlap}").data
-        made = open_or_build_store(config, tmp_path)
+        made = open_or_build_dataset(config, tmp_path)
 
         windows = [(top, left) for top in corners for left in corners]
         assert len(made) == len(windows)
@@ -851,4 +851,4 @@ def test_tiles_of_a_real_chip_hold_the_right_pixels(configure, chip, tmp_path):
 def test_a_worker_that_is_ended_while_scenes_are_prepared_names_the_key_of_the_data(tmp_path):
     """``workers`` alone is the key of what counts, where a model is judged."""
     with pytest.raises(DataError, match=r"; set data\.workers=1\.$"):
-        open_or_build_store(replace(SYNTHETIC, workers=2), tmp_path)
+        open_or_build_dataset(replace(SYNTHETIC, workers=2), tmp_path)

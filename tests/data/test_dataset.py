@@ -1,4 +1,4 @@
-"""A store is whole or absent, and read back as it was written."""
+"""A dataset is whole or absent, and read back as it was written."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 
 from gym.config.spectral_index import parse_index
 from gym.core.errors import DataError
-from gym.data.dataset import BandStatistics, Store, combine_statistics, hash_pixels, measure_bands, write_part
+from gym.data.dataset import BandStatistics, Dataset, combine_statistics, hash_pixels, measure_bands, write_part
 from gym.data.framing import Placement
 from gym.data.labels import IGNORE
 from gym.data.near_duplicates import perceptual_hash
@@ -21,38 +21,38 @@ from gym.data.preparation import Pair, Preparation
 from gym.data.readers.base import RawScene
 from gym.data.readers.raster import Grid
 from gym.data.scaling import Scaling
-from tests.conftest import make_scenes, make_store
+from tests.conftest import make_scenes, make_tiny_dataset
 from tests.data.imagery import GRID
 
 
 def test_what_is_written_is_read(tmp_path):
     """Images and labels to the bit, with names, scenes, sites and counts."""
     scenes = make_scenes()
-    store = make_store(tmp_path / "s", scenes)
+    dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
-    assert len(store) == 6
-    assert store.shape == (16, 32, 3)
-    assert (store.frame, store.bands) == ((16, 32), ["a", "b", "c"])
+    assert len(dataset) == 6
+    assert dataset.shape == (16, 32, 3)
+    assert (dataset.frame, dataset.bands) == ((16, 32), ["a", "b", "c"])
     for position, (name, scene) in enumerate(scenes.items()):
-        np.testing.assert_array_equal(store.read_image(position), scene.image)
-        np.testing.assert_array_equal(store.read_label(position), scene.label)
-        record = store.manifest.pairs[position]
+        np.testing.assert_array_equal(dataset.read_image(position), scene.image)
+        np.testing.assert_array_equal(dataset.read_label(position), scene.label)
+        record = dataset.manifest.pairs[position]
         assert (record.name, record.scene, record.site) == (name, f"scene{position // 2}", f"site{position % 2}")
-        np.testing.assert_array_equal(store.counts[position], np.bincount(scene.label.ravel(), minlength=3))
+        np.testing.assert_array_equal(dataset.counts[position], np.bincount(scene.label.ravel(), minlength=3))
 
 
 def test_padding_is_read_but_not_stored(tmp_path):
     """A file is as large as the scene is shown; around it is no data and no class."""
     scenes = make_scenes(2, rows=8, columns=24)
-    store = make_store(tmp_path / "s", scenes)
+    dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
-    assert store.shown_image(0).shape == (8, 24, 3)
-    assert np.load(store.images_path).size == 2 * 8 * 24 * 3
-    image, label = store.read_image(0), store.read_label(0)
+    assert dataset.shown_image(0).shape == (8, 24, 3)
+    assert np.load(dataset.images_path).size == 2 * 8 * 24 * 3
+    image, label = dataset.read_image(0), dataset.read_label(0)
     np.testing.assert_array_equal(image[4:12, 4:28], scenes["pair0"].image)
     np.testing.assert_array_equal(label[4:12, 4:28], scenes["pair0"].label)
     assert image.any(axis=2).sum() == (label != IGNORE).sum() == 8 * 24
-    assert store.counts.sum() == 2 * 8 * 24
+    assert dataset.counts.sum() == 2 * 8 * 24
 
 
 def test_classes_without_a_pixel_are_named(tmp_path):
@@ -60,9 +60,9 @@ def test_classes_without_a_pixel_are_named(tmp_path):
     scenes = make_scenes(2)
     for scene in scenes.values():
         scene.label.fill(1)
-    assert make_store(tmp_path / "s", scenes).absent_classes == ["low", "high"]
+    assert make_tiny_dataset(tmp_path / "s", scenes).absent_classes == ["low", "high"]
     scenes["pair1"].label[0, 0] = 2
-    assert make_store(tmp_path / "t", scenes).absent_classes == ["low"]
+    assert make_tiny_dataset(tmp_path / "t", scenes).absent_classes == ["low"]
 
 
 def test_a_manifest_comes_back_as_it_was_made(tmp_path):
@@ -70,7 +70,7 @@ def test_a_manifest_comes_back_as_it_was_made(tmp_path):
     scenes = make_scenes(2, rows=40, columns=64)
     grid = Grid(CRS.from_string(GRID["crs"]), GRID["transform"])
     scenes = {name: scene._replace(grid=grid, nodata=-1.0) for name, scene in scenes.items()}
-    store = make_store(
+    dataset = make_tiny_dataset(
         tmp_path / "s",
         scenes,
         (16, 32),
@@ -81,7 +81,7 @@ def test_a_manifest_comes_back_as_it_was_made(tmp_path):
         indices=(parse_index("NDWI"), parse_index("bright=red+green")),
     )
 
-    prepared = store.manifest.preparation
+    prepared = dataset.manifest.preparation
     assert prepared == Preparation(
         (16, 32),
         "tile",
@@ -90,8 +90,8 @@ def test_a_manifest_comes_back_as_it_was_made(tmp_path):
         ("red", "green", "nir"),
         (parse_index("NDWI"), parse_index("bright=red+green")),
     )
-    assert Store(store.folder).manifest == store.manifest
-    record = store.manifest.pairs[1]
+    assert Dataset(dataset.folder).manifest == dataset.manifest
+    record = dataset.manifest.pairs[1]
     assert isinstance(record.placement, Placement)
     assert record.placement.scene == (40, 64)
     assert record.grid == {"crs": "EPSG:32610", "transform": [10.0, 0.0, 500_000.0, 0.0, -10.0, 4_000_000.0]}
@@ -119,7 +119,7 @@ def test_the_hash_of_an_image_is_of_its_pixels(tmp_path):
     scenes["pair1"] = scenes["pair1"]._replace(image=scenes["pair0"].image.copy())
     scenes["pair2"] = scenes["pair2"]._replace(image=scenes["pair0"].image.copy())
     scenes["pair2"].image[5, 5, 1] += 1
-    first, second, third = (record.image_sha256 for record in make_store(tmp_path / "s", scenes).manifest.pairs)
+    first, second, third = (record.image_sha256 for record in make_tiny_dataset(tmp_path / "s", scenes).manifest.pairs)
 
     assert first == second != third
     assert re.fullmatch("[0-9a-f]{64}", first)
@@ -142,22 +142,22 @@ def test_types_are_unified(tmp_path, types, stored):
         name: scene._replace(image=scene.image.clip(1, 255).astype(dtype))
         for (name, scene), dtype in zip(make_scenes(2).items(), types, strict=True)
     }
-    store = make_store(tmp_path / "s", scenes)
+    dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
-    assert store.manifest.dtype == stored
+    assert dataset.manifest.dtype == stored
     for position, scene in enumerate(scenes.values()):
-        assert store.shown_image(position).dtype.str == stored
-        np.testing.assert_array_equal(store.read_image(position), scene.image)
+        assert dataset.shown_image(position).dtype.str == stored
+        np.testing.assert_array_equal(dataset.read_image(position), scene.image)
 
 
 @pytest.mark.parametrize("damage", ["{", '{"pairs": []}', "[]", '{"schema_version": 4}', "\xff"])
 def test_a_damaged_manifest_is_refused(tmp_path, damage):
     """With the folder to remove."""
-    store = make_store(tmp_path / "s", make_scenes(2))
-    (store.folder / "manifest.json").write_text(damage, encoding="latin-1")
+    dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
+    (dataset.folder / "manifest.json").write_text(damage, encoding="latin-1")
 
-    with pytest.raises(DataError, match=r"s is no readable store .*; remove it and it will be made anew\.$"):
-        Store(store.folder)
+    with pytest.raises(DataError, match=r"s is no readable dataset .*; remove it and it will be made anew\.$"):
+        Dataset(dataset.folder)
 
 
 @pytest.mark.parametrize(
@@ -174,35 +174,35 @@ def test_a_damaged_manifest_is_refused(tmp_path, damage):
 )
 def test_a_manifest_of_other_parts_is_refused(tmp_path, change):
     """A part too few, too many or of another kind, at any depth."""
-    store = make_store(tmp_path / "s", make_scenes(2))
-    raw = json.loads((store.folder / "manifest.json").read_text())
+    dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
+    raw = json.loads((dataset.folder / "manifest.json").read_text())
     change(raw)
-    (store.folder / "manifest.json").write_text(json.dumps(raw))
+    (dataset.folder / "manifest.json").write_text(json.dumps(raw))
 
-    with pytest.raises(DataError, match="is no readable store"):
-        Store(store.folder)
+    with pytest.raises(DataError, match="is no readable dataset"):
+        Dataset(dataset.folder)
 
 
 @pytest.mark.parametrize("version", [0, 1, 3, 99, "4", None])
-def test_a_store_of_another_version_is_refused(tmp_path, version):
+def test_a_dataset_of_another_version_is_refused(tmp_path, version):
     """What its files mean is not known; both versions are said."""
-    store = make_store(tmp_path / "s", make_scenes(2))
-    raw = json.loads((store.folder / "manifest.json").read_text())
-    (store.folder / "manifest.json").write_text(json.dumps({**raw, "schema_version": version}))
+    dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
+    raw = json.loads((dataset.folder / "manifest.json").read_text())
+    (dataset.folder / "manifest.json").write_text(json.dumps({**raw, "schema_version": version}))
 
     with pytest.raises(
-        DataError, match=rf"is no readable store \(version {version}, not 4\); remove it and it will be made anew\.$"
+        DataError, match=rf"is no readable dataset \(version {version}, not 4\); remove it and it will be made anew\.$"
     ):
-        Store(store.folder)
+        Dataset(dataset.folder)
 
 
-def test_a_folder_without_a_manifest_is_no_store(tmp_path):
+def test_a_folder_without_a_manifest_is_no_dataset(tmp_path):
     """The manifest is written last, so what lacks it was never finished."""
-    store = make_store(tmp_path / "s", make_scenes(2))
-    (store.folder / "manifest.json").unlink()
+    dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
+    (dataset.folder / "manifest.json").unlink()
 
-    with pytest.raises(DataError, match=r"s is no readable store \(.*No such file.*\)"):
-        Store(store.folder)
+    with pytest.raises(DataError, match=r"s is no readable dataset \(.*No such file.*\)"):
+        Dataset(dataset.folder)
 
 
 def test_the_manifest_is_json_a_person_can_read(tmp_path):
@@ -210,7 +210,7 @@ def test_the_manifest_is_json_a_person_can_read(tmp_path):
     scenes = make_scenes(2)
     scenes["bad"] = RawScene(np.zeros((16, 32, 3), np.uint8), np.zeros((16, 32), np.uint8), None)
     scenes["pair0"].label[0, 0] = IGNORE
-    text = (make_store(tmp_path / "s", scenes).folder / "manifest.json").read_text()
+    text = (make_tiny_dataset(tmp_path / "s", scenes).folder / "manifest.json").read_text()
     raw = json.loads(text)
 
     assert raw["classes"] == ["low", "middle", "high"]
@@ -263,7 +263,7 @@ def test_the_hash_is_of_what_is_stored(tmp_path):
     scenes["pair0"] = scenes["pair0"]._replace(image=bytes_only)
     scenes["pair1"] = scenes["pair0"]._replace(image=bytes_only.astype(np.uint16))
 
-    first, second = make_store(tmp_path / "s", scenes).manifest.pairs
+    first, second = make_tiny_dataset(tmp_path / "s", scenes).manifest.pairs
 
     assert first.image_sha256 == second.image_sha256
 
@@ -284,25 +284,25 @@ def test_images_of_equal_bytes_and_other_sizes_are_not_one():
 
 
 @pytest.mark.parametrize("kind", ["images", "labels"])
-def test_a_store_whose_arrays_are_not_whole_is_refused(tmp_path, kind):
+def test_a_dataset_whose_arrays_are_not_whole_is_refused(tmp_path, kind):
     """Cut short, longer than said, or gone: never read as something else."""
-    store = make_store(tmp_path / "s", make_scenes(2))
-    path = store.folder / f"{kind}.npy"
+    dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
+    path = dataset.folder / f"{kind}.npy"
     whole = path.read_bytes()
 
     path.write_bytes(whole[:-1])
-    with pytest.raises(DataError, match=r"is no readable store \(.*\); remove it and it will be made anew\."):
-        Store(store.folder)
+    with pytest.raises(DataError, match=r"is no readable dataset \(.*\); remove it and it will be made anew\."):
+        Dataset(dataset.folder)
     np.save(path, np.zeros(7, np.uint8))
-    with pytest.raises(DataError, match=r"is no readable store \(its arrays do not hold what its manifest says\)"):
-        Store(store.folder)
+    with pytest.raises(DataError, match=r"is no readable dataset \(its arrays do not hold what its manifest says\)"):
+        Dataset(dataset.folder)
     path.unlink()
-    with pytest.raises(DataError, match=r"is no readable store \(.*No such file"):
-        Store(store.folder)
+    with pytest.raises(DataError, match=r"is no readable dataset \(.*No such file"):
+        Dataset(dataset.folder)
 
 
-def test_a_finished_store_is_three_files(tmp_path):
+def test_a_finished_dataset_is_three_files(tmp_path):
     """Its parts are joined and gone."""
-    store = make_store(tmp_path / "s", make_scenes(3))
+    dataset = make_tiny_dataset(tmp_path / "s", make_scenes(3))
 
-    assert sorted(path.name for path in store.folder.iterdir()) == ["images.npy", "labels.npy", "manifest.json"]
+    assert sorted(path.name for path in dataset.folder.iterdir()) == ["images.npy", "labels.npy", "manifest.json"]

@@ -5,28 +5,28 @@ import pytest
 
 from gym.config.schema import AugmentConfig, DataConfig
 from gym.data.batches import SampleReader
-from gym.data.build import open_or_build_store
+from gym.data.build import open_or_build_dataset
 from gym.data.gym_npz_writer import clip_to_bytes, export_gym_npz, stretch_to_bytes
 from gym.data.labels import IGNORE
 from gym.data.split import Split
-from tests.conftest import TINY_CLASSES, make_scenes, make_store
+from tests.conftest import TINY_CLASSES, make_scenes, make_tiny_dataset
 
 ONLINE, OFFLINE = AugmentConfig(), AugmentConfig(mode="offline", copies=2)
 NO_CHANGE = {"zoom": 0, "rotation": 0, "shift_rows": 0, "shift_columns": 0, "flip_horizontal": False}
 
 
 @pytest.fixture(scope="module")
-def byte_store(tmp_path_factory):
+def byte_dataset(tmp_path_factory):
     """Six pairs of uint8, the first with an ignored corner."""
     scenes = {name: scene._replace(image=scene.image.astype(np.uint8)) for name, scene in make_scenes().items()}
     scenes["pair0"].label[:4, :4] = IGNORE
-    return make_store(tmp_path_factory.mktemp("stores") / "bytes", scenes)
+    return make_tiny_dataset(tmp_path_factory.mktemp("stores") / "bytes", scenes)
 
 
-def test_each_side_has_its_folder_and_layout(byte_store, tmp_path):
+def test_each_side_has_its_folder_and_layout(byte_dataset, tmp_path):
     """Names, keys and one-hot labels are the original's; what counts nowhere is 0 in every layer."""
     count = export_gym_npz(
-        byte_store, Split([0, 1, 2], [3, 4], [5]), ONLINE, SampleReader(byte_store, ONLINE, 1), tmp_path / "out"
+        byte_dataset, Split([0, 1, 2], [3, 4], [5]), ONLINE, SampleReader(byte_dataset, ONLINE, 1), tmp_path / "out"
     )
 
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.npz"))
@@ -35,36 +35,36 @@ def test_each_side_has_its_folder_and_layout(byte_store, tmp_path):
     assert files[-1] == "val_data/val_npzs/pair4_noaug_nd_data_000000001.npz"
     with np.load(tmp_path / "out" / "train_data" / "train_npzs" / "pair0_noaug_nd_data_000000000.npz") as arrays:
         assert set(arrays) == {"arr_0", "arr_1", "num_bands", "files"}
-        np.testing.assert_array_equal(arrays["arr_0"], byte_store.read_image(0))
+        np.testing.assert_array_equal(arrays["arr_0"], byte_dataset.read_image(0))
         assert (arrays["arr_1"].dtype, arrays["arr_1"].shape) == (np.uint8, (16, 32, 3))
         assert not arrays["arr_1"][:4, :4].any()
-        counted = byte_store.read_label(0) != IGNORE
-        np.testing.assert_array_equal(arrays["arr_1"].argmax(-1)[counted], byte_store.read_label(0)[counted])
+        counted = byte_dataset.read_label(0) != IGNORE
+        np.testing.assert_array_equal(arrays["arr_1"].argmax(-1)[counted], byte_dataset.read_label(0)[counted])
         assert (int(arrays["num_bands"]), arrays["files"].tolist()) == (3, ["pair0"])
 
 
-def test_what_is_exported_reads_back_as_the_same_pairs(byte_store, tmp_path):
+def test_what_is_exported_reads_back_as_the_same_pairs(byte_dataset, tmp_path):
     """``data=gym_npz`` on all three folders gives images and labels to the pixel."""
     split = Split([0, 1, 2], [3, 4], [5])
-    export_gym_npz(byte_store, split, ONLINE, SampleReader(byte_store, ONLINE, 1), tmp_path / "out")
+    export_gym_npz(byte_dataset, split, ONLINE, SampleReader(byte_dataset, ONLINE, 1), tmp_path / "out")
     places = [str(tmp_path / "out" / f"{side}_data" / f"{side}_npzs") for side in ("train", "val", "test")]
     config = DataConfig(
         kind="gym_npz", archives=places, classes=list(TINY_CLASSES), size=[16, 32], drop_from_stem=["_noaug.*"]
     )
 
-    back = open_or_build_store(config, tmp_path)
+    back = open_or_build_dataset(config, tmp_path)
 
     assert [record.name for record in back.manifest.pairs] == [f"pair{number}" for number in range(6)]
     for position in range(6):
-        np.testing.assert_array_equal(back.read_image(position), byte_store.read_image(position))
-        np.testing.assert_array_equal(back.read_label(position), byte_store.read_label(position))
+        np.testing.assert_array_equal(back.read_image(position), byte_dataset.read_image(position))
+        np.testing.assert_array_equal(back.read_label(position), byte_dataset.read_label(position))
 
 
-def test_offline_copies_are_written_beside_their_sources(byte_store, tmp_path):
+def test_offline_copies_are_written_beside_their_sources(byte_dataset, tmp_path):
     """Two copies of each training pair, as the program itself trains on them; none of the validation side."""
-    read = SampleReader(byte_store, OFFLINE, 1)
+    read = SampleReader(byte_dataset, OFFLINE, 1)
 
-    assert export_gym_npz(byte_store, Split([0, 1], [2]), OFFLINE, read, tmp_path / "out") == 2 + 4 + 1
+    assert export_gym_npz(byte_dataset, Split([0, 1], [2]), OFFLINE, read, tmp_path / "out") == 2 + 4 + 1
 
     copies = sorted((tmp_path / "out" / "train_data" / "train_npzs").glob("pair1_aug_*.npz"))
     with np.load(copies[0]) as arrays:
@@ -83,11 +83,11 @@ def test_bytes_are_clipped_and_never_wrapped():
     assert shown.dtype == np.uint8
 
 
-def test_varied_copies_of_bytes_keep_their_order(byte_store, tmp_path):
+def test_varied_copies_of_bytes_keep_their_order(byte_dataset, tmp_path):
     """Brightness, contrast and noise beyond 0..255 leave bright bright and dark dark, and make no nodata."""
     vivid = AugmentConfig(mode="offline", brightness=3.0, contrast=0.9, noise=0.5, **NO_CHANGE)
-    read = SampleReader(byte_store, vivid, 1)
-    export_gym_npz(byte_store, Split([0, 1, 2, 3, 4], [5]), vivid, read, tmp_path / "out")
+    read = SampleReader(byte_dataset, vivid, 1)
+    export_gym_npz(byte_dataset, Split([0, 1, 2, 3, 4], [5]), vivid, read, tmp_path / "out")
 
     beyond = 0
     for position in range(5):
@@ -101,19 +101,19 @@ def test_varied_copies_of_bytes_keep_their_order(byte_store, tmp_path):
 
 
 @pytest.mark.parametrize(("changes", "says"), [({}, True), ({"mode": "offline"}, False), (NO_CHANGE, False)])
-def test_it_says_where_no_copies_can_be_written(byte_store, tmp_path, caplog, changes, says):
+def test_it_says_where_no_copies_can_be_written(byte_dataset, tmp_path, caplog, changes, says):
     """Changes that are drawn in each epoch are no files; without changes there is nothing to miss."""
     augment = AugmentConfig(**changes)
-    export_gym_npz(byte_store, Split([0, 1], [2]), augment, SampleReader(byte_store, augment, 1), tmp_path / "out")
+    export_gym_npz(byte_dataset, Split([0, 1], [2]), augment, SampleReader(byte_dataset, augment, 1), tmp_path / "out")
 
     said = [message for message in caplog.messages if "augment.mode=online draws anew in each epoch" in message]
     assert len(said) == says
 
 
-def test_more_than_8_bits_are_stretched_and_never_wrapped(tiny_store):
-    """Least and largest value of a band in the store become 1 and 255; nodata stays 0. The original would wrap."""
-    stretch = stretch_to_bytes(tiny_store)
-    images = np.stack([tiny_store.read_image(position) for position in range(len(tiny_store))])
+def test_more_than_8_bits_are_stretched_and_never_wrapped(tiny_dataset):
+    """Least and largest value of a band in the dataset become 1 and 255; nodata stays 0. The original would wrap."""
+    stretch = stretch_to_bytes(tiny_dataset)
+    images = np.stack([tiny_dataset.read_image(position) for position in range(len(tiny_dataset))])
     low, high = (images.min(axis=(0, 1, 2)), images.max(axis=(0, 1, 2)))
 
     shown = stretch(np.array([[low, high, 0 * low]]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gym.core.errors import DataError
-from gym.data.build import open_or_build_store
+from gym.data.build import open_or_build_dataset
 from gym.data.labels import IGNORE
 from gym.data.readers.archives import Member
 from gym.data.readers.base import RawScene, Reader, most_common_count, name_bands, probe_bands, refuse_other_size
@@ -42,7 +42,7 @@ on_disk = pytest.mark.parametrize("source", [kind for kind in WRITERS if kind !=
 
 @pytest.fixture(params=WRITERS)
 def source(request, tmp_path) -> Source:
-    """A data set of each kind, alone in its folder."""
+    """A dataset of each kind, alone in its folder."""
     return WRITERS[request.param](tmp_path / "source")
 
 
@@ -148,26 +148,26 @@ def test_nothing_is_written_beside_the_sources(source, reader, tmp_path):
         reader.read(name)
         reader.sources(name)
     assert reader.bands
-    open_or_build_store(source.config, tmp_path / "outputs")
+    open_or_build_dataset(source.config, tmp_path / "outputs")
 
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "source").rglob("*")} == before
 
 
-def test_a_store_holds_what_the_reader_gives(source, reader, tmp_path):
+def test_a_dataset_holds_what_the_reader_gives(source, reader, tmp_path):
     """In the frame, with the classes the configuration makes of the labels and no class around the scene."""
-    store = open_or_build_store(source.config, tmp_path / "outputs")
+    dataset = open_or_build_dataset(source.config, tmp_path / "outputs")
 
-    assert [record.name for record in store.manifest.pairs] == reader.names
-    assert store.bands == list(reader.bands)
+    assert [record.name for record in dataset.manifest.pairs] == reader.names
+    assert dataset.bands == list(reader.bands)
     for position, name in enumerate(reader.names):
-        image, label = store.read_image(position), store.read_label(position)
+        image, label = dataset.read_image(position), dataset.read_label(position)
         inside = INSIDE if source.images[name].shape[:2] == SIZE else np.s_[:, :]
         expected = source.labels[name] - (1 if source.config.remap else 0)
         np.testing.assert_array_equal(image[inside], source.images[name])
         np.testing.assert_array_equal(label[inside], expected)
         assert image.any(axis=2).sum() == source.images[name].any(axis=2).sum()
         assert (label != IGNORE).sum() == (expected != IGNORE).sum()
-        assert store.manifest.pairs[position].sources == reader.sources(name)
+        assert dataset.manifest.pairs[position].sources == reader.sources(name)
 
 
 @pytest.mark.parametrize(

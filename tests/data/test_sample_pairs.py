@@ -1,4 +1,4 @@
-"""Pairs of a store become files of which prediction makes what training saw."""
+"""Pairs of a dataset become files of which prediction makes what training saw."""
 
 import numpy as np
 import pytest
@@ -8,38 +8,38 @@ from rasterio.crs import CRS
 
 from gym.config.schema import DataConfig
 from gym.config.spectral_index import parse_index
-from gym.data.build import open_or_build_store
+from gym.data.build import open_or_build_dataset
 from gym.data.class_colours import class_colours
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import Grid, read_image, read_label
 from gym.data.sample_pairs import choose_samples, write_samples
 from gym.data.scaling import Scaling
-from tests.conftest import TINY_CLASSES, make_scenes, make_store
+from tests.conftest import TINY_CLASSES, make_scenes, make_tiny_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 GRID = Grid(CRS.from_epsg(32610), Affine(10, 0, 500_000, 0, -20, 4_000_000))
 
 
-def names_of(store):
+def names_of(dataset):
     """All its pairs."""
-    return [record.name for record in store.manifest.pairs]
+    return [record.name for record in dataset.manifest.pairs]
 
 
-def test_the_files_hold_what_the_store_holds(tiny_store, tmp_path):
+def test_the_files_hold_what_the_dataset_holds(tiny_dataset, tmp_path):
     """Values and classes to the pixel, types, band names, nodata and the class colours."""
-    assert write_samples(tiny_store, names_of(tiny_store), 2, tmp_path) == 2
+    assert write_samples(tiny_dataset, names_of(tiny_dataset), 2, tmp_path) == 2
 
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
         *("images/1_pair0.tif", "images/2_pair1.tif", "labels/1_pair0.png", "labels/2_pair1.png")
     ]
     with rasterio.open(tmp_path / "images" / "1_pair0.tif") as image:
         assert (image.descriptions, image.nodata, set(image.dtypes)) == (("a", "b", "c"), 0, {"uint16"})
-    np.testing.assert_array_equal(read_image(tmp_path / "images" / "1_pair0.tif").values, tiny_store.shown_image(0))
-    np.testing.assert_array_equal(read_label(tmp_path / "labels" / "1_pair0.png").values, tiny_store.shown_label(0))
+    np.testing.assert_array_equal(read_image(tmp_path / "images" / "1_pair0.tif").values, tiny_dataset.shown_image(0))
+    np.testing.assert_array_equal(read_label(tmp_path / "labels" / "1_pair0.png").values, tiny_dataset.shown_label(0))
     with rasterio.open(tmp_path / "labels" / "1_pair0.png") as label:
         palette = [label.colormap(1)[value][:3] for value in range(3)]
-    assert (tiny_store.shown_label(0) == IGNORE).any()
+    assert (tiny_dataset.shown_label(0) == IGNORE).any()
     np.testing.assert_array_equal(palette, np.rint(255 * class_colours(TINY_CLASSES)))
 
 
@@ -64,27 +64,29 @@ def test_prediction_makes_of_a_sample_what_training_saw(tmp_path, options, toler
     """Whatever the images went through: the model's own preparation gives the stored image again."""
     scenes = make_scenes(2, rows=24, columns=56)
     scenes["pair1"].image[nodata_at] = 0
-    store = make_store(tmp_path / "store", scenes, **options)
-    count = len(store)
+    dataset = make_tiny_dataset(tmp_path / "dataset", scenes, **options)
+    count = len(dataset)
 
-    assert write_samples(store, names_of(store), count, tmp_path) == count
+    assert write_samples(dataset, names_of(dataset), count, tmp_path) == count
 
-    order = choose_samples(store.manifest.pairs, names_of(store), count)
+    order = choose_samples(dataset.manifest.pairs, names_of(dataset), count)
     for path, position in zip(sorted((tmp_path / "images").iterdir(), key=number_of), order, strict=True):
-        prepared = store.manifest.preparation.prepare_image(read_image(path).values)
-        (placement,) = store.manifest.preparation.place(prepared)
-        assert placement.shown == store.manifest.pairs[position].placement.shown
-        np.testing.assert_allclose(prepared, store.shown_image(position), rtol=1e-5 if tolerance else 0, atol=tolerance)
+        prepared = dataset.manifest.preparation.prepare_image(read_image(path).values)
+        (placement,) = dataset.manifest.preparation.place(prepared)
+        assert placement.shown == dataset.manifest.pairs[position].placement.shown
+        np.testing.assert_allclose(
+            prepared, dataset.shown_image(position), rtol=1e-5 if tolerance else 0, atol=tolerance
+        )
 
 
 def test_a_stretched_sample_is_stretched_again_by_a_little(tmp_path):
     """By less than a hundredth, of a scene of 512 pixels that was not shrunk."""
-    store = make_store(tmp_path / "store", make_scenes(2), scaling=Scaling("percentile", 2, 98))
+    dataset = make_tiny_dataset(tmp_path / "dataset", make_scenes(2), scaling=Scaling("percentile", 2, 98))
 
-    write_samples(store, ["pair0"], 1, tmp_path)
+    write_samples(dataset, ["pair0"], 1, tmp_path)
 
-    prepared = store.manifest.preparation.prepare_image(read_image(tmp_path / "images" / "1_pair0.tif").values)
-    np.testing.assert_allclose(prepared, store.shown_image(0), atol=0.01)
+    prepared = dataset.manifest.preparation.prepare_image(read_image(tmp_path / "images" / "1_pair0.tif").values)
+    np.testing.assert_allclose(prepared, dataset.shown_image(0), atol=0.01)
 
 
 def number_of(path):
@@ -102,20 +104,20 @@ def test_any_type_and_number_of_bands_is_kept(tmp_path, dtype, bands):
         image = (scene.image % 120).astype(dtype)
         image[..., -1] = 255 if dtype == "uint8" else 99
         scenes[name] = scene._replace(image=image)
-    store = make_store(tmp_path / "store", scenes, source_bands=names)
+    dataset = make_tiny_dataset(tmp_path / "dataset", scenes, source_bands=names)
 
-    write_samples(store, names_of(store), 1, tmp_path)
+    write_samples(dataset, names_of(dataset), 1, tmp_path)
 
     values = read_image(tmp_path / "images" / "1_pair0.tif").values
     assert values.dtype == dtype
-    np.testing.assert_array_equal(values, store.shown_image(0))
+    np.testing.assert_array_equal(values, dataset.shown_image(0))
 
 
 def test_a_sample_lies_where_its_part_of_the_scene_lies(tmp_path):
     """Worked out by hand: the second tile begins 24 pixels to the right; a shrunk scene has larger pixels."""
     scenes = {name: scene._replace(grid=GRID) for name, scene in make_scenes(2, rows=16, columns=56).items()}
-    tiled = make_store(tmp_path / "tiled", scenes, framing="tile")
-    shrunk = make_store(tmp_path / "shrunk", scenes)
+    tiled = make_tiny_dataset(tmp_path / "tiled", scenes, framing="tile")
+    shrunk = make_tiny_dataset(tmp_path / "shrunk", scenes)
 
     write_samples(tiled, ["pair0 tile 2"], 1, tmp_path / "a")
     write_samples(shrunk, ["pair0"], 1, tmp_path / "b")
@@ -134,7 +136,7 @@ def test_a_grid_without_a_reference_system_stays_one(tmp_path):
     """Its transform is kept."""
     scenes = {name: scene._replace(grid=GRID._replace(crs=None)) for name, scene in make_scenes(2).items()}
 
-    write_samples(make_store(tmp_path / "store", scenes), ["pair0"], 1, tmp_path)
+    write_samples(make_tiny_dataset(tmp_path / "dataset", scenes), ["pair0"], 1, tmp_path)
 
     with rasterio.open(tmp_path / "images" / "1_pair0.tif") as image:
         assert (image.crs, image.transform) == (None, GRID.transform)
@@ -142,11 +144,11 @@ def test_a_grid_without_a_reference_system_stays_one(tmp_path):
 
 @pytest.mark.parametrize("grid", [None, GRID], ids=["PNG", "GeoTIFF"])
 def test_samples_can_be_trained_on(tmp_path, grid):
-    """As a data set of folders they become the same pairs."""
+    """As a dataset of folders they become the same pairs."""
     scenes = {name: scene._replace(grid=grid) for name, scene in make_scenes(2).items()}
     scenes["pair0"].label[:4, :4] = IGNORE
-    store = make_store(tmp_path / "store", scenes)
-    write_samples(store, names_of(store), 2, tmp_path)
+    dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
+    write_samples(dataset, names_of(dataset), 2, tmp_path)
 
     config = DataConfig(
         kind="folder",
@@ -157,19 +159,19 @@ def test_samples_can_be_trained_on(tmp_path, grid):
         ignore_values=[IGNORE],
         workers=1,
     )
-    again = open_or_build_store(config, tmp_path / "outputs")
+    again = open_or_build_dataset(config, tmp_path / "outputs")
 
     assert names_of(again) == ["1_pair0", "2_pair1"]
     for position in (0, 1):
-        np.testing.assert_array_equal(again.read_image(position), store.read_image(position))
-        np.testing.assert_array_equal(again.read_label(position), store.read_label(position))
+        np.testing.assert_array_equal(again.read_image(position), dataset.read_image(position))
+        np.testing.assert_array_equal(again.read_label(position), dataset.read_label(position))
 
 
-def test_sites_take_turns(tiny_store):
+def test_sites_take_turns(tiny_dataset):
     """Pairs 0, 2, 4 are of one site and 1, 3, 5 of another; only named pairs count, and copies stand for their pair."""
-    records = tiny_store.manifest.pairs
+    records = tiny_dataset.manifest.pairs
 
-    assert choose_samples(records, names_of(tiny_store), 4) == [0, 1, 2, 3]
+    assert choose_samples(records, names_of(tiny_dataset), 4) == [0, 1, 2, 3]
     assert choose_samples(records, ["pair0", "pair2", "pair4", "pair5"], 3) == [0, 5, 2]
     assert choose_samples(records, ["pair4 copy 2", "pair4 copy 3", "pair1", "gone"], 9) == [1, 4]
     assert choose_samples(records, ["gone"], 9) == []
@@ -178,9 +180,9 @@ def test_sites_take_turns(tiny_store):
 def test_names_become_file_names(tmp_path):
     """Signs become underscores, letters of any script stay, long ones are cut, and a number keeps them apart."""
     scenes = dict(zip(["a/b: été", "a_b_été", "x" * 200], make_scenes(3).values(), strict=True))
-    store = make_store(tmp_path / "store", scenes)
+    dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
 
-    write_samples(store, names_of(store), 3, tmp_path)
+    write_samples(dataset, names_of(dataset), 3, tmp_path)
 
     stems = sorted(path.stem for path in (tmp_path / "images").iterdir())
     assert stems == ["1_a_b_été", "2_a_b_été", f"3_{'x' * 80}"]

@@ -1,4 +1,4 @@
-"""The sides of a store: each method, what must not be parted, and what leaks."""
+"""The sides of a dataset: each method, what must not be parted, and what leaks."""
 
 import io
 from dataclasses import replace
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from gym.config.schema import AugmentConfig, SplitConfig
 from gym.core.errors import DataError
-from gym.data.build import open_or_build_store
+from gym.data.build import open_or_build_dataset
 from gym.data.labels import IGNORE
 from gym.data.readers.synthetic import draw_scene
 from gym.data.samples import (
@@ -25,12 +25,12 @@ from gym.data.samples import (
     sample_name,
     side_counts,
     side_names,
-    split_store,
+    split_dataset,
     training_samples,
     unit_of,
 )
 from gym.data.split import Split, split_paper
-from tests.conftest import make_scenes, make_store
+from tests.conftest import make_scenes, make_tiny_dataset
 from tests.data.imagery import configured, draw_image, draw_label, save_picture
 
 ONLINE = AugmentConfig()
@@ -58,24 +58,24 @@ def coasts(tmp_path_factory):
         date_pattern="_([0-9]{8})",
         table=str(root / "table.csv"),
     )
-    return open_or_build_store(config, root)
+    return open_or_build_dataset(config, root)
 
 
-def groups_on(store, positions, group):
-    return {store.manifest.pairs[position].groups[group] for position in positions}
+def groups_on(dataset, positions, group):
+    return {dataset.manifest.pairs[position].groups[group] for position in positions}
 
 
-def assert_parted(store, split, group):
+def assert_parted(dataset, split, group):
     """No unit of the group stands on two sides, and every pair stands on one."""
-    sides = [groups_on(store, positions, group) for positions in split]
+    sides = [groups_on(dataset, positions, group) for positions in split]
     assert sum(map(len, sides)) == len(set.union(*sides))
-    assert sorted([*split.training, *split.validation, *split.test]) == list(range(len(store)))
+    assert sorted([*split.training, *split.validation, *split.test]) == list(range(len(dataset)))
 
 
 @pytest.mark.parametrize(("by", "units"), [("scene", 9), ("site", 3), ("date", 3), ("tide", 2)])
 def test_a_random_split_keeps_units_together(coasts, by, units):
     """Scenes, sites, dates, or whatever a table has a column of."""
-    split = split_store(coasts, SplitConfig(by=by, validation=0.4), ONLINE)
+    split = split_dataset(coasts, SplitConfig(by=by, validation=0.4), ONLINE)
 
     assert_parted(coasts, split, by)
     assert len(groups_on(coasts, split.validation, by)) == max(1, round(0.4 * units))
@@ -85,13 +85,13 @@ def test_a_random_split_keeps_units_together(coasts, by, units):
 def test_crops_of_one_scene_are_never_parted(coasts):
     """Whatever the seed."""
     for seed in range(20):
-        split = split_store(coasts, SplitConfig(validation=0.3, test=0.2, seed=seed), ONLINE)
+        split = split_dataset(coasts, SplitConfig(validation=0.3, test=0.2, seed=seed), ONLINE)
         assert_parted(coasts, split, "scene")
 
 
 def test_a_test_side_is_kept_aside(coasts):
     """Drawn first, so that more validation does not move it."""
-    first, second = (split_store(coasts, SplitConfig(validation=share, test=0.2), ONLINE) for share in (0.2, 0.5))
+    first, second = (split_dataset(coasts, SplitConfig(validation=share, test=0.2), ONLINE) for share in (0.2, 0.5))
 
     assert_parted(coasts, first, "scene")
     assert first.test == second.test
@@ -100,7 +100,7 @@ def test_a_test_side_is_kept_aside(coasts):
 
 def test_the_seed_draws_the_sides(coasts):
     """Another seed validates on other scenes, the same on the same."""
-    drawn = [tuple(split_store(coasts, SplitConfig(seed=seed), ONLINE).validation) for seed in (0, 0, 1, 2, 3)]
+    drawn = [tuple(split_dataset(coasts, SplitConfig(seed=seed), ONLINE).validation) for seed in (0, 0, 1, 2, 3)]
 
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) > 2
@@ -109,7 +109,7 @@ def test_the_seed_draws_the_sides(coasts):
 def test_folds_validate_each_pair_once(coasts):
     """Over three folds of sites: each site validates in one, and training is the others."""
     splits = [
-        split_store(coasts, SplitConfig(method="kfold", by="site", folds=3, fold=fold), ONLINE) for fold in range(3)
+        split_dataset(coasts, SplitConfig(method="kfold", by="site", folds=3, fold=fold), ONLINE) for fold in range(3)
     ]
 
     assert sorted(position for split in splits for position in split.validation) == list(range(18))
@@ -121,7 +121,7 @@ def test_folds_validate_each_pair_once(coasts):
 def test_the_held_out_site_is_the_test_side(coasts):
     """All of it; the share of the scenes of the other two validates."""
     config = SplitConfig(method="leave_one_out", by="site", held_out="duck", validation=0.5)
-    split = split_store(coasts, config, ONLINE)
+    split = split_dataset(coasts, config, ONLINE)
 
     assert groups_on(coasts, split.test, "site") == {"duck"}
     assert len(split.test) == 6
@@ -133,7 +133,7 @@ def test_a_site_that_is_not_there_cannot_be_held_out(coasts):
     """With the nearest ones."""
     config = SplitConfig(method="leave_one_out", by="site", held_out="dukc")
     with pytest.raises(DataError, match=r"split\.held_out=dukc must be one of 3 units; the nearest are duck"):
-        split_store(coasts, config, ONLINE)
+        split_dataset(coasts, config, ONLINE)
 
 
 def test_a_given_split_names_pairs_or_scenes(coasts, tmp_path, caplog):
@@ -141,13 +141,13 @@ def test_a_given_split_names_pairs_or_scenes(coasts, tmp_path, caplog):
     lines = [f"{site}_{date},train" for site in SITES for date in DATES[:2]]
     lines += ["cape_20210304_0,val", "cape_20210304_1,VAL", "duck_20210304,test", "sand_20210304,none", "typo,val"]
     (tmp_path / "sides.csv").write_text("name,side\n" + "\n".join(lines))
-    split = split_store(coasts, SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), ONLINE)
+    split = split_dataset(coasts, SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), ONLINE)
 
     assert groups_on(coasts, split.training, "date") == set(DATES[:2])
     assert groups_on(coasts, split.validation, "scene") == {"cape_20210304"}
     assert groups_on(coasts, split.test, "scene") == {"duck_20210304"}
     assert len(split.training) + len(split.validation) + len(split.test) == 16
-    assert "split.sides names 1 that are not in the store, the first typo" in caplog.text
+    assert "split.sides names 1 that are not in the dataset, the first typo" in caplog.text
 
 
 def test_a_given_split_that_parts_a_scene_is_refused(coasts, tmp_path):
@@ -161,13 +161,13 @@ def test_a_given_split_that_parts_a_scene_is_refused(coasts, tmp_path):
         DataError,
         match=r"cape_20200101_1 \(training\) and cape_20200101_0 \(validation\) must not be of one scene; put",
     ):
-        split_store(coasts, SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), ONLINE)
+        split_dataset(coasts, SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), ONLINE)
 
 
 def test_the_paper_s_split_is_of_copies_and_says_that_it_leaks(coasts, caplog):
     """Numbers past the pairs, on both sides, and most validating copies have another in training."""
     config = SplitConfig(method="paper", validation=0.6)
-    split = split_store(coasts, config, OFFLINE)
+    split = split_dataset(coasts, config, OFFLINE)
 
     assert (split.training, split.validation) == tuple(split_paper(18, 3, 0.6))
     assert min(split.training + split.validation) >= 18
@@ -183,17 +183,17 @@ def test_a_column_that_is_not_there_is_refused(coasts):
         match=r"^split\.by=colour must be one of date, scene, site, tide, which is all that is known of "
         r"cape_20200101_0; give data\.table a column colour\.$",
     ):
-        split_store(coasts, SplitConfig(by="colour"), ONLINE)
+        split_dataset(coasts, SplitConfig(by="colour"), ONLINE)
 
 
-def test_a_date_that_is_not_known_is_asked_for(tiny_store):
+def test_a_date_that_is_not_known_is_asked_for(tiny_dataset):
     """Names may hold it."""
     with pytest.raises(
         DataError,
         match=r"^split\.by=date must be one of scene, site, which is all that is known of pair0; set "
         r"data\.date_pattern, or give data\.table a column date\.$",
     ):
-        split_store(tiny_store, SplitConfig(by="date"), ONLINE)
+        split_dataset(tiny_dataset, SplitConfig(by="date"), ONLINE)
 
 
 def test_a_unit_is_the_group_of_a_pair():
@@ -207,20 +207,20 @@ def test_sites_without_a_pattern_are_one_and_cannot_be_split(tmp_path):
     for seed in range(3):
         save_picture(images / f"{seed}.png", draw_image(seed))
         save_picture(labels / f"{seed}.png", draw_label(seed))
-    store = open_or_build_store(configured("folder", images=[str(images)], labels=str(labels)), tmp_path)
+    dataset = open_or_build_dataset(configured("folder", images=[str(images)], labels=str(labels)), tmp_path)
 
     with pytest.raises(
         DataError, match=r"1 unit \(all\) cannot make training and validation, which need one unit each at least; check"
     ):
-        split_store(store, SplitConfig(by="site"), ONLINE)
+        split_dataset(dataset, SplitConfig(by="site"), ONLINE)
 
 
-def test_one_scene_is_a_store_but_makes_no_sides(tmp_path):
+def test_one_scene_is_a_dataset_but_makes_no_sides(tmp_path):
     """It can be made, and is refused where it would have to be split."""
-    store = make_store(tmp_path / "s", make_scenes(1))
+    dataset = make_tiny_dataset(tmp_path / "s", make_scenes(1))
 
     with pytest.raises(DataError, match=r"1 unit \(scene0\) cannot make training and validation"):
-        split_store(store, SplitConfig(), ONLINE)
+        split_dataset(dataset, SplitConfig(), ONLINE)
 
 
 SPLITS = [
@@ -234,12 +234,12 @@ SPLITS = [
 @pytest.mark.parametrize("config", SPLITS, ids=["scene", "site", "date", "held out"])
 def test_a_share_of_training_leaves_the_other_sides_alone(coasts, config):
     """It keeps whole units, and the rest is on no side; a larger share holds a smaller one."""
-    whole = split_store(coasts, config, ONLINE)
+    whole = split_dataset(coasts, config, ONLINE)
     group = "scene" if config.method == "leave_one_out" else config.by
     count = len(groups_on(coasts, whole.training, group))
     kept = set()
     for share in (0.1, 0.3, 0.5, 0.8, 1.0):
-        split = split_store(coasts, replace(config, training_share=share), ONLINE)
+        split = split_dataset(coasts, replace(config, training_share=share), ONLINE)
         assert (split.validation, split.test) == (whole.validation, whole.test)
         assert kept <= set(split.training) <= set(whole.training)
         assert len(groups_on(coasts, split.training, group)) == max(1, round(share * count))
@@ -255,7 +255,7 @@ def test_a_given_split_is_thinned_by_scene(coasts, tmp_path):
     lines = [f"{site}_{date},{'val' if site == 'duck' else 'train'}" for site in SITES for date in DATES]
     (tmp_path / "sides.csv").write_text("name,side\n" + "\n".join(lines))
     config = SplitConfig(method="given", sides=str(tmp_path / "sides.csv"), training_share=0.3)
-    split = split_store(coasts, config, ONLINE)
+    split = split_dataset(coasts, config, ONLINE)
 
     assert len(groups_on(coasts, split.training, "scene")) == 2
     assert len(split.training) == 4
@@ -265,7 +265,7 @@ def test_a_given_split_is_thinned_by_scene(coasts, tmp_path):
 def test_the_paper_s_split_is_thinned_by_the_scenes_of_its_copies(coasts):
     """All copies of a scene that train stay or go."""
     config = SplitConfig(method="paper", validation=0.6)
-    whole, split = (split_store(coasts, replace(config, training_share=share), OFFLINE) for share in (1.0, 0.5))
+    whole, split = (split_dataset(coasts, replace(config, training_share=share), OFFLINE) for share in (1.0, 0.5))
     scenes = groups_on(coasts, positions_of(split.training, 18), "scene")
 
     assert split.validation == whole.validation
@@ -277,7 +277,7 @@ def test_scenes_of_one_image_stay_together_in_a_share(copied):
     """They are one unit, as for the sides, or nearly the same labels would count twice."""
     for seed in range(10):
         config = SplitConfig(validation=0.3, training_share=0.5, seed=seed)
-        scenes = groups_on(copied, split_store(copied, config, ONLINE).training, "scene")
+        scenes = groups_on(copied, split_dataset(copied, config, ONLINE).training, "scene")
         assert scenes == {"scene0", "scene3"} or (len(scenes) == 1 and not scenes & {"scene0", "scene3"})
 
 
@@ -286,15 +286,15 @@ def test_a_share_of_training_without_a_label_is_refused(tmp_path):
     (tmp_path / "sides.csv").write_text("name,side\nscene0,train\nscene1,train\nscene2,train\nscene3,val\n")
     third = SplitConfig(method="given", sides=str(tmp_path / "sides.csv"), training_share=0.3)
     scenes = make_scenes(8)
-    kept = split_store(make_store(tmp_path / "labelled", scenes), third, ONLINE).training
+    kept = split_dataset(make_tiny_dataset(tmp_path / "labelled", scenes), third, ONLINE).training
     for position in kept:
         scenes[f"pair{position}"].label.fill(IGNORE)
-    store = make_store(tmp_path / "partly", scenes)
+    dataset = make_tiny_dataset(tmp_path / "partly", scenes)
 
     assert len(kept) == 2
-    assert len(split_store(store, replace(third, training_share=1.0), ONLINE).training) == 6
+    assert len(split_dataset(dataset, replace(third, training_share=1.0), ONLINE).training) == 6
     with pytest.raises(DataError, match=r"^the training scenes have not one labelled pixel"):
-        split_store(store, third, ONLINE)
+        split_dataset(dataset, third, ONLINE)
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +302,7 @@ def copied(tmp_path_factory):
     """Eight pairs of four scenes; the image of the last scene's second is that of the first scene's first."""
     scenes = make_scenes(8)
     scenes["pair7"] = scenes["pair7"]._replace(image=scenes["pair0"].image)
-    return make_store(tmp_path_factory.mktemp("copied") / "s", scenes)
+    return make_tiny_dataset(tmp_path_factory.mktemp("copied") / "s", scenes)
 
 
 def test_the_same_image_under_two_names_is_a_leak(copied, tmp_path):
@@ -313,7 +313,7 @@ def test_the_same_image_under_two_names_is_a_leak(copied, tmp_path):
     with pytest.raises(
         DataError, match=r"^pair0 \(training\) and pair7 \(validation\) must not be of one image; give them"
     ):
-        split_store(copied, config, ONLINE)
+        split_dataset(copied, config, ONLINE)
 
 
 @pytest.mark.parametrize("method", ["random", "kfold"])
@@ -322,7 +322,7 @@ def test_scenes_of_one_image_are_not_parted_where_sides_are_drawn(copied, caplog
     validating = set()
     for seed in range(20):
         config = SplitConfig(method=method, validation=0.3, folds=3, fold=seed % 3, seed=seed)
-        split = split_store(copied, config, ONLINE)
+        split = split_dataset(copied, config, ONLINE)
         scenes = groups_on(copied, split.validation, "scene")
         assert ("scene0" in scenes) == ("scene3" in scenes)
         assert_parted(copied, split, "scene")
@@ -373,7 +373,7 @@ def alike(tmp_path_factory):
         bright = np.clip(drawn.image[..., :3] / 20, 1, 255).astype(np.uint8)
         scenes[name] = scenes[name]._replace(image=bright, label=np.where(drawn.label == IGNORE, 0, drawn.label % 3))
     scenes["pair7"] = scenes["pair7"]._replace(image=recompressed(scenes["pair0"].image))
-    return make_store(tmp_path_factory.mktemp("alike") / "s", scenes, (64, 64))
+    return make_tiny_dataset(tmp_path_factory.mktemp("alike") / "s", scenes, (64, 64))
 
 
 def test_a_recompressed_copy_on_another_side_is_found(alike):
@@ -411,7 +411,7 @@ def test_training_samples_are_pairs_drawn_anew_or_copies_drawn_once():
 def test_no_copy_of_a_validation_pair_is_trained_on(coasts):
     """The split comes before augmentation; the original split the augmented files."""
     for seed in range(5):
-        split = split_store(coasts, SplitConfig(seed=seed, test=0.2), OFFLINE)
+        split = split_dataset(coasts, SplitConfig(seed=seed, test=0.2), OFFLINE)
         trained = set(positions_of(training_samples(split, OFFLINE, 18), 18))
         assert trained == set(split.training)
         assert not trained & {*split.validation, *split.test}
@@ -427,7 +427,7 @@ def test_samples_are_named_after_their_pairs(coasts):
 
 @given(st.lists(st.integers(0, 5 * 18 - 1), max_size=9))
 def test_samples_are_found_by_their_names(coasts, samples):
-    """Pairs and copies; a name that the store does not have is left out."""
+    """Pairs and copies; a name that the dataset does not have is left out."""
     names = [sample_name(coasts, sample) for sample in samples]
 
     assert find_samples(coasts, [*names, "nowhere", "cape_20200203_0 copy x"]) == dict(zip(names, samples, strict=True))
@@ -447,15 +447,15 @@ def test_a_side_without_a_labelled_pixel_is_refused(tmp_path):
     scenes = make_scenes(4)
     for name in ("pair2", "pair3"):
         scenes[name].label.fill(IGNORE)
-    store = make_store(tmp_path / "s", scenes)
+    dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
     with pytest.raises(
         DataError, match=r"^the validation scenes have not one labelled pixel; label more scenes, or ch"
     ):
-        refuse_unlabelled(store, Split([0, 1], [2, 3]))
+        refuse_unlabelled(dataset, Split([0, 1], [2, 3]))
     with pytest.raises(DataError, match=r"^the training scenes have not one labelled pixel"):
-        refuse_unlabelled(store, Split([6, 7], [4, 5]))
-    refuse_unlabelled(store, Split([0, 2], [1, 3]))
+        refuse_unlabelled(dataset, Split([6, 7], [4, 5]))
+    refuse_unlabelled(dataset, Split([0, 2], [1, 3]))
 
 
 def test_a_data_set_of_one_class_is_used_with_a_warning(tmp_path, caplog):
@@ -463,9 +463,9 @@ def test_a_data_set_of_one_class_is_used_with_a_warning(tmp_path, caplog):
     scenes = make_scenes(4)
     for scene in scenes.values():
         scene.label.fill(1)
-    store = make_store(tmp_path / "s", scenes)
+    dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
-    split = split_store(store, SplitConfig(), ONLINE)
+    split = split_dataset(dataset, SplitConfig(), ONLINE)
 
     assert split.training
     assert "class low has not one pixel in any scene: do the label values fit data.classes?" in caplog.text
@@ -475,7 +475,7 @@ def test_a_data_set_of_one_class_is_used_with_a_warning(tmp_path, caplog):
 
 def test_pixels_are_counted_by_side(coasts):
     """Of each class, the sum over the pairs; a copy counts as its pair."""
-    split = split_store(coasts, SplitConfig(test=0.2), ONLINE)
+    split = split_dataset(coasts, SplitConfig(test=0.2), ONLINE)
     counts = side_counts(coasts, split)
 
     assert list(counts) == ["training", "validation", "test"]
@@ -490,11 +490,11 @@ def test_equal_images_without_a_pattern_are_no_leak(tmp_path):
     scenes = make_scenes()
     for name in ("pair0", "pair2"):
         scenes[name] = scenes[name]._replace(image=np.full((16, 32, 3), 9000, np.uint16))
-    flat = make_store(tmp_path / "flat", scenes)
+    flat = make_tiny_dataset(tmp_path / "flat", scenes)
     for name in ("pair0", "pair2"):
         scenes[name] = scenes[name]._replace(image=scenes["pair1"].image)
-    equal = make_store(tmp_path / "equal", scenes)
+    equal = make_tiny_dataset(tmp_path / "equal", scenes)
     config = SplitConfig(validation=0.4)
 
-    assert split_store(flat, config, AugmentConfig()).validation == [2, 3]
-    assert split_store(equal, config, AugmentConfig()).validation == [4, 5]
+    assert split_dataset(flat, config, AugmentConfig()).validation == [2, 3]
+    assert split_dataset(equal, config, AugmentConfig()).validation == [4, 5]

@@ -279,7 +279,7 @@ def test_indices_confuse_no_data_with_its_absence(image):
 
 
 def test_an_index_over_bands_that_are_not_there_is_not_made():
-    """The plan of a data set has refused it in words; here it must not become some other band."""
+    """The plan of a dataset has refused it in words; here it must not become some other band."""
     with pytest.raises(KeyError, match="swir"):
         add_indices(np.ones((1, 1, 2)), ["red", "green"], [parse_index("MNDWI")])
 

@@ -1,34 +1,34 @@
-"""All baselines of a store: on pixels worked out by hand, on synthetic coasts, on real imagery."""
+"""All baselines of a dataset: on pixels worked out by hand, on synthetic coasts, on real imagery."""
 
 import numpy as np
 import pytest
 
 from gym.config.schema import DataConfig
 from gym.core.errors import DataError
-from gym.data.build import open_or_build_store
+from gym.data.build import open_or_build_dataset
 from gym.data.labels import IGNORE
 from gym.data.readers.base import RawScene
 from gym.evaluation import baselines, confusion
 from gym.evaluation.baselines import draw_pixels, fit_baselines, fit_forest
-from tests.conftest import make_scenes, make_store
+from tests.conftest import make_scenes, make_tiny_dataset
 
 
 @pytest.fixture(scope="module")
 def coasts(tmp_path_factory):
     """Sixteen synthetic scenes, the first eight to train on."""
     config = DataConfig(kind="synthetic", size=[64, 64], scenes=16, sites=8, seed=3, workers=1)
-    return open_or_build_store(config, tmp_path_factory.mktemp("coasts"))
+    return open_or_build_dataset(config, tmp_path_factory.mktemp("coasts"))
 
 
-def score(store, baselines, positions):
+def score(dataset, baselines, positions):
     """Confusion matrices by baseline; that of the water index is of other and water."""
-    matrices = dict.fromkeys(baselines.predict(store.shown_image(positions[0])), 0)
+    matrices = dict.fromkeys(baselines.predict(dataset.shown_image(positions[0])), 0)
     for position in positions:
-        truth, predicted = store.shown_label(position), baselines.predict(store.shown_image(position))
+        truth, predicted = dataset.shown_label(position), baselines.predict(dataset.shown_image(position))
         is_water = np.where(truth == IGNORE, IGNORE, truth == baselines.water_class).astype(np.uint8)
         for name, said in predicted.items():
             of_two = name == "water_index"
-            classes = 2 if of_two else len(store.manifest.classes)
+            classes = 2 if of_two else len(dataset.manifest.classes)
             matrices[name] += confusion.confusion_matrix(is_water if of_two else truth, said, classes)
     return matrices
 
@@ -38,7 +38,7 @@ def test_a_world_of_two_pixels(tmp_path):
     scene = RawScene(np.full((4, 8, 3), 10, np.uint16), np.zeros((4, 8), np.uint8), None)
     scene.image[:, 5:], scene.label[:, 5:] = 200, 2
 
-    baselines = fit_baselines(make_store(tmp_path / "store", {"pair": scene}, (4, 8)), [0], seed=0)
+    baselines = fit_baselines(make_tiny_dataset(tmp_path / "dataset", {"pair": scene}, (4, 8)), [0], seed=0)
     predicted = baselines.predict(np.array([[[9, 9, 9], [210, 210, 210]]], np.uint16))
 
     assert {name: said.tolist() for name, said in predicted.items()} == {"majority": [[0, 0]], "forest": [[0, 2]]}
@@ -61,16 +61,16 @@ def test_only_labelled_pixels_of_the_training_side_count(tmp_path):
     for name in ("pair2", "pair3"):
         scenes[name].image[:], scenes[name].label[:] = 250, 2
 
-    baselines = fit_baselines(make_store(tmp_path / "store", scenes), [0, 1], seed=0)
+    baselines = fit_baselines(make_tiny_dataset(tmp_path / "dataset", scenes), [0, 1], seed=0)
 
     for said in baselines.predict(np.full((2, 2, 3), 250)).values():
         np.testing.assert_array_equal(said, 1)
 
 
-def test_copies_are_the_pairs_they_are_of(tiny_store):
-    """A store of 6 pairs: samples 7, 13 and 1 are one pair, which counts once; the order does not matter."""
-    image = tiny_store.read_image(2)
-    plain, copied = (fit_baselines(tiny_store, training, seed=0) for training in ([1, 2], [6 + 2, 6 + 1, 12 + 1]))
+def test_copies_are_the_pairs_they_are_of(tiny_dataset):
+    """A dataset of 6 pairs: samples 7, 13 and 1 are one pair, which counts once; the order does not matter."""
+    image = tiny_dataset.read_image(2)
+    plain, copied = (fit_baselines(tiny_dataset, training, seed=0) for training in ([1, 2], [6 + 2, 6 + 1, 12 + 1]))
 
     assert plain.majority == copied.majority
     assert plain.descriptions == copied.descriptions
@@ -81,19 +81,19 @@ def test_copies_are_the_pairs_they_are_of(tiny_store):
     )
 
 
-def test_the_seed_is_of_the_pixels_and_of_the_forest(tiny_store, monkeypatch):
+def test_the_seed_is_of_the_pixels_and_of_the_forest(tiny_dataset, monkeypatch):
     """With fewer pixels than there are, each of the two changes what is learnt."""
     monkeypatch.setattr(baselines, "MOST_PIXELS", 60)
-    positions, bands = [1, 2, 4], tiny_store.read_image(0).reshape(-1, 3).astype(np.float32)
+    positions, bands = [1, 2, 4], tiny_dataset.read_image(0).reshape(-1, 3).astype(np.float32)
 
     def scores_of(forest):
         return forest.classifier.predict_proba(bands)
 
     def scores_with(of_pixels, of_forest):
-        pixels = draw_pixels(tiny_store, positions, of_pixels)
+        pixels = draw_pixels(tiny_dataset, positions, of_pixels)
         return scores_of(fit_forest(pixels.values, pixels.classes, of_forest))
 
-    found = scores_of(fit_baselines(tiny_store, positions, seed=3).forest)
+    found = scores_of(fit_baselines(tiny_dataset, positions, seed=3).forest)
 
     np.testing.assert_array_equal(found, scores_with(3, 3))
     assert (found != scores_with(3, 0)).any()
@@ -124,13 +124,13 @@ def test_on_new_coasts_the_forest_beats_the_majority_and_the_index_chance(coasts
 def test_spectral_indices_are_bands_like_any_other(tmp_path):
     """A forest on five bands and NDMI takes six; the water index takes the bands it is made from."""
     config = DataConfig(kind="synthetic", size=[32, 32], scenes=2, indices=["NDMI"], workers=1)
-    store = open_or_build_store(config, tmp_path)
+    dataset = open_or_build_dataset(config, tmp_path)
 
-    baselines = fit_baselines(store, [0], seed=0)
+    baselines = fit_baselines(dataset, [0], seed=0)
 
     assert baselines.bands == ("red", "green", "blue", "nir", "swir", "NDMI")
     assert "on the 6 bands of one pixel" in baselines.descriptions["forest"]
-    image = store.read_image(1)
+    image = dataset.read_image(1)
     has_data, green, swir = image.any(axis=2), image[..., 1], image[..., 4]
     index = np.divide(green - swir, green + swir, where=has_data, out=np.zeros((32, 32)))
     np.testing.assert_allclose(baselines.water_index.measure(image), index, rtol=1e-6)
@@ -140,13 +140,13 @@ def test_spectral_indices_are_bands_like_any_other(tmp_path):
 def test_stretched_values_have_no_water_index(tmp_path):
     """The manifest says how values were scaled."""
     config = DataConfig(kind="synthetic", size=[32, 32], scenes=2, scaling="percentile", workers=1)
-    store = open_or_build_store(config, tmp_path)
+    dataset = open_or_build_dataset(config, tmp_path)
 
-    baselines = fit_baselines(store, [0], seed=0)
+    baselines = fit_baselines(dataset, [0], seed=0)
 
     assert baselines.water_class is None
     assert "scaling=percentile" in baselines.descriptions["water_index"]
-    assert set(baselines.predict(store.read_image(1))) == {"majority", "forest"}
+    assert set(baselines.predict(dataset.read_image(1))) == {"majority", "forest"}
 
 
 @pytest.mark.parametrize("training", [[], [1], [1, 4]])
@@ -154,15 +154,15 @@ def test_a_training_side_without_labels_is_refused(tmp_path, training):
     """There is nothing to fit on; pairs 1 and its copy 4 have no labelled pixel."""
     scenes = make_scenes(3)
     scenes["pair1"].label[:] = IGNORE
-    store = make_store(tmp_path / "store", scenes)
+    dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
 
     with pytest.raises(DataError, match=r"not one labelled pixel to fit baselines on; label more scenes, or change"):
-        fit_baselines(store, training, seed=0)
+        fit_baselines(dataset, training, seed=0)
 
 
-def test_an_image_of_other_bands_is_refused(tiny_store):
+def test_an_image_of_other_bands_is_refused(tiny_dataset):
     """It names both numbers, and the bands."""
-    baselines = fit_baselines(tiny_store, [0], seed=0)
+    baselines = fit_baselines(tiny_dataset, [0], seed=0)
 
     with pytest.raises(DataError, match=r"has 4 bands, not the 3 .* \(a, b, c\); give the same bands"):
         baselines.predict(np.zeros((2, 2, 4)))
@@ -184,10 +184,10 @@ def test_real_imagery_of_ocean_beach(real_data, tmp_path):
         scene_pattern="^([0-9]{8})",
         workers=1,
     )
-    store = open_or_build_store(config, tmp_path)
-    baselines = fit_baselines(store, range(60), seed=0)
+    dataset = open_or_build_dataset(config, tmp_path)
+    baselines = fit_baselines(dataset, range(60), seed=0)
 
-    matrices = score(store, baselines, range(60, 80))
+    matrices = score(dataset, baselines, range(60, 80))
 
     assert "of 30 training scenes" in baselines.descriptions["forest"]
     assert baselines.water_index.index.name == "NDWI"

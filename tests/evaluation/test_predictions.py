@@ -22,27 +22,27 @@ def times_mapped(path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what is mapped")
-def test_predicting_leaves_no_imagery_mapped(tiny_store, tmp_path):
+def test_predicting_leaves_no_imagery_mapped(tiny_dataset, tmp_path):
     """It would count as memory of the process until Python happens to look for cycles."""
-    model = keras.Sequential([keras.Input(tiny_store.shape), keras.layers.Conv2D(3, 1, activation="softmax")])
+    model = keras.Sequential([keras.Input(tiny_dataset.shape), keras.layers.Conv2D(3, 1, activation="softmax")])
     gc.collect()
-    before = times_mapped(tiny_store.images_path)
+    before = times_mapped(tiny_dataset.images_path)
     gc.disable()
     try:
-        predict_side(model, tiny_store, [0, 1, 2], 2, AugmentConfig(), 0, tmp_path / "scores")
-        assert times_mapped(tiny_store.images_path) == before > 0
+        predict_side(model, tiny_dataset, [0, 1, 2], 2, AugmentConfig(), 0, tmp_path / "scores")
+        assert times_mapped(tiny_dataset.images_path) == before > 0
     finally:
         gc.enable()
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
-def test_batches_in_parts_are_those_in_one_piece(tiny_store, monkeypatch, batch):
+def test_batches_in_parts_are_those_in_one_piece(tiny_dataset, monkeypatch, batch):
     """Of the same sizes, since the legacy scores depend on them."""
     monkeypatch.setattr(predictions, "MAPPED", 3)
     samples = [4, 0, 3, 1, 5]
 
-    in_parts = list(batches_in_parts(tiny_store, samples, batch, AugmentConfig(), 0))
-    whole = list(ordered_batches(tiny_store, samples, batch))
+    in_parts = list(batches_in_parts(tiny_dataset, samples, batch, AugmentConfig(), 0))
+    whole = list(ordered_batches(tiny_dataset, samples, batch))
 
     for ours, theirs in zip(in_parts, whole, strict=True):
         for part, expected in zip(ours, theirs, strict=True):

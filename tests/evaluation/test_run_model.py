@@ -22,16 +22,16 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def evaluation(model, tiny_store):
-    return evaluated(model, tiny_store, SAMPLES, 3)
+def evaluation(model, tiny_dataset):
+    return evaluated(model, tiny_dataset, SAMPLES, 3)
 
 
-def evaluated(model, store, samples, batch, *changes):
-    return evaluate(model, store, samples, ordered_batches(store, samples, batch, *changes))
+def evaluated(model, dataset, samples, batch, *changes):
+    return evaluate(model, dataset, samples, ordered_batches(dataset, samples, batch, *changes))
 
 
-def expected_prediction(store, position):
-    image = store.read_image(position)
+def expected_prediction(dataset, position):
+    image = dataset.read_image(position)
     return np.where(image[..., 1] > 40, 0, image[..., 0] // 100)
 
 
@@ -49,11 +49,11 @@ def made_up(matrices, sites, classes=("a", "b"), kld_sums=None, legacy=None):
     )
 
 
-def test_predictions_are_the_functions(evaluation, tiny_store):
+def test_predictions_are_the_functions(evaluation, tiny_dataset):
     """Class indices of every pair, in the order asked for."""
     assert evaluation.predicted.dtype == np.uint8
     for predicted, position in zip(evaluation.predicted, SAMPLES, strict=True):
-        np.testing.assert_array_equal(predicted, expected_prediction(tiny_store, position))
+        np.testing.assert_array_equal(predicted, expected_prediction(tiny_dataset, position))
 
 
 def test_names_and_sites_follow_the_samples(evaluation):
@@ -64,30 +64,30 @@ def test_names_and_sites_follow_the_samples(evaluation):
     assert evaluation.classes == ["low", "middle", "high"]
 
 
-def test_copies_are_counted_as_they_are_drawn(model, tiny_store):
+def test_copies_are_counted_as_they_are_drawn(model, tiny_dataset):
     """As the paper's program validated: a copy has the name and the site of its pair, and pixels of its own."""
     mirror = AugmentConfig("offline", 3, 0.0, 0.0, 0.0, 0.0, flip_horizontal=True)
     copies = [6 + 4, 12 + 4, 18 + 1]
 
-    evaluation = evaluated(model, tiny_store, copies, 2, mirror, 3)
+    evaluation = evaluated(model, tiny_dataset, copies, 2, mirror, 3)
 
     assert evaluation.samples == copies
     assert evaluation.names == ["pair4 copy 1", "pair4 copy 2", "pair1 copy 3"]
     assert evaluation.sites == ["site0", "site0", "site1"]
-    read = SampleReader(tiny_store, mirror, 3)
+    read = SampleReader(tiny_dataset, mirror, 3)
     drawn = [tuple(map(np.asarray, read(sample))) for sample in copies]
     assert any(
-        (image != tiny_store.read_image(sample % 6)).any() for (image, _), sample in zip(drawn, copies, strict=True)
+        (image != tiny_dataset.read_image(sample % 6)).any() for (image, _), sample in zip(drawn, copies, strict=True)
     )
     for matrix, predicted, (image, truth) in zip(evaluation.matrices, evaluation.predicted, drawn, strict=True):
         np.testing.assert_array_equal(predicted, np.where(image[..., 1] > 40, 0, image[..., 0] // 100))
         np.testing.assert_array_equal(matrix, confusion.confusion_matrix(truth, predicted, 3))
 
 
-def test_matrices_agree_with_counting_in_numpy(evaluation, tiny_store):
+def test_matrices_agree_with_counting_in_numpy(evaluation, tiny_dataset):
     """Cell by cell: pixels of true class ``row`` that are predicted as ``column``; ignored ones in no cell."""
     for matrix, position in zip(evaluation.matrices, SAMPLES, strict=True):
-        truth, predicted = tiny_store.read_label(position), expected_prediction(tiny_store, position)
+        truth, predicted = tiny_dataset.read_label(position), expected_prediction(tiny_dataset, position)
         for row, column in np.ndindex(3, 3):
             assert matrix[row, column] == ((truth == row) & (predicted == column)).sum()
 
@@ -95,14 +95,14 @@ def test_matrices_agree_with_counting_in_numpy(evaluation, tiny_store):
     np.testing.assert_array_equal(evaluation.matrix, evaluation.matrices.sum(axis=0))
 
 
-def test_the_divergence_by_hand(evaluation, tiny_store):
+def test_the_divergence_by_hand(evaluation, tiny_dataset):
     """A right pixel costs -log(0.8), a wrong one -log(0.1), an ignored one nothing."""
     right = np.array([np.trace(matrix) for matrix in evaluation.matrices])
     wrong = evaluation.matrices.sum(axis=(1, 2)) - right
 
     np.testing.assert_allclose(evaluation.kld_sums, -right * np.log(0.8) - wrong * np.log(0.1), rtol=1e-6)
     assert evaluation.kld == pytest.approx(evaluation.kld_sums.sum() / (4 * 512 - 16))
-    assert (tiny_store.read_label(0) == IGNORE).sum() == 16
+    assert (tiny_dataset.read_label(0) == IGNORE).sum() == 16
 
 
 def test_sites_have_matrices_of_their_own(evaluation):
@@ -115,9 +115,9 @@ def test_sites_have_matrices_of_their_own(evaluation):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 100])
-def test_no_score_depends_on_the_batch_size_but_the_legacy_ones(model, tiny_store, evaluation, batch):
+def test_no_score_depends_on_the_batch_size_but_the_legacy_ones(model, tiny_dataset, evaluation, batch):
     """The counts are the same to the bit; the original's averages over batches are not."""
-    other = evaluated(model, tiny_store, SAMPLES, batch)
+    other = evaluated(model, tiny_dataset, SAMPLES, batch)
     ours, theirs = named_scores(evaluation), named_scores(other)
 
     np.testing.assert_array_equal(other.matrices, evaluation.matrices)
@@ -129,21 +129,21 @@ def test_no_score_depends_on_the_batch_size_but_the_legacy_ones(model, tiny_stor
     assert theirs["legacy/iou"] != pytest.approx(ours["legacy/iou"], rel=1e-9)
 
 
-def test_no_score_depends_on_the_order_of_the_pairs(model, tiny_store, evaluation):
+def test_no_score_depends_on_the_order_of_the_pairs(model, tiny_dataset, evaluation):
     """Pairs may be listed in any order."""
-    turned = evaluated(model, tiny_store, SAMPLES[::-1], 4)
+    turned = evaluated(model, tiny_dataset, SAMPLES[::-1], 4)
 
     np.testing.assert_array_equal(turned.matrix, evaluation.matrix)
     assert turned.kld == pytest.approx(evaluation.kld, rel=1e-12)
 
 
-def test_a_perfect_model_scores_one(tiny_store):
+def test_a_perfect_model_scores_one(tiny_dataset):
     """Every IoU, Dice, precision and recall is 1, for each class and each site."""
     images = keras.Input((16, 32, 3))
     kind = keras.ops.cast(keras.ops.floor(images[..., 0] / 100), "int32")
     perfect = keras.Model(images, keras.ops.one_hot(kind, 3))
 
-    scores = named_scores(evaluated(perfect, tiny_store, range(6), 4))
+    scores = named_scores(evaluated(perfect, tiny_dataset, range(6), 4))
 
     assert scores.pop("kld") == 0
     assert scores.pop("legacy/kld") == pytest.approx(0, abs=1e-6)

@@ -5,7 +5,7 @@ import pytest
 from gym.config.schema import AugmentConfig
 from gym.data.split import Split
 from gym.evaluation.training_overlap import Judged, Own, TrueImage, describe_images, differing_images, list_warnings
-from tests.conftest import make_scenes, make_store
+from tests.conftest import make_scenes, make_tiny_dataset
 
 SIDES = Split([0, 1, 2], [3, 4], [5])
 
@@ -13,16 +13,16 @@ SIDES = Split([0, 1, 2], [3, 4], [5])
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """The data a model was trained on."""
-    return make_store(tmp_path_factory.mktemp("stores") / "own", make_scenes())
+    return make_tiny_dataset(tmp_path_factory.mktemp("stores") / "own", make_scenes())
 
 
-def judged_of(store, samples, side, own, split=SIDES, obstacle=""):
+def judged_of(dataset, samples, side, own, split=SIDES, obstacle=""):
     """Some samples, to be judged."""
-    return Judged(store, samples, side, AugmentConfig(), 0, Own(own, split, obstacle))
+    return Judged(dataset, samples, side, AugmentConfig(), 0, Own(own, split, obstacle))
 
 
 def test_the_sides_of_its_own_data_are_known(own):
-    """Also through another store of the same fingerprint."""
+    """Also through another dataset of the same fingerprint."""
     again = type(own)(own.folder)
 
     assert judged_of(again, [5], "test", own).own_side == "test"
@@ -42,7 +42,9 @@ def test_the_sides_of_its_own_data_are_known(own):
 def test_images_are_known_by_their_pixels(own, tmp_path):
     """Under other names too, and only those; a side of other data is no side of the model's own."""
     scenes = make_scenes()
-    mixed = make_store(tmp_path / "mixed", {"a": scenes["pair1"], "b": scenes["pair5"], "pair0": scenes["pair4"]})
+    mixed = make_tiny_dataset(
+        tmp_path / "mixed", {"a": scenes["pair1"], "b": scenes["pair5"], "pair0": scenes["pair4"]}
+    )
 
     assert judged_of(mixed, [0, 1, 2], "validation", own).own_side == ""
     assert list_warnings(judged_of(mixed, [0, 1, 2], "validation", own)) == [
@@ -56,7 +58,7 @@ def test_a_split_that_parts_copies_is_said_to_leak_where_it_does(own, tmp_path):
     """On its own validation side; on other data there are no copies."""
     leaky = Split([6, 7, 8], [12, 13], [])
     scenes = make_scenes(12)
-    other = make_store(tmp_path / "other", {name: scenes[name] for name in list(scenes)[6:]})
+    other = make_tiny_dataset(tmp_path / "other", {name: scenes[name] for name in list(scenes)[6:]})
 
     assert list_warnings(judged_of(own, [12, 13], "validation", own, leaky))[0].startswith("copies of training scenes")
     assert list_warnings(judged_of(other, range(6), "validation", own, leaky)) == []
@@ -78,8 +80,8 @@ def test_images_are_equal_by_files_and_truth(own, tmp_path):
 
     assert differing_images(ours, ours[::-1]) == []
     for name, made in (("pair1", brighter), ("pair2", relabelled)):
-        store = make_store(tmp_path / name, made)
-        assert differing_images(ours, describe_images(judged_of(store, range(6), "all", own))) == [name]
+        dataset = make_tiny_dataset(tmp_path / name, made)
+        assert differing_images(ours, describe_images(judged_of(dataset, range(6), "all", own))) == [name]
     assert differing_images(ours[:5], ours[1:]) == ["pair0", "pair5"]
 
 

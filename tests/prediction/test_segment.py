@@ -250,7 +250,7 @@ def test_a_resized_image_comes_back_at_its_own_size():
     ],
 )
 def test_values_are_scaled_as_in_training(scaling, value, scaled):
-    """The network sees what a store of such imagery holds."""
+    """The network sees what a dataset of such imagery holds."""
     model = saved(lambda images: images[..., :2], scaling=scaling)
     image = np.full((*FRAME, 3), value, np.uint16)
 

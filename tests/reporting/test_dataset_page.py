@@ -1,4 +1,4 @@
-"""The report of a data set says of each label, file and split what became of it."""
+"""The report of a dataset says of each label, file and split what became of it."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 from gym.config.schema import AugmentConfig, SplitConfig
 from gym.data.batches import SampleReader
-from gym.data.dataset import Store, write_manifest
+from gym.data.dataset import Dataset, write_manifest
 from gym.data.near_duplicates import Likeness
 from gym.data.split import Split
 from gym.reporting.dataset_page import (
@@ -27,29 +27,29 @@ WHOLE = Sides(Split([0, 1, 2, 3, 4, 5], []), SplitConfig(), [])
 
 
 @pytest.fixture
-def retold(tiny_store, tmp_path):
-    """Change what the manifest of a copy of the tiny store says."""
+def retold(tiny_dataset, tmp_path):
+    """Change what the manifest of a copy of the tiny dataset says."""
 
-    def change(**fields) -> Store:
-        shutil.copytree(tiny_store.folder, tmp_path / "store")
-        write_manifest(tmp_path / "store", replace(tiny_store.manifest, **fields))
-        return Store(tmp_path / "store")
+    def change(**fields) -> Dataset:
+        shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
+        write_manifest(tmp_path / "dataset", replace(tiny_dataset.manifest, **fields))
+        return Dataset(tmp_path / "dataset")
 
     return change
 
 
-def write(store, folder, config=None, alike=(), **options):
+def write(dataset, folder, config=None, alike=(), **options):
     """Write a report; its page as text."""
     sides = Sides(Split([0, 1, 2], [3, 4], [5]), config or SplitConfig(), list(alike))
-    page = write_report(folder, store, sides, SampleReader(store, AugmentConfig(), 1), [6, 7], **options)
+    page = write_report(folder, dataset, sides, SampleReader(dataset, AugmentConfig(), 1), [6, 7], **options)
     return page.read_text(encoding="utf-8")
 
 
 def test_each_label_of_the_files_has_a_row_for_each_class_it_became(retold):
     """Files may name their classes in different orders, so that one value becomes two; most pixels come first."""
-    store = retold(label_counts={"1": {"low": 5, "high": 30}, "surf": {"": 20}})
+    dataset = retold(label_counts={"1": {"low": 5, "high": 30}, "surf": {"": 20}})
 
-    assert [tuple(row.values()) for row in list_labels(store)] == [
+    assert [tuple(row.values()) for row in list_labels(dataset)] == [
         ("1", "high", 30),
         ("surf", "counts nowhere", 20),
         ("1", "low", 5),
@@ -74,34 +74,36 @@ def test_what_is_left_out_is_told_with_its_reason(retold, tmp_path):
     assert "<code>&lt;b&gt;.tif</code></td><td>cut short</td>" in page
 
 
-def test_images_that_look_alike_are_listed(tiny_store, tmp_path):
+def test_images_that_look_alike_are_listed(tiny_dataset, tmp_path):
     """As they were found, with the bits in which they differ."""
-    page = write(tiny_store, tmp_path / "report", alike=[Likeness("pair0", "pair3", 2)])
+    page = write(tiny_dataset, tmp_path / "report", alike=[Likeness("pair0", "pair3", 2)])
 
     assert '<td>pair0</td><td>pair3</td><td class="number">2</td>' in page
     assert "Pairs that differ in at most 4 of 64 bits of their perceptual hashes: 1." in page
 
 
-def test_the_folder_of_a_store_that_goes_away_is_not_named(tiny_store, tmp_path):
+def test_the_folder_of_a_dataset_that_goes_away_is_not_named(tiny_dataset, tmp_path):
     """Of one that stays it is."""
-    assert ("store", str(tiny_store.folder)) in list_facts(tiny_store, WHOLE, True)
-    assert str(tiny_store.folder) not in write(tiny_store, tmp_path / "report", is_kept=False)
+    assert ("dataset", str(tiny_dataset.folder)) in list_facts(tiny_dataset, WHOLE, True)
+    assert str(tiny_dataset.folder) not in write(tiny_dataset, tmp_path / "report", is_kept=False)
 
 
-def test_a_store_that_cannot_be_split_is_told_with_its_reason(tiny_store):
+def test_a_dataset_that_cannot_be_split_is_told_with_its_reason(tiny_dataset):
     """In a note in the place of that of a leak, and no way of splitting is claimed; a split has no such note."""
     sides = WHOLE._replace(config=SplitConfig(method="paper"), obstacle="too few.")
 
-    assert list_notes(tiny_store, sides) == ["No split is possible, so that all pairs are shown as training: too few."]
-    assert ("split", "none") in list_facts(tiny_store, sides, True)
-    assert list_notes(tiny_store, WHOLE) == []
-    assert ("split", "random by scene; 0.25 validate, 0 test, seed 0") in list_facts(tiny_store, WHOLE, True)
+    assert list_notes(tiny_dataset, sides) == [
+        "No split is possible, so that all pairs are shown as training: too few."
+    ]
+    assert ("split", "none") in list_facts(tiny_dataset, sides, True)
+    assert list_notes(tiny_dataset, WHOLE) == []
+    assert ("split", "random by scene; 0.25 validate, 0 test, seed 0") in list_facts(tiny_dataset, WHOLE, True)
 
 
-def test_scenes_are_counted_in_words(tiny_store, retold):
+def test_scenes_are_counted_in_words(tiny_dataset, retold):
     """Six pairs of three scenes, or all of one."""
-    assert ("pairs", "6 of 3 scenes") in list_facts(tiny_store, WHOLE, True)
-    one = [replace(record, groups={"scene": "a", "site": "b"}) for record in tiny_store.manifest.pairs]
+    assert ("pairs", "6 of 3 scenes") in list_facts(tiny_dataset, WHOLE, True)
+    one = [replace(record, groups={"scene": "a", "site": "b"}) for record in tiny_dataset.manifest.pairs]
     assert ("pairs", "6 of 1 scene") in list_facts(retold(pairs=one), WHOLE, True)
 
 
@@ -128,18 +130,18 @@ def test_a_split_is_worded_with_what_its_method_heeds(settings, words):
 
 def test_histograms_show_pixels_with_data_of_their_side(retold):
     """Nodata is no value; each side has its own images, and the same pixels each time."""
-    store = retold()
-    emptied = np.load(store.images_path)
+    dataset = retold()
+    emptied = np.load(dataset.images_path)
     emptied[: 16 * 32 * 3].reshape(16, 32, 3)[:, :16] = 0
-    np.save(store.images_path, emptied)
+    np.save(dataset.images_path, emptied)
 
-    values = sample_pixels(store, Split([0], [1, 2]))
+    values = sample_pixels(dataset, Split([0], [1, 2]))
 
     assert list(values) == ["training", "validation"]
     assert values["training"].shape == (16 * 16, 3)
     assert values["training"].any(axis=1).all()
     assert values["validation"].shape == (2 * 16 * 32, 3)
-    np.testing.assert_array_equal(values["training"], sample_pixels(store, Split([0], [1, 2]))["training"])
+    np.testing.assert_array_equal(values["training"], sample_pixels(dataset, Split([0], [1, 2]))["training"])
 
 
 @pytest.mark.parametrize(("count", "most", "picked"), [(3, 12, [0, 1, 2]), (9, 3, [0, 4, 8]), (1, 4, [0])])

@@ -12,7 +12,7 @@ AUGMENT = AugmentConfig(mode="offline", copies=2, rotation=30)
 
 
 class FirstBand:
-    """A model whose class is told by the hundreds of the first band, as the labels of the tiny store are."""
+    """A model whose class is told by the hundreds of the first band, as the labels of the tiny dataset are."""
 
     def predict_on_batch(self, images):
         """Scores of three classes."""
@@ -24,34 +24,34 @@ def images_of(*names):
     return [ChosenImage(name, "by hand") for name in names]
 
 
-def test_an_image_is_read_in_its_frame(tiny_store):
-    """Image and label as they are in the store."""
-    (example,) = read_images(tiny_store, images_of("pair3"), AUGMENT, seed=1)
+def test_an_image_is_read_in_its_frame(tiny_dataset):
+    """Image and label as they are in the dataset."""
+    (example,) = read_images(tiny_dataset, images_of("pair3"), AUGMENT, seed=1)
 
-    np.testing.assert_array_equal(example.image, tiny_store.read_image(3))
-    np.testing.assert_array_equal(example.label, tiny_store.read_label(3))
+    np.testing.assert_array_equal(example.image, tiny_dataset.read_image(3))
+    np.testing.assert_array_equal(example.label, tiny_dataset.read_label(3))
     assert (example.name, example.outputs) == ("pair3", [])
 
 
-def test_a_copy_is_the_one_that_the_models_saw(tiny_store):
+def test_a_copy_is_the_one_that_the_models_saw(tiny_dataset):
     """Drawn anew, and the same: the runs of split=paper validate on copies."""
-    (example,) = read_images(tiny_store, images_of("pair3 copy 2"), AUGMENT, seed=1)
+    (example,) = read_images(tiny_dataset, images_of("pair3 copy 2"), AUGMENT, seed=1)
 
-    image, label = SampleReader(tiny_store, AUGMENT, 1)(2 * len(tiny_store) + 3)
+    image, label = SampleReader(tiny_dataset, AUGMENT, 1)(2 * len(tiny_dataset) + 3)
     np.testing.assert_array_equal(example.image, image)
     np.testing.assert_array_equal(example.label, label)
-    assert (example.image != tiny_store.read_image(3)).any()
+    assert (example.image != tiny_dataset.read_image(3)).any()
 
 
-def test_an_image_that_is_gone_is_named(tiny_store):
-    """With the store that does not have it."""
+def test_an_image_that_is_gone_is_named(tiny_dataset):
+    """With the dataset that does not have it."""
     with pytest.raises(DataError, match=r"tiny has no image elsewhere, on which the models were validated\.$"):
-        read_images(tiny_store, images_of("pair3", "elsewhere"), AUGMENT, seed=1)
+        read_images(tiny_dataset, images_of("pair3", "elsewhere"), AUGMENT, seed=1)
 
 
-def test_every_model_adds_its_output(tiny_store):
+def test_every_model_adds_its_output(tiny_dataset):
     """The class with the highest score of each pixel, behind those of the models before it."""
-    examples = read_images(tiny_store, images_of("pair2", "pair4"), AUGMENT, seed=1)
+    examples = read_images(tiny_dataset, images_of("pair2", "pair4"), AUGMENT, seed=1)
     once = segment_images(examples, FirstBand())
     twice = segment_images(once, FirstBand())
 

@@ -23,7 +23,7 @@ def test_names_and_places_are_no_part_of_a_runs_identity(configure, tmp_path):
 
 
 def test_how_images_are_read_is_no_part_of_a_runs_identity(configure):
-    """What becomes of them is the store's, whose fingerprint a run has besides."""
+    """What becomes of them is the dataset's, whose fingerprint a run has besides."""
     base = identity(configure())
 
     assert identity(configure("data.workers=2", "data.strict=true", "data.size=64")) == base
@@ -37,18 +37,18 @@ def test_threads_and_the_wish_to_go_on_change_no_result(configure):
     ) == identity(configure())
 
 
-def test_data_and_sides_are_part_of_a_runs_fingerprint(configure, tiny_store):
+def test_data_and_sides_are_part_of_a_runs_fingerprint(configure, tiny_dataset):
     """Other scenes on a side make another run; what validates is told apart from what trains."""
-    config, store = configure(), tiny_store
+    config, dataset = configure(), tiny_dataset
     base, fewer, other = Split([0, 1, 2], [3, 4, 5]), Split([0, 1], [3, 4, 5]), Split([0, 1, 3], [2, 4, 5])
 
-    assert len({run_fingerprint(config, store, split) for split in (base, fewer, other)}) == 3
-    assert validation_fingerprint(store, base) == validation_fingerprint(store, fewer)
-    assert validation_fingerprint(store, base) != validation_fingerprint(store, other)
+    assert len({run_fingerprint(config, dataset, split) for split in (base, fewer, other)}) == 3
+    assert validation_fingerprint(dataset, base) == validation_fingerprint(dataset, fewer)
+    assert validation_fingerprint(dataset, base) != validation_fingerprint(dataset, other)
 
 
 def test_what_is_said_of_the_data_for_people_is_no_part_of_what_they_are(configure, tmp_path):
-    """With a licence or a citation, store and run are the ones they were."""
+    """With a licence or a citation, dataset and run are the ones they were."""
     said = ["data.licence=CC BY 4.0", "data.citation=Someone 2020"]
     bare, cited = configure(), configure(*said)
     plain, told = (make_plan(config.data, tmp_path / "stores", tmp_path) for config in (bare, cited))

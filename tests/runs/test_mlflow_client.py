@@ -75,7 +75,7 @@ def test_a_database_with_options_is_made_in_its_place(tmp_path):
     assert MlflowClient(f"sqlite:///{tmp_path}/my.db").get_experiment_by_name("segsweep")
 
 
-def test_a_store_that_is_no_store_is_refused(tmp_path):
+def test_a_dataset_that_is_no_dataset_is_refused(tmp_path):
     """A tracking URI that MLflow does not know."""
     with pytest.raises(RunError, match=r"MLflow at nothing:///x cannot be used \(.*\); check tracking\.uri"):
         open_tracking(TrackingConfig(uri="nothing:///x"), tmp_path)

@@ -27,7 +27,7 @@ def status_of(outputs, run_id):
 
 
 def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
-    """Parameters, metrics by step, tags, data set and files are all there, with the machine and the versions."""
+    """Parameters, metrics by step, tags, dataset and files are all there, with the machine and the versions."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "note.txt").write_text("x")
     with logged_run(CONFIG, outputs, "a name", {"mine": "1"}, "attempt 1") as run:

@@ -16,7 +16,7 @@ from gym.data.scaling import Scaling
 from gym.models.blocks import Standardize
 from gym.models.layers import EveryOtherPixel
 from gym.runs.model_files import ModelDescription, load_model, save_model
-from tests.conftest import make_scenes, make_store
+from tests.conftest import make_scenes, make_tiny_dataset
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def tiny_network(first=None):
 
 
 @pytest.fixture(scope="module")
-def images(tiny_store):
-    """Two raw images of the store, as float32."""
-    return next(iter(ordered_batches(tiny_store, [0, 1], 2)))[0].numpy()
+def images(tiny_dataset):
+    """Two raw images of the dataset, as float32."""
+    return next(iter(ordered_batches(tiny_dataset, [0, 1], 2)))[0].numpy()
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,9 @@ def network():
 
 
 @pytest.fixture
-def folder(tmp_path, network, tiny_store):
+def folder(tmp_path, network, tiny_dataset):
     """A saved model, to read or to damage."""
-    save_model(network, tiny_store, tmp_path / "model")
+    save_model(network, tiny_dataset, tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -110,25 +110,25 @@ def test_what_a_user_must_know_comes_along(folder):
 )
 def test_the_whole_preparation_comes_along(tmp_path, network, options):
     """To the last number, so that an image goes through the same ever after."""
-    store = make_store(tmp_path / "store", make_scenes(2), **options)
-    save_model(network, store, tmp_path / "model")
+    dataset = make_tiny_dataset(tmp_path / "dataset", make_scenes(2), **options)
+    save_model(network, dataset, tmp_path / "model")
 
     preparation = load_model(tmp_path / "model").description.preparation
 
-    assert preparation == store.manifest.preparation
+    assert preparation == dataset.manifest.preparation
     assert {name: getattr(preparation, name) for name in options} == options
     image = make_scenes(1, rows=40, columns=80)["pair0"].image
     prepared = preparation.prepare_image(image)
-    np.testing.assert_array_equal(prepared, store.manifest.preparation.prepare_image(image))
-    assert preparation.place(prepared) == store.manifest.preparation.place(prepared)
+    np.testing.assert_array_equal(prepared, dataset.manifest.preparation.prepare_image(image))
+    assert preparation.place(prepared) == dataset.manifest.preparation.place(prepared)
 
 
 @pytest.mark.parametrize("method", ["band", "dataset", "none"])
-def test_any_standardisation_comes_along(tmp_path, tiny_store, images, method):
+def test_any_standardisation_comes_along(tmp_path, tiny_dataset, images, method):
     """With its numbers, where it has any: scores come back to the bit."""
     numbers = {"mean": [100.0, 20.0, 25.0], "deviation": [80.0, 10.0, 12.0]} if method == "dataset" else {}
     network = tiny_network(Standardize(method, **numbers))
-    save_model(network, tiny_store, tmp_path)
+    save_model(network, tiny_dataset, tmp_path)
 
     back = load_model(tmp_path).network
 
@@ -141,12 +141,12 @@ def test_only_the_two_files_are_written(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.keras"]
 
 
-def test_a_model_of_mixed_precision_comes_back_to_the_bit(policy, tmp_path, tiny_store, images):
+def test_a_model_of_mixed_precision_comes_back_to_the_bit(policy, tmp_path, tiny_dataset, images):
     """Its layers keep bfloat16 in a program that knows nothing of it, and its scores and standardisation float32."""
     policy("mixed_bfloat16")
     mixed = tiny_network()
     expected = mixed.predict_on_batch(images)
-    save_model(mixed, tiny_store, tmp_path)
+    save_model(mixed, tiny_dataset, tmp_path)
 
     policy("float32")
     back = load_model(tmp_path).network
@@ -172,17 +172,17 @@ def test_the_policy_of_the_reader_changes_nothing(policy, folder, network, image
     np.testing.assert_array_equal(load_model(folder).network.predict_on_batch(images), expected)
 
 
-def test_a_model_can_be_saved_over_an_older_one(folder, tiny_store, images):
+def test_a_model_can_be_saved_over_an_older_one(folder, tiny_dataset, images):
     """The newer one is read."""
     newer = tiny_network()
     newer.layers[-2].kernel.assign(-newer.layers[-2].kernel)
 
-    save_model(newer, tiny_store, folder)
+    save_model(newer, tiny_dataset, folder)
 
     np.testing.assert_array_equal(load_model(folder).network.predict_on_batch(images), newer.predict_on_batch(images))
 
 
-def test_a_save_that_fails_leaves_the_older_model(folder, network, tiny_store, images, monkeypatch):
+def test_a_save_that_fails_leaves_the_older_model(folder, network, tiny_dataset, images, monkeypatch):
     """A full disk costs the new model, not the old one."""
 
     def breaking(model, path):
@@ -192,7 +192,7 @@ def test_a_save_that_fails_leaves_the_older_model(folder, network, tiny_store, i
     monkeypatch.setattr(keras.Model, "save", breaking)
 
     with pytest.raises(OSError, match="No space left"):
-        save_model(network, tiny_store, folder)
+        save_model(network, tiny_dataset, folder)
 
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.keras"]
     np.testing.assert_array_equal(load_model(folder).network.predict_on_batch(images), network.predict_on_batch(images))
@@ -364,14 +364,14 @@ def directory_entries(archive):
     return {archive[at + 46 : at + 46 + archive[at + 28]].decode(): at for at in starts}
 
 
-def test_what_only_training_needs_is_not_saved(tiny_store, tmp_path):
+def test_what_only_training_needs_is_not_saved(tiny_dataset, tmp_path):
     """A compiled network takes no more room than a bare one, and can go on training."""
     network = tiny_network()
-    save_model(network, tiny_store, tmp_path / "bare")
+    save_model(network, tiny_dataset, tmp_path / "bare")
     network.compile(optimizer="adam", loss="mse")
     network.optimizer.build(network.trainable_variables)
 
-    save_model(network, tiny_store, tmp_path / "compiled")
+    save_model(network, tiny_dataset, tmp_path / "compiled")
 
     sizes = [(tmp_path / kind / "model.keras").stat().st_size for kind in ("bare", "compiled")]
     assert sizes[1] <= sizes[0] + 100

@@ -1,4 +1,4 @@
-"""A command becomes runs: every combination once, checked before any is made, on one data set."""
+"""A command becomes runs: every combination once, checked before any is made, on one dataset."""
 
 import pytest
 from hydra import compose, initialize_config_dir

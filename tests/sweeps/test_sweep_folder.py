@@ -32,7 +32,7 @@ def test_a_sweep_holds_to_its_data_and_kind(folder):
 
 
 def test_a_mixed_sweep_takes_any_data(folder):
-    """A sweep becomes one when runs on several data sets are let in, and keeps the rest of what it knows."""
+    """A sweep becomes one when runs on several datasets are let in, and keeps the rest of what it knows."""
     folder.begin("here", is_search=False)
     folder.write(folder.read() | {"run_id": "7"})
     folder.begin("", is_search=False)

@@ -40,8 +40,8 @@ def small_config(**training):
 
 
 @pytest.fixture
-def train_small(tiny_store, tmp_path):
-    """Train the small model on the tiny store, in a folder of its own unless one is given.
+def train_small(tiny_dataset, tmp_path):
+    """Train the small model on the tiny dataset, in a folder of its own unless one is given.
 
     As in a sweep, a model of the same graphs begins anew in those of the one before, whose weights are gone with that;
     ``is_fresh`` has it traced anew.
@@ -52,12 +52,12 @@ def train_small(tiny_store, tmp_path):
     def run(config=None, displays=(), folder=None, on_epoch=lambda epoch: None, is_fresh=False):
         config = config or small_config()
         folder = folder or Path(tempfile.mkdtemp(dir=tmp_path))
-        graphs = [asdict(config.model), asdict(config.loss), asdict(config.optimizer), tiny_store.shape]
+        graphs = [asdict(config.model), asdict(config.loss), asdict(config.optimizer), tiny_dataset.shape]
         graphs.append(keras.config.dtype_policy().name)
 
         def build():
             keras.utils.set_random_seed(config.seed)
-            return build_model(config.model, tiny_store.shape, 3)
+            return build_model(config.model, tiny_dataset.shape, 3)
 
         def compile(model):
             compile_model(model, config, [1.0, 1.0, 1.0])
@@ -68,11 +68,11 @@ def train_small(tiny_store, tmp_path):
         else:
             model = compiled_model(hash_value(graphs), build, compile)
         told = []
-        samples = training_samples(Split([0, 1, 2, 3], [4, 5]), config.augment, len(tiny_store))
+        samples = training_samples(Split([0, 1, 2, 3], [4, 5]), config.augment, len(tiny_dataset))
 
         def batches(first_epoch):
             return training_batches(
-                tiny_store, samples, config.augment, config.training.batch, config.seed, first_epoch
+                tiny_dataset, samples, config.augment, config.training.batch, config.seed, first_epoch
             )
 
         def tell(epoch):
@@ -80,7 +80,7 @@ def train_small(tiny_store, tmp_path):
             on_epoch(epoch)
 
         steps = steps_in_epoch(len(samples), config.training.batch)
-        validation = ordered_batches(tiny_store, [4, 5], 2)
+        validation = ordered_batches(tiny_dataset, [4, 5], 2)
         history = train(model, config, batches, steps, validation, folder, tell, displays)
         return model, history, told
 

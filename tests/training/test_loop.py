@@ -49,13 +49,13 @@ def test_a_repetition_is_equal_to_the_bit(train_small):
     assert checkpoint.hash_weights(other) != checkpoint.hash_weights(first)
 
 
-def test_the_model_comes_back_with_its_best_weights(train_small, tiny_store):
+def test_the_model_comes_back_with_its_best_weights(train_small, tiny_dataset):
     """The validation loss of the returned model is the lowest of all epochs, not that of the last."""
     config = small_config(epochs=8, patience=8)
     config.schedule.max_rate = 0.3
     model, history, told = train_small(config)
 
-    result = model.evaluate(ordered_batches(tiny_store, [4, 5], 2), verbose=0, return_dict=True)
+    result = model.evaluate(ordered_batches(tiny_dataset, [4, 5], 2), verbose=0, return_dict=True)
 
     lowest = min(told, key=lambda epoch: epoch.val_loss)
     assert history.stopping.best_epoch == lowest.number
@@ -240,16 +240,16 @@ def test_xla_is_off(train_small):
     assert model.jit_compile is False
 
 
-def test_class_weights_reach_the_loss(tiny_store):
+def test_class_weights_reach_the_loss(tiny_dataset):
     """A heavy class makes its mistakes dear."""
     config = small_config()
     keras.utils.set_random_seed(1)
     from gym.models.architectures import build_model
 
-    model = build_model(config.model, tiny_store.shape, 3)
+    model = build_model(config.model, tiny_dataset.shape, 3)
     losses = []
     for weights in ([1.0, 1.0, 1.0], [1.0, 1.0, 50.0]):
         compile_model(model, config, weights)
-        losses.append(model.evaluate(ordered_batches(tiny_store, [4, 5], 2), verbose=0)[0])
+        losses.append(model.evaluate(ordered_batches(tiny_dataset, [4, 5], 2), verbose=0)[0])
 
     assert not np.isclose(*losses)

@@ -1,4 +1,4 @@
-"""Find the NumPy archives (npz) of a data set, in folders and in zip files, and read arrays out of them.
+"""Find the NumPy archives (npz) of a dataset, in folders and in zip files, and read arrays out of them.
 
 Such files come from strangers: no pickle is ever loaded, nothing is unpacked to disk, and nothing is decompressed
 whose declared size is over a limit.

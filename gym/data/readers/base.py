@@ -32,12 +32,12 @@ class RawScene(NamedTuple):
 
 
 class Reader(Protocol):
-    """Reads the scenes of one data set, one at a time, in any order, in any process.
+    """Reads the scenes of one dataset, one at a time, in any order, in any process.
 
     Attributes:
         description: Where the scenes come from, in words.
         bands: Band names, in the order of `RawScene.image`.
-        names: One name a scene; the store keeps this order.
+        names: One name a scene; the dataset keeps this order.
         left_out: Why each file that should belong to a scene could not be used.
         passed_over: Why each file that is in no scene by design is in none: copies, repeats, files of other kinds.
     """
@@ -77,7 +77,7 @@ def name_bands(given: Sequence[str], count: int) -> list[str]:
 
 
 def probe_bands(names: Sequence[str], count_of: Callable[[str], int], given: Sequence[str]) -> list[str]:
-    """Name the bands of a data set; how many there are, most of at most 9 scenes say, spread evenly.
+    """Name the bands of a dataset; how many there are, most of at most 9 scenes say, spread evenly.
 
     Args:
         names: Names of the scenes, at least one.

@@ -1,6 +1,6 @@
 """Find the files of each pair by their common stem.
 
-Read a data set that lies in folders: one folder of images, or one for each band set, and one of labels.
+Read a dataset that lies in folders: one folder of images, or one for each band set, and one of labels.
 """
 
 import logging

@@ -3,7 +3,7 @@
 Either writes image and label into one npz, the label as one layer of zeros and ones for each class (one-hot) or as
 class numbers. Nothing is guessed: a label that can be read in two ways is refused.
 
-Read a data set that lies in NumPy archives: Doodler's output, Segmentation Gym's, the Coast Train release.
+Read a dataset that lies in NumPy archives: Doodler's output, Segmentation Gym's, the Coast Train release.
 """
 
 import logging

@@ -144,7 +144,7 @@ def draw_scene(seed: int, index: int, height: int, width: int, sites: int = 8) -
     """Draw one scene: the same arguments give the same bytes, however many scenes are drawn and in which order.
 
     Args:
-        seed: Of the whole data set, 0 or more. A site's character depends on it and on the site only.
+        seed: Of the whole dataset, 0 or more. A site's character depends on it and on the site only.
         index: Of the scene, 0 or more. Its site is ``index % sites``.
         height: Rows, at least 32.
         width: Columns, at least 32.

@@ -17,7 +17,7 @@ from matplotlib.image import imsave
 from gym.config.schema import Config, EvaluateConfig
 from gym.core.files import replacing
 from gym.data.class_colours import colour_codes, show_errors
-from gym.data.dataset import PairRecord, Store
+from gym.data.dataset import Dataset, PairRecord
 from gym.data.ground import pixel_sides
 from gym.data.samples import ReadSample, find_likenesses, positions_of, scenes_of
 from gym.data.split import Split
@@ -150,7 +150,7 @@ _MOST_MEASURED = 100  # scenes whose pixels are measured, of which each takes a 
 
 def collect_facts(
     config: Config,
-    store: Store,
+    dataset: Dataset,
     split: Split,
     result: RunResult,
     evaluations: Mapping[str, Evaluation],
@@ -162,7 +162,7 @@ def collect_facts(
 
     Args:
         config: Its configuration.
-        store: Its data.
+        dataset: Its data.
         split: Their sides.
         result: What it came to.
         evaluations: What it did on its sides; validation is among them.
@@ -181,31 +181,31 @@ def collect_facts(
         hashes=dict(hashes),
         provenance=dict(provenance),
         split=word_split(config.split),
-        data=describe_data(config, store, split),
-        scores=[score_side(side, of, scenes_of(store, of.samples)) for side, of in evaluations.items()],
+        data=describe_data(config, dataset, split),
+        scores=[score_side(side, of, scenes_of(dataset, of.samples)) for side, of in evaluations.items()],
         worst=describe_worst(validation, find_worst(validation)),
         confusions=find_confusions(validation.matrix, validation.classes),
     )
 
 
-def describe_data(config: Config, store: Store, split: Split) -> DataFacts:
+def describe_data(config: Config, dataset: Dataset, split: Split) -> DataFacts:
     """What a run has learnt from and was judged on; copies of a pair are one image."""
-    manifest = store.manifest
+    manifest = dataset.manifest
     sides = {
-        side: sorted(set(positions_of(samples, len(store)))) for side, samples in split._asdict().items() if samples
+        side: sorted(set(positions_of(samples, len(dataset)))) for side, samples in split._asdict().items() if samples
     }
-    pixels = {side: store.counts[positions].sum(axis=0).tolist() for side, positions in sides.items()}
+    pixels = {side: dataset.counts[positions].sum(axis=0).tolist() for side, positions in sides.items()}
     classes = zip(manifest.classes, colour_codes(manifest.classes), strict=True)
     used = [manifest.pairs[position] for position in sorted({position for of in sides.values() for position in of})]
     return DataFacts(
         source=manifest.source,
         fingerprint=manifest.fingerprint,
-        bands=store.bands,
+        bands=dataset.bands,
         dtype=np.dtype(manifest.dtype).name,
         pixel_sides=measure_pixels(used),
         dates=find_dates(used),
         left_out=len(manifest.left_out),
-        alike=len(find_likenesses(store, split, config.split)),
+        alike=len(find_likenesses(dataset, split, config.split)),
         classes=[
             ClassFacts(name, colour, {side: counts[index] for side, counts in pixels.items()})
             for index, (name, colour) in enumerate(classes)

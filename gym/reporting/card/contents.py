@@ -45,7 +45,7 @@ class DataFacts:
 
     Attributes:
         source: Where they came from, in words.
-        fingerprint: Of the store.
+        fingerprint: Of the dataset.
         bands: Names, in order, spectral indices last.
         dtype: Type of the values the network gets.
         pixel_sides: Least and largest side of a pixel on the ground, in metres; empty where it is not known.

@@ -26,7 +26,7 @@ from gym.config.schema import Config
 from gym.core.errors import RunError
 from gym.core.files import hash_file, naming_disk_errors, write_text
 from gym.data.batches import SampleReader
-from gym.data.dataset import Store
+from gym.data.dataset import Dataset
 from gym.data.split import Split
 from gym.evaluation.run_model import Evaluation
 from gym.models.cpu_ops import is_tuned
@@ -136,7 +136,7 @@ _KEPT = ("git_commit", "version.")  # a card is handed on: of the machine it tel
 def write_run_card(
     folder: Path,
     config: Config,
-    store: Store,
+    dataset: Dataset,
     split: Split,
     result: RunResult,
     evaluations: Mapping[str, Evaluation],
@@ -146,7 +146,7 @@ def write_run_card(
     Args:
         folder: Holds its model and its pictures.
         config: Its configuration.
-        store: Its data.
+        dataset: Its data.
         split: Their sides.
         result: What it came to.
         evaluations: What it did on its sides; validation is among them.
@@ -156,12 +156,12 @@ def write_run_card(
     """
     validation = evaluations["validation"]
     if worst := find_worst(validation):
-        read = SampleReader(store, config.augment, config.seed)
-        write_worst(folder / WORST, draw_worst(validation, worst, store.bands, read))
+        read = SampleReader(dataset, config.augment, config.seed)
+        write_worst(folder / WORST, draw_worst(validation, worst, dataset.bands, read))
     tags = {name: value for name, value in machine_tags().items() if name.startswith(_KEPT)}
     facts = collect_facts(
         config,
-        store,
+        dataset,
         split,
         result,
         evaluations,

@@ -1,4 +1,4 @@
-"""What a card says of the data is what the store holds."""
+"""What a card says of the data is what the dataset holds."""
 
 from dataclasses import replace
 
@@ -14,11 +14,11 @@ from tests.conftest import TINY_CLASSES
 SPLIT = Split(training=[0, 1, 2], validation=[4, 5])
 
 
-def dated(store, *dates):
-    """The records of a store with dates; None for none."""
+def dated(dataset, *dates):
+    """The records of a dataset with dates; None for none."""
     return [
         replace(record, groups=record.groups | ({} if date is None else {"date": date}))
-        for record, date in zip(store.manifest.pairs, dates, strict=False)
+        for record, date in zip(dataset.manifest.pairs, dates, strict=False)
     ]
 
 
@@ -28,11 +28,11 @@ def placed(record, side, scene, crs="EPSG:32610"):
     return replace(record, grid=grid, groups=record.groups | {"scene": scene})
 
 
-def test_classes_and_sides_are_counted(tiny_store):
+def test_classes_and_sides_are_counted(tiny_dataset):
     """Pixels of each class by side, images of each site; what is on no side is not counted."""
-    data = describe_data(Config(), tiny_store, SPLIT)
+    data = describe_data(Config(), tiny_dataset, SPLIT)
 
-    training, validation = tiny_store.counts[:3].sum(axis=0), tiny_store.counts[4:].sum(axis=0)
+    training, validation = tiny_dataset.counts[:3].sum(axis=0), tiny_dataset.counts[4:].sum(axis=0)
     assert [one.name for one in data.classes] == list(TINY_CLASSES)
     assert [one.pixels for one in data.classes] == [
         {"training": int(trains), "validation": int(validates)}
@@ -42,39 +42,39 @@ def test_classes_and_sides_are_counted(tiny_store):
         ("training", 3, 2, {"site0": 2, "site1": 1}),
         ("validation", 2, 1, {"site0": 1, "site1": 1}),
     ]
-    assert (data.bands, data.dtype, data.fingerprint) == (["a", "b", "c"], "uint16", tiny_store.manifest.fingerprint)
+    assert (data.bands, data.dtype, data.fingerprint) == (["a", "b", "c"], "uint16", tiny_dataset.manifest.fingerprint)
     assert (data.pixel_sides, data.dates, data.left_out) == ([], [], 0)
 
 
-def test_copies_of_an_image_are_one_image(tiny_store):
+def test_copies_of_an_image_are_one_image(tiny_dataset):
     """As the paper's split has them, on both sides."""
     leaky = Config()
     leaky.split.method = "paper"
-    copies = describe_data(leaky, tiny_store, Split([6, 12, 7], [18, 24, 8], []))
-    once = describe_data(leaky, tiny_store, Split([0, 1], [0, 2], []))
+    copies = describe_data(leaky, tiny_dataset, Split([6, 12, 7], [18, 24, 8], []))
+    once = describe_data(leaky, tiny_dataset, Split([0, 1], [0, 2], []))
 
     assert (copies.classes, copies.sides) == (once.classes, once.sides)
 
 
-def test_images_that_look_alike_are_counted(tiny_store):
+def test_images_that_look_alike_are_counted(tiny_dataset):
     """Pairs within as many bits as the configuration says."""
     config = Config()
     config.split.likeness = 64
 
-    assert describe_data(config, tiny_store, SPLIT).alike == 3 * 2
+    assert describe_data(config, tiny_dataset, SPLIT).alike == 3 * 2
 
 
-def test_dates_are_the_first_and_the_last(tiny_store):
+def test_dates_are_the_first_and_the_last(tiny_dataset):
     """Where all images have one that sorts as text."""
-    assert find_dates(dated(tiny_store, "2020-05-01", "2019-12-31", "2020-01-02")) == ["2019-12-31", "2020-05-01"]
-    assert find_dates(dated(tiny_store, "2020", "2021-03")) == ["2020", "2021-03"]
-    assert find_dates(dated(tiny_store, "2020-05-01", None)) == []
-    assert find_dates(dated(tiny_store, "31.12.2019", "01.05.2020")) == []
+    assert find_dates(dated(tiny_dataset, "2020-05-01", "2019-12-31", "2020-01-02")) == ["2019-12-31", "2020-05-01"]
+    assert find_dates(dated(tiny_dataset, "2020", "2021-03")) == ["2020", "2021-03"]
+    assert find_dates(dated(tiny_dataset, "2020-05-01", None)) == []
+    assert find_dates(dated(tiny_dataset, "31.12.2019", "01.05.2020")) == []
 
 
-def test_pixels_are_measured_on_the_ground(tiny_store):
+def test_pixels_are_measured_on_the_ground(tiny_dataset):
     """The least and the largest, of images that are on a grid; a scene counts once."""
-    first, second, third, *_ = tiny_store.manifest.pairs
+    first, second, third, *_ = tiny_dataset.manifest.pairs
 
     sides = measure_pixels([placed(first, 10.0, "a"), placed(second, 12.5, "b"), third])
     assert sides == pytest.approx([10.0, 12.5])
@@ -82,9 +82,9 @@ def test_pixels_are_measured_on_the_ground(tiny_store):
     assert measure_pixels([first, second]) == []
 
 
-def test_of_many_scenes_some_are_measured(tiny_store, monkeypatch):
+def test_of_many_scenes_some_are_measured(tiny_dataset, monkeypatch):
     """A hundred, from the first to the last."""
-    record, seen = tiny_store.manifest.pairs[0], []
+    record, seen = tiny_dataset.manifest.pairs[0], []
     monkeypatch.setattr("gym.reporting.card.collect.pixel_sides", lambda of: seen.append(of) or pixel_sides(of))
 
     sides = measure_pixels([placed(record, 10.0 + number, f"{number}") for number in range(1000)])

@@ -77,7 +77,7 @@ def test_trials_on_different_scenes_are_refused(composing):
 
 
 def test_a_search_has_one_name_however_it_is_worded(composing):
-    """More trials, other places and keys in full are the same search; another space, sampler or data set is not."""
+    """More trials, other places and keys in full are the same search; another space, sampler or dataset is not."""
 
     def name(*arguments):
         space = read_space(arguments)

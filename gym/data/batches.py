@@ -1,8 +1,8 @@
 """Batches of a dataset, through ``tf.data``.
 
-A sample is a pair as it is, or an augmented copy of one that is drawn once. In a dataset of ``n`` pairs, the samples
-below ``n`` are the pairs, and sample ``n * (copy + 1) + position`` is a copy of the pair at ``position``. Nothing of a copy
-is kept on disk; it is the same whenever it is asked for.
+A sample is a pair as it is, or an augmented copy of one that is drawn once. In a dataset of ``n`` pairs, samples below
+``n`` are the pairs, and sample ``n * (copy + 1) + position`` is a copy of the pair at ``position``. Copies are not kept
+on disk; the same sample is the same copy whenever it is read.
 
 The order of an epoch and the change of each sample are functions of (seed, epoch, sample): training that starts at
 epoch 7 gets the batches that an uninterrupted one gets in its epoch 7. Files are read as they are needed, and never

@@ -92,7 +92,7 @@ _PATIENCE = 60.0  # seconds
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("mlflow.dataset.db.utils").setLevel(logging.CRITICAL)  # a traceback of what `PatientClient` says
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what `PatientClient` says
 
 
 class PatientClient:

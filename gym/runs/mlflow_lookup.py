@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import mlflow.artifacts
-from mlflow.dataset.entities import PagedList
+from mlflow.store.entities import PagedList
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import urlparse
 
 import mlflow.artifacts
-from mlflow.store.entities import PagedList
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
 from gym.core.errors import RunError, first_line

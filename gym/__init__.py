@@ -1,3 +1,51 @@
-"""U-Net and Res-UNet segmentation of multi-band Earth imagery, swept by Hydra and logged to MLflow."""
+"""U-Net and Res-UNet segmentation of multi-band Earth imagery, swept by Hydra and logged to MLflow.
 
-__version__ = "0.1.0"
+The names below are imported when they are first used, so that ``import gym`` takes no time. The commands are modules:
+``python -m gym.train``, ``python -m gym.predict`` and so on; ``python -m gym`` lists them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gym.app.api import Model, compose, fit, list_runs, load, open_dataset
+    from gym.config.schema import Config
+    from gym.core.errors import ConfigError, DataError, GymError, RunError, TrainingError
+
+__version__ = "0.2.0"
+
+_MODULES = {
+    "gym.app.api": ("Model", "compose", "fit", "list_runs", "load", "open_dataset"),
+    "gym.config.schema": ("Config",),
+    "gym.core.errors": ("ConfigError", "DataError", "GymError", "RunError", "TrainingError"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "DataError",
+    "GymError",
+    "Model",
+    "RunError",
+    "TrainingError",
+    "compose",
+    "fit",
+    "list_runs",
+    "load",
+    "open_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'gym' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

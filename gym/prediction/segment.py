@@ -62,9 +62,6 @@ def hann_taper(rows: int, columns: int) -> np.ndarray:
 def segment(model: SavedModel, image: np.ndarray) -> np.ndarray:
     """Label every pixel of an image at the image's own size and aspect.
 
-    The image goes through what the training scenes went through (scaling, indices, framing, standardisation); its
-    scores come back the same way, those of overlapping tiles blended.
-
     Args:
         model: A trained model.
         image: ``(rows, columns, bands)`` in the type and scale of the training imagery; 0 in every band means nodata.
@@ -73,16 +70,38 @@ def segment(model: SavedModel, image: np.ndarray) -> np.ndarray:
         Class indices ``(rows, columns)`` uint8, `IGNORE` (255) where the image has no data.
 
     Raises:
-        DataError: The image has other bands than the model, or no data, or too little to be seen in its frame.
+        DataError: As for `class_probabilities`.
+    """
+    probabilities = class_probabilities(model, image)
+    has_data = ~np.isnan(probabilities[..., 0])
+    label = np.full(has_data.shape, IGNORE, np.uint8)
+    label[has_data] = probabilities[has_data].argmax(axis=-1)
+    return label
+
+
+def class_probabilities(model: SavedModel, image: np.ndarray) -> np.ndarray:
+    """Predict the probability of each class for every pixel of an image, at the image's own size and aspect.
+
+    The image is prepared as the training scenes were (scaling, indices, framing, standardisation). The probabilities
+    are mapped back to the image, and those of overlapping tiles are blended.
+
+    Args:
+        model: A trained model.
+        image: ``(rows, columns, bands)`` in the type and scale of the training imagery; 0 in every band means nodata.
+
+    Returns:
+        ``(rows, columns, classes)`` float32 in [0, 1]; NaN where the image has no data.
+
+    Raises:
+        DataError: The image does not have the model's bands, has no data, or too little to be seen in its frame.
     """
     prepared = model.description.preparation.prepare_image(image)
     has_data = prepared.any(axis=2)
     if not has_data.any():
         raise DataError("has not one pixel with data; every band is 0 or nodata everywhere.")
-    scores = merge_scores(score_parts(model, prepared), len(model.description.classes))
-    label = scores.argmax(axis=-1).astype(np.uint8)
-    label[~has_data] = IGNORE
-    return label
+    probabilities = merge_scores(score_parts(model, prepared), len(model.description.classes))
+    probabilities[~has_data] = np.nan
+    return probabilities
 
 
 def score_parts(model: SavedModel, prepared: np.ndarray) -> Iterator[tuple[Placement, np.ndarray]]:

@@ -99,7 +99,7 @@ class PatientClient:
     """The methods of MLflow's client; each waits while SQLite is locked by another process, for up to a minute.
 
     Args:
-        uri: Of the tracking dataset.
+        uri: Tracking URI.
 
     Raises:
         RunError: MLflow cannot be reached or refuses; so does every method.

@@ -12,17 +12,21 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mlflow.entities import Run
 
 from gym.config.overrides import read_settings
+from gym.config.schema import TrackingConfig
 from gym.core.errors import DataError
 from gym.data.build import dataset_folder
 from gym.data.dataset import Dataset
-from gym.runs.mlflow_client import PatientClient
+from gym.runs.mlflow_client import PatientClient, open_tracking
 from gym.runs.mlflow_log import metric_name, replace_signs
+from gym.runs.mlflow_lookup import equals, search_all
 from gym.runs.result import RunResult
 
 _BY_EPOCH = ("train/", "val/", "learning_rate")
@@ -102,3 +106,35 @@ def find_dataset(outputs: Path, run: Run) -> Dataset:
     raise DataError(
         f"the data of {run.info.run_name} are gone: no dataset in {named.parent} has what it was trained on."
     )
+
+
+def tabulate_runs(config: TrackingConfig, outputs: Path, sweep: str | None) -> list[dict[str, Any]]:
+    """List the runs of an experiment or of a sweep, the most recent first, without the parent runs of sweeps.
+
+    Args:
+        config: Where runs are logged.
+        outputs: Folder of the database.
+        sweep: Name of a sweep; None for all runs.
+
+    Returns:
+        One mapping per run: ``run_id``, ``name``, ``status``, ``sweep``, ``started`` (UTC), the scores by name and the
+        settings by dotted keys.
+
+    Raises:
+        RunError: MLflow cannot be reached, or the sweep's name cannot be searched for.
+    """
+    client, experiment = open_tracking(config, outputs)
+    runs = search_all(client, experiment, "" if sweep is None else equals("tags.sweep", sweep))
+    return [
+        {
+            "run_id": run.info.run_id,
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "sweep": run.data.tags.get("sweep", ""),
+            "started": datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+            **{name: value for name, value in run.data.metrics.items() if not name.startswith(_BY_EPOCH)},
+            **read_settings(run.data.params),
+        }
+        for run in runs
+        if "fingerprint" in run.data.tags
+    ]

@@ -1,0 +1,233 @@
+"""The Python API, as ``gym.load(...)``, ``gym.fit(...)`` and so on.
+
+Each function does what the command of the same purpose does, and takes ``outputs`` and ``tracking_uri`` where the
+command takes ``outputs=`` and ``tracking.uri=``. TensorFlow and MLflow are imported when they are first needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from hydra import compose as compose_files
+from hydra import initialize_config_dir
+
+from gym.app.command_line import register_configuration
+from gym.config.overrides import configuration_folder, quote_options
+from gym.config.schema import Config, DataConfig, TrackingConfig, TrainingConfig
+from gym.config.validation import read_config
+from gym.core.errors import ConfigError, DataError
+from gym.core.startup import quiet_start, tensorflow_start
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gym.data.dataset import Dataset
+    from gym.runs.model_files import SavedModel
+    from gym.runs.result import RunResult
+
+
+class Model:
+    """A trained model, with the preprocessing that its training imagery went through.
+
+    `load` makes one.
+
+    Attributes:
+        name: Name of its run, such as ``resunet cce f6``.
+        classes: Class names; the index of a name is its label value.
+        bands: Band names, in the order in which an image must have them.
+        card: The model card, as Markdown; empty if the run has none.
+    """
+
+    def __init__(self, name: str, saved: SavedModel, card: str) -> None:
+        self._saved = saved
+        self.name = name
+        self.classes = list(saved.description.classes)
+        self.bands = list(saved.description.preparation.source_bands)
+        self.card = card
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name!r}: {', '.join(self.bands)} -> {', '.join(self.classes)}>"
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """Label every pixel of an image of any size.
+
+        Args:
+            image: ``(rows, columns, bands)`` in the type and scale of the training imagery. A pixel that is 0 in every
+                band has no data.
+
+        Returns:
+            Class indices, ``(rows, columns)`` uint8; 255 where the image has no data.
+
+        Raises:
+            DataError: The image does not have the model's bands, or holds no data.
+        """
+        from gym.prediction.segment import segment
+
+        return segment(self._saved, image)
+
+    def probabilities(self, image: np.ndarray) -> np.ndarray:
+        """Predict the probability of each class for every pixel of an image of any size.
+
+        Args:
+            image: As for `predict`.
+
+        Returns:
+            ``(rows, columns, classes)`` float32 in [0, 1]; NaN where the image has no data.
+
+        Raises:
+            DataError: As for `predict`.
+        """
+        from gym.prediction.segment import class_probabilities
+
+        return class_probabilities(self._saved, image)
+
+    def predict_raster(self, path: str | Path, output: str | Path) -> None:
+        """Segment an image file.
+
+        Args:
+            path: A PNG, JPEG, TIFF or GeoTIFF with the model's bands.
+            output: The label image to write: a ``.png``, or a ``.tif``, which keeps the grid of a georeferenced image.
+
+        Raises:
+            DataError: The image cannot be used, or the output cannot be written or would lose the grid.
+        """
+        from gym.core.files import naming_disk_errors
+        from gym.data.raster_writer import write_label
+        from gym.data.readers.raster import read_bands
+
+        raster, output = read_bands([Path(path)]), Path(output)
+        suffixes = (".png", ".tif") if raster.grid is None else (".tif",)
+        if output.suffix not in suffixes:
+            raise DataError(f"output={output} must end in {' or '.join(suffixes)}; try {output.with_suffix('.tif')}.")
+        with naming_disk_errors(output, "give another path."):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            write_label(output, self.predict(raster.values), raster.grid, self.classes)
+
+
+def load(run: str, *, outputs: str | Path = "outputs", tracking_uri: str = "") -> Model:
+    """Load the trained model of a run or of a model archive.
+
+    Args:
+        run: An MLflow run id, a run name (the most recent finished run of that name), ``best:SWEEP``,
+            ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, or the path of a model archive (``.zip``).
+        outputs: The folder of runs and of the MLflow database.
+        tracking_uri: The MLflow tracking URI; the default is the SQLite database in ``outputs``.
+
+    Raises:
+        RunError: There is no such run, or its model is missing or damaged, or the archive was altered.
+    """
+    with tensorflow_start():
+        from gym.runs.model_files import load_model
+        from gym.runs.model_source import open_source
+        from gym.training.runtime import prepare_tensorflow
+
+    prepare_tensorflow(TrainingConfig())
+    with open_source(TrackingConfig(uri=tracking_uri), Path(outputs), run) as source:
+        card = source.folder / "card.md"
+        text = card.read_text(encoding="utf-8") if card.is_file() else ""
+        return Model(source.name, load_model(source.folder / "model"), text)
+
+
+def compose(*overrides: str) -> Config:
+    """Compose and check a training configuration.
+
+    Args:
+        overrides: As on the command line of ``gym.train``.
+
+    Raises:
+        ConfigError: An override is unknown or breaks a rule.
+
+    Example:
+        >>> import gym
+        >>> config = gym.compose("model=unet", "loss=dice", "filters=4")
+        >>> config.model.name, config.loss.name, config.model.filters
+        ('unet', 'dice', 4)
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from gym.app.command_line import explain
+
+    register_configuration(["config"])
+    try:
+        with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
+            composed = compose_files("config", [quote_options(override) for override in overrides])
+            return read_config(composed, Config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, Config)) from error
+
+
+def open_dataset(data: DataConfig, *, outputs: str | Path = "outputs") -> Dataset:
+    """Open the dataset of a configuration, and build it first if it is missing or out of date.
+
+    Args:
+        data: The ``data`` part of a configuration.
+        outputs: The folder of datasets.
+
+    Raises:
+        DataError: The imagery cannot be used.
+
+    Example:
+        >>> import gym
+        >>> config = gym.compose("data.scenes=4", "data.size=32")
+        >>> dataset = gym.open_dataset(config.data)
+        >>> len(dataset), dataset.bands
+        (4, ['red', 'green', 'blue', 'nir', 'swir'])
+    """
+    from gym.data.build import open_or_build_dataset
+
+    return open_or_build_dataset(data, Path(outputs))
+
+
+def fit(config: Config) -> RunResult:
+    """Train and score one configuration, and log it as an MLflow run.
+
+    Args:
+        config: A configuration, from `compose`.
+
+    Returns:
+        The result: ``run_id``, ``scores`` by name and ``weights_sha256`` among others. An interrupted run resumes
+        when it is fitted again.
+
+    Raises:
+        DataError: The imagery cannot be used.
+        TrainingError: The loss is no longer finite.
+        RunError: Another process trains this run.
+    """
+    with tensorflow_start():
+        from gym.app.train import run_experiment
+
+    return run_experiment(config)
+
+
+def list_runs(
+    sweep: str | None = None,
+    *,
+    outputs: str | Path = "outputs",
+    tracking_uri: str = "",
+    experiment: str = TrackingConfig.experiment,
+) -> pd.DataFrame:
+    """List runs as a table, the most recent first.
+
+    Args:
+        sweep: The name of a sweep; the default lists all runs of the experiment.
+        outputs: The folder of runs and of the MLflow database.
+        tracking_uri: The MLflow tracking URI; the default is the SQLite database in ``outputs``.
+        experiment: The MLflow experiment.
+
+    Returns:
+        One row per run: ``run_id``, ``name``, ``status``, ``sweep``, ``started`` (UTC), the scores under their names in
+        MLflow (``iou``, ``kld``, ``parameters``, ...) and the configuration by dotted keys (``model.name``, ...).
+
+    Raises:
+        RunError: MLflow cannot be reached.
+    """
+    import pandas as pd
+
+    with quiet_start():
+        from gym.runs.mlflow_read import tabulate_runs
+
+    rows = tabulate_runs(TrackingConfig(uri=tracking_uri, experiment=experiment), Path(outputs), sweep)
+    return pd.DataFrame(rows, columns=None if rows else ["run_id", "name", "status", "sweep", "started"])

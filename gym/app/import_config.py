@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("old", metavar="OLD.json", type=Path, help="configuration of Segmentation Gym")
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="configuration folder; else the program's own")
     parser.add_argument("--name", help="name of the experiment; else made from the file's")
-    parser.add_argument("--overwrite", action="dataset_true", help="replace an experiment of this name")
+    parser.add_argument("--overwrite", action="store_true", help="replace an experiment of this name")
     given = parser.parse_args()
 
     plain_console().print(import_experiment(given.old, given.output, given.name, given.overwrite))

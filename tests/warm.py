@@ -2,9 +2,9 @@
 
 import gc
 
-from gym.core.startup import tensorflow_start
+from gym.core.startup import quiet_tensorflow_imports
 
-with tensorflow_start():
+with quiet_tensorflow_imports():
     pass
 
 gc.freeze()  # shared by all forks: looking at it would copy it

@@ -38,8 +38,8 @@ from gym.config.overrides import configuration_folder, group_names, natural, quo
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config.validation import all_keys, read_config, unknown_key
 from gym.core.errors import ConfigError, GymError, Terminated, first_line
-from gym.core.signals import heed_signals
-from gym.core.startup import tensorflow_start
+from gym.core.signals import handle_signals
+from gym.core.startup import quiet_tensorflow_imports
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def run_command(chosen: Command) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for every file
     name, schema = chosen.config_name, chosen.schema
     register_configuration([name])
-    heed_signals()
+    handle_signals()
     sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]
     if is_asked_for(sys.argv[1:]):
         return run_readably(lambda: print(help_text(name, schema, sys.argv[1:])), schema)
@@ -144,7 +144,7 @@ def run_checked(chosen: Command, composed: DictConfig) -> Any:
     """Check a composed configuration and run its command; a user's mistake ends the process with one line."""
     try:
         config: Any = read_config(composed, chosen.schema)
-        with tensorflow_start():
+        with quiet_tensorflow_imports():
             function = import_function(chosen.function)
         return function(config)
     except GymError as error:

@@ -14,7 +14,7 @@ from gym.app.training_data import open_own
 from gym.config.data_rules import check_split
 from gym.config.schema import Config, DataConfig, EvaluateConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
-from gym.core.files import hash_file, naming_disk_errors
+from gym.core.files import hash_file, translate_disk_errors
 from gym.data.batches import SampleReader
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
@@ -175,7 +175,7 @@ def judge(config: EvaluateConfig, contender: Contender) -> Assessment:
         has_baselines=config.baselines,
         workers=config.workers,
     )
-    with tempfile.TemporaryDirectory() as scratch, naming_disk_errors(scratch, "make room, or set TMPDIR."):
+    with tempfile.TemporaryDirectory() as scratch, translate_disk_errors(scratch, "make room, or set TMPDIR."):
         return assess(contender.model.network, contender.judged, settings, Path(scratch))
 
 
@@ -201,7 +201,7 @@ def report(
     data = {"source": judged.dataset.manifest.source, "fingerprint": judged.dataset.manifest.fingerprint}
     run = {"id": source.run_id, "name": source.name}
     document = describe_assessment(assessment, run, data, beside)
-    with naming_disk_errors(folder, "give another folder with output=."):
+    with translate_disk_errors(folder, "give another folder with output=."):
         folder.mkdir(parents=True, exist_ok=True)
         files = write_document(folder, document, assessment)
         files += write_page(

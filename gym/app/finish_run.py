@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from gym.config.overrides import flatten
 from gym.core.files import write_json, write_text
-from gym.core.text import counted, worded
+from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
 from gym.data.samples import find_likenesses, positions_of, scenes_of, side_names
 from gym.evaluation.run_model import Evaluation, evaluate, named_scores
@@ -112,8 +112,8 @@ def log_result(
 
 def word_result(result: RunResult) -> str:
     """What a run came to and where to look, as the MLflow UI shows it above all else."""
-    scores, scenes = result.scores, counted(len(set(result.scenes)), "validation scene")
-    values = f"Mean IoU {worded(scores.get('iou', nan))}, KLD {worded(scores.get('kld', nan))} on {scenes}"
+    scores, scenes = result.scores, pluralize(len(set(result.scenes)), "validation scene")
+    values = f"Mean IoU {format_score(scores.get('iou', nan))}, KLD {format_score(scores.get('kld', nan))} on {scenes}"
     course = f"epoch {scores['best_epoch']:.0f} of {scores['stopping_epoch']:.0f} is kept"
     return f"{values}; {course}; {scores['parameters']:,.0f} parameters. Pictures and model are under Artifacts."
 

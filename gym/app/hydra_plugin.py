@@ -11,7 +11,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from gym.core.startup import quiet_start
+from gym.core.startup import quiet_imports
 
 # Hydra takes sweepers only from a package of this name. There is none of ours: this module stands in for it until the
 # sweeper is made, and not longer, since workers could not import it and must be sent the classes themselves.
@@ -52,7 +52,7 @@ class ResumableSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Make what is left of the sweep."""
-        with quiet_start():  # MLflow takes seconds to import
+        with quiet_imports():  # MLflow takes seconds to import
             from gym.sweeps.grid import sweep
 
         return self._make(sweep, arguments)
@@ -70,7 +70,7 @@ class OptunaSweeper(ResumableSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Make what is left of the search."""
-        with quiet_start():
+        with quiet_imports():
             from gym.sweeps.search.sweeper import search
 
         return self._make(search, arguments)

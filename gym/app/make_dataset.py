@@ -8,8 +8,8 @@ from pathlib import Path
 
 from gym.config.schema import DatasetConfig
 from gym.core.errors import DataError
-from gym.core.files import hash_value, naming_disk_errors
-from gym.core.text import counted, plain_console
+from gym.core.files import hash_value, translate_disk_errors
+from gym.core.text import plain_console, pluralize
 from gym.data.batches import SampleReader
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
@@ -43,16 +43,16 @@ def make_dataset(config: DatasetConfig) -> Path:
         page = report(config, dataset, sides, read, reported)
         exported = outputs / "exports" / name
         if config.export == "gym_npz":
-            with naming_disk_errors(exported):
+            with translate_disk_errors(exported):
                 count = export_gym_npz(dataset, split, config.augment, read, exported)
     console = plain_console()
     shares = ", ".join(f"{len(samples)} {side}" for side, samples in split._asdict().items() if samples)
     parted = "not split" if obstacle else shares
-    console.print(f"{counted(len(dataset), 'pair')} ({parted}), {len(dataset.manifest.left_out)} left out")
+    console.print(f"{pluralize(len(dataset), 'pair')} ({parted}), {len(dataset.manifest.left_out)} left out")
     if not config.inspect:
         console.print(f"dataset   {dataset.folder}")
     if config.export == "gym_npz":
-        console.print(f"export  {exported} ({counted(count, 'file')})")
+        console.print(f"export  {exported} ({pluralize(count, 'file')})")
     console.print(f"report  {page}")
     return page
 
@@ -63,7 +63,7 @@ def unkept(outputs: Path) -> tempfile.TemporaryDirectory:
     Raises:
         DataError: It cannot be made.
     """
-    with naming_disk_errors(outputs):
+    with translate_disk_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(dir=outputs, prefix=".inspected-")
 
@@ -102,5 +102,5 @@ def report(config: DatasetConfig, dataset: Dataset, sides: Sides, read: ReadSamp
     copies = [sample if sample >= len(dataset) else sample + len(dataset) for sample in samples[:_EXAMPLES]]
     for pair in sides.alike[:3]:
         log.warning("%s and %s stand on two sides and look alike (%d of 64 bits)", *pair)
-    with naming_disk_errors(folder):
+    with translate_disk_errors(folder):
         return write_report(folder, dataset, sides, read, copies, not config.inspect)

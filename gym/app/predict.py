@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gym.config.schema import PredictConfig, TrainingConfig, folders_of
 from gym.core.errors import DataError
-from gym.core.text import counted, plain_console
+from gym.core.text import plain_console, pluralize
 from gym.prediction.predict_folder import Report, segment_folder
 from gym.runs.model_files import load_model
 from gym.runs.model_source import open_source
@@ -30,5 +30,5 @@ def apply_run(config: PredictConfig) -> Report:
         console.print(f"left out {name}: {reason}")
     if not report.done:
         raise DataError(f"not one image of {config.input} could be segmented; the lines above say why.")
-    console.print(f"{counted(len(report.done), 'image')} segmented by {source.name} ({source.origin}) into {output}")
+    console.print(f"{pluralize(len(report.done), 'image')} segmented by {source.name} ({source.origin}) into {output}")
     return report

@@ -26,7 +26,7 @@ from rasterio.errors import RasterioError
 
 from gym.config.schema import PublishConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
-from gym.core.files import naming_disk_errors, write_json, write_text
+from gym.core.files import translate_disk_errors, write_json, write_text
 from gym.core.text import plain_console
 from gym.data.class_colours import colour_codes
 from gym.data.sample_pairs import write_samples
@@ -70,7 +70,7 @@ def publish(config: PublishConfig) -> Published:
         name, (client, _) = model_name(config.tracking, config.name), open_tracking(config.tracking, outputs)
         refuse_other_models(client, name, description)
         path = Path(config.output) if config.output else outputs / "published" / f"{file_name(source)}.zip"
-        disk = naming_disk_errors(f"output={path}", "give another output=...", (OSError, RasterioError))
+        disk = translate_disk_errors(f"output={path}", "give another output=...", (OSError, RasterioError))
         with disk, tempfile.TemporaryDirectory() as place:
             left_out = gather(source, description, config, Path(place))
             digest = write_zip(Path(place), path)

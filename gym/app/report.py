@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gym.config.overrides import read_settings, to_overrides
 from gym.config.schema import AugmentConfig, ReportConfig, TrackingConfig, TrainingConfig
 from gym.core.errors import DataError, GymError, RunError
-from gym.core.files import naming_disk_errors
+from gym.core.files import translate_disk_errors
 from gym.core.text import plain_console
 from gym.data.dataset import Dataset
 from gym.data.samples import find_samples, positions_of
@@ -158,7 +158,7 @@ def write_up_sweep(config: ReportConfig) -> Path:
     with steps(len(record.runs) + _STEPS) as tell:
         facts = gather_sweep(config, record, tell)
         tell("drawing")
-        with naming_disk_errors(folder, "give another folder with output=."):
+        with translate_disk_errors(folder, "give another folder with output=."):
             files = write_sweep_report(folder, facts)
     say([f"{len(facts.results)} of {len(record.runs)} runs have a result", *facts.notes], facts.examples, files[0])
     return deliver(config, record.run_id, files)
@@ -214,7 +214,7 @@ def write_up_run(config: ReportConfig) -> Path:
     with steps(_STEPS) as tell:
         facts = gather_run(config, run, tell)
         tell("drawing")
-        with naming_disk_errors(folder, "give another folder with output=."):
+        with translate_disk_errors(folder, "give another folder with output=."):
             files = write_run_report(folder, facts)
     say(facts.notes, facts.examples, files[0])
     return deliver(config, info.run_id, files)
@@ -284,7 +284,7 @@ def find_examples(config: TrackingConfig, outputs: Path, finished: Sequence[Fini
 def ready_folder(config: ReportConfig, name: str) -> Path:
     """The folder of a report, made where it is missing, before the work whose results it is to take."""
     folder = Path(config.output) if config.output else Path(config.outputs) / "reports" / name
-    with naming_disk_errors(folder, "give another folder with output=."):
+    with translate_disk_errors(folder, "give another folder with output=."):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -13,7 +13,7 @@ from gym.config.overrides import flatten
 from gym.config.schema import Config
 from gym.core.files import hash_value
 from gym.core.parallel import available_cores
-from gym.core.text import counted, public_uri
+from gym.core.text import pluralize, redact_uri
 from gym.data.batches import ordered_batches, training_batches
 from gym.data.dataset import Dataset, combine_statistics
 from gym.data.samples import positions_of, side_counts, training_samples
@@ -24,7 +24,6 @@ from gym.models.blocks import Standardize
 from gym.models.cpu_ops import is_tuned
 from gym.models.losses import frequency_weights
 from gym.reporting.card.prose import FEW_STEPS
-from gym.reporting.run_page import show_result
 from gym.runs.mlflow_log import RunLog, drop_run, logged_run
 from gym.runs.result import RunResult, find_result, write_result
 from gym.runs.run_folder import end_attempt, run_folder
@@ -61,6 +60,8 @@ def run_experiment(config: Config) -> RunResult:
     result, evaluations = carry_out(task, Listener({}, lambda epoch: None, is_shown=True))
     end_attempt(task.folder)
     if evaluations:
+        from gym.reporting.run_page import show_result  # imports matplotlib, which no run needs before its first epoch
+
         show_result(task.name, result.scores, evaluations["validation"], next_steps(config, result.run_id))
     return result
 
@@ -106,7 +107,7 @@ def make_result(task: Task, run: RunLog, listener: Listener) -> tuple[RunResult,
 def next_steps(config: Config, run_id: str) -> list[str]:
     """Say where a run is and how to use it, in lines that can be copied."""
     places = {"outputs": (config.outputs, Config().outputs), "tracking.uri": (config.tracking.uri, "")}
-    where = "".join(f" {key}={public_uri(value)}" for key, (value, default) in places.items() if value != default)
+    where = "".join(f" {key}={redact_uri(value)}" for key, (value, default) in places.items() if value != default)
     return [
         f"logged as run {run_id}",
         "  see it:   ./scripts/ui" + (f" 5000 {config.outputs}" if config.outputs != Config().outputs else ""),
@@ -170,7 +171,7 @@ def announce(name: str, model: keras.Model, steps: int) -> None:
     if steps < FEW_STEPS:
         log.warning(
             "only %s in all: batch normalisation wants some hundred; raise training.epochs or augment.copies",
-            counted(steps, "step"),
+            pluralize(steps, "step"),
         )
 
 

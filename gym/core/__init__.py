@@ -1,1 +1,1 @@
-"""Parts that know nothing of segmentation: errors, atomic files, seeding, signals, start-up and parallel work."""
+"""Foundations that know nothing of segmentation: errors, atomic files, seeding, signals, start-up, parallel work."""

@@ -1,18 +1,18 @@
-"""Every error this program raises on purpose.
+"""Exceptions.
 
     GymError
     ├── ConfigError      a configuration value breaks a rule; raised before TensorFlow is imported
-    ├── DataError        imagery, labels or a dataset cannot be used as they are
-    ├── TrainingError    a run cannot go on (the loss is not finite)
-    └── RunError         a run, or its model, cannot be found or read
+    ├── DataError        imagery, labels or a dataset cannot be used
+    ├── TrainingError    training cannot continue, for example because the loss is not finite
+    └── RunError         a run or its model cannot be found or read
 
-A message is one line: the value, the rule it breaks, and the remedy. The command line prints that line and exits 1;
-anything that is not a `GymError` is a defect of the program and keeps its traceback.
+A message is one line: the value, the rule it breaks, and the remedy. The command line prints that line and exits with
+code 1. Any other exception is a bug and keeps its traceback.
 """
 
 
 class GymError(Exception):
-    """Base of all errors a user can act on."""
+    """Base class of all errors that a user can act on."""
 
 
 class ConfigError(GymError):
@@ -20,28 +20,28 @@ class ConfigError(GymError):
 
 
 class DataError(GymError):
-    """Imagery, labels or a dataset cannot be used as they are."""
+    """Imagery, labels or a dataset cannot be used."""
 
 
 class TrainingError(GymError):
-    """A run cannot go on."""
+    """Training cannot continue."""
 
 
 class RunError(GymError):
-    """A run, or its model, cannot be found or read."""
+    """A run or its model cannot be found or read."""
 
 
 class Terminated(BaseException):
-    """The process was asked to stop (SIGTERM).
+    """The process received SIGTERM or SIGHUP.
 
-    Like `KeyboardInterrupt` it is no `Exception`, so that nothing mistakes a stop for a failure and goes on.
+    It derives from `BaseException`, as `KeyboardInterrupt` does, so that no ``except Exception`` swallows it.
     """
 
 
 class Pruned(BaseException):
-    """A search gives this run up: it is no failure, and its scores are those of the epochs it had."""
+    """A search stopped a trial early. The trial did not fail: it keeps the scores of the epochs it completed."""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
+    """Return the first line of an exception's message, or an empty string."""
     return (str(error).splitlines() or [""])[0]

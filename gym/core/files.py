@@ -1,9 +1,4 @@
-"""Writes that are whole or absent, and hashes that name contents.
-
-Hashes of source files, taken once: a file is hashed again only when its size or one of its two times differs.
-
-The time of modification can be set back, as by a copy that keeps it; that of the change of status cannot.
-"""
+"""Atomic writes, and SHA-256 hashes of files and values."""
 
 import hashlib
 import json
@@ -16,132 +11,138 @@ from typing import Any
 
 from gym.core.errors import DataError, first_line
 
-_READ_SIZE = 1 << 20
+_BLOCK_SIZE = 1 << 20
 
 
 @contextmanager
-def naming_disk_errors(
-    place: object, remedy: str = "set outputs=...", caught: tuple[type[Exception], ...] = (OSError,)
+def translate_disk_errors(
+    target: object, remedy: str = "set outputs=...", errors: tuple[type[Exception], ...] = (OSError,)
 ) -> Iterator[None]:
-    """Make a `DataError` of what the disk refuses.
+    """Raise `DataError` when the disk refuses a write.
 
     Args:
-        place: What cannot be written then.
-        remedy: What to do where there is no space to free.
-        caught: How writers say that the disk refuses.
+        target: What is being written; the message begins with it.
+        remedy: What to do when no space can be freed; the message ends with it.
+        errors: Exceptions that the writer raises when the disk refuses.
     """
     try:
         yield
-    except caught as error:
-        raise DataError(f"{place} cannot be written ({first_line(error)}); free space there, or {remedy}") from error
+    except errors as error:
+        raise DataError(
+            f"{target} cannot be written ({first_line(error)}); check its permissions and free space, or {remedy}"
+        ) from error
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write beside ``path``; it takes the place of ``path`` only when the block ends well.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that replaces ``path`` when the block succeeds.
 
-    The given path has the suffix of ``path``, for writers that choose a format by it. Folders are made as needed.
+    The temporary file is in the same folder and has the same suffix, because some writers choose the format by suffix.
+    Parent folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = name_beside(path)
+    temporary = _temporary_sibling(path)
     try:
-        yield beside
-        beside.replace(path)
+        yield temporary
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill beside ``path``; it takes the place of ``path`` only when the block ends well."""
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder that replaces the folder ``path`` when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = name_beside(path)
-    beside.mkdir()
+    temporary = _temporary_sibling(path)
+    temporary.mkdir()
     try:
-        yield beside
+        yield temporary
         if path.exists():
             shutil.rmtree(path)
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def name_beside(path: Path) -> Path:
-    """Make a hidden name next to ``path`` that nobody else has, with its suffix."""
+def _temporary_sibling(path: Path) -> Path:
+    # tempfile would create the file with mode 0600, and colleagues could not read the result.
     return path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    """Write UTF-8 text atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with sorted keys, whole or not at all."""
+    """Write ``value`` atomically as indented JSON with sorted keys."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(_READ_SIZE):
+        while block := stream.read(_BLOCK_SIZE):
             digest.update(block)
     return digest.hexdigest()
 
 
 def hash_value(value: Any) -> str:
-    """Return the SHA-256 of a JSON-like value, the same whatever the order of its keys."""
+    """Return the SHA-256 of a JSON-like value as 64 hexadecimal digits, whatever the order of its keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-Known = dict[str, tuple[int, int, int, str]]
+_Entry = tuple[int, int, int, str]  # size, modification time, status change time, SHA-256
 
 
-class Hashes:
-    """SHA-256 of files, remembered in a file between runs.
+class HashCache:
+    """Cache the SHA-256 of files between runs.
+
+    A file is hashed again when its size or one of its two times has changed. The status change time is included because
+    copying tools can restore the modification time but not that one.
 
     Args:
-        remembered_in: A JSON file; a missing or damaged one is begun anew.
+        cache_file: JSON file that holds the cache. A missing or damaged one is treated as empty.
     """
 
-    def __init__(self, remembered_in: Path) -> None:
-        self._place = remembered_in
-        self._known: Known = _read(remembered_in)
-        self._is_new = False
+    def __init__(self, cache_file: Path) -> None:
+        self._cache_file = cache_file
+        self._entries = _read_entries(cache_file)
+        self._is_changed = False
 
-    def of(self, path: Path) -> str:
-        """The SHA-256 of a file's bytes, as 64 hexadecimal digits.
+    def sha256(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes as 64 hexadecimal digits.
 
         Raises:
             DataError: The file cannot be read.
         """
         key = str(path.absolute())
         try:
-            state = path.stat()
-            now = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-            *before, digest = self._known.get(key, (-1, -1, -1, ""))
-            if now == tuple(before):
+            status = path.stat()
+            current = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            *cached, digest = self._entries.get(key, (-1, -1, -1, ""))
+            if current == tuple(cached):
                 return digest
             digest = hash_file(path)
         except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror or error}); mend its permissions.") from error
-        self._known[key] = (*now, digest)
-        self._is_new = True
+            raise DataError(f"{path} cannot be read ({error.strerror or error}); check its permissions.") from error
+        self._entries[key] = (*current, digest)
+        self._is_changed = True
         return digest
 
-    def remember(self) -> None:
-        """Write down what was hashed."""
-        if self._is_new:
-            write_json(self._place, self._known)
-            self._is_new = False
+    def save(self) -> None:
+        """Write the cache if it has changed."""
+        if self._is_changed:
+            write_json(self._cache_file, self._entries)
+            self._is_changed = False
 
 
-def _read(place: Path) -> Known:
+def _read_entries(cache_file: Path) -> dict[str, _Entry]:
     try:
-        raw: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        raw: dict[str, Any] = json.loads(cache_file.read_text(encoding="utf-8"))
         return {key: (int(size), int(m), int(c), str(digest)) for key, (size, m, c, digest) in raw.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

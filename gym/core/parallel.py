@@ -1,4 +1,4 @@
-"""Do the same to many scenes, on all cores where that pays, and show how far it is."""
+"""Map a function over many items, in parallel when that pays, with a progress bar."""
 
 import multiprocessing
 import os
@@ -14,88 +14,93 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gym.core.errors import ConfigError, DataError
 
-_PROBED = 4  # items that are timed before processes are started
+_TIMED_ITEMS = 4  # items timed in this process before others are started
 _WORTH_PROCESSES = 8.0  # seconds of work; a process takes two or three to start
 
 Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 
 def available_cores() -> int:
-    """Count the cores this process may use: by its affinity, its container's quota, and ``LOKY_MAX_CPU_COUNT``.
+    """Count the cores that this process may use.
+
+    CPU affinity, container quotas and ``LOKY_MAX_CPU_COUNT`` lower the number.
 
     Raises:
-        ConfigError: That variable is no number.
+        ConfigError: ``LOKY_MAX_CPU_COUNT`` is not a whole number.
     """
     from joblib.externals import loky
 
     try:
         return int(loky.cpu_count())
     except ValueError:
-        given = os.environ.get("LOKY_MAX_CPU_COUNT")
-        raise ConfigError(f"LOKY_MAX_CPU_COUNT={given} must be a whole number of cores; unset it, or try 2.") from None
+        value = os.environ.get("LOKY_MAX_CPU_COUNT")
+        raise ConfigError(f"LOKY_MAX_CPU_COUNT={value} must be a whole number of cores; unset it, or try 2.") from None
 
 
-def each_in_order(
-    work: Callable[[Item], Outcome], items: Sequence[Item], workers: int, title: str, key: str
-) -> Iterator[Outcome]:
-    """Yield ``work(item)`` for every item, in order, with a progress bar that knows the time left.
+def map_in_order(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, title: str, key: str
+) -> Iterator[Result]:
+    """Yield ``function(item)`` for every item, in order, behind a progress bar with the time left.
 
     Args:
-        work: A function, or an object with ``__call__``, that can be pickled if there is more than one worker.
-        items: What to work on.
-        workers: Processes; 1 works in this one, 0 in one a core if the first items show that there is enough to do.
-        title: What is done, for the bar.
-        key: Of the configuration, where ``workers`` comes from; for the error.
+        function: Function to apply. With more than one worker it must be picklable.
+        items: Items to process.
+        workers: Number of processes. 1 uses this process; 0 uses one per core if the first items suggest enough work.
+        title: Label of the progress bar.
+        key: Configuration key that sets ``workers``, for the error message.
 
     Raises:
-        DataError: A process was ended from outside.
+        DataError: A worker process died.
     """
     columns: tuple[Any, ...] = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=len(items))
-        for outcome in _work(work, items, workers, key):
-            bar.advance(task)
-            yield outcome
+    with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=len(items))
+        for result in _map(function, items, workers, key):
+            progress.advance(task)
+            yield result
 
 
-def _work(work: Callable[[Item], Outcome], items: Sequence[Item], workers: int, key: str) -> Iterator[Outcome]:
-    probed = 0 if workers else min(_PROBED, len(items))
+def _map(function: Callable[[Item], Result], items: Sequence[Item], workers: int, key: str) -> Iterator[Result]:
+    timed = 0 if workers else min(_TIMED_ITEMS, len(items))
     started = time.monotonic()
-    yield from map(work, items[:probed])
-    seconds_left = (time.monotonic() - started) / max(1, probed) * (len(items) - probed)
+    yield from map(function, items[:timed])
+    seconds_left = (time.monotonic() - started) / max(1, timed) * (len(items) - timed)
     chosen = workers or (available_cores() if seconds_left > _WORTH_PROCESSES else 1)
-    rest = items[probed:]
-    yield from map(work, rest) if chosen == 1 else _in_processes(work, rest, chosen, key)
+    rest = items[timed:]
+    yield from map(function, rest) if chosen == 1 else _map_in_processes(function, rest, chosen, key)
 
 
-def _in_processes(work: Callable[[Item], Outcome], items: Sequence[Item], workers: int, key: str) -> Iterator[Outcome]:
-    # Not forked: a fork of a process that runs TensorFlow's threads may hang.
+def _map_in_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, key: str
+) -> Iterator[Result]:
+    # A fork of a process that runs TensorFlow's threads can deadlock.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_keep, initargs=(work,)) as processes:
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(function,)) as pool:
         try:
-            yield from processes.map(_do, items, chunksize=4)
+            yield from pool.map(_call, items, chunksize=4)
         except BrokenProcessPool as error:
             raise DataError(
-                f"a worker process was ended from outside, most likely for want of memory; set {key}=1."
+                f"a worker process died, probably because memory ran out; set {key}=1 to use a single process."
             ) from error
 
 
-_kept: list[Callable[[Any], Any]] = []
+# Each worker receives the function once, as it starts, instead of pickled with every item.
+_function: list[Callable[[Any], Any]] = []
 
 
-def _keep(work: Callable[[Any], Any]) -> None:
-    _kept[:] = [work]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _start_worker(function: Callable[[Any], Any]) -> None:
+    _function[:] = [function]
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """Else a worker whose parent was killed would wait for work for ever."""
+def _exit_with_parent() -> None:
+    # A worker whose parent was killed would wait for items forever.
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
 
 
-def _do(item: Any) -> Any:
-    return _kept[0](item)
+def _call(item: Any) -> Any:
+    return _function[0](item)

@@ -1,7 +1,8 @@
-"""Signals that ask a process to stop, and are not lost.
+"""Graceful termination on SIGTERM, SIGHUP and Ctrl-C.
 
-A handler stops what is under way by an exception, so that whatever is open is closed. Python drops that exception where
-it happens to be deleting an object or to be called back by a C library. So what was asked is kept, and long work asks.
+A signal handler raises an exception, so that open files and runs are closed. Python discards an exception raised inside
+a finalizer or a C callback (https://docs.python.org/3/library/signal.html#note-on-signal-handlers-and-exceptions), so
+the handler also records it, and long-running loops call `raise_pending_signal`.
 """
 
 import signal
@@ -9,33 +10,33 @@ from typing import Any, NoReturn
 
 from gym.core.errors import Terminated
 
-STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_TERMINATING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
-_asked: list[type[BaseException]] = []
+_pending: list[type[BaseException]] = []
 
 
-def heed_signals() -> None:
-    """Stop this process in good order on SIGTERM (SLURM cancels with it), SIGHUP (of a terminal) and Ctrl-C."""
-    for number in STOPPING:
+def handle_signals() -> None:
+    """Install handlers for SIGTERM (sent by SLURM), SIGHUP (a closed terminal) and SIGINT (Ctrl-C)."""
+    for number in _TERMINATING:
         signal.signal(number, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # shells ignore SIGINT in background jobs
         signal.signal(signal.SIGINT, _interrupt)
 
 
-def stop_if_asked() -> None:
-    """Raise once more what a signal raised; to be called again and again by long work."""
-    if _asked:
-        raise _asked[0]
+def raise_pending_signal() -> None:
+    """Raise the exception of a signal received earlier, in case Python discarded it."""
+    if _pending:
+        raise _pending[0]
 
 
 def _terminate(number: int, frame: Any) -> NoReturn:
-    """Further signals are ignored: they would break the closing off."""
-    for other in (*STOPPING, signal.SIGINT):
+    # A further signal would interrupt the cleanup.
+    for other in (*_TERMINATING, signal.SIGINT):
         signal.signal(other, signal.SIG_IGN)
-    _asked.append(Terminated)
+    _pending.append(Terminated)
     raise Terminated
 
 
 def _interrupt(number: int, frame: Any) -> NoReturn:
-    _asked.append(KeyboardInterrupt)
+    _pending.append(KeyboardInterrupt)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Keep large libraries from talking, from being searched for garbage, and from bringing others along, as they start."""
+"""Faster and quieter imports of large libraries."""
 
 import gc
 import os
@@ -7,26 +7,30 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-# What Keras and TensorFlow import only because it is there, for a converter, plots and wrappers.
-_BROUGHT_ALONG = ("jax", "matplotlib", "sklearn")
-_UNUSED = ("pandas",)  # nor do we need what else would import it: MLflow, for a kind of data
+# Keras and TensorFlow import these if they are installed, for a converter, plots and wrappers that we do not use.
+_OPTIONAL_IMPORTS = ("jax", "matplotlib", "sklearn")
+# MLflow imports this for a kind of dataset that we do not use.
+_UNUSED = ("pandas",)
 
 
 @contextmanager
-def tensorflow_start() -> Iterator[None]:
-    """A `quiet_start` that begins with TensorFlow and Keras, without what they bring along: a quarter of the time."""
-    with quiet_start(), not_to_be_found(_UNUSED):
-        with not_to_be_found(_BROUGHT_ALONG):
+def quiet_tensorflow_imports() -> Iterator[None]:
+    """Import TensorFlow and Keras without their optional dependencies, then run the block as `quiet_imports` does.
+
+    Hiding the optional dependencies saves a quarter of the import time.
+    """
+    with quiet_imports(), hide_modules(_UNUSED):
+        with hide_modules(_OPTIONAL_IMPORTS):
             import keras  # noqa: F401 - imports TensorFlow too
         yield
 
 
 @contextmanager
-def not_to_be_found(modules: Sequence[str]) -> Iterator[None]:
-    """Have imports of some modules fail in a block, of those that are not imported yet."""
+def hide_modules(modules: Sequence[str]) -> Iterator[None]:
+    """Make imports of the given modules fail within the block, unless they are already imported."""
     hidden = [name for name in modules if name not in sys.modules]
     for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment] # as importlib defines it
+        sys.modules[name] = None  # type: ignore[assignment] # None makes importlib raise ModuleNotFoundError
     try:
         yield
     finally:
@@ -35,13 +39,13 @@ def not_to_be_found(modules: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def quiet_start() -> Iterator[None]:
-    """Hold back what is written to standard error in a block, shown only if the block fails, and garbage collection.
+def quiet_imports() -> Iterator[None]:
+    """Suspend standard error and garbage collection within the block.
 
-    TensorFlow greets with a page of notes on CPU features and absent GPUs that no setting silences
-    (tensorflow/tensorflow #100442). Collections find nothing among modules, and take a fifth of the time of importing.
-    Nor do later ones: what the first block leaves, over half a million objects with TensorFlow, is never looked at
-    again, which is half a second of each.
+    What was written to standard error is shown if the block fails. TensorFlow prints notes on CPU features and missing
+    GPUs that no setting silences (https://github.com/tensorflow/tensorflow/issues/100442). Garbage collection takes a
+    fifth of the import time and finds nothing. After the first block, all objects alive are frozen: TensorFlow leaves
+    over half a million, and scanning them would add half a second to every later collection.
     """
     was_collecting = gc.isenabled()
     gc.disable()

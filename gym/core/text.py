@@ -1,4 +1,4 @@
-"""The terminal, for text that may hold anything a user named."""
+"""Text for the terminal and for pages: numbers, durations, scores and URIs."""
 
 import math
 import re
@@ -6,18 +6,21 @@ import re
 from rich.console import Console
 
 
-def counted(number: int, noun: str) -> str:
-    """How many there are of something, as in '1 scene' and '2 scenes'; the noun takes an s."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def plain_console() -> Console:
-    """A console that prints names as they are: no markup, no emoji codes, no colours of its own, no folded lines."""
+    """Return a console that prints text unchanged: no markup, emoji codes, highlighting or wrapping.
+
+    Names given by users may contain anything, ``[bold]`` or ``:sun:`` included.
+    """
     return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def clock(seconds: float) -> str:
-    """Word a duration, as in '3 min 05 s'."""
+def pluralize(number: int, noun: str) -> str:
+    """Return a number with its noun, as in "1 scene" and "2 scenes". The plural adds an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def format_duration(seconds: float) -> str:
+    """Format a duration as "59 s", "3 min 05 s" or "2 h 01 min"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -25,18 +28,22 @@ def clock(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def worded(score: float, digits: int = 3) -> str:
-    """A score as it is shown; a dash where there is none."""
+def format_score(score: float, digits: int = 3) -> str:
+    """Format a score with a fixed number of decimals; NaN becomes a dash."""
     return "-" if math.isnan(score) else f"{score:.{digits}f}"
 
 
-def worded_interval(value: float, low: float, high: float) -> str:
-    """A score with the ends of its interval, where it has one: three digits, from 10 on one; a dash for no score."""
+def format_interval(value: float, low: float, high: float) -> str:
+    """Format a score with its confidence interval, as in "0.813 (0.750 to 0.900)".
+
+    Scores of 10 and above have one decimal, others three. If the interval is NaN, only the score is shown; an undefined
+    score is a dash.
+    """
     digits = 3 if abs(value) < 10 else 1
-    ends = "" if math.isnan(low) else f" ({worded(low, digits)} to {worded(high, digits)})"
-    return worded(value, digits) + ends
+    interval = "" if math.isnan(low) else f" ({format_score(low, digits)} to {format_score(high, digits)})"
+    return format_score(value, digits) + interval
 
 
-def public_uri(uri: str) -> str:
-    """A URI as it may be shown: without user and password, whatever signs are in them."""
+def redact_uri(uri: str) -> str:
+    """Replace the user and password of a URI by ``***``, even if they contain ``/`` or ``@``."""
     return re.sub(r"://(?!/).*@", "://***@", uri)

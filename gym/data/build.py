@@ -13,9 +13,9 @@ from filelock import FileLock
 from gym.config.schema import DataConfig, frame_of
 from gym.config.spectral_index import missing_bands, parse_index
 from gym.core.errors import DataError
-from gym.core.files import Hashes, hash_value, naming_disk_errors, replacing_folder
-from gym.core.parallel import each_in_order
-from gym.core.text import counted
+from gym.core.files import HashCache, atomic_folder, hash_value, translate_disk_errors
+from gym.core.parallel import map_in_order
+from gym.core.text import pluralize
 from gym.data.dataset import SCHEMA_VERSION, Dataset, Manifest, PairRecord, finish_dataset, write_part
 from gym.data.labels import LabelCounts, LabelRule, add_counts, read_aliases
 from gym.data.preparation import Preparation, prepare_scene
@@ -33,7 +33,7 @@ _SYNTHETIC_SITE = r"^(.+)_[0-9]+$"
 
 log = logging.getLogger(__name__)
 
-READERS: dict[str, Callable[[DataConfig, Hashes, Path], Reader]] = {
+READERS: dict[str, Callable[[DataConfig, HashCache, Path], Reader]] = {
     "synthetic": lambda config, hashes, downloads: DrawnReader(config),
     "folder": lambda config, hashes, downloads: FolderReader(config, hashes),
     "doodler": NpzReader,
@@ -123,7 +123,7 @@ def open_or_build_dataset(config: DataConfig, outputs: Path, downloads: Path | N
     plan = make_plan(config, outputs / "stores", downloads or outputs / "stores" / "downloads")
     fingerprint = plan.fingerprint()
     folder = dataset_folder(outputs, config.kind, fingerprint)
-    with naming_disk_errors(folder), FileLock(folder.with_suffix(".lock")):  # two runs must not build one dataset
+    with translate_disk_errors(folder), FileLock(folder.with_suffix(".lock")):  # two runs must not build one dataset
         if not (folder / "manifest.json").exists():
             remove_unfinished(folder)
             build_dataset(plan, folder, config, fingerprint)
@@ -139,9 +139,9 @@ def dataset_folder(outputs: Path, kind: str, fingerprint: str) -> Path:
 
 def make_plan(config: DataConfig, stores: Path, downloads: Path) -> Plan:
     """Find the files of a dataset and hash them; a scene whose files cannot be read is left out."""
-    with naming_disk_errors(stores):
+    with translate_disk_errors(stores):
         stores.mkdir(parents=True, exist_ok=True)
-    hashes = Hashes(stores / "hashes.json")
+    hashes = HashCache(stores / "hashes.json")
     reader = READERS[config.kind](config, hashes, downloads)
     sources, left_out = {}, dict(reader.left_out)
     for name in reader.names:
@@ -149,8 +149,8 @@ def make_plan(config: DataConfig, stores: Path, downloads: Path) -> Plan:
             sources[name] = reader.sources(name)
         except DataError as error:
             left_out[name] = str(error)
-    with naming_disk_errors(stores):
-        hashes.remember()
+    with translate_disk_errors(stores):
+        hashes.save()
     grouping = plan_groups(config)
     if unmatched := grouping.unmatched(reader.names):
         log.warning("data.table names %d that are not in the data, the first %s", len(unmatched), unmatched[0])
@@ -204,10 +204,10 @@ def build_dataset(plan: Plan, folder: Path, config: DataConfig, fingerprint: str
         DataError: Not one scene can be used, or the dataset cannot be written.
     """
     numbered = list(enumerate(plan.sources))
-    log.info("building the dataset of %s (%s) ...", plan.reader.description, counted(len(numbered), "scene"))
-    with naming_disk_errors(folder), replacing_folder(folder) as beside:
+    log.info("building the dataset of %s (%s) ...", plan.reader.description, pluralize(len(numbered), "scene"))
+    with translate_disk_errors(folder), atomic_folder(folder) as beside:
         write = SceneWriter(plan, beside)
-        built = list(each_in_order(write, numbered, config.workers, "preparing scenes", "data.workers"))
+        built = list(map_in_order(write, numbered, config.workers, "preparing scenes", "data.workers"))
         finish_dataset(beside, summarize(plan, built, fingerprint), [part for one in built for part in one.parts])
 
 

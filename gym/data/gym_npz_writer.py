@@ -20,7 +20,7 @@ import numpy as np
 from rich.progress import track
 
 from gym.config.schema import AugmentConfig
-from gym.core.files import replacing, replacing_folder
+from gym.core.files import atomic_file, atomic_folder
 from gym.core.parallel import available_cores
 from gym.data.augment import changes_anything
 from gym.data.dataset import Dataset
@@ -53,7 +53,7 @@ def export_gym_npz(dataset: Dataset, split: Split, augment: AugmentConfig, read:
         log.warning(
             "augment.mode=online draws anew in each epoch: no copies are written; augment.mode=offline has some"
         )
-    with replacing_folder(folder) as beside, ThreadPoolExecutor(available_cores()) as threads:
+    with atomic_folder(folder) as beside, ThreadPoolExecutor(available_cores()) as threads:
         for side, numbers in samples.items():
             place = beside / f"{_FOLDERS[side]}_data" / f"{_FOLDERS[side]}_npzs"
             place.mkdir(parents=True)
@@ -83,7 +83,7 @@ def write_npz(
     kind = "noaug" if sample < len(dataset) else "aug"
     name = f"{record.name.replace(' ', '_')}_{kind}_nd_data_{count:09d}.npz"
     one_hot = (label[..., np.newaxis] == np.arange(len(dataset.manifest.classes))).astype(np.uint8)
-    with replacing(place / name) as beside:
+    with atomic_file(place / name) as beside:
         np.savez_compressed(
             beside,
             arr_0=stretch(image),

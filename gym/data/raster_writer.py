@@ -9,7 +9,7 @@ import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from gym.core.files import replacing
+from gym.core.files import atomic_file
 from gym.data.class_colours import class_colours
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import Grid
@@ -42,7 +42,7 @@ def write_raster(
     if names:
         options |= {"nodata": 0, "photometric": "minisblack"}  # no band of four is taken for transparency
     (count, rows, columns), dtype = bands.shape, bands.dtype
-    with replacing(path) as beside, warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+    with atomic_file(path) as beside, warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(beside, "w", height=rows, width=columns, count=count, dtype=dtype, **options) as written:
             if names:

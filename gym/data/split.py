@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from gym.core.errors import ConfigError, DataError
 from gym.core.seeding import generator
-from gym.core.text import counted
+from gym.core.text import pluralize
 
 ONE_SITE = "all"
 _ENDINGS = re.compile(r"\.(png|jpe?g|tiff?|npz)$", re.IGNORECASE)
@@ -345,7 +345,7 @@ def _refuse_too_few(names: Sequence[str], kind: str, needed: int, sides: str, re
 def _some(names: Sequence[str], kind: str) -> str:
     """Say how many there are and name up to five, as in '2 scenes (a, b)'."""
     named = f" ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})" if names else ""
-    return counted(len(names), kind) + named
+    return pluralize(len(names), kind) + named
 
 
 def _count(share: float, of: int, most: int) -> int:

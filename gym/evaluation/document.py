@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gym.core.files import replacing, write_json
+from gym.core.files import atomic_file, write_json
 from gym.evaluation import confusion
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
@@ -110,7 +110,7 @@ def image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:
 
 def write_rows(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[Any, ...]]) -> None:
     """Write a CSV; undefined values are empty."""
-    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(columns)
         writer.writerows([["" if value is None else value for value in row] for row in rows])

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from gym.config.schema import AugmentConfig
-from gym.core.parallel import each_in_order
+from gym.core.parallel import map_in_order
 from gym.data.batches import ordered_batches
 from gym.data.dataset import Dataset
 from gym.data.ground import Sides, pixel_sides
@@ -152,4 +152,4 @@ def count_side(predicted: Predicted, width: int, temperature: float, workers: in
     """
     places = range(len(predicted.scenes))
     count = _Counter(predicted, width, temperature)
-    return stack_counts(list(each_in_order(count, places, workers, "counting", "workers")))
+    return stack_counts(list(map_in_order(count, places, workers, "counting", "workers")))

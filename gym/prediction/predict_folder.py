@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from rich.progress import track
 
 from gym.core.errors import DataError
-from gym.core.files import naming_disk_errors, replacing
+from gym.core.files import atomic_file, translate_disk_errors
 from gym.data.class_colours import overlay, show_bands
 from gym.data.ground import class_areas
 from gym.data.labels import count_classes
@@ -82,7 +82,7 @@ def refuse_bad_output(output: Path, inputs: Sequence[Path]) -> None:
 
 def writing(output: Path) -> AbstractContextManager[None]:
     """Name the output where the disk refuses, or GDAL for it."""
-    return naming_disk_errors(f"output={output}", "give another folder.", (OSError, RasterioError))
+    return translate_disk_errors(f"output={output}", "give another folder.", (OSError, RasterioError))
 
 
 def write_results(model: SavedModel, raster: Raster, label: np.ndarray, output: Path, name: str) -> None:
@@ -106,7 +106,7 @@ def area_rows(name: str, label: np.ndarray, classes: Sequence[str], grid: Grid |
 
 def write_csv(path: Path, rows: Sequence[tuple]) -> None:
     """Write the areas of all images."""
-    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(CSV_COLUMNS)
         writer.writerows(rows)

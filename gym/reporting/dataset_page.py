@@ -21,9 +21,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gym.config.schema import SplitConfig
-from gym.core.files import replacing_folder, write_json, write_text
+from gym.core.files import atomic_folder, write_json, write_text
 from gym.core.seeding import generator
-from gym.core.text import counted
+from gym.core.text import pluralize
 from gym.data.class_colours import class_colours, overlay, show_bands
 from gym.data.dataset import Dataset, combine_statistics
 from gym.data.near_duplicates import Likeness
@@ -156,7 +156,7 @@ def write_report(
     Returns:
         The page.
     """
-    with replacing_folder(folder) as beside:
+    with atomic_folder(folder) as beside:
         write_pairs(beside, dataset, sides.split, read, examples)
         write_balance(beside, dataset, sides.split)
         save(draw_histograms(sample_pixels(dataset, sides.split), dataset.bands), beside / "histograms.png")
@@ -279,7 +279,7 @@ def list_facts(dataset: Dataset, sides: Sides, is_kept: bool) -> list[tuple[str,
     return [
         *([("dataset", str(dataset.folder))] if is_kept else []),
         ("fingerprint", manifest.fingerprint),
-        ("pairs", f"{len(dataset)} of {counted(len({record.scene for record in manifest.pairs}), 'scene')}"),
+        ("pairs", f"{len(dataset)} of {pluralize(len({record.scene for record in manifest.pairs}), 'scene')}"),
         ("frame", f"{rows} x {columns} pixels, framing {preparation.framing}; {shrunk} of {len(dataset)} resampled"),
         ("bands", ", ".join(preparation.bands)),
         ("values", f"{np.dtype(manifest.dtype).name}, scaling {preparation.scaling.method}"),

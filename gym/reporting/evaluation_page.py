@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from gym.core.files import write_text
-from gym.core.text import counted, plain_console, worded_interval
+from gym.core.text import format_interval, plain_console, pluralize
 from gym.data.samples import ReadSample
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
@@ -166,7 +166,7 @@ def show_score(score: Interval | None) -> dict[str, str]:
     """A score with its interval, and what to sort it by."""
     if score is None or not is_defined(score):
         return {"shown": "-", "value": ""}
-    return {"shown": worded_interval(*score), "value": repr(score.value)}
+    return {"shown": format_interval(*score), "value": repr(score.value)}
 
 
 def legacy_rows(assessment: Assessment) -> list[dict[str, str]]:
@@ -194,9 +194,9 @@ def show_assessment(
 ) -> None:
     """Print the main scores, those of each class, of the baselines and of other runs, and where the page is."""
     console = plain_console()
-    scenes = counted(len(set(assessment.scenes)), "scene")
+    scenes = pluralize(len(set(assessment.scenes)), "scene")
     kind = "image" if assessment.side == "all" else f"{assessment.side} image"
-    console.print(f"\n{name} on {counted(len(assessment.scenes), kind)} of {scenes}", style="bold")
+    console.print(f"\n{name} on {pluralize(len(assessment.scenes), kind)} of {scenes}", style="bold")
     for warning in assessment.warnings:
         console.print(f"beware: {warning}")
     console.print(summary_table(assessment))

@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 
 from gym.config.schema import AugmentConfig
 from gym.core.errors import DataError
-from gym.core.text import worded
+from gym.core.text import format_score
 from gym.data.batches import SampleReader
 from gym.data.class_colours import overlay, show_bands
 from gym.data.dataset import Dataset
@@ -165,7 +165,7 @@ def draw_example(pair: np.ndarray, example: Example, bands: Sequence[str], class
         frame_part(whole, part)
     for axes, output in zip(pair[0, 2:], example.outputs, strict=True):
         iou = confusion.mean_iou(confusion.confusion_matrix(example.label, output, len(classes)))
-        axes.set_xlabel(f"mean IoU {worded(iou)}", fontsize=SMALLEST_FONT)
+        axes.set_xlabel(f"mean IoU {format_score(iou)}", fontsize=SMALLEST_FONT)
     pair[0, 0].set_xlabel(fit(example.name, _LONGEST_NAME), fontsize=SMALLEST_FONT)
     pair[1, 0].set_xlabel(f"the box, {ZOOM} times", fontsize=SMALLEST_FONT)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from gym.core.text import clock, worded
+from gym.core.text import format_duration, format_score
 from gym.reporting.figure4_data import (
     LOOKS,
     SCORE_TITLES,
@@ -107,8 +107,8 @@ def word_point(point: SizePoint, labels: Mapping[int, str]) -> str:
 def word_run(run: RunResult, label: str) -> str:
     """One run: name, size, scores, epochs and time; plotly reads the text as HTML."""
     iou, kld, seconds, epoch = (score_of(run, name) for name in ("iou", "kld", "seconds", "stopping_epoch"))
-    told_iou, told_kld = (worded(math.nan if score is None else score, 4) for score in (iou, kld))
-    told_time = "-" if seconds is None else clock(seconds)
+    told_iou, told_kld = (format_score(math.nan if score is None else score, 4) for score in (iou, kld))
+    told_time = "-" if seconds is None else format_duration(seconds)
     return "<br>".join(
         [
             f"<b>{html.escape(label)}</b>",

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gym.core.text import counted, worded
+from gym.core.text import format_score, pluralize
 from gym.reporting.comparison import fit_label
 from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
 from gym.reporting.style import literal, save
@@ -102,7 +102,7 @@ def word_sites(table: SiteTable) -> str:
     mean, worst = summarize_sites(table, "test/iou")
     known, _ = summarize_sites(table, "iou")
     return (
-        f"{label}{counted(len(tested), table.kind)} held out: mean IoU {mean:.3f} on average, {worst:.3f} at worst "
+        f"{label}{pluralize(len(tested), table.kind)} held out: mean IoU {mean:.3f} on average, {worst:.3f} at worst "
         f"({tested[0].site}); on validation scenes of the others {known:.3f}."
     )
 
@@ -151,7 +151,7 @@ def word_bar(axes: Axes, place: float, value: float) -> None:
     axes.text(
         0.01 if is_inside else np.nan_to_num(value) + 0.01,
         place,
-        worded(value),
+        format_score(value),
         va="center",
         fontsize=7,
         color="white" if is_inside else "black",

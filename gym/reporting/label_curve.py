@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gym.core.seeding import generator
-from gym.core.text import counted
+from gym.core.text import pluralize
 from gym.evaluation.bootstrap import DRAWS
 from gym.reporting.recommendation import bootstrap_ious, find_obstacle
 from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
@@ -99,7 +99,7 @@ def find_curve(group: RunGroup, seed: int = 0) -> LabelCurve:
     known = LabelCurve(group._replace(runs=scored), sizes, ious, None, None, find_obstacle(scored))
     number = len(set(sizes.tolist()))
     if number < _FEWEST_SIZES:
-        few = f"too few points, {counted(number, 'size')} of the training side where {_FEWEST_SIZES} are needed"
+        few = f"too few points, {pluralize(number, 'size')} of the training side where {_FEWEST_SIZES} are needed"
         return known._replace(obstacle=few)
     if known.obstacle:
         return known

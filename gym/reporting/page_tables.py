@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gym.core.text import clock
+from gym.core.text import format_duration
 from gym.evaluation import confusion
 from gym.reporting.recommendation import Recommendation
 from gym.reporting.run_table import SCORES, Row, comparison_rows, score_of, swept_keys, word_setting
@@ -69,7 +69,7 @@ def show_value(name: str, value: Any) -> str:
         return "-" if name in SCORES else "null"
     shown = {"iou": "{:.4f}", "kld": "{:.4f}", "dice": "{:.4f}", "parameters": "{:,}"}
     if name == "seconds":
-        return clock(value)
+        return format_duration(value)
     return shown[name].format(value) if name in shown else word_setting(value)
 
 

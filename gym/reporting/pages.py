@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from gym.core.text import counted
+from gym.core.text import pluralize
 from gym.evaluation.bootstrap import FEW_SCENES
 
 _TEMPLATES = Path(__file__).parent
@@ -66,4 +66,4 @@ def word_values(values: Sequence[str]) -> str:
     counts = Counter(values)
     if len(counts) < 2:
         return next(iter(counts), "")
-    return ", ".join(f"{value} ({counted(number, 'run')})" for value, number in counts.most_common())
+    return ", ".join(f"{value} ({pluralize(number, 'run')})" for value, number in counts.most_common())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gym.core.text import counted
+from gym.core.text import pluralize
 from gym.evaluation import confusion
 from gym.evaluation.bootstrap import DRAWS, MIDDLE, draw_scenes, redraw, sums_by_scene
 from gym.reporting.run_table import run_labels, score_of
@@ -137,7 +137,7 @@ def word_choice(
         f"{names[id(one)]} ({score_of(one, 'parameters'):,} parameters, mean IoU {score_of(one, 'iou'):.3f})"
         for one in (chosen, best)
     )
-    margin = f"one standard error ({error:.3f}, from {counted(len(set(best.scenes)), 'validation scene')})"
+    margin = f"one standard error ({error:.3f}, from {pluralize(len(set(best.scenes)), 'validation scene')})"
     if chosen is best:
         return f"Recommended: {told}. It is the best, and no smaller model lies within {margin} of it."
     low, high = difference

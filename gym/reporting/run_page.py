@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from gym.core.files import write_text
-from gym.core.text import clock, plain_console, worded
+from gym.core.text import format_duration, format_score, plain_console
 from gym.evaluation import confusion
 from gym.evaluation.run_model import Evaluation
 from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS
@@ -36,12 +36,15 @@ from gym.training.checkpoint import Epoch
 def show_result(name: str, scores: Mapping[str, float], evaluation: Evaluation, next_steps: Sequence[str]) -> None:
     """Print the scores of a run on the validation side, those of a test side in one line, and what to do next."""
     console = plain_console()
-    console.print(f"\n{name}  {clock(scores['seconds'])}", style="bold")
+    console.print(f"\n{name}  {format_duration(scores['seconds'])}", style="bold")
     console.print(score_table(evaluation))
     if "test/iou" in scores:
-        console.print(f"on the test side: mean IoU {worded(scores['test/iou'])}, Dice {worded(scores['test/dice'])}")
+        console.print(
+            f"on the test side: mean IoU {format_score(scores['test/iou'])}, Dice {format_score(scores['test/dice'])}"
+        )
     console.print(
-        f"KLD {worded(scores.get('kld', float('nan')), digits=4)}   stopping epoch {scores['stopping_epoch']:.0f}   "
+        f"KLD {format_score(scores.get('kld', float('nan')), digits=4)}   "
+        f"stopping epoch {scores['stopping_epoch']:.0f}   "
         f"best epoch {scores['best_epoch']:.0f}   parameters {scores['parameters']:,.0f}"
     )
     console.print("\n" + "\n".join(next_steps))
@@ -57,9 +60,9 @@ def score_table(evaluation: Evaluation) -> Table:
     shares = confusion.ratio(matrix.sum(axis=1), np.full(len(matrix), matrix.sum()))
     scores = zip(evaluation.classes, confusion.class_iou(matrix), confusion.class_dice(matrix), shares, strict=True)
     for label, *values in scores:
-        table.add_row(label, *map(worded, values))
+        table.add_row(label, *map(format_score, values))
     table.add_section()
-    table.add_row("mean", worded(confusion.mean_iou(matrix)), worded(confusion.mean_dice(matrix)), "")
+    table.add_row("mean", format_score(confusion.mean_iou(matrix)), format_score(confusion.mean_dice(matrix)), "")
     return table
 
 
@@ -173,7 +176,7 @@ def word_counts(result: RunResult) -> list[tuple[str, str]]:
     seconds = score_of(result, "seconds")
     return [
         *rows,
-        *([("training time", clock(seconds))] if seconds is not None else []),
+        *([("training time", format_duration(seconds))] if seconds is not None else []),
         ("weights (SHA-256)", result.weights_sha256),
     ]
 

@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gym.core.files import replacing
+from gym.core.files import atomic_file
 from gym.data.class_colours import class_colours
 
 PAGE_WIDTH = 7.2  # inches: two columns of a journal
@@ -27,7 +27,7 @@ logging.getLogger("matplotlib").setLevel(logging.WARNING)
 def save(figure: Figure, path: Path, dpi: int = 110) -> None:
     """Write a figure in the format of the path's suffix, whole or not at all; the same figure gives the same bytes."""
     undated = {"Date": None} if path.suffix == ".svg" else None
-    with replacing(path) as beside, mpl.rc_context({"svg.hashsalt": "segsweep"}):
+    with atomic_file(path) as beside, mpl.rc_context({"svg.hashsalt": "segsweep"}):
         figure.savefig(beside, dpi=dpi, metadata=undated)
 
 

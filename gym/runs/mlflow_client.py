@@ -22,8 +22,8 @@ from sqlalchemy.engine import make_url
 
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError, first_line
-from gym.core.files import naming_disk_errors, replacing
-from gym.core.text import public_uri
+from gym.core.files import atomic_file, translate_disk_errors
+from gym.core.text import redact_uri
 
 _COLUMNS = [f"metrics.`{name}`" for name in ("iou", "kld", "dice", "stopping_epoch", "parameters")]
 _WHOLE, _BY_EPOCH = "whole-runs", "by-epoch"
@@ -121,7 +121,7 @@ class PatientClient:
             except (MlflowException, OSError) as error:  # artifacts are files
                 if "database is locked" not in str(error) or time.monotonic() > until:
                     raise RunError(
-                        f"MLflow at {public_uri(self._uri)} cannot be used ({first_line(error)}); check tracking.uri."
+                        f"MLflow at {redact_uri(self._uri)} cannot be used ({first_line(error)}); check tracking.uri."
                     ) from error
                 time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - so that two do not meet again
 
@@ -144,7 +144,7 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[PatientClient,
         RunError: MLflow cannot be reached or refuses.
     """
     uri = tracking_uri(config, outputs)
-    with naming_disk_errors(outputs):
+    with translate_disk_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(outputs / ".mlflow.lock"):
             make_database(uri)
@@ -167,5 +167,5 @@ def make_database(uri: str) -> None:
     place = Path(url.database or "")
     if place.exists():
         return
-    with replacing(place) as beside:
+    with atomic_file(place) as beside:
         PatientClient(str(url.set(database=str(beside)))).search_experiments(max_results=1)

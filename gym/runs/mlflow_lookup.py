@@ -19,7 +19,7 @@ from mlflow.store.entities import PagedList
 
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
 from gym.core.errors import RunError, first_line
-from gym.core.text import public_uri
+from gym.core.text import redact_uri
 from gym.runs.mlflow_client import PatientClient, open_tracking, tracking_uri
 from gym.runs.mlflow_log import PARENT
 
@@ -67,7 +67,7 @@ def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
         known for run in search_all(client, experiment, _FINISHED) for known in (run.info.run_name, run.info.run_id)
     }
     near = nearest(wanted, known, "finished run yet: train one")
-    raise RunError(f"run={wanted} is no run in {public_uri(tracking_uri(config, outputs))}; {near}.")
+    raise RunError(f"run={wanted} is no run in {redact_uri(tracking_uri(config, outputs))}; {near}.")
 
 
 def find_best(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
@@ -85,7 +85,7 @@ def find_best(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
     children = children_of(client, experiment, sweep)
     if not children:
         names = {run.data.tags["sweep"] for run in search_all(client, experiment, "tags.sweep LIKE '%'")}
-        place = public_uri(tracking_uri(config, outputs))
+        place = redact_uri(tracking_uri(config, outputs))
         near = nearest(sweep, names, "sweep yet: run one with -m")
         raise RunError(f"run={BEST}{sweep} is no sweep in {place}; {near}.")
     finished = [run for run in children if run.info.status == "FINISHED" and not math.isnan(iou_of(run))]
@@ -177,7 +177,7 @@ def without_model(run: Run) -> str:
     info, tags = run.info, run.data.tags
     of_sweep = "sweep" in tags and PARENT not in tags
     remedy = f"it is a sweep, give run={BEST}{tags['sweep']}" if of_sweep else "choose a finished run"
-    where = public_uri(info.artifact_uri)
+    where = redact_uri(info.artifact_uri)
     return f"run={info.run_id} ({info.run_name}, {info.status}) has no model in {where}; {remedy}."
 
 

@@ -18,7 +18,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from gym.core.errors import RunError, first_line
-from gym.core.files import hash_file, naming_disk_errors, replacing, write_text
+from gym.core.files import atomic_file, hash_file, translate_disk_errors, write_text
 
 SUFFIX = ".zip"
 RUN = "run.json"
@@ -59,7 +59,7 @@ def write_zip(folder: Path, path: Path) -> str:
     (folder / _SUMS).unlink(missing_ok=True)
     names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     write_text(folder / _SUMS, "".join(f"{hash_file(folder / name)}  {name}\n" for name in names))
-    with replacing(path) as beside:
+    with atomic_file(path) as beside:
         with zipfile.ZipFile(beside, "w") as archive:
             for name in [_SUMS, *names]:
                 entry = zipfile.ZipInfo(name, _FIRST_DATE)
@@ -169,7 +169,7 @@ def unpack_file(source: IO[bytes], target: Path) -> str:
         DataError: It cannot be written.
     """
     digest = hashlib.sha256()
-    with naming_disk_errors(target, "set TMPDIR=..."):
+    with translate_disk_errors(target, "set TMPDIR=..."):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as written:
             for block in read_blocks(source):

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from gym.core.errors import RunError, first_line
-from gym.core.files import replacing, write_json
+from gym.core.files import atomic_file, write_json
 from gym.data.dataset import Dataset, read_preparation
 from gym.data.preparation import Preparation
 from gym.models import blocks  # noqa: F401 - registers the layers that a saved model names
@@ -57,7 +57,7 @@ def save_model(network: keras.Model, dataset: Dataset, folder: Path) -> None:
     """Write a model that was trained on a dataset."""
     manifest = dataset.manifest
     bare = keras.Model(network.inputs, network.outputs, name=network.name)  # Adam's state is twice the weights
-    with replacing(folder / "model.keras") as beside:
+    with atomic_file(folder / "model.keras") as beside:
         bare.save(beside)
     write_json(folder / "model.json", asdict(ModelDescription(manifest.preparation, manifest.classes)))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gym.core.errors import RunError, first_line
-from gym.core.files import replacing, write_json
+from gym.core.files import atomic_file, write_json
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def write_result(folder: Path, result: RunResult) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    with replacing(folder / "matrices.npy") as beside:
+    with atomic_file(folder / "matrices.npy") as beside:
         np.save(beside, result.matrices)
         (folder / "result.json").unlink(missing_ok=True)  # an earlier one must not stand beside these matrices
     plain = {name: value for name, value in vars(result).items() if name != "matrices"}

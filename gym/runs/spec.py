@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gym.config.schema import Config
 from gym.core.files import hash_value
-from gym.core.text import public_uri
+from gym.core.text import redact_uri
 from gym.data.batches import steps_in_epoch
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
@@ -84,5 +84,5 @@ def describe(task: Task) -> dict[str, str]:
 
 def without_password(config: Config) -> Config:
     """A copy that may be logged: the URIs without user and password."""
-    tracking = replace(config.tracking, uri=public_uri(config.tracking.uri))
-    return replace(config, tracking=tracking, search=replace(config.search, storage=public_uri(config.search.storage)))
+    tracking = replace(config.tracking, uri=redact_uri(config.tracking.uri))
+    return replace(config, tracking=tracking, search=replace(config.search, storage=redact_uri(config.search.storage)))

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from gym.config.schema import Config
 from gym.config.validation import read_config
 from gym.core.errors import RunError
-from gym.core.text import counted, plain_console
+from gym.core.text import plain_console, pluralize
 from gym.runs.result import find_result
 from gym.sweeps.launch import Launching
 from gym.sweeps.ledger import FINISHED, QUEUED, Job
@@ -70,7 +70,7 @@ def sweep(
 def refuse_unfinished(jobs: Sequence[Job]) -> None:
     """Raise `RunError` where not all runs of a sweep are finished."""
     if failed := [job for job in jobs if job.status != FINISHED]:
-        raise RunError(f"{counted(len(failed), 'run')} of {len(jobs)} did not finish; the lines above name each.")
+        raise RunError(f"{pluralize(len(failed), 'run')} of {len(jobs)} did not finish; the lines above name each.")
 
 
 def enter(folder: SweepFolder, planned: Sequence[Planned]) -> None:
@@ -112,6 +112,6 @@ def launch(folder: SweepFolder, planned: Sequence[Planned], launching: Launching
     runs = mine(folder, planned)
     left = [job for job in runs if job.status != FINISHED and job.failures < attempts]
     if len(left) < len(runs):
-        log.info("%d of %s done before", len(runs) - len(left), counted(len(runs), "run"))
+        log.info("%d of %s done before", len(runs) - len(left), pluralize(len(runs), "run"))
     with SweepView(folder.ledger, f"sweep {folder.name}", only={job.number for job in runs}):
         launching.launch(longest_first(left) if launching.workers > 1 else left)

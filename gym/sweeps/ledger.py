@@ -25,7 +25,7 @@ from typing import Any, Protocol, TypeVar
 from filelock import FileLock
 
 from gym.core.errors import RunError
-from gym.core.files import naming_disk_errors
+from gym.core.files import translate_disk_errors
 
 QUEUED, STARTED, EPOCH, FINISHED, FAILED, PRUNED = "queued", "started", "epoch", "finished", "failed", "pruned"
 ENDS = FINISHED, FAILED, PRUNED
@@ -68,7 +68,7 @@ class Ledger:
             TypeError: It is not JSON-like.
         """
         line = json.dumps({"event": event, "job": job, "time": time.time(), **what}, ensure_ascii=False)
-        with naming_disk_errors(self.path):
+        with translate_disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.with_suffix(".lock")), self.path.open("ab+") as stream:
                 if stream.seek(0, os.SEEK_END):

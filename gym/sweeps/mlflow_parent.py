@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gym.config.schema import Config
-from gym.core.startup import quiet_start
-from gym.core.text import counted
+from gym.core.startup import quiet_imports
+from gym.core.text import pluralize
 from gym.runs.mlflow_log import DESCRIPTION, RunLog, logged_run
 from gym.runs.result import find_result
 from gym.sweeps.ledger import FINISHED, Job, first_of_each
@@ -30,14 +30,14 @@ class Parent:
         self._run.log_metrics({"runs": len(jobs), "runs_finished": len(done)})
         if not done:
             return []
-        with quiet_start():  # what draws takes seconds to import
+        with quiet_imports():  # what draws takes seconds to import
             from gym.reporting.comparison import write_comparison
             from gym.reporting.sweep_page import write_ready_reports
 
         found = [find_result(self._folder.run(job.fingerprint)) for job in first_of_each(done)]
         results = [result for result in found if result]
         if lost := len(found) - len(results):
-            log.warning("%s left out: no readable result in %s", counted(lost, "run"), self._folder.runs)
+            log.warning("%s left out: no readable result in %s", pluralize(lost, "run"), self._folder.runs)
         if not results:
             return []
         with tempfile.TemporaryDirectory() as place:

@@ -15,7 +15,7 @@ from gym.config.schema import Config
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError
 from gym.core.files import hash_value
-from gym.core.text import public_uri
+from gym.core.text import redact_uri
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.samples import split_dataset, training_samples
@@ -140,7 +140,7 @@ def name_sweep(planned: Sequence[Planned]) -> str:
 
 def queue(ledger: Ledger, number: int, run: Planned) -> None:
     """Enter a run in the ledger; passwords are left out, since who starts it plans it again."""
-    shown = [public_uri(override) for override in run.overrides]
+    shown = [redact_uri(override) for override in run.overrides]
     ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=shown, work=run.work)
 
 
@@ -152,6 +152,6 @@ def longest_first(jobs: Sequence[Job]) -> list[Job]:
 def command_of(overrides: Overrides) -> str:
     """The command that makes one run by itself; passwords are left out."""
     kept = [override for override in overrides if not override.startswith(("sweep.", "search."))]
-    own = [show_options(public_uri(override)) for override in kept]
+    own = [show_options(redact_uri(override)) for override in kept]
     alone = ["hydra.mode=RUN"] if any("experiment=" in override for override in own) else []  # which may be a sweep
     return shlex.join(["python", "-m", "gym.train", *own, *alone])

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from gym.core.text import clock
+from gym.core.text import format_duration
 from gym.sweeps.eta import seconds_left
 from gym.sweeps.ledger import ENDS, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, standing
 
@@ -99,7 +99,7 @@ class Progress:
         minutes = round(seconds / 60)
         if minutes == 0:
             return "less than a minute left"
-        return f"about {minutes} min left" if minutes < 60 else f"about {clock(60 * minutes)} left"
+        return f"about {minutes} min left" if minutes < 60 else f"about {format_duration(60 * minutes)} left"
 
 
 def most_at_once(events: Sequence[Event]) -> int:

@@ -17,7 +17,7 @@ from yaml import YAMLError
 from gym.config.overrides import show_options, to_overrides
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
-from gym.core.text import counted, public_uri
+from gym.core.text import pluralize, redact_uri
 from gym.runs.mlflow_client import PatientClient, open_tracking, tracking_uri
 from gym.runs.mlflow_log import PARENT
 from gym.runs.mlflow_lookup import children_of, nearest, search_all
@@ -127,7 +127,7 @@ def explain_absence(client: PatientClient, experiment: str, config: TrackingConf
     if wanted in names:
         return f"sweep={wanted} has no run yet; run its command again."
     names |= {path.parent.name for path in (outputs / "sweeps").glob("*/ledger.jsonl")}
-    places = f"{outputs / 'sweeps'} or {public_uri(tracking_uri(config, outputs))}"
+    places = f"{outputs / 'sweeps'} or {redact_uri(tracking_uri(config, outputs))}"
     return f"sweep={wanted} is no sweep in {places}; {nearest(wanted, names, 'sweep yet: run one with -m')}."
 
 
@@ -142,7 +142,7 @@ def record_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) -> 
     ]
     lost = sum(run.result is not None and not run.result.scenes for run in runs)
     notes = {
-        f"The results of {counted(lost, 'run')} are gone from {folder.runs}: their scores are those in MLflow, "
+        f"The results of {pluralize(lost, 'run')} are gone from {folder.runs}: their scores are those in MLflow, "
         "without what they came to on each scene.": lost,
         "The sweep has no parent run in MLflow, where the report could be logged.": not parent,
         "Runs without a record in MLflow have no learning curve here.": any(run.logged is None for run in runs),

@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from gym.core.errors import ConfigError, RunError
-from gym.core.files import naming_disk_errors, write_json, write_text
-from gym.core.text import public_uri
+from gym.core.files import translate_disk_errors, write_json, write_text
+from gym.core.text import redact_uri
 from gym.sweeps.ledger import Ledger
 
 _VERSION = 1  # of the layout; to be raised when an older program could not go on with a sweep, or this with an older
@@ -96,7 +96,7 @@ class SweepFolder:
         Raises:
             DataError: The disk refuses.
         """
-        with naming_disk_errors(self.path):
+        with translate_disk_errors(self.path):
             write_json(self.path / "sweep.json", known)
 
     def keep_command(self, config: DictConfig) -> None:
@@ -105,8 +105,8 @@ class SweepFolder:
         Raises:
             DataError: The disk refuses.
         """
-        with naming_disk_errors(self.path):
-            write_text(self.path / "multirun.yaml", public_uri(OmegaConf.to_yaml(config)))
+        with translate_disk_errors(self.path):
+            write_text(self.path / "multirun.yaml", redact_uri(OmegaConf.to_yaml(config)))
 
     @contextmanager
     def run_held(self, fingerprint: str) -> Iterator[None]:
@@ -125,14 +125,14 @@ class SweepFolder:
         """
         holder = self.path / "holder.txt"
         lock = FileLock(self.path / ".lock")
-        with naming_disk_errors(self.path):
+        with translate_disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 raise RunError(self._under_way(holder)) from None
         try:
-            with naming_disk_errors(holder):
+            with translate_disk_errors(holder):
                 holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
             yield
         finally:

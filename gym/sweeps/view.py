@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gym.core.text import clock, counted, plain_console, worded
+from gym.core.text import format_duration, format_score, plain_console, pluralize
 from gym.sweeps.ledger import ENDS, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, Ledger
 from gym.sweeps.progress import DONE, INTERRUPTED, RUNNING, Progress, Session, begin_session
 
@@ -198,8 +198,8 @@ def cells(job: Job, progress: Progress) -> list[Text]:
         one_line(job.name),
         state,
         f"{job.epoch}/{job.epochs}" if job.epochs else "",
-        "" if is_waiting else worded(iou(job)),
-        "" if is_waiting else clock(job.took(progress.now)),
+        "" if is_waiting else format_score(iou(job)),
+        "" if is_waiting else format_duration(job.took(progress.now)),
         one_line(job.message) if state == FAILED else "",
     ]
     styles = ["", "", _STYLES[state], "", "", "", _STYLES[state]]
@@ -261,7 +261,7 @@ class LineDisplay:
     def _say_news(self, progress: Progress) -> None:
         running = progress.of(RUNNING)
         if running:
-            named = [f"{called(job)}  epoch {job.epoch}/{job.epochs}  iou {worded(job.iou)}" for job in running]
+            named = [f"{called(job)}  epoch {job.epoch}/{job.epochs}  iou {format_score(job.iou)}" for job in running]
             if len(named) > _NAMED_AT_ONCE:
                 named[_NAMED_AT_ONCE:] = [f"and {len(named) - _NAMED_AT_ONCE} more"]
             self._say(f"under way: {', '.join(named)}  ({so_far(progress)})")
@@ -275,14 +275,14 @@ def what_happened(job: Job, progress: Progress) -> str:
     if job.status == STARTED:
         again = "started again" if job.attempts > 1 else "started"
         return f"{again}, goes on after epoch {job.epoch}" if job.epoch else again
-    took, so = clock(job.took(progress.now)), so_far(progress)
+    took, so = format_duration(job.took(progress.now)), so_far(progress)
     if job.status == FAILED:
         return f"failed after {took}: {one_line(job.message)}  ({so})"
     if job.status == PRUNED:
-        return f"pruned after epoch {job.epoch}  iou {worded(iou(job))}  {took}  ({so})"
-    kld = worded(job.scores.get("kld", float("nan")), digits=4)
+        return f"pruned after epoch {job.epoch}  iou {format_score(iou(job))}  {took}  ({so})"
+    kld = format_score(job.scores.get("kld", float("nan")), digits=4)
     stopping = job.scores.get("stopping_epoch", job.epoch)
-    return f"done  iou {worded(iou(job))}  kld {kld}  stopping epoch {stopping:.0f}  {took}  ({so})"
+    return f"done  iou {format_score(iou(job))}  kld {kld}  stopping epoch {stopping:.0f}  {took}  ({so})"
 
 
 def so_far(progress: Progress) -> str:
@@ -314,9 +314,9 @@ def summary_lines(jobs: Sequence[Job], command_of: Callable[[Job], str], attempt
         How many finished and what they took, each failure with its message and command, and what comes next.
     """
     finished = [job for job in jobs if job.status == FINISHED]
-    lines = [f"{len(finished)} of {counted(len(jobs), 'run')} finished"]
+    lines = [f"{len(finished)} of {pluralize(len(jobs), 'run')} finished"]
     if finished:
-        lines[0] += f"; together they took {clock(sum(job.took(job.ended) for job in finished))}"
+        lines[0] += f"; together they took {format_duration(sum(job.took(job.ended) for job in finished))}"
     for job in jobs:
         if job.status == FAILED:
             lines += [f"{called(job)}  failed: {one_line(job.message)}", f"    {command_of(job)}"]
@@ -331,7 +331,7 @@ def next_time(jobs: Sequence[Job], attempts: int | None) -> str:
         "tries {} again": (len(failed) - len(left_alone), "failed run"),
         "goes on with {}": (sum(job.status == STARTED for job in jobs), "interrupted run"),
         "starts {}": (sum(job.status == QUEUED for job in jobs), "queued run"),
-        f"leaves {{}} alone, after {counted(attempts or 0, 'failure')} each": (len(left_alone), "run"),
+        f"leaves {{}} alone, after {pluralize(attempts or 0, 'failure')} each": (len(left_alone), "run"),
     }
-    deeds = [deed.format(counted(number, noun)) for deed, (number, noun) in numbers.items() if number]
+    deeds = [deed.format(pluralize(number, noun)) for deed, (number, noun) in numbers.items() if number]
     return f"The same command, run again, {'; '.join(deeds) or 'finds nothing left to do'}."

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from gym.core.errors import RunError
-from gym.core.files import replacing
+from gym.core.files import atomic_file
 
 
 @dataclass
@@ -187,7 +187,7 @@ def _values(variables: Sequence[Any]) -> list[np.ndarray]:
 
 
 def _write_arrays(path: Path, arrays: list[np.ndarray], notes: dict[str, Any]) -> None:
-    with replacing(path) as beside, beside.open("wb") as stream:
+    with atomic_file(path) as beside, beside.open("wb") as stream:
         named: dict[str, Any] = {f"{position:04d}": array for position, array in enumerate(arrays)}
         named["notes"] = np.array(json.dumps(notes))
         np.savez(stream, **named)

@@ -12,7 +12,7 @@ import keras
 from gym.config.schema import Config
 from gym.core.errors import RunError, TrainingError
 from gym.core.seeding import derive_seed
-from gym.core.signals import stop_if_asked
+from gym.core.signals import raise_pending_signal
 from gym.models.losses import PixelLoss
 from gym.training import checkpoint
 from gym.training.checkpoint import EarlyStopping, Epoch, History
@@ -122,7 +122,7 @@ class HeedSignals(keras.callbacks.Callback):
     """Stop between two steps, if a signal asked for it and was lost."""
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        stop_if_asked()
+        raise_pending_signal()
 
 
 class FiniteLoss(keras.callbacks.Callback):

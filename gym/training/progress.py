@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from gym.core.text import clock, plain_console
+from gym.core.text import format_duration, plain_console
 
 Logs = dict[str, Any] | None
 
@@ -36,7 +36,7 @@ class EpochLines(keras.callbacks.Callback):
     def time_left(self, done: float) -> str:
         """Word the time that the epochs still allowed would take at the pace so far."""
         seconds_an_epoch = (time.monotonic() - self._started) / (done - (self._first or 0))
-        return f"at most {clock((self._epochs - done) * seconds_an_epoch)} left"
+        return f"at most {format_duration((self._epochs - done) * seconds_an_epoch)} left"
 
 
 class LiveBar(EpochLines):

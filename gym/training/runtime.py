@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from gym.config.schema import TrainingConfig
 from gym.core.parallel import available_cores
 from gym.core.seeding import derive_seed
-from gym.core.startup import quiet_start
+from gym.core.startup import quiet_imports
 from gym.models.cpu_ops import use_tuning
 
 _held: list[FileLock] = []  # as long as this process lives
@@ -66,7 +66,7 @@ def prepare_tensorflow(config: TrainingConfig) -> None:
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     claim_gpu()
-    with quiet_start():
+    with quiet_imports():
         tf.config.list_logical_devices()
     keras.config.set_dtype_policy(resolve_precision(config.precision))
     use_tuning(config.tuned and not tf.config.list_physical_devices("GPU"))

@@ -174,7 +174,8 @@ def test_what_cannot_be_written_is_one_line(configure, shore, tmp_path, kind, mo
     """Where a file stands in the place of a folder; the folder is named, and what to do."""
     (tmp_path / kind).write_text("")
     with pytest.raises(
-        DataError, match=rf"^{tmp_path}/{kind}/\S+ cannot be written \(.*; free space there, or set out"
+        DataError,
+        match=rf"^{tmp_path}/{kind}/\S+ cannot be written \(.*; check its permissions and free space, or set out",
     ):
         make_dataset(configure(*shore, *([] if more else ["export=gym_npz"]), *more, name="make_dataset"))
 
@@ -186,7 +187,8 @@ def test_outputs_that_are_a_file_are_one_line(configure, shore, tmp_path, more):
     """Both where a dataset is made and where it is only looked at."""
     (tmp_path / "taken").write_text("")
     with pytest.raises(
-        DataError, match=rf"^{tmp_path}/taken\S* cannot be written \(.*; free space there, or set outpu"
+        DataError,
+        match=rf"^{tmp_path}/taken\S* cannot be written \(.*; check its permissions and free space, or set outpu",
     ):
         make_dataset(configure(*shore, *more, f"outputs={tmp_path}/taken", name="make_dataset"))
 

@@ -354,7 +354,8 @@ def test_a_zip_that_cannot_be_written_is_named(release, tmp_path):
     (tmp_path / "taken.zip").mkdir()
 
     with pytest.raises(
-        DataError, match=r"output=.*taken\.zip cannot be written \(.*\); free space there, or give another"
+        DataError,
+        match=r"output=.*taken\.zip cannot be written \(.*\); check its permissions and free space, or give another",
     ):
         release(output=str(tmp_path / "taken.zip"))
 

@@ -25,7 +25,7 @@ from gym.config.schema import Config, PredictConfig
 from gym.config.validation import read_config
 from gym.core.errors import DataError, RunError, TrainingError
 from gym.core.files import hash_file
-from gym.core.text import worded
+from gym.core.text import format_score
 from gym.data.batches import ordered_batches
 from gym.data.build import open_or_build_dataset
 from gym.data.framing import frame_image
@@ -288,7 +288,7 @@ def test_the_card_of_a_run_has_its_scores(finish):
             found |= {f"{prefix}site_{kind}/{name}": of[kind][0] for kind in ("iou", "dice")}
         assert len(found) > 15
         assert {name: scores[name] for name in found} == pytest.approx(found)
-        assert worded(side.overall["iou"][0]) in text
+        assert format_score(side.overall["iou"][0]) in text
     assert facts.hashes["the weights"] == run.result.weights_sha256
     assert facts.hashes["model/model.keras"] == hash_file(run.artifacts / "model" / "model.keras")
     assert (facts.run_id, facts.fingerprint) == (run.result.run_id, run.result.fingerprint)

@@ -1,4 +1,4 @@
-"""Scenes are worked on in order, by one process or several, and nothing is left running."""
+"""`map_in_order` yields results in order, in one process or several, and leaves no process running."""
 
 import multiprocessing
 import operator
@@ -16,7 +16,7 @@ import pytest
 
 from gym.core import parallel
 from gym.core.errors import ConfigError, DataError
-from gym.core.parallel import available_cores, each_in_order
+from gym.core.parallel import available_cores, map_in_order
 
 ROOT = Path(__file__).parents[2]  # not from conftest, which each worker would have to import
 
@@ -45,46 +45,46 @@ def refuse_the_disk(number: int) -> int:
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_outcomes_come_in_order_whoever_works(workers):
-    """As many as there are items, also more than one worker is given at once; what the work holds travels along."""
+def test_results_come_in_the_order_of_the_items(workers):
+    """Any number of workers gives the same results; arguments bound to the function reach the workers."""
     times_three = partial(operator.mul, 3)
-    assert list(each_in_order(times_three, range(11), workers, "multiplying", "workers")) == list(range(0, 33, 3))
+    assert list(map_in_order(times_three, range(11), workers, "multiplying", "workers")) == list(range(0, 33, 3))
 
 
-def test_nothing_to_do_is_done():
-    """Without a division by no items."""
+def test_no_items_give_no_results():
+    """Timing the first items does not divide by zero."""
     for workers in (0, 1):
-        assert list(each_in_order(square, [], workers, "squaring", "workers")) == []
+        assert list(map_in_order(square, [], workers, "squaring", "workers")) == []
 
 
-def test_several_workers_are_other_processes():
-    """And no more of them than asked for."""
-    outcomes = list(each_in_order(worker_and_square, range(20), 2, "squaring", "workers"))
+def test_workers_are_separate_processes():
+    """There are no more of them than requested."""
+    results = list(map_in_order(worker_and_square, range(20), 2, "squaring", "workers"))
 
-    assert [outcome for _, outcome in outcomes] == [number * number for number in range(20)]
-    assert os.getpid() not in {worker for worker, _ in outcomes}
-    assert len({worker for worker, _ in outcomes}) <= 2
+    assert [result for _, result in results] == [number * number for number in range(20)]
+    assert os.getpid() not in {worker for worker, _ in results}
+    assert len({worker for worker, _ in results}) <= 2
 
 
-def test_little_work_starts_no_process(monkeypatch):
-    """With ``workers=0`` the first items show whether processes are worth their start."""
+def test_a_small_job_starts_no_process(monkeypatch):
+    """With ``workers=0`` the first items are timed to decide whether processes are worth starting."""
     monkeypatch.setattr(parallel, "available_cores", lambda: 2)
-    here = {worker for worker, _ in each_in_order(worker_and_square, range(9), 0, "squaring", "workers")}
+    here = {worker for worker, _ in map_in_order(worker_and_square, range(9), 0, "squaring", "workers")}
     assert here == {os.getpid()}
 
     monkeypatch.setattr(parallel, "_WORTH_PROCESSES", -1.0)
-    workers = [worker for worker, _ in each_in_order(worker_and_square, range(9), 0, "squaring", "workers")]
+    workers = [worker for worker, _ in map_in_order(worker_and_square, range(9), 0, "squaring", "workers")]
     assert workers[:4] == [os.getpid()] * 4
     assert os.getpid() not in workers[4:]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("work", "kind"), [(fail_at_nine, DataError), (refuse_the_disk, OSError)])
-def test_an_exception_reaches_the_caller_and_no_process_stays(workers, work, kind):
-    """Of the type and with the words it was raised with."""
+def test_an_exception_reaches_the_caller_and_stops_the_workers(workers, work, kind):
+    """Its type and message are unchanged."""
     before = {child.pid for child in psutil.Process().children(recursive=True) if not is_tracker(child)}
     with pytest.raises(kind, match=r"scene 9 is broken|No space left on device"):
-        list(each_in_order(work, range(40), workers, "failing", "workers"))
+        list(map_in_order(work, range(40), workers, "failing", "workers"))
 
     assert multiprocessing.active_children() == []
     after = {child.pid for child in psutil.Process().children(recursive=True) if not is_tracker(child)}
@@ -92,15 +92,15 @@ def test_an_exception_reaches_the_caller_and_no_process_stays(workers, work, kin
 
 
 def is_tracker(process: psutil.Process) -> bool:
-    """Python's own helper, which lives as long as the program."""
+    """Whether a process is Python's resource tracker, which lives as long as the program."""
     return "resource_tracker" in " ".join(process.cmdline())
 
 
-def test_a_caller_that_stops_early_drops_the_rest(tmp_path):
-    """Only what was begun is finished, and no process stays."""
-    outcomes = each_in_order(partial(touch_slowly, tmp_path), range(400), 2, "touching", "workers")
-    next(outcomes)
-    outcomes.close()
+def test_closing_the_iterator_cancels_the_remaining_items(tmp_path):
+    """Only items already started are finished, and no process stays."""
+    results = map_in_order(partial(touch_slowly, tmp_path), range(400), 2, "touching", "workers")
+    next(results)
+    results.close()
 
     assert multiprocessing.active_children() == []
     assert 1 <= len(list(tmp_path.iterdir())) < 200
@@ -108,20 +108,20 @@ def test_a_caller_that_stops_early_drops_the_rest(tmp_path):
 
 KILLED = """
 import time
-from gym.core.parallel import each_in_order
+from gym.core.parallel import map_in_order
 
 def wait(number):
     print(number, flush=True)
     time.sleep(0.05)
 
 if __name__ == "__main__":
-    list(each_in_order(wait, range(100000), 2, "waiting", "workers"))
+    list(map_in_order(wait, range(100000), 2, "waiting", "workers"))
 """
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
-    """No process waits for work that nobody will send any more."""
+def test_workers_exit_when_their_parent_is_killed(tmp_path):
+    """They would otherwise wait for items forever."""
     (tmp_path / "work.py").write_text(KILLED)
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", str(tmp_path / "work.py")],
@@ -142,8 +142,8 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     assert alive == []
 
 
-def test_the_cores_are_those_this_process_may_use(monkeypatch):
-    """One at least, and no more than the machine has or the user allows."""
+def test_available_cores_respects_affinity_and_the_environment_variable(monkeypatch):
+    """At least one, and at most the number of cores of the machine."""
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
     if hasattr(os, "sched_getaffinity"):
         code = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
@@ -156,23 +156,25 @@ def test_the_cores_are_those_this_process_may_use(monkeypatch):
         available_cores()
 
 
-def test_an_outcome_is_handed_on_as_soon_as_it_is_there():
-    """Not when all are."""
+def test_a_result_is_yielded_as_soon_as_it_is_computed():
+    """The caller need not wait for the remaining items."""
     finished = []
-    outcomes = each_in_order(finished.append, range(3), 1, "working", "workers")
+    results = map_in_order(finished.append, range(3), 1, "working", "workers")
 
-    next(outcomes)
+    next(results)
     assert finished == [0]
-    outcomes.close()
+    results.close()
 
 
-def end_oneself(item):
-    """What the system does to a process that takes too much memory."""
+def kill_own_process(item):
+    """Kill this process, as the kernel does when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("key", ["workers", "data.workers"])
-def test_a_worker_that_is_ended_from_outside_is_a_line(key):
-    """No traceback of a pool: what happened and which key to set."""
-    with pytest.raises(DataError, match=rf"a worker process was ended from outside.*; set {re.escape(key)}=1\."):
-        list(each_in_order(end_oneself, range(8), 2, "ending", key))
+def test_a_killed_worker_is_reported_in_one_line(key):
+    """The error names the key to set instead of showing a traceback of the pool."""
+    with pytest.raises(
+        DataError, match=rf"a worker process died, probably because memory ran out; set {re.escape(key)}=1 to use"
+    ):
+        list(map_in_order(kill_own_process, range(8), 2, "ending", key))

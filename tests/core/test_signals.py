@@ -1,4 +1,4 @@
-"""Signals that ask to stop are heeded, also where Python drops what their handler raises."""
+"""Termination signals take effect even if Python discards the exception of their handler."""
 
 import os
 import signal
@@ -9,17 +9,17 @@ import pytest
 
 LOST = """
 import os, signal, sys
-from gym.core.signals import heed_signals, stop_if_asked
+from gym.core.signals import handle_signals, raise_pending_signal
 
 class Deleted:
     def __del__(self):
         os.kill(os.getpid(), int(sys.argv[1]))
 
-heed_signals()
-stop_if_asked()
+handle_signals()
+raise_pending_signal()
 sys.unraisablehook = lambda lost: print("lost", lost.exc_type.__name__)
 Deleted()
-stop_if_asked()
+raise_pending_signal()
 """
 
 
@@ -27,8 +27,8 @@ stop_if_asked()
     ("number", "name"),
     [(signal.SIGTERM, "Terminated"), (signal.SIGHUP, "Terminated"), (signal.SIGINT, "KeyboardInterrupt")],
 )
-def test_a_signal_while_an_object_is_deleted_is_not_lost(number, name):
-    """Python drops the exception of the handler there; the next look raises it again."""
+def test_a_signal_during_a_finalizer_is_not_lost(number, name):
+    """Python discards the handler's exception there; the next check raises it again."""
     done = subprocess.run([sys.executable, "-c", LOST, str(int(number))], capture_output=True, text=True, check=False)
 
     assert done.stdout == f"lost {name}\n"
@@ -36,11 +36,9 @@ def test_a_signal_while_an_object_is_deleted_is_not_lost(number, name):
     assert name in done.stderr.splitlines()[-1]
 
 
-def test_an_ignored_ctrl_c_stays_ignored():
-    """As in a job that a shell put into the background."""
-    script = (
-        "import signal; from gym.core.signals import heed_signals; heed_signals(); signal.raise_signal(signal.SIGINT)"
-    )
+def test_an_ignored_sigint_stays_ignored():
+    """Shells ignore it in background jobs."""
+    script = "import signal; from gym.core.signals import handle_signals; handle_signals(); signal.raise_signal(signal.SIGINT)"
     done = subprocess.run(
         [sys.executable, "-c", f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {script}"],
         check=False,

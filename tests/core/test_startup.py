@@ -1,4 +1,4 @@
-"""The quiet start: silent where all is well, telling where it is not, and without a trace behind it."""
+"""Imports are quiet and fast, show their output on failure, and leave no trace."""
 
 import gc
 import importlib
@@ -9,24 +9,24 @@ import sys
 
 import pytest
 
-from gym.core.startup import not_to_be_found, quiet_start
+from gym.core.startup import hide_modules, quiet_imports
 from tests.conftest import ROOT
 
 
-def test_what_libraries_say_is_held_back(capfd):
-    """Also what C libraries write; afterwards standard error is as before."""
-    with quiet_start():
+def test_output_during_quiet_imports_is_suppressed(capfd):
+    """Output of C libraries is suppressed too; standard error works again afterwards."""
+    with quiet_imports():
         os.write(2, b"no GPU here\n")
     os.write(2, b"after\n")
 
     assert capfd.readouterr().err == "after\n"
 
 
-def test_it_is_shown_where_the_start_fails(capfd):
-    """It may say why."""
+def test_suppressed_output_is_shown_if_the_block_fails(capfd):
+    """It may explain the failure."""
 
     def start():
-        with quiet_start():
+        with quiet_imports():
             os.write(2, b"the reason\n")
             raise ImportError("broken")
 
@@ -36,28 +36,28 @@ def test_it_is_shown_where_the_start_fails(capfd):
 
 
 @pytest.mark.parametrize("collects", [True, False])
-def test_garbage_is_collected_afterwards_where_it_was_before(collects):
-    """And not meanwhile; also after a failure."""
+def test_garbage_collection_is_restored_after_quiet_imports(collects):
+    """It is off within the block and back in its previous state afterwards, also after a failure."""
     try:
         if not collects:
             gc.disable()
-        with quiet_start():
+        with quiet_imports():
             assert not gc.isenabled()
         assert gc.isenabled() == collects
-        with pytest.raises(ImportError), quiet_start():
+        with pytest.raises(ImportError), quiet_imports():
             raise ImportError
         assert gc.isenabled() == collects
     finally:
         gc.enable()
 
 
-def test_what_is_imported_is_never_searched_again():
-    """What comes after the first block is: else each run would leave its garbage."""
+def test_only_the_first_block_freezes_objects():
+    """Later blocks do not freeze the garbage that runs leave."""
     gc.unfreeze()
-    with quiet_start():
+    with quiet_imports():
         pass
     frozen = gc.get_freeze_count()
-    with quiet_start():
+    with quiet_imports():
         of_a_run = [[] for _ in range(1000)]
 
     assert frozen > 10_000
@@ -65,11 +65,11 @@ def test_what_is_imported_is_never_searched_again():
     assert len(of_a_run) == 1000  # alive until here
 
 
-def test_tensorflow_starts_without_what_it_would_bring_along():
-    """It comes when it is asked for, as the random forest does."""
+def test_tensorflow_is_imported_without_its_optional_dependencies():
+    """They can still be imported later, as the random forest baseline does."""
     code = (
-        "import sys; from gym.core.startup import tensorflow_start\n"
-        "with tensorflow_start():\n    import gym.app.train\n"
+        "import sys; from gym.core.startup import quiet_tensorflow_imports\n"
+        "with quiet_tensorflow_imports():\n    import gym.app.train\n"
         "brought = {'jax', 'matplotlib', 'pandas', 'sklearn'} & set(sys.modules); assert not brought, brought\n"
         "assert {'keras', 'tensorflow'} <= set(sys.modules)\n"
         "import sklearn.ensemble; import jax; import pandas; import gym.app.finish_run"
@@ -79,10 +79,10 @@ def test_tensorflow_starts_without_what_it_would_bring_along():
     assert done.returncode == 0, done.stderr
 
 
-def test_what_is_imported_already_is_found(monkeypatch):
-    """Only what is not there yet is hidden, and afterwards it is not."""
+def test_a_module_that_is_already_imported_is_not_hidden(monkeypatch):
+    """Only modules not yet imported are hidden, and only within the block."""
     monkeypatch.delitem(sys.modules, "antigravity", raising=False)
-    with not_to_be_found(["json", "antigravity"]):
+    with hide_modules(["json", "antigravity"]):
         assert importlib.import_module("json") is json
         with pytest.raises(ImportError):
             importlib.import_module("antigravity")

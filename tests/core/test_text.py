@@ -1,29 +1,29 @@
-"""What is printed reads as a person would write it."""
+"""Numbers, durations, scores and URIs are formatted for people."""
 
 import pytest
 
-from gym.core.text import clock, counted, public_uri, worded, worded_interval
+from gym.core.text import format_duration, format_interval, format_score, pluralize, redact_uri
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 scenes"), (1, "1 scene"), (2, "2 scenes"), (11, "11 scenes")])
 def test_only_one_is_singular(number, words):
-    """None is plural too."""
-    assert counted(number, "scene") == words
+    """Zero takes the plural."""
+    assert pluralize(number, "scene") == words
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (185, "3 min 05 s"), (7300, "2 h 01 min")]
 )
-def test_durations_in_words(seconds, words):
-    """Seconds, minutes or hours, as suits."""
-    assert clock(seconds) == words
+def test_a_duration_has_at_most_two_units(seconds, words):
+    """Seconds, minutes or hours, depending on its length."""
+    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(("score", "words"), [(0.12345, "0.123"), (1.0, "1.000"), (float("nan"), "-")])
 def test_an_undefined_score_is_a_dash(score, words):
-    """Three digits, or none."""
-    assert worded(score) == words
-    assert worded(0.12346, digits=4) == "0.1235"
+    """A defined one has three decimals unless another number is given."""
+    assert format_score(score) == words
+    assert format_score(0.12346, digits=4) == "0.1235"
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def test_an_undefined_score_is_a_dash(score, words):
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     ],
 )
-def test_no_password_is_shown(uri, shown):
-    """User and password are left out, whatever signs are in them; a path keeps its own."""
-    assert public_uri(uri) == shown
+def test_a_redacted_uri_shows_neither_user_nor_password(uri, shown):
+    """Special characters in a password do no harm, and an @ in a path is kept."""
+    assert redact_uri(uri) == shown
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_no_password_is_shown(uri, shown):
     ],
 )
 def test_a_score_is_shown_with_its_interval(score, words):
-    """Where it has one; large numbers, as distances in metres, have fewer digits."""
-    assert worded_interval(*score) == words
+    """Large values, such as distances in metres, have fewer decimals."""
+    assert format_interval(*score) == words

@@ -363,7 +363,7 @@ def test_a_file_that_may_not_be_read_is_left_out(tmp_path, folder):
     made = open_or_build_dataset(source.config, tmp_path)
 
     assert [record.name for record in made.manifest.pairs] == ["a", "c"]
-    assert re.search(r"b\.png cannot be read \(Permission denied\); mend its permissions", made.manifest.left_out["b"])
+    assert re.search(r"b\.png cannot be read \(Permission denied\); check its permissions", made.manifest.left_out["b"])
 
 
 def test_a_bad_pair_that_is_mended_comes_back(tmp_path):
@@ -482,7 +482,9 @@ def small_disk(tmp_path):
 
 def test_a_disk_that_is_really_full_leaves_nothing_behind(small_disk):
     """A dataset of 20 scenes does not fit; half of one is no dataset, and two scenes fit afterwards."""
-    with pytest.raises(DataError, match=r"cannot be written \(.+\); free space there, or set outputs=\.\.\.$"):
+    with pytest.raises(
+        DataError, match=r"cannot be written \(.+\); check its permissions and free space, or set outputs=\.\.\.$"
+    ):
         open_or_build_dataset(replace(SYNTHETIC, scenes=20, size=64), small_disk)
 
     assert [path for path in (small_disk / "stores").iterdir() if path.is_dir()] == []
@@ -493,14 +495,18 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path):
     """A file where the folder should be, and folders where the hashes and the lock should."""
     source = write_folder(tmp_path / "s")
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"file/stores cannot be written \(.+\); free space there, or set outputs"):
+    with pytest.raises(
+        DataError, match=r"file/stores cannot be written \(.+\); check its permissions and free space, or set outputs"
+    ):
         open_or_build_dataset(source.config, tmp_path / "file")
     (tmp_path / "a" / "stores" / "hashes.json").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"a/stores cannot be written \(.+\); free space there"):
+    with pytest.raises(DataError, match=r"a/stores cannot be written \(.+\); check its permissions and free space"):
         open_or_build_dataset(source.config, tmp_path / "a")
     digits = fingerprint(source.config, tmp_path / "b")[:16]
     (tmp_path / "b" / "stores" / f"folder-{digits}.lock").mkdir()
-    with pytest.raises(DataError, match=rf"b/stores/folder-{digits} cannot be written \(.+\); free space there"):
+    with pytest.raises(
+        DataError, match=rf"b/stores/folder-{digits} cannot be written \(.+\); check its permissions and free space"
+    ):
         open_or_build_dataset(source.config, tmp_path / "b")
 
 

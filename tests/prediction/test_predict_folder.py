@@ -431,7 +431,9 @@ def test_an_output_under_a_file_is_refused(model, images, tmp_path):
 
     for output in (images / "a.png" / "out", tmp_path / "out"):
         with pytest.raises(
-            DataError, match=r"^output=.+out cannot be written \(.+\); free space there, or give another folder\.$"
+            DataError,
+            match=r"^output=.+out cannot be written \(.+\); "
+            r"check its permissions and free space, or give another folder\.$",
         ):
             segment_folder(model, [images], output)
 

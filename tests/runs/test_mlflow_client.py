@@ -63,7 +63,9 @@ def test_any_other_error_is_one_line(answers, tmp_path, error):
 def test_outputs_that_cannot_be_written_are_named(tmp_path):
     """Before anything is made."""
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"file cannot be written \(.*\); free space there, or set outputs="):
+    with pytest.raises(
+        DataError, match=r"file cannot be written \(.*\); check its permissions and free space, or set outputs="
+    ):
         open_tracking(CONFIG, tmp_path / "file")
 
 

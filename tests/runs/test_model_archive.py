@@ -289,7 +289,10 @@ def test_a_full_disk_is_named(published, tmp_path, monkeypatch, refused):
     method = "open" if refused == "write" else refused
     monkeypatch.setattr(Path, method, lambda path, *rest, **options: full(method, path, *rest, **options))
 
-    with pytest.raises(DataError, match=r"cannot be written \(.*No space left.*\); free space there, or set TMPDIR="):
+    with pytest.raises(
+        DataError,
+        match=r"cannot be written \(.*No space left.*\); check its permissions and free space, or set TMPDIR=",
+    ):
         unpack_zip(published, tmp_path / "back")
 
 

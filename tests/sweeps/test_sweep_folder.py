@@ -57,7 +57,9 @@ def test_a_disk_that_refuses_is_named(tmp_path):
     (tmp_path / "sweeps").touch()
     folder = SweepFolder(tmp_path, "mine")
     for write in (folder.held().__enter__, lambda: folder.write({}), lambda: folder.ledger.append("queued", 0)):
-        with pytest.raises(DataError, match=r"mine.* cannot be written \(.*\); free space there, or set outputs="):
+        with pytest.raises(
+            DataError, match=r"mine.* cannot be written \(.*\); check its permissions and free space, or set outputs="
+        ):
             write()
 
 

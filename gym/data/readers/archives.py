@@ -30,7 +30,7 @@ import numpy as np
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gym.core.errors import DataError, first_line
-from gym.core.files import replacing
+from gym.core.files import atomic_file
 from gym.core.text import plain_console
 
 SUFFIXES = (".npz", ".zip")
@@ -331,7 +331,7 @@ def fetch(url: str, folder: Path) -> Path:
         path = folder / local_name(url)
         if not path.is_file():
             log.info("downloading %s", url)
-            with replacing(path) as beside:
+            with atomic_file(path) as beside:
                 _download(url, beside)
     except (OSError, HTTPException, ValueError) as error:
         reason = first_line(error).removeprefix("<urlopen error ").removesuffix(">")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from gym.config.schema import DataConfig, folders_of, split_pattern
 from gym.core.errors import DataError
-from gym.core.files import Hashes
+from gym.core.files import HashCache
 from gym.data.readers.base import RawScene, probe_bands, refuse_other_size
 from gym.data.readers.raster import SUFFIXES, better_grid, read_bands, read_label, refuse_other_place
 
@@ -185,7 +185,7 @@ log = logging.getLogger(__name__)
 class FolderReader:
     """The scenes of a ``data=folder`` configuration; attributes and methods as in `gym.data.readers.base.Reader`."""
 
-    def __init__(self, config: DataConfig, hashes: Hashes) -> None:
+    def __init__(self, config: DataConfig, hashes: HashCache) -> None:
         folders = folders_of("data.images", config.images)
         images, labels = [Path(folder) for folder in folders], Path(config.labels)
         pairing = pair_by_stem(images, labels, SUFFIXES, config.drop_from_stem)
@@ -206,7 +206,7 @@ class FolderReader:
     def sources(self, name: str) -> dict[str, str]:
         """The hash of each file of a scene."""
         files = self._files[name]
-        return {str(path): self._hashes.of(path) for path in (*files.images, files.label)}
+        return {str(path): self._hashes.sha256(path) for path in (*files.images, files.label)}
 
     def read(self, name: str) -> RawScene:
         """Read the bands and the label of a scene."""

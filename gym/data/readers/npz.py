@@ -16,7 +16,7 @@ import numpy as np
 
 from gym.config.schema import DataConfig, folders_of
 from gym.core.errors import DataError
-from gym.core.files import Hashes
+from gym.core.files import HashCache
 from gym.data.labels import MAX_CLASSES
 from gym.data.readers.archives import SUFFIXES as ARCHIVES
 from gym.data.readers.archives import Member, array_names, fetch, is_url, list_members, read_arrays
@@ -217,7 +217,7 @@ class NpzReader:
         downloads: Where the files of URLs are kept.
     """
 
-    def __init__(self, config: DataConfig, hashes: Hashes, downloads: Path) -> None:
+    def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
         self._decode = decode_gym if config.kind == "gym_npz" else decode_doodler
         self._given_bands, self._hashes = config.bands, hashes
         places = folders_of("data.archives", config.archives)
@@ -241,7 +241,9 @@ class NpzReader:
     def sources(self, name: str) -> dict[str, str]:
         """The hash of the archive of a scene, by the scene's place in it, and of each file beside it."""
         member, *beside = self._files[name]
-        return {str(member): self._hashes.of(member.path)} | {str(path): self._hashes.of(path) for path in beside}
+        return {str(member): self._hashes.sha256(member.path)} | {
+            str(path): self._hashes.sha256(path) for path in beside
+        }
 
     def read(self, name: str) -> RawScene:
         """Read a scene, its further bands stacked behind those of the archive."""

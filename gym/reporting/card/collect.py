@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.image import imsave
 
 from gym.config.schema import Config, EvaluateConfig
-from gym.core.files import replacing
+from gym.core.files import atomic_file
 from gym.data.class_colours import colour_codes, show_errors
 from gym.data.dataset import Dataset, PairRecord
 from gym.data.ground import pixel_sides
@@ -139,7 +139,7 @@ def write_worst(path: Path, picture: np.ndarray) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    with replacing(path) as beside:
+    with atomic_file(path) as beside:
         imsave(beside, picture)
 
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from gym.config.overrides import to_overrides
-from gym.core.text import clock, counted
+from gym.core.text import format_duration, pluralize
 from gym.data.split import ONE_SITE
 from gym.evaluation.bootstrap import FEW_SCENES
 from gym.reporting.card.contents import CardFacts, SideScores
@@ -90,7 +90,7 @@ def describe_training(facts: CardFacts) -> dict[str, str]:
         f"{totals['best_epoch']:.0f}, which had the lowest validation loss",
         "Augmentation": f"{of['augment.mode']}, copies {of['augment.copies']}: {', '.join(changes) or 'no change'}",
         "Seed": str(of["seed"]),
-        "Time": clock(totals["seconds"]),
+        "Time": format_duration(totals["seconds"]),
     }
 
 
@@ -115,7 +115,7 @@ def list_warnings(facts: CardFacts) -> list[str]:
         )
     if facts.data.alike:
         found.append(
-            f"{counted(facts.data.alike, 'pair')} of images that stand on two sides of the split look alike "
+            f"{pluralize(facts.data.alike, 'pair')} of images that stand on two sides of the split look alike "
             "(near_duplicates.json): if they show the same, the scores flatter."
         )
     if absent := [one.name for one in facts.data.classes if not one.pixels["training"]]:
@@ -136,13 +136,14 @@ def list_limits(facts: CardFacts) -> list[str]:
 def limits_of_data(facts: CardFacts) -> Iterator[str]:
     """What the model has seen too little of, or nothing."""
     training = next(side for side in facts.data.sides if side.name == "training")
-    yield f"It has learnt from {counted(training.scenes, 'labelled scene')}; of what they do not show it knows nothing."
+    scenes = pluralize(training.scenes, "labelled scene")
+    yield f"It has learnt from {scenes}; of what they do not show it knows nothing."
     if list(training.sites) == [ONE_SITE]:
         yield "The sites of the scenes are not told apart, so nothing is known of how it does at a site it never saw."
     elif not unseen_sites(facts):
         yield (
-            f"It was judged where it was trained ({counted(len(training.sites), 'site')}); at other sites expect less: "
-            "split=leave_one_site_out tells how much less."
+            f"It was judged where it was trained ({pluralize(len(training.sites), 'site')}); at other sites expect "
+            "less: split=leave_one_site_out tells how much less."
         )
     total = max(1, sum(one.pixels["training"] for one in facts.data.classes))
     if rare := [one.name for one in facts.data.classes if 0 < one.pixels["training"] < _RARE * total]:
@@ -191,7 +192,7 @@ def limits_of_training(facts: CardFacts) -> Iterator[str]:
     if facts.totals.get("best_epoch") == facts.settings.get("training.epochs"):
         yield "The last epoch was the best: longer training may still do better."
     if (steps := facts.totals.get("training_steps", FEW_STEPS)) < FEW_STEPS:
-        yield f"It was trained for only {counted(int(steps), 'step')}: batch normalisation wants some hundred."
+        yield f"It was trained for only {pluralize(int(steps), 'step')}: batch normalisation wants some hundred."
     yield (
         "The program does not look for people, private property or protected places in the imagery; whoever hands on "
         "the model or its pictures must."

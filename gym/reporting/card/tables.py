@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gym.core.text import worded, worded_interval
+from gym.core.text import format_interval, format_score
 from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS, OF_A_SITE
 from gym.reporting.card.contents import CardFacts, Score, Scores
 from gym.reporting.card.markdown import Markdown, escape, table
@@ -15,7 +15,7 @@ NONE = Markdown("-")
 
 def word_score(score: Score) -> Markdown:
     """A score with its interval; a dash where there is none."""
-    return Markdown(worded_interval(*(float("nan") if value is None else value for value in score)))
+    return Markdown(format_interval(*(float("nan") if value is None else value for value in score)))
 
 
 def is_defined(score: Score | None) -> bool:
@@ -121,6 +121,7 @@ def worst_table(facts: CardFacts) -> Markdown:
     """The images of the picture of failures, in its order."""
     columns = ["image", "site", "mean IoU", MEANINGS["overall_accuracy"]]
     rows = [
-        [one.name, one.site, Markdown(worded(one.iou)), Markdown(worded(one.overall_accuracy))] for one in facts.worst
+        [one.name, one.site, Markdown(format_score(one.iou)), Markdown(format_score(one.overall_accuracy))]
+        for one in facts.worst
     ]
     return table(columns, rows, texts=2)

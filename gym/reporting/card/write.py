@@ -24,7 +24,7 @@ from markupsafe import Markup
 
 from gym.config.schema import Config
 from gym.core.errors import RunError
-from gym.core.files import hash_file, naming_disk_errors, write_text
+from gym.core.files import hash_file, translate_disk_errors, write_text
 from gym.data.batches import SampleReader
 from gym.data.dataset import Dataset
 from gym.data.split import Split
@@ -189,7 +189,7 @@ def refresh_card(run: RunLog, place: str, document: Mapping[str, Any]) -> None:
         DataError: There is no room for the files of the card.
         RunError: MLflow cannot be used.
     """
-    disk = naming_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
+    disk = translate_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
     with disk, tempfile.TemporaryDirectory() as scratch:
         artifacts, card = Path(scratch) / "artifacts", Path(scratch) / "card"
         run.fetch([FACTS], artifacts)

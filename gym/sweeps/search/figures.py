@@ -30,8 +30,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from plotly.offline import get_plotlyjs
 
-from gym.core.files import replacing, write_text
-from gym.core.text import counted
+from gym.core.files import atomic_file, write_text
+from gym.core.text import pluralize
 from gym.sweeps.search.study import OBJECTIVES, best_trials
 
 _ACROSS = 4
@@ -62,7 +62,7 @@ def write_search_report(folder: Path, study: Study) -> list[str]:
     if len(objectives) == 2:
         drawn["pareto"] = draw_pareto(study)
     for name, figure in drawn.items():
-        with replacing(folder / f"{name}.png") as beside:
+        with atomic_file(folder / f"{name}.png") as beside:
             figure.savefig(beside, dpi=110)
     write_text(folder / "search.html", render(study, notes, turnable(study, shares)))
     return notes
@@ -133,7 +133,7 @@ def draw_importance(shares: dict[str, Shares], trials: int) -> Figure:
     """Bars of how much each key matters to each objective, in the order of the first one."""
     keys = list(next(iter(shares.values())))
     figure = Figure(figsize=(2.2 + 3.8 * len(shares), 0.34 * len(keys) + 1.3), layout="constrained")
-    figure.suptitle(f"Share of each key in the variance over {counted(trials, 'trial')}", fontsize=10)
+    figure.suptitle(f"Share of each key in the variance over {pluralize(trials, 'trial')}", fontsize=10)
     panels = figure.subplots(1, len(shares), squeeze=False, sharey=True)[0]
     for axes, (objective, of_keys) in zip(panels, shares.items(), strict=True):
         bars = axes.barh(range(len(keys)), [of_keys[key] for key in keys], height=0.7)
@@ -288,4 +288,4 @@ def count_trials(study: Study) -> str:
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     words = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
     became = [f"{states.count(state)} {word}" for state, word in words.items() if state in states]
-    return f"{counted(len(states), 'trial')}: {', '.join(became)}." if became else "No trial has ended."
+    return f"{pluralize(len(states), 'trial')}: {', '.join(became)}." if became else "No trial has ended."

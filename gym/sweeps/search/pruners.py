@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial
 
 from gym.core.errors import RunError
-from gym.core.text import public_uri
+from gym.core.text import redact_uri
 from gym.sweeps.search.storage import naming_storage_errors, open_storage
 
 PRUNERS = ("none", "median", "hyperband")
@@ -147,7 +147,7 @@ class EpochPruner:
                 trial = study.get_trials(deepcopy=False)[number]
             except (KeyError, IndexError):
                 raise RunError(
-                    f"search {name} has no trial {number} in {public_uri(url)}; start the search again."
+                    f"search {name} has no trial {number} in {redact_uri(url)}; start the search again."
                 ) from None
             self._trial = Trial(study, trial._trial_id)
         self._known = set(trial.intermediate_values)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from gym.core.errors import ConfigError, RunError, first_line
-from gym.core.text import public_uri
+from gym.core.text import redact_uri
 
 _PATIENCE = 60  # seconds until a process gives up that waits for another to finish writing
 
@@ -37,7 +37,7 @@ def open_storage(url: str, is_ready: bool = False) -> RDBStorage:
         ConfigError: It is no URL of a database that lasts.
         RunError: The database cannot be used.
     """
-    shown = public_uri(url)
+    shown = redact_uri(url)
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -75,4 +75,4 @@ def naming_storage_errors(name: str) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """What went wrong, in one line; Optuna tells it only in the error beneath its own."""
-    return public_uri(first_line(error.__cause__ or error))
+    return redact_uri(first_line(error.__cause__ or error))

@@ -22,7 +22,7 @@ from gym.config.schema import Config
 from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
 from gym.core.files import hash_value
-from gym.core.text import counted, plain_console
+from gym.core.text import plain_console, pluralize
 from gym.runs.spec import identity
 from gym.sweeps.launch import Launching
 from gym.sweeps.ledger import ENDS, FAILED, FINISHED, STARTED, Job, first_of_each
@@ -213,7 +213,7 @@ def report(study: Study, jobs: Sequence[Job], findings: Sequence[str]) -> list[J
     failed = [job for job in jobs if job.status == FAILED]
     lines = [f"trial {job.number} failed: {job.message}" for job in failed]
     best = best_trials(study)
-    lines += [f"{counted(len(jobs), 'trial')}, {sum(job.status == FINISHED for job in jobs)} to the end"]
+    lines += [f"{pluralize(len(jobs), 'trial')}, {sum(job.status == FINISHED for job in jobs)} to the end"]
     for trial in best:
         values = "  ".join(
             f"{name} {value:.4g}" for name, value in zip(study.user_attrs[OBJECTIVES], trial.values, strict=True)
@@ -221,5 +221,5 @@ def report(study: Study, jobs: Sequence[Job], findings: Sequence[str]) -> list[J
         lines += [f"best: trial {trial.number}  {values}", f"  {command_of(by_number[trial.number].overrides)}"]
     plain_console().print("\n".join([*lines, *findings]))
     if not best:
-        raise RunError(f"not one of {counted(len(jobs), 'trial')} finished; the lines above name each.")
+        raise RunError(f"not one of {pluralize(len(jobs), 'trial')} finished; the lines above name each.")
     return list(jobs)

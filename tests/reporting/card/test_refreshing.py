@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from gym.app.evaluate import judge_runs
 from gym.app.train import run_experiment
 from gym.core.errors import DataError
-from gym.core.text import worded_interval
+from gym.core.text import format_interval
 from gym.reporting.card.collect import write_worst
 from gym.reporting.card.contents import read_facts
 from gym.reporting.card.write import list_pictures, refresh_card, write_card
@@ -102,7 +102,10 @@ def test_a_full_disk_is_named(run, monkeypatch):
     full = OSError(28, "No space left on device")
     monkeypatch.setattr("gym.reporting.card.write.write_card", lambda *_: (_ for _ in ()).throw(full))
 
-    message = r"^the card of run 0123 cannot be written \(.*No space left.*\); free space there, or set TMPDIR="
+    message = (
+        r"^the card of run 0123 cannot be written \(.*No space left.*\); "
+        r"check its permissions and free space, or set TMPDIR="
+    )
     with pytest.raises(DataError, match=message):
         refresh_card(run, "evaluation/test", made_document())
 
@@ -124,7 +127,7 @@ def test_evaluating_a_run_refreshes_its_card(configure, tmp_path):
     tested = next(side for side in after.scores if side.side == "test")
     assert after.evaluations["evaluation/test"]["overall"]["iou"] == pytest.approx(tested.overall["iou"])
     text = (artifacts / "card.md").read_text(encoding="utf-8")
-    assert f"| boundary IoU | {worded_interval(*found.overall['boundary_iou'])} |" in text
-    assert f"| {worded_interval(*found.overall['calibration_error'])} |" in text
+    assert f"| boundary IoU | {format_interval(*found.overall['boundary_iou'])} |" in text
+    assert f"| {format_interval(*found.overall['calibration_error'])} |" in text
     assert "Beside baselines, all classes:" in text
     assert pictures_of(artifacts) == ["learning_curves", "confusion_matrix", "evaluation-test-worst", "worst"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from gym.core.text import worded_interval
+from gym.core.text import format_interval
 from gym.reporting.card.collect import write_worst
 from gym.reporting.card.contents import ClassFacts, Confusion, SideFacts, WorstImage, add_evaluations, read_facts
 from gym.reporting.card.markdown import to_page
@@ -35,7 +35,7 @@ def page_of(folder, facts):
 
 def word(score):
     """A score as the card shows it."""
-    return worded_interval(*(float("nan") if value is None else value for value in score))
+    return format_interval(*(float("nan") if value is None else value for value in score))
 
 
 def test_a_card_is_three_files(tmp_path):

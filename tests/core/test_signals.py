@@ -38,9 +38,10 @@ def test_a_signal_during_a_finalizer_is_not_lost(number, name):
 
 def test_an_ignored_sigint_stays_ignored():
     """Shells ignore it in background jobs."""
-    script = "import signal; from gym.core.signals import handle_signals; handle_signals(); signal.raise_signal(signal.SIGINT)"
+    ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    script = "from gym.core.signals import handle_signals; handle_signals(); signal.raise_signal(signal.SIGINT)"
     done = subprocess.run(
-        [sys.executable, "-c", f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {script}"],
+        [sys.executable, "-c", f"{ignore}; {script}"],
         check=False,
         env=os.environ,
     )

@@ -18,7 +18,7 @@ from gym.config.overrides import configuration_folder, quote_options
 from gym.config.schema import Config, DataConfig, TrackingConfig, TrainingConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, DataError
-from gym.core.startup import quiet_start, tensorflow_start
+from gym.core.startup import quiet_imports, quiet_tensorflow_imports
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ class Model:
         Raises:
             DataError: The image cannot be used, or the output cannot be written or would lose the grid.
         """
-        from gym.core.files import naming_disk_errors
+        from gym.core.files import translate_disk_errors
         from gym.data.raster_writer import write_label
         from gym.data.readers.raster import read_bands
 
@@ -101,7 +101,7 @@ class Model:
         suffixes = (".png", ".tif") if raster.grid is None else (".tif",)
         if output.suffix not in suffixes:
             raise DataError(f"output={output} must end in {' or '.join(suffixes)}; try {output.with_suffix('.tif')}.")
-        with naming_disk_errors(output, "give another path."):
+        with translate_disk_errors(output, "give another path."):
             output.parent.mkdir(parents=True, exist_ok=True)
             write_label(output, self.predict(raster.values), raster.grid, self.classes)
 
@@ -118,7 +118,7 @@ def load(run: str, *, outputs: str | Path = "outputs", tracking_uri: str = "") -
     Raises:
         RunError: There is no such run, or its model is missing or damaged, or the archive was altered.
     """
-    with tensorflow_start():
+    with quiet_tensorflow_imports():
         from gym.runs.model_files import load_model
         from gym.runs.model_source import open_source
         from gym.training.runtime import prepare_tensorflow
@@ -196,7 +196,7 @@ def fit(config: Config) -> RunResult:
         TrainingError: The loss is no longer finite.
         RunError: Another process trains this run.
     """
-    with tensorflow_start():
+    with quiet_tensorflow_imports():
         from gym.app.train import run_experiment
 
     return run_experiment(config)
@@ -226,7 +226,7 @@ def list_runs(
     """
     import pandas as pd
 
-    with quiet_start():
+    with quiet_imports():
         from gym.runs.mlflow_read import tabulate_runs
 
     rows = tabulate_runs(TrackingConfig(uri=tracking_uri, experiment=experiment), Path(outputs), sweep)

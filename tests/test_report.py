@@ -43,7 +43,7 @@ def swept(tmp_path_factory):
 def results(swept):
     """The results of the runs that finished."""
     folder = SweepFolder(swept[0], "12e4")
-    return [read_result(folder.run(job.fingerprint)) for job in folder.ledger.jobs() if job.status == "finished"]
+    return [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs() if job.status == "finished"]
 
 
 def section(outputs, name, part="sweep"):

@@ -252,7 +252,10 @@ def run_notes(run: Run, result: RunResult | None) -> list[str]:
 def find_own(outputs: Path, run: Run) -> RunResult | None:
     """What a run came to, from its folder or else from MLflow; None where it did not come to its end."""
     fingerprint, sweep = (run.data.tags.get(tag, "") for tag in ("fingerprint", "sweep"))
-    places = [outputs / "runs" / fingerprint[:16], *([SweepFolder(outputs, sweep).run(fingerprint)] if sweep else [])]
+    places = [
+        outputs / "runs" / fingerprint[:16],
+        *([SweepFolder(outputs, sweep).run_folder(fingerprint)] if sweep else []),
+    ]
     for result in map(find_result, places):
         if result and result.run_id == run.info.run_id:
             return result

@@ -67,7 +67,7 @@ def run_job(config: Config) -> float:
     """
     sweep = SweepFolder(Path(config.outputs), config.sweep.name)
     leave_with_driver()
-    with _making, sweep.run_held(sweep.ledger.job(config.sweep.job).fingerprint):
+    with _making, sweep.lock_run(sweep.ledger.job(config.sweep.job).fingerprint):
         job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
         if job.status in (FINISHED, PRUNED):
             return job.scores.get("iou", math.nan)
@@ -94,7 +94,7 @@ def _leave_after(driver: int) -> None:
 
 def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
     """Make a run that this process holds; result and errors as those of `run_job`."""
-    folder = sweep.run(job.fingerprint)
+    folder = sweep.run_folder(job.fingerprint)
     sweep.ledger.append(STARTED, job.number, epoch=checkpoint.last_epoch(folder), epochs=config.training.epochs)
     try:
         result, _ = carry_out(plan_job(config, sweep, job), listen(config, sweep, job))
@@ -126,7 +126,7 @@ def plan_job(config: Config, sweep: SweepFolder, job: Job) -> Task:
 
 def listen(config: Config, sweep: SweepFolder, job: Job) -> Listener:
     """Write each epoch down, give up where a search says so, and tie the MLflow run to that of the sweep."""
-    known = sweep.read()
+    known = sweep.read_metadata()
     judge = open_judge(config, sweep, job.number) if known["is_search"] else None
 
     def tell(epoch: Epoch) -> None:

@@ -84,9 +84,9 @@ def seconds_left(
     reached = [job.epoch / job.epochs for job in finished if job.epoch and job.epochs]
     last = {job.number: last_epoch(job, reached) for job in running}
     by_pace = {job.number: left for job in running if (left := left_by_pace(job, last[job.number], now)) is not None}
-    told = [whole_run(job, job.epoch, job.took(now)) for job in (*finished, *pruned)]
+    told = [whole_run(job, job.epoch, job.elapsed(now)) for job in (*finished, *pruned)]
     told += [
-        whole_run(job, last[job.number], job.took(now) + by_pace[job.number])
+        whole_run(job, last[job.number], job.elapsed(now) + by_pace[job.number])
         for job in running
         if job.number in by_pace
     ]
@@ -95,7 +95,7 @@ def seconds_left(
         return None
     seconds = seconds_by_work(known)
     under_way = [
-        by_pace.get(job.number, max(seconds(job.work) * part_left(job, job.resumed) - job.took(now), 0.0))
+        by_pace.get(job.number, max(seconds(job.work) * part_left(job, job.resumed_from) - job.elapsed(now), 0.0))
         for job in running
     ]
     rest = [seconds(job.work) * part_left(job, job.epoch) for job in waiting]
@@ -113,10 +113,10 @@ def left_by_pace(job: Job, last: float, now: float) -> float | None:
 
     The time since the latest epoch counts as one epoch at most, since clocks of machines differ.
     """
-    pace = job.pace()
+    pace = job.seconds_per_epoch
     if pace is None:
         return None
-    since = min(max(now - job.epochs_ended[-1], 0.0), pace)
+    since = min(max(now - job.epoch_times[-1], 0.0), pace)
     return max(pace * (last - job.epoch) - since, 0.0)
 
 
@@ -128,9 +128,9 @@ def whole_run(job: Job, last: float, seconds: float) -> tuple[float, float] | No
         last: Its last epoch; 0 where epochs are not known.
         seconds: What the attempt takes.
     """
-    if not job.started or (job.resumed and last <= job.resumed):
+    if not job.started or (job.resumed_from and last <= job.resumed_from):
         return None
-    return job.work, seconds * (last / (last - job.resumed) if job.resumed else 1.0)
+    return job.work, seconds * (last / (last - job.resumed_from) if job.resumed_from else 1.0)
 
 
 def part_left(job: Job, epoch: int) -> float:

@@ -52,9 +52,9 @@ def sweep(
     planned = plan(jobs, compose)
     own = read_config(compose(jobs[0]), Config)
     folder = SweepFolder(Path(own.outputs), own.sweep.name or name_sweep(planned))
-    with folder.held():
+    with folder.lock():
         enter(folder, planned)
-        folder.keep_command(config)
+        folder.write_command(config)
         with parent_run(own, folder) as parent:
             queue_lost(folder, planned)
             launch(folder, planned, Launching(folder, own, launcher, config), own.sweep.attempts)
@@ -80,7 +80,7 @@ def enter(folder: SweepFolder, planned: Sequence[Planned]) -> None:
         ConfigError: The sweep holds runs on other data.
     """
     measured_on = {run.validation for run in planned}
-    folder.begin(measured_on.pop() if len(measured_on) == 1 else "", is_search=False)
+    folder.initialize(measured_on.pop() if len(measured_on) == 1 else "", is_search=False)
     jobs = folder.ledger.jobs()
     entered, number = {job.fingerprint for job in jobs}, max((job.number + 1 for job in jobs), default=0)
     for run in planned:
@@ -102,8 +102,8 @@ def mine(folder: SweepFolder, planned: Sequence[Planned]) -> list[Job]:
 def queue_lost(folder: SweepFolder, planned: Sequence[Planned]) -> None:
     """Enter again what is finished by the ledger, but whose result somebody removed or damaged."""
     for job in mine(folder, planned):
-        if job.status == FINISHED and find_result(folder.run(job.fingerprint)) is None:
-            log.warning("%s is made again: %s holds no readable result", job.name, folder.run(job.fingerprint))
+        if job.status == FINISHED and find_result(folder.run_folder(job.fingerprint)) is None:
+            log.warning("%s is made again: %s holds no readable result", job.name, folder.run_folder(job.fingerprint))
             folder.ledger.append(QUEUED, job.number)
 
 

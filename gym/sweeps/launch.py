@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from gym.config.schema import Config
 from gym.core.errors import RunError, first_line
 from gym.core.parallel import available_cores
-from gym.sweeps.ledger import ENDS, FAILED, Job
+from gym.sweeps.ledger import ENDED, FAILED, Job
 from gym.sweeps.sweep_folder import SweepFolder
 
 _WORDLESS = "its process ended without a word: killed, perhaps for want of memory"
@@ -76,7 +76,7 @@ class Launching:
 
 def has_ended(job: Job, before: Job) -> bool:
     """Whether a run has come to an end since it stood as before; one that failed before has not."""
-    return job.status in ENDS and (job.status != FAILED or job.failures > before.failures)
+    return job.status in ENDED and (job.status != FAILED or job.failures > before.failures)
 
 
 def is_untouched(job: Job, before: Job) -> bool:

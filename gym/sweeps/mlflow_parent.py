@@ -12,7 +12,7 @@ from gym.core.startup import quiet_imports
 from gym.core.text import pluralize
 from gym.runs.mlflow_log import DESCRIPTION, RunLog, logged_run
 from gym.runs.result import find_result
-from gym.sweeps.ledger import FINISHED, Job, first_of_each
+from gym.sweeps.ledger import FINISHED, Job, drop_duplicates
 from gym.sweeps.sweep_folder import SweepFolder
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Parent:
             from gym.reporting.comparison import write_comparison
             from gym.reporting.sweep_page import write_ready_reports
 
-        found = [find_result(self._folder.run(job.fingerprint)) for job in first_of_each(done)]
+        found = [find_result(self._folder.run_folder(job.fingerprint)) for job in drop_duplicates(done)]
         results = [result for result in found if result]
         if lost := len(found) - len(results):
             log.warning("%s left out: no readable result in %s", pluralize(lost, "run"), self._folder.runs)
@@ -59,11 +59,11 @@ def parent_run(config: Config, folder: SweepFolder) -> Iterator[Parent]:
     Raises:
         RunError: MLflow cannot be used.
     """
-    known = folder.read()
+    known = folder.read_metadata()
     if "attempt" not in known:
         known["attempt"] = uuid.uuid4().hex
-        folder.write(known)
+        folder.write_metadata(known)
     tags = {"sweep": folder.name}
     with logged_run(config.tracking, Path(config.outputs), f"sweep {folder.name}", tags, known["attempt"]) as run:
-        folder.write(known | {"run_id": run.run_id})
+        folder.write_metadata(known | {"run_id": run.run_id})
         yield Parent(run, folder)

@@ -22,7 +22,7 @@ from gym.data.samples import split_dataset, training_samples
 from gym.data.split import Split
 from gym.runs.spec import run_fingerprint, run_name, validation_fingerprint
 from gym.sweeps.eta import estimate_work
-from gym.sweeps.ledger import QUEUED, Job, Ledger, first_of_each
+from gym.sweeps.ledger import QUEUED, Job, Ledger, drop_duplicates
 
 _IN_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
@@ -70,7 +70,7 @@ def plan(jobs: Sequence[Overrides], compose: Compose) -> list[Planned]:
     planned = [plan_run(*run, data) for run in zip(configs, jobs, swept, strict=True)]
     if not configs[0].sweep.mix:
         refuse_mixture(planned)
-    return first_of_each(planned)
+    return drop_duplicates(planned)
 
 
 def plan_run(config: Config, overrides: Overrides, differing: Overrides, data: "OpenedData") -> Planned:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gym.core.text import format_duration
 from gym.sweeps.eta import seconds_left
-from gym.sweeps.ledger import ENDS, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, standing
+from gym.sweeps.ledger import ENDED, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, replay_events
 
 DONE, RUNNING, INTERRUPTED = "done", "running", "interrupted"
 
@@ -42,7 +42,7 @@ class Session:
 
 def begin_session(events: Sequence[Event], now: float, only: Collection[int] | None = None, runs: int = 0) -> Session:
     """The session that begins after some events."""
-    return Session(now, len(events), {job.number: job.attempts for job in standing(events)}, only, runs)
+    return Session(now, len(events), {job.number: job.attempts for job in replay_events(events)}, only, runs)
 
 
 class Progress:
@@ -58,7 +58,7 @@ class Progress:
 
     def __init__(self, events: Sequence[Event], session: Session, now: float) -> None:
         self.now, self._session = now, session
-        self.jobs = [job for job in standing(events) if session.only is None or job.number in session.only]
+        self.jobs = [job for job in replay_events(events) if session.only is None or job.number in session.only]
         self.states = {job.number: session.state(job) for job in self.jobs}
         self.total = max(len(self.jobs), session.runs)
         self.counts = Counter(self.states.values())
@@ -109,7 +109,7 @@ def most_at_once(events: Sequence[Event]) -> int:
     for event in events:
         if event["event"] == STARTED:
             under_way.add(event["job"])
-        elif event["event"] in ENDS:
+        elif event["event"] in ENDED:
             under_way.discard(event["job"])
         most = max(most, len(under_way))
     return most

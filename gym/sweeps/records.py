@@ -23,7 +23,7 @@ from gym.runs.mlflow_log import PARENT
 from gym.runs.mlflow_lookup import children_of, nearest, search_all
 from gym.runs.mlflow_read import logged_result
 from gym.runs.result import RunResult, find_result
-from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, first_of_each
+from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, drop_duplicates
 from gym.sweeps.plan import command_of
 from gym.sweeps.sweep_folder import SweepFolder
 
@@ -92,7 +92,7 @@ def find_sweep(config: TrackingConfig, outputs: Path, wanted: str) -> SweepRecor
     """
     client, experiment = open_tracking(config, outputs)
     folder = SweepFolder(outputs, wanted) if has_ledger(outputs, wanted) else None
-    parent = find_parent(client, str(folder.read().get("run_id", ""))) if folder else ""
+    parent = find_parent(client, str(folder.read_metadata().get("run_id", ""))) if folder else ""
     children = children_of(client, experiment, parent or wanted)
     if folder is None:
         if not children:
@@ -134,10 +134,10 @@ def explain_absence(client: PatientClient, experiment: str, config: TrackingConf
 def record_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
     """What the folder of a sweep tells, with the MLflow runs of its runs."""
     jobs = folder.ledger.jobs()
-    distinct = first_of_each(sorted(jobs, key=lambda job: job.status != FINISHED))  # a search may try one twice
+    distinct = drop_duplicates(sorted(jobs, key=lambda job: job.status != FINISHED))  # a search may try one twice
     logged = last_of_each(children)
     runs = [
-        record_job(job, find_result(folder.run(job.fingerprint)), logged.get(job.fingerprint))
+        record_job(job, find_result(folder.run_folder(job.fingerprint)), logged.get(job.fingerprint))
         for job in sorted(distinct, key=lambda job: job.number)
     ]
     lost = sum(run.result is not None and not run.result.scenes for run in runs)

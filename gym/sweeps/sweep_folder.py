@@ -1,10 +1,10 @@
-"""Where a sweep keeps what it must not lose.
+"""The folder of a sweep, which holds everything needed to resume it.
 
 outputs/sweeps/<name>/
-sweep.json      what its runs have in common, and the name of its MLflow run
-ledger.jsonl    what was started, and what came of it
-runs/<run>/     of each run checkpoints while it is made, then its result
-multirun.yaml   Hydra's own record of the command
+sweep.json      properties shared by all runs, and the id of the parent run in MLflow
+ledger.jsonl    log of all runs
+runs/<run>/     checkpoints of a run during training, then its result
+multirun.yaml   configuration of the command, as composed by Hydra
 """
 
 import json
@@ -23,7 +23,7 @@ from gym.core.files import translate_disk_errors, write_json, write_text
 from gym.core.text import redact_uri
 from gym.sweeps.ledger import Ledger
 
-_VERSION = 1  # of the layout; to be raised when an older program could not go on with a sweep, or this with an older
+_VERSION = 1  # of the layout; raise it when older and newer versions cannot resume each other's sweeps
 
 
 class SweepFolder:
@@ -31,97 +31,98 @@ class SweepFolder:
 
     Args:
         outputs: The outputs folder.
-        name: Of the sweep.
+        name: Name of the sweep.
     """
 
     def __init__(self, outputs: Path, name: str) -> None:
         self.name = name
         self.path = outputs / "sweeps" / name
+        self.runs = self.path / "runs"
         self.ledger = Ledger(self.path / "ledger.jsonl")
 
-    @property
-    def runs(self) -> Path:
-        """The folder of its runs."""
-        return self.path / "runs"
-
-    def run(self, fingerprint: str) -> Path:
-        """The folder of one run."""
+    def run_folder(self, fingerprint: str) -> Path:
+        """Return the folder of the run with this fingerprint; it may not exist yet."""
         return self.runs / fingerprint[:16]
 
-    def read(self) -> dict[str, Any]:
-        """What its runs have in common; empty where it is new.
+    def read_metadata(self) -> dict[str, Any]:
+        """Return the contents of ``sweep.json``; empty for a new sweep.
 
         Raises:
-            RunError: It is damaged.
+            RunError: The file is damaged.
         """
         path = self.path / "sweep.json"
         if not path.exists():
             return {}
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read ({error}); give the sweep another name with sweep.name=.") from error
-        return dict(known)
+            raise RunError(
+                f"{path} cannot be read ({error}); choose another name for the sweep with sweep.name=NAME."
+            ) from error
 
-    def begin(self, validation: str, is_search: bool) -> None:
-        """Note what the runs of a new sweep have in common; see that an old one is of the same kind.
-
-        Args:
-            validation: Hash of what their scores are measured on; empty where they may differ.
-            is_search: Whether Optuna proposes them.
+    def write_metadata(self, metadata: dict[str, Any]) -> None:
+        """Replace the contents of ``sweep.json``.
 
         Raises:
-            ConfigError: The sweep holds other runs.
+            DataError: The disk is full or read-only.
         """
-        known = self.read()
-        wanted = {"version": _VERSION, "validation": validation, "is_search": is_search}
-        if (found := known.get("version", _VERSION)) != _VERSION:
+        with translate_disk_errors(self.path):
+            write_json(self.path / "sweep.json", metadata)
+
+    def initialize(self, validation: str, is_search: bool) -> None:
+        """Record what all runs of a new sweep share, or check that an existing sweep matches.
+
+        Args:
+            validation: Hash of the data that scores are measured on; empty if the runs may differ in it.
+            is_search: Whether Optuna proposes the runs.
+
+        Raises:
+            ConfigError: The sweep contains runs of another kind or on other data.
+        """
+        known = self.read_metadata()
+        version = known.get("version", _VERSION)
+        if version != _VERSION:
             raise ConfigError(
-                f"sweep.name={self.name} was begun by a program that keeps sweeps in form {found}, this one in form "
-                f"{_VERSION}; go on with that program, or give this sweep another name."
+                f"sweep.name={self.name} has layout version {version}, but this version of segsweep supports only "
+                f"{_VERSION}; resume it with the version that created it, or choose another sweep.name."
             )
         if known.get("is_search", is_search) != is_search:
-            raise ConfigError(f"sweep.name={self.name} holds runs of another kind; give this sweep another name.")
+            kinds = {False: "a grid sweep", True: "a search"}
+            raise ConfigError(
+                f"sweep.name={self.name} is {kinds[not is_search]}, not {kinds[is_search]}; choose another sweep.name."
+            )
         before = known.get("validation", validation)
         if before and validation and before != validation:
             raise ConfigError(
-                f"sweep.name={self.name} holds runs on other data or another split; give this sweep another name."
+                f"sweep.name={self.name} contains runs on other data or another split; choose another sweep.name."
             )
         if not known or (before and not validation):
-            self.write(known | wanted)
+            wanted = {"version": _VERSION, "validation": validation, "is_search": is_search}
+            self.write_metadata(known | wanted)
 
-    def write(self, known: dict[str, Any]) -> None:
-        """Write what `read` gives.
-
-        Raises:
-            DataError: The disk refuses.
-        """
-        with translate_disk_errors(self.path):
-            write_json(self.path / "sweep.json", known)
-
-    def keep_command(self, config: DictConfig) -> None:
-        """Keep what Hydra composed of the command, without passwords.
+    def write_command(self, config: DictConfig) -> None:
+        """Write the configuration that Hydra composed from the command, without passwords.
 
         Raises:
-            DataError: The disk refuses.
+            DataError: The disk is full or read-only.
         """
         with translate_disk_errors(self.path):
             write_text(self.path / "multirun.yaml", redact_uri(OmegaConf.to_yaml(config)))
 
     @contextmanager
-    def run_held(self, fingerprint: str) -> Iterator[None]:
-        """Hold one run for a block, waiting for who holds it: a worker outlives a driver that was killed."""
+    def lock_run(self, fingerprint: str) -> Iterator[None]:
+        """Lock one run, waiting for any process that already holds it, such as a worker of a killed driver."""
         self.runs.mkdir(parents=True, exist_ok=True)
         with FileLock(self.runs / f".{fingerprint[:16]}.job.lock"):
             yield
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the sweep for a block: nobody else may go on with it meanwhile.
+    def lock(self) -> Iterator[None]:
+        """Lock the sweep against other drivers.
 
         Raises:
-            DataError: The disk refuses.
-            RunError: Another process holds it.
+            DataError: The disk is full or read-only.
+            RunError: Another process holds the lock.
         """
         holder = self.path / "holder.txt"
         lock = FileLock(self.path / ".lock")
@@ -130,7 +131,7 @@ class SweepFolder:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                raise RunError(self._under_way(holder)) from None
+                raise RunError(self._describe_holder(holder)) from None
         try:
             with translate_disk_errors(holder):
                 holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
@@ -139,8 +140,8 @@ class SweepFolder:
             holder.unlink(missing_ok=True)
             lock.release()
 
-    def _under_way(self, holder: Path) -> str:
-        by = "another process"
-        with suppress(OSError):  # who holds it may let go just now
-            by = holder.read_text(encoding="utf-8").strip() or by
-        return f"sweep {self.name} is under way ({by}); wait for it, or give sweep.name=... ."
+    def _describe_holder(self, holder: Path) -> str:
+        name = "another process"
+        with suppress(OSError):  # the holder may have just finished
+            name = holder.read_text(encoding="utf-8").strip() or name
+        return f"sweep {self.name} is already running ({name}); wait for it, or use another name with sweep.name=NAME."

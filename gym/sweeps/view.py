@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gym.core.text import format_duration, format_score, plain_console, pluralize
-from gym.sweeps.ledger import ENDS, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, Ledger
+from gym.sweeps.ledger import ENDED, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, Ledger
 from gym.sweeps.progress import DONE, INTERRUPTED, RUNNING, Progress, Session, begin_session
 
 Show = Callable[[Sequence[Event], Session, float], None]  # at a time, in seconds since 1970
@@ -199,7 +199,7 @@ def cells(job: Job, progress: Progress) -> list[Text]:
         state,
         f"{job.epoch}/{job.epochs}" if job.epochs else "",
         "" if is_waiting else format_score(iou(job)),
-        "" if is_waiting else format_duration(job.took(progress.now)),
+        "" if is_waiting else format_duration(job.elapsed(progress.now)),
         one_line(job.message) if state == FAILED else "",
     ]
     styles = ["", "", _STYLES[state], "", "", "", _STYLES[state]]
@@ -247,7 +247,7 @@ class LineDisplay:
         """Say what happened since the last time, and at most once a minute what is under way."""
         for index in range(max(self._told, session.earlier), len(events)):
             self._told = index + 1
-            if events[index]["event"] in (STARTED, *ENDS):
+            if events[index]["event"] in (STARTED, *ENDED):
                 self._say_event(events[index], Progress(events[: index + 1], session, now))
         if now - max(self._last_news, session.began) >= _NEWS_SECONDS:
             self._last_news = now
@@ -275,7 +275,7 @@ def what_happened(job: Job, progress: Progress) -> str:
     if job.status == STARTED:
         again = "started again" if job.attempts > 1 else "started"
         return f"{again}, goes on after epoch {job.epoch}" if job.epoch else again
-    took, so = format_duration(job.took(progress.now)), so_far(progress)
+    took, so = format_duration(job.elapsed(progress.now)), so_far(progress)
     if job.status == FAILED:
         return f"failed after {took}: {one_line(job.message)}  ({so})"
     if job.status == PRUNED:
@@ -316,7 +316,7 @@ def summary_lines(jobs: Sequence[Job], command_of: Callable[[Job], str], attempt
     finished = [job for job in jobs if job.status == FINISHED]
     lines = [f"{len(finished)} of {pluralize(len(jobs), 'run')} finished"]
     if finished:
-        lines[0] += f"; together they took {format_duration(sum(job.took(job.ended) for job in finished))}"
+        lines[0] += f"; together they took {format_duration(sum(job.elapsed(job.ended) for job in finished))}"
     for job in jobs:
         if job.status == FAILED:
             lines += [f"{called(job)}  failed: {one_line(job.message)}", f"    {command_of(job)}"]

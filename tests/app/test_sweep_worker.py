@@ -60,7 +60,7 @@ def test_a_run_that_another_process_makes_is_waited_for(config, made):
     sweep = SweepFolder(Path(config.outputs), "mine")
     scores = []
     waiting = threading.Thread(target=lambda: scores.append(run_job(config)))
-    with sweep.run_held("f" * 64):
+    with sweep.lock_run("f" * 64):
         waiting.start()
         waiting.join(timeout=0.3)
         assert waiting.is_alive()
@@ -74,7 +74,7 @@ def test_a_run_that_another_process_makes_is_waited_for(config, made):
 def test_a_run_that_the_ledger_does_not_know_is_refused(config):
     """With where it is missing."""
     config.sweep.job = 7
-    with pytest.raises(RunError, match=r"ledger\.jsonl has no run 7; start the sweep again"):
+    with pytest.raises(RunError, match=r"ledger\.jsonl does not contain run 7; repeat the command that started"):
         run_job(config)
 
 

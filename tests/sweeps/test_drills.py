@@ -35,7 +35,7 @@ def kill_often(outputs, kills, shortest, longest, *arguments):
 def rows_of(outputs):
     """Name, weights and scores of each run of a sweep."""
     folder = SweepFolder(outputs, "drill")
-    results = [read_result(folder.run(job.fingerprint)) for job in folder.ledger.jobs()]
+    results = [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
     return sorted(
         (one.name, one.weights_sha256, sorted((key, score) for key, score in one.scores.items() if key != "seconds"))
         for one in results

@@ -29,7 +29,7 @@ RATES = ["schedule.max_rate=1e-3,1e30", "schedule.rampup_epochs=0"]
 def results_of(outputs):
     """Weights and scores of the runs of the sweep, by name."""
     folder = SweepFolder(outputs, "mine")
-    results = [read_result(folder.run(job.fingerprint)) for job in folder.ledger.jobs()]
+    results = [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
     return {
         one.name: (one.weights_sha256, {name: score for name, score in one.scores.items() if name != "seconds"})
         for one in results
@@ -96,7 +96,7 @@ def test_a_result_that_was_removed_is_made_again(whole, tmp_path):
     outputs, _ = whole
     subprocess.run(["cp", "-r", outputs, tmp_path / "copy"], check=True)
     folder = SweepFolder(tmp_path / "copy", "mine")
-    lost, damaged = (folder.run(folder.ledger.job(number).fingerprint) for number in (1, 2))
+    lost, damaged = (folder.run_folder(folder.ledger.job(number).fingerprint) for number in (1, 2))
     (lost / "result.json").unlink()
     (damaged / "matrices.npy").write_bytes(b"torn")
     said = complete(tmp_path / "copy", *SMALL)
@@ -178,7 +178,10 @@ def test_a_second_driver_is_refused(tmp_path):
         code, said = finish(tmp_path, *SMALL)
 
     assert code == 1
-    assert "error: sweep mine is under way (process 1 on here); wait for it, or give sweep.name=" in said
+    assert (
+        "error: sweep mine is already running (process 1 on here); wait for it, or choose another name with sweep.name="
+        in said
+    )
     assert not folder.ledger.path.exists()
 
 
@@ -189,7 +192,7 @@ def test_a_sweep_holds_to_its_data(whole, tmp_path):
     code, said = finish(outputs, *SMALL, "data.seed=1")
 
     assert code == 1
-    assert "error: sweep.name=mine holds runs on other data or another split" in said
+    assert "error: sweep.name=mine contains runs on other data or another split" in said
     assert (outputs / "sweeps/mine/ledger.jsonl").read_text() == before
 
 

@@ -18,7 +18,7 @@ from gym.sweeps.sweep_folder import SweepFolder
 from tests.reporting.test_run_table import made_run
 
 CONFIG = TrackingConfig()
-ENDS = [FINISHED, FAILED, STARTED, PRUNED, QUEUED]
+STATUSES = [FINISHED, FAILED, STARTED, PRUNED, QUEUED]
 
 
 def log(outputs, name, *, error=None, iou=None, **tags):
@@ -31,10 +31,10 @@ def log(outputs, name, *, error=None, iou=None, **tags):
     return run.run_id
 
 
-def make_sweep(outputs, name, ends=ENDS):
+def make_sweep(outputs, name, ends=STATUSES):
     """Leave what a sweep leaves: a run of each end, logged where it was started; gives the id of the parent."""
     folder, parent = SweepFolder(outputs, name), log(outputs, f"sweep {name}", sweep=name)
-    folder.write({"run_id": parent, "is_search": False})
+    folder.write_metadata({"run_id": parent, "is_search": False})
     for number, end in enumerate(ends):
         fingerprint = f"{number}{name}".encode().hex().ljust(64, "0")
         overrides = ["model=unet", f"filters='{number}'", f"sweep.name={name}"]
@@ -50,7 +50,7 @@ def make_sweep(outputs, name, ends=ENDS):
             folder.ledger.append(end, number, message=error or "")
         if end == FINISHED:
             result = made_run(iou=0.5, settings={"training.threads": 2})
-            write_result(folder.run(fingerprint), replace(result, run_id=run_id, fingerprint=fingerprint))
+            write_result(folder.run_folder(fingerprint), replace(result, run_id=run_id, fingerprint=fingerprint))
     return parent
 
 
@@ -139,7 +139,7 @@ def test_a_result_that_is_gone_is_taken_from_mlflow(outputs):
     name = uuid.uuid4().hex
     make_sweep(outputs, name, [FINISHED, FINISHED])
     folder = SweepFolder(outputs, name)
-    first, other = (folder.run(job.fingerprint) for job in folder.ledger.jobs())
+    first, other = (folder.run_folder(job.fingerprint) for job in folder.ledger.jobs())
     (first / "result.json").unlink()
     record = find_sweep(CONFIG, outputs, name)
 

@@ -1,4 +1,4 @@
-"""What the runs of a sweep must have in common, and who may go on with it."""
+"""The folder of a sweep guards what its runs must share, and lets only one driver work on it."""
 
 import subprocess
 import sys
@@ -14,100 +14,107 @@ from tests.conftest import ROOT
 
 @pytest.fixture
 def folder(tmp_path):
-    """A sweep that has not begun."""
+    """The folder of a sweep that has not started."""
     return SweepFolder(tmp_path, "mine")
 
 
-def test_a_sweep_holds_to_its_data_and_kind(folder):
-    """What it began with stays, whatever is asked later."""
-    assert folder.read() == {}
-    folder.begin("here", is_search=False)
-    folder.begin("here", is_search=False)
-    with pytest.raises(ConfigError, match=r"^sweep\.name=mine holds runs on other data or another split; give this"):
-        folder.begin("there", is_search=False)
-    with pytest.raises(ConfigError, match=r"^sweep\.name=mine holds runs of another kind; give this sweep another"):
-        folder.begin("here", is_search=True)
+def test_a_sweep_keeps_its_data_and_kind(folder):
+    """Runs on other data, or a search under the name of a grid sweep, are rejected."""
+    assert folder.read_metadata() == {}
+    folder.initialize("here", is_search=False)
+    folder.initialize("here", is_search=False)
+    with pytest.raises(ConfigError, match=r"^sweep\.name=mine contains runs on other data or another split; choose"):
+        folder.initialize("there", is_search=False)
+    with pytest.raises(
+        ConfigError, match=r"^sweep\.name=mine is a grid sweep, not a search; choose another sweep\.name\.$"
+    ):
+        folder.initialize("here", is_search=True)
 
-    assert folder.read() == {"version": 1, "validation": "here", "is_search": False}
-
-
-def test_a_mixed_sweep_takes_any_data(folder):
-    """A sweep becomes one when runs on several datasets are let in, and keeps the rest of what it knows."""
-    folder.begin("here", is_search=False)
-    folder.write(folder.read() | {"run_id": "7"})
-    folder.begin("", is_search=False)
-    assert folder.read() == {"version": 1, "validation": "", "is_search": False, "run_id": "7"}
-    folder.begin("there", is_search=False)
-
-    assert folder.read()["validation"] == ""
+    assert folder.read_metadata() == {"version": 1, "validation": "here", "is_search": False}
 
 
-def test_a_sweep_of_another_program_is_refused(folder):
-    """With both forms, and the way out."""
-    folder.write({"version": 9, "validation": "here", "is_search": False})
+def test_a_mixed_sweep_accepts_any_data(folder):
+    """Once runs on several datasets were allowed, the check is off; other metadata is kept."""
+    folder.initialize("here", is_search=False)
+    folder.write_metadata(folder.read_metadata() | {"run_id": "7"})
+    folder.initialize("", is_search=False)
+    assert folder.read_metadata() == {"version": 1, "validation": "", "is_search": False, "run_id": "7"}
+    folder.initialize("there", is_search=False)
+
+    assert folder.read_metadata()["validation"] == ""
+
+
+def test_a_sweep_of_another_version_is_rejected(folder):
+    """The error names both layout versions and the remedy."""
+    folder.write_metadata({"version": 9, "validation": "here", "is_search": False})
 
     with pytest.raises(
-        ConfigError, match=r"^sweep\.name=mine was begun by a program that keeps sweeps in form 9, this"
+        ConfigError,
+        match=r"^sweep\.name=mine has layout version 9, but .* supports only 1; resume it with the version that cr",
     ):
-        folder.begin("here", is_search=False)
+        folder.initialize("here", is_search=False)
 
 
-def test_a_disk_that_refuses_is_named(tmp_path):
-    """Whatever is written first."""
+def test_a_write_error_names_the_path(tmp_path):
+    """The first write fails with the same error, whichever file it is."""
     (tmp_path / "sweeps").touch()
     folder = SweepFolder(tmp_path, "mine")
-    for write in (folder.held().__enter__, lambda: folder.write({}), lambda: folder.ledger.append("queued", 0)):
+    for write in (
+        folder.lock().__enter__,
+        lambda: folder.write_metadata({}),
+        lambda: folder.ledger.append("queued", 0),
+    ):
         with pytest.raises(
             DataError, match=r"mine.* cannot be written \(.*\); check its permissions and free space, or set outputs="
         ):
             write()
 
 
-def test_the_command_is_kept_without_passwords(folder):
-    """As Hydra composed it."""
-    folder.keep_command(OmegaConf.create({"tracking": {"uri": "postgresql://me:secret@host/db"}, "seed": 7}))
+def test_the_command_is_stored_without_passwords(folder):
+    """The composed configuration is otherwise stored unchanged."""
+    folder.write_command(OmegaConf.create({"tracking": {"uri": "postgresql://me:secret@host/db"}, "seed": 7}))
 
     kept = OmegaConf.load(folder.path / "multirun.yaml")
     assert kept == {"tracking": {"uri": "postgresql://***@host/db"}, "seed": 7}
 
 
-def test_a_damaged_note_is_refused(folder):
-    """With the file and the way out."""
-    folder.begin("here", is_search=False)
+def test_damaged_metadata_is_rejected(folder):
+    """The error names the file and the remedy."""
+    folder.initialize("here", is_search=False)
     (folder.path / "sweep.json").write_text("{")
 
-    with pytest.raises(RunError, match=r"sweep\.json cannot be read \(.*\); give the sweep another name"):
-        folder.begin("here", is_search=False)
+    with pytest.raises(RunError, match=r"sweep\.json cannot be read \(.*\); choose another name for the sweep with"):
+        folder.initialize("here", is_search=False)
 
 
 @pytest.mark.parametrize(("holder", "named"), [("process 1 on here\n", "process 1 on here"), ("", "another process")])
-def test_a_sweep_under_way_is_refused_with_who_holds_it(folder, holder, named):
-    """As far as that is known: who holds it may be about to write it, or to let go."""
+def test_a_locked_sweep_is_rejected_with_its_holder(folder, holder, named):
+    """The holder is unknown while it writes or removes its name."""
     folder.path.mkdir(parents=True)
     (folder.path / "holder.txt").write_text(holder)
     with FileLock(folder.path / ".lock"):
-        with pytest.raises(RunError, match=rf"^sweep mine is under way \({named}\); wait for it, or give sweep\.name="):
-            folder.held().__enter__()
+        with pytest.raises(RunError, match=rf"^sweep mine is already running \({named}\); wait for it, or use another"):
+            folder.lock().__enter__()
         (folder.path / "holder.txt").unlink()
         with pytest.raises(RunError, match=r"\(another process\)"):
-            folder.held().__enter__()
+            folder.lock().__enter__()
 
 
-def test_a_sweep_is_let_go_by_an_error_and_by_death(folder):
-    """The next may have it at once."""
-    with pytest.raises(ZeroDivisionError), folder.held():
+def test_the_lock_is_released_by_errors_and_by_sigkill(folder):
+    """The next driver gets it immediately."""
+    with pytest.raises(ZeroDivisionError), folder.lock():
         raise ZeroDivisionError
     assert not (folder.path / "holder.txt").exists()
     code = (
         "import sys, time; from pathlib import Path; from gym.sweeps.sweep_folder import SweepFolder\n"
-        "with SweepFolder(Path(sys.argv[1]), 'mine').held(): print('held', flush=True); time.sleep(600)"
+        "with SweepFolder(Path(sys.argv[1]), 'mine').lock(): print('locked', flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code, folder.path.parent.parent]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "held\n"
+        assert other.stdout.readline() == "locked\n"
         with pytest.raises(RunError, match=rf"process {other.pid} on "):
-            folder.held().__enter__()
+            folder.lock().__enter__()
         other.kill()
 
-    with folder.held():
+    with folder.lock():
         pass

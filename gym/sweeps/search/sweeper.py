@@ -25,7 +25,7 @@ from gym.core.files import hash_value
 from gym.core.text import plain_console, pluralize
 from gym.runs.spec import identity
 from gym.sweeps.launch import Launching
-from gym.sweeps.ledger import ENDS, FAILED, FINISHED, STARTED, Job, first_of_each
+from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import Parent, parent_run
 from gym.sweeps.plan import Compose, OpenedData, Overrides, Planned, command_of, plan, plan_run, queue
 from gym.sweeps.search.figures import write_search_report
@@ -73,7 +73,7 @@ class Search:
     def make(self, trials: Sequence[Trial]) -> None:
         """Make some trials, and tell Optuna what became of them."""
         # One without a fingerprint and without an end was cut off while it was entered.
-        known = {job.number for job in self._folder.ledger.jobs() if job.fingerprint or job.status in ENDS}
+        known = {job.number for job in self._folder.ledger.jobs() if job.fingerprint or job.status in ENDED}
         for trial in trials:
             if trial.number not in known:
                 self._enter(trial)
@@ -81,9 +81,9 @@ class Search:
         ready = [
             replace(job, overrides=self._space.overrides_of(trial.params))  # outputs may be elsewhere since
             for job, trial in zip(jobs, trials, strict=True)
-            if job.status not in ENDS
+            if job.status not in ENDED
         ]
-        self._launching.launch(first_of_each(ready))
+        self._launching.launch(drop_duplicates(ready))
         for trial in trials:
             job = self._settle(self._folder.ledger.job(trial.number))
             tell(self._study, trial, job.status, job.scores, job.message)
@@ -104,10 +104,10 @@ class Search:
 
     def _settle(self, job: Job) -> Job:
         """Give a run the scores of another with the same configuration, where that has finished."""
-        if job.status in ENDS:
+        if job.status in ENDED:
             return job
         for other in self._folder.ledger.jobs():
-            if other.fingerprint == job.fingerprint and other.status in ENDS:
+            if other.fingerprint == job.fingerprint and other.status in ENDED:
                 what = {"scores": other.scores, "run_id": other.run_id, "message": other.message}
                 self._folder.ledger.append(other.status, job.number, **what)
                 return self._folder.ledger.job(job.number)
@@ -130,9 +130,9 @@ def search(
     own = read_config(compose(corners[0]), Config)
     folder = SweepFolder(Path(own.outputs), own.sweep.name or name_search(first, own, space))
     sampling, total = sampling_of(own), trials_in_all(own.search.trials, sampling_of(own), space)
-    with folder.held():
-        folder.begin(first.validation, is_search=True)
-        folder.keep_command(config)
+    with folder.lock():
+        folder.initialize(first.validation, is_search=True)
+        folder.write_command(config)
         study = open_study(
             storage_of(own, folder),
             folder.name,

@@ -33,9 +33,9 @@ from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
 from gym.data.samples import split_dataset
-from gym.evaluation.assessment import Settings, assess
+from gym.evaluation.assessment import AssessmentSettings, assess
 from gym.evaluation.document import describe_assessment, write_document
-from gym.evaluation.training_overlap import Judged, Own
+from gym.evaluation.training_overlap import EvaluationSet, TrainingData
 from gym.reporting.evaluation_page import write_page
 
 
@@ -120,10 +120,10 @@ def main() -> None:
     # Opened anew for each, so that no label stays mapped for it.
     labels = (Dataset(dataset.folder).read_label(sample) for sample in samples)
     model = NoisyTruth(labels, len(dataset.manifest.classes))
-    judged = Judged(dataset, samples, "validation", AugmentConfig(), 0, Own(dataset, split))
+    judged = EvaluationSet(dataset, samples, "validation", AugmentConfig(), 0, TrainingData(dataset, split))
     at_start, started = resident(os.getpid(), "VmHWM"), time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, Memory() as memory:
-        assessment = assess(model, judged, Settings(4, 0, 0, True, 0), Path(scratch))
+        assessment = assess(model, judged, AssessmentSettings(4, 0, 0, True, 0), Path(scratch))
         counted = time.perf_counter()
         document = describe_assessment(assessment, {}, {}, {})
         write_document(Path(scratch), document, assessment)

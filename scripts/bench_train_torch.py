@@ -50,7 +50,7 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """The U; arguments as of `gym.models.unet.build_u`."""
+    """The U; arguments as of `gym.models.unet.build_encoder_decoder`."""
 
     def __init__(self, bands: int, filters: int, classes: int, is_residual: bool) -> None:
         super().__init__()

@@ -76,7 +76,7 @@ def databases_at_once():
         if "gym.runs.mlflow_client" in sys.modules:
             from tests.databases import copy_database
 
-            patch.setattr("gym.runs.mlflow_client.make_database", copy_database)
+            patch.setattr("gym.runs.mlflow_client.create_database", copy_database)
         yield
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from gym.runs.mlflow_client import SQLITE, make_database
+from gym.runs.mlflow_client import SQLITE, create_database
 
 _folder = tempfile.TemporaryDirectory(prefix="empty_database")
 
@@ -15,12 +15,12 @@ _folder = tempfile.TemporaryDirectory(prefix="empty_database")
 @functools.cache
 def _empty() -> Path:
     place = Path(_folder.name, "mlflow.db")
-    make_database(f"{SQLITE}{place}")
+    create_database(f"{SQLITE}{place}")
     return place
 
 
 def copy_database(uri: str) -> None:
-    """Do what `gym.runs.mlflow_client.make_database` does, sooner."""
+    """Do what `gym.runs.mlflow_client.create_database` does, sooner."""
     if uri.startswith(SQLITE):
         place = Path(make_url(uri).database)
         if not place.exists():

@@ -120,11 +120,11 @@ def load(run: str, *, outputs: str | Path = "outputs", tracking_uri: str = "") -
     """
     with quiet_tensorflow_imports():
         from gym.runs.model_files import load_model
-        from gym.runs.model_source import open_source
+        from gym.runs.model_source import open_model_source
         from gym.training.runtime import prepare_tensorflow
 
     prepare_tensorflow(TrainingConfig())
-    with open_source(TrackingConfig(uri=tracking_uri), Path(outputs), run) as source:
+    with open_model_source(TrackingConfig(uri=tracking_uri), Path(outputs), run) as source:
         card = source.folder / "card.md"
         text = card.read_text(encoding="utf-8") if card.is_file() else ""
         return Model(source.name, load_model(source.folder / "model"), text)

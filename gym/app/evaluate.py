@@ -20,15 +20,15 @@ from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.samples import split_dataset
 from gym.data.split import Split
-from gym.evaluation.assessment import Assessment, Settings, assess
+from gym.evaluation.assessment import Assessment, AssessmentSettings, assess
 from gym.evaluation.bootstrap import Interval
-from gym.evaluation.counts import Counts, pick_images
+from gym.evaluation.counts import Counts, select_images
 from gym.evaluation.document import describe_assessment, write_document
-from gym.evaluation.scores import defined_values, differences
-from gym.evaluation.training_overlap import Judged, describe_images, differing_images
+from gym.evaluation.scores import defined_values, score_differences
+from gym.evaluation.training_overlap import EvaluationSet, find_differing_images, identify_images
 from gym.reporting.evaluation_page import show_assessment, write_page
 from gym.runs.model_files import SavedModel, load_model
-from gym.runs.model_source import ModelSource, open_source
+from gym.runs.model_source import ModelSource, open_model_source
 from gym.training.runtime import prepare_tensorflow
 
 
@@ -38,7 +38,7 @@ class Contender(NamedTuple):
     source: ModelSource
     model: SavedModel
     config: Config
-    judged: Judged
+    judged: EvaluationSet
 
 
 def judge_runs(config: EvaluateConfig) -> list[Assessment]:
@@ -51,7 +51,7 @@ def judge_runs(config: EvaluateConfig) -> list[Assessment]:
     prepare_tensorflow(TrainingConfig())
     wanted = config.run if isinstance(config.run, list) else [config.run]
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(config.tracking, Path(config.outputs), one)) for one in wanted]
+        sources = [stack.enter_context(open_model_source(config.tracking, Path(config.outputs), one)) for one in wanted]
         contenders = [prepare(config, source) for source in sources]
         if len(contenders) > 1:
             refuse_one_model(contenders)
@@ -59,7 +59,7 @@ def judge_runs(config: EvaluateConfig) -> list[Assessment]:
         assessments = [judge(config, contender) for contender in contenders]
         first, *others = assessments
         beside = {
-            name: differences(first.scenes, first.counts, counts_like(first, other), config.seed)
+            name: score_differences(first.scenes, first.counts, counts_like(first, other), config.seed)
             for name, other in zip(distinct_names(contenders)[1:], others, strict=True)
         }
         for contender, assessment in zip(contenders, assessments, strict=True):
@@ -70,7 +70,7 @@ def judge_runs(config: EvaluateConfig) -> list[Assessment]:
 def counts_like(first: Assessment, other: Assessment) -> Counts:
     """The counts of another model, image by image in the order of the first."""
     places = {name: place for place, name in enumerate(other.evaluation.names)}
-    return pick_images(other.counts, [places[name] for name in first.evaluation.names])
+    return select_images(other.counts, [places[name] for name in first.evaluation.names])
 
 
 def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
@@ -89,7 +89,7 @@ def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
     if not samples:
         held = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
         raise DataError(f"side={side}: not one image is on that side ({held}); choose another with side=.")
-    return Contender(source, model, trained, Judged(dataset, samples, side, trained.augment, trained.seed, own))
+    return Contender(source, model, trained, EvaluationSet(dataset, samples, side, trained.augment, trained.seed, own))
 
 
 def prepared_alike(data: DataConfig, trained: DataConfig) -> DataConfig:
@@ -151,7 +151,7 @@ def refuse_one_model(contenders: Sequence[Contender]) -> None:
 def refuse_other_images(contenders: Sequence[Contender]) -> None:
     """Raise `RunError` where models would be judged on different images, or on other classes."""
     first, *others = contenders
-    names, images = distinct_names(contenders), describe_images(first.judged)
+    names, images = distinct_names(contenders), identify_images(first.judged)
     for name, other in zip(names[1:], others, strict=True):
         classes, theirs = (one.judged.dataset.manifest.classes for one in (first, other))
         if classes != theirs:
@@ -159,7 +159,7 @@ def refuse_other_images(contenders: Sequence[Contender]) -> None:
                 f"{names[0]} and {name} have different classes ({show(classes)}, and {show(theirs)}), so their scores "
                 "do not compare; train both with the same data.classes."
             )
-        if apart := differing_images(images, describe_images(other.judged)):
+        if apart := find_differing_images(images, identify_images(other.judged)):
             raise RunError(
                 f"{names[0]} and {name} would be judged on different images, {len(apart)} of them, the first "
                 f"{apart[0]}; train both with the same data and split, or give data=."
@@ -168,7 +168,7 @@ def refuse_other_images(contenders: Sequence[Contender]) -> None:
 
 def judge(config: EvaluateConfig, contender: Contender) -> Assessment:
     """Judge one model; what is too large for memory is kept beside and removed."""
-    settings = Settings(
+    settings = AssessmentSettings(
         batch=config.batch or contender.config.training.batch,
         width=config.boundary_width,
         seed=config.seed,
@@ -183,7 +183,7 @@ def distinct_names(contenders: Sequence[Contender]) -> list[str]:
     """The names of the models, with what they come from where one name stands for several."""
     names = [contender.source.name for contender in contenders]
     return [
-        name if names.count(name) == 1 else f"{name} ({contender.source.short_origin})"
+        name if names.count(name) == 1 else f"{name} ({contender.source.short_id})"
         for name, contender in zip(names, contenders, strict=True)
     ]
 
@@ -222,13 +222,13 @@ def report(
 def results_folder(config: EvaluateConfig, contender: Contender, is_one_of_several: bool) -> Path:
     """Where the results of a model go."""
     source, judged = contender.source, contender.judged
-    name = re.sub(r"[^\w.-]+", "-", f"{source.name} {source.short_origin}")
+    name = re.sub(r"[^\w.-]+", "-", f"{source.name} {source.short_id}")
     if config.output:
         return Path(config.output) / name if is_one_of_several else Path(config.output)
     return Path(config.outputs) / "evaluations" / name / group_of(judged)
 
 
-def group_of(judged: Judged) -> str:
+def group_of(judged: EvaluationSet) -> str:
     """What the scores of an evaluation are called: its side, and the data where they are not the run's own."""
     other = "" if judged.is_own else f"_{judged.dataset.manifest.fingerprint[:8]}"
     return f"{judged.side}{other}"

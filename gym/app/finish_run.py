@@ -17,7 +17,7 @@ from gym.core.files import write_json, write_text
 from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
 from gym.data.samples import find_likenesses, positions_of, scenes_of, side_names
-from gym.evaluation.run_model import Evaluation, evaluate, named_scores
+from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
 from gym.models.architectures import count_parameters
 from gym.reporting import figures
 from gym.reporting.card.write import write_run_card
@@ -25,16 +25,16 @@ from gym.reporting.style import save
 from gym.runs.mlflow_log import DESCRIPTION, RunLog
 from gym.runs.model_files import save_model
 from gym.runs.result import RunResult
-from gym.runs.spec import Task, count_steps, without_password
+from gym.runs.spec import RunSpec, count_steps, without_password
 from gym.training import checkpoint
 from gym.training.checkpoint import History, epoch_metrics
 
 
-def evaluate_sides(model: keras.Model, task: Task) -> dict[str, Evaluation]:
+def evaluate_sides(model: keras.Model, task: RunSpec) -> dict[str, Evaluation]:
     """Evaluate the validation side, and the test side where there is one."""
     config, dataset, split = task.config, task.dataset, task.split
     return {
-        side: evaluate(
+        side: evaluate_model(
             model,
             dataset,
             samples,
@@ -46,7 +46,7 @@ def evaluate_sides(model: keras.Model, task: Task) -> dict[str, Evaluation]:
 
 
 def summarize(
-    task: Task, run_id: str, model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]
+    task: RunSpec, run_id: str, model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]
 ) -> RunResult:
     """What a run came to."""
     validation = evaluations["validation"]
@@ -90,7 +90,7 @@ def final_scores(model: keras.Model, history: History, evaluations: Mapping[str,
 
 def log_result(
     run: RunLog,
-    task: Task,
+    task: RunSpec,
     result: RunResult,
     model: keras.Model,
     history: History,
@@ -118,7 +118,7 @@ def word_result(result: RunResult) -> str:
     return f"{values}; {course}; {scores['parameters']:,.0f} parameters. Pictures and model are under Artifacts."
 
 
-def write_inputs(folder: Path, task: Task) -> None:
+def write_inputs(folder: Path, task: RunSpec) -> None:
     """Write what a run starts from: configuration, split, the images that look alike across it, what was left out."""
     config, dataset, split = task.config, task.dataset, task.split
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(without_password(config))))
@@ -129,7 +129,7 @@ def write_inputs(folder: Path, task: Task) -> None:
 
 
 def write_results(
-    folder: Path, task: Task, model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]
+    folder: Path, task: RunSpec, model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]
 ) -> None:
     """Write what a run came to: model, curves, and of each side the confusion matrix and a contact sheet."""
     config, dataset = task.config, task.dataset

@@ -7,7 +7,7 @@ from gym.core.errors import DataError
 from gym.core.text import plain_console, pluralize
 from gym.prediction.predict_folder import Report, segment_folder
 from gym.runs.model_files import load_model
-from gym.runs.model_source import open_source
+from gym.runs.model_source import open_model_source
 from gym.training.runtime import prepare_tensorflow
 
 
@@ -20,7 +20,7 @@ def apply_run(config: PredictConfig) -> Report:
     """
     prepare_tensorflow(TrainingConfig())
     output = Path(config.output)
-    with open_source(config.tracking, Path(config.outputs), config.run) as source:
+    with open_model_source(config.tracking, Path(config.outputs), config.run) as source:
         model = load_model(source.folder / "model")
     report = segment_folder(
         model, [Path(folder) for folder in folders_of("input", config.input)], output, config.drop_from_stem

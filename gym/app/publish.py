@@ -34,11 +34,11 @@ from gym.reporting.card.contents import FACTS, read_facts
 from gym.reporting.card.write import CARD, without_pictures, write_card
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_lookup import DESCRIPTIONS, MODEL
-from gym.runs.mlflow_read import find_dataset
-from gym.runs.mlflow_registry import Version, model_name, refuse_other_models, register
-from gym.runs.model_archive import RUN, write_zip
+from gym.runs.mlflow_read import find_run_dataset
+from gym.runs.mlflow_registry import RegisteredVersion, check_compatible, register_model, registry_name
+from gym.runs.model_archive import RUN_FILE, write_zip
 from gym.runs.model_files import ModelDescription, load_model
-from gym.runs.model_source import ModelSource, open_source
+from gym.runs.model_source import ModelSource, open_model_source
 from gym.training.runtime import prepare_tensorflow
 
 _PROVENANCE = ("fingerprint", "data", "data_fingerprint", "split", "precision", "weights_sha256", "git_commit")
@@ -49,7 +49,7 @@ class Published(NamedTuple):
 
     path: Path
     sha256: str
-    version: Version
+    version: RegisteredVersion
 
 
 def publish(config: PublishConfig) -> Published:
@@ -65,16 +65,16 @@ def publish(config: PublishConfig) -> Published:
     """
     prepare_tensorflow(TrainingConfig())
     outputs = Path(config.outputs)
-    with open_source(config.tracking, outputs, config.run) as source:
+    with open_model_source(config.tracking, outputs, config.run) as source:
         description = load_model(source.folder / MODEL).description
-        name, (client, _) = model_name(config.tracking, config.name), open_tracking(config.tracking, outputs)
-        refuse_other_models(client, name, description)
+        name, (client, _) = registry_name(config.tracking, config.name), open_tracking(config.tracking, outputs)
+        check_compatible(client, name, description)
         path = Path(config.output) if config.output else outputs / "published" / f"{file_name(source)}.zip"
         disk = translate_disk_errors(f"output={path}", "give another output=...", (OSError, RasterioError))
         with disk, tempfile.TemporaryDirectory() as place:
             left_out = gather(source, description, config, Path(place))
             digest = write_zip(Path(place), path)
-        version = register(client, name, config.alias, source.run, description, digest)
+        version = register_model(client, name, config.alias, source.run, description, digest)
     published = Published(path, digest, version)
     tell(source, published, left_out)
     return published
@@ -95,7 +95,7 @@ def gather(source: ModelSource, description: ModelDescription, config: PublishCo
     present = [name for name in DESCRIPTIONS if (source.folder / name).is_file()]
     for name in present:
         shutil.copyfile(source.folder / name, place / name)
-    write_json(place / RUN, describe_run(source.run))
+    write_json(place / RUN_FILE, describe_run(source.run))
     write_json(place / "classes.json", describe_classes(description.classes))
     missing = [f"{name}: the run has none" for name in DESCRIPTIONS if name not in present]
     if not config.samples:
@@ -140,7 +140,7 @@ def describe_classes(names: list[str]) -> list[dict[str, Any]]:
 def add_samples(source: ModelSource, config: PublishConfig, folder: Path) -> str:
     """Add validation pairs of the run's dataset; gives what stands in the way, "" where nothing does."""
     try:
-        dataset, names = find_dataset(Path(config.outputs), source.run), source.read_split()["validation"]
+        dataset, names = find_run_dataset(Path(config.outputs), source.run), source.read_split()["validation"]
         written = write_samples(dataset, names, config.samples, folder)
     except (DataError, RunError) as error:
         return str(error)

@@ -30,16 +30,16 @@ from gym.reporting.run_page import RunFacts, write_run_report
 from gym.reporting.run_table import run_labels, score_of
 from gym.reporting.sweep_page import SweepFacts, Unfinished, write_sweep_report
 from gym.reporting.training_curves import RunCurve
-from gym.runs.mlflow_client import PatientClient, open_tracking
+from gym.runs.mlflow_client import RetryingClient, open_tracking
 from gym.runs.mlflow_log import PARENT, open_run_log
-from gym.runs.mlflow_lookup import MODEL, fetch_files, look_up
-from gym.runs.mlflow_read import find_dataset, logged_metrics, logged_result
+from gym.runs.mlflow_lookup import MODEL, fetch_model_files, find_model_run
+from gym.runs.mlflow_read import find_run_dataset, read_logged_result, read_metrics
 from gym.runs.model_files import load_model
 from gym.runs.result import RunResult, find_result
 from gym.sweeps.plan import command_of
 from gym.sweeps.records import SweepRecord, find_sweep
 from gym.sweeps.sweep_folder import SweepFolder
-from gym.training.checkpoint import LOGGED, Epoch, logged_epochs
+from gym.training.checkpoint import MLFLOW_NAMES, Epoch, epochs_from_metrics
 from gym.training.runtime import prepare_tensorflow
 
 Tell = Callable[[str], None]  # what is about to be done, in a few words
@@ -113,14 +113,14 @@ def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRu
         RunError: A model is gone or damaged.
     """
     runs, images = choose_shown(finished)
-    dataset, settings = find_dataset(outputs, runs[0].logged), runs[0].result.settings
+    dataset, settings = find_run_dataset(outputs, runs[0].logged), runs[0].result.settings
     prepare_tensorflow(TrainingConfig())
     examples = read_images(dataset, images, augmentation_of(settings), settings["seed"])
     labels = run_labels([run.result for run in runs])
     for run, label in zip(runs, labels, strict=True):
         tell(f"loading {label}")
         with tempfile.TemporaryDirectory() as place:
-            network = load_model(fetch_files(config, outputs, run.logged, Path(place)) / MODEL).network
+            network = load_model(fetch_model_files(config, outputs, run.logged, Path(place)) / MODEL).network
         tell(f"segmenting with {label}")
         examples = segment_images(examples, network)
     return Examples(
@@ -186,7 +186,7 @@ def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> Sweep
     )
 
 
-def curve_of(client: PatientClient, run: Run, is_finished: bool, tell: Tell) -> RunCurve:
+def curve_of(client: RetryingClient, run: Run, is_finished: bool, tell: Tell) -> RunCurve:
     """The learning curve of a run; one that was cut off before its settings were logged has no epochs either."""
     tell(f"reading {run.info.run_name}")
     settings = read_settings(run.data.params)
@@ -199,14 +199,14 @@ def curve_of(client: PatientClient, run: Run, is_finished: bool, tell: Tell) -> 
     )
 
 
-def read_epochs(client: PatientClient, run: Run) -> list[Epoch]:
+def read_epochs(client: RetryingClient, run: Run) -> list[Epoch]:
     """The epochs of a run, as far as they were logged."""
-    return logged_epochs(logged_metrics(client, run.info.run_id, LOGGED.values()))
+    return epochs_from_metrics(read_metrics(client, run.info.run_id, MLFLOW_NAMES.values()))
 
 
 def write_up_run(config: ReportConfig) -> Path:
     """Write the report on a run; errors as those of `write_up`."""
-    run = look_up(config.tracking, Path(config.outputs), config.run)
+    run = find_model_run(config.tracking, Path(config.outputs), config.run)
     tags, info = run.data.tags, run.info
     if "sweep" in tags and PARENT not in tags:
         raise RunError(f"run={config.run} is a sweep; give sweep={tags['sweep']}.")
@@ -259,7 +259,7 @@ def find_own(outputs: Path, run: Run) -> RunResult | None:
     for result in map(find_result, places):
         if result and result.run_id == run.info.run_id:
             return result
-    return logged_result(run) if run.info.status == "FINISHED" and "iou" in run.data.metrics else None
+    return read_logged_result(run) if run.info.status == "FINISHED" and "iou" in run.data.metrics else None
 
 
 def find_sites(outputs: Path, finished: Sequence[FinishedRun]) -> dict[str, str]:
@@ -268,7 +268,7 @@ def find_sites(outputs: Path, finished: Sequence[FinishedRun]) -> dict[str, str]
     by_data = {run.logged.data.tags.get("data_fingerprint"): run for run in finished}
     for run in by_data.values():
         with suppress(GymError):
-            dataset = find_dataset(outputs, run.logged)
+            dataset = find_run_dataset(outputs, run.logged)
             of_data = [
                 one for one in finished if one.logged.data.tags.get("data_fingerprint") == dataset.manifest.fingerprint
             ]

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from gym.app.train import Listener, Task, carry_out, plan_task, run_experiment
+from gym.app.train import Listener, RunSpec, carry_out, plan_run, run_experiment
 from gym.config.schema import Config
 from gym.core.errors import GymError, Pruned, RunError, first_line
 from gym.runs.mlflow_log import PARENT
@@ -95,7 +95,7 @@ def _leave_after(driver: int) -> None:
 def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
     """Make a run that this process holds; result and errors as those of `run_job`."""
     folder = sweep.run_folder(job.fingerprint)
-    sweep.ledger.append(STARTED, job.number, epoch=checkpoint.last_epoch(folder), epochs=config.training.epochs)
+    sweep.ledger.append(STARTED, job.number, epoch=checkpoint.read_last_epoch(folder), epochs=config.training.epochs)
     try:
         result, _ = carry_out(plan_job(config, sweep, job), listen(config, sweep, job))
     except Exception as error:
@@ -104,7 +104,7 @@ def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
         raise RunError(message) from None  # any other error may not survive the way back from a worker
     except Pruned:
         sweep.ledger.append(PRUNED, job.number)
-        checkpoint.remove(folder)
+        checkpoint.remove_checkpoints(folder)
         end_attempt(folder)
         return math.nan
     sweep.ledger.append(FINISHED, job.number, scores=result.scores, run_id=result.run_id)
@@ -112,13 +112,13 @@ def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
     return result.scores["iou"]
 
 
-def plan_job(config: Config, sweep: SweepFolder, job: Job) -> Task:
+def plan_job(config: Config, sweep: SweepFolder, job: Job) -> RunSpec:
     """What is to be done.
 
     Raises:
         RunError: The data are no longer those that the sweep was planned with.
     """
-    task = plan_task(config, sweep.runs)
+    task = plan_run(config, sweep.runs)
     if task.fingerprint != job.fingerprint:
         raise RunError(f"the data of {job.name} changed after the sweep began; start it again.")
     return task._replace(name=job.name)

@@ -24,15 +24,15 @@ from gym.models.blocks import Standardize
 from gym.models.cpu_ops import is_tuned
 from gym.models.losses import frequency_weights
 from gym.reporting.card.prose import FEW_STEPS
-from gym.runs.mlflow_log import RunLog, drop_run, logged_run
+from gym.runs.mlflow_log import RunLog, end_abandoned_run, open_mlflow_run
 from gym.runs.result import RunResult, find_result, write_result
-from gym.runs.run_folder import end_attempt, run_folder
-from gym.runs.spec import Task, count_steps, describe, plan_task, without_password
+from gym.runs.run_folder import end_attempt, hold_run_folder
+from gym.runs.spec import RunSpec, count_steps, describe, plan_run, without_password
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch, History, epoch_metrics
-from gym.training.graph_cache import compiled_model
+from gym.training.graph_cache import get_compiled_model
 from gym.training.loop import compile_model, train
-from gym.training.progress import progress_display
+from gym.training.progress import progress_callback
 from gym.training.runtime import prepare_tensorflow, resolve_precision, seed_weights
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def run_experiment(config: Config) -> RunResult:
         TrainingError: The loss is no longer finite; the MLflow run is FAILED.
         RunError: Another process trains this very run.
     """
-    task = plan_task(config, Path(config.outputs) / "runs")
+    task = plan_run(config, Path(config.outputs) / "runs")
     result, evaluations = carry_out(task, Listener({}, lambda epoch: None, is_shown=True))
     end_attempt(task.folder)
     if evaluations:
@@ -66,7 +66,7 @@ def run_experiment(config: Config) -> RunResult:
     return result
 
 
-def carry_out(task: Task, listener: Listener) -> tuple[RunResult, dict[str, Evaluation]]:
+def carry_out(task: RunSpec, listener: Listener) -> tuple[RunResult, dict[str, Evaluation]]:
     """Make a run, or what is left of it.
 
     Returns:
@@ -80,17 +80,17 @@ def carry_out(task: Task, listener: Listener) -> tuple[RunResult, dict[str, Eval
         "tuned": is_tuned(),
     }
     tags = describe(task) | {name: str(value) for name, value in means.items()} | dict(listener.tags)
-    with run_folder(task.folder, means, config.training.resume) as attempt:
-        if attempt.dropped:
-            drop_run(config.tracking, Path(config.outputs), attempt.dropped)
-        with logged_run(config.tracking, Path(config.outputs), task.name, tags, attempt.name) as run:
+    with hold_run_folder(task.folder, means, config.training.resume) as attempt:
+        if attempt.abandoned:
+            end_abandoned_run(config.tracking, Path(config.outputs), attempt.abandoned)
+        with open_mlflow_run(config.tracking, Path(config.outputs), task.name, tags, attempt.name) as run:
             known = find_result(task.folder)
             result, evaluations = (known, {}) if known else make_result(task, run, listener)
-        checkpoint.remove(task.folder)
+        checkpoint.remove_checkpoints(task.folder)
     return result, evaluations
 
 
-def make_result(task: Task, run: RunLog, listener: Listener) -> tuple[RunResult, dict[str, Evaluation]]:
+def make_result(task: RunSpec, run: RunLog, listener: Listener) -> tuple[RunResult, dict[str, Evaluation]]:
     """Train, evaluate and log; result as that of `carry_out`."""
     log_inputs(run, task.config, task.dataset, task.split)
     model, history = train_model(task, run, listener)
@@ -116,7 +116,7 @@ def next_steps(config: Config, run_id: str) -> list[str]:
     ]
 
 
-def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Model, History]:
+def train_model(task: RunSpec, run: RunLog, listener: Listener) -> tuple[keras.Model, History]:
     """Build and train the model; it comes back with its best weights."""
     config, dataset, split = task.config, task.dataset, task.split
     model = prepare_model(config, dataset, split)
@@ -133,7 +133,7 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
         import gym.app.finish_run  # noqa: F401
 
         if epoch.number not in logged:
-            run.log_metrics_behind(epoch_metrics(epoch), step=epoch.number)
+            run.log_metrics_in_background(epoch_metrics(epoch), step=epoch.number)
         listener.on_epoch(epoch)
 
     history = train(
@@ -144,7 +144,7 @@ def train_model(task: Task, run: RunLog, listener: Listener) -> tuple[keras.Mode
         ordered_batches(dataset, split.validation, batch, config.augment, config.seed),
         task.folder,
         tell,
-        [progress_display(config.training.epochs, steps)] if listener.is_shown else [],
+        [progress_callback(config.training.epochs, steps)] if listener.is_shown else [],
     )
     return model, history
 
@@ -162,7 +162,7 @@ def prepare_model(config: Config, dataset: Dataset, split: Split) -> keras.Model
         seed_weights(config.seed)
         return build_model(config.model, dataset.shape, classes, first)
 
-    return compiled_model(hash_value(graphs), build, lambda model: compile_model(model, config, weights))
+    return get_compiled_model(hash_value(graphs), build, lambda model: compile_model(model, config, weights))
 
 
 def announce(name: str, model: keras.Model, steps: int) -> None:

@@ -13,11 +13,11 @@ from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.samples import find_samples
 from gym.data.split import Split
-from gym.evaluation.training_overlap import Own
+from gym.evaluation.training_overlap import TrainingData
 from gym.runs.model_source import ModelSource
 
 
-def open_own(source: ModelSource, trained: Config, outputs: Path, given: Dataset | None) -> Own:
+def open_own(source: ModelSource, trained: Config, outputs: Path, given: Dataset | None) -> TrainingData:
     """The data that a model was trained on, or why they are not to be had.
 
     Args:
@@ -31,21 +31,21 @@ def open_own(source: ModelSource, trained: Config, outputs: Path, given: Dataset
         return no_data("it is not known which they were")
     try:
         if given is not None and given.manifest.fingerprint == source.data_fingerprint:
-            return Own(given, read_sides(source, given))
+            return TrainingData(given, read_sides(source, given))
         if given is not None and source.is_zip:
             return no_data("those of a zip are opened only without data=")
         check_data(trained.data)
         dataset = open_or_build_dataset(trained.data, outputs)
         if dataset.manifest.fingerprint != source.data_fingerprint:
             return no_data(f"{dataset.manifest.source} are no longer those it was trained on")
-        return Own(dataset, read_sides(source, dataset))
+        return TrainingData(dataset, read_sides(source, dataset))
     except GymError as error:
         return no_data(str(error))
 
 
-def no_data(obstacle: str) -> Own:
+def no_data(obstacle: str) -> TrainingData:
     """No data, and why."""
-    return Own(None, Split([], [], []), obstacle)
+    return TrainingData(None, Split([], [], []), obstacle)
 
 
 def read_sides(source: ModelSource, dataset: Dataset) -> Split:

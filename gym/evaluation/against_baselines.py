@@ -1,7 +1,7 @@
 """A model beside its baselines, on the same pixels of the same images.
 
-The pixels are a lattice of each image (`gym.evaluation.counts.lattice`), since a forest is too slow for all of a large
-one. The threshold for water knows two classes only; the model is set beside it on these two.
+Only a lattice of pixels is compared (`gym.evaluation.counts.pixel_lattice`), because a forest is too slow for every
+pixel of a large image. The water threshold separates two classes only, so the model is compared with it on those two.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ import numpy as np
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.evaluation.baselines import Baselines
-from gym.evaluation.bootstrap import Interval, draw_scenes, interval, redraw, sums_by_scene
+from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval, resample, sum_by_scene
 from gym.evaluation.confusion import confusion_matrix
 
 WATER = "water_index"
 
 
 @dataclass(frozen=True)
-class Contest:
+class BaselineComparison:
     """Who is compared, on which classes, and with which scores.
 
     Attributes:
@@ -34,10 +34,10 @@ class Contest:
 
 
 @dataclass(frozen=True)
-class BesideBaselines:
+class BaselineReport:
     """What came of it, and what each baseline is, or why there is none."""
 
-    contests: list[Contest]
+    comparisons: list[BaselineComparison]
     descriptions: dict[str, str] = field(default_factory=dict)
 
 
@@ -49,7 +49,7 @@ def compare_with_baselines(
     classes: int,
     scenes: Sequence[str],
     seed: int,
-) -> BesideBaselines:
+) -> BaselineReport:
     """Score the baselines and the model on the same pixels.
 
     Args:
@@ -63,27 +63,27 @@ def compare_with_baselines(
     """
     maps = [baselines.predict(image) for image in images]
     rivals = {name: np.stack([one[name] for one in maps]) for name in maps[0] if name != WATER}
-    contests = [contest("all classes", truth, {"model": predicted, **rivals}, classes, scenes, seed)]
+    comparisons = [compare_label_maps("all classes", truth, {"model": predicted, **rivals}, classes, scenes, seed)]
     if (water := baselines.water_class) is not None:
         binary = np.where(truth == IGNORE, IGNORE, truth == water).astype(np.uint8)
         given = {"model": (predicted == water).astype(np.uint8), WATER: np.stack([one[WATER] for one in maps])}
-        contests.append(contest("water against the rest", binary, given, 2, scenes, seed))
-    return BesideBaselines(contests, baselines.descriptions)
+        comparisons.append(compare_label_maps("water against the rest", binary, given, 2, scenes, seed))
+    return BaselineReport(comparisons, baselines.descriptions)
 
 
-def contest(
+def compare_label_maps(
     title: str, truth: np.ndarray, given: Mapping[str, np.ndarray], classes: int, scenes: Sequence[str], seed: int
-) -> Contest:
+) -> BaselineComparison:
     """Score maps of the same pixels; the first is the model's."""
     matrices = {
         name: np.stack([confusion_matrix(*pair, classes) for pair in zip(truth, maps, strict=True)])
         for name, maps in given.items()
     }
     model, *others = given
-    return Contest(
+    return BaselineComparison(
         title=title,
-        scores={name: matrix_scores(scenes, of, seed) for name, of in matrices.items()},
-        leads={name: lead(scenes, matrices[model], matrices[name], seed) for name in others},
+        scores={name: score_matrices(scenes, of, seed) for name, of in matrices.items()},
+        leads={name: iou_lead(scenes, matrices[model], matrices[name], seed) for name in others},
     )
 
 
@@ -94,17 +94,19 @@ _SCORES: dict[str, Callable] = {
 }
 
 
-def matrix_scores(scenes: Sequence[str], matrices: np.ndarray, seed: int) -> dict[str, Interval]:
+def score_matrices(scenes: Sequence[str], matrices: np.ndarray, seed: int) -> dict[str, Interval]:
     """Scores of confusion matrices ``(images, classes, classes)`` added up, with their intervals over scenes."""
-    names, of_scenes = sums_by_scene(scenes, matrices)
-    drawn = redraw(draw_scenes(len(names), seed), of_scenes)
-    return {name: interval(take(matrices.sum(axis=0)), take(drawn), len(names)) for name, take in _SCORES.items()}
+    names, of_scenes = sum_by_scene(scenes, matrices)
+    drawn = resample(draw_scenes(len(names), seed), of_scenes)
+    return {
+        name: percentile_interval(take(matrices.sum(axis=0)), take(drawn), len(names)) for name, take in _SCORES.items()
+    }
 
 
-def lead(scenes: Sequence[str], first: np.ndarray, other: np.ndarray, seed: int) -> Interval:
+def iou_lead(scenes: Sequence[str], first: np.ndarray, other: np.ndarray, seed: int) -> Interval:
     """Mean IoU of the first less that of the other, on the same redrawn scenes."""
-    names, _ = sums_by_scene(scenes, first)
+    names, _ = sum_by_scene(scenes, first)
     times = draw_scenes(len(names), seed)
-    drawn = [confusion.mean_iou(redraw(times, sums_by_scene(scenes, one)[1])) for one in (first, other)]
+    drawn = [confusion.mean_iou(resample(times, sum_by_scene(scenes, one)[1])) for one in (first, other)]
     whole = [confusion.mean_iou(one.sum(axis=0)) for one in (first, other)]
-    return interval(whole[0] - whole[1], drawn[0] - drawn[1], len(names))
+    return percentile_interval(whole[0] - whole[1], drawn[0] - drawn[1], len(names))

@@ -10,19 +10,19 @@ import numpy as np
 
 from gym.data.batches import SampleReader
 from gym.data.dataset import Dataset
-from gym.evaluation.against_baselines import BesideBaselines, compare_with_baselines
+from gym.evaluation.against_baselines import BaselineReport, compare_with_baselines
 from gym.evaluation.baselines import fit_baselines
 from gym.evaluation.bootstrap import Interval
-from gym.evaluation.boundary import default_width
+from gym.evaluation.boundary import default_strip_width
 from gym.evaluation.calibration import TEMPERATURES, fit_temperature, is_at_limit
-from gym.evaluation.counts import Counts, lattice
-from gym.evaluation.predictions import MAPPED, Predicted, count_side, in_parts, predict_side
+from gym.evaluation.counts import Counts, pixel_lattice
+from gym.evaluation.predictions import MAPPED, StoredPredictions, count_predictions, in_parts, store_predictions
 from gym.evaluation.run_model import Evaluation
-from gym.evaluation.scores import class_scores, image_means, overall_scores, site_scores
-from gym.evaluation.training_overlap import Judged, count_seen, list_warnings
+from gym.evaluation.scores import class_scores, mean_image_scores, overall_scores, site_scores
+from gym.evaluation.training_overlap import EvaluationSet, count_seen_images, list_warnings
 
 
-class Settings(NamedTuple):
+class AssessmentSettings(NamedTuple):
     """How it is judged.
 
     Attributes:
@@ -83,10 +83,10 @@ class Assessment:
     images: dict[str, Interval]
     classes: dict[str, dict[str, Interval]]
     sites: dict[str, dict[str, Interval]]
-    baselines: BesideBaselines | None
+    baselines: BaselineReport | None
 
 
-def assess(model: keras.Model, judged: Judged, settings: Settings, scratch: Path) -> Assessment:
+def assess(model: keras.Model, judged: EvaluationSet, settings: AssessmentSettings, scratch: Path) -> Assessment:
     """Judge a model.
 
     Args:
@@ -96,9 +96,9 @@ def assess(model: keras.Model, judged: Judged, settings: Settings, scratch: Path
         scratch: A folder for what is too large for memory; emptied by the caller.
     """
     predicted = predict(model, judged, judged.dataset, judged.samples, settings.batch, scratch / "judged")
-    temperature = find_temperature(model, judged, settings.batch, predicted, scratch / "temperature")
-    width = settings.width or default_width(*judged.dataset.frame)
-    counts = count_side(predicted, width, temperature.value, settings.workers)
+    temperature = fit_model_temperature(model, judged, settings.batch, predicted, scratch / "temperature")
+    width = settings.width or default_strip_width(*judged.dataset.frame)
+    counts = count_predictions(predicted, width, temperature.value, settings.workers)
     scenes, classes = predicted.scenes, judged.dataset.manifest.classes
     return Assessment(
         side=judged.side,
@@ -109,22 +109,22 @@ def assess(model: keras.Model, judged: Judged, settings: Settings, scratch: Path
         width=width,
         temperature=temperature,
         overall=overall_scores(scenes, counts, settings.seed),
-        images=image_means(scenes, counts, settings.seed),
+        images=mean_image_scores(scenes, counts, settings.seed),
         classes=class_scores(scenes, counts, classes, settings.seed),
         sites=site_scores(predicted.evaluation.sites, scenes, counts, classes, settings.seed),
-        baselines=set_beside(judged, predicted, settings.seed) if settings.has_baselines else None,
+        baselines=evaluate_baselines(judged, predicted, settings.seed) if settings.has_baselines else None,
     )
 
 
 def predict(
-    model: keras.Model, judged: Judged, dataset: Dataset, samples: Sequence[int], batch: int, folder: Path
-) -> Predicted:
+    model: keras.Model, judged: EvaluationSet, dataset: Dataset, samples: Sequence[int], batch: int, folder: Path
+) -> StoredPredictions:
     """Predict some samples of a dataset."""
-    return predict_side(model, dataset, samples, batch, judged.augment, judged.seed, folder)
+    return store_predictions(model, dataset, samples, batch, judged.augment, judged.seed, folder)
 
 
-def find_temperature(
-    model: keras.Model, judged: Judged, batch: int, predicted: Predicted, scratch: Path
+def fit_model_temperature(
+    model: keras.Model, judged: EvaluationSet, batch: int, predicted: StoredPredictions, scratch: Path
 ) -> Temperature:
     """Fit the temperature on the run's own validation side, and say where it comes from."""
     own = judged.own
@@ -134,7 +134,7 @@ def find_temperature(
         on_validation, origin = predicted, "fitted on these very images, so it flatters"
     else:
         on_validation = predict(model, judged, own.dataset, own.split.validation, batch, scratch)
-        among = count_seen(judged, "validation")
+        among = count_seen_images(judged, "validation")
         flatters = f", of which {among} are among these, so it flatters" if among else ""
         origin = f"fitted on the run's validation images{flatters}"
     value = fit_temperature(*on_validation.sample())
@@ -146,13 +146,13 @@ def find_temperature(
     return Temperature(value, origin)
 
 
-def set_beside(judged: Judged, predicted: Predicted, seed: int) -> BesideBaselines:
+def evaluate_baselines(judged: EvaluationSet, predicted: StoredPredictions, seed: int) -> BaselineReport:
     """Fit the baselines on the run's training side, and score them on the lattice of each judged image."""
     dataset, own = judged.dataset, judged.own
     if own.dataset is None:
-        return BesideBaselines([], {"none": f"the run's own data, to fit them on, are not to be had ({own.obstacle})"})
+        return BaselineReport([], {"none": f"the run's own data, to fit them on, are not to be had ({own.obstacle})"})
     baselines = fit_baselines(own.dataset, own.split.training, seed)
-    places = lattice(*dataset.frame)
+    places = pixel_lattice(*dataset.frame)
     truth, classes = (
         np.array(maps[:, places[0], places[1]]) for maps in (predicted.labels, predicted.evaluation.predicted)
     )
@@ -161,9 +161,9 @@ def set_beside(judged: Judged, predicted: Predicted, seed: int) -> BesideBaselin
     )
 
 
-def lattice_images(judged: Judged) -> Iterator[np.ndarray]:
+def lattice_images(judged: EvaluationSet) -> Iterator[np.ndarray]:
     """Of each judged image the lattice of its pixels, ``(rows, columns, bands)`` float32, one at a time."""
     for part in in_parts(judged.samples, MAPPED):
         read = SampleReader(judged.dataset, judged.augment, judged.seed)  # anew, to let go of what was read
         for sample in part:
-            yield np.asarray(read(sample)[0])[lattice(*judged.dataset.frame)]
+            yield np.asarray(read(sample)[0])[pixel_lattice(*judged.dataset.frame)]

@@ -27,8 +27,8 @@ from gym.data.labels import IGNORE
 from gym.data.samples import positions_of
 from gym.evaluation.water_index import WaterIndex, plan_water_index
 
-MOST_PAIRS = 1_000
-MOST_PIXELS = 40_000  # ten times as many: 0.004 more mean IoU on synthetic coasts, seven times as long
+MAX_PAIRS = 1_000
+MAX_PIXELS = 40_000  # ten times as many: 0.004 more mean IoU on synthetic coasts, seven times as long
 
 
 class TrainingPixels(NamedTuple):
@@ -42,7 +42,7 @@ class TrainingPixels(NamedTuple):
 def draw_pixels(dataset: Dataset, positions: Sequence[int], seed: int) -> TrainingPixels:
     """Draw pixels without replacement, the same number of each scene; one with fewer labelled pixels gives fewer.
 
-    Of each scene the classes come in the shares they have there. A scene's number is `MOST_PIXELS` over the scenes,
+    Of each scene the classes come in the shares they have there. A scene's number is `MAX_PIXELS` over the scenes,
     spread evenly over its pairs, as its tiles are, with a pixel of each at least. What is drawn of a pair does not
     depend on the order of the positions.
 
@@ -52,13 +52,13 @@ def draw_pixels(dataset: Dataset, positions: Sequence[int], seed: int) -> Traini
         seed: Of the draws.
     """
     scenes = [record.scene for record in dataset.manifest.pairs]
-    chosen = choose_pairs(scenes, positions, MOST_PAIRS, seed)
+    chosen = choose_pairs(scenes, positions, MAX_PAIRS, seed)
     pairs_in = Counter(scenes[position] for position in chosen)
     values, classes = [], []
     for position in chosen:
         label = dataset.shown_label(position).ravel()
         labelled = np.flatnonzero(label != IGNORE)
-        wanted = max(1, MOST_PIXELS // len(pairs_in) // pairs_in[scenes[position]])
+        wanted = max(1, MAX_PIXELS // len(pairs_in) // pairs_in[scenes[position]])
         rng = generator(seed, "baseline pixels", position)
         drawn = rng.choice(labelled, min(wanted, len(labelled)), replace=False)
         values.append(dataset.shown_image(position).reshape(len(label), -1)[drawn].astype(np.float32))
@@ -115,8 +115,8 @@ def find_majority(counts: np.ndarray) -> Majority:
 
 # On synthetic coasts a hundred trees, or trees twice as deep, gain nothing. A million pixels take 2 s of one core.
 TREES = 30
-DEEPEST = 12
-SMALLEST_LEAF = 5  # pixels
+MAX_DEPTH = 12
+MIN_LEAF_PIXELS = 5  # pixels
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ def fit_forest(values: np.ndarray, classes: np.ndarray, seed: int) -> Forest:
 
     classifier = RandomForestClassifier(
         TREES,
-        max_depth=DEEPEST,
-        min_samples_leaf=SMALLEST_LEAF,
+        max_depth=MAX_DEPTH,
+        min_samples_leaf=MIN_LEAF_PIXELS,
         n_jobs=available_cores(),
         random_state=derive_seed(seed, "baseline forest"),
     ).fit(values, classes)
@@ -249,7 +249,7 @@ def describe_forest(pixels: TrainingPixels) -> str:
     """Say how large the forest is and what it was fitted on."""
     drawn, bands = pixels.values.shape
     return (
-        f"A random forest on the {bands} bands of one pixel: {TREES} trees at most {DEEPEST} deep, fitted on {drawn} "
+        f"A random forest on the {bands} bands of one pixel: {TREES} trees at most {MAX_DEPTH} deep, fitted on {drawn} "
         f"labelled pixels of {pixels.scenes} training scene{'s' * (pixels.scenes > 1)}."
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from gym.core.seeding import generator
 
 DRAWS = 1000
-MIDDLE = (2.5, 97.5)  # percentiles
+PERCENTILES = (2.5, 97.5)
 FEW_SCENES = 20  # below it percentile intervals are too narrow: Hesterberg 2015, doi:10.1080/00031305.2015.1089789
 
 
@@ -28,7 +28,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def sums_by_scene(scenes: Sequence[str], counts: np.ndarray) -> tuple[list[str], np.ndarray]:
+def sum_by_scene(scenes: Sequence[str], counts: np.ndarray) -> tuple[list[str], np.ndarray]:
     """Add up what was counted on the parts of each scene.
 
     Args:
@@ -52,12 +52,12 @@ def draw_scenes(scenes: int, seed: int, draws: int = DRAWS) -> np.ndarray:
     return np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape).astype(float)
 
 
-def redraw(times: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def resample(times: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """What would have been counted on the drawn scenes, ``(draws, ...)`` float64, of ``counts`` ``(scenes, ...)``."""
     return np.tensordot(times, counts.astype(float), axes=1)
 
 
-def interval(value: float, redrawn: np.ndarray, scenes: int) -> Interval:
+def percentile_interval(value: float, redrawn: np.ndarray, scenes: int) -> Interval:
     """Put a score between the ends of its interval.
 
     Args:
@@ -68,5 +68,5 @@ def interval(value: float, redrawn: np.ndarray, scenes: int) -> Interval:
     defined = redrawn[~np.isnan(redrawn)]
     if scenes < 2 or not defined.size:
         return Interval(float(value), float("nan"), float("nan"))
-    low, high = np.percentile(defined, MIDDLE)
+    low, high = np.percentile(defined, PERCENTILES)
     return Interval(float(value), float(low), float(high))

@@ -20,7 +20,7 @@ SHARE_OF_DIAGONAL = 0.02
 ERROR_BINS = (1, 2, 3, 5, 9, 17, 33)  # pixels from the boundary: where each class of distance but the first begins
 
 
-class Distances(NamedTuple):
+class BoundaryDistances(NamedTuple):
     """Distances from the boundary of each class to its counterpart, both ways.
 
     Attributes:
@@ -36,12 +36,12 @@ class Distances(NamedTuple):
     missed: np.ndarray
 
 
-def default_width(rows: int, columns: int) -> int:
+def default_strip_width(rows: int, columns: int) -> int:
     """Width of the strip that boundary IoU looks at: 2 % of the image's diagonal, at least 1 pixel."""
     return max(1, round(SHARE_OF_DIAGONAL * float(np.hypot(rows, columns))))
 
 
-def near_boundary(label: np.ndarray, width: int) -> np.ndarray:
+def mask_near_boundary(label: np.ndarray, width: int) -> np.ndarray:
     """Whether a pixel of another class lies within ``width`` pixels, along rows, columns and diagonals.
 
     Args:
@@ -67,7 +67,7 @@ def boundary_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int, widt
         truth: Class indices ``(rows, columns)`` uint8; `IGNORE` counts nowhere.
         predicted: The same shape, each in ``[0, classes)``.
         classes: Number of classes.
-        width: As of `near_boundary`.
+        width: As of `mask_near_boundary`.
 
     Returns:
         ``(classes + 1, classes + 1)`` int64, the interior last.
@@ -75,13 +75,13 @@ def boundary_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int, widt
     counted = truth != IGNORE
     labels = truth, np.where(counted, predicted, IGNORE).astype(np.uint8)
     # Beside 255 classes the interior has the number of what is ignored, so that is left out before.
-    strips = [np.where(near_boundary(label, width), label, classes)[counted] for label in labels]
+    strips = [np.where(mask_near_boundary(label, width), label, classes)[counted] for label in labels]
     return count_cells(strips[0], strips[1], classes + 1)
 
 
 def boundary_distances(
     truth: np.ndarray, predicted: np.ndarray, classes: int, sides: tuple[float, float] = (1.0, 1.0)
-) -> Distances:
+) -> BoundaryDistances:
     """Measure how far the boundary of each class lies from where it should.
 
     The boundary of a class are its pixels beside another class. From each of them the distance is taken to the nearest
@@ -95,15 +95,15 @@ def boundary_distances(
         sides: Height and width of a pixel, in the unit of the distances.
     """
     predicted = np.where(truth == IGNORE, IGNORE, predicted).astype(np.uint8)
-    on_lines = [on_boundary(label) for label in (truth, predicted)]
+    on_lines = [mask_boundary(label) for label in (truth, predicted)]
     found = []
     for index in range(classes):
         ours, theirs = (line & (label == index) for line, label in zip(on_lines, (truth, predicted), strict=True))
         found.append(_between(ours, theirs, sides))
-    return Distances._make(np.array(parts) for parts in zip(*found, strict=True))
+    return BoundaryDistances._make(np.array(parts) for parts in zip(*found, strict=True))
 
 
-def on_boundary(label: np.ndarray) -> np.ndarray:
+def mask_boundary(label: np.ndarray) -> np.ndarray:
     """Whether a pixel next to it, not across corners, is of another class, ``(rows, columns)`` bool."""
     line, counted = np.zeros(label.shape, bool), label != IGNORE
     for ahead, behind in (np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]):
@@ -123,14 +123,14 @@ def _between(first: np.ndarray, second: np.ndarray, sides: tuple[float, float]) 
     return float(distances.sum()), distances.size, 1, 0
 
 
-def errors_by_distance(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def count_errors_by_distance(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Count pixels and errors by how far the nearest boundary of the truth is; arguments as of `boundary_matrix`.
 
     Returns:
         ``(len(ERROR_BINS) + 1, 2)`` int64: counted pixels and wrong ones, by distance class. An image of one class,
         which has no boundary, counts in the last.
     """
-    counted, line = truth != IGNORE, on_boundary(truth)
+    counted, line = truth != IGNORE, mask_boundary(truth)
     away = ndimage.distance_transform_edt(~line) if line.any() else np.full(truth.shape, np.inf)
     places = np.searchsorted(ERROR_BINS, away[counted], side="right")
     wrong = (truth != predicted)[counted]

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from gym.data.labels import IGNORE
-from gym.evaluation.confusion import SMALLEST_SCORE, ratio
+from gym.evaluation.confusion import MIN_PROBABILITY, ratio
 
 BINS = 15
 TEMPERATURES = (0.05, 20.0)  # the range that is searched
 
 
-def reliability(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def count_reliability(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Count pixels by confidence, to be added up over images.
 
     Args:
@@ -53,7 +53,7 @@ def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
 
     The most likely class stays the same.
     """
-    logits = np.log(np.maximum(scores.astype(np.float64), SMALLEST_SCORE)) / temperature
+    logits = np.log(np.maximum(scores.astype(np.float64), MIN_PROBABILITY)) / temperature
     logits -= logits.max(axis=-1, keepdims=True)
     powers = np.exp(logits)
     return powers / powers.sum(axis=-1, keepdims=True)
@@ -69,7 +69,7 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray) -> float:
     counted = truth != IGNORE
     if not counted.any():
         return float("nan")
-    logits = np.log(np.maximum(scores[counted], SMALLEST_SCORE)).astype(np.float32)
+    logits = np.log(np.maximum(scores[counted], MIN_PROBABILITY)).astype(np.float32)
     logits -= logits.max(axis=1, keepdims=True)  # the sum of powers is then 1 at least, whatever the temperature
     right = np.take_along_axis(logits, truth[counted][:, None].astype(int), axis=1)[:, 0].astype(np.float64).mean()
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from gym.data.labels import IGNORE
 
-SMALLEST_SCORE = 1e-7  # what a score counts as at least, where its logarithm is taken or scores are divided by it
+MIN_PROBABILITY = 1e-7  # what a score counts as at least, where its logarithm is taken or scores are divided by it
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -55,8 +55,8 @@ def pixel_kld(truth: np.ndarray, scores: np.ndarray) -> float:
     counted = truth != IGNORE
     rows = scores[counted].astype(np.float64)
     right = np.take_along_axis(rows, truth[counted][:, None].astype(int), axis=1)[:, 0]
-    share = right / np.maximum(rows.sum(axis=1), SMALLEST_SCORE)
-    return float(-np.log(np.clip(share, SMALLEST_SCORE, 1.0)).sum())
+    share = right / np.maximum(rows.sum(axis=1), MIN_PROBABILITY)
+    return float(-np.log(np.clip(share, MIN_PROBABILITY, 1.0)).sum())
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=out, where=np.asarray(denominator) > 0)
 
 
-def mean_of_defined(values: np.ndarray) -> Any:
+def nan_mean(values: np.ndarray) -> Any:
     """Average what is not NaN along the last axis; NaN where nothing is left."""
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))[()]
@@ -98,12 +98,12 @@ def class_recall(matrix: np.ndarray) -> np.ndarray:
 
 def mean_iou(matrix: np.ndarray) -> Any:
     """Mean IoU over the classes that have one."""
-    return mean_of_defined(class_iou(matrix))
+    return nan_mean(class_iou(matrix))
 
 
 def mean_dice(matrix: np.ndarray) -> Any:
     """Mean Dice over the classes that have one."""
-    return mean_of_defined(class_dice(matrix))
+    return nan_mean(class_dice(matrix))
 
 
 def overall_accuracy(matrix: np.ndarray) -> Any:
@@ -127,7 +127,7 @@ def matthews_correlation(matrix: np.ndarray) -> Any:
     return ratio(covariance, np.sqrt(spread))[()]
 
 
-class Scores(NamedTuple):
+class MatrixScores(NamedTuple):
     """The scores of one confusion matrix; a mean is over the classes that have the score."""
 
     iou: float
@@ -140,13 +140,13 @@ class Scores(NamedTuple):
     matthews_correlation: float
 
 
-def summarize(matrix: np.ndarray) -> Scores:
+def score_matrix(matrix: np.ndarray) -> MatrixScores:
     """Take all scores of one confusion matrix."""
-    return Scores(
+    return MatrixScores(
         iou=mean_iou(matrix),
         dice=mean_dice(matrix),
-        precision=mean_of_defined(class_precision(matrix)),
-        recall=mean_of_defined(class_recall(matrix)),
+        precision=nan_mean(class_precision(matrix)),
+        recall=nan_mean(class_recall(matrix)),
         f1=mean_dice(matrix),
         overall_accuracy=overall_accuracy(matrix),
         frequency_weighted_iou=frequency_weighted_iou(matrix),

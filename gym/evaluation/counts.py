@@ -10,14 +10,14 @@ import numpy as np
 
 from gym.data.ground import Sides
 from gym.data.labels import IGNORE
-from gym.evaluation.bootstrap import sums_by_scene
-from gym.evaluation.boundary import Distances, boundary_distances, boundary_matrix, errors_by_distance
-from gym.evaluation.calibration import apply_temperature, reliability
+from gym.evaluation.bootstrap import sum_by_scene
+from gym.evaluation.boundary import BoundaryDistances, boundary_distances, boundary_matrix, count_errors_by_distance
+from gym.evaluation.calibration import apply_temperature, count_reliability
 
 LATTICE_SIDE = 128  # most rows and columns
 
 
-def lattice(rows: int, columns: int) -> tuple[slice, slice]:
+def pixel_lattice(rows: int, columns: int) -> tuple[slice, slice]:
     """Every n-th row and column of an image, n as small as leaves at most `LATTICE_SIDE` of each.
 
     Of a small image that is every pixel. Lattice points lie evenly, so that a share counted on them is that of the
@@ -39,7 +39,7 @@ class Counts(NamedTuple):
     Attributes:
         matrix: The confusion matrix, ``(C, C)``, truth by prediction.
         kld_sum: Kullback-Leibler divergence, nats summed over counted pixels, ``()``.
-        score_sums: Scores summed over counted pixels, ``(C,)``.
+        probability_sums: Scores summed over counted pixels, ``(C,)``.
         strip_matrix: The confusion matrix near boundaries, ``(C + 1, C + 1)``,
             from `gym.evaluation.boundary.boundary_matrix`.
         distance_sums: Distances between boundaries, pixels, of each class, ``(C,)``.
@@ -49,13 +49,13 @@ class Counts(NamedTuple):
         drawn: Whether truth or prediction has a boundary, ``(C,)``.
         missed: Whether only one of them has, ``(C,)``.
         errors: Counted pixels and wrong ones by distance from the boundary, ``(B, 2)``.
-        sure: Pixels by confidence, as `gym.evaluation.calibration.reliability`, of a lattice of pixels.
-        sure_with_temperature: The same with the fitted temperature.
+        reliability: Pixels by confidence, as `gym.evaluation.calibration.count_reliability`, of a lattice of pixels.
+        reliability_with_temperature: The same with the fitted temperature.
     """
 
     matrix: np.ndarray
     kld_sum: np.ndarray
-    score_sums: np.ndarray
+    probability_sums: np.ndarray
     strip_matrix: np.ndarray
     distance_sums: np.ndarray
     distance_counts: np.ndarray
@@ -64,8 +64,8 @@ class Counts(NamedTuple):
     drawn: np.ndarray
     missed: np.ndarray
     errors: np.ndarray
-    sure: np.ndarray
-    sure_with_temperature: np.ndarray
+    reliability: np.ndarray
+    reliability_with_temperature: np.ndarray
 
 
 def count_image(
@@ -82,23 +82,23 @@ def count_image(
     Args:
         truth: Class indices ``(rows, columns)`` uint8; `IGNORE` counts nowhere.
         scores: ``(rows, columns, classes)``, summing to one.
-        matrix: Its confusion matrix, which `gym.evaluation.run_model.evaluate` has counted.
+        matrix: Its confusion matrix, which `gym.evaluation.run_model.evaluate_model` has counted.
         kld_sum: Its Kullback-Leibler divergence, likewise.
         width: Of the strip along boundaries, in pixels.
-        temperature: By which the logits are divided for ``sure_with_temperature``; NaN where none could be fitted.
+        temperature: Divisor of the logits for ``reliability_with_temperature``; NaN if none could be fitted.
         sides: Height and width of a pixel in metres; NaN where they are not known.
     """
     classes = scores.shape[-1]
     predicted = scores.argmax(axis=-1).astype(np.uint8)
     distances = boundary_distances(truth, predicted, classes)
     metres = in_metres(distances, truth, predicted, sides)
-    places = lattice(*truth.shape)
+    places = pixel_lattice(*truth.shape)
     sample, sample_scores = truth[places], scores[places]
     counted = sample if not np.isnan(temperature) else np.full_like(sample, IGNORE)
     return Counts(
         matrix=matrix,
         kld_sum=np.array(kld_sum),
-        score_sums=scores[truth != IGNORE].sum(axis=0, dtype=np.float64),
+        probability_sums=scores[truth != IGNORE].sum(axis=0, dtype=np.float64),
         strip_matrix=boundary_matrix(truth, predicted, classes, width),
         distance_sums=distances.sums,
         distance_counts=distances.counts,
@@ -106,13 +106,15 @@ def count_image(
         metre_counts=metres.counts,
         drawn=distances.drawn,
         missed=distances.missed,
-        errors=errors_by_distance(truth, predicted),
-        sure=reliability(sample, sample_scores),
-        sure_with_temperature=reliability(counted, apply_temperature(sample_scores, temperature)),
+        errors=count_errors_by_distance(truth, predicted),
+        reliability=count_reliability(sample, sample_scores),
+        reliability_with_temperature=count_reliability(counted, apply_temperature(sample_scores, temperature)),
     )
 
 
-def in_metres(distances: Distances, truth: np.ndarray, predicted: np.ndarray, sides: Sides) -> Distances:
+def in_metres(
+    distances: BoundaryDistances, truth: np.ndarray, predicted: np.ndarray, sides: Sides
+) -> BoundaryDistances:
     """Distances that were measured in pixels; none where the sides of a pixel are not known.
 
     Measured again where a pixel is no square, since another boundary pixel may then be the nearest.
@@ -129,16 +131,16 @@ def stack_counts(images: Sequence[Counts]) -> Counts:
     return Counts._make(np.stack(parts) for parts in zip(*images, strict=True))
 
 
-def each_part(change: Callable[[np.ndarray], np.ndarray], counts: Counts) -> Counts:
+def map_counts(change: Callable[[np.ndarray], np.ndarray], counts: Counts) -> Counts:
     """Do the same to every array."""
     return Counts._make(map(change, counts))
 
 
-def pick_images(counts: Counts, places: Sequence[int]) -> Counts:
+def select_images(counts: Counts, places: Sequence[int]) -> Counts:
     """The counts of some of the images."""
     return Counts._make(part[list(places)] for part in counts)
 
 
-def counts_by_scene(scenes: Sequence[str], counts: Counts) -> Counts:
+def sum_counts_by_scene(scenes: Sequence[str], counts: Counts) -> Counts:
     """Add up the images of each scene, ``(scenes, ...)``, sorted by the names of the scenes."""
-    return each_part(lambda part: sums_by_scene(scenes, part)[1], counts)
+    return map_counts(lambda part: sum_by_scene(scenes, part)[1], counts)

@@ -14,16 +14,16 @@ from gym.core.files import atomic_file, write_json
 from gym.evaluation import confusion
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
-from gym.evaluation.scores import image_scores, plain, plain_scores
+from gym.evaluation.scores import image_scores, nan_to_none, to_json_scores
 
 VERSION = 2  # of evaluation.json
 
-Scores = Mapping[str, Interval]
+ScoreIntervals = Mapping[str, Interval]
 WHOLE, BY_NAME = ("overall", "image_means"), ("classes", "sites", "differences")  # the groups of scores
 
 
 def describe_assessment(
-    assessment: Assessment, run: Mapping[str, Any], data: Mapping[str, Any], differences: Mapping[str, Scores]
+    assessment: Assessment, run: Mapping[str, Any], data: Mapping[str, Any], differences: Mapping[str, ScoreIntervals]
 ) -> dict[str, Any]:
     """What came of an evaluation, as JSON has it.
 
@@ -42,17 +42,17 @@ def describe_assessment(
         "images": len(assessment.scenes),
         "scenes": len(set(assessment.scenes)),
         "temperature": {
-            "value": plain(assessment.temperature.value),
+            "value": nan_to_none(assessment.temperature.value),
             "origin": assessment.temperature.origin,
             "at_limit": assessment.temperature.is_at_limit,
         },
         "boundary_width": assessment.width,
-        "overall": plain_scores(assessment.overall),
-        "image_means": plain_scores(assessment.images),
-        "classes": {name: plain_scores(scores) for name, scores in assessment.classes.items()},
-        "sites": {name: plain_scores(scores) for name, scores in assessment.sites.items()},
-        "differences": {name: plain_scores(scores) for name, scores in differences.items()},
-        "legacy": {name: plain(value) for name, value in assessment.evaluation.legacy.items()},
+        "overall": to_json_scores(assessment.overall),
+        "image_means": to_json_scores(assessment.images),
+        "classes": {name: to_json_scores(scores) for name, scores in assessment.classes.items()},
+        "sites": {name: to_json_scores(scores) for name, scores in assessment.sites.items()},
+        "differences": {name: to_json_scores(scores) for name, scores in differences.items()},
+        "legacy": {name: nan_to_none(value) for name, value in assessment.evaluation.legacy.items()},
         "baselines": describe_baselines(assessment),
     }
 
@@ -65,10 +65,10 @@ def describe_baselines(assessment: Assessment) -> dict[str, Any] | None:
     contests = [
         {
             "title": contest.title,
-            "scores": {name: plain_scores(scores) for name, scores in contest.scores.items()},
-            "leads": plain_scores(contest.leads),
+            "scores": {name: to_json_scores(scores) for name, scores in contest.scores.items()},
+            "leads": to_json_scores(contest.leads),
         }
-        for contest in beside.contests
+        for contest in beside.comparisons
     ]
     return {"descriptions": beside.descriptions, "contests": contests}
 
@@ -104,7 +104,9 @@ def image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:
     evaluation, counts = assessment.evaluation, assessment.counts
     scores, ious = image_scores(counts), confusion.class_iou(counts.matrix)
     for index, name in enumerate(evaluation.names):
-        values = [plain(value[index]) for value in scores.values()] + [plain(value) for value in ious[index]]
+        values = [nan_to_none(value[index]) for value in scores.values()] + [
+            nan_to_none(value) for value in ious[index]
+        ]
         yield name, assessment.scenes[index], evaluation.sites[index], int(counts.matrix[index].sum()), *values
 
 

@@ -19,15 +19,15 @@ from gym.data.batches import ordered_batches
 from gym.data.dataset import Dataset
 from gym.data.ground import Sides, pixel_sides
 from gym.data.samples import positions_of
-from gym.evaluation.confusion import SMALLEST_SCORE
-from gym.evaluation.counts import Counts, count_image, lattice, stack_counts
-from gym.evaluation.run_model import Evaluation, evaluate
+from gym.evaluation.confusion import MIN_PROBABILITY
+from gym.evaluation.counts import Counts, count_image, pixel_lattice, stack_counts
+from gym.evaluation.run_model import Evaluation, evaluate_model
 
 MAPPED = 64  # images read through one mapping: what is read of it counts as memory until it is let go
 
 
 @dataclass(frozen=True)
-class Predicted:
+class StoredPredictions:
     """A model's scores on some images.
 
     Attributes:
@@ -55,13 +55,13 @@ class Predicted:
 
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
         """Labels and scores at the lattice points of every image."""
-        places = lattice(*self.labels.shape[1:])
+        places = pixel_lattice(*self.labels.shape[1:])
         each = range(len(self.scenes))  # one at a time: a copy lets go of what was mapped for it
         labels, scores = ([np.array(getattr(self, kind)[at][places]) for at in each] for kind in ("labels", "scores"))
         return np.stack(labels), np.stack(scores)
 
 
-def predict_side(
+def store_predictions(
     model: keras.Model,
     dataset: Dataset,
     samples: Sequence[int],
@@ -69,7 +69,7 @@ def predict_side(
     augment: AugmentConfig,
     seed: int,
     folder: Path,
-) -> Predicted:
+) -> StoredPredictions:
     """Predict the images of a side.
 
     Args:
@@ -93,13 +93,15 @@ def predict_side(
     ):
 
         def keep(truth: np.ndarray, given: np.ndarray) -> None:
-            total = np.maximum(given.sum(axis=-1, keepdims=True), SMALLEST_SCORE)  # of a sigmoid head it is not 1
+            total = np.maximum(given.sum(axis=-1, keepdims=True), MIN_PROBABILITY)  # of a sigmoid head it is not 1
             scores.write((given / total).astype(np.float32).tobytes())
             labels.write(truth.astype(np.uint8).tobytes())
 
-        evaluation = evaluate(model, dataset, samples, batches_in_parts(dataset, samples, batch, augment, seed), keep)
+        evaluation = evaluate_model(
+            model, dataset, samples, batches_in_parts(dataset, samples, batch, augment, seed), keep
+        )
     records = [dataset.manifest.pairs[position] for position in positions_of(samples, len(dataset))]
-    return Predicted(evaluation, [one.scene for one in records], [pixel_sides(one) for one in records], folder)
+    return StoredPredictions(evaluation, [one.scene for one in records], [pixel_sides(one) for one in records], folder)
 
 
 def batches_in_parts(
@@ -127,7 +129,7 @@ def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> BinaryIO:
 class _Counter:
     """Counts one image of a side; can be sent to another process."""
 
-    def __init__(self, predicted: Predicted, width: int, temperature: float) -> None:
+    def __init__(self, predicted: StoredPredictions, width: int, temperature: float) -> None:
         self._folder, self._sides = predicted.folder, predicted.pixel_sides
         self._matrices, self._kld_sums = predicted.evaluation.matrices, predicted.evaluation.kld_sums
         self._width, self._temperature = width, temperature
@@ -141,11 +143,11 @@ class _Counter:
         return np.load(self._folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
 
-def count_side(predicted: Predicted, width: int, temperature: float, workers: int = 0) -> Counts:
+def count_predictions(predicted: StoredPredictions, width: int, temperature: float, workers: int = 0) -> Counts:
     """Count every image, ``(images, ...)``, on all cores where that pays, with a bar that shows the time left.
 
     Args:
-        predicted: As `predict_side` gives.
+        predicted: As `store_predictions` gives.
         width: Of the strip along boundaries, in pixels.
         temperature: As of `gym.evaluation.counts.count_image`.
         workers: Processes; 0 means as many as pay.

@@ -46,7 +46,7 @@ class Evaluation:
         return {name: self.matrices[[site == name for site in self.sites]].sum(axis=0) for name in names}
 
 
-def evaluate(
+def evaluate_model(
     model: keras.Model,
     dataset: Dataset,
     samples: Sequence[int],
@@ -93,7 +93,7 @@ def named_scores(evaluation: Evaluation) -> dict[str, float]:
     """Every score under the name it has in MLflow; what is undefined is left out."""
     matrix, sites = evaluation.matrix, evaluation.site_matrices()
     scores = {
-        **confusion.summarize(matrix)._asdict(),
+        **confusion.score_matrix(matrix)._asdict(),
         "kld": evaluation.kld,
         **_per_class("class_iou", evaluation.classes, confusion.class_iou(matrix)),
         **_per_class("class_dice", evaluation.classes, confusion.class_dice(matrix)),

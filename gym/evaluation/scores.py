@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from gym.evaluation import confusion
-from gym.evaluation.bootstrap import Interval, draw_scenes, interval, redraw, sums_by_scene
+from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval, resample, sum_by_scene
 from gym.evaluation.calibration import expected_calibration_error
-from gym.evaluation.counts import Counts, counts_by_scene, each_part, pick_images
+from gym.evaluation.counts import Counts, map_counts, select_images, sum_counts_by_scene
 
 Score = Callable[[Counts], Any]  # of counts of shape (..., and their own) it makes (...), or (..., classes)
 
@@ -25,28 +25,30 @@ def share_kld(counts: Counts) -> Any:
     The predicted share of a class is the mean of its scores.
     """
     pixels = counts.matrix.sum(axis=(-2, -1))[..., None]
-    truth = confusion.ratio(counts.matrix.sum(axis=-1), np.broadcast_to(pixels, counts.score_sums.shape))
-    given = confusion.ratio(counts.score_sums, np.broadcast_to(pixels, counts.score_sums.shape))
-    apart = np.log(np.maximum(truth, confusion.SMALLEST_SCORE)) - np.log(np.maximum(given, confusion.SMALLEST_SCORE))
+    truth = confusion.ratio(counts.matrix.sum(axis=-1), np.broadcast_to(pixels, counts.probability_sums.shape))
+    given = confusion.ratio(counts.probability_sums, np.broadcast_to(pixels, counts.probability_sums.shape))
+    apart = np.log(np.maximum(truth, confusion.MIN_PROBABILITY)) - np.log(np.maximum(given, confusion.MIN_PROBABILITY))
     return (truth * apart).sum(axis=-1)
 
 
 OVERALL: dict[str, Score] = {
     "iou": lambda counts: confusion.mean_iou(counts.matrix),
     "dice": lambda counts: confusion.mean_dice(counts.matrix),
-    "precision": lambda counts: confusion.mean_of_defined(confusion.class_precision(counts.matrix)),
-    "recall": lambda counts: confusion.mean_of_defined(confusion.class_recall(counts.matrix)),
+    "precision": lambda counts: confusion.nan_mean(confusion.class_precision(counts.matrix)),
+    "recall": lambda counts: confusion.nan_mean(confusion.class_recall(counts.matrix)),
     "overall_accuracy": lambda counts: confusion.overall_accuracy(counts.matrix),
     "frequency_weighted_iou": lambda counts: confusion.frequency_weighted_iou(counts.matrix),
     "matthews_correlation": lambda counts: confusion.matthews_correlation(counts.matrix),
     "kld": lambda counts: confusion.ratio(counts.kld_sum, counts.matrix.sum(axis=(-2, -1)))[()],
     "share_kld": share_kld,
-    "boundary_iou": lambda counts: confusion.mean_of_defined(CLASSES["boundary_iou"](counts)),
-    "boundary_distance": lambda counts: confusion.mean_of_defined(CLASSES["boundary_distance"](counts)),
-    "boundary_distance_metres": lambda counts: confusion.mean_of_defined(CLASSES["boundary_distance_metres"](counts)),
-    "boundary_missed": lambda counts: confusion.mean_of_defined(CLASSES["boundary_missed"](counts)),
-    "calibration_error": lambda counts: expected_calibration_error(counts.sure)[()],
-    "calibration_error_with_temperature": lambda counts: expected_calibration_error(counts.sure_with_temperature)[()],
+    "boundary_iou": lambda counts: confusion.nan_mean(CLASSES["boundary_iou"](counts)),
+    "boundary_distance": lambda counts: confusion.nan_mean(CLASSES["boundary_distance"](counts)),
+    "boundary_distance_metres": lambda counts: confusion.nan_mean(CLASSES["boundary_distance_metres"](counts)),
+    "boundary_missed": lambda counts: confusion.nan_mean(CLASSES["boundary_missed"](counts)),
+    "calibration_error": lambda counts: expected_calibration_error(counts.reliability)[()],
+    "calibration_error_with_temperature": lambda counts: expected_calibration_error(
+        counts.reliability_with_temperature
+    )[()],
 }
 CLASSES: dict[str, Score] = {
     "iou": lambda counts: confusion.class_iou(counts.matrix),
@@ -84,9 +86,9 @@ MEANINGS_OF_A_CLASS = {
 } | {name: MEANINGS[name] for name in CLASSES if name.startswith("boundary")}
 
 
-def total(counts: Counts) -> Counts:
+def sum_counts(counts: Counts) -> Counts:
     """Add up the counts of all images or scenes."""
-    return each_part(lambda part: part.sum(axis=0), counts)
+    return map_counts(lambda part: part.sum(axis=0), counts)
 
 
 def overall_scores(
@@ -100,9 +102,9 @@ def overall_scores(
         seed: Of the bootstrap.
         chosen: Names in `OVERALL`.
     """
-    of_scenes, redrawn = redraw_counts(scenes, counts, seed)
-    whole, number = total(of_scenes), len(of_scenes.matrix)
-    return {name: interval(OVERALL[name](whole), OVERALL[name](redrawn), number) for name in chosen}
+    of_scenes, redrawn = resample_counts(scenes, counts, seed)
+    whole, number = sum_counts(of_scenes), len(of_scenes.matrix)
+    return {name: percentile_interval(OVERALL[name](whole), OVERALL[name](redrawn), number) for name in chosen}
 
 
 def class_scores(
@@ -113,11 +115,11 @@ def class_scores(
     chosen: Sequence[str] = tuple(CLASSES),
 ) -> dict[str, dict[str, Interval]]:
     """By class its scores of all pixels; arguments as of `overall_scores`, ``chosen`` in `CLASSES`."""
-    of_scenes, redrawn = redraw_counts(scenes, counts, seed)
-    whole, number = total(of_scenes), len(of_scenes.matrix)
+    of_scenes, redrawn = resample_counts(scenes, counts, seed)
+    whole, number = sum_counts(of_scenes), len(of_scenes.matrix)
     values = {name: (CLASSES[name](whole), CLASSES[name](redrawn)) for name in chosen}
     return {
-        kind: {name: interval(of[index], drawn[:, index], number) for name, (of, drawn) in values.items()}
+        kind: {name: percentile_interval(of[index], drawn[:, index], number) for name, (of, drawn) in values.items()}
         for index, kind in enumerate(classes)
     }
 
@@ -137,7 +139,7 @@ def site_scores(
     found = {}
     for site in sorted(set(sites)):
         here = [index for index, name in enumerate(sites) if name == site]
-        of_site, of_scenes = pick_images(counts, here), [scenes[index] for index in here]
+        of_site, of_scenes = select_images(counts, here), [scenes[index] for index in here]
         by_class = class_scores(of_scenes, of_site, classes, seed, ("iou", "dice"))
         found[site] = overall_scores(of_scenes, of_site, seed, chosen) | {
             f"{name}/{kind}": score for kind, scores in by_class.items() for name, score in scores.items()
@@ -150,19 +152,21 @@ def image_scores(counts: Counts) -> dict[str, np.ndarray]:
     return {name: np.asarray(OVERALL[name](counts)) for name in OF_AN_IMAGE}
 
 
-def image_means(scenes: Sequence[str], counts: Counts, seed: int) -> dict[str, Interval]:
+def mean_image_scores(scenes: Sequence[str], counts: Counts, seed: int) -> dict[str, Interval]:
     """The mean over images of each score of an image, where it is defined."""
     means = {}
     for name, values in image_scores(counts).items():
         defined = ~np.isnan(values)
-        parts = [sums_by_scene(scenes, part)[1] for part in (np.where(defined, values, 0.0), defined.astype(float))]
+        parts = [sum_by_scene(scenes, part)[1] for part in (np.where(defined, values, 0.0), defined.astype(float))]
         times = draw_scenes(len(parts[0]), seed)
         value = float(confusion.ratio(parts[0].sum(), parts[1].sum()))
-        means[name] = interval(value, confusion.ratio(*(redraw(times, part) for part in parts)), len(parts[0]))
+        means[name] = percentile_interval(
+            value, confusion.ratio(*(resample(times, part) for part in parts)), len(parts[0])
+        )
     return means
 
 
-def differences(
+def score_differences(
     scenes: Sequence[str], first: Counts, other: Counts, seed: int, chosen: Sequence[str] = tuple(OVERALL)
 ) -> dict[str, Interval]:
     """The scores of one model less those of another on the same images, both on the same redrawn scenes.
@@ -178,10 +182,10 @@ def differences(
         chosen: Names in `OVERALL`.
     """
     counted = keep_shared_distances(first, other), keep_shared_distances(other, first)
-    (one, one_drawn), (two, two_drawn) = (redraw_counts(scenes, counts, seed) for counts in counted)
-    whole_one, whole_two = total(one), total(two)
+    (one, one_drawn), (two, two_drawn) = (resample_counts(scenes, counts, seed) for counts in counted)
+    whole_one, whole_two = sum_counts(one), sum_counts(two)
     return {
-        name: interval(
+        name: percentile_interval(
             OVERALL[name](whole_one) - OVERALL[name](whole_two),
             OVERALL[name](one_drawn) - OVERALL[name](two_drawn),
             len(one.matrix),
@@ -198,11 +202,11 @@ def keep_shared_distances(counts: Counts, other: Counts) -> Counts:
     )
 
 
-def redraw_counts(scenes: Sequence[str], counts: Counts, seed: int) -> tuple[Counts, Counts]:
+def resample_counts(scenes: Sequence[str], counts: Counts, seed: int) -> tuple[Counts, Counts]:
     """The counts by scene, and what they come to in each draw, ``(draws, ...)``."""
-    of_scenes = counts_by_scene(scenes, counts)
+    of_scenes = sum_counts_by_scene(scenes, counts)
     times = draw_scenes(len(of_scenes.matrix), seed)
-    return of_scenes, each_part(lambda part: redraw(times, part), of_scenes)
+    return of_scenes, map_counts(lambda part: resample(times, part), of_scenes)
 
 
 def defined_values(scores: Mapping[str, Interval]) -> dict[str, float]:
@@ -210,11 +214,11 @@ def defined_values(scores: Mapping[str, Interval]) -> dict[str, float]:
     return {name: score.value for name, score in scores.items() if not np.isnan(score.value)}
 
 
-def plain(value: float) -> float | None:
+def nan_to_none(value: float) -> float | None:
     """A number, or None for NaN, which JSON does not have."""
     return None if np.isnan(value) else float(value)
 
 
-def plain_scores(scores: Mapping[str, Interval]) -> dict[str, list[float | None]]:
+def to_json_scores(scores: Mapping[str, Interval]) -> dict[str, list[float | None]]:
     """Scores with the ends of their intervals, as JSON has them."""
-    return {name: [plain(value) for value in score] for name, score in scores.items()}
+    return {name: [nan_to_none(value) for value in score] for name, score in scores.items()}

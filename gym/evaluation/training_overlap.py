@@ -16,7 +16,7 @@ from gym.data.samples import positions_of, sample_name
 from gym.data.split import Split
 
 
-class Own(NamedTuple):
+class TrainingData(NamedTuple):
     """The data that a model was trained on, or None and why they are not to be had."""
 
     dataset: Dataset | None
@@ -24,7 +24,7 @@ class Own(NamedTuple):
     obstacle: str = ""
 
 
-class Judged(NamedTuple):
+class EvaluationSet(NamedTuple):
     """On what a model is judged.
 
     Attributes:
@@ -41,7 +41,7 @@ class Judged(NamedTuple):
     side: str
     augment: AugmentConfig
     seed: int
-    own: Own
+    own: TrainingData
 
     @property
     def is_own(self) -> bool:
@@ -55,12 +55,12 @@ class Judged(NamedTuple):
         return self.side if self.is_own and self.side != "all" else ""
 
 
-def list_warnings(judged: Judged) -> list[str]:
+def list_warnings(judged: EvaluationSet) -> list[str]:
     """What makes the scores mean less than they seem to: which of the images the model has seen."""
     if judged.own.dataset is None:
         obstacle = judged.own.obstacle
         return [f"whether these images trained the model is not known: its own data are not to be had ({obstacle})"]
-    trained, chose = (count_seen(judged, side) for side in ("training", "validation"))
+    trained, chose = (count_seen_images(judged, side) for side in ("training", "validation"))
     found = []
     if trained and judged.own_side in ("validation", "test"):
         found.append("copies of training scenes are among these images, so no score here is honest")
@@ -72,7 +72,7 @@ def list_warnings(judged: Judged) -> list[str]:
     return found
 
 
-def count_seen(judged: Judged, side: str) -> int:
+def count_seen_images(judged: EvaluationSet, side: str) -> int:
     """How many of the judged images are on a side of the model's own data, whatever they are called there.
 
     A copy that augmentation makes is its pair. Images without texture, as of a cloud, are equal by chance: of these
@@ -94,7 +94,7 @@ def pixels_of(record: PairRecord) -> tuple[str, str]:
     return record.image_sha256, "" if record.likeness else record.name
 
 
-class TrueImage(NamedTuple):
+class ImageIdentity(NamedTuple):
     """What must agree where two models are compared on an image.
 
     Attributes:
@@ -108,11 +108,11 @@ class TrueImage(NamedTuple):
     truth: str
 
 
-def describe_images(judged: Judged) -> list[TrueImage]:
+def identify_images(judged: EvaluationSet) -> list[ImageIdentity]:
     """What must agree of each judged image."""
     read = SampleReader(judged.dataset, judged.augment, judged.seed)
     return [
-        TrueImage(
+        ImageIdentity(
             sample_name(judged.dataset, sample),
             frozenset(record.sources.values()),
             hash_pixels(np.asarray(read(sample)[1])),
@@ -121,7 +121,7 @@ def describe_images(judged: Judged) -> list[TrueImage]:
     ]
 
 
-def differing_images(first: Sequence[TrueImage], other: Sequence[TrueImage]) -> list[str]:
+def find_differing_images(first: Sequence[ImageIdentity], other: Sequence[ImageIdentity]) -> list[str]:
     """The names of the images that two models do not have in common, sorted.
 
     An image is one and the same where every pixel has the same true class, and where the files that the one model sees
@@ -133,6 +133,6 @@ def differing_images(first: Sequence[TrueImage], other: Sequence[TrueImage]) -> 
     return sorted({*ours, *theirs} - set(shared))
 
 
-def is_same(first: TrueImage, other: TrueImage) -> bool:
+def is_same(first: ImageIdentity, other: ImageIdentity) -> bool:
     """Whether two of one name are one image."""
     return first.truth == other.truth and (first.files <= other.files or other.files <= first.files)

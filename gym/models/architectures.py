@@ -27,7 +27,7 @@ class ParameterCount(NamedTuple):
 def build_model(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: Standardize | None = None
 ) -> keras.Model:
-    """Build the configured model; arguments and result as `gym.models.unet.build_u`.
+    """Build the configured model; arguments and result as `gym.models.unet.build_encoder_decoder`.
 
     Without ``first`` images are standardised as in the paper.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from gym.models import fast_decoder, layers
-from gym.models.fast_decoder import Joined
+from gym.models.fast_decoder import JoinedMaps
 
 Tensor = Any
 
@@ -120,23 +120,23 @@ def _infinite_where_flat(deviation: Tensor, mean: Tensor) -> Tensor:
     return keras.ops.where(deviation > 1e-5 * keras.ops.abs(mean), deviation, float("inf"))
 
 
-def normalized_relu(maps: Tensor) -> Tensor:
+def batch_norm_relu(maps: Tensor) -> Tensor:
     """Batch normalisation, then ReLU."""
-    if isinstance(maps, Joined):
+    if isinstance(maps, JoinedMaps):
         return fast_decoder.BatchNormalization()(*maps)
     return layers.BatchNormalization()(maps)
 
 
-def convolved(maps: Tensor, filters: int, kernel: int, stride: int = 1) -> Tensor:
+def convolve(maps: Tensor, filters: int, kernel: int, stride: int = 1) -> Tensor:
     """Convolution with bias, padded with zeros."""
-    if isinstance(maps, Joined):
+    if isinstance(maps, JoinedMaps):
         return fast_decoder.Conv2D(filters, kernel, padding="same")(*maps)
     if kernel == 1 and stride == 2:
         maps, stride = layers.EveryOtherPixel()(maps), 1
     return keras.layers.Conv2D(filters, kernel, strides=stride, padding="same")(maps)
 
 
-def dropped(maps: Tensor, rate: float, kind: str) -> Tensor:
+def apply_dropout(maps: Tensor, rate: float, kind: str) -> Tensor:
     """Drop single values (``standard``) or whole maps (``spatial``); no layer at all for a rate of 0."""
     if rate == 0:
         return maps
@@ -146,14 +146,14 @@ def dropped(maps: Tensor, rate: float, kind: str) -> Tensor:
 
 def preactivated_convolution(maps: Tensor, filters: int, kernel: int, stride: int, rate: float, kind: str) -> Tensor:
     """Dropout, batch normalisation, ReLU, convolution with bias: the order of the paper's code."""
-    return convolved(normalized_relu(dropped(maps, rate, kind)), filters, kernel, stride)
+    return convolve(batch_norm_relu(apply_dropout(maps, rate, kind)), filters, kernel, stride)
 
 
 def stem(images: Tensor, filters: int) -> Tensor:
     """Lift the bands to ``filters`` maps at full resolution: two 2x2 convolutions beside a 1x1 shortcut."""
-    maps = convolved(images, filters, 2)
+    maps = convolve(images, filters, 2)
     maps = preactivated_convolution(maps, filters, kernel=2, stride=1, rate=0, kind="standard")
-    shortcut = normalized_relu(convolved(images, filters, 1))
+    shortcut = batch_norm_relu(convolve(images, filters, 1))
     return keras.layers.Add()([maps, shortcut])
 
 
@@ -166,11 +166,11 @@ def residual_level(maps: Tensor, filters: int, kernel: int, stride: int, rate: f
     """One level of the Res-UNet: two convolutions, and a 1x1 shortcut of the level's input added to them."""
     residual = preactivated_convolution(maps, filters, kernel, stride, rate, kind)
     residual = preactivated_convolution(residual, filters, kernel, 1, rate, kind)
-    shortcut = normalized_relu(convolved(maps, filters, 1, stride))
+    shortcut = batch_norm_relu(convolve(maps, filters, 1, stride))
     return keras.layers.Add()([shortcut, residual])
 
 
-def doubled(maps: Tensor, how: str) -> Tensor:
+def upsample(maps: Tensor, how: str) -> Tensor:
     """Double rows and columns: nearest neighbour, as the paper's code, or a transpose convolution, as its text."""
     if how == "transpose":
         return keras.layers.Conv2DTranspose(maps.shape[-1], 2, strides=2, padding="same")(maps)

@@ -4,8 +4,8 @@ The same functions in less time. Three things make the difference: a map of a fe
 columns as it has, times channels, since operations are fast only along a long last axis; gradients are written out, so
 that they read each map once; and random numbers are drawn 16 bits at a time.
 
-`use_tuning` turns it on or off, but for `drop`, whose choice a run depends on; with it off the networks are those that
-other backends compute.
+`use_tuning` switches all of them but `dropout`, whose random numbers decide a run's result. With tuning off, the
+networks compute what other backends compute.
 """
 
 import math
@@ -119,7 +119,7 @@ class _Folded:
         return tf.reduce_sum(by_column, axis=self._first) / self.pixels
 
 
-def drop(maps: Tensor, rate: float, seed: Tensor) -> Tensor:
+def dropout(maps: Tensor, rate: float, seed: Tensor) -> Tensor:
     """Drop single values; the rate is rounded to a multiple of 1 / 65,536.
 
     Args:
@@ -141,7 +141,7 @@ def drop(maps: Tensor, rate: float, seed: Tensor) -> Tensor:
     return result
 
 
-def split(values: Tensor, first: int, axis: int) -> Any:
+def split_at(values: Tensor, first: int, axis: int) -> Any:
     """The ``first`` values along an axis, and the others."""
     return tf.split(values, [first, values.shape[axis] - first], axis)
 
@@ -151,7 +151,7 @@ def add_bias(maps: Tensor, bias: Tensor) -> Tensor:
     return tf.nn.bias_add(maps, bias)
 
 
-def log_share(labels: Tensor, scores: Tensor, smallest: float) -> Tensor:
+def log_probability(labels: Tensor, scores: Tensor, smallest: float) -> Tensor:
     """The logarithm of each pixel's score for its true class, of scores made to sum to one.
 
     Args:

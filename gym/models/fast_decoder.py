@@ -33,7 +33,7 @@ Tensor = Any
 Shape = tuple[Any, ...]
 
 
-class Joined(NamedTuple):
+class JoinedMaps(NamedTuple):
     """Two maps that stand for one: ``coarse``, doubled in rows and columns, and behind it in the channels ``fine``.
 
     Attributes:
@@ -47,22 +47,22 @@ class Joined(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="segsweep", name="JoinedBatchNormalization")
 class BatchNormalization(layers.NormalizeRelu):
-    """Batch normalisation of a `Joined` map, then ReLU; arguments and weights as of Keras' own."""
+    """Batch normalisation of a `JoinedMaps` map, then ReLU; arguments and weights as of Keras' own."""
 
     def build(self, coarse_shape: Shape, fine_shape: Shape) -> None:
         super().build(joined_shape(coarse_shape, fine_shape))
         self.input_spec = None
 
-    def call(self, coarse: Tensor, fine: Tensor, training: bool | None = None) -> Joined:
-        return Joined(*self.normalize_relu([coarse, fine], training))
+    def call(self, coarse: Tensor, fine: Tensor, training: bool | None = None) -> JoinedMaps:
+        return JoinedMaps(*self.normalize_relu([coarse, fine], training))
 
-    def compute_output_spec(self, coarse: Tensor, fine: Tensor, training: bool | None = None) -> Joined:
-        return Joined(*(keras.KerasTensor(part.shape, self.compute_dtype) for part in (coarse, fine)))
+    def compute_output_spec(self, coarse: Tensor, fine: Tensor, training: bool | None = None) -> JoinedMaps:
+        return JoinedMaps(*(keras.KerasTensor(part.shape, self.compute_dtype) for part in (coarse, fine)))
 
 
 @keras.saving.register_keras_serializable(package="segsweep", name="JoinedConv2D")
 class Conv2D(keras.layers.Conv2D):
-    """Convolution of a `Joined` map with an odd kernel and stride 1, padded with zeros; the result is one fine map.
+    """Convolution of a `JoinedMaps` map with an odd kernel and stride 1, padded with zeros; the result is one fine map.
 
     Arguments and weights as of Keras' own.
     """
@@ -73,22 +73,22 @@ class Conv2D(keras.layers.Conv2D):
 
     def call(self, coarse: Tensor, fine: Tensor) -> Tensor:
         kernel = ops.cast(self.kernel, self.compute_dtype)
-        of_coarse, of_fine = layers.split(kernel, coarse.shape[-1], axis=2)
+        of_coarse, of_fine = layers.split_at(kernel, coarse.shape[-1], axis=2)
         bias = ops.cast(self.bias, self.compute_dtype)
         maps = ops.conv(fine, of_fine, padding="same")
         maps = cpu_ops.add_bias(maps, bias) if cpu_ops.is_tuned() else maps + bias
-        return convolve_doubled(coarse, of_coarse) + maps
+        return convolve_upsampled(coarse, of_coarse) + maps
 
     def compute_output_spec(self, coarse: Tensor, fine: Tensor) -> Tensor:
         return keras.KerasTensor((*fine.shape[:-1], self.filters), self.compute_dtype)
 
 
 def joined_shape(coarse: Shape, fine: Shape) -> Shape:
-    """The shape of the map that a `Joined` one stands for."""
+    """The shape of the map that a `JoinedMaps` one stands for."""
     return (*fine[:-1], coarse[-1] + fine[-1])
 
 
-def convolve_doubled(coarse: Tensor, kernel: Tensor) -> Tensor:
+def convolve_upsampled(coarse: Tensor, kernel: Tensor) -> Tensor:
     """Convolve a map as if it had been doubled, padded with zeros.
 
     Args:
@@ -100,28 +100,28 @@ def convolve_doubled(coarse: Tensor, kernel: Tensor) -> Tensor:
     """
     side, filters = kernel.shape[0], kernel.shape[-1]
     if side == 1:
-        return double(ops.conv(coarse, kernel))
-    folded = fold(kernel)
+        return upsample_nearest(ops.conv(coarse, kernel))
+    folded = fold_kernel(kernel)
     if side % 4 == 1:
-        return weave(ops.conv(coarse, folded, padding="same"), filters)
+        return interleave_phases(ops.conv(coarse, folded, padding="same"), filters)
     reach = folded.shape[0] // 2
     around = ops.pad(coarse, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    woven = weave(ops.conv(around, folded, padding="valid"), filters)
+    woven = interleave_phases(ops.conv(around, folded, padding="valid"), filters)
     batch, rows, columns = ops.shape(coarse)[:3]
     return ops.slice(woven, (0, 1, 1, 0), (batch, 2 * rows, 2 * columns, filters))
 
 
-def fold(kernel: Tensor) -> Tensor:
+def fold_kernel(kernel: Tensor) -> Tensor:
     """Fold a kernel for doubled maps into one for the coarse map with four results, the phases.
 
     Args:
         kernel: ``(side, side, channels, filters)``, side odd and above 1.
 
     Returns:
-        ``(window, window, channels, 4 * filters)``; the phases are in the order of `weave`.
+        ``(window, window, channels, 4 * filters)``; the phases are in the order of `interleave_phases`.
     """
     side, _, channels, filters = kernel.shape
-    taps = fold_taps(side)
+    taps = phase_taps(side)
     window = taps.shape[1]
     both_axes = np.einsum("pwt,qvu->wvpqtu", taps, taps).reshape(4 * window**2, side**2)
     folded = ops.matmul(ops.cast(both_axes, kernel.dtype), ops.reshape(kernel, (side**2, channels * filters)))
@@ -129,7 +129,7 @@ def fold(kernel: Tensor) -> Tensor:
     return ops.reshape(folded, (window, window, channels, 4 * filters))
 
 
-def fold_taps(side: int) -> np.ndarray:
+def phase_taps(side: int) -> np.ndarray:
     """Which taps of a kernel of ``side`` rows fall on which row of its window: ``(phase, window, side)``, 0 and 1.
 
     The phases are the rows that one position of the window gives, in their order: even and odd where both have the same
@@ -144,15 +144,15 @@ def fold_taps(side: int) -> np.ndarray:
     return taps
 
 
-def weave(phases: Tensor, filters: int) -> Tensor:
+def interleave_phases(phases: Tensor, filters: int) -> Tensor:
     """Put four phases in their places: ``(batch, rows, columns, 4 * filters)`` to twice the rows and columns."""
     rows, columns = ops.shape(phases)[1:3]
     apart = ops.reshape(phases, (-1, rows, columns, 2, 2, filters))
     return ops.reshape(ops.transpose(apart, (0, 1, 3, 2, 4, 5)), (-1, 2 * rows, 2 * columns, filters))
 
 
-def double(maps: Tensor) -> Tensor:
-    """Repeat each pixel in two rows and two columns; shapes as `convolve_doubled`.
+def upsample_nearest(maps: Tensor) -> Tensor:
+    """Repeat each pixel in two rows and two columns; shapes as `convolve_upsampled`.
 
     Twice as many channels in a row are twice as many columns, and twice as many columns in a row twice as many rows.
     """

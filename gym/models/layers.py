@@ -43,7 +43,7 @@ class NormalizeRelu(keras.layers.BatchNormalization):
         """Each part with its own piece of each weight."""
         if len(parts) == 1:
             return [(parts[0], *weights)]
-        return zip(parts, *(split(weight, parts[0].shape[-1], axis=0) for weight in weights), strict=True)
+        return zip(parts, *(split_at(weight, parts[0].shape[-1], axis=0) for weight in weights), strict=True)
 
 
 @keras.saving.register_keras_serializable(package="segsweep")
@@ -73,10 +73,10 @@ def scale_shift_relu(maps: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return ops.cast(ops.relu(ops.cast(maps, "float32") * scale + shift), maps.dtype)
 
 
-def split(values: Tensor, first: int, axis: int) -> Any:
+def split_at(values: Tensor, first: int, axis: int) -> Any:
     """The ``first`` values along an axis, and the others, with any backend."""
     if cpu_ops.is_tuned():
-        return cpu_ops.split(values, first, axis)
+        return cpu_ops.split_at(values, first, axis)
     return ops.split(values, [first], axis=axis)
 
 
@@ -86,7 +86,7 @@ class Dropout(keras.layers.Dropout):
 
     def call(self, maps: Tensor, training: bool = False) -> Tensor:
         if training and self.rate and self.noise_shape is None and keras.backend.backend() == "tensorflow":
-            return cpu_ops.drop(maps, self.rate, self.seed_generator.next())
+            return cpu_ops.dropout(maps, self.rate, self.seed_generator.next())
         return super().call(maps, training)
 
 

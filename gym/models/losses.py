@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from gym.evaluation.confusion import SMALLEST_SCORE
+from gym.evaluation.confusion import MIN_PROBABILITY
 from gym.models import cpu_ops
 
 Tensor = Any
@@ -35,24 +35,24 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
     return ops.one_hot(ops.cast(labels, "int32"), classes, dtype="float32")
 
 
-class Sums(NamedTuple):
+class LossSums(NamedTuple):
     """What a loss adds up over pixels before it takes a ratio: scalars, or one number a class."""
 
-    over: Tensor
-    under: Tensor
+    numerator: Tensor
+    denominator: Tensor
 
 
-def weighted_sums(values: Tensor, labels: Tensor, weights: Tensor) -> Sums:
+def weighted_sums(values: Tensor, labels: Tensor, weights: Tensor) -> LossSums:
     """Add up pixel values ``(batch, rows, columns)``, each with the weight of its true class, and the weights."""
     of_labels = ops.pad(ops.convert_to_tensor(weights), [(0, LABELS - len(weights))])
     weight = ops.take(of_labels, ops.cast(labels, "int32"), axis=0)
-    return Sums(ops.sum(values * weight), ops.sum(weight))
+    return LossSums(ops.sum(values * weight), ops.sum(weight))
 
 
-def weighted_mean(sums: Sums, weights: Tensor) -> Tensor:
+def weighted_mean(sums: LossSums, weights: Tensor) -> Tensor:
     """Take the mean of `weighted_sums`; 0 where no pixel counts."""
     del weights
-    return sums.over / ops.where(sums.under > 0, sums.under, 1.0)
+    return sums.numerator / ops.where(sums.denominator > 0, sums.denominator, 1.0)
 
 
 def log_probability(labels: Tensor, scores: Tensor) -> Tensor:
@@ -62,13 +62,13 @@ def log_probability(labels: Tensor, scores: Tensor) -> Tensor:
     some finite number.
     """
     if cpu_ops.is_tuned():
-        return cpu_ops.log_share(labels, scores, SMALLEST_SCORE)
+        return cpu_ops.log_probability(labels, scores, MIN_PROBABILITY)
     truth = one_hot(labels, scores.shape[-1])
-    share = ops.sum(truth * scores, axis=-1) / ops.maximum(ops.sum(scores, axis=-1), SMALLEST_SCORE)
-    return ops.log(ops.clip(share, SMALLEST_SCORE, 1.0))
+    share = ops.sum(truth * scores, axis=-1) / ops.maximum(ops.sum(scores, axis=-1), MIN_PROBABILITY)
+    return ops.log(ops.clip(share, MIN_PROBABILITY, 1.0))
 
 
-def cross_entropy(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:
+def cross_entropy(labels: Tensor, scores: Tensor, weights: Tensor) -> LossSums:
     """Categorical cross-entropy: the mean of ``-sum(Y log P)``.
 
     It is also the Kullback-Leibler divergence, the mean of ``sum(Y log(Y / P))``: of hard labels ``Y log Y`` is 0.
@@ -76,7 +76,7 @@ def cross_entropy(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:
     return weighted_sums(-log_probability(labels, scores), labels, weights)
 
 
-def hinge(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:
+def hinge(labels: Tensor, scores: Tensor, weights: Tensor) -> LossSums:
     """Multi-class hinge: the mean of ``max(0, 1 + best wrong score - right score)``."""
     truth = one_hot(labels, scores.shape[-1])
     right = ops.sum(truth * scores, axis=-1)
@@ -84,33 +84,33 @@ def hinge(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:
     return weighted_sums(ops.maximum(1 + best_wrong - right, 0.0), labels, weights)
 
 
-def dice(labels: Tensor, scores: Tensor, weights: Tensor) -> Sums:
+def dice(labels: Tensor, scores: Tensor, weights: Tensor) -> LossSums:
     """Twice the overlap, and the sizes, of each class: ``2 |Y P|`` and ``|Y| + |P|`` over the counted pixels."""
     del weights
     truth = one_hot(labels, scores.shape[-1])
     counted = ops.sum(truth, axis=-1, keepdims=True)
     pixels = tuple(range(len(truth.shape) - 1))
-    return Sums(2 * ops.sum(truth * scores, axis=pixels), ops.sum(truth + scores * counted, axis=pixels))
+    return LossSums(2 * ops.sum(truth * scores, axis=pixels), ops.sum(truth + scores * counted, axis=pixels))
 
 
-def dice_loss(sums: Sums, weights: Tensor) -> Tensor:
+def dice_loss(sums: LossSums, weights: Tensor) -> Tensor:
     """One minus the weighted mean over classes of ``(2 |Y P| + s) / (|Y| + |P| + s)``, s = 1e-5."""
-    coefficient = (sums.over + _DICE_SMOOTHING) / (sums.under + _DICE_SMOOTHING)
+    coefficient = (sums.numerator + _DICE_SMOOTHING) / (sums.denominator + _DICE_SMOOTHING)
     return 1 - ops.sum(coefficient * weights) / ops.sum(weights)
 
 
-class Recipe(NamedTuple):
+class LossFormula(NamedTuple):
     """A loss in two steps: what adds up over pixels and batches, and the ratio taken in the end."""
 
-    add_up: Callable[[Tensor, Tensor, Tensor], Sums]
-    take_ratio: Callable[[Sums, Tensor], Tensor]
+    accumulate: Callable[[Tensor, Tensor, Tensor], LossSums]
+    finalize: Callable[[LossSums, Tensor], Tensor]
 
 
-RECIPES = {
-    "cce": Recipe(cross_entropy, weighted_mean),
-    "dice": Recipe(dice, dice_loss),
-    "kld": Recipe(cross_entropy, weighted_mean),
-    "hinge": Recipe(hinge, weighted_mean),
+FORMULAS = {
+    "cce": LossFormula(cross_entropy, weighted_mean),
+    "dice": LossFormula(dice, dice_loss),
+    "kld": LossFormula(cross_entropy, weighted_mean),
+    "hinge": LossFormula(hinge, weighted_mean),
 }
 
 
@@ -118,17 +118,17 @@ class PixelLoss(keras.losses.Loss):
     """A loss by name, with class weights, over the counted pixels of a batch.
 
     Args:
-        name: A key of `RECIPES`.
+        name: A key of `FORMULAS`.
         weights: One positive weight a class.
     """
 
     def __init__(self, name: str, weights: Sequence[float]) -> None:
         super().__init__(name=name, reduction=None, dtype="float32")
-        self._recipe = RECIPES[name]
+        self._recipe = FORMULAS[name]
         self._weights = np.asarray(weights, np.float32)
 
     def call(self, labels: Tensor, scores: Tensor) -> Tensor:
-        return self._recipe.take_ratio(self._recipe.add_up(labels, scores, self._weights), self._weights)
+        return self._recipe.finalize(self._recipe.accumulate(labels, scores, self._weights), self._weights)
 
 
 def frequency_weights(counts: np.ndarray) -> list[float]:

@@ -20,15 +20,15 @@ Level = Callable[[Tensor, int, ModelConfig, float], Tensor]
 def build_simple_unet(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer
 ) -> keras.Model:
-    """Build the pooling U-Net; arguments and result as `gym.models.unet.build_u`."""
-    return build_pooling_u(config, shape, classes, first, convolution_pair)
+    """Build the pooling U-Net; arguments and result as `gym.models.unet.build_encoder_decoder`."""
+    return build_pooling_network(config, shape, classes, first, convolution_pair)
 
 
 def build_simple_resunet(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer
 ) -> keras.Model:
-    """Build the pooling Res-UNet; arguments and result as `gym.models.unet.build_u`."""
-    return build_pooling_u(config, shape, classes, first, residual_pairs)
+    """Build the pooling Res-UNet; arguments and result as `gym.models.unet.build_encoder_decoder`."""
+    return build_pooling_network(config, shape, classes, first, residual_pairs)
 
 
 def convolution(maps: Tensor, filters: int, kernel: int) -> Tensor:
@@ -41,7 +41,7 @@ def convolution(maps: Tensor, filters: int, kernel: int) -> Tensor:
 
 def convolution_pair(maps: Tensor, filters: int, config: ModelConfig, rate: float) -> Tensor:
     """Two convolutions with dropout between them."""
-    maps = blocks.dropped(convolution(maps, filters, config.kernel), rate, config.dropout_kind)
+    maps = blocks.apply_dropout(convolution(maps, filters, config.kernel), rate, config.dropout_kind)
     return convolution(maps, filters, config.kernel)
 
 
@@ -49,11 +49,11 @@ def residual_pairs(maps: Tensor, filters: int, config: ModelConfig, rate: float)
     """Two pairs of convolutions, and a 1x1 shortcut of their input added to them."""
     residual = convolution_pair(maps, filters, config, rate)
     residual = convolution_pair(residual, filters, config, rate)
-    shortcut = blocks.normalized_relu(keras.layers.Conv2D(filters, 1)(maps))
+    shortcut = blocks.batch_norm_relu(keras.layers.Conv2D(filters, 1)(maps))
     return keras.layers.Add()([shortcut, residual])
 
 
-def build_pooling_u(
+def build_pooling_network(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer, level: Level
 ) -> keras.Model:
     """Build the pooling U with one kind of level; the deepest is a plain pair in both."""
@@ -68,6 +68,6 @@ def build_pooling_u(
     maps = convolution_pair(maps, config.filters * 2**config.levels, config, deepest)
     for depth, skip in reversed(list(enumerate(skips))):
         rate = config.dropout + depth * config.dropout_change if config.dropout_on_up else 0
-        maps = keras.layers.Concatenate()([blocks.doubled(maps, config.upsampling), skip])
+        maps = keras.layers.Concatenate()([blocks.upsample(maps, config.upsampling), skip])
         maps = level(maps, config.filters * 2**depth, config, rate)
     return keras.Model(images, blocks.head(maps, classes, config.head), name=config.name)

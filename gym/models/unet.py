@@ -20,22 +20,22 @@ import keras
 from gym.config.schema import ModelConfig
 from gym.models import blocks
 from gym.models.blocks import Tensor
-from gym.models.fast_decoder import Joined
+from gym.models.fast_decoder import JoinedMaps
 
 Level = Callable[..., Tensor]
 
 
 def build_unet(config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer) -> keras.Model:
-    """Build the U-Net; arguments and result as `build_u`."""
-    return build_u(config, shape, classes, first, blocks.plain_level)
+    """Build the U-Net; arguments and result as `build_encoder_decoder`."""
+    return build_encoder_decoder(config, shape, classes, first, blocks.plain_level)
 
 
 def build_resunet(config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer) -> keras.Model:
-    """Build the Res-UNet; arguments and result as `build_u`."""
-    return build_u(config, shape, classes, first, blocks.residual_level)
+    """Build the Res-UNet; arguments and result as `build_encoder_decoder`."""
+    return build_encoder_decoder(config, shape, classes, first, blocks.residual_level)
 
 
-def build_u(
+def build_encoder_decoder(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer, level: Level
 ) -> keras.Model:
     """Build the U with one kind of level.
@@ -70,8 +70,8 @@ def build_u(
 def join(maps: Tensor, skip: Tensor, config: ModelConfig) -> Tensor:
     """Put the doubled map beside the skipped one; where nothing else is asked for, without doubling it."""
     if takes_half_resolution(config):
-        return Joined(maps, skip)
-    return keras.layers.Concatenate()([blocks.doubled(maps, config.upsampling), skip])
+        return JoinedMaps(maps, skip)
+    return keras.layers.Concatenate()([blocks.upsample(maps, config.upsampling), skip])
 
 
 def takes_half_resolution(config: ModelConfig) -> bool:

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gym.evaluation.assessment import Assessment
-from gym.evaluation.bootstrap import Interval, draw_scenes, interval, redraw, sums_by_scene
+from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval, resample, sum_by_scene
 from gym.evaluation.boundary import ERROR_BINS
 from gym.evaluation.calibration import BINS, expected_calibration_error
 from gym.evaluation.confusion import ratio
-from gym.evaluation.scores import total
+from gym.evaluation.scores import sum_counts
 from gym.reporting.style import literal, shorten
 
 _BLUE, _ORANGE = "#0072b2", "#d55e00"
@@ -23,11 +23,11 @@ def draw_reliability(assessment: Assessment) -> Figure:
     """Share of right pixels by confidence, without and with temperature, and how many pixels are so sure."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     diagram, histogram = figure.subplots(1, 2, width_ratios=[1.15, 1])
-    counts = total(assessment.counts)
+    counts = sum_counts(assessment.counts)
     diagram.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="as sure as right")
     lines = (
-        ("as predicted", counts.sure, _BLUE, "o-"),
-        ("with temperature", counts.sure_with_temperature, _ORANGE, "s--"),
+        ("as predicted", counts.reliability, _BLUE, "o-"),
+        ("with temperature", counts.reliability_with_temperature, _ORANGE, "s--"),
     )
     for name, bins, colour, style in lines:
         if bins[:, 0].any():
@@ -52,7 +52,7 @@ def draw_bins(axes: Axes, bins: np.ndarray, name: str, colour: str, style: str) 
 
 def draw_errors_by_distance(assessment: Assessment, seed: int) -> Figure:
     """How often pixels are wrong by their distance from the nearest boundary, and which share of all errors that is."""
-    errors = total(assessment.counts).errors
+    errors = sum_counts(assessment.counts).errors
     rates, low, high = np.transpose(rates_by_distance(assessment.scenes, assessment.counts.errors, seed))
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     often, where = figure.subplots(1, 2)
@@ -82,10 +82,12 @@ def rates_by_distance(scenes: Sequence[str], errors: np.ndarray, seed: int) -> l
         errors: Counted pixels and wrong ones, ``(images, distances, 2)``.
         seed: Of the bootstrap.
     """
-    of_scenes = sums_by_scene(scenes, errors)[1]
-    drawn = redraw(draw_scenes(len(of_scenes), seed), of_scenes)
+    of_scenes = sum_by_scene(scenes, errors)[1]
+    drawn = resample(draw_scenes(len(of_scenes), seed), of_scenes)
     rates, drawn_rates = (ratio(of[..., 1], of[..., 0]) for of in (errors.sum(axis=0), drawn))
-    return [interval(rate, of_draws, len(of_scenes)) for rate, of_draws in zip(rates, drawn_rates.T, strict=True)]
+    return [
+        percentile_interval(rate, of_draws, len(of_scenes)) for rate, of_draws in zip(rates, drawn_rates.T, strict=True)
+    ]
 
 
 def distance_labels() -> list[str]:

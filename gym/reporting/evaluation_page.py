@@ -114,10 +114,10 @@ def make_tables(assessment: Assessment, differences: Mapping[str, Scores]) -> di
         if is_defined(assessment.overall[name])
     }
     beside = assessment.baselines
-    contests = beside.contests if beside else []
+    comparisons = beside.comparisons if beside else []
     contest_rows = [
         {name: [*scores.values(), contest.leads.get(name)] for name, scores in contest.scores.items()}
-        for contest in contests
+        for contest in comparisons
     ]
     site_columns = [name for name in OF_A_SITE if name != "overall_accuracy"]
     return {
@@ -135,7 +135,7 @@ def make_tables(assessment: Assessment, differences: Mapping[str, Scores]) -> di
         ),
         "contests": [
             (contest.title, score_table(["", "mean IoU", "mean Dice", "right pixels", "model leads by"], rows))
-            for contest, rows in zip(contests, contest_rows, strict=True)
+            for contest, rows in zip(comparisons, contest_rows, strict=True)
         ],
         "differences": score_table(
             ["less", *(MEANINGS[name] for name in MEANINGS)],
@@ -216,7 +216,7 @@ def summary_table(assessment: Assessment) -> Table:
     table.add_section()
     for kind, scores in assessment.classes.items():
         table.add_row(f"IoU {kind}", show_score(scores["iou"])["shown"])
-    for contest in assessment.baselines.contests if assessment.baselines else []:
+    for contest in assessment.baselines.comparisons if assessment.baselines else []:
         table.add_section()
         for rival, scores in contest.scores.items():
             table.add_row(f"IoU on a lattice, {contest.title}: {rival}", show_score(scores["iou"])["shown"])

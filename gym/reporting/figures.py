@@ -143,7 +143,7 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], rea
     image, truth = map(np.asarray, read(evaluation.samples[index]))
     for panel, values in zip(axes, show_errors(image, truth, predicted, bands, classes), strict=True):
         panel.imshow(np.rint(255 * values).astype(np.uint8), interpolation="nearest")
-    scores = confusion.summarize(evaluation.matrices[index])
+    scores = confusion.score_matrix(evaluation.matrices[index])
     axes[0].set_xlabel(literal(shorten(name, _LONGEST_NAME)), fontsize=6)
     axes[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)
 

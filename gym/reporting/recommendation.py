@@ -12,7 +12,7 @@ import numpy as np
 
 from gym.core.text import pluralize
 from gym.evaluation import confusion
-from gym.evaluation.bootstrap import DRAWS, MIDDLE, draw_scenes, redraw, sums_by_scene
+from gym.evaluation.bootstrap import DRAWS, PERCENTILES, draw_scenes, resample, sum_by_scene
 from gym.reporting.run_table import run_labels, score_of
 from gym.runs.result import RunResult
 
@@ -58,8 +58,8 @@ def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarr
     Returns:
         ``(draws,)`` in [0, 1]; NaN where a draw has no counted pixel.
     """
-    names, matrices = sums_by_scene(result.scenes, result.matrices)
-    return confusion.mean_iou(redraw(draw_scenes(len(names), seed, draws), matrices))
+    names, matrices = sum_by_scene(result.scenes, result.matrices)
+    return confusion.mean_iou(resample(draw_scenes(len(names), seed, draws), matrices))
 
 
 def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS) -> float:
@@ -93,7 +93,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     within = [one for one in scored if one[1] >= highest - error]
     chosen = min(within, key=lambda one: (one[0], -one[1]))[2]
     lead = bootstrap_ious(best, seed, draws) - bootstrap_ious(chosen, seed, draws)
-    low, high = np.nanpercentile(lead, MIDDLE)
+    low, high = np.nanpercentile(lead, PERCENTILES)
     return Recommendation(
         sentence=word_choice(runs, chosen, best, error, (low, high)),
         chosen=chosen,

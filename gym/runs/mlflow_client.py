@@ -92,10 +92,10 @@ _PATIENCE = 60.0  # seconds
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what `PatientClient` says
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what `RetryingClient` says
 
 
-class PatientClient:
+class RetryingClient:
     """The methods of MLflow's client; each waits while SQLite is locked by another process, for up to a minute.
 
     Args:
@@ -131,7 +131,7 @@ def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
     return config.uri or f"{SQLITE}{(outputs / 'mlflow.db').resolve()}"
 
 
-def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[PatientClient, str]:
+def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient, str]:
     """Connect, making database and experiment where they are missing.
 
     One process at a time does this: two that create the tables of a fresh database together crash.
@@ -147,8 +147,8 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[PatientClient,
     with translate_disk_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(outputs / ".mlflow.lock"):
-            make_database(uri)
-            client = PatientClient(uri)
+            create_database(uri)
+            client = RetryingClient(uri)
             found = client.get_experiment_by_name(config.experiment)
             if found is not None:
                 return client, found.experiment_id
@@ -156,7 +156,7 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[PatientClient,
             return client, client.create_experiment(config.experiment, artifact_location=location, tags=VIEW_TAGS)
 
 
-def make_database(uri: str) -> None:
+def create_database(uri: str) -> None:
     """Make the tables of an SQLite database that is missing, beside its place.
 
     MLflow makes them one by one, and cannot use a database in which a killed process left some.
@@ -168,4 +168,4 @@ def make_database(uri: str) -> None:
     if place.exists():
         return
     with atomic_file(place) as beside:
-        PatientClient(str(url.set(database=str(beside)))).search_experiments(max_results=1)
+        RetryingClient(str(url.set(database=str(beside)))).search_experiments(max_results=1)

@@ -27,7 +27,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated, first_line
 from gym.core.files import hash_value
-from gym.runs.mlflow_client import PatientClient, open_tracking
+from gym.runs.mlflow_client import RetryingClient, open_tracking
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 _BATCH_OF_PARAMS = 100
@@ -39,7 +39,7 @@ ATTEMPT, PARENT, DESCRIPTION = "attempt", "mlflow.parentRunId", "mlflow.note.con
 class RunLog:
     """One MLflow run, open to be written."""
 
-    def __init__(self, client: PatientClient, run_id: str, is_resumed: bool) -> None:
+    def __init__(self, client: RetryingClient, run_id: str, is_resumed: bool) -> None:
         self._client, self.run_id, self.is_resumed = client, run_id, is_resumed
         self._writer = ThreadPoolExecutor(1, "mlflow")
         self._being_written: Future[None] | None = None
@@ -61,16 +61,16 @@ class RunLog:
         metrics = [Metric(metric_name(key), value, now, step) for key, value in values.items()]
         self._client.log_batch(self.run_id, metrics=metrics)
 
-    def log_metrics_behind(self, values: Mapping[str, float], step: int) -> None:
+    def log_metrics_in_background(self, values: Mapping[str, float], step: int) -> None:
         """Log metrics of one step in a thread while the caller goes on, once those before are written.
 
         Raises:
             RunError: Those before could not be written.
         """
-        self.settle()
+        self.wait_until_written()
         self._being_written = self._writer.submit(self.log_metrics, values, step)
 
-    def settle(self) -> None:
+    def wait_until_written(self) -> None:
         """Wait until all is written.
 
         Raises:
@@ -82,7 +82,7 @@ class RunLog:
 
     def logged_steps(self, name: str) -> set[int]:
         """The steps at which a metric has been logged."""
-        self.settle()
+        self.wait_until_written()
         return {metric.step for metric in self._client.get_metric_history(self.run_id, metric_name(name))}
 
     def log_dataset(self, name: str, fingerprint: str, source: str, profile: str) -> None:
@@ -99,7 +99,7 @@ class RunLog:
         for path in files:
             self._client.log_artifact(self.run_id, str(path), place)
 
-    def fetch(self, names: Iterable[str], folder: Path) -> None:
+    def fetch_artifacts(self, names: Iterable[str], folder: Path) -> None:
         """Copy artifacts into a folder, each to its path there; what the run does not have is left out."""
         wanted = list(dict.fromkeys(names))
         parents = {name.rpartition("/")[0] for name in wanted}
@@ -111,7 +111,7 @@ class RunLog:
 
 
 @contextmanager
-def logged_run(
+def open_mlflow_run(
     config: TrackingConfig, outputs: Path, name: str, tags: Mapping[str, str], attempt: str
 ) -> Iterator[RunLog]:
     """Open an MLflow run for a block, and end it as the block ends.
@@ -132,7 +132,7 @@ def logged_run(
     run, status = RunLog(client, run_id, is_resumed=bool(resumed)), "FAILED"
     try:
         yield run
-        run.settle()
+        run.wait_until_written()
         status = "FINISHED"
     except Pruned:
         client.set_tag(run_id, "pruned", "true")
@@ -146,7 +146,7 @@ def logged_run(
         raise
     finally:
         with suppress(RunError):  # what ends the run is said already
-            run.settle()
+            run.wait_until_written()
         client.set_terminated(run_id, status)
 
 
@@ -156,13 +156,13 @@ def open_run_log(config: TrackingConfig, outputs: Path, run_id: str) -> RunLog:
     return RunLog(client, run_id, is_resumed=True)
 
 
-def start_run(client: PatientClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+def start_run(client: RetryingClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
     """Create a run; gives its id."""
-    run = client.create_run(experiment, run_name=name, tags={**machine_tags(), **tags})
+    run = client.create_run(experiment, run_name=name, tags={**environment_tags(), **tags})
     return str(run.info.run_id)
 
 
-def resume_run(client: PatientClient, experiment: str, attempt: str) -> str | None:
+def resume_run(client: RetryingClient, experiment: str, attempt: str) -> str | None:
     """Open the run of an attempt again; gives its id, or None where there is none."""
     found = client.search_runs([experiment], f"tags.{ATTEMPT} = '{attempt}'", max_results=1)
     if not found:
@@ -174,7 +174,7 @@ def resume_run(client: PatientClient, experiment: str, attempt: str) -> str | No
     return run_id
 
 
-def drop_run(config: TrackingConfig, outputs: Path, attempt: str) -> None:
+def end_abandoned_run(config: TrackingConfig, outputs: Path, attempt: str) -> None:
     """End as KILLED the run of an attempt that was cut off and that nobody will go on with.
 
     Raises:
@@ -186,7 +186,7 @@ def drop_run(config: TrackingConfig, outputs: Path, attempt: str) -> None:
         client.set_terminated(run.info.run_id, "KILLED")
 
 
-def machine_tags() -> dict[str, str]:
+def environment_tags() -> dict[str, str]:
     """Where and with what a run is made: commit, package versions, machine."""
     versions = {f"version.{name}": metadata.version(name) for name in PACKAGES}
     commit = git_commit()

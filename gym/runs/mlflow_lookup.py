@@ -20,7 +20,7 @@ from mlflow.store.entities import PagedList
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
 from gym.core.errors import RunError, first_line
 from gym.core.text import redact_uri
-from gym.runs.mlflow_client import PatientClient, open_tracking, tracking_uri
+from gym.runs.mlflow_client import RetryingClient, open_tracking, tracking_uri
 from gym.runs.mlflow_log import PARENT
 
 MODEL = "model"
@@ -33,7 +33,7 @@ _OTHER_SCENES = ("split.training_share", "split.likeness")  # what of the split 
 log = logging.getLogger(__name__)
 
 
-def look_up(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
+def find_model_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
     """Find a run by what ``run=...`` names.
 
     Args:
@@ -45,9 +45,9 @@ def look_up(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
         RunError: There is none; the message names the nearest.
     """
     if wanted.startswith(BEST):
-        return find_best(config, outputs, wanted.removeprefix(BEST))
+        return find_best_run(config, outputs, wanted.removeprefix(BEST))
     if wanted.startswith(REGISTERED):
-        return find_registered(config, outputs, wanted.removeprefix(REGISTERED))
+        return find_registered_run(config, outputs, wanted.removeprefix(REGISTERED))
     return find_run(config, outputs, wanted)
 
 
@@ -60,17 +60,17 @@ def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
     client, experiment = open_tracking(config, outputs)
     with suppress(RunError):
         return client.get_run(wanted)
-    named = search_all(client, experiment, f"{_FINISHED} and {equals('attributes.run_name', wanted)}")
+    named = search_runs(client, experiment, f"{_FINISHED} and {equals('attributes.run_name', wanted)}")
     if named:
         return max(named, key=lambda run: run.info.end_time)
     known = {
-        known for run in search_all(client, experiment, _FINISHED) for known in (run.info.run_name, run.info.run_id)
+        known for run in search_runs(client, experiment, _FINISHED) for known in (run.info.run_name, run.info.run_id)
     }
-    near = nearest(wanted, known, "finished run yet: train one")
+    near = suggest_nearest(wanted, known, "finished run yet: train one")
     raise RunError(f"run={wanted} is no run in {redact_uri(tracking_uri(config, outputs))}; {near}.")
 
 
-def find_best(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
+def find_best_run(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
     """Find the run of a sweep that has the highest validation IoU of those that FINISHED; of equal ones the first.
 
     Args:
@@ -82,11 +82,11 @@ def find_best(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
         RunError: There is no such sweep, or it has no such run yet.
     """
     client, experiment = open_tracking(config, outputs)
-    children = children_of(client, experiment, sweep)
+    children = find_sweep_runs(client, experiment, sweep)
     if not children:
-        names = {run.data.tags["sweep"] for run in search_all(client, experiment, "tags.sweep LIKE '%'")}
+        names = {run.data.tags["sweep"] for run in search_runs(client, experiment, "tags.sweep LIKE '%'")}
         place = redact_uri(tracking_uri(config, outputs))
-        near = nearest(sweep, names, "sweep yet: run one with -m")
+        near = suggest_nearest(sweep, names, "sweep yet: run one with -m")
         raise RunError(f"run={BEST}{sweep} is no sweep in {place}; {near}.")
     finished = [run for run in children if run.info.status == "FINISHED" and not math.isnan(iou_of(run))]
     if not finished:
@@ -95,21 +95,21 @@ def find_best(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
     return min(finished, key=lambda run: (-iou_of(run), run.info.start_time, run.info.run_id))
 
 
-def children_of(client: PatientClient, experiment: str, sweep: str) -> list[Run]:
+def find_sweep_runs(client: RetryingClient, experiment: str, sweep: str) -> list[Run]:
     """The runs of a sweep, by its name or by name or id of its parent run; none where there is no such sweep."""
-    named = search_all(client, experiment, equals("tags.sweep", sweep))
+    named = search_runs(client, experiment, equals("tags.sweep", sweep))
     children = [run for run in named if PARENT in run.data.tags]
     if not children:
-        parents = [run.info.run_id for run in search_all(client, experiment, equals("attributes.run_name", sweep))]
+        parents = [run.info.run_id for run in search_runs(client, experiment, equals("attributes.run_name", sweep))]
         filters = [equals(f"tags.`{PARENT}`", parent) for parent in (sweep, *parents)]
-        children = [run for wanted in filters for run in search_all(client, experiment, wanted)]
+        children = [run for wanted in filters for run in search_runs(client, experiment, wanted)]
     if not children:
         return []
     last = max(children, key=lambda run: run.info.start_time).data.tags[PARENT]
     return [run for run in children if run.data.tags[PARENT] == last]
 
 
-def find_registered(config: TrackingConfig, outputs: Path, address: str) -> Run:
+def find_registered_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
     """Find the run that a version of a registered model was made from.
 
     Args:
@@ -125,7 +125,7 @@ def find_registered(config: TrackingConfig, outputs: Path, address: str) -> Run:
     found = client.search_registered_models(equals("name", name))
     if not found:
         known = every_page(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token))
-        near = nearest(name, {model.name for model in known}, "registered model yet: publish a run")
+        near = suggest_nearest(name, {model.name for model in known}, "registered model yet: publish a run")
         raise RunError(f"run={REGISTERED}{address} is no registered model; {near}.")
     versions = {str(one.version): one for one in client.search_model_versions(equals("name", name))}
     aliases = {alias: versions.get(str(version)) for alias, version in found[0].aliases.items()}
@@ -138,7 +138,7 @@ def find_registered(config: TrackingConfig, outputs: Path, address: str) -> Run:
     return client.get_run(version.run_id)
 
 
-def fetch_files(config: TrackingConfig, outputs: Path, run: Run, place: Path) -> Path:
+def fetch_model_files(config: TrackingConfig, outputs: Path, run: Run, place: Path) -> Path:
     """Bring a run's model and what describes it to this machine, or find them here.
 
     Args:
@@ -181,7 +181,7 @@ def without_model(run: Run) -> str:
     return f"run={info.run_id} ({info.run_name}, {info.status}) has no model in {where}; {remedy}."
 
 
-def search_all(client: PatientClient, experiment: str, wanted: str) -> list[Run]:
+def search_runs(client: RetryingClient, experiment: str, wanted: str) -> list[Run]:
     """All runs of an experiment that a filter lets through."""
     return every_page(lambda token: client.search_runs([experiment], wanted, max_results=_PAGE, page_token=token))
 
@@ -215,7 +215,7 @@ def iou_of(run: Run) -> float:
     return run.data.metrics.get("iou", math.nan)
 
 
-def nearest(wanted: str, known: set[str], lack: str) -> str:
+def suggest_nearest(wanted: str, known: set[str], lack: str) -> str:
     """Word the nearest of what is known; where nothing is, what is lacking and how to make it."""
     near = get_close_matches(wanted, sorted(known), n=1, cutoff=0)
     return f"the nearest is {near[0]}" if near else f"there is no {lack}"

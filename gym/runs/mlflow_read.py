@@ -24,16 +24,16 @@ from gym.config.schema import TrackingConfig
 from gym.core.errors import DataError
 from gym.data.build import dataset_folder
 from gym.data.dataset import Dataset
-from gym.runs.mlflow_client import PatientClient, open_tracking
+from gym.runs.mlflow_client import RetryingClient, open_tracking
 from gym.runs.mlflow_log import metric_name, replace_signs
-from gym.runs.mlflow_lookup import equals, search_all
+from gym.runs.mlflow_lookup import equals, search_runs
 from gym.runs.result import RunResult
 
 _BY_EPOCH = ("train/", "val/", "learning_rate")
 _OF_CLASSES = re.compile(r"(test/)?class_[a-z]+/")
 
 
-def logged_metrics(client: PatientClient, run_id: str, names: Iterable[str]) -> dict[str, dict[int, float]]:
+def read_metrics(client: RetryingClient, run_id: str, names: Iterable[str]) -> dict[str, dict[int, float]]:
     """The values of some metrics of a run, by name and step; of a step that was logged again the last."""
     return {
         name: {metric.step: metric.value for metric in client.get_metric_history(run_id, metric_name(name))}
@@ -41,7 +41,7 @@ def logged_metrics(client: PatientClient, run_id: str, names: Iterable[str]) -> 
     }
 
 
-def logged_result(run: Run) -> RunResult:
+def read_logged_result(run: Run) -> RunResult:
     """What a run came to, but for the confusion matrices of its scenes, which MLflow does not have: there are none.
 
     Classes are those of the settings, or where these do not name them, those with an IoU, by name.
@@ -82,7 +82,7 @@ def names_of_classes(metrics: Iterable[str], classes: Sequence[str]) -> dict[str
     return earlier | {metric_name(score): score for score in scores}
 
 
-def find_dataset(outputs: Path, run: Run) -> Dataset:
+def find_run_dataset(outputs: Path, run: Run) -> Dataset:
     """Open the dataset that a run was trained on.
 
     A run logs the fingerprint of what its dataset holds. The folder is named after the fingerprint of what the dataset
@@ -124,7 +124,7 @@ def tabulate_runs(config: TrackingConfig, outputs: Path, sweep: str | None) -> l
         RunError: MLflow cannot be reached, or the sweep's name cannot be searched for.
     """
     client, experiment = open_tracking(config, outputs)
-    runs = search_all(client, experiment, "" if sweep is None else equals("tags.sweep", sweep))
+    runs = search_runs(client, experiment, "" if sweep is None else equals("tags.sweep", sweep))
     return [
         {
             "run_id": run.info.run_id,

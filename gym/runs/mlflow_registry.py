@@ -13,12 +13,12 @@ from mlflow.entities.model_registry import ModelVersion
 
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
-from gym.runs.mlflow_client import PatientClient
+from gym.runs.mlflow_client import RetryingClient
 from gym.runs.mlflow_lookup import MODEL, equals
 from gym.runs.model_files import ModelDescription
 
 
-class Version(NamedTuple):
+class RegisteredVersion(NamedTuple):
     """A version of a registered model, and the alias that was moved to it."""
 
     name: str
@@ -26,12 +26,12 @@ class Version(NamedTuple):
     alias: str
 
 
-def model_name(config: TrackingConfig, name: str) -> str:
+def registry_name(config: TrackingConfig, name: str) -> str:
     """The name to register a model by: the one given, or that of the MLflow experiment, whose runs are of one kind."""
     return name or re.sub(r"[^\w .-]", "_", config.experiment)
 
 
-def refuse_other_models(client: PatientClient, name: str, description: ModelDescription) -> None:
+def check_compatible(client: RetryingClient, name: str, description: ModelDescription) -> None:
     """Hold a model against the newest version of a registered one; a name that is free takes any.
 
     Raises:
@@ -47,9 +47,9 @@ def refuse_other_models(client: PatientClient, name: str, description: ModelDesc
             )
 
 
-def register(
-    client: PatientClient, name: str, alias: str, run: Run, description: ModelDescription, digest: str
-) -> Version:
+def register_model(
+    client: RetryingClient, name: str, alias: str, run: Run, description: ModelDescription, digest: str
+) -> RegisteredVersion:
     """Make the model of a run a version, unless it is one already, and move the alias to it.
 
     Args:
@@ -68,16 +68,16 @@ def register(
     for key, value in {**tags_of(description), "zip_sha256": digest}.items():
         client.set_model_version_tag(name, number, key, value)
     client.set_registered_model_alias(name, alias, number)
-    return Version(name, number, alias)
+    return RegisteredVersion(name, number, alias)
 
 
-def versions_of(client: PatientClient, name: str) -> list[ModelVersion]:
+def versions_of(client: RetryingClient, name: str) -> list[ModelVersion]:
     """The versions of a registered model, the newest last; none where there is no such model."""
     found: list[ModelVersion] = list(client.search_model_versions(equals("name", name)))
     return sorted(found, key=lambda version: int(version.version))
 
 
-def add_version(client: PatientClient, name: str, run: Run) -> str:
+def add_version(client: RetryingClient, name: str, run: Run) -> str:
     """Make the model of a run a version; gives its number."""
     if not client.search_registered_models(equals("name", name)):
         client.create_registered_model(name)

@@ -21,11 +21,11 @@ from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, hash_file, translate_disk_errors, write_text
 
 SUFFIX = ".zip"
-RUN = "run.json"
+RUN_FILE = "run.json"
 
 _SUMS = "SHA256SUMS"
 _MODEL = "model/model.keras"
-_REQUIRED = ("model/model.json", _MODEL, RUN, _SUMS)
+_REQUIRED = ("model/model.json", _MODEL, RUN_FILE, _SUMS)
 _LONGEST_SUMS = 1 << 20  # bytes
 _MOST_EXPANSION = 20  # times the zip; weights, most of a model, hardly shrink
 _FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of the zip format: the same bytes whenever it is written

@@ -20,7 +20,7 @@ from gym.config.schema import Config, TrackingConfig
 from gym.config.validation import check_rules
 from gym.core.errors import ConfigError, RunError, first_line
 from gym.core.files import hash_file
-from gym.runs.model_archive import RUN, SUFFIX, unpack_zip
+from gym.runs.model_archive import RUN_FILE, SUFFIX, unpack_zip
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ModelSource:
         return self.run is None
 
     @property
-    def short_origin(self) -> str:
+    def short_id(self) -> str:
         """What tells two of one name apart: the first signs of the run's id, or of the zip's SHA-256."""
         return (self.run_id or self.sha256)[:8]
 
@@ -94,13 +94,14 @@ class ModelSource:
 
 
 @contextmanager
-def open_source(tracking: TrackingConfig, outputs: Path, wanted: str) -> Iterator[ModelSource]:
+def open_model_source(tracking: TrackingConfig, outputs: Path, wanted: str) -> Iterator[ModelSource]:
     """Find a trained model, for a block: what was unpacked or fetched for it is removed then.
 
     Args:
         tracking: Where runs are logged.
         outputs: Folder of the database; neither is looked at for a zip.
-        wanted: What ``run=...`` names: a path that ends in ``.zip``, or what `gym.runs.mlflow_lookup.look_up` takes.
+        wanted: The value of ``run=...``: a path ending in ``.zip``, or an address for
+            `gym.runs.mlflow_lookup.find_model_run`.
 
     Raises:
         DataError: There is no room to unpack a zip.
@@ -114,21 +115,24 @@ def open_source(tracking: TrackingConfig, outputs: Path, wanted: str) -> Iterato
 
 
 def open_zip(path: Path, place: Path) -> ModelSource:
-    """Unpack a published model into a folder; errors as those of `open_source`."""
+    """Unpack a published model into a folder; errors as those of `open_model_source`."""
     unpack_zip(path, place)
     try:
-        raw = json.loads((place / RUN).read_text(encoding="utf-8"))
+        raw = json.loads((place / RUN_FILE).read_text(encoding="utf-8"))
         name, fingerprint = str(raw["name"]), str(dict(raw.get("tags", {})).get("data_fingerprint", ""))
     except (ValueError, LookupError, TypeError) as error:
-        raise RunError(f"run={path} has no {RUN} that can be read; give a zip that gym.publish wrote.") from error
+        raise RunError(f"run={path} has no {RUN_FILE} that can be read; give a zip that gym.publish wrote.") from error
     digest = hash_file(path)
     return ModelSource(name, f"{path}, SHA-256 {digest}", place, fingerprint, sha256=digest)
 
 
 def open_run(tracking: TrackingConfig, outputs: Path, wanted: str, place: Path) -> ModelSource:
-    """Find a run in MLflow; what is not on this machine is brought to ``place``. Errors as those of `open_source`."""
-    from gym.runs.mlflow_lookup import fetch_files, look_up  # MLflow, which no zip needs, takes seconds to import
+    """Find a run in MLflow and download missing files to ``place``; errors as for `open_model_source`."""
+    from gym.runs.mlflow_lookup import (  # MLflow, which no zip needs, takes seconds to import
+        fetch_model_files,
+        find_model_run,
+    )
 
-    run = look_up(tracking, outputs, wanted)
-    folder = fetch_files(tracking, outputs, run, place)
+    run = find_model_run(tracking, outputs, wanted)
+    folder = fetch_model_files(tracking, outputs, run, place)
     return ModelSource(run.info.run_name, run.info.run_id, folder, run.data.tags.get("data_fingerprint", ""), run)

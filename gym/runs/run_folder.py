@@ -28,11 +28,11 @@ class Attempt(NamedTuple):
     """What a run is made in: the name of the attempt, and of the one before that is not gone on with, if there is."""
 
     name: str
-    dropped: str | None = None
+    abandoned: str | None = None
 
 
 @contextmanager
-def run_folder(folder: Path, begins_with: dict[str, object], resume: bool) -> Iterator[Attempt]:
+def hold_run_folder(folder: Path, begins_with: dict[str, object], resume: bool) -> Iterator[Attempt]:
     """Hold a run's folder for a block; gives the attempt, which lasts until `end_attempt`.
 
     Args:

@@ -46,7 +46,7 @@ def run_name(config: Config) -> str:
     return config.name or f"{config.model.name} {config.loss.name} f{config.model.filters}"
 
 
-class Task(NamedTuple):
+class RunSpec(NamedTuple):
     """What a run is to do, and where: the configuration with its data, its name and its folder."""
 
     config: Config
@@ -57,21 +57,21 @@ class Task(NamedTuple):
     fingerprint: str
 
 
-def plan_task(config: Config, runs: Path) -> Task:
+def plan_run(config: Config, runs: Path) -> RunSpec:
     """Open the data of a configuration, making the dataset where it is missing, and name the run."""
     dataset = open_or_build_dataset(config.data, Path(config.outputs))
     split = split_dataset(dataset, config.split, config.augment)
     fingerprint = run_fingerprint(config, dataset, split)
-    return Task(config, dataset, split, run_name(config), runs / fingerprint[:16], fingerprint)
+    return RunSpec(config, dataset, split, run_name(config), runs / fingerprint[:16], fingerprint)
 
 
-def count_steps(task: Task) -> int:
+def count_steps(task: RunSpec) -> int:
     """The steps of an epoch."""
     samples = training_samples(task.split, task.config.augment, len(task.dataset))
     return steps_in_epoch(len(samples), task.config.training.batch)
 
 
-def describe(task: Task) -> dict[str, str]:
+def describe(task: RunSpec) -> dict[str, str]:
     """The tags that say what a run is and on what."""
     method = task.config.split.method
     return {

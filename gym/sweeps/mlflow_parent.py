@@ -10,7 +10,7 @@ from pathlib import Path
 from gym.config.schema import Config
 from gym.core.startup import quiet_imports
 from gym.core.text import pluralize
-from gym.runs.mlflow_log import DESCRIPTION, RunLog, logged_run
+from gym.runs.mlflow_log import DESCRIPTION, RunLog, open_mlflow_run
 from gym.runs.result import find_result
 from gym.sweeps.ledger import FINISHED, Job, drop_duplicates
 from gym.sweeps.sweep_folder import SweepFolder
@@ -64,6 +64,6 @@ def parent_run(config: Config, folder: SweepFolder) -> Iterator[Parent]:
         known["attempt"] = uuid.uuid4().hex
         folder.write_metadata(known)
     tags = {"sweep": folder.name}
-    with logged_run(config.tracking, Path(config.outputs), f"sweep {folder.name}", tags, known["attempt"]) as run:
+    with open_mlflow_run(config.tracking, Path(config.outputs), f"sweep {folder.name}", tags, known["attempt"]) as run:
         folder.write_metadata(known | {"run_id": run.run_id})
         yield Parent(run, folder)

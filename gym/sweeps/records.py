@@ -18,10 +18,10 @@ from gym.config.overrides import show_options, to_overrides
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.core.text import pluralize, redact_uri
-from gym.runs.mlflow_client import PatientClient, open_tracking, tracking_uri
+from gym.runs.mlflow_client import RetryingClient, open_tracking, tracking_uri
 from gym.runs.mlflow_log import PARENT
-from gym.runs.mlflow_lookup import children_of, nearest, search_all
-from gym.runs.mlflow_read import logged_result
+from gym.runs.mlflow_lookup import find_sweep_runs, search_runs, suggest_nearest
+from gym.runs.mlflow_read import read_logged_result
 from gym.runs.result import RunResult, find_result
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, drop_duplicates
 from gym.sweeps.plan import command_of
@@ -93,7 +93,7 @@ def find_sweep(config: TrackingConfig, outputs: Path, wanted: str) -> SweepRecor
     client, experiment = open_tracking(config, outputs)
     folder = SweepFolder(outputs, wanted) if has_ledger(outputs, wanted) else None
     parent = find_parent(client, str(folder.read_metadata().get("run_id", ""))) if folder else ""
-    children = children_of(client, experiment, parent or wanted)
+    children = find_sweep_runs(client, experiment, parent or wanted)
     if folder is None:
         if not children:
             raise RunError(explain_absence(client, experiment, config, outputs, wanted))
@@ -104,7 +104,7 @@ def find_sweep(config: TrackingConfig, outputs: Path, wanted: str) -> SweepRecor
     return record_children(folder, parent, children)
 
 
-def find_parent(client: PatientClient, run_id: str) -> str:
+def find_parent(client: RetryingClient, run_id: str) -> str:
     """The id of a parent run, if it is still in MLflow; else empty."""
     with suppress(RunError):
         return str(client.get_run(run_id).info.run_id)
@@ -116,9 +116,9 @@ def has_ledger(outputs: Path, name: str) -> bool:
     return Path(name).name == name and SweepFolder(outputs, name).ledger.path.is_file()
 
 
-def explain_absence(client: PatientClient, experiment: str, config: TrackingConfig, outputs: Path, wanted: str) -> str:
+def explain_absence(client: RetryingClient, experiment: str, config: TrackingConfig, outputs: Path, wanted: str) -> str:
     """Say that there is no such sweep, and what there is."""
-    runs = search_all(client, experiment, "tags.sweep LIKE '%'")
+    runs = search_runs(client, experiment, "tags.sweep LIKE '%'")
     for run in runs:
         if run.info.run_id == wanted and PARENT in run.data.tags:
             sweep = run.data.tags["sweep"]
@@ -128,7 +128,7 @@ def explain_absence(client: PatientClient, experiment: str, config: TrackingConf
         return f"sweep={wanted} has no run yet; run its command again."
     names |= {path.parent.name for path in (outputs / "sweeps").glob("*/ledger.jsonl")}
     places = f"{outputs / 'sweeps'} or {redact_uri(tracking_uri(config, outputs))}"
-    return f"sweep={wanted} is no sweep in {places}; {nearest(wanted, names, 'sweep yet: run one with -m')}."
+    return f"sweep={wanted} is no sweep in {places}; {suggest_nearest(wanted, names, 'sweep yet: run one with -m')}."
 
 
 def record_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
@@ -157,7 +157,7 @@ def record_job(job: Job, result: RunResult | None, logged: Run | None) -> RunRec
     if job.status != FINISHED:
         return RunRecord(job.name, _STANDINGS[job.status], job.message, command_of(job.overrides), None, logged)
     if result is None and logged is not None and "iou" in logged.data.metrics:
-        result = logged_result(logged)
+        result = read_logged_result(logged)
     if result is None:
         return RunRecord(job.name, _STANDINGS[FINISHED], "", command_of(job.overrides), None, logged)
     return RunRecord(job.name, "", "", command_of([*job.overrides, *given_threads(job, result)]), result, logged)
@@ -180,7 +180,7 @@ def record_children(folder: SweepFolder, parent: str, children: Sequence[Run]) -
 
 def record_child(run: Run) -> RunRecord:
     """A run as MLflow has it."""
-    result = logged_result(run)
+    result = read_logged_result(run)
     command, error = command_of(to_overrides(result.settings)), run.data.tags.get("error", "")
     if run.info.status == "FINISHED" and "pruned" not in run.data.tags:
         return RunRecord(result.name, "", "", command, result, run)

@@ -50,7 +50,7 @@ class EarlyStopping:
 
 
 # Names of an epoch's values in MLflow, where its number is the step.
-LOGGED = {
+MLFLOW_NAMES = {
     "train_loss": "train/loss",
     "train_iou": "train/iou",
     "val_loss": "val/loss",
@@ -78,14 +78,14 @@ class Epoch(NamedTuple):
 
 def epoch_metrics(epoch: Epoch) -> dict[str, float]:
     """An epoch's values under their names in MLflow."""
-    return {name: getattr(epoch, value) for value, name in LOGGED.items()}
+    return {name: getattr(epoch, value) for value, name in MLFLOW_NAMES.items()}
 
 
-def logged_epochs(metrics: Mapping[str, Mapping[int, float]]) -> list[Epoch]:
+def epochs_from_metrics(metrics: Mapping[str, Mapping[int, float]]) -> list[Epoch]:
     """The epochs that were logged, by name and step; one of which a value is missing is left out."""
-    steps = [set(metrics.get(name, {})) for name in LOGGED.values()]
+    steps = [set(metrics.get(name, {})) for name in MLFLOW_NAMES.values()]
     return [
-        Epoch(number=step, **{value: metrics[name][step] for value, name in LOGGED.items()})
+        Epoch(number=step, **{value: metrics[name][step] for value, name in MLFLOW_NAMES.items()})
         for step in sorted(set.intersection(*steps))
     ]
 
@@ -108,13 +108,13 @@ class History:
         """Whether there is nothing left to train."""
         return self.stopping.is_over or self.stopping.last_epoch >= most_epochs
 
-    def as_notes(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it, JSON-like."""
         return {"stopping": asdict(self.stopping), "epochs": self.epochs, "seconds": self.seconds}
 
     @classmethod
-    def from_notes(cls, notes: dict[str, Any]) -> "History":
-        """What `as_notes` gave, made a history again."""
+    def from_dict(cls, notes: dict[str, Any]) -> "History":
+        """What `to_dict` gave, made a history again."""
         epochs = [Epoch(*values) for values in notes["epochs"]]
         return cls(EarlyStopping(**notes["stopping"]), epochs, notes["seconds"])
 
@@ -139,7 +139,7 @@ def load_best(model: keras.Model, folder: Path) -> None:
 
 def save_last(model: keras.Model, history: History, folder: Path) -> None:
     """Write all that the next epoch depends on: weights, optimizer, and what the epochs so far came to."""
-    _write_arrays(folder / LAST, _values(_state(model)), history.as_notes())
+    _write_arrays(folder / LAST, _values(_state(model)), history.to_dict())
 
 
 def load_last(model: keras.Model, folder: Path) -> History:
@@ -152,10 +152,10 @@ def load_last(model: keras.Model, folder: Path) -> History:
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     _assign(_state(model), arrays, folder / LAST)
-    return History.from_notes(notes)
+    return History.from_dict(notes)
 
 
-def last_epoch(folder: Path) -> int:
+def read_last_epoch(folder: Path) -> int:
     """The last complete epoch of a run that was cut off; 0 where there is none."""
     try:
         _, notes = _read_arrays(folder / LAST, only_notes=True)
@@ -164,7 +164,7 @@ def last_epoch(folder: Path) -> int:
     return int(notes["stopping"]["last_epoch"])
 
 
-def remove(folder: Path) -> None:
+def remove_checkpoints(folder: Path) -> None:
     """Remove both files, where they are."""
     for name in (BEST, LAST):
         (folder / name).unlink(missing_ok=True)

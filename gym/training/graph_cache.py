@@ -17,7 +17,9 @@ _MOST_MODELS = 4  # kept but the last, at some 40 MB each, which their graphs ta
 _kept: dict[str, tuple[keras.Model, list[np.ndarray | None]]] = {}  # by key, the last used last
 
 
-def compiled_model(key: str, build: Callable[[], keras.Model], compile: Callable[[keras.Model], None]) -> keras.Model:
+def get_compiled_model(
+    key: str, build: Callable[[], keras.Model], compile: Callable[[keras.Model], None]
+) -> keras.Model:
     """Give a model as if it had just been built and compiled.
 
     It is this caller's until the next call, which may put other weights into it.

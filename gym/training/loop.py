@@ -16,7 +16,7 @@ from gym.core.signals import raise_pending_signal
 from gym.models.losses import PixelLoss
 from gym.training import checkpoint
 from gym.training.checkpoint import EarlyStopping, Epoch, History
-from gym.training.metrics import ConfusionIoU, PixelKLD, WholeLoss, train_without_validation_metrics
+from gym.training.metrics import ConfusionIoU, EpochLoss, PixelKLD, train_without_validation_metrics
 from gym.training.optimizer import build_optimizer, learning_rate
 
 Logs = dict[str, Any] | None
@@ -30,7 +30,7 @@ def compile_model(model: keras.Model, config: Config, weights: Sequence[float]) 
     model.compile(
         optimizer=build_optimizer(config.optimizer),
         loss=PixelLoss(config.loss.name, weights),
-        metrics=[ConfusionIoU(classes), PixelKLD(classes), WholeLoss(config.loss.name, weights)],
+        metrics=[ConfusionIoU(classes), PixelKLD(classes), EpochLoss(config.loss.name, weights)],
         jit_compile=False,
     )
     train_without_validation_metrics(model)
@@ -65,7 +65,7 @@ def train(
     Raises:
         TrainingError: The loss is no longer a finite number.
     """
-    history = take_up(model, folder) or History(EarlyStopping(config.training.patience))
+    history = restore_training(model, folder) or History(EarlyStopping(config.training.patience))
     callbacks = [
         keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(config.schedule, epoch)),
         DropoutByEpoch(config.seed),
@@ -91,7 +91,7 @@ def train(
     return history
 
 
-def take_up(model: keras.Model, folder: Path) -> History | None:
+def restore_training(model: keras.Model, folder: Path) -> History | None:
     """Put a model where an attempt before was cut off; None where there was none, or it left nothing readable."""
     if not all((folder / name).exists() for name in (checkpoint.LAST, checkpoint.BEST)):
         return None
@@ -132,7 +132,7 @@ class FiniteLoss(keras.callbacks.Callback):
         refuse_non_finite(float((logs or {})["loss"]), f"step {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        refuse_non_finite(float((logs or {})["val_whole_loss"]), f"the validation of epoch {epoch + 1}")
+        refuse_non_finite(float((logs or {})["val_epoch_loss"]), f"the validation of epoch {epoch + 1}")
 
 
 def refuse_non_finite(loss: float, when: str) -> None:
@@ -169,7 +169,7 @@ def read_epoch(epoch: int, rate: float, logs: dict[str, Any]) -> Epoch:
         learning_rate=rate,
         train_loss=float(logs["loss"]),
         train_iou=float(logs["iou"]),
-        val_loss=float(logs["val_whole_loss"]),
+        val_loss=float(logs["val_epoch_loss"]),
         val_iou=float(logs["val_iou"]),
         val_kld=float(logs["val_kld"]),
     )

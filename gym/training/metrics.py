@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from gym.models.losses import RECIPES, Sums, cross_entropy
+from gym.models.losses import FORMULAS, LossSums, cross_entropy
 
 Tensor = Any
 
@@ -85,37 +85,37 @@ class PixelKLD(ValidationMetric):
 
     def count(self, labels: Tensor, scores: Tensor) -> None:
         sums = cross_entropy(labels, scores, np.ones(self._classes, np.float32))
-        self._total.assign_add(sums.over)
-        self._count.assign_add(ops.cast(sums.under, "int64"))
+        self._total.assign_add(sums.numerator)
+        self._count.assign_add(ops.cast(sums.denominator, "int64"))
 
     def result(self) -> Tensor:
         return self._total / ops.maximum(ops.cast(self._count, "float32"), 1.0)
 
 
-class WholeLoss(ValidationMetric):
+class EpochLoss(ValidationMetric):
     """A loss over all batches since the last reset, as if they were one.
 
     The mean of the batches' losses, which Keras keeps, depends on how scenes are batched: a batch counts the same
     whether much or little of it is labelled, and Dice of a batch is not Dice of the whole.
 
     Args:
-        loss: A key of `gym.models.losses.RECIPES`.
+        loss: A key of `gym.models.losses.FORMULAS`.
         weights: One positive weight a class.
     """
 
-    def __init__(self, loss: str, weights: Sequence[float], name: str = "whole_loss") -> None:
+    def __init__(self, loss: str, weights: Sequence[float], name: str = "epoch_loss") -> None:
         super().__init__(name=name, dtype="float32")
-        self._recipe, self._weights = RECIPES[loss], np.asarray(weights, np.float32)
+        self._recipe, self._weights = FORMULAS[loss], np.asarray(weights, np.float32)
         shape = (len(weights),) if loss == "dice" else ()
         self._over = self.add_variable(shape, initializer="zeros", name="over")
         self._under = self.add_variable(shape, initializer="zeros", name="under")
 
     def count(self, labels: Tensor, scores: Tensor) -> None:
-        sums = self._recipe.add_up(labels, scores, self._weights)
-        self._over.assign_add(sums.over)
-        self._under.assign_add(sums.under)
+        sums = self._recipe.accumulate(labels, scores, self._weights)
+        self._over.assign_add(sums.numerator)
+        self._under.assign_add(sums.denominator)
 
     def result(self) -> Tensor:
-        return self._recipe.take_ratio(
-            Sums(ops.convert_to_tensor(self._over), ops.convert_to_tensor(self._under)), self._weights
+        return self._recipe.finalize(
+            LossSums(ops.convert_to_tensor(self._over), ops.convert_to_tensor(self._under)), self._weights
         )

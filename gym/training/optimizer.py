@@ -30,7 +30,7 @@ def learning_rate(config: ScheduleConfig, epoch: int) -> float:
     return (config.max_rate - config.min_rate) * config.decay**decaying + config.min_rate
 
 
-class OneDevice:
+class SingleDevice:
     """Makes Adam, or a kind of it, change the weights itself.
 
     On TensorFlow Keras first adds the gradients up over the replicas of a distribution strategy, also where there is
@@ -68,11 +68,11 @@ def take_adam_steps(
         tf.raw_ops.ResourceApplyAdam(**handles, **options, grad=gradient)
 
 
-class OneDeviceAdam(OneDevice, keras.optimizers.Adam):
+class SingleDeviceAdam(SingleDevice, keras.optimizers.Adam):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980)."""
 
 
-class OneDeviceAdamW(OneDevice, keras.optimizers.AdamW):
+class SingleDeviceAdamW(SingleDevice, keras.optimizers.AdamW):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
 
 
@@ -82,5 +82,5 @@ def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
     if config.clip_norm:
         options["global_clipnorm"] = config.clip_norm
     if config.name == "adamw":
-        return OneDeviceAdamW(weight_decay=config.weight_decay, **options)
-    return OneDeviceAdam(**options)
+        return SingleDeviceAdamW(weight_decay=config.weight_decay, **options)
+    return SingleDeviceAdam(**options)

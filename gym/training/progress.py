@@ -12,12 +12,12 @@ from gym.core.text import format_duration, plain_console
 Logs = dict[str, Any] | None
 
 
-def progress_display(epochs: int, steps: int) -> keras.callbacks.Callback:
+def progress_callback(epochs: int, steps: int) -> keras.callbacks.Callback:
     """Choose the display that suits standard output."""
-    return LiveBar(epochs, steps) if sys.stdout.isatty() else EpochLines(epochs)
+    return ProgressBar(epochs, steps) if sys.stdout.isatty() else EpochPrinter(epochs)
 
 
-class EpochLines(keras.callbacks.Callback):
+class EpochPrinter(keras.callbacks.Callback):
     """One line an epoch, with loss, IoU and the most time that may be left."""
 
     def __init__(self, epochs: int) -> None:
@@ -39,7 +39,7 @@ class EpochLines(keras.callbacks.Callback):
         return f"at most {format_duration((self._epochs - done) * seconds_an_epoch)} left"
 
 
-class LiveBar(EpochLines):
+class ProgressBar(EpochPrinter):
     """A bar of the epoch's steps that is redrawn in place; each finished epoch leaves its line."""
 
     def __init__(self, epochs: int, steps: int) -> None:
@@ -79,6 +79,6 @@ class LiveBar(EpochLines):
 def summary(logs: dict[str, Any]) -> str:
     """Word an epoch's scores."""
     return (
-        f"loss {float(logs['loss']):.4f}  val loss {float(logs['val_whole_loss']):.4f}  "
+        f"loss {float(logs['loss']):.4f}  val loss {float(logs['val_epoch_loss']):.4f}  "
         f"val iou {float(logs['val_iou']):.3f}  val kld {float(logs['val_kld']):.4f}"
     )

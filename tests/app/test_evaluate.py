@@ -15,7 +15,7 @@ from gym.app.evaluate import judge_runs
 from gym.app.train import run_experiment
 from gym.core.errors import ConfigError, DataError, RunError
 from gym.data.labels import IGNORE
-from gym.evaluation.assessment import find_temperature
+from gym.evaluation.assessment import fit_model_temperature
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
 
@@ -177,7 +177,7 @@ def test_other_data_are_prepared_as_the_runs_own(trained, judge, tmp_path):
     assert found.evaluation.predicted.shape[1:] == (32, 32)
     assert found.width == 3
     assert found.temperature.origin == "fitted on the run's validation images"
-    assert found.baselines.contests
+    assert found.baselines.comparisons
 
 
 def test_training_images_are_called_what_they_are(trained, judge, tmp_path):
@@ -366,7 +366,7 @@ def test_a_lattice_without_a_label_gives_no_temperature():
     own = SimpleNamespace(dataset=object(), obstacle="")
     judged = SimpleNamespace(own=own, own_side="validation")
 
-    found = find_temperature(None, judged, 1, nothing, None)
+    found = fit_model_temperature(None, judged, 1, nothing, None)
 
     assert np.isnan(found.value)
     assert found.origin == "the run's validation images have no labelled pixel on the lattice that it is fitted on"
@@ -378,7 +378,7 @@ def test_a_temperature_at_the_end_of_the_range_is_said_to_be_none():
     right = SimpleNamespace(sample=lambda: (truth, 0.2 + 0.4 * np.eye(3)[truth]))
     judged = SimpleNamespace(own=SimpleNamespace(dataset=object(), obstacle=""), own_side="validation")
 
-    found = find_temperature(None, judged, 1, right, None)
+    found = fit_model_temperature(None, judged, 1, right, None)
 
     assert found.is_at_limit
     assert found.origin.endswith("flatters; an end of the searched range, 0.05 to 20: the best lies beyond it")
@@ -407,4 +407,6 @@ def test_a_sigmoid_head_is_judged_by_shares(trained, judge):
 
     (found,) = judge(f"run={result.run_id}", "baselines=false")
 
-    np.testing.assert_allclose(found.counts.score_sums.sum(axis=1), found.counts.matrix.sum(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(
+        found.counts.probability_sums.sum(axis=1), found.counts.matrix.sum(axis=(1, 2)), rtol=1e-5
+    )

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from gym.app.report import curve_of
 from gym.reporting.training_curves import RunCurve, draw_run_curves
-from gym.training.checkpoint import LOGGED, Epoch
+from gym.training.checkpoint import MLFLOW_NAMES, Epoch
 
 
 def logged(params):
@@ -17,7 +17,7 @@ def logged(params):
 def client_of(epochs):
     """A client that knows so many epochs, whose values are their numbers."""
     metrics = [SimpleNamespace(step=number, value=float(number)) for number in range(1, epochs + 1)]
-    return SimpleNamespace(get_metric_history=lambda run_id, name: metrics if name in LOGGED.values() else [])
+    return SimpleNamespace(get_metric_history=lambda run_id, name: metrics if name in MLFLOW_NAMES.values() else [])
 
 
 def test_a_curve_is_read_with_what_tells_it_from_others():

@@ -34,14 +34,14 @@ from gym.data.readers.raster import read_image, read_label
 from gym.data.samples import split_dataset
 from gym.data.split import Split
 from gym.evaluation import confusion
-from gym.evaluation.run_model import evaluate
+from gym.evaluation.run_model import evaluate_model
 from gym.prediction.segment import score_parts
 from gym.reporting.card.contents import read_facts
 from gym.reporting.page_tables import site_table
 from gym.reporting.recommendation import recommend, standard_error
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.mlflow_lookup import find_run
-from gym.runs.mlflow_read import find_dataset
+from gym.runs.mlflow_read import find_run_dataset
 from gym.runs.model_files import load_model
 from gym.runs.result import write_result
 from gym.runs.spec import identity, run_name
@@ -370,7 +370,7 @@ def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
     assert " on 2 validation scenes; epoch" in run.run.data.tags["mlflow.note.content"]
     side = read_facts(run.artifacts / "card.json").scores[0]
     assert (side.side, side.images, side.scenes) == ("validation", 12, 2)
-    dataset = find_dataset(outputs, run.run)
+    dataset = find_run_dataset(outputs, run.run)
     (row,) = site_table(result, sites_of(dataset, result.images)).rows
     assert row["cells"][1]["shown"] == "2"
     assert list(dataset.manifest.left_out) == ["broken"]
@@ -384,7 +384,7 @@ def test_the_saved_model_counts_what_the_run_counted(finish_shores, outputs, nam
     split = split_dataset(dataset, run.config.split, run.config.augment)
 
     for place, samples in (("", split.validation), ("test/", split.test)):
-        again = evaluate(network, dataset, samples, ordered_batches(dataset, samples, 2))
+        again = evaluate_model(network, dataset, samples, ordered_batches(dataset, samples, 2))
         np.testing.assert_array_equal(again.matrix, run.read(f"{place}confusion_matrix.json"))
 
 

@@ -83,7 +83,7 @@ def test_copies_are_the_pairs_they_are_of(tiny_dataset):
 
 def test_the_seed_is_of_the_pixels_and_of_the_forest(tiny_dataset, monkeypatch):
     """With fewer pixels than there are, each of the two changes what is learnt."""
-    monkeypatch.setattr(baselines, "MOST_PIXELS", 60)
+    monkeypatch.setattr(baselines, "MAX_PIXELS", 60)
     positions, bands = [1, 2, 4], tiny_dataset.read_image(0).reshape(-1, 3).astype(np.float32)
 
     def scores_of(forest):

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.evaluation.bootstrap import draw_scenes, interval, redraw, sums_by_scene
+from gym.evaluation.bootstrap import draw_scenes, percentile_interval, resample, sum_by_scene
 
 
 def test_parts_of_a_scene_are_added_up():
     """In the order of the scenes' names."""
-    names, sums = sums_by_scene(["b", "a", "b"], np.array([[1, 2], [3, 4], [10, 20]]))
+    names, sums = sum_by_scene(["b", "a", "b"], np.array([[1, 2], [3, 4], [10, 20]]))
 
     assert names == ["a", "b"]
     np.testing.assert_array_equal(sums, [[3, 4], [11, 22]])
@@ -28,9 +28,9 @@ def test_each_draw_has_as_many_scenes_as_there_are(scenes, seed):
 def test_the_deviation_is_the_standard_error_of_a_mean():
     """Of the mean of n values it is their deviation by the root of n; 95 % lie within 1.96 of it."""
     values = np.random.default_rng(0).normal(10, 2, 400)
-    means = redraw(draw_scenes(400, seed=1, draws=4000), values) / 400
+    means = resample(draw_scenes(400, seed=1, draws=4000), values) / 400
 
-    found = interval(values.mean(), means, scenes=400)
+    found = percentile_interval(values.mean(), means, scenes=400)
 
     error = values.std() / 20
     assert means.std() == pytest.approx(error, rel=0.05)
@@ -40,6 +40,6 @@ def test_the_deviation_is_the_standard_error_of_a_mean():
 
 def test_undefined_draws_are_left_out_and_one_scene_has_no_interval():
     """The score itself stands in both cases."""
-    assert interval(0.5, np.array([np.nan, 0.4, 0.4]), scenes=3) == (0.5, 0.4, 0.4)
-    assert np.isnan(interval(0.5, np.array([0.5, 0.5]), scenes=1)[1:]).all()
-    assert np.isnan(interval(np.nan, np.array([np.nan]), scenes=3)).all()
+    assert percentile_interval(0.5, np.array([np.nan, 0.4, 0.4]), scenes=3) == (0.5, 0.4, 0.4)
+    assert np.isnan(percentile_interval(0.5, np.array([0.5, 0.5]), scenes=1)[1:]).all()
+    assert np.isnan(percentile_interval(np.nan, np.array([np.nan]), scenes=3)).all()

@@ -13,10 +13,10 @@ from gym.evaluation.boundary import (
     ERROR_BINS,
     boundary_distances,
     boundary_matrix,
-    default_width,
-    errors_by_distance,
-    near_boundary,
-    on_boundary,
+    count_errors_by_distance,
+    default_strip_width,
+    mask_boundary,
+    mask_near_boundary,
 )
 
 truths = hnp.arrays(np.uint8, (7, 9), elements=st.sampled_from([0, 1, 2, IGNORE]))
@@ -77,7 +77,7 @@ def test_near_is_within_so_many_pixels_of_another_class(label, width):
         around = label[area][label[area] != IGNORE]
         expected[place] = label[place] != IGNORE and (around != label[place]).any()
 
-    np.testing.assert_array_equal(near_boundary(label, width), expected)
+    np.testing.assert_array_equal(mask_near_boundary(label, width), expected)
 
 
 def test_distance_by_hand():
@@ -117,7 +117,7 @@ def test_distances_are_those_of_every_pair_of_pixels(truth, predicted, sides):
     back = boundary_distances(masked, np.where(truth == IGNORE, 0, truth), 3, sides)
 
     for index in range(3):
-        ours, theirs = (np.argwhere(on_boundary(label) & (label == index)) for label in (truth, masked))
+        ours, theirs = (np.argwhere(mask_boundary(label) & (label == index)) for label in (truth, masked))
         if len(ours) and len(theirs):
             apart = np.linalg.norm((ours[:, None] - theirs[None]) * sides, axis=2)
             assert found.sums[index] == pytest.approx(apart.min(axis=0).sum() + apart.min(axis=1).sum())
@@ -130,14 +130,14 @@ def test_neither_the_edge_nor_ignored_pixels_are_boundaries():
     """What lies behind them is not known."""
     label = np.array([[0, IGNORE, 1], [0, IGNORE, 1]], np.uint8)
 
-    assert not on_boundary(label).any()
-    assert near_boundary(label, 2).tolist() == [[True, False, True]] * 2
-    assert not near_boundary(np.zeros((4, 4), np.uint8), 3).any()
+    assert not mask_boundary(label).any()
+    assert mask_near_boundary(label, 2).tolist() == [[True, False, True]] * 2
+    assert not mask_near_boundary(np.zeros((4, 4), np.uint8), 3).any()
 
 
 def test_errors_by_distance_by_hand():
     """Columns 5 and 6 are the boundary; column 6, on it, and columns 7, one away, are wrong."""
-    counts = errors_by_distance(halves(6), halves(8))
+    counts = count_errors_by_distance(halves(6), halves(8))
 
     assert counts[:4].tolist() == [[12, 6], [12, 6], [12, 0], [24, 0]]
     assert counts.sum(axis=0).tolist() == [72, 12]
@@ -146,16 +146,16 @@ def test_errors_by_distance_by_hand():
 @given(truths, predictions)
 def test_every_counted_pixel_has_a_distance(truth, predicted):
     """Each once; an image without a boundary has all of them furthest."""
-    counts = errors_by_distance(truth, predicted)
+    counts = count_errors_by_distance(truth, predicted)
     counted = truth != IGNORE
 
     assert counts[:, 0].sum() == counted.sum()
     assert counts[:, 1].sum() == (truth != predicted)[counted].sum()
-    if not on_boundary(truth).any():
+    if not mask_boundary(truth).any():
         assert counts[: len(ERROR_BINS)].sum() == 0
 
 
 def test_the_strip_is_two_percent_of_the_diagonal():
     """And never nothing."""
-    assert default_width(512, 512) == 14
-    assert default_width(8, 8) == 1
+    assert default_strip_width(512, 512) == 14
+    assert default_strip_width(8, 8) == 1

@@ -11,10 +11,10 @@ from gym.data.labels import IGNORE
 from gym.evaluation.calibration import (
     BINS,
     apply_temperature,
+    count_reliability,
     expected_calibration_error,
     fit_temperature,
     is_at_limit,
-    reliability,
 )
 
 
@@ -31,7 +31,7 @@ def test_calibration_error_by_hand():
     truth = np.array([0, 1, 0, 1, IGNORE], np.uint8)
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6], [1.0, 0.0]])
 
-    counts = reliability(truth, scores)
+    counts = count_reliability(truth, scores)
 
     assert expected_calibration_error(counts) == pytest.approx(0.4)
     assert counts[:, 0].sum() == 4
@@ -42,7 +42,7 @@ def test_calibration_error_by_hand():
 def test_bins_agree_with_scikit_learn():
     """Mean confidence and share of right pixels of each bin that has any."""
     truth, scores = drawn(2.0)
-    counts = reliability(truth, scores)
+    counts = count_reliability(truth, scores)
     filled = counts[:, 0] > 0
 
     right, confidence = calibration_curve(scores.argmax(axis=1) == truth, scores.max(axis=1), n_bins=BINS)
@@ -59,9 +59,9 @@ def test_the_temperature_that_spoiled_the_scores_is_found(temperature):
     found = fit_temperature(truth, scores)
 
     assert found == pytest.approx(temperature, rel=0.05)
-    assert expected_calibration_error(reliability(truth, apply_temperature(scores, found))) < 0.015
+    assert expected_calibration_error(count_reliability(truth, apply_temperature(scores, found))) < 0.015
     if temperature != 1:
-        assert expected_calibration_error(reliability(truth, scores)) > 0.05
+        assert expected_calibration_error(count_reliability(truth, scores)) > 0.05
 
 
 def test_no_other_temperature_is_more_likely():
@@ -110,5 +110,5 @@ def test_nothing_counted_has_no_calibration():
     """Neither an error nor a temperature."""
     truth, scores = np.full(3, IGNORE, np.uint8), np.full((3, 2), 0.5)
 
-    assert np.isnan(expected_calibration_error(reliability(truth, scores)))
+    assert np.isnan(expected_calibration_error(count_reliability(truth, scores)))
     assert np.isnan(fit_temperature(truth, scores))

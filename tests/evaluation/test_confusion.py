@@ -50,7 +50,7 @@ def test_an_absent_class_has_no_score_and_is_left_out_of_the_mean():
 
 def test_nothing_counted_has_no_scores():
     """An empty matrix gives NaN everywhere, and no warning."""
-    assert all(np.isnan(value) for value in confusion.summarize(np.zeros((4, 4), np.int64)))
+    assert all(np.isnan(value) for value in confusion.score_matrix(np.zeros((4, 4), np.int64)))
 
 
 def test_one_class_only_has_no_correlation():
@@ -81,7 +81,7 @@ def test_scores_agree_with_scikit_learn(pair):
     if not counted.any():
         return
     y, z = truth[counted], predicted[counted]
-    scores = confusion.summarize(confusion.confusion_matrix(truth, predicted, 4))
+    scores = confusion.score_matrix(confusion.confusion_matrix(truth, predicted, 4))
     classes = sorted(set(y) | set(z))
 
     options = {"labels": classes, "average": "macro", "zero_division": np.nan}
@@ -117,8 +117,8 @@ def test_accumulation_does_not_depend_on_batches(pair, parts):
 @given(matrices, st.permutations(range(3)))
 def test_naming_classes_otherwise_changes_no_mean(matrix, order):
     """Scores are in their ranges and do not depend on the numbers of the classes."""
-    scores = np.array(confusion.summarize(matrix))
-    renamed = np.array(confusion.summarize(matrix[np.ix_(order, order)]))
+    scores = np.array(confusion.score_matrix(matrix))
+    renamed = np.array(confusion.score_matrix(matrix[np.ix_(order, order)]))
 
     np.testing.assert_allclose(renamed, scores, rtol=1e-12, atol=1e-12)
     defined = scores[:-1][~np.isnan(scores[:-1])]
@@ -130,7 +130,7 @@ def test_naming_classes_otherwise_changes_no_mean(matrix, order):
 def test_a_perfect_prediction_scores_one(matrix):
     """Only hits: every defined score is 1."""
     perfect = np.diag(np.diag(matrix))
-    scores = np.array(confusion.summarize(perfect))
+    scores = np.array(confusion.score_matrix(perfect))
 
     np.testing.assert_allclose(scores[~np.isnan(scores)], 1.0)
 
@@ -151,7 +151,7 @@ def test_a_score_of_zero_has_a_finite_kld():
 @given(hnp.arrays(np.int64, (2, 3, 3), elements=st.integers(0, 3)))
 def test_scores_of_many_matrices_are_those_of_each(several):
     """Also where classes, or all pixels, are absent."""
-    one_by_one = np.array([confusion.summarize(matrix) for matrix in several])
+    one_by_one = np.array([confusion.score_matrix(matrix) for matrix in several])
 
-    np.testing.assert_allclose(np.transpose(confusion.summarize(several)), one_by_one)
+    np.testing.assert_allclose(np.transpose(confusion.score_matrix(several)), one_by_one)
     np.testing.assert_allclose(confusion.class_recall(several)[1], confusion.class_recall(several[1]))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym.evaluation.baselines import DEEPEST, SMALLEST_LEAF, TREES, fit_forest
+from gym.evaluation.baselines import MAX_DEPTH, MIN_LEAF_PIXELS, TREES, fit_forest
 
 
 def draw_world(pixels=600, seed=0):
@@ -76,8 +76,8 @@ def test_the_forest_is_as_small_as_it_says():
     trees = [tree.tree_ for tree in fit_forest(values, classes, seed=0).classifier.estimators_]
 
     assert len(trees) == TREES
-    assert max(tree.max_depth for tree in trees) == DEEPEST
-    assert min(tree.n_node_samples.min() for tree in trees) == SMALLEST_LEAF
+    assert max(tree.max_depth for tree in trees) == MAX_DEPTH
+    assert min(tree.n_node_samples.min() for tree in trees) == MIN_LEAF_PIXELS
 
 
 @settings(max_examples=20, deadline=None)

@@ -12,7 +12,7 @@ from gym.config.schema import AugmentConfig
 from gym.core.errors import DataError
 from gym.data.batches import ordered_batches
 from gym.evaluation import predictions
-from gym.evaluation.predictions import Predicted, batches_in_parts, count_side, predict_side
+from gym.evaluation.predictions import StoredPredictions, batches_in_parts, count_predictions, store_predictions
 from gym.evaluation.run_model import Evaluation
 
 
@@ -29,7 +29,7 @@ def test_predicting_leaves_no_imagery_mapped(tiny_dataset, tmp_path):
     before = times_mapped(tiny_dataset.images_path)
     gc.disable()
     try:
-        predict_side(model, tiny_dataset, [0, 1, 2], 2, AugmentConfig(), 0, tmp_path / "scores")
+        store_predictions(model, tiny_dataset, [0, 1, 2], 2, AugmentConfig(), 0, tmp_path / "scores")
         assert times_mapped(tiny_dataset.images_path) == before > 0
     finally:
         gc.enable()
@@ -53,7 +53,7 @@ def test_batches_in_parts_are_those_in_one_piece(tiny_dataset, monkeypatch, batc
 def test_a_worker_that_is_ended_while_images_are_counted_names_the_key_of_the_evaluation(tmp_path):
     """Not that of the data, which prepares scenes."""
     nothing = Evaluation([], [], [], [], np.empty(0), np.empty(0), np.empty(0), {})
-    made = Predicted(nothing, ["one", "other"], [(1.0, 1.0)] * 2, tmp_path)
+    made = StoredPredictions(nothing, ["one", "other"], [(1.0, 1.0)] * 2, tmp_path)
 
     with pytest.raises(DataError, match=r"want of memory; set workers=1\.$"):
-        count_side(made, 2, 1.0, workers=2)
+        count_predictions(made, 2, 1.0, workers=2)

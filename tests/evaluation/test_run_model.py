@@ -8,7 +8,7 @@ from gym.config.schema import AugmentConfig
 from gym.data.batches import SampleReader, ordered_batches
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
-from gym.evaluation.run_model import Evaluation, evaluate, named_scores
+from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
 
 SAMPLES = [4, 0, 3, 1]
 
@@ -27,7 +27,7 @@ def evaluation(model, tiny_dataset):
 
 
 def evaluated(model, dataset, samples, batch, *changes):
-    return evaluate(model, dataset, samples, ordered_batches(dataset, samples, batch, *changes))
+    return evaluate_model(model, dataset, samples, ordered_batches(dataset, samples, batch, *changes))
 
 
 def expected_prediction(dataset, position):
@@ -201,7 +201,7 @@ def test_without_a_counted_pixel_there_is_no_score():
 
 
 def test_every_summary_score_has_its_name(evaluation):
-    """What `gym.evaluation.confusion.summarize` gives is logged under the name it has there."""
-    scores, summary = named_scores(evaluation), confusion.summarize(evaluation.matrix)._asdict()
+    """What `gym.evaluation.confusion.score_matrix` gives is logged under the name it has there."""
+    scores, summary = named_scores(evaluation), confusion.score_matrix(evaluation.matrix)._asdict()
 
     assert {name: scores[name] for name in summary} == summary

@@ -4,18 +4,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.evaluation.counts import LATTICE_SIDE, lattice
+from gym.evaluation.counts import LATTICE_SIDE, pixel_lattice
 
 
 def test_a_small_image_is_taken_whole():
     """Up to 128 pixels a side."""
-    assert np.arange(9).reshape(3, 3)[lattice(3, 3)].tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
-    assert np.zeros((128, 128))[lattice(128, 128)].shape == (128, 128)
+    assert np.arange(9).reshape(3, 3)[pixel_lattice(3, 3)].tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    assert np.zeros((128, 128))[pixel_lattice(128, 128)].shape == (128, 128)
 
 
 def test_a_large_image_is_taken_evenly():
     """Of 512x512 every fourth row and column, from the middle of the first four."""
-    rows = np.arange(512)[lattice(512, 512)[0]]
+    rows = np.arange(512)[pixel_lattice(512, 512)[0]]
 
     assert rows[:3].tolist() == [2, 6, 10]
     assert len(rows) == LATTICE_SIDE
@@ -24,7 +24,7 @@ def test_a_large_image_is_taken_evenly():
 @given(st.integers(1, 1000), st.integers(1, 1000))
 def test_there_is_always_a_pixel_and_never_too_many(rows, columns):
     """Also of images of one row."""
-    taken = np.zeros((rows, columns), bool)[lattice(rows, columns)]
+    taken = np.zeros((rows, columns), bool)[pixel_lattice(rows, columns)]
 
     assert min(taken.shape) >= 1
     assert max(taken.shape) <= LATTICE_SIDE

@@ -9,17 +9,17 @@ from sklearn.metrics import jaccard_score
 
 from gym.data.labels import IGNORE
 from gym.evaluation.confusion import confusion_matrix, pixel_kld
-from gym.evaluation.counts import count_image, counts_by_scene, pick_images, stack_counts
+from gym.evaluation.counts import count_image, select_images, stack_counts, sum_counts_by_scene
 from gym.evaluation.scores import (
     CLASSES,
     OVERALL,
     class_scores,
     defined_values,
-    differences,
-    image_means,
     image_scores,
+    mean_image_scores,
     overall_scores,
-    total,
+    score_differences,
+    sum_counts,
 )
 
 CLASS_NAMES = ["water", "sand", "other"]
@@ -144,12 +144,12 @@ def test_distances_differ_only_where_both_runs_have_one():
     far[0, :, 6:9] = 0
     one, other = (counted(truth, one_hot(predicted), sides=(10.0, 10.0)) for predicted in (near, far))
 
-    found = differences(list("abcd"), one, other, seed=0)
+    found = score_differences(list("abcd"), one, other, seed=0)
 
     assert found["boundary_distance"].value == pytest.approx(-2)
     assert found["boundary_distance_metres"].value == pytest.approx(-20)
     assert found["boundary_missed"].value == pytest.approx(-2 / 3)
-    nowhere = differences(list("abcd"), one, counted(truth, one_hot(np.zeros_like(truth))), seed=0)
+    nowhere = score_differences(list("abcd"), one, counted(truth, one_hot(np.zeros_like(truth))), seed=0)
     assert np.isnan(nowhere["boundary_distance"].value)
 
 
@@ -161,7 +161,7 @@ def test_distances_are_compared_class_by_class():
     )
     counts = [counted(truth[None].astype(np.uint8), one_hot(label, 3)[None]) for label in (first, other)]
 
-    found = differences(["a"], *counts, seed=0)["boundary_distance"].value
+    found = score_differences(["a"], *counts, seed=0)["boundary_distance"].value
 
     assert found == pytest.approx((1 + (1 + 0 + 1 + 0) / 4) / 2 - (0 + (0 + 2 + 0) / 3) / 2)
 
@@ -174,7 +174,7 @@ def test_metres_are_pixels_times_their_side():
 
     found = overall_scores(list("abcd"), mixed, seed=0)["boundary_distance_metres"].value
 
-    first = overall_scores(list("ab"), pick_images(pixels, [0, 1]), seed=0)["boundary_distance"].value
+    first = overall_scores(list("ab"), select_images(pixels, [0, 1]), seed=0)["boundary_distance"].value
     assert found == pytest.approx(10 * first)
 
 
@@ -187,7 +187,7 @@ def test_metres_know_both_sides_of_a_pixel():
     counts = counted(labels, scores, (10.0, 20.0))
 
     for place, metres in enumerate((40, 20)):
-        found = overall_scores(["a"], pick_images(counts, [place]), seed=0)
+        found = overall_scores(["a"], select_images(counts, [place]), seed=0)
         assert found["boundary_distance"].value == 2
         assert found["boundary_distance_metres"].value == metres
 
@@ -200,7 +200,7 @@ def test_the_mean_over_images_weighs_each_alike():
     each = image_scores(counts)["iou"]
 
     assert np.isnan(each[2])
-    assert image_means(["a", "b", "c"], counts, seed=0)["iou"].value == pytest.approx(each[:2].mean())
+    assert mean_image_scores(["a", "b", "c"], counts, seed=0)["iou"].value == pytest.approx(each[:2].mean())
 
 
 def test_a_class_that_is_nowhere_has_no_score():
@@ -236,7 +236,7 @@ def test_naming_classes_otherwise_changes_no_overall_score(order):
     truth, scores = drawn(3)
     rank = np.argsort(order).astype(np.uint8)
     renamed = np.where(truth == IGNORE, IGNORE, rank[np.minimum(truth, 2)]).astype(np.uint8)
-    first, other = total(counted(truth, scores)), total(counted(renamed, scores[..., list(order)]))
+    first, other = sum_counts(counted(truth, scores)), sum_counts(counted(renamed, scores[..., list(order)]))
 
     for name, score in OVERALL.items():
         np.testing.assert_allclose(score(other), score(first), rtol=1e-6, err_msg=name)
@@ -249,7 +249,7 @@ def test_tiles_of_a_scene_are_one():
     truth, scores = drawn(2)
     counts = counted(truth, scores)
 
-    assert counts_by_scene(["a", "a"], counts).matrix.shape == (1, 3, 3)
+    assert sum_counts_by_scene(["a", "a"], counts).matrix.shape == (1, 3, 3)
     assert np.isnan(overall_scores(["a", "a"], counts, seed=0)["iou"].low)
 
 
@@ -260,7 +260,7 @@ def test_a_model_does_not_differ_from_itself():
     names = [f"scene{index}" for index in range(8)]
     good, bad = counted(truth, scores), counted(truth, worse)
 
-    assert differences(names, good, good, seed=0)["iou"] == (0, 0, 0)
-    apart, own = differences(names, good, bad, seed=0)["iou"], overall_scores(names, good, seed=0)["iou"]
+    assert score_differences(names, good, good, seed=0)["iou"] == (0, 0, 0)
+    apart, own = score_differences(names, good, bad, seed=0)["iou"], overall_scores(names, good, seed=0)["iou"]
     assert apart.value == pytest.approx(own.value - overall_scores(names, bad, seed=0)["iou"].value)
     assert apart.low > 0

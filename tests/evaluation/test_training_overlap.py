@@ -4,7 +4,14 @@ import pytest
 
 from gym.config.schema import AugmentConfig
 from gym.data.split import Split
-from gym.evaluation.training_overlap import Judged, Own, TrueImage, describe_images, differing_images, list_warnings
+from gym.evaluation.training_overlap import (
+    EvaluationSet,
+    ImageIdentity,
+    TrainingData,
+    find_differing_images,
+    identify_images,
+    list_warnings,
+)
 from tests.conftest import make_scenes, make_tiny_dataset
 
 SIDES = Split([0, 1, 2], [3, 4], [5])
@@ -18,7 +25,7 @@ def own(tmp_path_factory):
 
 def judged_of(dataset, samples, side, own, split=SIDES, obstacle=""):
     """Some samples, to be judged."""
-    return Judged(dataset, samples, side, AugmentConfig(), 0, Own(own, split, obstacle))
+    return EvaluationSet(dataset, samples, side, AugmentConfig(), 0, TrainingData(own, split, obstacle))
 
 
 def test_the_sides_of_its_own_data_are_known(own):
@@ -76,28 +83,28 @@ def test_images_are_equal_by_files_and_truth(own, tmp_path):
     scenes = make_scenes()
     brighter = scenes | {"pair1": scenes["pair1"]._replace(image=scenes["pair1"].image + 1)}
     relabelled = scenes | {"pair2": scenes["pair2"]._replace(label=2 - scenes["pair2"].label)}
-    ours = describe_images(judged_of(own, range(6), "all", own))
+    ours = identify_images(judged_of(own, range(6), "all", own))
 
-    assert differing_images(ours, ours[::-1]) == []
+    assert find_differing_images(ours, ours[::-1]) == []
     for name, made in (("pair1", brighter), ("pair2", relabelled)):
         dataset = make_tiny_dataset(tmp_path / name, made)
-        assert differing_images(ours, describe_images(judged_of(dataset, range(6), "all", own))) == [name]
-    assert differing_images(ours[:5], ours[1:]) == ["pair0", "pair5"]
+        assert find_differing_images(ours, identify_images(judged_of(dataset, range(6), "all", own))) == [name]
+    assert find_differing_images(ours[:5], ours[1:]) == ["pair0", "pair5"]
 
 
 def test_more_bands_of_a_scene_are_the_same_scene():
     """Where the files of one model are among those of the other; other files are another scene."""
-    few, many = TrueImage("a", frozenset("rl"), "t"), TrueImage("a", frozenset("rnl"), "t")
+    few, many = ImageIdentity("a", frozenset("rl"), "t"), ImageIdentity("a", frozenset("rnl"), "t")
 
-    assert differing_images([few], [many]) == differing_images([many], [few]) == []
-    assert differing_images([many], [many._replace(files=frozenset("rsl"))]) == ["a"]
+    assert find_differing_images([few], [many]) == find_differing_images([many], [few]) == []
+    assert find_differing_images([many], [many._replace(files=frozenset("rsl"))]) == ["a"]
 
 
 def test_copies_are_compared_as_augmentation_makes_them(own):
     """Of another seed they are other images."""
     flips = AugmentConfig(mode="offline", flip_horizontal=True, flip_vertical=True)
     judged = judged_of(own, range(6, 12), "validation", own)._replace(augment=flips)
-    ours, others = (describe_images(judged._replace(seed=seed)) for seed in (0, 1))
+    ours, others = (identify_images(judged._replace(seed=seed)) for seed in (0, 1))
 
-    assert differing_images(ours, ours) == []
-    assert differing_images(ours, others)
+    assert find_differing_images(ours, ours) == []
+    assert find_differing_images(ours, others)

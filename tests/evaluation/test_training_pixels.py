@@ -48,21 +48,21 @@ def test_where_all_fit_all_labelled_pixels_are_drawn_once(numbered_dataset):
 
 def test_every_scene_gives_as_many_pixels(numbered_dataset, monkeypatch):
     """Of 120 pixels each of the three scenes gives 40, over one pair or two; one that has only 7 of 20 gives these."""
-    monkeypatch.setattr(baselines, "MOST_PIXELS", 120)
+    monkeypatch.setattr(baselines, "MAX_PIXELS", 120)
 
     assert drawn_of(draw_pixels(numbered_dataset, [0, 1, 2, 4, 5], seed=0)) == {0: 7, 1: 20, 2: 40, 4: 20, 5: 20}
 
 
 def test_every_pair_gives_one_pixel_at_least(numbered_dataset, monkeypatch):
     """Also where there are more pairs than pixels to draw."""
-    monkeypatch.setattr(baselines, "MOST_PIXELS", 1)
+    monkeypatch.setattr(baselines, "MAX_PIXELS", 1)
 
     assert drawn_of(draw_pixels(numbered_dataset, range(6), seed=0)) == dict.fromkeys(range(6), 1)
 
 
 def test_of_too_many_pairs_some_are_drawn(numbered_dataset, monkeypatch):
     """Four of six, and at least one of each scene; which, the seed says."""
-    monkeypatch.setattr(baselines, "MOST_PAIRS", 4)
+    monkeypatch.setattr(baselines, "MAX_PAIRS", 4)
     draws = [draw_pixels(numbered_dataset, range(6), seed) for seed in range(10)]
 
     assert {len(drawn_of(pixels)) for pixels in draws} == {4}
@@ -72,7 +72,7 @@ def test_of_too_many_pairs_some_are_drawn(numbered_dataset, monkeypatch):
 
 def test_the_draw_is_of_the_seed_alone(numbered_dataset, monkeypatch):
     """Not of the order of the pairs; another seed draws other pixels, and another pair has others drawn of it."""
-    monkeypatch.setattr(baselines, "MOST_PIXELS", 120)
+    monkeypatch.setattr(baselines, "MAX_PIXELS", 120)
     first, turned = (draw_pixels(numbered_dataset, positions, seed=2) for positions in ([1, 3, 5], [5, 1, 3]))
     other = draw_pixels(numbered_dataset, [1, 3, 5], seed=4)
 

@@ -239,15 +239,15 @@ def test_no_dropout_makes_no_layer():
     """A rate of 0 is no dropout layer at all."""
     maps = keras.Input((8, 8, 3))
 
-    assert blocks.dropped(maps, 0, "standard") is maps
-    assert blocks.dropped(maps, 0.5, "spatial") is not maps
+    assert blocks.apply_dropout(maps, 0, "standard") is maps
+    assert blocks.apply_dropout(maps, 0.5, "spatial") is not maps
 
 
 def test_doubling_repeats_each_pixel():
     """Nearest neighbour: every pixel becomes four of its value."""
     maps = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
 
-    doubled = keras.ops.convert_to_numpy(blocks.doubled(maps, "nearest"))
+    doubled = keras.ops.convert_to_numpy(blocks.upsample(maps, "nearest"))
 
     np.testing.assert_array_equal(doubled, maps.repeat(2, axis=1).repeat(2, axis=2))
 

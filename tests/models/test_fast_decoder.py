@@ -15,7 +15,7 @@ from scipy.signal import correlate
 
 from gym.config.schema import ModelConfig
 from gym.models.architectures import build_model
-from gym.models.fast_decoder import convolve_doubled, double, fold_taps
+from gym.models.fast_decoder import convolve_upsampled, phase_taps, upsample_nearest
 from gym.models.losses import PixelLoss
 
 CLASSES = 3
@@ -51,12 +51,12 @@ def example(shape, batch):
 
 def test_the_taps_of_a_kernel_of_three():
     """An odd row sees its own coarse row twice and then the next; the even one after it, one and twice."""
-    assert fold_taps(3).tolist() == [[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]]
+    assert phase_taps(3).tolist() == [[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]]
 
 
 def test_the_taps_of_a_kernel_of_five():
     """Even and odd rows see the same three coarse rows."""
-    assert fold_taps(5).tolist() == [
+    assert phase_taps(5).tolist() == [
         [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]],
         [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]],
     ]
@@ -64,7 +64,7 @@ def test_the_taps_of_a_kernel_of_five():
 
 def test_each_pixel_becomes_four():
     """Two columns of two channels."""
-    doubled = double(tf.constant([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    doubled = upsample_nearest(tf.constant([[[[1.0, 2.0], [3.0, 4.0]]]]))
 
     assert doubled.numpy().tolist() == [[[[1, 2], [1, 2], [3, 4], [3, 4]]] * 2]
 
@@ -81,7 +81,7 @@ def test_a_doubled_map_is_convolved_without_doubling_it(side, shape, filters, se
     rng = np.random.default_rng(seed)
     coarse, kernel = rng.normal(size=shape).astype("f4"), rng.normal(size=(side, side, shape[-1], filters)).astype("f4")
 
-    found = convolve_doubled(tf.constant(coarse), tf.constant(kernel)).numpy()
+    found = convolve_upsampled(tf.constant(coarse), tf.constant(kernel)).numpy()
 
     large = np.pad(coarse.repeat(2, axis=1).repeat(2, axis=2), [(0, 0), *[(side // 2, side // 2)] * 2, (0, 0)])
     for image, result in zip(large, found, strict=True):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gym.models import cpu_ops
 from gym.models.cpu_ops import use_tuning
-from gym.models.layers import BatchNormalization, Dropout, EveryOtherPixel, normalize_relu, split
+from gym.models.layers import BatchNormalization, Dropout, EveryOtherPixel, normalize_relu, split_at
 
 EPSILON = 1e-3
 EIGHT_KEPT = [True, True, False, False, False, True, False, True]  # of seed 7, in every way to compute
@@ -55,7 +55,7 @@ def test_normalisation_and_its_gradients(shape, seed, is_tuned):
 
 def test_values_are_split_in_two(tuning):
     """The first of them, and the others, along any axis."""
-    first, others = split(tf.constant([[1, 2, 3], [4, 5, 6]]), 2, axis=1)
+    first, others = split_at(tf.constant([[1, 2, 3], [4, 5, 6]]), 2, axis=1)
 
     assert first.numpy().tolist() == [[1, 2], [4, 5]]
     assert others.numpy().tolist() == [[3], [6]]
@@ -140,7 +140,7 @@ def test_dropout_is_a_function_of_its_seed(tuning):
 
 def test_dropped_values_are_independent_of_their_neighbours():
     """Two values are drawn with one random number: halves of it, and pixels, must not go together."""
-    kept = cpu_ops.drop(tf.ones((16, 64, 64, 4)), 0.5, tf.constant([3, 5])).numpy().reshape(-1) > 0
+    kept = cpu_ops.dropout(tf.ones((16, 64, 64, 4)), 0.5, tf.constant([3, 5])).numpy().reshape(-1) > 0
 
     for distance in (1, 2, 3, 4, 64 * 4):
         assert abs(np.corrcoef(kept[:-distance], kept[distance:])[0, 1]) < 0.01

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gym.config.schema import LOSSES
 from gym.data.labels import IGNORE
 from gym.models.cpu_ops import use_tuning
-from gym.models.losses import RECIPES, PixelLoss, frequency_weights
+from gym.models.losses import FORMULAS, PixelLoss, frequency_weights
 
 LABELS = np.array([[[0, 1, IGNORE, 1]]], np.uint8)
 SCORES = np.array([[[[0.8, 0.2], [0.4, 0.6], [0.1, 0.9], [0.7, 0.3]]]], np.float32)
@@ -41,7 +41,7 @@ def by_numpy(name, labels, scores, weights):
 
 def test_every_configured_loss_exists():
     """The names the configuration allows are the names that are built."""
-    assert set(RECIPES) == set(LOSSES)
+    assert set(FORMULAS) == set(LOSSES)
 
 
 def test_losses_by_hand():

@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 
 from gym.data.labels import IGNORE
-from gym.evaluation.against_baselines import BesideBaselines, Contest, contest, lead
+from gym.evaluation.against_baselines import BaselineComparison, BaselineReport, compare_label_maps, iou_lead
 from gym.evaluation.assessment import Assessment, Temperature
 from gym.evaluation.bootstrap import Interval
 from gym.evaluation.document import describe_assessment, write_document
 from gym.evaluation.run_model import Evaluation
-from gym.evaluation.scores import class_scores, differences, image_means, image_scores, overall_scores, site_scores
+from gym.evaluation.scores import (
+    class_scores,
+    image_scores,
+    mean_image_scores,
+    overall_scores,
+    score_differences,
+    site_scores,
+)
 from gym.reporting.evaluation_figures import (
     distance_labels,
     draw_differences,
@@ -61,7 +68,7 @@ def assessed(images=4, temperature=1.5, baselines=None, sides=UNKNOWN):
         width=1,
         temperature=Temperature(temperature, "fitted on the moon"),
         overall=overall_scores(scenes, counts, 0),
-        images=image_means(scenes, counts, 0),
+        images=mean_image_scores(scenes, counts, 0),
         classes=class_scores(scenes, counts, CLASS_NAMES, 0),
         sites=site_scores(sites, scenes, counts, CLASS_NAMES, 0),
         baselines=baselines,
@@ -135,7 +142,7 @@ def test_distance_classes_are_named():
 def test_the_json_holds_every_score_and_null_for_none(tmp_path):
     """It reads back the same; the CSV has the same numbers."""
     other = assessed(temperature=2.0)
-    beside = {"other": differences(other.scenes, assessed().counts, other.counts, 0)}
+    beside = {"other": score_differences(other.scenes, assessed().counts, other.counts, 0)}
     document = describe_assessment(assessed(), {"id": "x", "name": "y"}, {"source": "z", "fingerprint": "f"}, beside)
     files = write_document(tmp_path, document, assessed())
 
@@ -159,9 +166,9 @@ def test_the_json_holds_every_score_and_null_for_none(tmp_path):
 def test_the_csv_has_every_score_of_the_json(tmp_path):
     """Differences to other runs, and how far the model is ahead of its baselines, too; each has one row."""
     scores = {name: {"iou": Interval(0.2, 0.1, 0.3)} for name in ("model", "majority")}
-    contest_of_two = Contest("all classes", scores, {"majority": Interval(0.7, 0.6, 0.8)})
-    assessment = assessed(baselines=BesideBaselines([contest_of_two], {"majority": "m"}))
-    beside = {"other": differences(assessment.scenes, assessment.counts, assessment.counts, 0)}
+    contest_of_two = BaselineComparison("all classes", scores, {"majority": Interval(0.7, 0.6, 0.8)})
+    assessment = assessed(baselines=BaselineReport([contest_of_two], {"majority": "m"}))
+    beside = {"other": score_differences(assessment.scenes, assessment.counts, assessment.counts, 0)}
 
     write_document(tmp_path, describe_assessment(assessment, {}, {}, beside), assessment)
 
@@ -182,8 +189,8 @@ def test_the_page_holds_it_all(tmp_path):
     """Pictures within it, names that are no markup, no word of what is not there."""
     names = ("iou", "dice", "overall_accuracy")
     scores = {name: dict.fromkeys(names, Interval(0.2, 0.1, 0.3)) for name in ("model", "majority")}
-    baselines = BesideBaselines(
-        [Contest("all classes", scores, {"majority": Interval(0.7, 0.6, 0.8)})], {"majority": "m"}
+    baselines = BaselineReport(
+        [BaselineComparison("all classes", scores, {"majority": Interval(0.7, 0.6, 0.8)})], {"majority": "m"}
     )
 
     files = write_page(tmp_path, assessed(baselines=baselines), "it", {"data": "<b>"}, list("abc"), read_sample, 0, {})
@@ -263,10 +270,10 @@ def test_a_baseline_is_scored_on_the_same_pixels():
     truth = np.array([[[0, 1]], [[1, IGNORE]]], np.uint8)
     given = {"model": np.where(truth == IGNORE, 0, truth), "first": np.zeros_like(truth)}
 
-    found = contest("x", truth, given, 2, ["a", "b"], seed=0)
+    found = compare_label_maps("x", truth, given, 2, ["a", "b"], seed=0)
 
     assert found.scores["model"]["iou"].value == 1
     assert found.scores["first"]["iou"].value == pytest.approx((1 / 3 + 0) / 2)
     assert found.leads["first"].value == pytest.approx(1 - 1 / 6)
     matrices = np.array([[[1, 0], [0, 1]], [[0, 0], [0, 1]]])
-    assert lead(["a", "b"], matrices, matrices, seed=0) == (0, 0, 0)
+    assert iou_lead(["a", "b"], matrices, matrices, seed=0) == (0, 0, 0)

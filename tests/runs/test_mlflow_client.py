@@ -7,8 +7,8 @@ from mlflow.exceptions import MlflowException
 from gym.config.schema import TrackingConfig
 from gym.core.errors import DataError, RunError, Terminated
 from gym.runs import mlflow_client
-from gym.runs.mlflow_client import PatientClient, open_tracking, tracking_uri
-from tests.databases import make_database
+from gym.runs.mlflow_client import RetryingClient, open_tracking, tracking_uri
+from tests.databases import create_database
 
 CONFIG = TrackingConfig()
 
@@ -16,7 +16,7 @@ CONFIG = TrackingConfig()
 @pytest.fixture(autouse=True)
 def databases_by_mlflow(monkeypatch):
     """Not copied, as elsewhere."""
-    monkeypatch.setattr(mlflow_client, "make_database", make_database)
+    monkeypatch.setattr(mlflow_client, "create_database", create_database)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_locked_database_is_waited_for(answers, tmp_path):
     """Again and again."""
     answers += [MlflowException("database is locked"), MlflowException("(database is locked)"), 7]
 
-    assert PatientClient(f"sqlite:///{tmp_path}/m.db").get_run("x") == 7
+    assert RetryingClient(f"sqlite:///{tmp_path}/m.db").get_run("x") == 7
 
 
 def test_it_is_not_waited_for_without_end(answers, tmp_path, monkeypatch):
@@ -48,7 +48,7 @@ def test_it_is_not_waited_for_without_end(answers, tmp_path, monkeypatch):
     answers += [MlflowException("database is locked")]
 
     with pytest.raises(RunError, match=r"m\.db cannot be used \(database is locked\); check tracking\.uri\."):
-        PatientClient(f"sqlite:///{tmp_path}/m.db").get_run("x")
+        RetryingClient(f"sqlite:///{tmp_path}/m.db").get_run("x")
 
 
 @pytest.mark.parametrize("error", [MlflowException("no such table\nmore"), OSError("no space left")])
@@ -57,7 +57,7 @@ def test_any_other_error_is_one_line(answers, tmp_path, error):
     answers += [error, 7]
 
     with pytest.raises(RunError, match=r"^MLflow at sqlite:///.*m\.db cannot be used \(no s[\w ]+\); check"):
-        PatientClient(f"sqlite:///{tmp_path}/m.db").get_run("x")
+        RetryingClient(f"sqlite:///{tmp_path}/m.db").get_run("x")
 
 
 def test_outputs_that_cannot_be_written_are_named(tmp_path):

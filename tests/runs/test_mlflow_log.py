@@ -10,7 +10,7 @@ from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated
 from gym.runs import mlflow_log
 from gym.runs.mlflow_client import open_tracking, tracking_uri
-from gym.runs.mlflow_log import RunLog, git_commit, logged_run, metric_name, start_run
+from gym.runs.mlflow_log import RunLog, git_commit, metric_name, open_mlflow_run, start_run
 from tests.warm_start import FORKS
 
 CONFIG = TrackingConfig()
@@ -30,7 +30,7 @@ def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
     """Parameters, metrics by step, tags, dataset and files are all there, with the machine and the versions."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "note.txt").write_text("x")
-    with logged_run(CONFIG, outputs, "a name", {"mine": "1"}, "attempt 1") as run:
+    with open_mlflow_run(CONFIG, outputs, "a name", {"mine": "1"}, "attempt 1") as run:
         run.log_params({f"key{number}": "v" * 9000 for number in range(130)})
         run.log_metrics({"val/iou": 0.5, "class_iou/sable mouillé": 0.1}, step=1)
         run.log_metrics({"val/iou": 0.75}, step=2)
@@ -58,7 +58,7 @@ def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
 )
 def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
     """FAILED with its error for an error, KILLED for Ctrl-C and SIGTERM."""
-    with pytest.raises(type(error)), logged_run(CONFIG, outputs, "broken", {}, type(error).__name__) as run:
+    with pytest.raises(type(error)), open_mlflow_run(CONFIG, outputs, "broken", {}, type(error).__name__) as run:
         raise error
 
     stored = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id)
@@ -68,7 +68,7 @@ def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
 
 def log_as_one_of_many(outputs, name):
     """What each process of a crowd does."""
-    with logged_run(CONFIG, outputs, "crowd", {}, name) as run:
+    with open_mlflow_run(CONFIG, outputs, "crowd", {}, name) as run:
         for step in range(25):
             run.log_metrics({"x": float(step), "y": 1.0}, step=step)
 
@@ -98,12 +98,12 @@ def test_metrics_are_written_while_the_caller_goes_on(outputs, monkeypatch):
         write(self, values, step)
 
     monkeypatch.setattr(RunLog, "log_metrics", write_when_allowed)
-    with logged_run(CONFIG, outputs, "behind", {}, "attempt 8") as run:
-        run.log_metrics_behind({"x": 0.5}, step=1)
+    with open_mlflow_run(CONFIG, outputs, "behind", {}, "attempt 8") as run:
+        run.log_metrics_in_background({"x": 0.5}, step=1)
         may_write.set()
-        run.log_metrics_behind({"x": 0.25}, step=2)
+        run.log_metrics_in_background({"x": 0.25}, step=2)
         assert run.logged_steps("x") == {1, 2}
-        run.log_metrics_behind({"x": 0.125}, step=3)
+        run.log_metrics_in_background({"x": 0.125}, step=3)
 
     history = MlflowClient(tracking_uri(CONFIG, outputs)).get_metric_history(run.run_id, "x")
     assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25), (3, 0.125)]
@@ -114,8 +114,8 @@ def test_what_could_not_be_written_behind_ends_the_run(outputs, error, said):
     """As FAILED, at its end at the latest; it does not hide another error."""
 
     def log_what_is_refused(attempt):
-        with logged_run(CONFIG, outputs, "lost", {}, attempt) as run:
-            run.log_metrics_behind({"x" * 1000: 0.5}, step=1)
+        with open_mlflow_run(CONFIG, outputs, "lost", {}, attempt) as run:
+            run.log_metrics_in_background({"x" * 1000: 0.5}, step=1)
             if error:
                 raise error
 
@@ -132,14 +132,14 @@ def test_an_attempt_goes_on_in_the_run_it_began(outputs):
     """Its status, parameters and error are those of the end; another attempt has a run of its own."""
     client, experiment = open_tracking(CONFIG, outputs)
     begun = start_run(client, experiment, "killed", {"attempt": "attempt 6"})
-    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as run:
+    with open_mlflow_run(CONFIG, outputs, "killed", {}, "attempt 6") as run:
         run.log_params({"a": 1})
         assert status_of(outputs, begun) == "RUNNING"
-    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as again:
+    with open_mlflow_run(CONFIG, outputs, "killed", {}, "attempt 6") as again:
         again.log_params({"a": 2, "b": 3})
-    with pytest.raises(ValueError, match="bad day"), logged_run(CONFIG, outputs, "killed", {}, "attempt 6"):
+    with pytest.raises(ValueError, match="bad day"), open_mlflow_run(CONFIG, outputs, "killed", {}, "attempt 6"):
         raise ValueError("bad day")
-    with logged_run(CONFIG, outputs, "killed", {}, "attempt 6") as last:
+    with open_mlflow_run(CONFIG, outputs, "killed", {}, "attempt 6") as last:
         last.log_metrics({"x": 1.0}, step=4)
         assert last.logged_steps("x") == {4}
 
@@ -151,7 +151,7 @@ def test_an_attempt_goes_on_in_the_run_it_began(outputs):
 
 def test_a_run_that_a_search_gives_up_is_no_failure(outputs):
     """It ends well, with a tag."""
-    with pytest.raises(Pruned), logged_run(CONFIG, outputs, "pruned", {}, "attempt 7") as run:
+    with pytest.raises(Pruned), open_mlflow_run(CONFIG, outputs, "pruned", {}, "attempt 7") as run:
         raise Pruned
 
     stored = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id)
@@ -167,7 +167,7 @@ def test_metric_names_are_made_fit():
 def test_two_names_are_two_metrics(outputs):
     """Though they differ only in signs that MLflow refuses."""
     scores = {"class_iou/a+b": 0.25, "class_iou/a&b": 0.5, "class_iou/a_b": 0.75}
-    with logged_run(CONFIG, outputs, "signs", {}, "attempt signs") as run:
+    with open_mlflow_run(CONFIG, outputs, "signs", {}, "attempt signs") as run:
         run.log_metrics(scores)
 
     logged = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id).data.metrics
@@ -186,11 +186,11 @@ def test_artifacts_are_copied_to_their_paths(outputs, tmp_path):
     (tmp_path / "in" / "sub" / "deep").mkdir(parents=True)
     for name in ("a.txt", "b.txt", "sub/deep/c.txt"):
         (tmp_path / "in" / name).write_text(name)
-    with logged_run(CONFIG, outputs, "fetched", {}, "attempt fetched") as run:
+    with open_mlflow_run(CONFIG, outputs, "fetched", {}, "attempt fetched") as run:
         run.log_folder(tmp_path / "in")
-        run.fetch(["a.txt", "none.txt", "sub/deep/c.txt", "no/such.txt", "a.txt"], tmp_path / "out")
+        run.fetch_artifacts(["a.txt", "none.txt", "sub/deep/c.txt", "no/such.txt", "a.txt"], tmp_path / "out")
         (tmp_path / "out" / "a.txt").write_text("changed")
-        run.fetch(["b.txt"], tmp_path / "again")
+        run.fetch_artifacts(["b.txt"], tmp_path / "again")
 
     found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*.txt")}
     assert {name: text for name, text in found.items() if not name.startswith("in/")} == {

@@ -10,8 +10,8 @@ from mlflow.exceptions import MlflowException
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.runs.mlflow_client import open_tracking
-from gym.runs.mlflow_log import PARENT, logged_run
-from gym.runs.mlflow_lookup import equals, fetch_files, look_up
+from gym.runs.mlflow_log import PARENT, open_mlflow_run
+from gym.runs.mlflow_lookup import equals, fetch_model_files, find_model_run
 
 CONFIG = TrackingConfig()
 
@@ -28,7 +28,7 @@ def log(outputs):
 
     def log_run(name, *, iou=None, params=(), folder=None, fails=False, **tags):
         try:
-            with logged_run(CONFIG, outputs, name, tags, uuid.uuid4().hex) as run:
+            with open_mlflow_run(CONFIG, outputs, name, tags, uuid.uuid4().hex) as run:
                 run.log_metrics({} if iou is None else {"iou": iou})
                 run.log_params(dict(params))
                 if folder:
@@ -58,7 +58,7 @@ def sweep(log):
 @pytest.fixture
 def found(outputs):
     """The id of what is found."""
-    return lambda wanted: look_up(CONFIG, outputs, wanted).info.run_id
+    return lambda wanted: find_model_run(CONFIG, outputs, wanted).info.run_id
 
 
 def test_a_run_is_found_by_id_and_by_name(log, found):
@@ -72,7 +72,7 @@ def test_a_run_is_found_by_id_and_by_name(log, found):
 
 def test_a_long_run_that_ended_last_is_the_last(outputs, log, found):
     """Whichever was started first: another of its name began and ended meanwhile."""
-    with logged_run(CONFIG, outputs, "overlapping", {}, uuid.uuid4().hex) as long:
+    with open_mlflow_run(CONFIG, outputs, "overlapping", {}, uuid.uuid4().hex) as long:
         log("overlapping")
 
     assert found("overlapping") == long.run_id
@@ -89,7 +89,7 @@ def test_an_unknown_run_is_refused_with_the_nearest(log, found):
 def test_an_empty_database_says_so(outputs):
     """Nothing to choose from: train first."""
     with pytest.raises(RunError, match="there is no finished run yet: train one"):
-        look_up(TrackingConfig(experiment="empty"), outputs, "x")
+        find_model_run(TrackingConfig(experiment="empty"), outputs, "x")
 
 
 def test_the_best_of_a_sweep_has_the_highest_validation_iou(sweep, log, found):
@@ -149,7 +149,7 @@ def test_an_unknown_sweep_is_refused_with_the_nearest(sweep, found):
 def test_where_there_is_no_sweep_it_is_said_how_to_make_one(outputs):
     """Nothing to choose from."""
     with pytest.raises(RunError, match=r"; there is no sweep yet: run one with -m\.$"):
-        look_up(TrackingConfig(experiment="empty"), outputs, "best:x")
+        find_model_run(TrackingConfig(experiment="empty"), outputs, "best:x")
 
 
 def test_a_sweep_without_a_finished_run_is_refused(sweep, log, found):
@@ -236,7 +236,7 @@ def test_where_no_model_is_registered_it_is_said_how_to(tmp_path_factory):
     """Nothing to choose from."""
     message = r"^run=models:/x@champion is no registered model; there is no registered model yet: publish a run\.$"
     with pytest.raises(RunError, match=message):
-        look_up(CONFIG, tmp_path_factory.mktemp("fresh"), "models:/x@champion")
+        find_model_run(CONFIG, tmp_path_factory.mktemp("fresh"), "models:/x@champion")
 
 
 def test_a_model_on_this_machine_is_found_where_it_is(log, outputs, tmp_path):
@@ -244,10 +244,10 @@ def test_a_model_on_this_machine_is_found_where_it_is(log, outputs, tmp_path):
     (tmp_path / "model").mkdir()
     for name in ("model/model.json", "config.yaml", "other.txt"):
         (tmp_path / name).write_text(name)
-    run = look_up(CONFIG, outputs, log("has a model", folder=tmp_path))
+    run = find_model_run(CONFIG, outputs, log("has a model", folder=tmp_path))
     (tmp_path / "place").mkdir()
 
-    folder = fetch_files(CONFIG, outputs, run, tmp_path / "place")
+    folder = fetch_model_files(CONFIG, outputs, run, tmp_path / "place")
 
     assert (folder / "model" / "model.json").read_text() == "model/model.json"
     assert (folder / "config.yaml").read_text() == "config.yaml"
@@ -261,13 +261,13 @@ def elsewhere(log, outputs, tmp_path):
     (tmp_path / "files" / "model").mkdir(parents=True)
     for name in ("model/model.json", "config.yaml", "card.md", "contact_sheet.png"):
         (tmp_path / "files" / name).write_text(name)
-    run = look_up(CONFIG, outputs, log("elsewhere", folder=tmp_path / "files"))
+    run = find_model_run(CONFIG, outputs, log("elsewhere", folder=tmp_path / "files"))
     return SimpleNamespace(data=run.data, info=SimpleNamespace(**{**dict(run.info), "artifact_uri": "s3://bucket/run"}))
 
 
 def test_a_model_of_another_machine_is_brought(elsewhere, outputs, tmp_path):
     """With what describes it, and nothing else."""
-    folder = fetch_files(CONFIG, outputs, elsewhere, tmp_path / "place")
+    folder = fetch_model_files(CONFIG, outputs, elsewhere, tmp_path / "place")
 
     assert folder == tmp_path / "place"
     assert sorted(path.name for path in folder.rglob("*")) == ["card.md", "config.yaml", "model", "model.json"]
@@ -280,7 +280,7 @@ def test_a_model_that_cannot_be_brought_is_refused(elsewhere, outputs, tmp_path,
     monkeypatch.setattr("mlflow.artifacts.download_artifacts", lambda **_: (_ for _ in ()).throw(broken))
 
     with pytest.raises(RunError, match=r"the model of run=\w+ cannot be fetched \(no answer\); check tracking\.uri\.$"):
-        fetch_files(CONFIG, outputs, elsewhere, tmp_path)
+        fetch_model_files(CONFIG, outputs, elsewhere, tmp_path)
 
 
 def test_a_run_without_a_model_is_refused(log, sweep, outputs):
@@ -288,6 +288,6 @@ def test_a_run_without_a_model_is_refused(log, sweep, outputs):
     parent, _ = sweep("has none", [0.5])
 
     with pytest.raises(RunError, match=r"\(no model, FINISHED\) has no model in file:.*; choose a finished run\.$"):
-        fetch_files(CONFIG, outputs, look_up(CONFIG, outputs, log("no model")), outputs)
+        fetch_model_files(CONFIG, outputs, find_model_run(CONFIG, outputs, log("no model")), outputs)
     with pytest.raises(RunError, match=r"has no model in file:.*; it is a sweep, give run=best:has none\.$"):
-        fetch_files(CONFIG, outputs, look_up(CONFIG, outputs, parent), outputs)
+        fetch_model_files(CONFIG, outputs, find_model_run(CONFIG, outputs, parent), outputs)

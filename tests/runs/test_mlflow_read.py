@@ -9,8 +9,8 @@ import pytest
 
 from gym.config.schema import TrackingConfig
 from gym.runs.mlflow_client import open_tracking
-from gym.runs.mlflow_log import logged_run, metric_name
-from gym.runs.mlflow_read import logged_metrics, logged_result
+from gym.runs.mlflow_log import metric_name, open_mlflow_run
+from gym.runs.mlflow_read import read_logged_result, read_metrics
 
 CONFIG = TrackingConfig()
 
@@ -19,7 +19,7 @@ CONFIG = TrackingConfig()
 def logged(tmp_path_factory):
     """A run of two epochs, the second logged twice, and a client that knows it."""
     outputs = tmp_path_factory.mktemp("outputs")
-    with logged_run(CONFIG, outputs, "unet cce f4", {"fingerprint": "f" * 64}, uuid.uuid4().hex) as run:
+    with open_mlflow_run(CONFIG, outputs, "unet cce f4", {"fingerprint": "f" * 64}, uuid.uuid4().hex) as run:
         run.log_params({"model.filters": 4, "name": "", "search.objective": ["iou"], "data.remap": None})
         for step, loss in ((1, 0.9), (2, 0.7), (2, 0.5)):
             run.log_metrics({"val/loss": loss, "learning_rate": 1e-3, "train/iou": 0.1}, step=step)
@@ -33,7 +33,7 @@ def test_values_are_read_by_name_and_step(logged):
     """The last of each step, as of a run that was cut off between logging and its checkpoint; none where none is."""
     client, run = logged
 
-    assert logged_metrics(client, run.info.run_id, ["val/loss", "val/kld"]) == {
+    assert read_metrics(client, run.info.run_id, ["val/loss", "val/kld"]) == {
         "val/loss": {1: 0.9, 2: 0.5},
         "val/kld": {},
     }
@@ -42,7 +42,7 @@ def test_values_are_read_by_name_and_step(logged):
 def test_a_result_is_read_as_far_as_mlflow_has_it(logged):
     """Scores that are defined and not of an epoch, settings by their types; no image, and so no matrix."""
     _, run = logged
-    result = logged_result(run)
+    result = read_logged_result(run)
 
     assert (result.run_id, result.name, result.fingerprint) == (run.info.run_id, "unet cce f4", "f" * 64)
     assert result.scores == {"iou": 0.6, "class_iou/water": 0.5, "class_iou/land": 0.7, "seconds": 3.0}
@@ -62,7 +62,7 @@ def test_classes_have_their_own_names():
     scores = {"class_iou/sand (wet)": 0.25, "class_iou/sand [wet]": 0.5, "test/class_dice/a": 0.75, "site_iou/a": 1.0}
     classes = ["sand (wet)", "sand [wet]", "sand _wet_", "a"]
 
-    result = logged_result(with_metrics({metric_name(name): score for name, score in scores.items()}, classes))
+    result = read_logged_result(with_metrics({metric_name(name): score for name, score in scores.items()}, classes))
 
     assert (result.classes, result.scores) == (classes, scores)
     assert result.matrices.shape == (0, 4, 4)
@@ -72,6 +72,6 @@ def test_classes_of_an_earlier_run_have_their_own_names_where_that_can_be_told()
     """Its metrics had underscores alone; of two classes that became one the last was kept, and which is not known."""
     logged = {"class_iou/sand _wet_": 0.25, "class_iou/a_b": 0.5, "class_iou/sea": 0.75}
 
-    result = logged_result(with_metrics(logged, ["sand (wet)", "a+b", "a&b", "sea"]))
+    result = read_logged_result(with_metrics(logged, ["sand (wet)", "a+b", "a&b", "sea"]))
 
     assert result.scores == {"class_iou/sand (wet)": 0.25, "class_iou/a_b": 0.5, "class_iou/sea": 0.75}

@@ -12,8 +12,8 @@ from gym.core.errors import RunError
 from gym.data.preparation import Preparation
 from gym.data.scaling import Scaling
 from gym.runs.mlflow_client import open_tracking
-from gym.runs.mlflow_log import logged_run
-from gym.runs.mlflow_registry import Version, model_name, refuse_other_models, register
+from gym.runs.mlflow_log import open_mlflow_run
+from gym.runs.mlflow_registry import RegisteredVersion, check_compatible, register_model, registry_name
 from gym.runs.model_files import ModelDescription
 
 CONFIG = TrackingConfig()
@@ -37,7 +37,7 @@ def log(outputs, client, tmp_path):
     def log_run(name="unet cce f2", **scores):
         (tmp_path / "model").mkdir(exist_ok=True)
         (tmp_path / "model" / "model.keras").write_text(name)
-        with logged_run(CONFIG, outputs, name, {}, uuid.uuid4().hex) as run:
+        with open_mlflow_run(CONFIG, outputs, name, {}, uuid.uuid4().hex) as run:
             run.log_folder(tmp_path)
             run.log_metrics(scores)
         return client.get_run(run.run_id)
@@ -54,7 +54,9 @@ def test_a_run_becomes_a_version_with_an_alias(client, log):
     """With its run, score, classes, bands and the zip's hash; what MLflow fetches of it is the model."""
     run = log(iou=0.78349)
 
-    assert register(client, "one", "champion", run, described(), "ab12") == Version("one", "1", "champion")
+    assert register_model(client, "one", "champion", run, described(), "ab12") == RegisteredVersion(
+        "one", "1", "champion"
+    )
 
     version = client.get_model_version_by_alias("one", "champion")
     assert (version.run_id, version.description) == (run.info.run_id, "unet cce f2: validation IoU 0.783")
@@ -66,7 +68,7 @@ def test_a_run_becomes_a_version_with_an_alias(client, log):
 
 def test_a_run_without_a_score_is_named_only(client, log):
     """There is none to tell."""
-    register(client, "scoreless", "champion", log(), described(), "")
+    register_model(client, "scoreless", "champion", log(), described(), "")
 
     assert client.get_model_version("scoreless", "1").description == "unet cce f2"
 
@@ -74,10 +76,10 @@ def test_a_run_without_a_score_is_named_only(client, log):
 def test_the_same_run_stays_the_same_version(client, log):
     """However often it is published; the hash is that of the last zip, and another alias may be added."""
     run = log()
-    register(client, "same", "champion", run, described(), "first")
-    register(client, "same", "champion", run, described(), "second")
+    register_model(client, "same", "champion", run, described(), "first")
+    register_model(client, "same", "champion", run, described(), "second")
 
-    assert register(client, "same", "coast", run, described(), "second").number == "1"
+    assert register_model(client, "same", "coast", run, described(), "second").number == "1"
     (version,) = client.search_model_versions("name = 'same'")
     assert version.tags["zip_sha256"] == "second"
     assert [client.get_model_version_by_alias("same", alias).run_id for alias in ("champion", "coast")] == 2 * [
@@ -88,7 +90,7 @@ def test_the_same_run_stays_the_same_version(client, log):
 def test_the_alias_moves_to_what_is_published_last(client, log):
     """Also back to an older version."""
     old, new = log(), log()
-    numbers = [register(client, "moves", "champion", run, described(), "").number for run in (old, new, old)]
+    numbers = [register_model(client, "moves", "champion", run, described(), "").number for run in (old, new, old)]
 
     assert numbers == ["1", "2", "1"]
     assert client.get_model_version_by_alias("moves", "champion").run_id == old.info.run_id
@@ -112,20 +114,20 @@ def test_the_alias_moves_to_what_is_published_last(client, log):
 )
 def test_a_model_of_another_kind_is_refused(client, log, other, message):
     """Who uses the alias would get a model of something else."""
-    register(client, "kind", "champion", log(), described(), "")
+    register_model(client, "kind", "champion", log(), described(), "")
 
-    refuse_other_models(client, "kind", described())
+    check_compatible(client, "kind", described())
     with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
-        refuse_other_models(client, "kind", other)
+        check_compatible(client, "kind", other)
 
 
 def test_a_name_may_hold_what_parts_names(client, log):
     """One class of two words is not two classes."""
-    register(client, "parted", "champion", log(), described(classes=("sand, wet", "other")), "")
+    register_model(client, "parted", "champion", log(), described(classes=("sand, wet", "other")), "")
 
-    refuse_other_models(client, "parted", described(classes=("sand, wet", "other")))
+    check_compatible(client, "parted", described(classes=("sand, wet", "other")))
     with pytest.raises(RunError, match=r"^name=parted is a registered model of the classes"):
-        refuse_other_models(client, "parted", described(classes=("sand", "wet, other")))
+        check_compatible(client, "parted", described(classes=("sand", "wet, other")))
 
 
 def test_a_version_of_earlier_takes_models_of_its_kind(client, log):
@@ -134,35 +136,35 @@ def test_a_version_of_earlier_takes_models_of_its_kind(client, log):
     tags = {"classes": "water, other", "bands": "red, nir"}
     client.create_model_version("earlier", "file:///elsewhere", tags=tags)
 
-    refuse_other_models(client, "earlier", described())
+    check_compatible(client, "earlier", described())
     with pytest.raises(RunError, match=r"^name=earlier is a registered model of the classes water, other, and this"):
-        refuse_other_models(client, "earlier", described(classes=("water", "sand")))
-    register(client, "earlier", "champion", log(), described(), "")
+        check_compatible(client, "earlier", described(classes=("water", "sand")))
+    register_model(client, "earlier", "champion", log(), described(), "")
     assert client.get_model_version("earlier", "2").tags["classes"] == '["water", "other"]'
 
 
 def test_a_free_name_and_a_version_of_someone_else_take_any_model(client, log):
     """Nothing is known of their classes and bands."""
     client.create_registered_model("theirs")
-    refuse_other_models(client, "theirs", described())
+    check_compatible(client, "theirs", described())
     client.create_model_version("theirs", "file:///elsewhere")
 
-    refuse_other_models(client, "free", described())
-    refuse_other_models(client, "theirs", described())
-    assert register(client, "theirs", "champion", log(), described(), "").number == "2"
+    check_compatible(client, "free", described())
+    check_compatible(client, "theirs", described())
+    assert register_model(client, "theirs", "champion", log(), described(), "").number == "2"
 
 
 def test_the_newest_version_decides_of_which_kind_a_model_is(client, log):
     """By its number, of which 10 comes after 9."""
     for _ in range(9):
-        register(client, "tenth", "champion", log(), described(), "")
-    register(client, "tenth", "champion", log(), described(classes=("a", "b")), "")
+        register_model(client, "tenth", "champion", log(), described(), "")
+    register_model(client, "tenth", "champion", log(), described(classes=("a", "b")), "")
 
-    refuse_other_models(client, "tenth", described(classes=("a", "b")))
+    check_compatible(client, "tenth", described(classes=("a", "b")))
 
 
 def test_a_model_is_named_after_its_experiment():
     """Unless a name is given; signs that the registry refuses become underscores."""
-    assert model_name(TrackingConfig(), "") == "segsweep"
-    assert model_name(TrackingConfig(experiment="/Users/me@x/it's: sand"), "") == "_Users_me_x_it_s_ sand"
-    assert model_name(TrackingConfig(), "mine") == "mine"
+    assert registry_name(TrackingConfig(), "") == "segsweep"
+    assert registry_name(TrackingConfig(experiment="/Users/me@x/it's: sand"), "") == "_Users_me_x_it_s_ sand"
+    assert registry_name(TrackingConfig(), "mine") == "mine"

@@ -8,9 +8,9 @@ from omegaconf import OmegaConf
 from gym.config.schema import Config, ModelConfig, TrackingConfig
 from gym.core.errors import RunError
 from gym.core.files import hash_file
-from gym.runs.mlflow_log import logged_run
+from gym.runs.mlflow_log import open_mlflow_run
 from gym.runs.model_archive import write_zip
-from gym.runs.model_source import open_source
+from gym.runs.model_source import open_model_source
 
 CONFIG = TrackingConfig()
 TRAINED = Config(name="mine", model=ModelConfig(filters=10))
@@ -37,7 +37,7 @@ def outputs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def logged(outputs, artifacts):
     """The id of a run with these artifacts."""
-    with logged_run(CONFIG, outputs, "mine", {"data_fingerprint": "abc"}, "attempt 1") as run:
+    with open_mlflow_run(CONFIG, outputs, "mine", {"data_fingerprint": "abc"}, "attempt 1") as run:
         run.log_folder(artifacts)
     return run.run_id
 
@@ -52,9 +52,9 @@ def zipped(artifacts, tmp_path):
 
 def test_a_run_is_opened_where_it_is(outputs, logged, artifacts):
     """With its name and id, what it was trained with and on what."""
-    with open_source(CONFIG, outputs, "mine") as source:
+    with open_model_source(CONFIG, outputs, "mine") as source:
         assert (source.name, source.origin, source.run_id) == ("mine", logged, logged)
-        assert (source.short_origin, source.is_zip, source.data_fingerprint) == (logged[:8], False, "abc")
+        assert (source.short_id, source.is_zip, source.data_fingerprint) == (logged[:8], False, "abc")
         assert source.run.info.status == "FINISHED"
         assert (source.folder / "model" / "model.keras").read_bytes() == b"keras"
         assert source.read_config() == TRAINED
@@ -63,10 +63,10 @@ def test_a_run_is_opened_where_it_is(outputs, logged, artifacts):
 
 def test_a_zip_is_opened_without_mlflow(zipped, tmp_path):
     """No database is made or looked for; what is unpacked is gone at the end. Its SHA-256 tells it from others."""
-    with open_source(TrackingConfig(uri="http://127.0.0.1:1"), tmp_path / "outputs", str(zipped)) as source:
+    with open_model_source(TrackingConfig(uri="http://127.0.0.1:1"), tmp_path / "outputs", str(zipped)) as source:
         assert (source.name, source.run, source.run_id) == ("mine", None, None)
         assert source.origin == f"{zipped}, SHA-256 {hash_file(zipped)}"
-        assert (source.short_origin, source.is_zip, source.data_fingerprint) == (hash_file(zipped)[:8], True, "abc")
+        assert (source.short_id, source.is_zip, source.data_fingerprint) == (hash_file(zipped)[:8], True, "abc")
         assert (source.folder / "model" / "model.keras").read_bytes() == b"keras"
         assert source.read_config() == TRAINED
         assert source.read_split()["validation"] == ["b"]
@@ -82,7 +82,7 @@ def test_a_zip_whose_run_has_no_name_is_refused(artifacts, tmp_path, content):
     write_zip(artifacts, tmp_path / "x.zip")
 
     refused = pytest.raises(RunError, match=r"x\.zip has no run\.json that can be read; give a zip that gym\.publish")
-    with refused, open_source(CONFIG, tmp_path, str(tmp_path / "x.zip")):
+    with refused, open_model_source(CONFIG, tmp_path, str(tmp_path / "x.zip")):
         pass
 
 
@@ -95,7 +95,7 @@ BROKEN = [
 @pytest.mark.parametrize("content", BROKEN)
 def test_a_configuration_that_cannot_be_read_is_refused_only_when_asked_for(zipped, content):
     """Prediction needs none, so that a model outlives the program that trained it."""
-    with open_source(CONFIG, zipped.parent, str(zipped)) as source:
+    with open_model_source(CONFIG, zipped.parent, str(zipped)) as source:
         path = source.folder / "config.yaml"
         path.unlink() if content is None else path.write_text(content)
 
@@ -105,7 +105,7 @@ def test_a_configuration_that_cannot_be_read_is_refused_only_when_asked_for(zipp
 
 def test_a_configuration_of_an_older_program_has_todays_defaults_for_newer_keys(zipped):
     """What it does not say was so then, too."""
-    with open_source(CONFIG, zipped.parent, str(zipped)) as source:
+    with open_model_source(CONFIG, zipped.parent, str(zipped)) as source:
         (source.folder / "config.yaml").write_text("model: {filters: 10}\nname: mine\n")
 
         assert source.read_config() == TRAINED
@@ -114,7 +114,7 @@ def test_a_configuration_of_an_older_program_has_todays_defaults_for_newer_keys(
 @pytest.mark.parametrize("content", ["{", "[]", '{"training": 1}', None])
 def test_a_split_that_cannot_be_read_is_refused_only_when_asked_for(zipped, content):
     """Likewise."""
-    with open_source(CONFIG, zipped.parent, str(zipped)) as source:
+    with open_model_source(CONFIG, zipped.parent, str(zipped)) as source:
         path = source.folder / "split.json"
         path.unlink() if content is None else path.write_text(content)
 

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from gym.core.errors import RunError
-from gym.runs.run_folder import end_attempt, read_attempt, run_folder
+from gym.runs.run_folder import end_attempt, hold_run_folder, read_attempt
 from tests.conftest import ROOT
 
 BEGINS = {"precision": "float32", "threads": 2}
@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 def begin(folder, resume=True, **begins_with):
     """Begin an attempt, or go on with it; gives its name."""
-    with run_folder(folder, BEGINS | begins_with, resume) as attempt:
+    with hold_run_folder(folder, BEGINS | begins_with, resume) as attempt:
         (folder / "last.npz").touch()
         return attempt.name
 
@@ -45,7 +45,7 @@ def test_an_attempt_goes_on_until_it_is_ended(folder):
 
 def test_an_error_ends_no_attempt(folder):
     """Only who says so does."""
-    with pytest.raises(ZeroDivisionError), run_folder(folder, BEGINS, resume=True) as failed:
+    with pytest.raises(ZeroDivisionError), hold_run_folder(folder, BEGINS, resume=True) as failed:
         raise ZeroDivisionError
 
     assert begin(folder) == failed.name
@@ -55,11 +55,11 @@ def test_an_attempt_that_is_not_to_go_on_is_dropped(folder):
     """With ``resume`` false each start is a new attempt, which knows of the one before."""
     first = begin(folder)
     (folder / "best.npz").touch()
-    with run_folder(folder, BEGINS, resume=False) as second:
+    with hold_run_folder(folder, BEGINS, resume=False) as second:
         assert not (folder / "best.npz").exists()
 
     assert second.name != first
-    assert second.dropped == first
+    assert second.abandoned == first
     assert begin(folder) == second.name
 
 
@@ -97,8 +97,8 @@ def test_a_folder_in_use_is_refused_and_left_as_it_is(folder):
     """Another process that holds it is no matter of waiting; it is free as soon as that process has died."""
     first = begin(folder)
     code = (
-        "import sys, time; from pathlib import Path; from gym.runs.run_folder import run_folder\n"
-        "with run_folder(Path(sys.argv[1]), {}, True): print('held', flush=True); time.sleep(600)"
+        "import sys, time; from pathlib import Path; from gym.runs.run_folder import hold_run_folder\n"
+        "with hold_run_folder(Path(sys.argv[1]), {}, True): print('held', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
@@ -112,7 +112,7 @@ def test_a_folder_in_use_is_refused_and_left_as_it_is(folder):
 
 def test_a_folder_is_let_go_whatever_happens(folder):
     """Also by an error."""
-    with pytest.raises(ZeroDivisionError), run_folder(folder, BEGINS, resume=True):
+    with pytest.raises(ZeroDivisionError), hold_run_folder(folder, BEGINS, resume=True):
         raise ZeroDivisionError
 
     with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):

@@ -6,7 +6,7 @@ import pytest
 
 from gym.core.errors import DataError
 from gym.data.build import open_or_build_dataset
-from gym.runs.mlflow_read import find_dataset
+from gym.runs.mlflow_read import find_run_dataset
 from tests.data.imagery import write_folder
 
 
@@ -34,7 +34,7 @@ def test_a_dataset_is_found_by_what_it_holds(built, tmp_path):
     assert list(broken.manifest.left_out) == ["e"]
 
     for dataset in built:
-        assert find_dataset(tmp_path, trained_on(dataset)).folder == dataset.folder
+        assert find_run_dataset(tmp_path, trained_on(dataset)).folder == dataset.folder
 
 
 def test_a_dataset_made_anew_with_less_in_it_is_another_one(built, tmp_path):
@@ -46,13 +46,13 @@ def test_a_dataset_made_anew_with_less_in_it_is_another_one(built, tmp_path):
         (broken.folder / name).replace(whole.folder / name)
 
     with pytest.raises(DataError, match=r"^the data of unet cce f4 are gone: no dataset in .*/stores has what it was"):
-        find_dataset(tmp_path, run)
+        find_run_dataset(tmp_path, run)
 
 
 def test_a_dataset_of_another_kind_is_another_one(built, tmp_path):
     """Two readers may make different things of the same files."""
     with pytest.raises(DataError, match="are gone"):
-        find_dataset(tmp_path, trained_on(built[0], "doodler"))
+        find_run_dataset(tmp_path, trained_on(built[0], "doodler"))
 
 
 def test_a_damaged_dataset_is_named_and_stands_in_no_other_way(built, tmp_path):
@@ -61,5 +61,5 @@ def test_a_damaged_dataset_is_named_and_stands_in_no_other_way(built, tmp_path):
     (whole.folder / "manifest.json").write_text("{")
 
     with pytest.raises(DataError, match="is no readable dataset"):
-        find_dataset(tmp_path, trained_on(whole))
-    assert find_dataset(tmp_path, trained_on(broken)).folder == broken.folder
+        find_run_dataset(tmp_path, trained_on(whole))
+    assert find_run_dataset(tmp_path, trained_on(broken)).folder == broken.folder

@@ -10,7 +10,7 @@ import pytest
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.core.files import write_text
-from gym.runs.mlflow_log import PARENT, logged_run
+from gym.runs.mlflow_log import PARENT, open_mlflow_run
 from gym.runs.result import write_result
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED
 from gym.sweeps.records import find_sweep
@@ -23,7 +23,7 @@ STATUSES = [FINISHED, FAILED, STARTED, PRUNED, QUEUED]
 
 def log(outputs, name, *, error=None, iou=None, **tags):
     """Log a run; gives its id."""
-    with suppress(ValueError), logged_run(CONFIG, outputs, name, tags, uuid.uuid4().hex) as run:
+    with suppress(ValueError), open_mlflow_run(CONFIG, outputs, name, tags, uuid.uuid4().hex) as run:
         run.log_params({"model.name": "unet", "model.filters": 4, "loss.name": "cce", "seed": 7, "sweep.name": "x"})
         run.log_metrics({} if iou is None else {"iou": iou, "class_iou/water": iou})
         if error:

@@ -15,7 +15,7 @@ from gym.data.samples import training_samples
 from gym.data.split import Split
 from gym.models.architectures import build_model
 from gym.models.cpu_ops import use_tuning
-from gym.training.graph_cache import compiled_model
+from gym.training.graph_cache import get_compiled_model
 from gym.training.loop import compile_model, train
 
 
@@ -66,7 +66,7 @@ def train_small(tiny_dataset, tmp_path):
             model = build()
             compile(model)
         else:
-            model = compiled_model(hash_value(graphs), build, compile)
+            model = get_compiled_model(hash_value(graphs), build, compile)
         told = []
         samples = training_samples(Split([0, 1, 2, 3], [4, 5]), config.augment, len(tiny_dataset))
 

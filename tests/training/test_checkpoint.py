@@ -26,7 +26,7 @@ def test_the_last_state_is_whole(model, tmp_path):
     other = keras.models.clone_model(model)
     other.compile(optimizer="adam", loss="mse", jit_compile=False)
 
-    assert checkpoint.last_epoch(tmp_path) == 4
+    assert checkpoint.read_last_epoch(tmp_path) == 4
     assert checkpoint.load_last(other, tmp_path) == history
     for one in (model, other):
         one.train_on_batch(np.full((4, 3), 2.0), np.ones((4, 2)))

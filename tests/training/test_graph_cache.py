@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gym.training import graph_cache
-from gym.training.graph_cache import compiled_model
+from gym.training.graph_cache import get_compiled_model
 
 IMAGES = np.linspace(-1, 1, 4 * 8, dtype=np.float32).reshape(4, 8)
 
@@ -46,7 +46,7 @@ def train(traced, val_losses):
             model.compile(keras.optimizers.Adam(0.1), Loss(name=name), jit_compile=False)
             model.optimizer.build(model.trainable_variables)
 
-        model = compiled_model(name, build, compile)
+        model = get_compiled_model(name, build, compile)
         options = {} if validation is None else {"validation_data": (IMAGES, np.full((4, 3), validation))}
         options |= {"callbacks": list(callbacks), "epochs": 2, "verbose": 0, "shuffle": False}
         val_losses.append(model.fit(IMAGES, np.ones((4, 3)), **options).history.get("val_loss"))

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.training.checkpoint import LOGGED, Epoch, epoch_metrics, logged_epochs
+from gym.training.checkpoint import MLFLOW_NAMES, Epoch, epoch_metrics, epochs_from_metrics
 
 values = st.floats(allow_nan=False)
 
 
 def test_every_value_of_an_epoch_is_logged():
     """But for its number, which is the step."""
-    assert {*LOGGED, "number"} == set(Epoch._fields)
+    assert {*MLFLOW_NAMES, "number"} == set(Epoch._fields)
     assert epoch_metrics(Epoch(3, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)) == {
         "learning_rate": 0.1,
         "train/loss": 0.2,
@@ -26,16 +26,16 @@ def test_logged_epochs_are_read_back(rows):
     """In their order, whatever order the steps have."""
     epochs = [Epoch(number, *row) for number, row in enumerate(rows, start=1)]
     logged = {
-        name: {epoch.number: epoch_metrics(epoch)[name] for epoch in reversed(epochs)} for name in LOGGED.values()
+        name: {epoch.number: epoch_metrics(epoch)[name] for epoch in reversed(epochs)} for name in MLFLOW_NAMES.values()
     }
 
-    assert logged_epochs(logged) == epochs
+    assert epochs_from_metrics(logged) == epochs
 
 
 def test_an_epoch_that_was_cut_off_while_it_was_logged_is_left_out():
     """It has not all its values; a run of which nothing is known has no epochs."""
-    logged = {name: {1: 0.5, 2: 0.4} for name in LOGGED.values()}
+    logged = {name: {1: 0.5, 2: 0.4} for name in MLFLOW_NAMES.values()}
     del logged["val/iou"][2]
 
-    assert [epoch.number for epoch in logged_epochs(logged)] == [1]
-    assert logged_epochs({}) == []
+    assert [epoch.number for epoch in epochs_from_metrics(logged)] == [1]
+    assert epochs_from_metrics({}) == []

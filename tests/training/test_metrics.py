@@ -8,7 +8,7 @@ from gym.config.schema import LOSSES
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.models.losses import PixelLoss
-from gym.training.metrics import ConfusionIoU, PixelKLD, WholeLoss, train_without_validation_metrics
+from gym.training.metrics import ConfusionIoU, EpochLoss, PixelKLD, train_without_validation_metrics
 
 
 @pytest.fixture
@@ -77,11 +77,11 @@ def test_an_absent_class_is_left_out():
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("parts", [1, 3, 7])
-def test_the_whole_loss_does_not_depend_on_batches(batches, name, parts):
+def test_the_epoch_loss_does_not_depend_on_batches(batches, name, parts):
     """However the scenes are batched and ordered, it is the loss of all of them as one batch."""
     labels, scores = batches
     order = np.random.default_rng(parts).permutation(len(labels))
-    counter = WholeLoss(name, [1.0, 2.0, 0.5, 1.0])
+    counter = EpochLoss(name, [1.0, 2.0, 0.5, 1.0])
     for piece in np.array_split(order, parts):
         counter.update_state(labels[piece], scores[piece])
 

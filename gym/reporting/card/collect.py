@@ -24,7 +24,7 @@ from gym.data.split import Split
 from gym.evaluation import confusion
 from gym.evaluation.counts import Counts
 from gym.evaluation.run_model import Evaluation
-from gym.evaluation.scores import class_scores, overall_scores, plain_scores, site_scores
+from gym.evaluation.scores import class_scores, overall_scores, site_scores, to_json_scores
 from gym.reporting.card.contents import CardFacts, ClassFacts, Confusion, DataFacts, SideFacts, SideScores, WorstImage
 from gym.reporting.dataset_page import word_split
 from gym.reporting.figures import rank_by_iou
@@ -51,9 +51,9 @@ def score_side(side: str, evaluation: Evaluation, scenes: Sequence[str]) -> Side
         side=side,
         images=len(scenes),
         scenes=len(set(scenes)),
-        overall=plain_scores(overall_scores(scenes, counts, seed, (*_OVERALL, "kld"))),
-        classes={name: plain_scores(scores) for name, scores in by_class.items()},
-        sites={name: plain_scores(scores) for name, scores in by_site.items()},
+        overall=to_json_scores(overall_scores(scenes, counts, seed, (*_OVERALL, "kld"))),
+        classes={name: to_json_scores(scores) for name, scores in by_class.items()},
+        sites={name: to_json_scores(scores) for name, scores in by_site.items()},
     )
 
 

@@ -45,7 +45,7 @@ from gym.reporting.card.prose import (
 )
 from gym.reporting.pages import environment_rows, render_page
 from gym.reporting.style import embed
-from gym.runs.mlflow_log import RunLog, machine_tags
+from gym.runs.mlflow_log import RunLog, environment_tags
 from gym.runs.result import RunResult
 
 CARD = "card.md"
@@ -158,7 +158,7 @@ def write_run_card(
     if worst := find_worst(validation):
         read = SampleReader(dataset, config.augment, config.seed)
         write_worst(folder / WORST, draw_worst(validation, worst, dataset.bands, read))
-    tags = {name: value for name, value in machine_tags().items() if name.startswith(_KEPT)}
+    tags = {name: value for name, value in environment_tags().items() if name.startswith(_KEPT)}
     facts = collect_facts(
         config,
         dataset,
@@ -192,12 +192,12 @@ def refresh_card(run: RunLog, place: str, document: Mapping[str, Any]) -> None:
     disk = translate_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
     with disk, tempfile.TemporaryDirectory() as scratch:
         artifacts, card = Path(scratch) / "artifacts", Path(scratch) / "card"
-        run.fetch([FACTS], artifacts)
+        run.fetch_artifacts([FACTS], artifacts)
         try:
             facts = add_evaluations(read_facts(artifacts / FACTS), {place: document})
         except RunError as error:
             log.warning("the card of run %s stays as it is: %s", run.run_id, error)
             return
-        run.fetch(list_pictures(facts), artifacts)
+        run.fetch_artifacts(list_pictures(facts), artifacts)
         write_card(card, facts, artifacts)
         run.log_folder(card)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym.evaluation import confusion
-from gym.evaluation.bootstrap import draw_scenes, redraw
-from gym.evaluation.counts import Counts, each_part
+from gym.evaluation.bootstrap import draw_scenes, resample
+from gym.evaluation.counts import Counts, map_counts
 from gym.evaluation.scores import OF_A_SITE, class_scores, overall_scores, site_scores
 from gym.reporting.card.collect import describe_worst, find_confusions, score_side
 from gym.reporting.card.contents import Confusion
@@ -37,7 +37,7 @@ def test_intervals_are_those_of_redrawn_scenes():
     """An image that shares a scene with another is drawn with it."""
     side = made_side(scenes=["a", "b", "b"])
     sums = np.array([MATRICES[0], np.add(MATRICES[1], MATRICES[2])])
-    drawn = confusion.mean_iou(redraw(draw_scenes(2, 0), sums))
+    drawn = confusion.mean_iou(resample(draw_scenes(2, 0), sums))
 
     assert side.scenes == 2
     assert side.overall["iou"][1:] == pytest.approx(np.percentile(drawn, [2.5, 97.5]))
@@ -49,19 +49,19 @@ def test_an_evaluation_finds_the_same(seed):
     rng = np.random.default_rng(seed)
     made = made_evaluation(rng.integers(0, 50, (6, 2, 2)), ["x", "y", "y", "x", "z", "y"])
     scenes = ["a", "b", "b", "c", "d", "e"]
-    shapes = {"score_sums": (2,), "strip_matrix": (3, 3), "distance_sums": (2,), "distance_counts": (2,)}
+    shapes = {"probability_sums": (2,), "strip_matrix": (3, 3), "distance_sums": (2,), "distance_counts": (2,)}
     shapes |= {
         "metre_sums": (2,),
         "metre_counts": (2,),
         "drawn": (2,),
         "missed": (2,),
         "errors": (4, 2),
-        "sure": (10, 3),
-        "sure_with_temperature": (10, 3),
+        "reliability": (10, 3),
+        "reliability_with_temperature": (10, 3),
     }
     known = {"matrix": made.matrices, "kld_sum": made.kld_sums}
     whole = Counts._make(known.get(name, np.ones((6, *shapes.get(name, ())))) for name in Counts._fields)
-    assert each_part(len, whole) == (6,) * len(whole)
+    assert map_counts(len, whole) == (6,) * len(whole)
 
     side = score_side("test", made, scenes)
 

@@ -40,7 +40,7 @@ class SweepFolder:
         self.runs = self.path / "runs"
         self.ledger = Ledger(self.path / "ledger.jsonl")
 
-    def hold_run_folder(self, fingerprint: str) -> Path:
+    def run_folder(self, fingerprint: str) -> Path:
         """Return the folder of the run with this fingerprint; it may not exist yet."""
         return self.runs / fingerprint[:16]
 

@@ -40,7 +40,7 @@ def main() -> None:
 def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float, float]:
     """Seconds of a step from memory, by which shares the two others are longer, and by which the last computes more."""
     from gym.config.schema import AugmentConfig, Config, DataConfig, ModelConfig, TrainingConfig
-    from gym.data.batches import training_batches, untuned
+    from gym.data.batches import training_batches, without_autotune
     from gym.data.build import open_or_build_dataset
     from gym.models.architectures import build_model
     from gym.training.loop import compile_model
@@ -57,7 +57,7 @@ def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float,
 
     unchanged = AugmentConfig(zoom=0, rotation=0, shift_rows=0, shift_columns=0, flip_horizontal=False)
     one_batch = next(iter(from_dataset(unchanged)))
-    memory = untuned(type(from_dataset(unchanged)).from_tensors(one_batch).repeat())
+    memory = without_autotune(type(from_dataset(unchanged)).from_tensors(one_batch).repeat())
     feeds = {"memory": memory, "read": from_dataset(unchanged), "augmented": from_dataset(AugmentConfig())}
     begun = {name: iter(feed) for name, feed in feeds.items()}
     model.make_train_function()

@@ -70,7 +70,7 @@ def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
     """The program's own ways, and those of the original's functions, with Keras."""
     import tensorflow as tf
 
-    from gym.data.batches import untuned  # else a step is timed up to twice as long, in all ways
+    from gym.data.batches import without_autotune  # else a step is timed up to twice as long, in all ways
 
     one_hot = np.eye(CLASSES, dtype=np.float32)[labels]
     model = original(given) if given.way.startswith("original") else own(given)
@@ -78,7 +78,7 @@ def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
 
     def train(steps: int) -> None:
         batches = tf.data.Dataset.from_tensors((images, truth)).repeat(steps)
-        model.fit(untuned(batches), verbose=0)
+        model.fit(without_autotune(batches), verbose=0)
 
     def infer(times: int) -> None:
         if given.way == "original_own":  # it predicts image by image

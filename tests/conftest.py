@@ -23,7 +23,7 @@ from gym.app.command_line import register_configuration
 from gym.config.overrides import configuration_folder, quote_options
 from gym.config.schema import Config, DataConfig, DatasetConfig, EvaluateConfig, ReportConfig
 from gym.config.validation import read_config
-from gym.data.build import Plan, build_dataset
+from gym.data.build import DatasetPlan, build_dataset
 from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE, LabelRule
 from gym.data.preparation import Preparation
@@ -125,12 +125,12 @@ def real_data() -> Path:
 TINY_CLASSES, TINY_BANDS = ("low", "middle", "high"), ("a", "b", "c")
 
 
-class HeldReader:
+class InMemoryReader:
     """A reader of scenes held in memory; attributes and methods as in `gym.data.readers.base.Reader`."""
 
     def __init__(self, scenes: dict[str, RawScene], bands: Sequence[str] = TINY_BANDS) -> None:
         self._scenes, self.bands = scenes, list(bands)
-        self.names, self.left_out, self.passed_over = list(scenes), dict[str, str](), dict[str, str]()
+        self.names, self.left_out, self.skipped = list(scenes), dict[str, str](), dict[str, str]()
         self.description = f"{len(scenes)} scenes held in memory"
 
     def sources(self, name: str) -> dict[str, str]:
@@ -162,10 +162,10 @@ def make_tiny_dataset(
     """Make a dataset of scenes: two pairs a scene, two sites, three classes; ``options`` are those of `Preparation`."""
     settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": TINY_BANDS} | options
     table = {name: {"scene": f"scene{number // 2}", "site": f"site{number % 2}"} for number, name in enumerate(scenes)}
-    reader = HeldReader(scenes, settings["source_bands"])
+    reader = InMemoryReader(scenes, settings["source_bands"])
     sources = {name: reader.sources(name) for name in reader.names}
     rule = LabelRule(TINY_CLASSES, ignored=(IGNORE,))
-    plan = Plan(reader, Preparation(frame, **settings), rule, Grouping(table=table), sources, {})
+    plan = DatasetPlan(reader, Preparation(frame, **settings), rule, Grouping(table=table), sources, {})
     build_dataset(plan, folder, DataConfig(workers=1), plan.fingerprint())
     return Dataset(folder)
 

@@ -16,7 +16,7 @@ from gym.config.overrides import flatten
 from gym.core.files import write_json, write_text
 from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
-from gym.data.samples import find_likenesses, positions_of, scenes_of, side_names
+from gym.data.samples import find_near_duplicates, list_sample_names, pair_positions, scene_names
 from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
 from gym.models.architectures import count_parameters
 from gym.reporting import figures
@@ -51,7 +51,7 @@ def summarize(
     """What a run came to."""
     validation = evaluations["validation"]
     trained_on = {
-        "training_pairs": len(set(positions_of(task.split.training, len(task.dataset)))),
+        "training_pairs": len(set(pair_positions(task.split.training, len(task.dataset)))),
         "training_steps": history.stopping.last_epoch * count_steps(task),
     }
     return RunResult(
@@ -63,7 +63,7 @@ def summarize(
         weights_sha256=checkpoint.hash_weights(model),
         classes=validation.classes,
         images=validation.names,
-        scenes=scenes_of(task.dataset, validation.samples),
+        scenes=scene_names(task.dataset, validation.samples),
         matrices=validation.matrices,
     )
 
@@ -122,9 +122,9 @@ def write_inputs(folder: Path, task: RunSpec) -> None:
     """Write what a run starts from: configuration, split, the images that look alike across it, what was left out."""
     config, dataset, split = task.config, task.dataset, task.split
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(without_password(config))))
-    write_json(folder / "split.json", side_names(dataset, split))
+    write_json(folder / "split.json", list_sample_names(dataset, split))
     write_json(folder / "left_out.json", dataset.manifest.left_out)
-    alike = find_likenesses(dataset, split, config.split)
+    alike = find_near_duplicates(dataset, split, config.split)
     write_json(folder / "near_duplicates.json", [pair._asdict() for pair in alike])
 
 

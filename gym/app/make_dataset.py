@@ -14,7 +14,7 @@ from gym.data.batches import SampleReader
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.gym_npz_writer import export_gym_npz
-from gym.data.samples import ReadSample, find_likenesses, split_dataset, training_samples
+from gym.data.samples import ReadSample, find_near_duplicates, split_dataset, training_samples
 from gym.data.split import Split
 from gym.reporting.dataset_page import Sides, write_report
 
@@ -37,7 +37,7 @@ def make_dataset(config: DatasetConfig) -> Path:
         dataset = open_or_build_dataset(config.data, Path(place), outputs / "stores" / "downloads")
         split, obstacle = split_or_gather(dataset, config)
         read = SampleReader(dataset, config.augment, config.seed)
-        sides = Sides(split, config.split, find_likenesses(dataset, split, config.split), obstacle)
+        sides = Sides(split, config.split, find_near_duplicates(dataset, split, config.split), obstacle)
         name = name_of(config, dataset)
         reported = outputs / "reports" / (f"inspected-{name}" if config.inspect else name)
         page = report(config, dataset, sides, read, reported)

@@ -5,13 +5,13 @@ from pathlib import Path
 from gym.config.schema import PredictConfig, TrainingConfig, folders_of
 from gym.core.errors import DataError
 from gym.core.text import plain_console, pluralize
-from gym.prediction.predict_folder import Report, segment_folder
+from gym.prediction.predict_folder import FolderResult, segment_folder
 from gym.runs.model_files import load_model
 from gym.runs.model_source import open_model_source
 from gym.training.runtime import prepare_tensorflow
 
 
-def apply_run(config: PredictConfig) -> Report:
+def apply_run(config: PredictConfig) -> FolderResult:
     """Segment a folder of images with the model of a run, or with a published one.
 
     Raises:

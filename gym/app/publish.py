@@ -29,7 +29,7 @@ from gym.core.errors import DataError, RunError
 from gym.core.files import translate_disk_errors, write_json, write_text
 from gym.core.text import plain_console
 from gym.data.class_colours import colour_codes
-from gym.data.sample_pairs import write_samples
+from gym.data.sample_pairs import write_sample_pairs
 from gym.reporting.card.contents import FACTS, read_facts
 from gym.reporting.card.write import CARD, without_pictures, write_card
 from gym.runs.mlflow_client import open_tracking
@@ -141,7 +141,7 @@ def add_samples(source: ModelSource, config: PublishConfig, folder: Path) -> str
     """Add validation pairs of the run's dataset; gives what stands in the way, "" where nothing does."""
     try:
         dataset, names = find_run_dataset(Path(config.outputs), source.run), source.read_split()["validation"]
-        written = write_samples(dataset, names, config.samples, folder)
+        written = write_sample_pairs(dataset, names, config.samples, folder)
     except (DataError, RunError) as error:
         return str(error)
     return "" if written else "none of the validation pairs is in the run's dataset"

@@ -22,7 +22,7 @@ from gym.core.errors import DataError, GymError, RunError
 from gym.core.files import translate_disk_errors
 from gym.core.text import plain_console
 from gym.data.dataset import Dataset
-from gym.data.samples import find_samples, positions_of
+from gym.data.samples import find_samples, pair_positions
 from gym.reporting.figure3 import ChosenImage, Examples, choose_images, choose_models, read_images, segment_images
 from gym.reporting.figure4_data import LOOKS
 from gym.reporting.pages import environment_rows
@@ -62,7 +62,7 @@ class Shown(NamedTuple):
 def sites_of(dataset: Dataset, images: Sequence[str]) -> dict[str, str]:
     """The site of each validation image that the dataset has, by name."""
     samples = find_samples(dataset, images)
-    positions = positions_of(list(samples.values()), len(dataset))
+    positions = pair_positions(list(samples.values()), len(dataset))
     return {name: dataset.manifest.pairs[place].site for name, place in zip(samples, positions, strict=True)}
 
 

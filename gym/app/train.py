@@ -16,7 +16,7 @@ from gym.core.parallel import available_cores
 from gym.core.text import pluralize, redact_uri
 from gym.data.batches import ordered_batches, training_batches
 from gym.data.dataset import Dataset, combine_statistics
-from gym.data.samples import positions_of, side_counts, training_samples
+from gym.data.samples import count_classes_by_side, pair_positions, training_samples
 from gym.data.split import Split
 from gym.evaluation.run_model import Evaluation
 from gym.models.architectures import build_model, count_parameters
@@ -179,7 +179,7 @@ def build_standardisation(method: str, dataset: Dataset, split: Split) -> Standa
     """The layer that standardises; for ``dataset`` with the mean and deviation of the training side."""
     if method != "dataset":
         return Standardize(method)
-    training = set(positions_of(split.training, len(dataset)))
+    training = set(pair_positions(split.training, len(dataset)))
     mean, deviation = combine_statistics([dataset.manifest.pairs[position].statistics for position in sorted(training)])
     return Standardize(method, mean, deviation)
 
@@ -189,7 +189,7 @@ def class_weights(config: Config, dataset: Dataset, split: Split) -> list[float]
     if config.loss.weighting == "given":
         return config.loss.class_weights
     if config.loss.weighting == "frequency":
-        return frequency_weights(side_counts(dataset, split)["training"])
+        return frequency_weights(count_classes_by_side(dataset, split)["training"])
     return [1.0] * len(dataset.manifest.classes)
 
 

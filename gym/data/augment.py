@@ -26,7 +26,7 @@ from gym.data.labels import IGNORE
 Tensor = Any
 
 
-class Places(NamedTuple):
+class SamplePoints(NamedTuple):
     """Where in a source each pixel of a result is taken, ``(rows, columns)`` each.
 
     Attributes:
@@ -40,7 +40,7 @@ class Places(NamedTuple):
     inside: Tensor
 
 
-def affine_places(transform: Tensor, size: tuple[int, int]) -> Places:
+def affine_points(transform: Tensor, size: tuple[int, int]) -> SamplePoints:
     """Places under an affine transform.
 
     Args:
@@ -53,16 +53,16 @@ def affine_places(transform: Tensor, size: tuple[int, int]) -> Places:
     across, down = tf.range(columns, dtype=tf.float32), tf.range(rows, dtype=tf.float32)[:, tf.newaxis]
     x, y = a0 * across + (a1 * down + a2), b0 * across + (b1 * down + b2)
     inside = (x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5)
-    return Places(tf.clip_by_value(y, 0, rows - 1), tf.clip_by_value(x, 0, columns - 1), inside)
+    return SamplePoints(tf.clip_by_value(y, 0, rows - 1), tf.clip_by_value(x, 0, columns - 1), inside)
 
 
-def take_nearest(label: Tensor, places: Places) -> Tensor:
+def sample_nearest(label: Tensor, places: SamplePoints) -> Tensor:
     """The nearest pixel's value at each place; ``label`` is ``(rows, columns)`` of any type."""
     index = tf.cast(tf.round(places.y), tf.int32) * label.shape[1] + tf.cast(tf.round(places.x), tf.int32)
     return tf.gather(tf.reshape(label, [-1]), index)
 
 
-def take_bilinear(image: Tensor, places: Places) -> Tensor:
+def sample_bilinear(image: Tensor, places: SamplePoints) -> Tensor:
     """Bilinear values at each place; ``image`` is ``(rows, columns, bands)`` float32."""
     rows, columns, bands = image.shape
     top, left = tf.floor(places.y), tf.floor(places.x)
@@ -84,18 +84,18 @@ def _between(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
 _TURN, _VALUES, _NOISE = 1, 2, 3  # streams of one seed; the transform has the seed itself
 
 
-def changes_anything(config: AugmentConfig) -> bool:
+def has_changes(config: AugmentConfig) -> bool:
     """Tell whether the configuration asks for any change at all."""
-    return moves_anything(config) or changes_values(config) or config.quarter_turns
+    return has_warp(config) or has_jitter(config) or config.quarter_turns
 
 
-def moves_anything(config: AugmentConfig) -> bool:
+def has_warp(config: AugmentConfig) -> bool:
     """Tell whether it asks for an affine transform."""
     sizes = (config.zoom, config.rotation, config.shift_rows, config.shift_columns)
     return any(sizes) or config.flip_horizontal or config.flip_vertical
 
 
-def changes_values(config: AugmentConfig) -> bool:
+def has_jitter(config: AugmentConfig) -> bool:
     """Tell whether it asks for other values."""
     return any((config.brightness, config.contrast, config.noise))
 
@@ -113,20 +113,20 @@ def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -
         The pair, in the same shapes and types.
     """
     if config.quarter_turns:
-        image, label = turn(image, label, seed)
-    if moves_anything(config):
-        image, label = move(image, label, config, seed)
-    return (vary(image, config, seed) if changes_values(config) else image), label
+        image, label = rotate(image, label, seed)
+    if has_warp(config):
+        image, label = warp(image, label, config, seed)
+    return (jitter(image, config, seed) if has_jitter(config) else image), label
 
 
-def turn(image: Tensor, label: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
+def rotate(image: Tensor, label: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
     """Turn a square pair by 0, 90, 180 or 270 degrees."""
     drawn = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, _TURN), 0, 4, tf.int32)
     turned = tf.image.rot90(image, drawn), tf.image.rot90(label[..., tf.newaxis], drawn)[..., 0]
     return tf.ensure_shape(turned[0], image.shape), tf.ensure_shape(turned[1], label.shape)
 
 
-def vary(image: Tensor, config: AugmentConfig, seed: Tensor) -> Tensor:
+def jitter(image: Tensor, config: AugmentConfig, seed: Tensor) -> Tensor:
     """Change contrast and brightness of each band, and add noise; pixels without data stay as they are."""
     draw = tf.random.stateless_uniform(
         [2, image.shape[-1]], tf.random.experimental.stateless_fold_in(seed, _VALUES), -1.0, 1.0
@@ -143,7 +143,7 @@ def vary(image: Tensor, config: AugmentConfig, seed: Tensor) -> Tensor:
     return varied * valid
 
 
-def move(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
+def warp(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
     """Move a pair by one affine transform."""
     return _take(image, label, draw_transform(config, (label.shape[0], label.shape[1]), seed))
 
@@ -155,14 +155,14 @@ def _take(image: Tensor, label: Tensor, transform: Tensor) -> tuple[Tensor, Tens
     Pixels without data must not darken their neighbours: what is interpolated is divided by the share that had data.
     Most images have data everywhere: ones interpolated are ones, and a third of the time is saved.
     """
-    places = affine_places(transform, (label.shape[0], label.shape[1]))
+    places = affine_points(transform, (label.shape[0], label.shape[1]))
     has_data = tf.reduce_any(image != 0, axis=-1, keepdims=True)
     weights = tf.cast(has_data, image.dtype)
-    share = tf.cond(tf.reduce_all(has_data), lambda: weights, lambda: take_bilinear(weights, places))
+    share = tf.cond(tf.reduce_all(has_data), lambda: weights, lambda: sample_bilinear(weights, places))
     valid = places.inside[..., tf.newaxis] & (share >= 0.5)
     weight = tf.cast(valid, image.dtype) / tf.maximum(share, 0.5)
-    moved = tf.where(valid[..., 0], take_nearest(label, places), tf.constant(IGNORE, label.dtype))
-    return take_bilinear(image, places) * weight, moved
+    moved = tf.where(valid[..., 0], sample_nearest(label, places), tf.constant(IGNORE, label.dtype))
+    return sample_bilinear(image, places) * weight, moved
 
 
 def draw_transform(config: AugmentConfig, size: tuple[int, int], seed: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ def draw_transform(config: AugmentConfig, size: tuple[int, int], seed: Tensor) -
         seed: ``(2,)`` integers.
 
     Returns:
-        ``(6,)`` float32, as `gym.data.augment.affine_places` reads it.
+        ``(6,)`` float32, as `gym.data.augment.affine_points` reads it.
     """
     draw = tf.random.stateless_uniform([6], seed, -1.0, 1.0)
     rows, columns = size

@@ -19,7 +19,7 @@ import tensorflow as tf
 from gym.config.schema import AugmentConfig
 from gym.core.parallel import available_cores
 from gym.core.seeding import derive_seed
-from gym.data.augment import augment, changes_anything
+from gym.data.augment import augment, has_changes
 from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
 
@@ -29,7 +29,7 @@ Batches = Any
 _AHEAD = 2  # batches
 
 # Nothing here has Python's ``if`` or ``for`` of tensors, and to look for one takes half a second of each feed.
-as_it_is = tf.autograph.experimental.do_not_convert
+_without_autograph = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(
@@ -51,8 +51,8 @@ def training_batches(
     """
     count, numbers = len(samples), tf.constant(list(samples), tf.int64)
     order_seed, change_seed = derive_seed(seed, "order"), derive_seed(seed, "augment")
-    read, cores = sample_reader(dataset, samples, config, seed), available_cores()
-    is_online = config.mode == "online" and changes_anything(config)
+    read, cores = make_reader(dataset, samples, config, seed), available_cores()
+    is_online = config.mode == "online" and has_changes(config)
 
     def load(epoch: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         image, label = read(numbers[index])
@@ -65,11 +65,11 @@ def training_batches(
         seeds = tf.stack([tf.constant(order_seed, tf.int64), epoch])
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seeds)
         pairs = tf.data.Dataset.from_tensor_slices(order)
-        pairs = pairs.map(as_it_is(lambda index: load(epoch, index)), num_parallel_calls=cores)
+        pairs = pairs.map(_without_autograph(lambda index: load(epoch, index)), num_parallel_calls=cores)
         return pairs.batch(batch, num_parallel_calls=cores)  # one alone holds a step of 512x512 up by a tenth
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-    return untuned(epochs.flat_map(as_it_is(one_epoch)))
+    return without_autotune(epochs.flat_map(_without_autograph(one_epoch)))
 
 
 def ordered_batches(
@@ -79,12 +79,12 @@ def ordered_batches(
 
     ``config`` and ``seed`` are those of the copies, where there are any among the samples.
     """
-    read = sample_reader(dataset, samples, config or AugmentConfig(), seed)
+    read = make_reader(dataset, samples, config or AugmentConfig(), seed)
     numbers = tf.data.Dataset.from_tensor_slices(tf.constant(list(samples), tf.int64))
-    return untuned(numbers.map(as_it_is(read), num_parallel_calls=available_cores()).batch(batch))
+    return without_autotune(numbers.map(_without_autograph(read), num_parallel_calls=available_cores()).batch(batch))
 
 
-def untuned(batches: Batches) -> Batches:
+def without_autotune(batches: Batches) -> Batches:
     """Have a few batches ready ahead of time, without TensorFlow tuning how many.
 
     Its tuner sleeps twice as long each time it has looked, and the end of an iterator waits until it wakes: with steps
@@ -111,9 +111,9 @@ class PairReader:
         self._images, self._first_value = _map_values(dataset.images_path, dataset.manifest.dtype)
         self._labels, self._first_pixel = _map_values(dataset.labels_path, "|u1")
         self._starts = tf.constant([record.start for record in records], tf.int64)
-        self._shown = tf.constant([record.placement.shown for record in records], tf.int64)
+        self._shown = tf.constant([record.placement.size for record in records], tf.int64)
         self._corners = tf.constant([record.placement.corner for record in records], tf.int64)
-        self._is_full = all(record.placement.shown == dataset.frame for record in records)
+        self._is_full = all(record.placement.size == dataset.frame for record in records)
 
     def __call__(self, position: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102 - the class says it
         rows, columns, bands = self._shape
@@ -148,7 +148,7 @@ class SampleReader:
         return tf.cond(sample < self._pairs, lambda: (image, label), lambda: augment(image, label, self._config, seeds))
 
 
-def sample_reader(
+def make_reader(
     dataset: Dataset, samples: Sequence[int], config: AugmentConfig, seed: int
 ) -> PairReader | SampleReader:
     """What reads some samples: without copies among them images stay in the dataset's type, a quarter of the bytes."""

@@ -24,9 +24,9 @@ from gym.data.readers.base import Reader
 from gym.data.readers.folder import FolderReader
 from gym.data.readers.npz import NpzReader
 from gym.data.readers.raster import Grid
-from gym.data.readers.synthetic import DrawnReader
+from gym.data.readers.synthetic import SyntheticReader
 from gym.data.scaling import Scaling
-from gym.data.split import Grouping, read_table
+from gym.data.split import Grouping, read_group_table
 
 _MOST_SHOWN = 5
 _SYNTHETIC_SITE = r"^(.+)_[0-9]+$"
@@ -34,14 +34,14 @@ _SYNTHETIC_SITE = r"^(.+)_[0-9]+$"
 log = logging.getLogger(__name__)
 
 READERS: dict[str, Callable[[DataConfig, HashCache, Path], Reader]] = {
-    "synthetic": lambda config, hashes, downloads: DrawnReader(config),
+    "synthetic": lambda config, hashes, downloads: SyntheticReader(config),
     "folder": lambda config, hashes, downloads: FolderReader(config, hashes),
     "doodler": NpzReader,
     "gym_npz": NpzReader,
 }
 
 
-class Plan(NamedTuple):
+class DatasetPlan(NamedTuple):
     """A dataset before it is made: who reads it, and what becomes of a scene."""
 
     reader: Reader
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
         return hash_value([SCHEMA_VERSION, hashes, groups, meaning, passed_over])
 
 
-class Built(NamedTuple):
+class BuiltScene(NamedTuple):
     """What became of one scene: its parts, their records and label counts, or why it was left out."""
 
     parts: list[str]
@@ -75,10 +75,10 @@ class Built(NamedTuple):
 class SceneWriter:
     """Reads, prepares and writes one scene of a dataset; can be sent to another process."""
 
-    plan: Plan
+    plan: DatasetPlan
     folder: Path
 
-    def __call__(self, numbered: tuple[int, str]) -> Built:
+    def __call__(self, numbered: tuple[int, str]) -> BuiltScene:
         """Make the pairs of a scene, given its number and name.
 
         Raises:
@@ -91,7 +91,7 @@ class SceneWriter:
             raw = plan.reader.read(name)
             prepared = prepare_scene(name, raw, plan.preparation, plan.rule)
         except DataError as error:
-            return Built([], [], {}, "", str(error))
+            return BuiltScene([], [], {}, "", str(error))
         nodata = "" if raw.nodata is None else str(raw.nodata)
         known = {"groups": groups, "sources": plan.sources[name], "grid": describe_grid(raw.grid), "nodata": nodata}
         parts = [f"{number:05d}-{tile:03d}" for tile in range(len(prepared.pairs))]
@@ -99,7 +99,7 @@ class SceneWriter:
             write_part(self.folder, part, pair, len(plan.rule.classes), known)
             for part, pair in zip(parts, prepared.pairs, strict=True)
         ]
-        return Built(parts, records, prepared.label_counts, prepared.pairs[0].image.dtype.str, "")
+        return BuiltScene(parts, records, prepared.label_counts, prepared.pairs[0].image.dtype.str, "")
 
 
 def describe_grid(grid: Grid | None) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def open_or_build_dataset(config: DataConfig, outputs: Path, downloads: Path | N
     Raises:
         DataError: The imagery cannot be used, or with ``strict`` not all of it, or the dataset cannot be written.
     """
-    plan = make_plan(config, outputs / "stores", downloads or outputs / "stores" / "downloads")
+    plan = plan_dataset(config, outputs / "stores", downloads or outputs / "stores" / "downloads")
     fingerprint = plan.fingerprint()
     folder = dataset_folder(outputs, config.kind, fingerprint)
     with translate_disk_errors(folder), FileLock(folder.with_suffix(".lock")):  # two runs must not build one dataset
@@ -128,7 +128,7 @@ def open_or_build_dataset(config: DataConfig, outputs: Path, downloads: Path | N
             remove_unfinished(folder)
             build_dataset(plan, folder, config, fingerprint)
         dataset = Dataset(folder)
-    report_left_out(dataset.manifest.left_out, config.strict)
+    log_left_out(dataset.manifest.left_out, config.strict)
     return dataset
 
 
@@ -137,7 +137,7 @@ def dataset_folder(outputs: Path, kind: str, fingerprint: str) -> Path:
     return outputs / "stores" / f"{kind}-{fingerprint[:16]}"
 
 
-def make_plan(config: DataConfig, stores: Path, downloads: Path) -> Plan:
+def plan_dataset(config: DataConfig, stores: Path, downloads: Path) -> DatasetPlan:
     """Find the files of a dataset and hash them; a scene whose files cannot be read is left out."""
     with translate_disk_errors(stores):
         stores.mkdir(parents=True, exist_ok=True)
@@ -151,10 +151,10 @@ def make_plan(config: DataConfig, stores: Path, downloads: Path) -> Plan:
             left_out[name] = str(error)
     with translate_disk_errors(stores):
         hashes.save()
-    grouping = plan_groups(config)
-    if unmatched := grouping.unmatched(reader.names):
+    grouping = plan_grouping(config)
+    if unmatched := grouping.find_unmatched(reader.names):
         log.warning("data.table names %d that are not in the data, the first %s", len(unmatched), unmatched[0])
-    return Plan(reader, plan_preparation(config, reader), plan_labels(config), grouping, sources, left_out)
+    return DatasetPlan(reader, plan_preparation(config, reader), plan_labels(config), grouping, sources, left_out)
 
 
 def plan_preparation(config: DataConfig, reader: Reader) -> Preparation:
@@ -189,15 +189,15 @@ def plan_labels(config: DataConfig) -> LabelRule:
     return LabelRule(tuple(config.classes), config.remap or {}, tuple(config.ignore_values), aliases)
 
 
-def plan_groups(config: DataConfig) -> Grouping:
+def plan_grouping(config: DataConfig) -> Grouping:
     """What pairs belong to."""
     if config.kind == "synthetic":
         return Grouping({"site": _SYNTHETIC_SITE})
     patterns = {"scene": config.scene_pattern, "site": config.site_pattern, "date": config.date_pattern}
-    return Grouping(patterns, read_table(Path(config.table)) if config.table else {})
+    return Grouping(patterns, read_group_table(Path(config.table)) if config.table else {})
 
 
-def build_dataset(plan: Plan, folder: Path, config: DataConfig, fingerprint: str) -> None:
+def build_dataset(plan: DatasetPlan, folder: Path, config: DataConfig, fingerprint: str) -> None:
     """Make the dataset of a plan, whole or not at all.
 
     Raises:
@@ -208,10 +208,10 @@ def build_dataset(plan: Plan, folder: Path, config: DataConfig, fingerprint: str
     with translate_disk_errors(folder), atomic_folder(folder) as beside:
         write = SceneWriter(plan, beside)
         built = list(map_in_order(write, numbered, config.workers, "preparing scenes", "data.workers"))
-        finish_dataset(beside, summarize(plan, built, fingerprint), [part for one in built for part in one.parts])
+        finish_dataset(beside, make_manifest(plan, built, fingerprint), [part for one in built for part in one.parts])
 
 
-def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:
+def make_manifest(plan: DatasetPlan, built: list[BuiltScene], fingerprint: str) -> Manifest:
     """Make the manifest of what was built.
 
     Raises:
@@ -220,7 +220,7 @@ def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:
     reasons = {name: one.reason for name, one in zip(plan.sources, built, strict=True) if one.reason}
     left_out, used = plan.left_out | reasons, [one for one in built if not one.reason]
     if not used:
-        report_left_out(left_out, strict=False)
+        log_left_out(left_out, strict=False)
         first = next(iter({**reasons, **left_out}.values()), "there are none")
         raise DataError(
             f"not one of {len(left_out)} scenes of {plan.reader.description} can be used; the first: {first}"
@@ -241,7 +241,7 @@ def summarize(plan: Plan, built: list[Built], fingerprint: str) -> Manifest:
         label_counts=counts,
         pairs=[record for one in used for record in one.records],
         left_out=left_out,
-        passed_over=plan.reader.passed_over,
+        passed_over=plan.reader.skipped,
     )
 
 
@@ -251,7 +251,7 @@ def remove_unfinished(folder: Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def report_left_out(left_out: dict[str, Any], strict: bool) -> None:
+def log_left_out(left_out: dict[str, Any], strict: bool) -> None:
     """Name what is not in a dataset.
 
     Raises:

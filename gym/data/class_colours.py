@@ -48,12 +48,12 @@ def _to_rgb(code: str) -> np.ndarray:
     return np.array([int(code[at : at + 2], 16) for at in (1, 3, 5)]) / 255
 
 
-def show_bands(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
+def render_rgb(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
     """Stretch red, green and blue, or the first three bands where they have no such names, to [0, 1].
 
     The 2nd to the 98th percentile of the valid pixels span the range; nodata is black.
     """
-    picked = image[..., visible_bands(bands)].astype(float)
+    picked = image[..., pick_rgb_bands(bands)].astype(float)
     valid = np.any(image != 0, axis=-1)
     if not valid.any():
         return np.zeros_like(picked)
@@ -61,7 +61,7 @@ def show_bands(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
     return np.clip((picked - low) / np.maximum(high - low, 1e-9), 0, 1) * valid[..., None]
 
 
-def visible_bands(bands: Sequence[str]) -> list[int]:
+def pick_rgb_bands(bands: Sequence[str]) -> list[int]:
     """Positions of the three bands to show."""
     names = [band.lower() for band in bands]
     if {"red", "green", "blue"} <= set(names):
@@ -78,7 +78,7 @@ def overlay(picture: np.ndarray, label: np.ndarray, classes: Sequence[str], stre
     return mixed
 
 
-def show_errors(
+def render_errors(
     image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, bands: Sequence[str], classes: Sequence[str]
 ) -> tuple[np.ndarray, ...]:
     """Four pictures of one image: itself, the truth and the prediction laid over it, and the wrong pixels in white.
@@ -90,7 +90,7 @@ def show_errors(
         bands: Band names.
         classes: Class names.
     """
-    picture = show_bands(image, bands)
+    picture = render_rgb(image, bands)
     counted = truth < len(classes)
     wrong = counted & (truth != predicted)
     masked = np.where(counted, predicted, truth)

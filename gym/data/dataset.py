@@ -129,7 +129,7 @@ class Dataset:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.manifest = read_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+            self.manifest = parse_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
             self._refuse_other_length()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
@@ -140,7 +140,7 @@ class Dataset:
         return len(self.manifest.pairs)
 
     def _refuse_other_length(self) -> None:
-        pixels = sum(math.prod(record.placement.shown) for record in self.manifest.pairs)
+        pixels = sum(math.prod(record.placement.size) for record in self.manifest.pairs)
         if (self._images.size, self._labels.size) != (pixels * len(self.bands), pixels):
             raise ValueError("its arrays do not hold what its manifest says")
 
@@ -187,31 +187,31 @@ class Dataset:
     def _labels(self) -> np.ndarray:
         return np.load(self.labels_path, mmap_mode="r", allow_pickle=False)
 
-    def shown_image(self, position: int) -> np.ndarray:
-        """One image without padding, ``(*placement.shown, bands)``; a view of the file, not to be written to."""
+    def unpadded_image(self, position: int) -> np.ndarray:
+        """One image without padding, ``(*placement.size, bands)``; a view of the file, not to be written to."""
         record, bands = self.manifest.pairs[position], len(self.bands)
-        rows, columns = record.placement.shown
+        rows, columns = record.placement.size
         values = self._images[record.start * bands : (record.start + rows * columns) * bands]
         return values.reshape(rows, columns, bands)
 
-    def shown_label(self, position: int) -> np.ndarray:
-        """One label without padding, ``placement.shown`` uint8; a view of the file, not to be written to."""
+    def unpadded_label(self, position: int) -> np.ndarray:
+        """One label without padding, ``placement.size`` uint8; a view of the file, not to be written to."""
         record = self.manifest.pairs[position]
-        rows, columns = record.placement.shown
+        rows, columns = record.placement.size
         return self._labels[record.start : record.start + rows * columns].reshape(rows, columns)
 
     def read_image(self, position: int) -> np.ndarray:
         """Read one image in its frame, ``shape`` in the dataset's type."""
         corner = self.manifest.pairs[position].placement.corner
-        return np.array(pad_image(self.shown_image(position), corner, self.frame))
+        return np.array(pad_image(self.unpadded_image(position), corner, self.frame))
 
     def read_label(self, position: int) -> np.ndarray:
         """Read one label in its frame, ``frame`` uint8."""
         corner = self.manifest.pairs[position].placement.corner
-        return np.array(pad_label(self.shown_label(position), corner, self.frame))
+        return np.array(pad_label(self.unpadded_label(position), corner, self.frame))
 
 
-def read_manifest(raw: dict[str, Any]) -> Manifest:
+def parse_manifest(raw: dict[str, Any]) -> Manifest:
     """Make a manifest of its JSON.
 
     Raises:
@@ -223,13 +223,13 @@ def read_manifest(raw: dict[str, Any]) -> Manifest:
         raise ValueError(f"version {raw['schema_version']}, not {SCHEMA_VERSION}")
     return Manifest(
         **raw
-        | {"pairs": [read_record(record) for record in raw["pairs"]]}
-        | {"preparation": read_preparation(raw["preparation"])}
+        | {"pairs": [_parse_record(record) for record in raw["pairs"]]}
+        | {"preparation": parse_preparation(raw["preparation"])}
     )
 
 
-def read_preparation(raw: Mapping[str, Any]) -> Preparation:
-    """Make a preparation of its JSON; errors as `read_manifest`."""
+def parse_preparation(raw: Mapping[str, Any]) -> Preparation:
+    """Make a preparation of its JSON; errors as `parse_manifest`."""
     return Preparation(
         frame=(raw["frame"][0], raw["frame"][1]),
         framing=raw["framing"],
@@ -240,8 +240,8 @@ def read_preparation(raw: Mapping[str, Any]) -> Preparation:
     )
 
 
-def read_record(raw: dict[str, Any]) -> PairRecord:
-    """Make a record of its JSON; errors as `read_manifest`."""
+def _parse_record(raw: dict[str, Any]) -> PairRecord:
+    """Make a record of its JSON; errors as `parse_manifest`."""
     placement = Placement(*(tuple(part) for part in raw["placement"]))
     return PairRecord(**raw | {"placement": placement, "statistics": BandStatistics(**raw["statistics"])})
 
@@ -263,7 +263,7 @@ def write_part(folder: Path, part: str, pair: Pair, classes: int, known: Mapping
         OSError: They cannot be written.
     """
     for kind, values in (("images", pair.image), ("labels", pair.label)):
-        np.save(part_path(folder, kind, part), np.ascontiguousarray(values))
+        np.save(_part_path(folder, kind, part), np.ascontiguousarray(values))
     return PairRecord(
         name=pair.name,
         start=0,
@@ -309,9 +309,9 @@ def finish_dataset(folder: Path, manifest: Manifest, parts: Sequence[str]) -> No
     Raises:
         OSError: The dataset cannot be written.
     """
-    starts = np.cumsum([0, *(math.prod(record.placement.shown) for record in manifest.pairs)]).tolist()
-    images = join_parts(folder, "images", parts, starts[-1] * len(manifest.preparation.bands), manifest.dtype)
-    labels = join_parts(folder, "labels", parts, starts[-1], "|u1")
+    starts = np.cumsum([0, *(math.prod(record.placement.size) for record in manifest.pairs)]).tolist()
+    images = _join_parts(folder, "images", parts, starts[-1] * len(manifest.preparation.bands), manifest.dtype)
+    labels = _join_parts(folder, "labels", parts, starts[-1], "|u1")
     pairs = [  # strict also makes both files be finished
         replace(record, start=start, image_sha256=hash_pixels(image))
         for record, start, image, _ in zip(manifest.pairs, starts[:-1], images, labels, strict=True)
@@ -319,20 +319,20 @@ def finish_dataset(folder: Path, manifest: Manifest, parts: Sequence[str]) -> No
     write_manifest(folder, replace(manifest, pairs=pairs))
 
 
-def join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtype: str) -> Iterator[np.ndarray]:
+def _join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtype: str) -> Iterator[np.ndarray]:
     """Write the arrays of a kind end to end in one type, one at a time as they are asked for; gives each as stored."""
     with (folder / f"{kind}.npy").open("wb") as stream:
         header = {"descr": dtype, "fortran_order": False, "shape": (values,)}
         np.lib.format.write_array_header_1_0(stream, header)
         for part in parts:
-            path = part_path(folder, kind, part)
+            path = _part_path(folder, kind, part)
             array = np.load(path, allow_pickle=False).astype(dtype, copy=False)
             stream.write(array.data)
             path.unlink()
             yield array
 
 
-def part_path(folder: Path, kind: str, part: str) -> Path:
+def _part_path(folder: Path, kind: str, part: str) -> Path:
     """Where an array is until its dataset is finished; ``kind`` is images or labels."""
     return folder / f"{kind}-{part}.npy"
 

@@ -1,10 +1,10 @@
 """Show scenes of any size in the model's frame, and bring its scores back.
 
-A scene is shown whole, or window by window. `place` says which window goes where; `cut_image` and `cut_label` take a
-window out of a scene at the size it has in the frame, which is all that need be stored; `pad_image` and `pad_label`
-lay it in the frame, with 0 in every band of the image and `IGNORE` in the label around it; `unframe_scores` goes the
-other way. Images are ``(rows, columns, bands)``, 0 in every band where there is no data. Positions and sizes are rows
-and columns in whole pixels, rows downward.
+A scene is placed in the frame whole, or window by window. `place_scene` plans the placements; `crop_image` and
+`crop_label` cut a window out of a scene at its size in the frame; `pad_image` and `pad_label` pad it to the frame, with
+0 in every band of the image and `IGNORE` in the label; `unframe_probabilities` is the way back. Images are
+``(rows, columns, bands)``, 0 in every band where there is no data. Positions and sizes are ``(row, column)`` in whole
+pixels, rows downward.
 
 Source: the paper, section 2.2, "Third"; its code distorted the aspect, and gave padding the label of a class.
 """
@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from gym.core.errors import ConfigError
 from gym.data.labels import IGNORE
 
-MOST_OVERLAP = 0.9
+MAX_OVERLAP = 0.9
 
 
 class Placement(NamedTuple):
@@ -27,17 +27,17 @@ class Placement(NamedTuple):
     Attributes:
         scene: Size of the scene.
         window: The part that is shown, in pixels of the scene: top, left, rows, columns.
-        shown: Size of that part in the frame.
+        size: Size of that part in the frame.
         corner: Its top left corner in the frame.
     """
 
     scene: tuple[int, int]
     window: tuple[int, int, int, int]
-    shown: tuple[int, int]
+    size: tuple[int, int]
     corner: tuple[int, int]
 
 
-def place(
+def place_scene(
     scene: tuple[int, int], frame: tuple[int, int], framing: str = "fit", overlap: float = 0.0
 ) -> list[Placement]:
     """Work out how a scene is shown in a frame.
@@ -58,8 +58,8 @@ def place(
     Raises:
         ConfigError: There is no such framing, or ``overlap`` is out of range.
     """
-    if not 0 <= overlap <= MOST_OVERLAP:
-        raise ConfigError(f"overlap={overlap} must be at least 0 and at most {MOST_OVERLAP}.")
+    if not 0 <= overlap <= MAX_OVERLAP:
+        raise ConfigError(f"overlap={overlap} must be at least 0 and at most {MAX_OVERLAP}.")
     whole = (0, 0, *scene)
     if framing == "fit":
         return [_centre(scene, whole, _shrink(scene, frame), frame)]
@@ -75,17 +75,17 @@ def place(
     raise ConfigError(f"framing={framing} must be one of fit, resize, tile.")
 
 
-def cut_image(image: np.ndarray, placement: Placement) -> np.ndarray:
+def crop_image(image: np.ndarray, placement: Placement) -> np.ndarray:
     """Take a window out of an image, at the size it has in the frame; ``(*shown, bands)`` in the image's own type.
 
     What needs no resampling is a view of the image, no copy.
     """
-    return resample_image(image[_window(placement)], placement.shown)
+    return resample_image(image[_window(placement)], placement.size)
 
 
-def cut_label(label: np.ndarray, placement: Placement) -> np.ndarray:
+def crop_label(label: np.ndarray, placement: Placement) -> np.ndarray:
     """Take a window out of a label ``(rows, columns)``, at the size it has in the frame; ``shown``, in its own type."""
-    return resample_label(label[_window(placement)], placement.shown)
+    return resample_label(label[_window(placement)], placement.size)
 
 
 def pad_image(shown: np.ndarray, corner: tuple[int, int], frame: tuple[int, int]) -> np.ndarray:
@@ -104,16 +104,16 @@ def pad_label(shown: np.ndarray, corner: tuple[int, int], frame: tuple[int, int]
 
 def frame_image(image: np.ndarray, placement: Placement, frame: tuple[int, int]) -> np.ndarray:
     """Cut a window out of an image and lay it in the frame; ``(*frame, bands)`` in the image's own type."""
-    return pad_image(cut_image(image, placement), placement.corner, frame)
+    return pad_image(crop_image(image, placement), placement.corner, frame)
 
 
-def unframe_scores(scores: np.ndarray, placement: Placement) -> np.ndarray:
+def unframe_probabilities(scores: np.ndarray, placement: Placement) -> np.ndarray:
     """Cut scores ``(*frame, classes)`` out of the frame and bring them to their window's size, ``(*window, classes)``.
 
     A pixel's scores keep their sum. Without resampling they are a view of the framed ones, no copy.
     """
-    shown, size = scores[_area(placement.corner, placement.shown)], placement.window[2:]
-    return shown if placement.shown == size else _resample(shown, size).astype(scores.dtype)
+    shown, size = scores[_area(placement.corner, placement.size)], placement.window[2:]
+    return shown if placement.size == size else _resample(shown, size).astype(scores.dtype)
 
 
 def resample_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

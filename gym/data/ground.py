@@ -17,13 +17,13 @@ _ECCENTRICITY_SQUARED = 0.00669437999014
 _MERCATOR = r'PROJECTION\["(Popular_Visualisation|Mercator)'
 
 
-def row_areas(grid: Grid, rows: int) -> np.ndarray:
-    """Area of a pixel in each row of a grid, in square metres ``(rows,)``; NaN as of `row_units`."""
+def pixel_areas(grid: Grid, rows: int) -> np.ndarray:
+    """Area of a pixel in each row of a grid, in square metres ``(rows,)``; NaN as of `unit_lengths`."""
     transform = grid.transform
-    return abs(transform.a * transform.e - transform.b * transform.d) * row_units(grid, rows).prod(axis=1)
+    return abs(transform.a * transform.e - transform.b * transform.d) * unit_lengths(grid, rows).prod(axis=1)
 
 
-def row_units(grid: Grid, rows: int) -> np.ndarray:
+def unit_lengths(grid: Grid, rows: int) -> np.ndarray:
     """How long a unit of a grid is on the ground in each row.
 
     Args:
@@ -53,30 +53,30 @@ def class_areas(label: np.ndarray, classes: int, grid: Grid | None) -> np.ndarra
     """Ground covered by each class, in square metres ``(classes,)``; NaN without a grid."""
     if grid is None:
         return np.full(classes, np.nan)
-    weights = row_areas(grid, label.shape[0])
+    weights = pixel_areas(grid, label.shape[0])
     return np.array([((label == index).sum(axis=1) * weights).sum() for index in range(classes)])
 
 
-Sides = tuple[float, float]
+PixelSize = tuple[float, float]
 
-UNKNOWN: Sides = (float("nan"), float("nan"))
+UNKNOWN_SIZE: PixelSize = (float("nan"), float("nan"))
 _SKEWED = 0.01  # cosine of the angle between the sides; below it distances are right to half a percent
 
 
-def pixel_sides(record: PairRecord) -> Sides:
+def pixel_size(record: PairRecord) -> PixelSize:
     """Height and width of a pixel in the middle of what a pair shows, in metres.
 
-    What was shrunk to its frame has larger pixels than its file. `UNKNOWN` where the pair is not georeferenced, its
-    grid says nothing of lengths, or its pixels are no rectangles.
+    What was shrunk to its frame has larger pixels than its file. `UNKNOWN_SIZE` where the pair is not
+    georeferenced, its grid says nothing of lengths, or its pixels are no rectangles.
     """
     if not record.grid:
-        return UNKNOWN
+        return UNKNOWN_SIZE
     crs, transform = record.grid["crs"], Affine(*record.grid["transform"])
     (scene_rows, _), (top, _, rows, columns), shown, _ = record.placement
-    units = row_units(Grid(CRS.from_string(crs) if crs else None, transform), scene_rows)
+    units = unit_lengths(Grid(CRS.from_string(crs) if crs else None, transform), scene_rows)
     units = units[min(top + rows // 2, scene_rows - 1)]
     down, across = units * (transform.e, transform.b), units * (transform.d, transform.a)
     height, width = np.linalg.norm(down), np.linalg.norm(across)
     if not abs(down @ across) < _SKEWED * height * width:
-        return UNKNOWN
+        return UNKNOWN_SIZE
     return float(height * rows / shown[0]), float(width * columns / shown[1])

@@ -22,9 +22,9 @@ from rich.progress import track
 from gym.config.schema import AugmentConfig
 from gym.core.files import atomic_file, atomic_folder
 from gym.core.parallel import available_cores
-from gym.data.augment import changes_anything
+from gym.data.augment import has_changes
 from gym.data.dataset import Dataset
-from gym.data.samples import ReadSample, positions_of, training_samples
+from gym.data.samples import ReadSample, pair_positions, training_samples
 from gym.data.split import Split
 
 _FOLDERS = {"training": "train", "validation": "val", "test": "test"}
@@ -49,7 +49,7 @@ def export_gym_npz(dataset: Dataset, split: Split, augment: AugmentConfig, read:
     samples = {side: list(numbers) for side, numbers in split._asdict().items() if numbers}
     if augment.mode == "offline":
         samples["training"] = sorted({*samples["training"], *training_samples(split, augment, len(dataset))})
-    elif changes_anything(augment):
+    elif has_changes(augment):
         log.warning(
             "augment.mode=online draws anew in each epoch: no copies are written; augment.mode=offline has some"
         )
@@ -57,7 +57,7 @@ def export_gym_npz(dataset: Dataset, split: Split, augment: AugmentConfig, read:
         for side, numbers in samples.items():
             place = beside / f"{_FOLDERS[side]}_data" / f"{_FOLDERS[side]}_npzs"
             place.mkdir(parents=True)
-            write = partial(write_npz, place, dataset, stretch, read)
+            write = partial(_write_sample, place, dataset, stretch, read)
             list(
                 track(
                     threads.map(write, *zip(*enumerate(numbers), strict=True)),
@@ -69,7 +69,7 @@ def export_gym_npz(dataset: Dataset, split: Split, augment: AugmentConfig, read:
     return sum(map(len, samples.values()))
 
 
-def write_npz(
+def _write_sample(
     place: Path,
     dataset: Dataset,
     stretch: Callable[[np.ndarray], np.ndarray],
@@ -79,7 +79,7 @@ def write_npz(
 ) -> None:
     """Write one sample, the ``count``-th of its side."""
     image, label = map(np.asarray, read(sample))
-    record = dataset.manifest.pairs[positions_of([sample], len(dataset))[0]]
+    record = dataset.manifest.pairs[pair_positions([sample], len(dataset))[0]]
     kind = "noaug" if sample < len(dataset) else "aug"
     name = f"{record.name.replace(' ', '_')}_{kind}_nd_data_{count:09d}.npz"
     one_hot = (label[..., np.newaxis] == np.arange(len(dataset.manifest.classes))).astype(np.uint8)

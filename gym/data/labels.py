@@ -55,10 +55,10 @@ class LabelRule:
             return None if self.remap else self._index(value)
         if not 0 <= value < len(names):
             return None
-        name = plain(names[value])
-        ignored = {plain(entry) for entry in self.ignored if isinstance(entry, str)}
-        remap = {plain(entry): target for entry, target in self.remap.items() if isinstance(entry, str)}
-        for known_as in (name, plain(self.aliases.get(name, name))):
+        name = normalize_name(names[value])
+        ignored = {normalize_name(entry) for entry in self.ignored if isinstance(entry, str)}
+        remap = {normalize_name(entry): target for entry, target in self.remap.items() if isinstance(entry, str)}
+        for known_as in (name, normalize_name(self.aliases.get(name, name))):
             if known_as in ignored:
                 return IGNORE
             if (index := self._index(remap.get(known_as, known_as))) is not None:
@@ -67,12 +67,12 @@ class LabelRule:
 
     def _index(self, target: int | str) -> int | None:
         if isinstance(target, str):
-            names = [plain(name) for name in self.classes]
-            return names.index(plain(target)) if plain(target) in names else None
+            names = [normalize_name(name) for name in self.classes]
+            return names.index(normalize_name(target)) if normalize_name(target) in names else None
         return target if 0 <= target < len(self.classes) else None
 
 
-def plain(name: str) -> str:
+def normalize_name(name: str) -> str:
     """A class name as it is compared: without outer spaces and capitals."""
     return name.strip().lower()
 
@@ -86,7 +86,7 @@ def read_aliases(path: Path) -> dict[str, str]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         pairs = content.get("aliases", content)
-        return {plain(name): plain(target) for name, target in pairs.items()}
+        return {normalize_name(name): normalize_name(target) for name, target in pairs.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(f"data.aliases={path} must be a JSON object from names to names ({error}).") from error
 

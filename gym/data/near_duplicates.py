@@ -22,7 +22,7 @@ _NEGLIGIBLE = 1e-6
 _BLOCK = 1 << 21  # distances worked out at once, in some 20 MiB
 
 
-class Likeness(NamedTuple):
+class NearDuplicate(NamedTuple):
     """Two images on different sides, by name, and in how many of 64 bits their hashes differ."""
 
     first: str
@@ -62,7 +62,7 @@ def perceptual_hash(image: np.ndarray) -> str:
     return np.packbits(np.concatenate([[False], bits])).tobytes().hex()
 
 
-def near_duplicates(hashes: Mapping[str, Mapping[str, str]], largest_distance: int) -> list[Likeness]:
+def match_hashes(hashes: Mapping[str, Mapping[str, str]], largest_distance: int) -> list[NearDuplicate]:
     """Find pairs of images that stand on different sides and look alike.
 
     Args:
@@ -81,7 +81,7 @@ def near_duplicates(hashes: Mapping[str, Mapping[str, str]], largest_distance: i
         for start in range(0, len(codes), step):
             distances = np.bitwise_count(codes[start : start + step, np.newaxis] ^ others)
             for row, column in np.argwhere(distances <= largest_distance):
-                found.append(Likeness(ours[start + row], theirs[column], int(distances[row, column])))
+                found.append(NearDuplicate(ours[start + row], theirs[column], int(distances[row, column])))
     return sorted(found, key=lambda pair: (pair.distance, pair.first, pair.second))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gym.config.spectral_index import Index
 from gym.core.errors import DataError
-from gym.data.framing import Placement, cut_image, cut_label, place
+from gym.data.framing import Placement, crop_image, crop_label, place_scene
 from gym.data.labels import IGNORE, LabelCounts, LabelRule, remap_label
 from gym.data.readers.base import RawScene
 from gym.data.scaling import Scaling, add_indices, scale_image
@@ -22,7 +22,7 @@ class Preparation:
 
     Attributes:
         frame: Rows and columns of the network's input.
-        framing: As in `gym.data.framing.place`.
+        framing: As in `gym.data.framing.place_scene`.
         overlap: Likewise.
         scaling: Of the values as read.
         source_bands: Names of the bands as read.
@@ -55,16 +55,16 @@ class Preparation:
         scaled = scale_image(image, self.scaling)
         return add_indices(scaled, self.source_bands, self.indices) if self.indices else scaled
 
-    def place(self, image: np.ndarray) -> list[Placement]:
+    def place_image(self, image: np.ndarray) -> list[Placement]:
         """Where an image, or its tiles, lie in the frame."""
-        return place((image.shape[0], image.shape[1]), self.frame, self.framing, self.overlap)
+        return place_scene((image.shape[0], image.shape[1]), self.frame, self.framing, self.overlap)
 
 
 @dataclass(frozen=True)
 class Pair:
     """One image and its label, as large as they are shown in the frame; padding is not stored.
 
-    ``image`` is ``(*placement.shown, bands)``, ``label`` ``placement.shown`` uint8.
+    ``image`` is ``(*placement.size, bands)``, ``label`` ``placement.size`` uint8.
     """
 
     name: str
@@ -93,7 +93,7 @@ def prepare_scene(name: str, raw: RawScene, preparation: Preparation, rule: Labe
         raise DataError(f"{name} {error}") from error
     label, counts = remap_label(raw.label, rule, name, raw.names, raw.labelled)
     label[~image.any(axis=2)] = IGNORE
-    placements = preparation.place(image)
+    placements = preparation.place_image(image)
     names = [name] if len(placements) == 1 else [f"{name} tile {number}" for number in range(1, len(placements) + 1)]
     pairs = [cut_pair(title, image, label, placement) for title, placement in zip(names, placements, strict=True)]
     pairs = [pair for pair in pairs if pair.image.any()]
@@ -104,6 +104,6 @@ def prepare_scene(name: str, raw: RawScene, preparation: Preparation, rule: Labe
 
 def cut_pair(name: str, image: np.ndarray, label: np.ndarray, placement: Placement) -> Pair:
     """Take what is shown out of image and label; shrinking may leave a pixel without data that had some."""
-    shown, classes = cut_image(image, placement), cut_label(label, placement)
+    shown, classes = crop_image(image, placement), crop_label(label, placement)
     classes[~shown.any(axis=2)] = IGNORE
     return Pair(name, shown, classes, placement)

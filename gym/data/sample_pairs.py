@@ -24,7 +24,7 @@ from gym.data.scaling import unscale_image
 _LONGEST_NAME = 80
 
 
-def write_samples(dataset: Dataset, names: Sequence[str], count: int, folder: Path) -> int:
+def write_sample_pairs(dataset: Dataset, names: Sequence[str], count: int, folder: Path) -> int:
     """Write some of the named pairs, those of different sites first.
 
     An image has the values that it had before it was scaled, and no indices, so that prediction makes of it what
@@ -44,21 +44,21 @@ def write_samples(dataset: Dataset, names: Sequence[str], count: int, folder: Pa
     Raises:
         OSError: The disk refuses.
     """
-    chosen = choose_samples(dataset.manifest.pairs, names, count)
+    chosen = choose_pairs(dataset.manifest.pairs, names, count)
     preparation = dataset.manifest.preparation
     for number, position in enumerate(chosen, start=1):
         record = dataset.manifest.pairs[position]
         plain = re.sub(r"[^\w.-]+", "_", record.name)[:_LONGEST_NAME]
         title = f"{number}_{plain}"
-        grid, bands = shown_grid(record), list(preparation.source_bands)
-        image = unscale_image(dataset.shown_image(position)[..., : len(bands)], preparation.scaling)
+        grid, bands = pair_grid(record), list(preparation.source_bands)
+        image = unscale_image(dataset.unpadded_image(position)[..., : len(bands)], preparation.scaling)
         write_raster(folder / "images" / f"{title}.tif", np.moveaxis(image, -1, 0), grid, names=bands)
         label = folder / "labels" / f"{title}.{'png' if grid is None else 'tif'}"
-        write_label(label, dataset.shown_label(position), grid, dataset.manifest.classes)
+        write_label(label, dataset.unpadded_label(position), grid, dataset.manifest.classes)
     return len(chosen)
 
 
-def choose_samples(records: Sequence[PairRecord], names: Sequence[str], count: int) -> list[int]:
+def choose_pairs(records: Sequence[PairRecord], names: Sequence[str], count: int) -> list[int]:
     """Positions of some of the named pairs: of each site in turn, in the order of the dataset."""
     known = {record.name for record in records}
     wanted = {name if name in known else name.rpartition(" copy ")[0] for name in names}
@@ -70,12 +70,12 @@ def choose_samples(records: Sequence[PairRecord], names: Sequence[str], count: i
     return [position for one in rounds for position in one if position is not None][:count]
 
 
-def shown_grid(record: PairRecord) -> Grid | None:
+def pair_grid(record: PairRecord) -> Grid | None:
     """Where the shown part of a pair lies; None where its scene lies nowhere."""
     if not record.grid:
         return None
     top, left, rows, columns = record.placement.window
-    tall, wide = rows / record.placement.shown[0], columns / record.placement.shown[1]
+    tall, wide = rows / record.placement.size[0], columns / record.placement.size[1]
     a, b, c, d, e, f = record.grid["transform"]
     transform = Affine(a * wide, b * tall, c + a * left + b * top, d * wide, e * tall, f + d * left + e * top)
     return Grid(CRS.from_string(record.grid["crs"]) if record.grid["crs"] else None, transform)

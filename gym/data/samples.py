@@ -10,18 +10,18 @@ import numpy as np
 from gym.config.schema import AugmentConfig, SplitConfig
 from gym.core.errors import DataError
 from gym.data.dataset import Dataset, PairRecord
-from gym.data.near_duplicates import Likeness, near_duplicates
+from gym.data.near_duplicates import NearDuplicate, match_hashes
 from gym.data.split import (
     Split,
-    read_sides,
-    refuse_leaks,
+    check_leaks,
+    find_unmatched,
+    read_side_table,
     split_folds,
     split_given,
     split_leave_one_out,
     split_paper,
     split_random,
-    thin_training,
-    unmatched,
+    subsample_training,
 )
 
 ReadSample = Callable[[int], tuple[Any, Any]]  # image and label of a sample
@@ -39,23 +39,23 @@ def split_dataset(dataset: Dataset, config: SplitConfig, augment: AugmentConfig)
     Raises:
         DataError: There is too little to split, a side has no labelled pixel, or something leaks.
     """
-    records, units = dataset.manifest.pairs, kept_together(dataset, config)
+    records, units = dataset.manifest.pairs, _find_units(dataset, config)
     if config.method == "paper":
         split = Split(*split_paper(len(dataset), augment.copies, config.validation))
         log.warning(
             "split=paper leaks: validation sees copies of training scenes; its scores compare with nothing else"
         )
     else:
-        split = find_sides(dataset, config, units)
+        split = _assign_sides(dataset, config, units)
         names, scenes = [record.name for record in records], [record.scene for record in records]
-        refuse_leaks(split, names, scenes, [image_of(record) for record in records])
-    of_training = [units[position] for position in positions_of(split.training, len(dataset))]
-    split = split._replace(training=thin_training(split.training, of_training, config.training_share, config.seed))
-    refuse_unlabelled(dataset, split)
+        check_leaks(split, names, scenes, [image_key(record) for record in records])
+    of_training = [units[position] for position in pair_positions(split.training, len(dataset))]
+    split = split._replace(training=subsample_training(split.training, of_training, config.training_share, config.seed))
+    check_labels(dataset, split)
     return split
 
 
-def kept_together(dataset: Dataset, config: SplitConfig) -> list[str]:
+def _find_units(dataset: Dataset, config: SplitConfig) -> list[str]:
     """Of each pair the unit that neither the draw of validation nor that of a training share parts.
 
     It is what ``split.by`` names, with units of one image joined; the scene where the validation side is drawn by
@@ -64,28 +64,28 @@ def kept_together(dataset: Dataset, config: SplitConfig) -> list[str]:
     records = dataset.manifest.pairs
     if config.method not in ("random", "kfold"):
         return [record.scene for record in records]
-    units = [unit_of(record.groups, record.name, config.by) for record in records]
-    return join_copies(units, [image_of(record) for record in records])
+    units = [find_unit(record.groups, record.name, config.by) for record in records]
+    return join_units(units, [image_key(record) for record in records])
 
 
-def find_sides(dataset: Dataset, config: SplitConfig, units: Sequence[str]) -> Split:
-    """The positions of the pairs of each side, by any method but the paper's; units as of `kept_together`."""
+def _assign_sides(dataset: Dataset, config: SplitConfig, units: Sequence[str]) -> Split:
+    """The positions of the pairs of each side, by any method but the paper's; units as of `_find_units`."""
     records = dataset.manifest.pairs
     if config.method == "given":
-        sides = read_sides(Path(config.sides))
+        sides = read_side_table(Path(config.sides))
         names = [record.name if record.name in sides else record.scene for record in records]
-        if extra := unmatched(names, sides):
+        if extra := find_unmatched(names, sides):
             log.warning("split.sides names %d that are not in the dataset, the first %s", len(extra), extra[0])
         return split_given(names, sides)
     if config.method == "kfold":
         return split_folds(units, config.folds, config.fold, config.test, config.seed)
     if config.method == "leave_one_out":
-        held_from = [unit_of(record.groups, record.name, config.by) for record in records]
+        held_from = [find_unit(record.groups, record.name, config.by) for record in records]
         return split_leave_one_out(held_from, units, config.held_out, config.validation, config.seed)
     return split_random(units, config.validation, config.test, config.seed)
 
 
-def unit_of(groups: dict[str, str], name: str, by: str) -> str:
+def find_unit(groups: dict[str, str], name: str, by: str) -> str:
     """What a pair must not be parted from.
 
     Raises:
@@ -100,12 +100,12 @@ def unit_of(groups: dict[str, str], name: str, by: str) -> str:
     return groups[by]
 
 
-def image_of(record: PairRecord) -> str:
+def image_key(record: PairRecord) -> str:
     """What two pairs of one image have in common; images without any pattern, as of a cloud, are equal by chance."""
     return record.image_sha256 if record.likeness else record.name
 
 
-def join_copies(units: Sequence[str], images: Sequence[str]) -> list[str]:
+def join_units(units: Sequence[str], images: Sequence[str]) -> list[str]:
     """Make one unit of those that hold the same image, also by way of others: the first of them by name.
 
     Args:
@@ -128,23 +128,23 @@ def join_copies(units: Sequence[str], images: Sequence[str]) -> list[str]:
     return [lead_of(unit) for unit in units]
 
 
-def refuse_unlabelled(dataset: Dataset, split: Split) -> None:
+def check_labels(dataset: Dataset, split: Split) -> None:
     """Each side must have a labelled pixel, and each class one somewhere, or a word is said."""
     for name in dataset.absent_classes:
         log.warning("class %s has not one pixel in any scene: do the label values fit data.classes?", name)
     for side, samples in split._asdict().items():
-        if samples and not dataset.counts[positions_of(samples, len(dataset))].sum():
+        if samples and not dataset.counts[pair_positions(samples, len(dataset))].sum():
             raise DataError(f"the {side} scenes have not one labelled pixel; label more scenes, or change split.seed.")
 
 
-def positions_of(samples: Sequence[int], pairs: int) -> list[int]:
+def pair_positions(samples: Sequence[int], pairs: int) -> list[int]:
     """The pair that each sample is, or is a copy of."""
     return [sample % pairs for sample in samples]
 
 
-def scenes_of(dataset: Dataset, samples: Sequence[int]) -> list[str]:
+def scene_names(dataset: Dataset, samples: Sequence[int]) -> list[str]:
     """The scene of each sample, which it shares with its copies and with the other tiles of it."""
-    return [dataset.manifest.pairs[position].scene for position in positions_of(samples, len(dataset))]
+    return [dataset.manifest.pairs[position].scene for position in pair_positions(samples, len(dataset))]
 
 
 def sample_name(dataset: Dataset, sample: int) -> str:
@@ -164,7 +164,7 @@ def find_samples(dataset: Dataset, names: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def side_names(dataset: Dataset, split: Split) -> dict[str, list[str]]:
+def list_sample_names(dataset: Dataset, split: Split) -> dict[str, list[str]]:
     """The names of the samples of each side."""
     return {side: [sample_name(dataset, sample) for sample in samples] for side, samples in split._asdict().items()}
 
@@ -183,7 +183,7 @@ def training_samples(split: Split, augment: AugmentConfig, pairs: int) -> list[i
     return [pairs * (copy + 1) + position for copy in range(augment.copies) for position in split.training]
 
 
-def find_likenesses(dataset: Dataset, split: Split, config: SplitConfig) -> list[Likeness]:
+def find_near_duplicates(dataset: Dataset, split: Split, config: SplitConfig) -> list[NearDuplicate]:
     """Images that look alike though they stand on two sides, nearest first; none where the sides leak anyway."""
     if config.method == "paper":
         return []
@@ -192,12 +192,12 @@ def find_likenesses(dataset: Dataset, split: Split, config: SplitConfig) -> list
         side: {records[position].name: records[position].likeness for position in positions}
         for side, positions in split._asdict().items()
     }
-    return near_duplicates(sides, config.likeness)
+    return match_hashes(sides, config.likeness)
 
 
-def side_counts(dataset: Dataset, split: Split) -> dict[str, np.ndarray]:
+def count_classes_by_side(dataset: Dataset, split: Split) -> dict[str, np.ndarray]:
     """Pixels of each class on each side, ``(classes,)`` int64."""
     return {
-        side: dataset.counts[positions_of(samples, len(dataset))].sum(axis=0)
+        side: dataset.counts[pair_positions(samples, len(dataset))].sum(axis=0)
         for side, samples in split._asdict().items()
     }

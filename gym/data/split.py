@@ -35,7 +35,7 @@ class Grouping:
     patterns: Mapping[str, str] = field(default_factory=dict)
     table: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def unmatched(self, names: Iterable[str]) -> list[str]:
+    def find_unmatched(self, names: Iterable[str]) -> list[str]:
         """The names in the table that no pair has, in the table's order."""
         known = set(names)
         return [name for name in self.table if name not in known]
@@ -49,11 +49,11 @@ class Grouping:
         if self.table and name not in self.table:
             raise DataError(f"{name} has no row in data.table; add one.")
         groups = {"scene": name, "site": ONE_SITE}
-        groups |= {group: find_group(name, pattern, group) for group, pattern in self.patterns.items() if pattern}
+        groups |= {group: match_group(name, pattern, group) for group, pattern in self.patterns.items() if pattern}
         return groups | dict(self.table.get(name, {}))
 
 
-def find_group(stem: str, pattern: str, group: str) -> str:
+def match_group(stem: str, pattern: str, group: str) -> str:
     """Take the first group of a pattern in a file's stem.
 
     Raises:
@@ -65,7 +65,7 @@ def find_group(stem: str, pattern: str, group: str) -> str:
     return match.group(1)
 
 
-def read_table(path: Path) -> dict[str, dict[str, str]]:
+def read_group_table(path: Path) -> dict[str, dict[str, str]]:
     """Read a CSV with a header and a row a pair; its column ``name`` holds the stem, with or without a file ending.
 
     Raises:
@@ -206,7 +206,7 @@ def split_given(names: Sequence[str], sides: Mapping[str, str]) -> Split:
     Args:
         names: Of each pair what the table names: its own name, or its scene.
         sides: The side of each name: training or train, validation or val, test, or none for pairs on no side.
-            Upper and lower case are one. Names of no pair do no harm; `unmatched` lists them.
+            Upper and lower case are one. Names of no pair do no harm; `find_unmatched` lists them.
 
     Raises:
         DataError: A side is no such word, a pair has no side, or training or validation would be empty.
@@ -226,12 +226,12 @@ def split_given(names: Sequence[str], sides: Mapping[str, str]) -> Split:
     return split
 
 
-def unmatched(names: Sequence[str], sides: Mapping[str, str]) -> list[str]:
+def find_unmatched(names: Sequence[str], sides: Mapping[str, str]) -> list[str]:
     """List the names of a table that fit no pair, ascending; arguments as in `split_given`."""
     return sorted(set(sides) - set(names))
 
 
-def read_sides(path: Path) -> dict[str, str]:
+def read_side_table(path: Path) -> dict[str, str]:
     """Read a table of sides: a CSV in UTF-8 with the columns ``name`` and ``side``, others being passed over.
 
     Returns:
@@ -297,7 +297,7 @@ def split_paper(pairs: int, copies: int, validation: float) -> Samples:
     return Samples(sorted(listed[validating:]), sorted(listed[:validating]))
 
 
-def thin_training(training: Sequence[int], units: Sequence[str], share: float, seed: int) -> list[int]:
+def subsample_training(training: Sequence[int], units: Sequence[str], share: float, seed: int) -> list[int]:
     """Keep a share of the units that train; a larger share keeps every unit that a smaller one does.
 
     Args:
@@ -314,7 +314,7 @@ def thin_training(training: Sequence[int], units: Sequence[str], share: float, s
     return [sample for sample, unit in zip(training, units, strict=True) if unit in kept]
 
 
-def refuse_leaks(split: Split, names: Sequence[str], scenes: Sequence[str], hashes: Sequence[str]) -> None:
+def check_leaks(split: Split, names: Sequence[str], scenes: Sequence[str], hashes: Sequence[str]) -> None:
     """Make sure that no scene, and no image under another name, stands on two sides.
 
     Args:

@@ -24,7 +24,7 @@ from gym.core.parallel import available_cores
 from gym.core.seeding import derive_seed, generator
 from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
-from gym.data.samples import positions_of
+from gym.data.samples import pair_positions
 from gym.evaluation.water_index import WaterIndex, plan_water_index
 
 MAX_PAIRS = 1_000
@@ -56,12 +56,12 @@ def draw_pixels(dataset: Dataset, positions: Sequence[int], seed: int) -> Traini
     pairs_in = Counter(scenes[position] for position in chosen)
     values, classes = [], []
     for position in chosen:
-        label = dataset.shown_label(position).ravel()
+        label = dataset.unpadded_label(position).ravel()
         labelled = np.flatnonzero(label != IGNORE)
         wanted = max(1, MAX_PIXELS // len(pairs_in) // pairs_in[scenes[position]])
         rng = generator(seed, "baseline pixels", position)
         drawn = rng.choice(labelled, min(wanted, len(labelled)), replace=False)
-        values.append(dataset.shown_image(position).reshape(len(label), -1)[drawn].astype(np.float32))
+        values.append(dataset.unpadded_image(position).reshape(len(label), -1)[drawn].astype(np.float32))
         classes.append(label[drawn])
     return TrainingPixels(np.concatenate(values), np.concatenate(classes), len(pairs_in))
 
@@ -216,7 +216,7 @@ def fit_baselines(dataset: Dataset, training: Sequence[int], seed: int) -> Basel
     Raises:
         DataError: Not one pixel of these is labelled.
     """
-    positions = sorted(set(positions_of(training, len(dataset))))
+    positions = sorted(set(pair_positions(training, len(dataset))))
     labelled = [position for position in positions if dataset.counts[position].any()]
     if not labelled:
         raise DataError(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gym.data.ground import Sides
+from gym.data.ground import PixelSize
 from gym.data.labels import IGNORE
 from gym.evaluation.bootstrap import sum_by_scene
 from gym.evaluation.boundary import BoundaryDistances, boundary_distances, boundary_matrix, count_errors_by_distance
@@ -75,7 +75,7 @@ def count_image(
     kld_sum: float,
     width: int,
     temperature: float,
-    sides: Sides,
+    sides: PixelSize,
 ) -> Counts:
     """Count one image.
 
@@ -113,7 +113,7 @@ def count_image(
 
 
 def in_metres(
-    distances: BoundaryDistances, truth: np.ndarray, predicted: np.ndarray, sides: Sides
+    distances: BoundaryDistances, truth: np.ndarray, predicted: np.ndarray, sides: PixelSize
 ) -> BoundaryDistances:
     """Distances that were measured in pixels; none where the sides of a pixel are not known.
 

@@ -17,8 +17,8 @@ from gym.config.schema import AugmentConfig
 from gym.core.parallel import map_in_order
 from gym.data.batches import ordered_batches
 from gym.data.dataset import Dataset
-from gym.data.ground import Sides, pixel_sides
-from gym.data.samples import positions_of
+from gym.data.ground import PixelSize, pixel_size
+from gym.data.samples import pair_positions
 from gym.evaluation.confusion import MIN_PROBABILITY
 from gym.evaluation.counts import Counts, count_image, pixel_lattice, stack_counts
 from gym.evaluation.run_model import Evaluation, evaluate_model
@@ -40,7 +40,7 @@ class StoredPredictions:
 
     evaluation: Evaluation
     scenes: list[str]
-    pixel_sides: list[Sides]
+    pixel_sides: list[PixelSize]
     folder: Path
 
     @property
@@ -100,8 +100,8 @@ def store_predictions(
         evaluation = evaluate_model(
             model, dataset, samples, batches_in_parts(dataset, samples, batch, augment, seed), keep
         )
-    records = [dataset.manifest.pairs[position] for position in positions_of(samples, len(dataset))]
-    return StoredPredictions(evaluation, [one.scene for one in records], [pixel_sides(one) for one in records], folder)
+    records = [dataset.manifest.pairs[position] for position in pair_positions(samples, len(dataset))]
+    return StoredPredictions(evaluation, [one.scene for one in records], [pixel_size(one) for one in records], folder)
 
 
 def batches_in_parts(

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from gym.data.dataset import Dataset
-from gym.data.samples import positions_of, sample_name
+from gym.data.samples import pair_positions, sample_name
 from gym.evaluation import confusion
 from gym.evaluation.legacy_scores import LegacyScores
 
@@ -79,7 +79,7 @@ def evaluate_model(
         kld_sums += [confusion.pixel_kld(*pair) for pair in zip(truth, scores, strict=True)]
     return Evaluation(
         names=[sample_name(dataset, sample) for sample in samples],
-        sites=[dataset.manifest.pairs[position].site for position in positions_of(samples, len(dataset))],
+        sites=[dataset.manifest.pairs[position].site for position in pair_positions(samples, len(dataset))],
         samples=list(samples),
         classes=dataset.manifest.classes,
         matrices=np.array(matrices),

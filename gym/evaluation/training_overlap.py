@@ -12,7 +12,7 @@ import numpy as np
 from gym.config.schema import AugmentConfig
 from gym.data.batches import SampleReader
 from gym.data.dataset import Dataset, PairRecord, hash_pixels
-from gym.data.samples import positions_of, sample_name
+from gym.data.samples import pair_positions, sample_name
 from gym.data.split import Split
 
 
@@ -86,7 +86,7 @@ def count_seen_images(judged: EvaluationSet, side: str) -> int:
 
 def records_of(dataset: Dataset, samples: Sequence[int]) -> list[PairRecord]:
     """What the dataset says of the pair of each sample."""
-    return [dataset.manifest.pairs[position] for position in positions_of(samples, len(dataset))]
+    return [dataset.manifest.pairs[position] for position in pair_positions(samples, len(dataset))]
 
 
 def pixels_of(record: PairRecord) -> tuple[str, str]:

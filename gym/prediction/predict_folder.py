@@ -17,11 +17,11 @@ from rich.progress import track
 
 from gym.core.errors import DataError
 from gym.core.files import atomic_file, translate_disk_errors
-from gym.data.class_colours import overlay, show_bands
+from gym.data.class_colours import overlay, render_rgb
 from gym.data.ground import class_areas
 from gym.data.labels import count_classes
 from gym.data.raster_writer import write_label, write_raster
-from gym.data.readers.folder import match_by_stem
+from gym.data.readers.folder import match_folders
 from gym.data.readers.raster import SUFFIXES, Grid, Raster, read_bands
 from gym.prediction.segment import segment
 from gym.runs.model_files import SavedModel
@@ -29,14 +29,14 @@ from gym.runs.model_files import SavedModel
 CSV_COLUMNS = ("image", "class", "pixels", "share", "square_metres")
 
 
-class Report(NamedTuple):
+class FolderResult(NamedTuple):
     """Names of the images that were segmented, and why each other file was not."""
 
     done: list[str]
     failed: dict[str, str]
 
 
-def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drops: Sequence[str] = ()) -> Report:
+def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drops: Sequence[str] = ()) -> FolderResult:
     """Segment the images of a folder, or of one folder for each band set.
 
     Args:
@@ -49,10 +49,10 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drop
         DataError: A folder is missing or holds no image, or the output is one of the inputs, or a file, or cannot be
             written.
     """
-    with writing(output):
-        refuse_bad_output(output, inputs)
-    matches = match_by_stem(inputs, SUFFIXES, drops)
-    with writing(output):
+    with _naming_output(output):
+        _check_output(output, inputs)
+    matches = match_folders(inputs, SUFFIXES, drops)
+    with _naming_output(output):
         output.mkdir(parents=True, exist_ok=True)
     done, failed, rows = [], dict(matches.left_out), []
     for name, paths in track(matches.files.items(), "segmenting", total=len(matches.files), transient=True):
@@ -62,16 +62,16 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drop
         except DataError as error:
             failed[str(paths[0])] = str(error)
             continue
-        with writing(output):
+        with _naming_output(output):
             write_results(model, raster, label, output, name)
         rows += area_rows(name, label, model.description.classes, raster.grid)
         done.append(name)
-    with writing(output):
+    with _naming_output(output):
         write_csv(output / "class_areas.csv", rows)
-    return Report(done, failed)
+    return FolderResult(done, failed)
 
 
-def refuse_bad_output(output: Path, inputs: Sequence[Path]) -> None:
+def _check_output(output: Path, inputs: Sequence[Path]) -> None:
     """Raise `DataError` where the output is an input, or a file."""
     written = [folder for folder in (output, output / "overlays") if folder.exists()]
     if any(folder.samefile(read) for folder in written for read in inputs if read.exists()):
@@ -80,7 +80,7 @@ def refuse_bad_output(output: Path, inputs: Sequence[Path]) -> None:
         raise DataError(f"output={output} is a file; give a folder.")
 
 
-def writing(output: Path) -> AbstractContextManager[None]:
+def _naming_output(output: Path) -> AbstractContextManager[None]:
     """Name the output where the disk refuses, or GDAL for it."""
     return translate_disk_errors(f"output={output}", "give another folder.", (OSError, RasterioError))
 
@@ -90,7 +90,7 @@ def write_results(model: SavedModel, raster: Raster, label: np.ndarray, output: 
     classes = model.description.classes
     write_label(output / f"{name}.{'png' if raster.grid is None else 'tif'}", label, raster.grid, classes)
     bands = model.description.preparation.source_bands
-    picture = overlay(show_bands(raster.values, bands), label, classes)
+    picture = overlay(render_rgb(raster.values, bands), label, classes)
     write_raster(output / "overlays" / f"{name}.png", np.moveaxis(np.rint(picture * 255).astype(np.uint8), -1, 0))
 
 

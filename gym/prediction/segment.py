@@ -11,12 +11,12 @@ import keras
 import numpy as np
 
 from gym.core.errors import DataError
-from gym.data.framing import Placement, frame_image, unframe_scores
+from gym.data.framing import Placement, frame_image, unframe_probabilities
 from gym.data.labels import IGNORE
 from gym.runs.model_files import SavedModel
 
 
-def merge_scores(parts: Iterable[tuple[Placement, np.ndarray]], classes: int) -> np.ndarray:
+def blend_tiles(parts: Iterable[tuple[Placement, np.ndarray]], classes: int) -> np.ndarray:
     """Blend the scores of a scene's parts, each pixel weighted by its distance from the edge of its tile.
 
     A weighted mean is kept while the parts come in one by one: where parts agree it is what they say to the bit, and
@@ -40,7 +40,9 @@ def merge_scores(parts: Iterable[tuple[Placement, np.ndarray]], classes: int) ->
         here = slice(top, top + rows), slice(left, left + columns)
         taper = hann_taper(rows, columns)
         weights[here] += taper
-        merged[here] += (unframe_scores(scores, placement) - merged[here]) * (taper / weights[here])[..., np.newaxis]
+        merged[here] += (unframe_probabilities(scores, placement) - merged[here]) * (taper / weights[here])[
+            ..., np.newaxis
+        ]
     if not merged.size:
         raise DataError("0 parts of a scene cannot be merged; give at least one placement with its scores.")
     return merged
@@ -99,19 +101,19 @@ def class_probabilities(model: SavedModel, image: np.ndarray) -> np.ndarray:
     has_data = prepared.any(axis=2)
     if not has_data.any():
         raise DataError("has not one pixel with data; every band is 0 or nodata everywhere.")
-    probabilities = merge_scores(score_parts(model, prepared), len(model.description.classes))
+    probabilities = blend_tiles(predict_tiles(model, prepared), len(model.description.classes))
     probabilities[~has_data] = np.nan
     return probabilities
 
 
-def score_parts(model: SavedModel, prepared: np.ndarray) -> Iterator[tuple[Placement, np.ndarray]]:
+def predict_tiles(model: SavedModel, prepared: np.ndarray) -> Iterator[tuple[Placement, np.ndarray]]:
     """Score a prepared image, or its tiles, one by one: where it lies in the frame, and scores ``(*frame, classes)``.
 
     Raises:
         DataError: Shrunk to the frame, it has no data left.
     """
     preparation, is_empty = model.description.preparation, True
-    for placement in preparation.place(prepared):
+    for placement in preparation.place_image(prepared):
         framed = frame_image(prepared, placement, preparation.frame).astype(np.float32)
         if framed.any():
             is_empty = False

@@ -24,10 +24,10 @@ from gym.config.schema import SplitConfig
 from gym.core.files import atomic_folder, write_json, write_text
 from gym.core.seeding import generator
 from gym.core.text import pluralize
-from gym.data.class_colours import class_colours, overlay, show_bands
+from gym.data.class_colours import class_colours, overlay, render_rgb
 from gym.data.dataset import Dataset, combine_statistics
-from gym.data.near_duplicates import Likeness
-from gym.data.samples import ReadSample, positions_of, sample_name, side_counts, side_names
+from gym.data.near_duplicates import NearDuplicate
+from gym.data.samples import ReadSample, count_classes_by_side, list_sample_names, pair_positions, sample_name
 from gym.data.split import Split
 from gym.reporting.style import class_legend, embed, literal, save, shorten
 
@@ -57,7 +57,7 @@ def draw_pairs(shown: Sequence[Shown], bands: Sequence[str], classes: Sequence[s
     for axes in grid.ravel():
         axes.set_axis_off()
     for (left, right), one in zip(grid, shown, strict=False):
-        picture = show_bands(one.image, bands)
+        picture = render_rgb(one.image, bands)
         left.imshow(picture, interpolation="nearest")
         right.imshow(overlay(picture, one.label, classes), interpolation="nearest")
         left.set_title(literal(shorten(one.name, _LONGEST_NAME)), fontsize=6.5, loc="left", pad=2)
@@ -136,7 +136,7 @@ class Sides(NamedTuple):
 
     split: Split
     config: SplitConfig
-    alike: Sequence[Likeness]
+    alike: Sequence[NearDuplicate]
     obstacle: str = ""
 
 
@@ -160,7 +160,7 @@ def write_report(
         write_pairs(beside, dataset, sides.split, read, examples)
         write_balance(beside, dataset, sides.split)
         save(draw_histograms(sample_pixels(dataset, sides.split), dataset.bands), beside / "histograms.png")
-        write_json(beside / "split.json", side_names(dataset, sides.split))
+        write_json(beside / "split.json", list_sample_names(dataset, sides.split))
         write_text(beside / "index.html", render(dataset, sides, beside, is_kept))
     return folder / "index.html"
 
@@ -198,7 +198,7 @@ def site_counts(dataset: Dataset) -> dict[str, np.ndarray]:
 def write_balance(folder: Path, dataset: Dataset, split: Split) -> None:
     """Write pixels and shares of each class, by side and by site, as a chart and as a CSV."""
     classes = dataset.manifest.classes
-    by_side = {side: counts for side, counts in side_counts(dataset, split).items() if getattr(split, side)}
+    by_side = {side: counts for side, counts in count_classes_by_side(dataset, split).items() if getattr(split, side)}
     by_site = site_counts(dataset)
     save(draw_class_balance(by_side, by_site if len(by_site) > 1 else {}, classes), folder / "class_balance.png")
     text = io.StringIO()
@@ -219,8 +219,8 @@ def sample_pixels(dataset: Dataset, split: Split) -> dict[str, np.ndarray]:
     values = {}
     for side, samples in split._asdict().items():
         parts = []
-        for position in spread(sorted(set(positions_of(samples, len(dataset)))), _MOST_SAMPLED) if samples else []:
-            image = dataset.shown_image(position)
+        for position in spread(sorted(set(pair_positions(samples, len(dataset)))), _MOST_SAMPLED) if samples else []:
+            image = dataset.unpadded_image(position)
             pixels = image[image.any(axis=2)]
             draw = generator(0, "histogram", position).integers(0, len(pixels), min(_PIXELS_SAMPLED, len(pixels)))
             parts.append(pixels[draw])
@@ -273,7 +273,7 @@ def list_notes(dataset: Dataset, sides: Sides) -> list[str]:
 def list_facts(dataset: Dataset, sides: Sides, is_kept: bool) -> list[tuple[str, str]]:
     """What the dataset is, in words; where it is only if it is kept."""
     manifest, preparation = dataset.manifest, dataset.manifest.preparation
-    shrunk = sum(record.placement.window[2:] != record.placement.shown for record in manifest.pairs)
+    shrunk = sum(record.placement.window[2:] != record.placement.size for record in manifest.pairs)
     placed = sum(bool(record.grid) for record in manifest.pairs)
     rows, columns = preparation.frame
     return [
@@ -307,7 +307,7 @@ def list_sides(dataset: Dataset, split: Split) -> list[dict[str, Any]]:
     """Pairs, scenes and sites of each side."""
     sides = []
     for side, samples in split._asdict().items():
-        records = [dataset.manifest.pairs[position] for position in positions_of(samples, len(dataset))]
+        records = [dataset.manifest.pairs[position] for position in pair_positions(samples, len(dataset))]
         scenes, sites = ({getattr(record, kind) for record in records} for kind in ("scene", "site"))
         sides.append({"name": side, "pairs": len(samples), "scenes": len(scenes), "sites": sorted(sites)})
     return sides

@@ -21,7 +21,7 @@ from gym.config.schema import AugmentConfig
 from gym.core.errors import DataError
 from gym.core.text import format_score
 from gym.data.batches import SampleReader
-from gym.data.class_colours import overlay, show_bands
+from gym.data.class_colours import overlay, render_rgb
 from gym.data.dataset import Dataset
 from gym.data.samples import find_samples
 from gym.evaluation import confusion
@@ -150,7 +150,7 @@ def draw_figure3(
 def draw_example(pair: np.ndarray, example: Example, bands: Sequence[str], classes: Sequence[str]) -> None:
     """Fill the two lines of a scene, ``(2, panels)``: the whole, and below it the part."""
     counted = example.label < len(classes)
-    picture = show_bands(example.image, bands)
+    picture = render_rgb(example.image, bands)
     shown = [
         picture,
         *(

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from gym.data.class_colours import show_errors
+from gym.data.class_colours import render_errors
 from gym.data.samples import ReadSample
 from gym.evaluation import confusion
 from gym.evaluation.run_model import Evaluation
@@ -141,7 +141,7 @@ def draw_row(axes: np.ndarray, evaluation: Evaluation, bands: Sequence[str], rea
     """Fill the four panels of one image."""
     classes, predicted, name = evaluation.classes, evaluation.predicted[index], evaluation.names[index]
     image, truth = map(np.asarray, read(evaluation.samples[index]))
-    for panel, values in zip(axes, show_errors(image, truth, predicted, bands, classes), strict=True):
+    for panel, values in zip(axes, render_errors(image, truth, predicted, bands, classes), strict=True):
         panel.imshow(np.rint(255 * values).astype(np.uint8), interpolation="nearest")
     scores = confusion.score_matrix(evaluation.matrices[index])
     axes[0].set_xlabel(literal(shorten(name, _LONGEST_NAME)), fontsize=6)

@@ -16,7 +16,7 @@ import keras
 
 from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, write_json
-from gym.data.dataset import Dataset, read_preparation
+from gym.data.dataset import Dataset, parse_preparation
 from gym.data.preparation import Preparation
 from gym.models import blocks  # noqa: F401 - registers the layers that a saved model names
 
@@ -87,7 +87,7 @@ def read_description(raw: dict[str, Any]) -> ModelDescription:
     """
     if raw["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"version {raw['schema_version']}, not {SCHEMA_VERSION}")
-    description = ModelDescription(read_preparation(raw["preparation"]), [str(name) for name in raw["classes"]])
+    description = ModelDescription(parse_preparation(raw["preparation"]), [str(name) for name in raw["classes"]])
     if json.loads(json.dumps(asdict(description))) != raw:
         raise ValueError("a part is not known here")
     return description

@@ -16,7 +16,7 @@ from gym.core.text import redact_uri
 from gym.data.batches import steps_in_epoch
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
-from gym.data.samples import side_names, split_dataset, training_samples
+from gym.data.samples import list_sample_names, split_dataset, training_samples
 from gym.data.split import Split
 
 _ELSEWHERE = ("name", "outputs", "tracking", "data", "split", "sweep", "search")  # dataset and sides stand for two
@@ -25,12 +25,12 @@ _MACHINE = ("threads", "tuned", "resume")
 
 def run_fingerprint(config: Config, dataset: Dataset, split: Split) -> str:
     """The name of a run: 64 hexadecimal digits."""
-    return hash_value([identity(config), dataset.manifest.fingerprint, side_names(dataset, split)])
+    return hash_value([identity(config), dataset.manifest.fingerprint, list_sample_names(dataset, split)])
 
 
 def validation_fingerprint(dataset: Dataset, split: Split) -> str:
     """Hash of what scores are measured on: two runs are comparable only where it is equal."""
-    sides = side_names(dataset, split)
+    sides = list_sample_names(dataset, split)
     return hash_value([dataset.manifest.fingerprint, sides["validation"], sides["test"]])
 
 

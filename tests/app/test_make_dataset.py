@@ -196,7 +196,7 @@ def test_outputs_that_are_a_file_are_one_line(configure, shore, tmp_path, more):
 def test_likenesses_are_looked_for_once(configure, shore, monkeypatch):
     """It takes time that grows with the square of the images."""
     calls = []
-    monkeypatch.setattr(make_dataset_module, "find_likenesses", lambda *given: calls.append(given) or [])
+    monkeypatch.setattr(make_dataset_module, "find_near_duplicates", lambda *given: calls.append(given) or [])
 
     make_dataset(configure(*shore, name="make_dataset"))
 

@@ -35,7 +35,7 @@ from gym.data.samples import split_dataset
 from gym.data.split import Split
 from gym.evaluation import confusion
 from gym.evaluation.run_model import evaluate_model
-from gym.prediction.segment import score_parts
+from gym.prediction.segment import predict_tiles
 from gym.reporting.card.contents import read_facts
 from gym.reporting.page_tables import site_table
 from gym.reporting.recommendation import recommend, standard_error
@@ -414,7 +414,7 @@ def test_an_image_goes_through_the_same_in_prediction_as_in_training(finish_shor
     dataset = open_or_build_dataset(run.config.data, outputs)
     prepared = preparation.prepare_image(read_image(shores / "images" / "shore1.tif").values)
     stored = [number for number, record in enumerate(dataset.manifest.pairs) if record.name.startswith("shore1")]
-    placements = preparation.place(prepared)
+    placements = preparation.place_image(prepared)
 
     assert len(stored) == len(placements) == (6 if preparation.framing == "tile" else 1)
     for number, placement in zip(stored, placements, strict=True):
@@ -439,7 +439,7 @@ def test_a_file_is_labelled_at_its_own_size(finish_shores, shores, outputs, tmp_
     np.testing.assert_array_equal(labels["shore1"] == IGNORE, ~shore.any(axis=2))
     by_hand = np.tile(np.array(numbers, np.float32), (1, 32, 32, 1))
     expected = model.network.predict_on_batch(by_hand)[0]
-    ((_, scores),) = score_parts(model, model.description.preparation.prepare_image(colour))
+    ((_, scores),) = predict_tiles(model, model.description.preparation.prepare_image(colour))
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(labels["colour"], scores.argmax(axis=-1))
 

@@ -13,7 +13,7 @@ from gym.config.schema import Config, DataConfig, DatasetConfig, SplitConfig, fo
 from gym.config.validation import broken_rule, check_rules
 from gym.core.errors import ConfigError
 from gym.data.build import READERS
-from gym.data.framing import MOST_OVERLAP
+from gym.data.framing import MAX_OVERLAP
 from gym.data.readers.synthetic import CLASSES
 from gym.models.blocks import STANDARDISATIONS
 
@@ -408,7 +408,7 @@ def test_the_schema_allows_what_the_program_knows():
 
     assert set(rules["kind"]["choices"]) == set(READERS)
     assert set(rules["standardize"]["choices"]) == set(STANDARDISATIONS)
-    assert rules["overlap"]["most"] == MOST_OVERLAP
+    assert rules["overlap"]["most"] == MAX_OVERLAP
     assert len(CLASSES) == 4
 
 

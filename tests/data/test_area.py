@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from gym.data.ground import class_areas, row_areas
+from gym.data.ground import class_areas, pixel_areas
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import Grid
 
@@ -32,7 +32,7 @@ def test_a_projected_pixel_in_metres_is_width_times_height():
     """Ten by five metres are fifty, in every row."""
     grid = Grid(METRES, Affine(10, 0, 500_000, 0, -5, 4_000_000))
 
-    np.testing.assert_array_equal(row_areas(grid, 3), [50, 50, 50])
+    np.testing.assert_array_equal(pixel_areas(grid, 3), [50, 50, 50])
 
 
 @pytest.mark.parametrize(("code", "foot"), [(2225, US_SURVEY_FOOT), (2222, 0.3048)])
@@ -40,18 +40,18 @@ def test_a_projected_pixel_in_feet_becomes_square_metres(code, foot):
     """California counts in survey feet, Arizona in international ones."""
     grid = Grid(CRS.from_epsg(code), Affine(10, 0, 0, 0, -20, 0))
 
-    np.testing.assert_allclose(row_areas(grid, 2), 200 * foot**2, rtol=1e-9)
+    np.testing.assert_allclose(pixel_areas(grid, 2), 200 * foot**2, rtol=1e-9)
 
 
 def test_a_turned_grid_keeps_its_pixel_area():
     """Steps of (3, 4) and (4, -3) metres make squares of 25."""
-    np.testing.assert_allclose(row_areas(Grid(METRES, Affine(3, 4, 0, 4, -3, 0)), 2), 25)
+    np.testing.assert_allclose(pixel_areas(Grid(METRES, Affine(3, 4, 0, 4, -3, 0)), 2), 25)
 
 
 def test_a_grid_with_the_south_on_top_has_the_areas_reversed():
     """Rows that run northward are as large as the same rows running southward."""
-    down = row_areas(Grid(DEGREES, Affine(0.5, 0, 0, 0, -0.5, 60)), 8)
-    up = row_areas(Grid(DEGREES, Affine(0.5, 0, 0, 0, 0.5, 56)), 8)
+    down = pixel_areas(Grid(DEGREES, Affine(0.5, 0, 0, 0, -0.5, 60)), 8)
+    up = pixel_areas(Grid(DEGREES, Affine(0.5, 0, 0, 0, 0.5, 56)), 8)
 
     np.testing.assert_allclose(up, down[::-1], rtol=1e-12)
 
@@ -65,7 +65,7 @@ def test_a_pixel_has_the_published_lengths_of_a_degree(latitude, north_south, ea
     for sign in (1, -1):
         grid = Grid(DEGREES, Affine(1e-3, 0, 7, 0, -1e-3, sign * latitude + 0.5e-3))
 
-        np.testing.assert_allclose(row_areas(grid, 1), north_south * east_west, rtol=2.5e-5)
+        np.testing.assert_allclose(pixel_areas(grid, 1), north_south * east_west, rtol=2.5e-5)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_grid_in_grads_has_nine_tenths_of_each_length(grads, north_south, east
     """France counted 400 grads to the circle: 50 of them are 45 degrees, and a square grad is 0.81 square degrees."""
     grid = Grid(CRS.from_epsg(4807), Affine(1e-3, 0, 7, 0, -1e-3, grads + 0.5e-3))
 
-    np.testing.assert_allclose(row_areas(grid, 1), 0.81 * north_south * east_west, rtol=2.5e-5)
+    np.testing.assert_allclose(pixel_areas(grid, 1), 0.81 * north_south * east_west, rtol=2.5e-5)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_grid_that_says_nothing_of_areas_has_none(crs):
     """1000 m of Web Mercator are 500 m of ground at 60 degrees; of the others nobody knows."""
     grid = Grid(crs, Affine(1000, 0, 0, 0, -1000, 8_399_738))
 
-    np.testing.assert_array_equal(row_areas(grid, 3), [np.nan] * 3)
+    np.testing.assert_array_equal(pixel_areas(grid, 3), [np.nan] * 3)
     np.testing.assert_array_equal(class_areas(np.zeros((3, 2), np.uint8), 2, grid), [np.nan] * 2)
 
 
 @pytest.mark.parametrize("south", [-0.5, 44.5, 45, -46, 88])
 def test_a_cell_of_one_degree_has_the_area_of_the_closed_form(south):
     """A cell across the equator has the well-known 12,309 square kilometres."""
-    area = row_areas(Grid(DEGREES, Affine(0.01, 0, 7, 0, -0.01, south + 1)), 100).sum() * 100
+    area = pixel_areas(Grid(DEGREES, Affine(0.01, 0, 7, 0, -0.01, south + 1)), 100).sum() * 100
 
     assert area == pytest.approx(zone_cell(south, south + 1, 1), rel=1e-8)
     if south == -0.5:
@@ -105,7 +105,7 @@ def test_the_rows_of_the_whole_earth_add_up_to_it():
     """All cells of a tenth of a degree have the ellipsoid's 510,065,622 square kilometres."""
     grid = Grid(DEGREES, Affine(0.1, 0, -180, 0, -0.1, 90))
 
-    assert row_areas(grid, 1800).sum() * 3600 / 1e6 == pytest.approx(510_065_622, rel=1e-6)
+    assert pixel_areas(grid, 1800).sum() * 3600 / 1e6 == pytest.approx(510_065_622, rel=1e-6)
 
 
 @given(north=st.floats(-84, 85), height=st.floats(1e-5, 0.01), width=st.floats(1e-5, 1.0))
@@ -115,7 +115,9 @@ def test_geographic_rows_agree_with_the_closed_form(north, height, width):
     expected = [zone_cell(top - height, top, width) for top in tops]
 
     # At 1e-5 degrees the edges of a row are only known to some nine digits of its height.
-    np.testing.assert_allclose(row_areas(Grid(DEGREES, Affine(width, 0, 0, 0, -height, north)), 4), expected, rtol=1e-8)
+    np.testing.assert_allclose(
+        pixel_areas(Grid(DEGREES, Affine(width, 0, 0, 0, -height, north)), 4), expected, rtol=1e-8
+    )
 
 
 def test_class_areas_by_hand():
@@ -130,7 +132,7 @@ def test_a_class_nearer_to_the_pole_covers_less():
     """The rows of a geographic grid are weighed each by its own area."""
     label = np.repeat([[0], [1]], 5, axis=1).astype(np.uint8)
     grid = Grid(DEGREES, Affine(1, 0, 0, 0, -1, 61))
-    north, south = row_areas(grid, 2)
+    north, south = pixel_areas(grid, 2)
 
     np.testing.assert_allclose(class_areas(label, 2, grid), [5 * north, 5 * south])
     assert north < south
@@ -149,6 +151,6 @@ def test_class_areas_add_up_to_the_ground_with_data(seed, rows, columns):
     """No pixel counts twice, and no counted pixel is lost."""
     label = np.random.default_rng(seed).choice([0, 1, 2, IGNORE], (rows, columns)).astype(np.uint8)
     grid = Grid(DEGREES, Affine(0.5, 0, 0, 0, -0.5, 70))
-    ground = row_areas(grid, rows) @ (label != IGNORE).sum(axis=1)
+    ground = pixel_areas(grid, rows) @ (label != IGNORE).sum(axis=1)
 
     np.testing.assert_allclose(class_areas(label, 3, grid).sum(), ground, rtol=1e-12)

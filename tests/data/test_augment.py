@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym.config.schema import AugmentConfig
-from gym.data.augment import augment, changes_anything, changes_values, draw_transform, moves_anything, vary
+from gym.data.augment import augment, draw_transform, has_changes, has_jitter, has_warp, jitter
 from gym.data.labels import IGNORE
 
 NOTHING = {
@@ -40,7 +40,7 @@ def test_no_change_is_no_change():
 
     np.testing.assert_array_equal(moved, label)
     np.testing.assert_array_equal(image[..., 0], label)
-    assert not changes_anything(AugmentConfig(**NOTHING))
+    assert not has_changes(AugmentConfig(**NOTHING))
 
 
 MOVES = {
@@ -62,9 +62,9 @@ def test_each_option_alone_changes_something(option, value):
     still = change(label, 0)
     changed = [change(label, seed, **{option: value}) for seed in range(8)]
 
-    assert changes_anything(config)
-    assert moves_anything(config) == (option in MOVES)
-    assert changes_values(config) == (option in VALUES)
+    assert has_changes(config)
+    assert has_warp(config) == (option in MOVES)
+    assert has_jitter(config) == (option in VALUES)
     assert any((image != still[0]).any() for image, _ in changed)
     assert any((moved != label).any() for _, moved in changed) == (option not in VALUES)
 
@@ -186,7 +186,7 @@ def coast(rows=24, columns=40, bands=3, seed=0):
 
 def varied(image, seed, **options):
     config = AugmentConfig(**{**NOTHING, **options})
-    return vary(tf.constant(image), config, tf.constant([7, seed], tf.int64)).numpy()
+    return jitter(tf.constant(image), config, tf.constant([7, seed], tf.int64)).numpy()
 
 
 @pytest.mark.parametrize("options", [{"brightness": 0.5}, {"contrast": 0.5}, {"noise": 0.5}, VALUES])

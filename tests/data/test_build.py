@@ -20,7 +20,7 @@ from gym.config.schema import DataConfig
 from gym.core.errors import DataError
 from gym.core.files import write_json
 from gym.data import build, dataset
-from gym.data.build import make_plan, open_or_build_dataset, report_left_out
+from gym.data.build import log_left_out, open_or_build_dataset, plan_dataset
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_image, read_label
 from tests.conftest import ROOT
@@ -50,7 +50,7 @@ SYNTHETIC = DataConfig(kind="synthetic", size=32, scenes=3, workers=1)
 
 
 def fingerprint(config: DataConfig, outputs: Path) -> str:
-    return make_plan(config, outputs / "stores", outputs / "downloads").fingerprint()
+    return plan_dataset(config, outputs / "stores", outputs / "downloads").fingerprint()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -430,13 +430,13 @@ def test_band_names_must_fit_the_bands(tmp_path):
 
 def test_what_is_left_out_is_named_up_to_five(caplog):
     """And counted beyond; nothing left out is nothing said."""
-    report_left_out({}, strict=True)
-    report_left_out({str(number): "broken" for number in range(5)}, strict=False)
+    log_left_out({}, strict=True)
+    log_left_out({str(number): "broken" for number in range(5)}, strict=False)
     assert len(caplog.records) == 5
-    report_left_out({str(number): "broken" for number in range(7)}, strict=False)
+    log_left_out({str(number): "broken" for number in range(7)}, strict=False)
     assert "... and 2 more left out; the report of gym.make_dataset names all" in caplog.text
     with pytest.raises(DataError, match=r"^7 left out, the first 0: broken; mend it, or set data\.strict=false\.$"):
-        report_left_out({str(number): "broken" for number in range(7)}, strict=True)
+        log_left_out({str(number): "broken" for number in range(7)}, strict=True)
 
 
 @pytest.mark.parametrize("call", [0, 1, 4, "manifest"])

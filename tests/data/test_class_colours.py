@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gym.data.class_colours import class_colours, colour_codes, overlay, show_bands, show_errors, visible_bands
+from gym.data.class_colours import class_colours, colour_codes, overlay, pick_rgb_bands, render_errors, render_rgb
 from gym.data.labels import IGNORE
 
 pictures = hnp.arrays(np.uint16, st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5)))
@@ -76,7 +76,7 @@ def test_after_ten_the_colours_come_again_darker():
 )
 def test_bands_are_chosen_by_name(bands, shown):
     """Red, green and blue wherever they stand; the first three where one is missing; fewer are repeated."""
-    assert visible_bands(bands) == shown
+    assert pick_rgb_bands(bands) == shown
 
 
 def test_a_picture_shows_red_green_and_blue_in_this_order():
@@ -85,7 +85,7 @@ def test_a_picture_shows_red_green_and_blue_in_this_order():
     image[..., 3] = [[1, 900], [30, 7]]
     image[0, 0, 2], image[0, 1, 1], image[1, 0, 0] = 50, 60, 70
 
-    picture = show_bands(image, ["blue", "green", "red", "nir"])
+    picture = render_rgb(image, ["blue", "green", "red", "nir"])
 
     np.testing.assert_array_equal(picture.argmax(axis=-1)[[0, 0, 1], [0, 1, 0]], [0, 1, 2])
     np.testing.assert_array_equal(picture[1, 1], 0)
@@ -95,7 +95,7 @@ def test_the_stretch_by_hand():
     """Of the values 1 to 101 the 2nd percentile is 3 and the 98th 99: they become 0 and 1, 51 the half."""
     image = np.arange(1, 102, dtype=np.uint16).reshape(1, 101, 1)
 
-    red = show_bands(image, ["grey"])[0, :, 0]
+    red = render_rgb(image, ["grey"])[0, :, 0]
 
     np.testing.assert_allclose(red, np.clip((np.arange(1, 102) - 3) / 96, 0, 1))
 
@@ -105,9 +105,9 @@ def test_nodata_is_black_and_out_of_the_stretch():
     image = np.random.default_rng(0).integers(1000, 3000, (8, 8, 3)).astype(np.uint16)
     padded = np.pad(image, ((3, 3), (5, 5), (0, 0)))
 
-    picture = show_bands(padded, ["red", "green", "blue"])
+    picture = render_rgb(padded, ["red", "green", "blue"])
 
-    np.testing.assert_allclose(picture[3:-3, 5:-5], show_bands(image, ["red", "green", "blue"]))
+    np.testing.assert_allclose(picture[3:-3, 5:-5], render_rgb(image, ["red", "green", "blue"]))
     picture[3:-3, 5:-5] = 0
     assert not picture.any()
 
@@ -117,7 +117,7 @@ def test_nodata_is_black_among_negative_values():
     image = np.linspace(-25, -5, 24).reshape(4, 6, 1)
     image[1, 2] = 0
 
-    picture = show_bands(image, ["vv"])
+    picture = render_rgb(image, ["vv"])
 
     np.testing.assert_array_equal(picture[1, 2], 0)
     np.testing.assert_array_equal(picture[-1, -1], 1)
@@ -128,7 +128,7 @@ def test_a_picture_of_any_image_lies_between_0_and_1(image, kind):
     """Three bands in range, whatever the image holds: flat, dark, negative, or nothing at all."""
     image = image.astype(kind)
 
-    picture = show_bands(image, [f"band_{number}" for number in range(image.shape[2])])
+    picture = render_rgb(image, [f"band_{number}" for number in range(image.shape[2])])
 
     assert picture.shape == (*image.shape[:2], 3)
     assert picture.min() >= 0
@@ -141,7 +141,7 @@ def test_a_picture_does_not_depend_on_units(gain, offset):
     """Reflectance, radiance and counts of one scene look the same."""
     image = np.random.default_rng(3).uniform(1, 100, (6, 7, 3))
 
-    np.testing.assert_allclose(show_bands(image * gain + offset, "rgb"), show_bands(image, "rgb"), atol=1e-6)
+    np.testing.assert_allclose(render_rgb(image * gain + offset, "rgb"), render_rgb(image, "rgb"), atol=1e-6)
 
 
 def test_an_overlay_by_hand():
@@ -184,7 +184,9 @@ def test_errors_by_hand():
     image = np.full((1, 3, 3), 50, np.uint8)
     truth, predicted = np.array([[0, 1, IGNORE]], np.uint8), np.array([[0, 0, 1]], np.uint8)
 
-    picture, as_labelled, as_predicted, errors = show_errors(image, truth, predicted, ["a", "b", "c"], ["sea", "land"])
+    picture, as_labelled, as_predicted, errors = render_errors(
+        image, truth, predicted, ["a", "b", "c"], ["sea", "land"]
+    )
 
     np.testing.assert_array_equal(errors[0, 1], 1)
     np.testing.assert_allclose(errors[0, [0, 2]], 0.35 * picture[0, [0, 2]])

@@ -46,7 +46,7 @@ def test_padding_is_read_but_not_stored(tmp_path):
     scenes = make_scenes(2, rows=8, columns=24)
     dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
-    assert dataset.shown_image(0).shape == (8, 24, 3)
+    assert dataset.unpadded_image(0).shape == (8, 24, 3)
     assert np.load(dataset.images_path).size == 2 * 8 * 24 * 3
     image, label = dataset.read_image(0), dataset.read_label(0)
     np.testing.assert_array_equal(image[4:12, 4:28], scenes["pair0"].image)
@@ -146,7 +146,7 @@ def test_types_are_unified(tmp_path, types, stored):
 
     assert dataset.manifest.dtype == stored
     for position, scene in enumerate(scenes.values()):
-        assert dataset.shown_image(position).dtype.str == stored
+        assert dataset.unpadded_image(position).dtype.str == stored
         np.testing.assert_array_equal(dataset.read_image(position), scene.image)
 
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from gym.core.errors import ConfigError
 from gym.data.framing import (
     Placement,
-    cut_image,
-    cut_label,
+    crop_image,
+    crop_label,
     frame_image,
     pad_image,
     pad_label,
-    place,
+    place_scene,
     resample_image,
     resample_label,
-    unframe_scores,
+    unframe_probabilities,
 )
 from gym.data.labels import IGNORE
 
@@ -45,22 +45,22 @@ def pixels_of(placements: list[Placement]) -> np.ndarray:
 
 def test_a_small_scene_is_centred():
     """Two rows in four, four columns in eight: a margin of one and of two."""
-    assert place((2, 4), (4, 8)) == [Placement((2, 4), (0, 0, 2, 4), (2, 4), (1, 2))]
+    assert place_scene((2, 4), (4, 8)) == [Placement((2, 4), (0, 0, 2, 4), (2, 4), (1, 2))]
 
 
 def test_a_large_scene_is_shrunk_by_one_factor_and_centred():
     """100 rows into 32 is 0.32, so 60 columns become 19, with 6 of 13 left over before them."""
-    assert place((100, 60), (32, 32)) == [Placement((100, 60), (0, 0, 100, 60), (32, 19), (0, 6))]
+    assert place_scene((100, 60), (32, 32)) == [Placement((100, 60), (0, 0, 100, 60), (32, 19), (0, 6))]
 
 
 def test_resize_fills_the_frame():
     """Whatever becomes of the aspect."""
-    assert place((100, 7), (32, 48), "resize") == [Placement((100, 7), (0, 0, 100, 7), (32, 48), (0, 0))]
+    assert place_scene((100, 7), (32, 48), "resize") == [Placement((100, 7), (0, 0, 100, 7), (32, 48), (0, 0))]
 
 
 def test_tiles_go_row_by_row_from_border_to_border():
     """Ten columns in windows of four: three of them, at 0, 3 and 6; seven rows: at 0 and 3."""
-    placements = place((7, 10), (4, 4), "tile")
+    placements = place_scene((7, 10), (4, 4), "tile")
 
     assert [placement.window for placement in placements] == [
         (0, 0, 4, 4),
@@ -70,42 +70,42 @@ def test_tiles_go_row_by_row_from_border_to_border():
         (3, 3, 4, 4),
         (3, 6, 4, 4),
     ]
-    assert {(placement.scene, placement.shown, placement.corner) for placement in placements} == {
+    assert {(placement.scene, placement.size, placement.corner) for placement in placements} == {
         ((7, 10), (4, 4), (0, 0))
     }
 
 
 def test_a_scene_narrower_than_a_tile_is_centred_in_that_direction():
     """Two columns stand in the middle of six; ten rows are tiled."""
-    placements = place((10, 2), (4, 6), "tile", overlap=0.5)
+    placements = place_scene((10, 2), (4, 6), "tile", overlap=0.5)
 
     assert [placement.window for placement in placements] == [(top, 0, 4, 2) for top in (0, 2, 4, 6)]
-    assert {(placement.shown, placement.corner) for placement in placements} == {((4, 2), (0, 2))}
+    assert {(placement.size, placement.corner) for placement in placements} == {((4, 2), (0, 2))}
 
 
 @pytest.mark.parametrize(("overlap", "count"), [(0.0, 10), (0.5, 19), (0.8, 46), (0.9, 91)])
 def test_the_stride_is_what_the_overlap_leaves(overlap, count):
     """A hundred pixels in tiles of ten: strides of 10, 5, 2 and 1, though 1 - 0.9 is a little below 0.1."""
-    assert len(place((1, 100), (1, 10), "tile", overlap)) == count
+    assert len(place_scene((1, 100), (1, 10), "tile", overlap)) == count
 
 
 @given(scene=sizes, frame=frames)
 def test_aspect_is_kept_to_the_pixel(scene, frame):
     """A scene is shrunk by one factor and never enlarged."""
-    (placement,) = place(scene, frame)
+    (placement,) = place_scene(scene, frame)
     scale = min(1, frame[0] / scene[0], frame[1] / scene[1])
 
     assert placement.window == (0, 0, *scene)
-    assert abs(placement.shown[0] - scene[0] * scale) <= max(0.5 + 1e-9, 1 - scene[0] * scale)
-    assert abs(placement.shown[1] - scene[1] * scale) <= max(0.5 + 1e-9, 1 - scene[1] * scale)
+    assert abs(placement.size[0] - scene[0] * scale) <= max(0.5 + 1e-9, 1 - scene[0] * scale)
+    assert abs(placement.size[1] - scene[1] * scale) <= max(0.5 + 1e-9, 1 - scene[1] * scale)
 
 
 @settings(deadline=None)
 @given(scene=small_sizes, frame=frames, framing=framings, percent=percents)
 def test_every_part_lies_in_the_middle_of_the_frame(scene, frame, framing, percent):
     """Margins on both sides differ by the odd pixel at most, and none is negative."""
-    for placement in place(scene, frame, framing, percent / 100):
-        for side, shown, before in zip(frame, placement.shown, placement.corner, strict=True):
+    for placement in place_scene(scene, frame, framing, percent / 100):
+        for side, shown, before in zip(frame, placement.size, placement.corner, strict=True):
             assert shown >= 1
             assert 0 <= side - shown - 2 * before <= 1
 
@@ -114,7 +114,7 @@ def test_every_part_lies_in_the_middle_of_the_frame(scene, frame, framing, perce
 @given(scene=small_sizes, frame=frames, framing=framings, percent=percents)
 def test_every_pixel_of_a_scene_is_shown(scene, frame, framing, percent):
     """Windows cover the scene and do not leave it."""
-    placements = place(scene, frame, framing, percent / 100)
+    placements = place_scene(scene, frame, framing, percent / 100)
 
     assert pixels_of(placements).min() >= 1
     assert pixels_of(placements).sum() == sum(rows * columns for _, (_, _, rows, columns), _, _ in placements)
@@ -124,7 +124,7 @@ def test_every_pixel_of_a_scene_is_shown(scene, frame, framing, percent):
 @example(size=100, side=10, percent=90)
 def test_tiles_are_as_few_as_overlap_enough(size, side, percent):
     """Neighbours overlap by what was asked, evenly to the pixel; one tile less, however laid, could not."""
-    windows = [placement.window for placement in place((size, 3), (side, 5), "tile", percent / 100)]
+    windows = [placement.window for placement in place_scene((size, 3), (side, 5), "tile", percent / 100)]
     starts = [top for top, _, _, _ in windows]
     strides = np.diff(starts)
     longest = side * (100 - percent) // 100
@@ -140,7 +140,7 @@ def test_tiles_are_as_few_as_overlap_enough(size, side, percent):
 @given(side=st.integers(1, 9))
 def test_a_tile_is_always_a_pixel_further(side):
     """A tenth of a small tile is less than a pixel, and yet the tiles end."""
-    starts = [placement.window[0] for placement in place((20, 1), (side, 1), "tile", 0.9)]
+    starts = [placement.window[0] for placement in place_scene((20, 1), (side, 1), "tile", 0.9)]
 
     assert starts == list(range(21 - side))
 
@@ -153,9 +153,9 @@ def test_what_is_shown_keeps_its_place_on_earth(scene, frame, framing, percent):
     rows_of, columns_of = np.indices(scene) + 0.5
     positions = np.stack([430_000 + 10 * columns_of, 4_080_000 - 10 * rows_of], axis=2)
 
-    for placement in place(scene, frame, framing, percent / 100):
-        (top, left, rows, columns), (rows_shown, columns_shown) = placement.window, placement.shown
-        cut = cut_image(positions, placement)
+    for placement in place_scene(scene, frame, framing, percent / 100):
+        (top, left, rows, columns), (rows_shown, columns_shown) = placement.window, placement.size
+        cut = crop_image(positions, placement)
 
         expected = 430_000 + 10 * (left + (np.arange(columns_shown) + 0.5) * columns / columns_shown)
         np.testing.assert_allclose(cut[0, :, 0], expected, rtol=0, atol=tolerance)
@@ -167,13 +167,13 @@ def test_what_is_shown_keeps_its_place_on_earth(scene, frame, framing, percent):
 def test_an_overlap_out_of_range_is_refused(overlap):
     """The message has the value and both bounds; at 1 the tiles would never end."""
     with pytest.raises(ConfigError, match=rf"overlap={overlap} must be at least 0 and at most 0.9\."):
-        place((10, 10), (4, 4), "tile", overlap)
+        place_scene((10, 10), (4, 4), "tile", overlap)
 
 
 def test_an_unknown_framing_is_refused():
     """The message has those there are."""
     with pytest.raises(ConfigError, match=r"framing=crop must be one of fit, resize, tile\."):
-        place((10, 10), (4, 4), "crop")
+        place_scene((10, 10), (4, 4), "crop")
 
 
 def test_padding_is_no_data_and_no_class():
@@ -195,12 +195,12 @@ def test_image_and_label_are_cut_alike(scene, frame, framing):
     """What is cut has the size shown, and framed it is where the placement says."""
     image, label = noise(*scene, 2).astype(np.uint8), noise(*scene, high=9).astype(np.uint8)
 
-    for placement in place(scene, frame, framing):
-        cut, framed = cut_image(image, placement), frame_image(image, placement, frame)
-        (top, left), (rows, columns) = placement.corner, placement.shown
+    for placement in place_scene(scene, frame, framing):
+        cut, framed = crop_image(image, placement), frame_image(image, placement, frame)
+        (top, left), (rows, columns) = placement.corner, placement.size
 
-        assert cut.shape == (*placement.shown, 2)
-        assert cut_label(label, placement).shape == placement.shown
+        assert cut.shape == (*placement.size, 2)
+        assert crop_label(label, placement).shape == placement.size
         np.testing.assert_array_equal(framed[top : top + rows, left : left + columns], cut)
         assert np.count_nonzero(framed) == np.count_nonzero(cut)
 
@@ -208,28 +208,28 @@ def test_image_and_label_are_cut_alike(scene, frame, framing):
 def test_a_tile_is_the_scene_pixel_for_pixel():
     """Image and label from row 3 and column 6."""
     image, label = noise(7, 10, 2), noise(7, 10)
-    last = place((7, 10), (4, 4), "tile")[-1]
+    last = place_scene((7, 10), (4, 4), "tile")[-1]
 
-    np.testing.assert_array_equal(cut_image(image, last), image[3:, 6:])
-    np.testing.assert_array_equal(cut_label(label, last), label[3:, 6:])
+    np.testing.assert_array_equal(crop_image(image, last), image[3:, 6:])
+    np.testing.assert_array_equal(crop_label(label, last), label[3:, 6:])
 
 
 @given(scene=st.tuples(st.integers(1, 32), st.integers(1, 48)), framing=st.sampled_from(["fit", "tile"]))
 def test_a_scene_that_fits_comes_back_to_the_bit(scene, framing):
     """Framing and unframing a scene no larger than the frame changes nothing."""
     image = np.random.default_rng(0).random((*scene, 2))
-    (placement,) = place(scene, (32, 48), framing)
+    (placement,) = place_scene(scene, (32, 48), framing)
 
-    np.testing.assert_array_equal(unframe_scores(frame_image(image, placement, (32, 48)), placement), image)
+    np.testing.assert_array_equal(unframe_probabilities(frame_image(image, placement, (32, 48)), placement), image)
 
 
 def test_a_large_scene_comes_back_at_its_own_size():
     """Halves of different value are found again at the same places."""
     image = np.zeros((100, 60, 1))
     image[50:] = 1.0
-    (placement,) = place((100, 60), (32, 32))
+    (placement,) = place_scene((100, 60), (32, 32))
 
-    back = unframe_scores(frame_image(image, placement, (32, 32)), placement)
+    back = unframe_probabilities(frame_image(image, placement, (32, 32)), placement)
 
     assert back.shape == (100, 60, 1)
     np.testing.assert_allclose(back[:47], 0, atol=1e-6)
@@ -241,9 +241,9 @@ def test_a_label_that_was_enlarged_comes_back_to_the_pixel(rows, columns, classe
     """Where the frame is a whole multiple of the scene, each pixel's scores are the mean of its own copies."""
     assume(24 % rows == 0 and 24 % columns == 0)
     label = noise(rows, columns, low=0, high=classes)
-    (placement,) = place((rows, columns), (24, 24), "resize")
+    (placement,) = place_scene((rows, columns), (24, 24), "resize")
 
-    back = unframe_scores(np.eye(classes, dtype=np.float32)[cut_label(label, placement)], placement)
+    back = unframe_probabilities(np.eye(classes, dtype=np.float32)[crop_label(label, placement)], placement)
 
     np.testing.assert_allclose(back, np.eye(classes)[label], rtol=0, atol=1e-6)
 
@@ -254,8 +254,8 @@ def test_scores_keep_their_sum_and_type(scene, frame, framing, seed):
     """Shares of classes are shares after any way back."""
     scores = np.random.default_rng(seed).dirichlet(np.ones(3), frame).astype(np.float32)
 
-    for placement in place(scene, frame, framing):
-        back = unframe_scores(scores, placement)
+    for placement in place_scene(scene, frame, framing):
+        back = unframe_probabilities(scores, placement)
 
         assert back.dtype == np.float32
         assert back.shape == (*placement.window[2:], 3)

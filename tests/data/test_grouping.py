@@ -3,7 +3,7 @@
 import pytest
 
 from gym.core.errors import DataError
-from gym.data.split import Grouping, find_group, read_table
+from gym.data.split import Grouping, match_group, read_group_table
 
 NAME = "duck_2014-01-04-15-36-14_L8"
 
@@ -30,7 +30,7 @@ def test_patterns_take_their_first_group():
 def test_a_pattern_that_is_not_in_the_name_is_refused(pattern):
     """Or whose group takes nothing, which would put all such pairs together."""
     with pytest.raises(DataError, match=rf"{NAME} does not match data\.site_pattern=.*; mend the pattern\.$"):
-        find_group(NAME, pattern, "site")
+        match_group(NAME, pattern, "site")
 
 
 def test_a_table_goes_before_patterns_and_may_say_more():
@@ -54,9 +54,9 @@ def test_rows_that_fit_no_pair_are_listed():
     """In the table's order, as a mistyped name would be."""
     grouping = Grouping(table={"shroe": {}, "dune": {}, "beach": {}})
 
-    assert grouping.unmatched(["dune", "shore"]) == ["shroe", "beach"]
-    assert grouping.unmatched(iter(["beach", "dune", "shroe"])) == []
-    assert Grouping().unmatched(["dune"]) == []
+    assert grouping.find_unmatched(["dune", "shore"]) == ["shroe", "beach"]
+    assert grouping.find_unmatched(iter(["beach", "dune", "shroe"])) == []
+    assert Grouping().find_unmatched(["dune"]) == []
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
@@ -67,7 +67,7 @@ def test_a_table_is_read_as_spreadsheets_write_it(tmp_path, mark):
         f'{mark}site, name ,tide\r\n"Duck, NC", a.PNG , low \r\n,b.tif,   \r\nCafé,c\r\nx,d.v2.npz,high,extra\r\n',
     )
 
-    assert read_table(path) == {
+    assert read_group_table(path) == {
         "a": {"site": "Duck, NC", "tide": "low"},
         "b": {},
         "c": {"site": "Café"},
@@ -87,16 +87,16 @@ def test_a_table_is_read_as_spreadsheets_write_it(tmp_path, mark):
 def test_a_table_that_cannot_be_used_is_refused(tmp_path, text, message):
     """With the file, the line and the rule."""
     with pytest.raises(DataError, match=rf"table\.csv{message}"):
-        read_table(write(tmp_path, text))
+        read_group_table(write(tmp_path, text))
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path):
     """By its path."""
     with pytest.raises(DataError, match=r"nowhere\.csv cannot be read as a CSV \(.*No such file.*\); mend data\.table"):
-        read_table(tmp_path / "nowhere.csv")
+        read_group_table(tmp_path / "nowhere.csv")
 
 
 def test_an_empty_table_is_no_table(tmp_path):
     """Nothing is asked of the pairs then."""
-    assert read_table(write(tmp_path, "")) == {}
+    assert read_group_table(write(tmp_path, "")) == {}
     assert Grouping(table={}).groups_of("a") == {"scene": "a", "site": "all"}

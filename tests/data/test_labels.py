@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gym.core.errors import ConfigError, DataError
-from gym.data.labels import IGNORE, MAX_CLASSES, LabelRule, count_classes, plain, read_aliases, remap_label
+from gym.data.labels import IGNORE, MAX_CLASSES, LabelRule, count_classes, normalize_name, read_aliases, remap_label
 
 CLASSES = ("water", "sand", "other")
 PLAIN = LabelRule(CLASSES)
@@ -206,7 +206,7 @@ def test_aliases_are_read_bare_or_under_their_key(tmp_path):
     (tmp_path / "under.json").write_text('{"aliases": {"surf": "whitewater"}, "classes": []}')
 
     assert read_aliases(tmp_path / "bare.json") == read_aliases(tmp_path / "under.json") == {"surf": "whitewater"}
-    assert plain(" Wet Sand ") == "wet sand"
+    assert normalize_name(" Wet Sand ") == "wet sand"
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": 1}', '{"aliases": 3}', b"\xff\xfe{"])

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from gym.data.framing import resample_image
-from gym.data.near_duplicates import Likeness, near_duplicates, perceptual_hash
+from gym.data.near_duplicates import NearDuplicate, match_hashes, perceptual_hash
 from gym.data.readers.synthetic import draw_scene
 
 
@@ -168,7 +168,7 @@ def test_images_of_noise_alone_are_not_alike():
     hashes = {str(number): perceptual_hash(rng.normal(500, 5, (64, 64, 3))) for number in range(20)}
     halves = [dict(list(hashes.items())[:10]), dict(list(hashes.items())[10:])]
 
-    assert near_duplicates(dict(zip(("training", "validation"), halves, strict=True)), 8) == []
+    assert match_hashes(dict(zip(("training", "validation"), halves, strict=True)), 8) == []
 
 
 def test_near_duplicates_by_hand():
@@ -179,11 +179,11 @@ def test_near_duplicates_by_hand():
         "test": {"e1": "800000000000000f"},
     }
 
-    assert near_duplicates(hashes, 4) == [
-        Likeness("v1", "e1", 1),
-        Likeness("t1", "v1", 4),
-        Likeness("t2", "v1", 4),
-        Likeness("t3", "e1", 4),
+    assert match_hashes(hashes, 4) == [
+        NearDuplicate("v1", "e1", 1),
+        NearDuplicate("t1", "v1", 4),
+        NearDuplicate("t2", "v1", 4),
+        NearDuplicate("t3", "e1", 4),
     ]
 
 
@@ -197,10 +197,10 @@ def test_near_duplicates_are_those_that_comparing_one_by_one_finds(codes, cut, l
     named = {f"i{number:02d}": f"{code:016x}" for number, code in enumerate(codes)}
     first, second = (dict(list(named.items())[part]) for part in (slice(cut), slice(cut, None)))
 
-    found = near_duplicates({"training": first, "validation": second, "test": {}}, largest)
+    found = match_hashes({"training": first, "validation": second, "test": {}}, largest)
 
     expected = [
-        Likeness(one, other, distance(first[one], second[other]))
+        NearDuplicate(one, other, distance(first[one], second[other]))
         for one in first
         for other in second
         if distance(first[one], second[other]) <= largest
@@ -216,9 +216,9 @@ def test_many_images_are_compared_in_little_memory():
     sides = {"training": dict(hashes[:10_000]), "validation": dict(hashes[10_000:])}
 
     tracemalloc.start()
-    found = near_duplicates(sides, 4)
+    found = match_hashes(sides, 4)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert found == [Likeness("i00000", "i19999", 0), Likeness("i09999", "i10000", 0)]
+    assert found == [NearDuplicate("i00000", "i19999", 0), NearDuplicate("i09999", "i10000", 0)]
     assert peak < 60e6

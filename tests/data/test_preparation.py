@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from gym.config.spectral_index import parse_index
 from gym.core.errors import DataError
-from gym.data.framing import cut_image, pad_image, pad_label, place
+from gym.data.framing import crop_image, pad_image, pad_label, place_scene
 from gym.data.labels import IGNORE, LabelRule
 from gym.data.preparation import Preparation, prepare_scene
 from gym.data.readers.base import RawScene
@@ -40,7 +40,7 @@ def test_a_scene_that_fits_is_one_pair_as_it_is():
     np.testing.assert_array_equal(pair.image, raw.image)
     np.testing.assert_array_equal(pair.label, raw.label)
     assert (pair.image.dtype, pair.label.dtype) == (np.uint8, np.uint8)
-    assert pair.placement == place((20, 40), (32, 48))[0]
+    assert pair.placement == place_scene((20, 40), (32, 48))[0]
     assert prepared.label_counts == {
         str(value): {RULE.classes[value]: int((raw.label == value).sum())} for value in range(3)
     }
@@ -97,7 +97,7 @@ def test_whatever_is_shown_without_data_has_no_class(nodata, framing, side):
 
     for pair in prepare_scene("shore", raw, preparation((side, side), framing=framing), RULE).pairs:
         assert (pair.label[~pair.image.any(axis=2)] == IGNORE).all()
-        assert pair.image.shape[:2] == pair.label.shape == pair.placement.shown
+        assert pair.image.shape[:2] == pair.label.shape == pair.placement.size
         assert pair.image.any()
 
 
@@ -223,15 +223,15 @@ def test_a_scene_that_shows_no_data_is_refused(pixels):
 
 
 def test_prediction_prepares_an_image_as_training_did():
-    """`prepare_image`, `place` and the frame alone give what the pair holds, padding included."""
+    """`prepare_image`, `place_scene` and the frame alone give what the pair holds, padding included."""
     raw = scene((50, 70), image=draw_image(3, size=(50, 70), dtype=np.uint16))
     prepared = preparation(scaling=Scaling("dtype"))
 
     (pair,) = prepare_scene("shore", raw, prepared, RULE).pairs
     image = prepared.prepare_image(raw.image)
-    (placement,) = prepared.place(image)
+    (placement,) = prepared.place_image(image)
 
     assert placement == pair.placement
-    np.testing.assert_array_equal(cut_image(image, placement), pair.image)
+    np.testing.assert_array_equal(crop_image(image, placement), pair.image)
     framed = pad_image(pair.image, placement.corner, prepared.frame)
     np.testing.assert_array_equal(framed.any(axis=2), pad_label(pair.label, placement.corner, (32, 48)) != IGNORE)

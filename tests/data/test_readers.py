@@ -10,8 +10,8 @@ import pytest
 from gym.core.errors import DataError
 from gym.data.build import open_or_build_dataset
 from gym.data.labels import IGNORE
-from gym.data.readers.archives import Member
-from gym.data.readers.base import RawScene, Reader, most_common_count, name_bands, probe_bands, refuse_other_size
+from gym.data.readers.archives import NpzFile
+from gym.data.readers.base import RawScene, Reader, check_same_size, most_common_count, name_bands, probe_bands
 from gym.data.readers.raster import read_bands
 from tests.data.imagery import (
     GRID,
@@ -71,7 +71,7 @@ def test_names_are_distinct_and_stable(source, reader, tmp_path):
     assert reader.names == list(source.images)
     assert len(set(reader.names)) == 3
     assert make_reader(source.config, tmp_path).names == reader.names
-    assert reader.left_out == reader.passed_over == {}
+    assert reader.left_out == reader.skipped == {}
     assert reader.description
 
 
@@ -275,7 +275,7 @@ def test_archive_and_band_set_may_share_a_folder(tmp_path):
     reader = make_reader(source.config, tmp_path)
 
     assert reader.names == list(NAMES)
-    assert reader.passed_over == {}
+    assert reader.skipped == {}
     assert reader.read("a").image.shape == (20, 40, 4)
 
 
@@ -305,8 +305,8 @@ def test_augmented_copies_are_left_out_or_warned_of(tmp_path, caplog):
     beside = make_reader(source.config, tmp_path)
     assert beside.names == list(NAMES)
     assert beside.left_out == {}
-    assert len(beside.passed_over) == 6
-    assert set(beside.passed_over.values()) == {"is an augmented copy; the unaugmented files are used."}
+    assert len(beside.skipped) == 6
+    assert set(beside.skipped.values()) == {"is an augmented copy; the unaugmented files are used."}
     assert not caplog.records
 
     for name in NAMES:
@@ -378,7 +378,7 @@ def test_files_of_other_kinds_are_passed_over(tmp_path):
     (tmp_path / "s" / "labels" / "old").mkdir()
     reader = make_reader(source.config, tmp_path)
     assert reader.left_out == {}
-    assert reader.passed_over == {
+    assert reader.skipped == {
         str(tmp_path / "s" / "images" / "d.jp2"): "is no PNG, JPEG or TIFF",
         str(tmp_path / "s" / "labels" / "old"): "is a folder; its files are not looked at",
     }
@@ -389,7 +389,7 @@ def test_files_of_other_kinds_are_passed_over(tmp_path):
     save_zip(tmp_path / "release.zip", dict.fromkeys(("a.npz", "x/a.npz", "a_labelgen.npz"), content))
     reader = make_reader(source.config, tmp_path)
     assert set(reader.left_out) == {str(tmp_path / "nir" / f"{name}.tif") for name in "bc"}
-    assert set(reader.passed_over) == {
+    assert set(reader.skipped) == {
         *(str(tmp_path / "release.zip") + place for place in ("!x/a.npz", "!a_labelgen.npz")),
         str(tmp_path / "nir" / "d.jp2"),
     }
@@ -430,9 +430,9 @@ def test_the_most_common_number_of_bands(counts, expected):
 
 def test_sizes_must_agree():
     """Rows and columns; a label turned by a quarter is of another size too."""
-    refuse_other_size(np.zeros((2, 3)), np.zeros((2, 3, 5)), "x")
+    check_same_size(np.zeros((2, 3)), np.zeros((2, 3, 5)), "x")
     with pytest.raises(DataError, match=r"^x is 3x2 and its image 2x3 pixels; sizes must agree\.$"):
-        refuse_other_size(np.zeros((3, 2)), np.zeros((2, 3, 5)), "x")
+        check_same_size(np.zeros((3, 2)), np.zeros((2, 3, 5)), "x")
 
 
 def test_a_url_is_fetched_into_the_downloads(tmp_path):
@@ -446,5 +446,5 @@ def test_a_url_is_fetched_into_the_downloads(tmp_path):
 
     assert first.names == second.names == list(NAMES)
     np.testing.assert_array_equal(second.read("b").image, source.images["b"])
-    assert isinstance(second._files["b"][0], Member)
+    assert isinstance(second._files["b"][0], NpzFile)
     assert [path.suffix for path in (tmp_path / "downloads").iterdir()] == [".zip"]

@@ -12,7 +12,7 @@ from gym.data.build import open_or_build_dataset
 from gym.data.class_colours import class_colours
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import Grid, read_image, read_label
-from gym.data.sample_pairs import choose_samples, write_samples
+from gym.data.sample_pairs import choose_pairs, write_sample_pairs
 from gym.data.scaling import Scaling
 from tests.conftest import TINY_CLASSES, make_scenes, make_tiny_dataset
 
@@ -28,18 +28,22 @@ def names_of(dataset):
 
 def test_the_files_hold_what_the_dataset_holds(tiny_dataset, tmp_path):
     """Values and classes to the pixel, types, band names, nodata and the class colours."""
-    assert write_samples(tiny_dataset, names_of(tiny_dataset), 2, tmp_path) == 2
+    assert write_sample_pairs(tiny_dataset, names_of(tiny_dataset), 2, tmp_path) == 2
 
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
         *("images/1_pair0.tif", "images/2_pair1.tif", "labels/1_pair0.png", "labels/2_pair1.png")
     ]
     with rasterio.open(tmp_path / "images" / "1_pair0.tif") as image:
         assert (image.descriptions, image.nodata, set(image.dtypes)) == (("a", "b", "c"), 0, {"uint16"})
-    np.testing.assert_array_equal(read_image(tmp_path / "images" / "1_pair0.tif").values, tiny_dataset.shown_image(0))
-    np.testing.assert_array_equal(read_label(tmp_path / "labels" / "1_pair0.png").values, tiny_dataset.shown_label(0))
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "images" / "1_pair0.tif").values, tiny_dataset.unpadded_image(0)
+    )
+    np.testing.assert_array_equal(
+        read_label(tmp_path / "labels" / "1_pair0.png").values, tiny_dataset.unpadded_label(0)
+    )
     with rasterio.open(tmp_path / "labels" / "1_pair0.png") as label:
         palette = [label.colormap(1)[value][:3] for value in range(3)]
-    assert (tiny_dataset.shown_label(0) == IGNORE).any()
+    assert (tiny_dataset.unpadded_label(0) == IGNORE).any()
     np.testing.assert_array_equal(palette, np.rint(255 * class_colours(TINY_CLASSES)))
 
 
@@ -67,15 +71,15 @@ def test_prediction_makes_of_a_sample_what_training_saw(tmp_path, options, toler
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes, **options)
     count = len(dataset)
 
-    assert write_samples(dataset, names_of(dataset), count, tmp_path) == count
+    assert write_sample_pairs(dataset, names_of(dataset), count, tmp_path) == count
 
-    order = choose_samples(dataset.manifest.pairs, names_of(dataset), count)
+    order = choose_pairs(dataset.manifest.pairs, names_of(dataset), count)
     for path, position in zip(sorted((tmp_path / "images").iterdir(), key=number_of), order, strict=True):
         prepared = dataset.manifest.preparation.prepare_image(read_image(path).values)
-        (placement,) = dataset.manifest.preparation.place(prepared)
-        assert placement.shown == dataset.manifest.pairs[position].placement.shown
+        (placement,) = dataset.manifest.preparation.place_image(prepared)
+        assert placement.size == dataset.manifest.pairs[position].placement.size
         np.testing.assert_allclose(
-            prepared, dataset.shown_image(position), rtol=1e-5 if tolerance else 0, atol=tolerance
+            prepared, dataset.unpadded_image(position), rtol=1e-5 if tolerance else 0, atol=tolerance
         )
 
 
@@ -83,10 +87,10 @@ def test_a_stretched_sample_is_stretched_again_by_a_little(tmp_path):
     """By less than a hundredth, of a scene of 512 pixels that was not shrunk."""
     dataset = make_tiny_dataset(tmp_path / "dataset", make_scenes(2), scaling=Scaling("percentile", 2, 98))
 
-    write_samples(dataset, ["pair0"], 1, tmp_path)
+    write_sample_pairs(dataset, ["pair0"], 1, tmp_path)
 
     prepared = dataset.manifest.preparation.prepare_image(read_image(tmp_path / "images" / "1_pair0.tif").values)
-    np.testing.assert_allclose(prepared, dataset.shown_image(0), atol=0.01)
+    np.testing.assert_allclose(prepared, dataset.unpadded_image(0), atol=0.01)
 
 
 def number_of(path):
@@ -106,11 +110,11 @@ def test_any_type_and_number_of_bands_is_kept(tmp_path, dtype, bands):
         scenes[name] = scene._replace(image=image)
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes, source_bands=names)
 
-    write_samples(dataset, names_of(dataset), 1, tmp_path)
+    write_sample_pairs(dataset, names_of(dataset), 1, tmp_path)
 
     values = read_image(tmp_path / "images" / "1_pair0.tif").values
     assert values.dtype == dtype
-    np.testing.assert_array_equal(values, dataset.shown_image(0))
+    np.testing.assert_array_equal(values, dataset.unpadded_image(0))
 
 
 def test_a_sample_lies_where_its_part_of_the_scene_lies(tmp_path):
@@ -119,8 +123,8 @@ def test_a_sample_lies_where_its_part_of_the_scene_lies(tmp_path):
     tiled = make_tiny_dataset(tmp_path / "tiled", scenes, framing="tile")
     shrunk = make_tiny_dataset(tmp_path / "shrunk", scenes)
 
-    write_samples(tiled, ["pair0 tile 2"], 1, tmp_path / "a")
-    write_samples(shrunk, ["pair0"], 1, tmp_path / "b")
+    write_sample_pairs(tiled, ["pair0 tile 2"], 1, tmp_path / "a")
+    write_sample_pairs(shrunk, ["pair0"], 1, tmp_path / "b")
 
     for kind in ("images", "labels"):
         with rasterio.open(tmp_path / "a" / kind / "1_pair0_tile_2.tif") as tile:
@@ -136,7 +140,7 @@ def test_a_grid_without_a_reference_system_stays_one(tmp_path):
     """Its transform is kept."""
     scenes = {name: scene._replace(grid=GRID._replace(crs=None)) for name, scene in make_scenes(2).items()}
 
-    write_samples(make_tiny_dataset(tmp_path / "dataset", scenes), ["pair0"], 1, tmp_path)
+    write_sample_pairs(make_tiny_dataset(tmp_path / "dataset", scenes), ["pair0"], 1, tmp_path)
 
     with rasterio.open(tmp_path / "images" / "1_pair0.tif") as image:
         assert (image.crs, image.transform) == (None, GRID.transform)
@@ -148,7 +152,7 @@ def test_samples_can_be_trained_on(tmp_path, grid):
     scenes = {name: scene._replace(grid=grid) for name, scene in make_scenes(2).items()}
     scenes["pair0"].label[:4, :4] = IGNORE
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
-    write_samples(dataset, names_of(dataset), 2, tmp_path)
+    write_sample_pairs(dataset, names_of(dataset), 2, tmp_path)
 
     config = DataConfig(
         kind="folder",
@@ -171,10 +175,10 @@ def test_sites_take_turns(tiny_dataset):
     """Pairs 0, 2, 4 are of one site and 1, 3, 5 of another; only named pairs count, and copies stand for their pair."""
     records = tiny_dataset.manifest.pairs
 
-    assert choose_samples(records, names_of(tiny_dataset), 4) == [0, 1, 2, 3]
-    assert choose_samples(records, ["pair0", "pair2", "pair4", "pair5"], 3) == [0, 5, 2]
-    assert choose_samples(records, ["pair4 copy 2", "pair4 copy 3", "pair1", "gone"], 9) == [1, 4]
-    assert choose_samples(records, ["gone"], 9) == []
+    assert choose_pairs(records, names_of(tiny_dataset), 4) == [0, 1, 2, 3]
+    assert choose_pairs(records, ["pair0", "pair2", "pair4", "pair5"], 3) == [0, 5, 2]
+    assert choose_pairs(records, ["pair4 copy 2", "pair4 copy 3", "pair1", "gone"], 9) == [1, 4]
+    assert choose_pairs(records, ["gone"], 9) == []
 
 
 def test_names_become_file_names(tmp_path):
@@ -182,7 +186,7 @@ def test_names_become_file_names(tmp_path):
     scenes = dict(zip(["a/b: été", "a_b_été", "x" * 200], make_scenes(3).values(), strict=True))
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
 
-    write_samples(dataset, names_of(dataset), 3, tmp_path)
+    write_sample_pairs(dataset, names_of(dataset), 3, tmp_path)
 
     stems = sorted(path.stem for path in (tmp_path / "images").iterdir())
     assert stems == ["1_a_b_été", "2_a_b_été", f"3_{'x' * 80}"]

@@ -17,17 +17,17 @@ from gym.data.build import open_or_build_dataset
 from gym.data.labels import IGNORE
 from gym.data.readers.synthetic import draw_scene
 from gym.data.samples import (
-    find_likenesses,
+    check_labels,
+    count_classes_by_side,
+    find_near_duplicates,
     find_samples,
-    join_copies,
-    positions_of,
-    refuse_unlabelled,
+    find_unit,
+    join_units,
+    list_sample_names,
+    pair_positions,
     sample_name,
-    side_counts,
-    side_names,
     split_dataset,
     training_samples,
-    unit_of,
 )
 from gym.data.split import Split, split_paper
 from tests.conftest import make_scenes, make_tiny_dataset
@@ -171,9 +171,9 @@ def test_the_paper_s_split_is_of_copies_and_says_that_it_leaks(coasts, caplog):
 
     assert (split.training, split.validation) == tuple(split_paper(18, 3, 0.6))
     assert min(split.training + split.validation) >= 18
-    assert set(positions_of(split.training, 18)) & set(positions_of(split.validation, 18))
+    assert set(pair_positions(split.training, 18)) & set(pair_positions(split.validation, 18))
     assert "split=paper leaks: validation sees copies of training scenes" in caplog.text
-    assert find_likenesses(coasts, split, config) == []
+    assert find_near_duplicates(coasts, split, config) == []
 
 
 def test_a_column_that_is_not_there_is_refused(coasts):
@@ -198,7 +198,7 @@ def test_a_date_that_is_not_known_is_asked_for(tiny_dataset):
 
 def test_a_unit_is_the_group_of_a_pair():
     """Of the name asked for."""
-    assert unit_of({"scene": "a", "site": "b"}, "a", "site") == "b"
+    assert find_unit({"scene": "a", "site": "b"}, "a", "site") == "b"
 
 
 def test_sites_without_a_pattern_are_one_and_cannot_be_split(tmp_path):
@@ -266,10 +266,10 @@ def test_the_paper_s_split_is_thinned_by_the_scenes_of_its_copies(coasts):
     """All copies of a scene that train stay or go."""
     config = SplitConfig(method="paper", validation=0.6)
     whole, split = (split_dataset(coasts, replace(config, training_share=share), OFFLINE) for share in (1.0, 0.5))
-    scenes = groups_on(coasts, positions_of(split.training, 18), "scene")
+    scenes = groups_on(coasts, pair_positions(split.training, 18), "scene")
 
     assert split.validation == whole.validation
-    assert len(scenes) == round(0.5 * len(groups_on(coasts, positions_of(whole.training, 18), "scene")))
+    assert len(scenes) == round(0.5 * len(groups_on(coasts, pair_positions(whole.training, 18), "scene")))
     assert split.training == [sample for sample in whole.training if coasts.manifest.pairs[sample % 18].scene in scenes]
 
 
@@ -336,9 +336,9 @@ def test_copies_are_joined_by_way_of_others():
     """To the first by name, in whatever order they come; units without copies stay what they are."""
     units, images = ["d", "c", "c", "b", "b", "a", "e"], ["1", "1", "2", "2", "3", "4", "5"]
 
-    assert join_copies(units, images) == ["b", "b", "b", "b", "b", "a", "e"]
-    assert join_copies(units[::-1], images[::-1]) == ["e", "a", "b", "b", "b", "b", "b"]
-    assert join_copies(units, list("1234567")) == units
+    assert join_units(units, images) == ["b", "b", "b", "b", "b", "a", "e"]
+    assert join_units(units[::-1], images[::-1]) == ["e", "a", "b", "b", "b", "b", "b"]
+    assert join_units(units, list("1234567")) == units
 
 
 @settings(max_examples=100, deadline=None)
@@ -346,7 +346,7 @@ def test_copies_are_joined_by_way_of_others():
 def test_joined_copies_part_neither_units_nor_images(pairs):
     """And join no more than must be: as many units are left as the graph of units and images has parts."""
     units, images = ([pair[part] for pair in pairs] for part in (0, 1))
-    joined = join_copies(units, images)
+    joined = join_units(units, images)
 
     for kind in (units, images):
         assert len(set(zip(kind, joined, strict=True))) == len(set(kind))
@@ -381,17 +381,17 @@ def test_a_recompressed_copy_on_another_side_is_found(alike):
     parted = Split([0, 1, 2, 3], [4, 5], [6, 7])
     assert alike.manifest.pairs[0].image_sha256 != alike.manifest.pairs[7].image_sha256
 
-    (found,) = find_likenesses(alike, parted, SplitConfig())
+    (found,) = find_near_duplicates(alike, parted, SplitConfig())
 
     assert (found.first, found.second) == ("pair0", "pair7")
     assert 0 <= found.distance <= 4
-    assert find_likenesses(alike, Split([0, 1, 7], [2, 3, 4], [5, 6]), SplitConfig()) == []
+    assert find_near_duplicates(alike, Split([0, 1, 7], [2, 3, 4], [5, 6]), SplitConfig()) == []
 
 
 def test_a_larger_distance_finds_no_less(alike):
     """Whatever is within 4 bits is within 16, and the nearest comes first."""
     parted = Split([0, 1, 2, 3], [4, 5], [6, 7])
-    near, far = (find_likenesses(alike, parted, SplitConfig(likeness=bits)) for bits in (4, 16))
+    near, far = (find_near_duplicates(alike, parted, SplitConfig(likeness=bits)) for bits in (4, 16))
 
     assert set(near) <= set(far)
     assert far[0] == near[0]
@@ -412,7 +412,7 @@ def test_no_copy_of_a_validation_pair_is_trained_on(coasts):
     """The split comes before augmentation; the original split the augmented files."""
     for seed in range(5):
         split = split_dataset(coasts, SplitConfig(seed=seed, test=0.2), OFFLINE)
-        trained = set(positions_of(training_samples(split, OFFLINE, 18), 18))
+        trained = set(pair_positions(training_samples(split, OFFLINE, 18), 18))
         assert trained == set(split.training)
         assert not trained & {*split.validation, *split.test}
 
@@ -422,7 +422,7 @@ def test_samples_are_named_after_their_pairs(coasts):
     assert sample_name(coasts, 2) == "cape_20200203_0"
     assert sample_name(coasts, 18 + 2) == "cape_20200203_0 copy 1"
     assert sample_name(coasts, 3 * 18 + 17) == "sand_20210304_1 copy 3"
-    assert positions_of([2, 20, 71], 18) == [2, 2, 17]
+    assert pair_positions([2, 20, 71], 18) == [2, 2, 17]
 
 
 @given(st.lists(st.integers(0, 5 * 18 - 1), max_size=9))
@@ -435,7 +435,7 @@ def test_samples_are_found_by_their_names(coasts, samples):
 
 def test_the_sides_list_the_names_of_their_samples(coasts):
     """Every side, also an empty one; copies by their own names."""
-    assert side_names(coasts, Split([0, 18], [1])) == {
+    assert list_sample_names(coasts, Split([0, 18], [1])) == {
         "training": ["cape_20200101_0", "cape_20200101_0 copy 1"],
         "validation": ["cape_20200101_1"],
         "test": [],
@@ -452,10 +452,10 @@ def test_a_side_without_a_labelled_pixel_is_refused(tmp_path):
     with pytest.raises(
         DataError, match=r"^the validation scenes have not one labelled pixel; label more scenes, or ch"
     ):
-        refuse_unlabelled(dataset, Split([0, 1], [2, 3]))
+        check_labels(dataset, Split([0, 1], [2, 3]))
     with pytest.raises(DataError, match=r"^the training scenes have not one labelled pixel"):
-        refuse_unlabelled(dataset, Split([6, 7], [4, 5]))
-    refuse_unlabelled(dataset, Split([0, 2], [1, 3]))
+        check_labels(dataset, Split([6, 7], [4, 5]))
+    check_labels(dataset, Split([0, 2], [1, 3]))
 
 
 def test_a_data_set_of_one_class_is_used_with_a_warning(tmp_path, caplog):
@@ -476,12 +476,12 @@ def test_a_data_set_of_one_class_is_used_with_a_warning(tmp_path, caplog):
 def test_pixels_are_counted_by_side(coasts):
     """Of each class, the sum over the pairs; a copy counts as its pair."""
     split = split_dataset(coasts, SplitConfig(test=0.2), ONLINE)
-    counts = side_counts(coasts, split)
+    counts = count_classes_by_side(coasts, split)
 
     assert list(counts) == ["training", "validation", "test"]
     np.testing.assert_array_equal(sum(counts.values()), coasts.counts.sum(axis=0))
     np.testing.assert_array_equal(counts["validation"], coasts.counts[split.validation].sum(axis=0))
-    copies = side_counts(coasts, Split([18, 36], [19]))
+    copies = count_classes_by_side(coasts, Split([18, 36], [19]))
     np.testing.assert_array_equal(copies["training"], 2 * coasts.counts[0])
 
 

@@ -11,15 +11,15 @@ from gym.core.errors import ConfigError, DataError
 from gym.data.split import (
     Samples,
     Split,
-    read_sides,
-    refuse_leaks,
+    check_leaks,
+    find_unmatched,
+    read_side_table,
     split_folds,
     split_given,
     split_leave_one_out,
     split_paper,
     split_random,
-    thin_training,
-    unmatched,
+    subsample_training,
 )
 
 SEEDS = st.integers(0, 1000)
@@ -244,7 +244,7 @@ def test_a_split_that_is_given_is_followed():
 
 def test_names_of_a_table_that_fit_no_pair_are_listed():
     """By name, so that a wrong spelling shows."""
-    assert unmatched(["a", "b", "a"], dict.fromkeys("zyxaBCwv", "test")) == ["B", "C", "v", "w", "x", "y", "z"]
+    assert find_unmatched(["a", "b", "a"], dict.fromkeys("zyxaBCwv", "test")) == ["B", "C", "v", "w", "x", "y", "z"]
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_table_of_sides_is_read_as_spreadsheets_write_it(tmp_path, mark):
     path = tmp_path / "sides.csv"
     path.write_text(mark + 'name, side ,note\r\na,train,x\r\n\r\n Küste 1,"val",\r\n', encoding="utf-8")
 
-    assert read_sides(path) == {"a": "train", "Küste 1": "val"}
+    assert read_side_table(path) == {"a": "train", "Küste 1": "val"}
 
 
 @pytest.mark.parametrize(
@@ -296,13 +296,13 @@ def test_a_table_of_sides_that_cannot_be_used_is_refused(tmp_path, content, mess
     path.write_bytes(content)
 
     with pytest.raises(DataError, match=rf"sides\.csv,? {message}\."):
-        read_sides(path)
+        read_side_table(path)
 
 
 def test_a_table_of_sides_that_is_not_there_is_refused(tmp_path):
     """Its path is a configuration value."""
     with pytest.raises(DataError, match=r"sides\.csv cannot be read as a CSV in UTF-8 \(.*\); mend split\.sides"):
-        read_sides(tmp_path / "sides.csv")
+        read_side_table(tmp_path / "sides.csv")
 
 
 def test_the_split_of_the_paper_by_hand():
@@ -347,31 +347,31 @@ def test_a_larger_share_of_training_holds_a_smaller_one(pairs, shares, seed):
     """Whole units are kept, as many as the share says, and in ascending order."""
     units = [unit for unit, _ in pairs]
     training = [4 * place + step for place, (_, step) in enumerate(pairs)]
-    smaller, larger = (thin_training(training, units, share, seed) for share in sorted(shares))
+    smaller, larger = (subsample_training(training, units, share, seed) for share in sorted(shares))
 
     assert set(smaller) <= set(larger) <= set(training)
     for share, kept in zip(sorted(shares), (smaller, larger), strict=True):
         names = {unit for sample, unit in zip(training, units, strict=True) if sample in kept}
         assert kept == [sample for sample, unit in zip(training, units, strict=True) if unit in names]
         assert len(names) == max(1, round(share * len(set(units))))
-    assert thin_training(training, units, 1.0, seed) == training
+    assert subsample_training(training, units, 1.0, seed) == training
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.001, 1), (0.1, 1), (0.2, 2), (0.44, 4), (0.46, 5), (0.99, 10), (1, 10)])
 def test_the_sizes_of_shares_by_hand(share, kept):
     """Of ten units of two pairs each, to the nearest unit; one at least."""
-    assert len(thin_training(range(20), [f"unit{number // 2}" for number in range(20)], share, 0)) == 2 * kept
+    assert len(subsample_training(range(20), [f"unit{number // 2}" for number in range(20)], share, 0)) == 2 * kept
 
 
 def test_a_share_is_drawn_by_its_seed():
     """Not the first by name, the same in whatever order, and what it was in every version."""
     units = [f"s{number:02d}" for number in range(12)]
-    draws = {tuple(thin_training(range(12), units, 0.25, seed)) for seed in range(20)}
-    backwards = thin_training(range(12), units[::-1], 0.25, 3)
+    draws = {tuple(subsample_training(range(12), units, 0.25, seed)) for seed in range(20)}
+    backwards = subsample_training(range(12), units[::-1], 0.25, 3)
 
     assert len(draws) > 15
-    assert sorted(11 - sample for sample in backwards) == thin_training(range(12), units, 0.25, 3)
-    assert thin_training(range(12), units, 0.4, 3) == [1, 5, 6, 8, 11]
+    assert sorted(11 - sample for sample in backwards) == subsample_training(range(12), units, 0.25, 3)
+    assert subsample_training(range(12), units, 0.4, 3) == [1, 5, 6, 8, 11]
 
 
 @pytest.mark.parametrize(
@@ -393,9 +393,9 @@ def test_a_share_is_drawn_by_its_seed():
 def test_a_scene_or_an_image_on_two_sides_is_refused(split, message):
     """Whoever made the split, and whichever sides they are; an image may leak under another name."""
     with pytest.raises(DataError, match=message):
-        refuse_leaks(split, ["n0", "n1", "n2", "n3"], ["s", "s", "t", "u"], ["h0", "h1", "h2", "h2"])
+        check_leaks(split, ["n0", "n1", "n2", "n3"], ["s", "s", "t", "u"], ["h0", "h1", "h2", "h2"])
 
 
 def test_what_is_on_one_side_or_none_does_not_leak():
     """Two pairs of one scene may train together, and one that is left out may be anything."""
-    refuse_leaks(Split([0, 1], [3]), ["n0", "n1", "n2", "n3"], ["s", "s", "s", "u"], ["h0", "h0", "h2", "h2"])
+    check_leaks(Split([0, 1], [3]), ["n0", "n1", "n2", "n3"], ["s", "s", "s", "u"], ["h0", "h0", "h2", "h2"])

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from gym.data.augment import affine_places, take_bilinear, take_nearest
+from gym.data.augment import affine_points, sample_bilinear, sample_nearest
 
 IDENTITY = [1, 0, 0, 0, 1, 0]
 
 
 def places(transform, size):
-    return affine_places(tf.constant(transform, tf.float32), size)
+    return affine_points(tf.constant(transform, tf.float32), size)
 
 
 def scipy_places(transform, size):
@@ -29,15 +29,15 @@ def test_the_identity_gives_every_pixel_back():
     label = np.random.default_rng(1).integers(0, 9, (5, 7), np.uint8)
     at = places(IDENTITY, (5, 7))
 
-    np.testing.assert_array_equal(take_bilinear(tf.constant(image), at), image)
-    np.testing.assert_array_equal(take_nearest(tf.constant(label), at), label)
+    np.testing.assert_array_equal(sample_bilinear(tf.constant(image), at), image)
+    np.testing.assert_array_equal(sample_nearest(tf.constant(label), at), label)
     assert at.inside.numpy().all()
 
 
 def test_half_a_pixel_to_the_right_is_the_mean_of_two():
     """By hand; the last has no right neighbour, lies on the rim of its pixel, and is outside."""
     at = places([1, 0, 0.5, 0, 1, 0], (1, 3))
-    taken = take_bilinear(tf.constant([[[2.0], [4.0], [10.0]]]), at)
+    taken = sample_bilinear(tf.constant([[[2.0], [4.0], [10.0]]]), at)
 
     np.testing.assert_array_equal(taken[0, :, 0], [3, 7, 10])
     np.testing.assert_array_equal(at.inside, [[True, True, False]])
@@ -52,7 +52,7 @@ def test_a_pixel_reaches_half_its_size_around_its_centre():
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
 def test_labels_keep_their_type(dtype):
     """Nothing is interpolated."""
-    assert take_nearest(tf.constant([[1, 2]], dtype), places(IDENTITY, (1, 2))).dtype == dtype
+    assert sample_nearest(tf.constant([[1, 2]], dtype), places(IDENTITY, (1, 2))).dtype == dtype
 
 
 @settings(max_examples=30, deadline=None)
@@ -69,9 +69,9 @@ def test_it_agrees_with_scipy(seed, matrix, shift):
     at, exact = places(transform, size), scipy_places(transform, size)
     expected = [ndimage.map_coordinates(image[..., band], exact, order=1, mode="nearest") for band in range(2)]
 
-    np.testing.assert_allclose(take_bilinear(tf.constant(image), at), np.stack(expected, axis=-1), atol=1e-4)
+    np.testing.assert_allclose(sample_bilinear(tf.constant(image), at), np.stack(expected, axis=-1), atol=1e-4)
     clear = (np.abs(exact % 1 - 0.5) > 1e-4).all(axis=0)  # not on the line between two pixels
     nearest = ndimage.map_coordinates(label, exact, order=0, mode="nearest")
-    np.testing.assert_array_equal(take_nearest(tf.constant(label), at).numpy()[clear], nearest[clear])
+    np.testing.assert_array_equal(sample_nearest(tf.constant(label), at).numpy()[clear], nearest[clear])
     within = ((exact > -0.5) & (exact < np.array(size)[:, None, None] - 0.5)).all(axis=0)
     np.testing.assert_array_equal(at.inside.numpy()[clear], within[clear])

@@ -22,9 +22,9 @@ def coasts(tmp_path_factory):
 
 def score(dataset, baselines, positions):
     """Confusion matrices by baseline; that of the water index is of other and water."""
-    matrices = dict.fromkeys(baselines.predict(dataset.shown_image(positions[0])), 0)
+    matrices = dict.fromkeys(baselines.predict(dataset.unpadded_image(positions[0])), 0)
     for position in positions:
-        truth, predicted = dataset.shown_label(position), baselines.predict(dataset.shown_image(position))
+        truth, predicted = dataset.unpadded_label(position), baselines.predict(dataset.unpadded_image(position))
         is_water = np.where(truth == IGNORE, IGNORE, truth == baselines.water_class).astype(np.uint8)
         for name, said in predicted.items():
             of_two = name == "water_index"
@@ -109,7 +109,7 @@ def test_the_water_index_finds_the_class_of_water(coasts):
         "MNDWI = (green - swir) / (green + swir) above the threshold of Otsu's method in each image is water; it tells "
         "that from all else."
     )
-    predicted = baselines.predict(coasts.shown_image(9))["water_index"]
+    predicted = baselines.predict(coasts.unpadded_image(9))["water_index"]
     assert set(np.unique(predicted)) == {0, 1}
 
 

@@ -13,7 +13,7 @@ from rasterio.errors import RasterioIOError
 
 from gym.config.spectral_index import parse_index
 from gym.core.errors import DataError
-from gym.data.class_colours import class_colours, overlay, show_bands
+from gym.data.class_colours import class_colours, overlay, render_rgb
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_image, read_label
 from gym.prediction import predict_folder
@@ -32,7 +32,7 @@ def model():
 @pytest.fixture
 def images(tmp_path):
     folder = tmp_path / "images"
-    predict_folder.mkdir()
+    folder.mkdir()
     return folder
 
 
@@ -62,7 +62,7 @@ def listing(folder):
 
 def contents(folder):
     """The bytes of every file in a folder and the folders in it, by path."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in predict_folder.rglob("*") if path.is_file()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_every_picture_gets_its_label_and_its_overlay(model, images, tmp_path):
@@ -283,7 +283,7 @@ def test_an_overlay_shows_the_bands_as_read(images, tmp_path):
 
     label = read_label(tmp_path / "out" / "a.tif").values
     np.testing.assert_array_equal(label, values[..., 0] > values[..., 3])
-    expected = overlay(show_bands(values, ["nir", "blue", "green", "red"]), label, ["low", "high"])
+    expected = overlay(render_rgb(values, ["nir", "blue", "green", "red"]), label, ["low", "high"])
     with Image.open(tmp_path / "out" / "overlays" / "a.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), np.rint(255 * expected))
 

@@ -13,7 +13,7 @@ from gym.core.errors import DataError
 from gym.data.labels import IGNORE
 from gym.data.preparation import Preparation
 from gym.data.scaling import Scaling
-from gym.prediction.segment import score_parts, segment
+from gym.prediction.segment import predict_tiles, segment
 from gym.runs.model_files import ModelDescription, SavedModel
 
 FRAME = (16, 24)
@@ -227,7 +227,7 @@ def test_only_tiles_with_data_are_scored(tiled_model):
     image = np.zeros((16, 72, 3), np.uint8)
     image[:, 57:] = 200
 
-    parts = list(score_parts(tiled_model, image))
+    parts = list(predict_tiles(tiled_model, image))
 
     assert [placement.window for placement, _ in parts] == [(0, 48, 16, 24)]
     assert parts[0][1].shape == (*FRAME, 2)
@@ -254,7 +254,7 @@ def test_values_are_scaled_as_in_training(scaling, value, scaled):
     model = saved(lambda images: images[..., :2], scaling=scaling)
     image = np.full((*FRAME, 3), value, np.uint16)
 
-    ((_, scores),) = score_parts(model, model.description.preparation.prepare_image(image))
+    ((_, scores),) = predict_tiles(model, model.description.preparation.prepare_image(image))
 
     np.testing.assert_allclose(scores, scaled, rtol=1e-6)
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym.core.errors import DataError
-from gym.data.framing import Placement, cut_label, pad_label, place, unframe_scores
+from gym.data.framing import Placement, crop_label, pad_label, place_scene, unframe_probabilities
 from gym.data.labels import IGNORE
-from gym.prediction.segment import hann_taper, merge_scores
+from gym.prediction.segment import blend_tiles, hann_taper
 
 sizes = st.tuples(st.integers(1, 30), st.integers(1, 30))
 frames = st.tuples(st.integers(1, 16), st.integers(1, 16))
@@ -17,7 +17,7 @@ overlaps = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75])
 
 def framed_scores(label, placement, frame, classes):
     """One-hot scores of a label in the frame, 0 for every class in the padding."""
-    framed = pad_label(cut_label(label, placement), placement.corner, frame)
+    framed = pad_label(crop_label(label, placement), placement.corner, frame)
     one_hot = np.eye(classes, dtype=np.float32)[np.minimum(framed, classes - 1)]
     return np.where(framed[..., np.newaxis] == IGNORE, 0, one_hot)
 
@@ -57,7 +57,7 @@ def test_where_tiles_agree_the_map_is_what_they_say(scene, frame, overlap, value
     """A constant comes back to the bit, at the borders and where many tiles meet."""
     scores = np.full((*frame, 2), value, np.float32)
 
-    merged = merge_scores(((placement, scores) for placement in place(scene, frame, "tile", overlap)), 2)
+    merged = blend_tiles(((placement, scores) for placement in place_scene(scene, frame, "tile", overlap)), 2)
 
     assert merged.dtype == np.float32
     assert merged.shape == (*scene, 2)
@@ -68,9 +68,9 @@ def test_where_tiles_agree_the_map_is_what_they_say(scene, frame, overlap, value
 def test_a_single_part_comes_back_as_it_was(scene, frame, framing):
     """To the bit what unframing gives."""
     scores = np.random.default_rng(0).random((*frame, 3), np.float32)
-    (placement,) = place(scene, frame, framing)
+    (placement,) = place_scene(scene, frame, framing)
 
-    np.testing.assert_array_equal(merge_scores([(placement, scores)], 3), unframe_scores(scores, placement))
+    np.testing.assert_array_equal(blend_tiles([(placement, scores)], 3), unframe_probabilities(scores, placement))
 
 
 @settings(deadline=None)
@@ -78,9 +78,9 @@ def test_a_single_part_comes_back_as_it_was(scene, frame, framing):
 def test_a_label_comes_back_from_tiles_to_the_pixel(scene, frame, overlap, classes, seed):
     """Cut, framed, scored one-hot and merged, it is what it was; with 1 for its class and 0 for the others."""
     label = np.random.default_rng(seed).integers(0, classes, scene).astype(np.uint8)
-    placements = place(scene, frame, "tile", overlap)
+    placements = place_scene(scene, frame, "tile", overlap)
 
-    merged = merge_scores(((part, framed_scores(label, part, frame, classes)) for part in placements), classes)
+    merged = blend_tiles(((part, framed_scores(label, part, frame, classes)) for part in placements), classes)
 
     np.testing.assert_array_equal(merged, np.eye(classes)[label])
 
@@ -89,9 +89,9 @@ def test_a_label_comes_back_from_tiles_to_the_pixel(scene, frame, overlap, class
 def test_a_label_that_fits_comes_back_to_the_pixel(rows, columns, seed):
     """Without shrinking nothing is lost."""
     label = np.random.default_rng(seed).integers(0, 4, (rows, columns)).astype(np.uint8)
-    (placement,) = place((rows, columns), (24, 16))
+    (placement,) = place_scene((rows, columns), (24, 16))
 
-    merged = merge_scores([(placement, framed_scores(label, placement, (24, 16), 4))], 4)
+    merged = blend_tiles([(placement, framed_scores(label, placement, (24, 16), 4))], 4)
 
     np.testing.assert_array_equal(merged.argmax(axis=2), label)
 
@@ -100,25 +100,25 @@ def test_a_label_that_fits_comes_back_to_the_pixel(rows, columns, seed):
 @given(scene=sizes, frame=frames, overlap=overlaps, seed=st.integers(0, 99))
 def test_the_map_is_the_weighted_mean_of_the_tiles(scene, frame, overlap, seed):
     """As with the sums of weighted scores and of weights, held for all tiles at once."""
-    placements = place(scene, frame, "tile", overlap)
+    placements = place_scene(scene, frame, "tile", overlap)
     scores = np.random.default_rng(seed).random((len(placements), *frame, 2)).astype(np.float32)
     total, weights = np.zeros((*scene, 2)), np.zeros((*scene, 1))
     for placement, part in zip(placements, scores, strict=True):
         top, left, rows, columns = placement.window
         taper = np.outer(*(np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2 for side in (rows, columns)))
-        total[top : top + rows, left : left + columns] += taper[..., None] * unframe_scores(part, placement)
+        total[top : top + rows, left : left + columns] += taper[..., None] * unframe_probabilities(part, placement)
         weights[top : top + rows, left : left + columns] += taper[..., None]
 
-    merged = merge_scores(zip(placements, scores, strict=True), 2)
+    merged = blend_tiles(zip(placements, scores, strict=True), 2)
 
     np.testing.assert_allclose(merged, total / weights, rtol=0, atol=1e-5)
 
 
 def test_one_tile_fades_into_the_next():
     """From a tile of zeros into a tile of ones the map climbs without a step, and is both at their far ends."""
-    left, right = place((1, 96), (1, 64), "tile", 0.5)
+    left, right = place_scene((1, 96), (1, 64), "tile", 0.5)
 
-    merged = merge_scores([(left, np.zeros((1, 64, 1))), (right, np.ones((1, 64, 1)))], 1)[0, :, 0]
+    merged = blend_tiles([(left, np.zeros((1, 64, 1))), (right, np.ones((1, 64, 1)))], 1)[0, :, 0]
 
     np.testing.assert_array_equal(merged[:32], 0)
     np.testing.assert_array_equal(merged[64:], 1)
@@ -128,9 +128,9 @@ def test_one_tile_fades_into_the_next():
 
 def test_what_no_tile_covers_has_no_score():
     """A tile left out, because it has no data, say, leaves zeros where it alone would be."""
-    first, _ = place((4, 8), (4, 4), "tile")
+    first, _ = place_scene((4, 8), (4, 4), "tile")
 
-    merged = merge_scores([(first, np.ones((4, 4, 2)))], 2)
+    merged = blend_tiles([(first, np.ones((4, 4, 2)))], 2)
 
     np.testing.assert_array_equal(merged[:, :4], 1)
     np.testing.assert_array_equal(merged[:, 4:], 0)
@@ -139,14 +139,14 @@ def test_what_no_tile_covers_has_no_score():
 def test_tiles_are_not_held():
     """Each tile's scores are done with before the next are asked for."""
     scores = np.zeros((4, 4, 1))
-    placements = place((4, 12), (4, 4), "tile")
+    placements = place_scene((4, 12), (4, 4), "tile")
 
     def parts():
         for value, placement in enumerate(placements):
             scores[:] = value
             yield placement, scores
 
-    np.testing.assert_array_equal(merge_scores(parts(), 1)[0, :, 0], np.repeat([0, 1, 2], 4))
+    np.testing.assert_array_equal(blend_tiles(parts(), 1)[0, :, 0], np.repeat([0, 1, 2], 4))
 
 
 def test_nothing_cannot_be_merged():
@@ -154,4 +154,4 @@ def test_nothing_cannot_be_merged():
     none: list[tuple[Placement, np.ndarray]] = []
 
     with pytest.raises(DataError, match=r"0 parts of a scene cannot be merged; give at least one placement"):
-        merge_scores(none, 2)
+        blend_tiles(none, 2)

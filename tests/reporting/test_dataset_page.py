@@ -10,7 +10,7 @@ import pytest
 from gym.config.schema import AugmentConfig, SplitConfig
 from gym.data.batches import SampleReader
 from gym.data.dataset import Dataset, write_manifest
-from gym.data.near_duplicates import Likeness
+from gym.data.near_duplicates import NearDuplicate
 from gym.data.split import Split
 from gym.reporting.dataset_page import (
     Sides,
@@ -76,7 +76,7 @@ def test_what_is_left_out_is_told_with_its_reason(retold, tmp_path):
 
 def test_images_that_look_alike_are_listed(tiny_dataset, tmp_path):
     """As they were found, with the bits in which they differ."""
-    page = write(tiny_dataset, tmp_path / "report", alike=[Likeness("pair0", "pair3", 2)])
+    page = write(tiny_dataset, tmp_path / "report", alike=[NearDuplicate("pair0", "pair3", 2)])
 
     assert '<td>pair0</td><td>pair3</td><td class="number">2</td>' in page
     assert "Pairs that differ in at most 4 of 64 bits of their perceptual hashes: 1." in page

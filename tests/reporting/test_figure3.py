@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gym.data.class_colours import overlay, show_bands
+from gym.data.class_colours import overlay, render_rgb
 from gym.data.labels import IGNORE
 from gym.reporting.figure3 import ZOOM, Example, draw_figure3, find_part, place_window
 from tests.reporting.test_figures import nothing_is_cut_off, texts
@@ -39,7 +39,7 @@ def test_a_scene_is_image_label_and_outputs():
     shown = example()
     figure = draw_figure3([shown], TWO, BANDS, CLASSES)
 
-    picture = show_bands(shown.image, BANDS)
+    picture = render_rgb(shown.image, BANDS)
     masked = np.where(shown.label == IGNORE, IGNORE, shown.outputs[0])
     expected = [picture, overlay(picture, shown.label, CLASSES), overlay(picture, masked, CLASSES)]
     for axes, values in zip(figure.axes, expected, strict=False):

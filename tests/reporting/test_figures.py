@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gym.data.class_colours import show_bands
+from gym.data.class_colours import render_rgb
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.evaluation.run_model import Evaluation
@@ -343,7 +343,7 @@ def test_panels_show_image_truth_prediction_and_errors(sheet):
     (values, label), predicted = read(20), evaluation.predicted[2]
     wrong = (label != predicted) & (label != IGNORE)
 
-    np.testing.assert_allclose(image / 255, show_bands(values, ["a", "b", "c"]), atol=0.5 / 255 + 1e-9)
+    np.testing.assert_allclose(image / 255, render_rgb(values, ["a", "b", "c"]), atol=0.5 / 255 + 1e-9)
     np.testing.assert_array_equal((errors == 255).all(axis=-1), wrong)
     np.testing.assert_array_equal((truth != prediction).any(axis=-1), wrong)
     for panel in (truth, prediction):

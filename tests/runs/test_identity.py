@@ -1,6 +1,6 @@
 """A run is known by all that its result depends on, and by nothing else."""
 
-from gym.data.build import make_plan
+from gym.data.build import plan_dataset
 from gym.data.split import Split
 from gym.runs.spec import identity, run_fingerprint, validation_fingerprint
 
@@ -51,7 +51,7 @@ def test_what_is_said_of_the_data_for_people_is_no_part_of_what_they_are(configu
     """With a licence or a citation, dataset and run are the ones they were."""
     said = ["data.licence=CC BY 4.0", "data.citation=Someone 2020"]
     bare, cited = configure(), configure(*said)
-    plain, told = (make_plan(config.data, tmp_path / "stores", tmp_path) for config in (bare, cited))
+    plain, told = (plan_dataset(config.data, tmp_path / "stores", tmp_path) for config in (bare, cited))
 
     assert (cited.data.licence, cited.data.citation) == ("CC BY 4.0", "Someone 2020")
     assert plain.fingerprint() == told.fingerprint()

@@ -120,7 +120,7 @@ def test_the_whole_preparation_comes_along(tmp_path, network, options):
     image = make_scenes(1, rows=40, columns=80)["pair0"].image
     prepared = preparation.prepare_image(image)
     np.testing.assert_array_equal(prepared, dataset.manifest.preparation.prepare_image(image))
-    assert preparation.place(prepared) == dataset.manifest.preparation.place(prepared)
+    assert preparation.place_image(prepared) == dataset.manifest.preparation.place_image(prepared)
 
 
 @pytest.mark.parametrize("method", ["band", "dataset", "none"])

@@ -58,7 +58,7 @@ _DAMAGE = (
 )
 
 
-class Member(NamedTuple):
+class NpzFile(NamedTuple):
     """Where one npz lies: a file on disk, and the entry in it where that file is a zip of several."""
 
     path: Path
@@ -79,15 +79,15 @@ class Member(NamedTuple):
         return f"{self.path}!{self.inside}" if self.inside else str(self.path)
 
 
-class Listing(NamedTuple):
+class NpzListing(NamedTuple):
     """Members by ascending name, why each that cannot be used is left out, and which one each other repeats."""
 
-    members: dict[str, Member]
+    members: dict[str, NpzFile]
     left_out: dict[str, str]
-    passed_over: dict[str, str]
+    skipped: dict[str, str]
 
 
-def list_members(places: Sequence[Path]) -> Listing:
+def find_npz_files(places: Sequence[Path]) -> NpzListing:
     """Find every npz of some places.
 
     Args:
@@ -102,7 +102,7 @@ def list_members(places: Sequence[Path]) -> Listing:
         DataError: A place is missing, or there is not one npz to read.
     """
     faults = {member: fault for path in _files_of(places) for member, fault in _look_into(path).items()}
-    by_stem: dict[str, list[Member]] = {}
+    by_stem: dict[str, list[NpzFile]] = {}
     for member, fault in faults.items():
         if not fault:
             by_stem.setdefault(member.stem, []).append(member)
@@ -117,7 +117,7 @@ def list_members(places: Sequence[Path]) -> Listing:
         reasons = [f"{name} {fault}" for name, fault in left_out.items()]
         reason = reasons[0] if reasons else "give a folder of .npz files, an .npz, or a .zip of them."
         raise DataError(f"not one .npz to read in {', '.join(map(str, places))}: {reason}")
-    return Listing(dict(sorted(members.items())), left_out, passed_over)
+    return NpzListing(dict(sorted(members.items())), left_out, passed_over)
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
@@ -125,12 +125,12 @@ def _free_name(name: str, taken: Collection[str]) -> str:
     return next(free for free in itertools.chain([name], numbered) if free not in taken)
 
 
-def _without_repeats(members: Sequence[Member]) -> tuple[list[Member], dict[Member, str]]:
+def _without_repeats(members: Sequence[NpzFile]) -> tuple[list[NpzFile], dict[NpzFile, str]]:
     """Members that differ, and why each other one is left out."""
     if len(members) == 1:
         return list(members), {}
-    kept: dict[object, Member] = {}
-    repeated: dict[Member, str] = {}
+    kept: dict[object, NpzFile] = {}
+    repeated: dict[NpzFile, str] = {}
     for member in members:
         first = kept.setdefault(_checksums(member), member)
         if first is not member:
@@ -138,7 +138,7 @@ def _without_repeats(members: Sequence[Member]) -> tuple[list[Member], dict[Memb
     return list(kept.values()), repeated
 
 
-def _checksums(member: Member) -> object:
+def _checksums(member: NpzFile) -> object:
     """What tells two npz apart: the checksum of each array; of one that cannot be read, its place."""
     try:
         with _opened(member, SIZE_LIMIT) as archive:
@@ -147,7 +147,7 @@ def _checksums(member: Member) -> object:
         return str(member)
 
 
-def array_names(member: Member) -> list[str]:
+def list_arrays(member: NpzFile) -> list[str]:
     """Name the arrays of an npz.
 
     Raises:
@@ -157,7 +157,7 @@ def array_names(member: Member) -> list[str]:
         return list(_entries_by_key(archive))
 
 
-def read_arrays(member: Member, keys: Sequence[str], size_limit: int = SIZE_LIMIT) -> dict[str, np.ndarray]:
+def read_arrays(member: NpzFile, keys: Sequence[str], size_limit: int = SIZE_LIMIT) -> dict[str, np.ndarray]:
     """Read the arrays of an npz that are wanted and there.
 
     Args:
@@ -204,18 +204,18 @@ def _is_hidden(name: str) -> bool:
     return name == "__MACOSX" or (name.startswith(".") and name != "..")
 
 
-def _look_into(path: Path) -> dict[Member, str]:
+def _look_into(path: Path) -> dict[NpzFile, str]:
     """Each npz of a file, and why it cannot be used, "" where it can."""
     if not path.is_file():
-        return {Member(path): "is no file; remove it."}
+        return {NpzFile(path): "is no file; remove it."}
     if path.suffix.lower() == ".npz":
-        return {Member(path): "" if path.stat().st_size else "is empty (0 bytes); replace it."}
+        return {NpzFile(path): "" if path.stat().st_size else "is empty (0 bytes); replace it."}
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except _DAMAGE as error:
-        return {Member(path): f"cannot be opened as a zip ({_reason(error)}); replace it."}
-    return {Member(path, entry.filename): _fault_of(entry) for entry in entries if _is_npz(entry)}
+        return {NpzFile(path): f"cannot be opened as a zip ({_reason(error)}); replace it."}
+    return {NpzFile(path, entry.filename): _fault_of(entry) for entry in entries if _is_npz(entry)}
 
 
 def _is_npz(entry: zipfile.ZipInfo) -> bool:
@@ -233,7 +233,7 @@ def _fault_of(entry: zipfile.ZipInfo) -> str:
 
 
 @contextmanager
-def _opened(member: Member, size_limit: int) -> Iterator[zipfile.ZipFile]:
+def _opened(member: NpzFile, size_limit: int) -> Iterator[zipfile.ZipFile]:
     """Open an npz, which is a zip itself; what is wrong with it becomes a `DataError` that names it."""
     try:
         with zipfile.ZipFile(member.path) as outer:
@@ -311,7 +311,7 @@ def is_url(text: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
 
 
-def fetch(url: str, folder: Path) -> Path:
+def download_file(url: str, folder: Path) -> Path:
     """Download a file, unless it is there from before.
 
     Args:
@@ -328,7 +328,7 @@ def fetch(url: str, folder: Path) -> Path:
     if scheme not in SCHEMES:
         raise DataError(f"{url} must begin with http://, https:// or file://; download it by hand and give its path.")
     try:
-        path = folder / local_name(url)
+        path = folder / download_name(url)
         if not path.is_file():
             log.info("downloading %s", url)
             with atomic_file(path) as beside:
@@ -341,7 +341,7 @@ def fetch(url: str, folder: Path) -> Path:
     return path
 
 
-def local_name(url: str) -> str:
+def download_name(url: str) -> str:
     """Name the file that keeps what a URL leads to, as in ``L8_11_001-1a2b3c4d.zip``."""
     name = PurePosixPath(
         re.sub(r"[^A-Za-z0-9._-]+", "_", PureWindowsPath(unquote(urlsplit(url).path)).name).lstrip(".")

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from gym.core.errors import DataError
-from gym.data.readers.raster import Grid, shape_of
+from gym.data.readers.raster import Grid, format_size
 
 _PROBED = 9
 
@@ -39,13 +39,13 @@ class Reader(Protocol):
         bands: Band names, in the order of `RawScene.image`.
         names: One name a scene; the dataset keeps this order.
         left_out: Why each file that should belong to a scene could not be used.
-        passed_over: Why each file that is in no scene by design is in none: copies, repeats, files of other kinds.
+        skipped: Why each file that is in no scene by design is in none: copies, repeats, files of other kinds.
     """
 
     description: str
     names: list[str]
     left_out: dict[str, str]
-    passed_over: dict[str, str]
+    skipped: dict[str, str]
 
     @property
     def bands(self) -> list[str]: ...  # noqa: D102 - the class says it
@@ -103,7 +103,9 @@ def most_common_count(counts: Sequence[int]) -> int:
     return max(set(counts), key=lambda count: (counts.count(count), count))
 
 
-def refuse_other_size(label: np.ndarray, image: np.ndarray, label_from: object) -> None:
+def check_same_size(label: np.ndarray, image: np.ndarray, label_from: object) -> None:
     """Raise `DataError` where a label has not the rows and columns of its image."""
     if label.shape[:2] != image.shape[:2]:
-        raise DataError(f"{label_from} is {shape_of(label)} and its image {shape_of(image)} pixels; sizes must agree.")
+        raise DataError(
+            f"{label_from} is {format_size(label)} and its image {format_size(image)} pixels; sizes must agree."
+        )

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from gym.config.schema import DataConfig, folders_of, split_pattern
 from gym.core.errors import DataError
 from gym.core.files import HashCache
-from gym.data.readers.base import RawScene, probe_bands, refuse_other_size
-from gym.data.readers.raster import SUFFIXES, better_grid, read_bands, read_label, refuse_other_place
+from gym.data.readers.base import RawScene, check_same_size, probe_bands
+from gym.data.readers.raster import SUFFIXES, check_same_grid, choose_grid, read_bands, read_label
 
 # Endings of what lies beside images and is no image.
 _SIDECARS = (".xml", ".tfw", ".jgw", ".pgw", ".wld", ".txt", ".csv", ".json", ".md", ".ini", ".db", ".ovr", ".msk")
@@ -50,7 +50,7 @@ def cut_stem(stem: str, drops: Sequence[str]) -> str:
     return stem
 
 
-def list_by_stem(files: Iterable[tuple[str, Any]], drops: Sequence[str]) -> dict[str, Any]:
+def index_by_stem(files: Iterable[tuple[str, Any]], drops: Sequence[str]) -> dict[str, Any]:
     """List files by cut stem, given each with its whole one.
 
     Raises:
@@ -68,7 +68,7 @@ def list_by_stem(files: Iterable[tuple[str, Any]], drops: Sequence[str]) -> dict
     return found
 
 
-def files_by_stem(folder: Path, suffixes: Sequence[str], drops: Sequence[str] = ()) -> dict[str, Path]:
+def find_files(folder: Path, suffixes: Sequence[str], drops: Sequence[str] = ()) -> dict[str, Path]:
     """List the image files of a folder by cut stem; hidden files are passed over.
 
     Args:
@@ -86,10 +86,10 @@ def files_by_stem(folder: Path, suffixes: Sequence[str], drops: Sequence[str] = 
     files = [path for path in named if path.suffix.lower() in suffixes and not path.is_dir()]
     if not files:
         raise DataError(f"{folder} holds no image files; it must hold files ending in {', '.join(suffixes)}.")
-    return list_by_stem(((path.stem, path) for path in files), drops)
+    return index_by_stem(((path.stem, path) for path in files), drops)
 
 
-def list_passed_over(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, str]:
+def list_skipped(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, str]:
     """Why each entry of some folders is no image file: by its ending or name, or for being a folder.
 
     Neither hidden entries, what usually lies beside images (world files, statistics, notes), nor the folders
@@ -131,7 +131,7 @@ def _list_folder(folder: Path) -> list[Path]:
         raise DataError(f"{folder} cannot be listed ({error.strerror or error}); mend its permissions.") from error
 
 
-def match(listings: Sequence[tuple[str, Mapping[str, Any]]]) -> Matches:
+def match_stems(listings: Sequence[tuple[str, Mapping[str, Any]]]) -> Matches:
     """Match files by stem across places.
 
     Args:
@@ -157,23 +157,23 @@ def match(listings: Sequence[tuple[str, Mapping[str, Any]]]) -> Matches:
     return Matches(files, left_out)
 
 
-def match_by_stem(folders: Sequence[Path], suffixes: Sequence[str], drops: Sequence[str] = ()) -> Matches:
+def match_folders(folders: Sequence[Path], suffixes: Sequence[str], drops: Sequence[str] = ()) -> Matches:
     """Match the files of several folders by stem.
 
     Args:
-        folders: Folders, or patterns as those of `files_by_stem`, whose files belong together.
+        folders: Folders, or patterns as those of `find_files`, whose files belong together.
         suffixes: Lower-case file endings to consider, with their dot.
         drops: Regular expressions cut out of stems first.
 
     Raises:
         DataError: A folder cannot be used, or not one stem is in all of them.
     """
-    return match([(str(folder), files_by_stem(folder, suffixes, drops)) for folder in folders])
+    return match_stems([(str(folder), find_files(folder, suffixes, drops)) for folder in folders])
 
 
 def pair_by_stem(images: Sequence[Path], labels: Path, suffixes: Sequence[str], drops: Sequence[str] = ()) -> Pairing:
-    """Match the files of the band sets, in stacking order, and of the labels; errors as `match_by_stem`."""
-    matches = match_by_stem([*images, labels], suffixes, drops)
+    """Match the files of the band sets, in stacking order, and of the labels; errors as `match_folders`."""
+    matches = match_folders([*images, labels], suffixes, drops)
     return Pairing([PairFiles(stem, paths[:-1], paths[-1]) for stem, paths in matches.files.items()], matches.left_out)
 
 
@@ -191,7 +191,7 @@ class FolderReader:
         pairing = pair_by_stem(images, labels, SUFFIXES, config.drop_from_stem)
         self._files = {pair.name: pair for pair in pairing.pairs}
         self._given_bands, self._hashes = config.bands, hashes
-        self.left_out, self.passed_over = pairing.left_out, list_passed_over([*images, labels], SUFFIXES)
+        self.left_out, self.skipped = pairing.left_out, list_skipped([*images, labels], SUFFIXES)
         self.names = list(self._files)
         self.description = f"{' + '.join(folders)} with {config.labels}"
         warn_of_lossy_labels([pair.label for pair in pairing.pairs])
@@ -212,10 +212,10 @@ class FolderReader:
         """Read the bands and the label of a scene."""
         files = self._files[name]
         image, label = read_bands(files.images), read_label(files.label)
-        refuse_other_size(label.values, image.values, files.label)
-        refuse_other_place(label.grid, image.grid, label.values.shape, f"{files.label} and {files.images[0]}")
+        check_same_size(label.values, image.values, files.label)
+        check_same_grid(label.grid, image.grid, label.values.shape, f"{files.label} and {files.images[0]}")
         return RawScene(
-            image.values, label.values, label.labelled, (), better_grid(image.grid, label.grid), image.nodata
+            image.values, label.values, label.labelled, (), choose_grid(image.grid, label.grid), image.nodata
         )
 
 

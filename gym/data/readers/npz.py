@@ -19,9 +19,9 @@ from gym.core.errors import DataError
 from gym.core.files import HashCache
 from gym.data.labels import MAX_CLASSES
 from gym.data.readers.archives import SUFFIXES as ARCHIVES
-from gym.data.readers.archives import Member, array_names, fetch, is_url, list_members, read_arrays
-from gym.data.readers.base import RawScene, probe_bands, refuse_other_size
-from gym.data.readers.folder import files_by_stem, list_by_stem, list_passed_over, match
+from gym.data.readers.archives import NpzFile, download_file, find_npz_files, is_url, list_arrays, read_arrays
+from gym.data.readers.base import RawScene, check_same_size, probe_bands
+from gym.data.readers.folder import find_files, index_by_stem, list_skipped, match_stems
 from gym.data.readers.raster import SUFFIXES, Raster, read_image, stack_bands
 
 _NUMBERS = "biuf"  # kinds of NumPy types
@@ -33,7 +33,7 @@ _DOODLER_LAYOUT = "a file of Doodler holds label and image (data=gym_npz reads t
 _GYM_LAYOUT = "a training file of Segmentation Gym holds arr_0 and arr_1 (data=doodler reads those of Doodler)"
 
 
-def decode_doodler(member: Member) -> RawScene:
+def decode_doodler(member: NpzFile) -> RawScene:
     """Decode a file of Doodler, or of the Coast Train release.
 
     The image is the unedited one where it fits the label. Older states of a re-saved file, whose keys begin with zeros
@@ -55,11 +55,11 @@ def decode_doodler(member: Member) -> RawScene:
     if raw is None:
         raise _lacking(member, "image", _DOODLER_LAYOUT)
     image = decode_image(raw, f"image of {member}")
-    refuse_other_size(label, image, f"label of {member}")
+    check_same_size(label, image, f"label of {member}")
     return RawScene(image, label, labelled, decode_names(arrays.get("classes"), f"classes of {member}"))
 
 
-def decode_gym(member: Member) -> RawScene:
+def decode_gym(member: NpzFile) -> RawScene:
     """Decode a training file of Segmentation Gym; it names no classes.
 
     Its earliest four-band files have red, green and blue in ``arr_0``, the fourth band in ``arr_1``, and the label in
@@ -75,19 +75,19 @@ def decode_gym(member: Member) -> RawScene:
     image, layer = decode_image(arrays["arr_0"], f"arr_0 of {member}"), "arr_1"
     if "arr_2" in arrays and arrays["arr_2"].dtype.kind in _NUMBERS:
         fourth, layer = decode_image(arrays["arr_1"], f"arr_1 of {member}"), "arr_2"
-        refuse_other_size(fourth, image, f"arr_1 of {member}")
+        check_same_size(fourth, image, f"arr_1 of {member}")
         image = np.concatenate([image, fourth], axis=2)
     label, labelled = decode_label(arrays[layer], f"{layer} of {member}")
-    refuse_other_size(label, image, f"{layer} of {member}")
+    check_same_size(label, image, f"{layer} of {member}")
     return RawScene(image, label, labelled, ())
 
 
-def is_augmented(member: Member) -> bool:
+def is_augmented(member: NpzFile) -> bool:
     """Tell by its name whether a file of Segmentation Gym holds an augmented copy."""
     return _AUGMENTED.search(member.stem) is not None
 
 
-def without_augmented(members: Mapping[str, Member]) -> tuple[dict[str, Member], dict[str, str]]:
+def skip_augmented(members: Mapping[str, NpzFile]) -> tuple[dict[str, NpzFile], dict[str, str]]:
     """Pass over the augmented copies of Segmentation Gym, unless there is nothing else.
 
     A copy that is trained on while its source is validated on would flatter the scores.
@@ -102,7 +102,7 @@ def without_augmented(members: Mapping[str, Member]) -> tuple[dict[str, Member],
     return unaugmented, {str(member): reason for member in members.values() if is_augmented(member)}
 
 
-def without_working_files(members: Mapping[str, Member]) -> tuple[dict[str, Member], dict[str, str]]:
+def skip_working_files(members: Mapping[str, NpzFile]) -> tuple[dict[str, NpzFile], dict[str, str]]:
     """Pass over the files ``X_labelgen.npz`` that a utility of Doodler writes beside ``X.npz``: the same scene again.
 
     Returns:
@@ -192,8 +192,8 @@ def decode_names(raw: np.ndarray | None, source: str) -> tuple[str, ...]:
     return tuple(str(name).strip(_AROUND_NAMES) for name in raw)
 
 
-def _lacking(member: Member, key: str, layout: str) -> DataError:
-    there = ", ".join(array_names(member)) or "nothing"
+def _lacking(member: NpzFile, key: str, layout: str) -> DataError:
+    there = ", ".join(list_arrays(member)) or "nothing"
     return DataError(f"{member} lacks {key}: it holds {there}; {layout}.")
 
 
@@ -222,13 +222,13 @@ class NpzReader:
         self._given_bands, self._hashes = config.bands, hashes
         places = folders_of("data.archives", config.archives)
         folders = folders_of("data.images", config.images) if config.images else []
-        members, left_out, repeats = list_members([_on_disk(place, downloads) for place in places])
-        members, copies = leave_out_copies(members) if config.kind == "gym_npz" else without_working_files(members)
-        archived = list_by_stem(members.items(), config.drop_from_stem)
-        beside = [(folder, files_by_stem(Path(folder), SUFFIXES, config.drop_from_stem)) for folder in folders]
-        matches = match([(" + ".join(places), archived), *beside])
-        others = list_passed_over([Path(folder) for folder in folders], (*SUFFIXES, *ARCHIVES))
-        self.left_out, self.passed_over = left_out | matches.left_out, repeats | copies | others
+        members, left_out, repeats = find_npz_files([_on_disk(place, downloads) for place in places])
+        members, copies = _skip_copies(members) if config.kind == "gym_npz" else skip_working_files(members)
+        archived = index_by_stem(members.items(), config.drop_from_stem)
+        beside = [(folder, find_files(Path(folder), SUFFIXES, config.drop_from_stem)) for folder in folders]
+        matches = match_stems([(" + ".join(places), archived), *beside])
+        others = list_skipped([Path(folder) for folder in folders], (*SUFFIXES, *ARCHIVES))
+        self.left_out, self.skipped = left_out | matches.left_out, repeats | copies | others
         self._files = matches.files
         self.names = list(self._files)
         self.description = " + ".join([*places, *folders])
@@ -257,9 +257,9 @@ class NpzReader:
         return scene._replace(image=stacked.values, grid=stacked.grid, nodata=stacked.nodata)
 
 
-def leave_out_copies(members: Mapping[str, Member]) -> tuple[dict[str, Member], dict[str, str]]:
+def _skip_copies(members: Mapping[str, NpzFile]) -> tuple[dict[str, NpzFile], dict[str, str]]:
     """Pass augmented copies over; where there is nothing else, they are used, with a warning."""
-    kept, copies = without_augmented(members)
+    kept, copies = skip_augmented(members)
     if any(is_augmented(member) for member in kept.values()):
         log.warning(
             "all files are augmented copies of scenes that are not there: copies of one scene will stand on both sides "
@@ -269,4 +269,4 @@ def leave_out_copies(members: Mapping[str, Member]) -> tuple[dict[str, Member], 
 
 
 def _on_disk(place: str, downloads: Path) -> Path:
-    return fetch(place, downloads) if is_url(place) else Path(place)
+    return download_file(place, downloads) if is_url(place) else Path(place)

@@ -74,7 +74,7 @@ class LabelRaster(NamedTuple):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
+def open_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
     """Open a raster to read; what GDAL finds wrong becomes a `DataError` that names the file."""
     with warnings.catch_warnings(), rasterio.Env(**_STRICT):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -97,7 +97,7 @@ def read_image(path: Path) -> Raster:
     Raises:
         DataError: The file is no image, is damaged or empty, or holds complex numbers.
     """
-    with opened(path) as dataset:
+    with open_raster(path) as dataset:
         _refuse_complex(dataset, path)
         values = np.moveaxis(dataset.read(), 0, -1)
         alpha = _alpha_band(dataset, values)
@@ -134,10 +134,10 @@ def stack_bands(sources: Sequence[tuple[object, Raster]]) -> Raster:
     for source, raster in sources[1:]:
         if raster.values.shape[:2] != first.values.shape[:2]:
             raise DataError(
-                f"{source} is {shape_of(raster.values)} and {first_from} is {shape_of(first.values)} pixels; "
+                f"{source} is {format_size(raster.values)} and {first_from} is {format_size(first.values)} pixels; "
                 "band sets of one scene must have one size."
             )
-        refuse_other_place(raster.grid, first.grid, raster.values.shape, f"{source} and {first_from}")
+        check_same_grid(raster.grid, first.grid, raster.values.shape, f"{source} and {first_from}")
         if not np.can_cast(raster.values.dtype, first.values.dtype, "equiv"):
             raise DataError(
                 f"{source} holds {raster.values.dtype} and {first_from} {first.values.dtype}; band sets of one scene "
@@ -149,7 +149,7 @@ def stack_bands(sources: Sequence[tuple[object, Raster]]) -> Raster:
     if len(rasters) > 1:
         values = _without(np.concatenate([raster.values for raster in rasters], axis=2), valid)
     nodata = next((raster.nodata for raster in rasters if raster.nodata is not None), None)
-    grid = better_grid(*(raster.grid for raster in rasters))
+    grid = choose_grid(*(raster.grid for raster in rasters))
     return Raster(_lifted(values, valid) if is_declared else values, grid, nodata, valid, is_declared)
 
 
@@ -159,7 +159,7 @@ def read_label(path: Path) -> LabelRaster:
     Raises:
         DataError: The file cannot be read, has more than one band, or holds complex numbers.
     """
-    with opened(path) as dataset:
+    with open_raster(path) as dataset:
         _refuse_complex(dataset, path)
         if dataset.count != 1:
             raise DataError(f"{path} has {dataset.count} bands; a label image must have one, holding class numbers.")
@@ -168,13 +168,13 @@ def read_label(path: Path) -> LabelRaster:
         return LabelRaster(values, labelled, _grid_of(dataset))
 
 
-def better_grid(*grids: Grid | None) -> Grid | None:
+def choose_grid(*grids: Grid | None) -> Grid | None:
     """The first grid that has a reference system, else the first at all."""
     known = [grid for grid in grids if grid is not None]
     return next((grid for grid in known if grid.crs is not None), known[0] if known else None)
 
 
-def refuse_other_place(grid: Grid | None, other: Grid | None, size: tuple[int, ...], what: str) -> None:
+def check_same_grid(grid: Grid | None, other: Grid | None, size: tuple[int, ...], what: str) -> None:
     """Raise `DataError` where a corner of two rasters of ``size`` is half a pixel off, or their systems differ.
 
     A grid without a reference system is taken to be in that of the other.
@@ -190,7 +190,7 @@ def refuse_other_place(grid: Grid | None, other: Grid | None, size: tuple[int, .
         raise DataError(f"{what} do not lie on one grid; files of one scene must: warp one onto the other.")
 
 
-def shape_of(values: np.ndarray) -> str:
+def format_size(values: np.ndarray) -> str:
     """Word a size, as in '153x72'."""
     return f"{values.shape[0]}x{values.shape[1]}"
 

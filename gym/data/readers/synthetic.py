@@ -18,7 +18,7 @@ from gym.core.errors import DataError
 from gym.core.files import hash_value
 from gym.data.labels import IGNORE
 from gym.data.readers.base import RawScene
-from gym.data.readers.terrain import bump, distance_to, fractal_noise, keep_large, keep_touching, parcels, ramp
+from gym.data.readers.terrain import bump, distance_to, draw_parcels, fractal_noise, keep_large, keep_touching, ramp
 
 BANDS = ("red", "green", "blue", "nir", "swir")
 CLASSES = ("water", "whitewater", "sand", "other")
@@ -75,7 +75,7 @@ class SyntheticScene:
     label: np.ndarray
 
 
-Drawn = TypeVar("Drawn", "_Site", "_Date")
+_Drawn = TypeVar("_Drawn", "_Site", "_Date")
 
 
 def _between(low: float, high: float) -> Any:
@@ -83,7 +83,7 @@ def _between(low: float, high: float) -> Any:
     return field(metadata={"range": (low, high)})
 
 
-def _draw(kind: type[Drawn], rng: np.random.Generator) -> Drawn:
+def _draw(kind: type[_Drawn], rng: np.random.Generator) -> _Drawn:
     return kind(**{f.name: float(rng.uniform(*f.metadata["range"])) for f in fields(kind)})
 
 
@@ -267,7 +267,7 @@ def _paint_land(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coas
     cover, town, soil, texture = (
         fractal_noise(rng, shape, s, outer) for s, outer in ((3.4, 40), (4.2, 45), (3.8, 30), (2.0, 8))
     )
-    tone, track = parcels(rng, coast.along, coast.across, 7)
+    tone, track = draw_parcels(rng, coast.along, coast.across, 7)
     behind = np.minimum(coast.inland - np.maximum(beach, 2), coast.dry - 2)
     dryness = ramp(cover + 0.3 * texture + site.dryness + date.season, -1.2, 1.4)
     land = _mix("vegetation", "dry grass", dryness)
@@ -322,7 +322,7 @@ def _observe(rng: np.random.Generator, date: _Date, coast: _Coast, surface: np.n
     return blurred + date.noise * rng.standard_normal(blurred.shape, np.float32) * (1 + blurred)
 
 
-class DrawnReader:
+class SyntheticReader:
     """The scenes of a ``data=synthetic`` configuration; attributes and methods as in `gym.data.readers.base.Reader`."""
 
     def __init__(self, config: DataConfig) -> None:
@@ -330,7 +330,7 @@ class DrawnReader:
         self._index = {name_scene(index, config.sites): index for index in range(config.scenes)}
         self.names = list(self._index)
         self.bands = list(BANDS)
-        self.left_out, self.passed_over = dict[str, str](), dict[str, str]()
+        self.left_out, self.skipped = dict[str, str](), dict[str, str]()
         self.description = f"{config.scenes} synthetic coastal scenes of {config.sites} sites, seed {config.seed}"
 
     def sources(self, name: str) -> dict[str, str]:

@@ -54,7 +54,7 @@ def bump(values: np.ndarray, centre: float | np.ndarray, width: float) -> np.nda
     return np.exp(-(((values - centre) / width) ** 2))
 
 
-def parcels(
+def draw_parcels(
     rng: np.random.Generator, along: np.ndarray, across: np.ndarray, side: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lay a grid of plots of one tone each, with tracks between them.

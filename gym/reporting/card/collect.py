@@ -16,10 +16,10 @@ from matplotlib.image import imsave
 
 from gym.config.schema import Config, EvaluateConfig
 from gym.core.files import atomic_file
-from gym.data.class_colours import colour_codes, show_errors
+from gym.data.class_colours import colour_codes, render_errors
 from gym.data.dataset import Dataset, PairRecord
-from gym.data.ground import pixel_sides
-from gym.data.samples import ReadSample, find_likenesses, positions_of, scenes_of
+from gym.data.ground import pixel_size
+from gym.data.samples import ReadSample, find_near_duplicates, pair_positions, scene_names
 from gym.data.split import Split
 from gym.evaluation import confusion
 from gym.evaluation.counts import Counts
@@ -120,7 +120,7 @@ def draw_worst(evaluation: Evaluation, indices: Sequence[int], bands: Sequence[s
     for index in indices:
         image, truth = (np.asarray(part)[::step, ::step] for part in read(evaluation.samples[index]))
         predicted = evaluation.predicted[index][::step, ::step]
-        panels = show_errors(image, truth, predicted, bands, evaluation.classes)
+        panels = render_errors(image, truth, predicted, bands, evaluation.classes)
         rows.append(join([panel.repeat(enlarged, 0).repeat(enlarged, 1) for panel in panels], axis=1))
     return np.round(255 * join(rows, axis=0)).astype(np.uint8)
 
@@ -182,7 +182,7 @@ def collect_facts(
         provenance=dict(provenance),
         split=word_split(config.split),
         data=describe_data(config, dataset, split),
-        scores=[score_side(side, of, scenes_of(dataset, of.samples)) for side, of in evaluations.items()],
+        scores=[score_side(side, of, scene_names(dataset, of.samples)) for side, of in evaluations.items()],
         worst=describe_worst(validation, find_worst(validation)),
         confusions=find_confusions(validation.matrix, validation.classes),
     )
@@ -192,7 +192,7 @@ def describe_data(config: Config, dataset: Dataset, split: Split) -> DataFacts:
     """What a run has learnt from and was judged on; copies of a pair are one image."""
     manifest = dataset.manifest
     sides = {
-        side: sorted(set(positions_of(samples, len(dataset)))) for side, samples in split._asdict().items() if samples
+        side: sorted(set(pair_positions(samples, len(dataset)))) for side, samples in split._asdict().items() if samples
     }
     pixels = {side: dataset.counts[positions].sum(axis=0).tolist() for side, positions in sides.items()}
     classes = zip(manifest.classes, colour_codes(manifest.classes), strict=True)
@@ -205,7 +205,7 @@ def describe_data(config: Config, dataset: Dataset, split: Split) -> DataFacts:
         pixel_sides=measure_pixels(used),
         dates=find_dates(used),
         left_out=len(manifest.left_out),
-        alike=len(find_likenesses(dataset, split, config.split)),
+        alike=len(find_near_duplicates(dataset, split, config.split)),
         classes=[
             ClassFacts(name, colour, {side: counts[index] for side, counts in pixels.items()})
             for index, (name, colour) in enumerate(classes)
@@ -229,7 +229,7 @@ def measure_pixels(records: Sequence[PairRecord]) -> list[float]:
     """Least and largest side of a pixel in metres, of one image of each of some scenes; empty where it is not known."""
     scenes = list({record.scene: record for record in records}.values())
     picked = np.unique(np.linspace(0, len(scenes) - 1, min(len(scenes), _MOST_MEASURED)).round().astype(int))
-    sides = np.array([pixel_sides(scenes[place]) for place in picked])
+    sides = np.array([pixel_size(scenes[place]) for place in picked])
     known = sides[~np.isnan(sides)]
     return [float(known.min()), float(known.max())] if known.size else []
 

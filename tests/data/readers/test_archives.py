@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gym.core.errors import DataError
-from gym.data.readers.archives import Member, array_names, list_members, read_arrays
+from gym.data.readers.archives import NpzFile, find_npz_files, list_arrays, read_arrays
 
 IMAGE = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
 
 def find(places):
     """The members without their names."""
-    members, left_out, passed_over = list_members(places)
+    members, left_out, passed_over = find_npz_files(places)
     assert passed_over == {}
     return list(members.values()), left_out
 
@@ -71,7 +71,7 @@ def test_a_folder_gives_its_npz_and_those_in_its_zips(tmp_path):
     members, left_out = find([tmp_path])
 
     release = tmp_path / "r.zip"
-    assert members == [Member(release, "a.NPZ"), Member(tmp_path / "b.npz"), Member(release, "sub/c.npz")]
+    assert members == [NpzFile(release, "a.NPZ"), NpzFile(tmp_path / "b.npz"), NpzFile(release, "sub/c.npz")]
     assert left_out == {}
 
 
@@ -83,13 +83,13 @@ def test_folders_are_searched_at_any_depth(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "a" / "back").symlink_to(tmp_path, target_is_directory=True)
 
-    members, left_out, passed_over = list_members([tmp_path])
+    members, left_out, passed_over = find_npz_files([tmp_path])
 
     packed = tmp_path / "b" / "1.zip"
     places = {
-        "x": Member(packed, "x.npz"),
-        "y": Member(tmp_path / "b/10/y.npz"),
-        "z": Member(tmp_path / "a/deep/down/z.npz"),
+        "x": NpzFile(packed, "x.npz"),
+        "y": NpzFile(tmp_path / "b/10/y.npz"),
+        "z": NpzFile(tmp_path / "a/deep/down/z.npz"),
     }
     assert (members, left_out) == (places, {})
     assert passed_over == {f"{tmp_path}/b/2/x.npz": f"holds the same as {packed}!x.npz, which is used."}
@@ -97,11 +97,11 @@ def test_folders_are_searched_at_any_depth(tmp_path):
 
 def test_a_member_says_where_it_is_and_travels_between_processes(tmp_path):
     """Its stem has no folder and no ending; entries of a zip made on Windows have backslashes."""
-    inside = Member(Path("data/release.zip"), "sub/duck_2014.01_L8.npz")
+    inside = NpzFile(Path("data/release.zip"), "sub/duck_2014.01_L8.npz")
 
     assert (inside.stem, str(inside)) == ("duck_2014.01_L8", "data/release.zip!sub/duck_2014.01_L8.npz")
-    assert (Member(Path("data/x.npz")).stem, str(Member(Path("data/x.npz")))) == ("x", "data/x.npz")
-    assert Member(Path("r.zip"), "sub\\x.npz").stem == "x"
+    assert (NpzFile(Path("data/x.npz")).stem, str(NpzFile(Path("data/x.npz")))) == ("x", "data/x.npz")
+    assert NpzFile(Path("r.zip"), "sub\\x.npz").stem == "x"
     assert pickle.loads(pickle.dumps(inside)) == inside  # noqa: S301 - our own bytes
 
 
@@ -109,7 +109,7 @@ def test_a_zip_of_another_name_is_opened_too(tmp_path):
     """A download may have no ending."""
     release = write_zip(tmp_path / "release", **{"x.npz": None})
 
-    assert find([release]) == ([Member(release, "x.npz")], {})
+    assert find([release]) == ([NpzFile(release, "x.npz")], {})
 
 
 def test_of_members_that_hold_the_same_the_first_place_wins(tmp_path):
@@ -117,9 +117,9 @@ def test_of_members_that_hold_the_same_the_first_place_wins(tmp_path):
     first = write_zip(tmp_path / "z.zip", **{"x.npz": None, "other/x.npz": None})
     second = write_zip(tmp_path / "a.zip", **{"x.npz": None, "y.npz": None})
 
-    members, left_out, passed_over = list_members([first, second])
+    members, left_out, passed_over = find_npz_files([first, second])
 
-    assert members == {"x": Member(first, "x.npz"), "y": Member(second, "y.npz")}
+    assert members == {"x": NpzFile(first, "x.npz"), "y": NpzFile(second, "y.npz")}
     reason = f"holds the same as {first}!x.npz, which is used."
     assert left_out == {}
     assert passed_over == {f"{first}!other/x.npz": reason, f"{second}!x.npz": reason}
@@ -131,7 +131,7 @@ def test_members_of_one_stem_that_differ_are_all_used(tmp_path):
         write_npz(tmp_path / folder / "set_noaug_nd_data_0.npz", image=image)
     packed = write_zip(tmp_path / "more.zip", **{"set_noaug_nd_data_0.npz": npz_bytes(image=IMAGE + 2)})
 
-    members, left_out, passed_over = list_members([tmp_path / "train_npzs", tmp_path / "val_npzs", packed])
+    members, left_out, passed_over = find_npz_files([tmp_path / "train_npzs", tmp_path / "val_npzs", packed])
 
     assert list(members) == [f"{place}_set_noaug_nd_data_0" for place in ("more", "train_npzs", "val_npzs")]
     assert left_out == passed_over == {}
@@ -145,9 +145,9 @@ def test_no_name_takes_the_place_of_another(tmp_path, taken):
     places["third"] = write_npz(tmp_path / "p" / "a" / f"{taken}.npz", image=IMAGE + 2)
 
     for order in ([tmp_path / "p" / "a", tmp_path / "q" / "a"], [places["second"], tmp_path / "p" / "a"]):
-        members = list_members(order).members
-        assert set(members.values()) == {Member(path) for path in places.values()}
-        assert members[taken] == Member(places["third"])
+        members = find_npz_files(order).members
+        assert set(members.values()) == {NpzFile(path) for path in places.values()}
+        assert members[taken] == NpzFile(places["third"])
         assert set(members) == {taken, *({"a_x_1", "a_x_2"} if taken == "a_x" else {"a_x", "a_x_2"})}
 
 
@@ -156,9 +156,9 @@ def test_in_a_folder_the_first_by_name_wins(tmp_path):
     for name in ("b.zip", "c.zip", "a.zip"):
         write_zip(tmp_path / name, **{"x.npz": None})
 
-    members, _, passed_over = list_members([tmp_path])
+    members, _, passed_over = find_npz_files([tmp_path])
 
-    assert members == {"x": Member(tmp_path / "a.zip", "x.npz")}
+    assert members == {"x": NpzFile(tmp_path / "a.zip", "x.npz")}
     assert list(passed_over) == [f"{tmp_path / 'b.zip'}!x.npz", f"{tmp_path / 'c.zip'}!x.npz"]
 
 
@@ -166,7 +166,7 @@ def test_a_file_named_twice_is_read_once(tmp_path):
     """In its folder and by itself: nothing is left out for that."""
     path = write_npz(tmp_path / "x.npz")
 
-    assert find([tmp_path, path]) == ([Member(path)], {})
+    assert find([tmp_path, path]) == ([NpzFile(path)], {})
 
 
 @pytest.mark.parametrize("name", ["../x.npz", "a/../../x.npz", "/abs/x.npz", "..\\x.npz", "C:\\x.npz"])
@@ -176,7 +176,7 @@ def test_entries_that_lead_out_of_the_zip_are_left_out(tmp_path, name):
 
     members, left_out = find([release])
 
-    assert members == [Member(release, "good.npz")]
+    assert members == [NpzFile(release, "good.npz")]
     assert left_out == {f"{release}!{name}": "has a name that leads out of the zip; pack it anew."}
 
 
@@ -192,7 +192,7 @@ def test_empty_and_encrypted_members_are_left_out(tmp_path):
 
     members, left_out = find([tmp_path])
 
-    assert members == [Member(good)]
+    assert members == [NpzFile(good)]
     assert left_out == {
         str(tmp_path / "folder.npz"): "is no file; remove it.",
         f"{release}!empty.npz": "is empty (0 bytes); replace it.",
@@ -200,7 +200,7 @@ def test_empty_and_encrypted_members_are_left_out(tmp_path):
         str(tmp_path / "zero.npz"): "is empty (0 bytes); replace it.",
     }
     with pytest.raises(DataError, match=r"r\.zip!locked\.npz cannot be read \(.*encrypted.*\); replace or remove it"):
-        read_arrays(Member(release, "locked.npz"), ["image"])
+        read_arrays(NpzFile(release, "locked.npz"), ["image"])
 
 
 def test_a_damaged_zip_is_left_out_beside_others_and_refused_alone(tmp_path):
@@ -210,7 +210,7 @@ def test_a_damaged_zip_is_left_out_beside_others_and_refused_alone(tmp_path):
 
     members, left_out = find([half, tmp_path / "good.zip"])
 
-    assert members == [Member(tmp_path / "good.zip", "x.npz")]
+    assert members == [NpzFile(tmp_path / "good.zip", "x.npz")]
     assert left_out == {str(half): "cannot be opened as a zip (File is not a zip file); replace it."}
     with pytest.raises(
         DataError, match=r"not one \.npz to read in .*half\.zip: .*half\.zip cannot be opened as a zip \(File is not"
@@ -241,12 +241,12 @@ def test_what_numpy_wrote_comes_back(tmp_path_factory, array, by_columns):
     (folder / "a.npz").write_bytes(content)
     write_zip(folder / "r.zip", **{"a.npz": content})
 
-    for member in (Member(folder / "a.npz"), Member(folder / "r.zip", "a.npz")):
+    for member in (NpzFile(folder / "a.npz"), NpzFile(folder / "r.zip", "a.npz")):
         arrays = read_arrays(member, ["x", "absent"])
         assert list(arrays) == ["x"]
         assert arrays["x"].dtype == array.dtype
         np.testing.assert_array_equal(arrays["x"], array)
-        assert array_names(member) == ["x", "y"]
+        assert list_arrays(member) == ["x", "y"]
 
 
 def test_uncompressed_files_and_long_headers_are_read(tmp_path):
@@ -257,7 +257,7 @@ def test_uncompressed_files_and_long_headers_are_read(tmp_path):
     write_raw(tmp_path / "second.npz", image=second)
 
     for name in ("plain", "second"):
-        image = read_arrays(Member(tmp_path / f"{name}.npz"), ["image"])["image"]
+        image = read_arrays(NpzFile(tmp_path / f"{name}.npz"), ["image"])["image"]
         np.testing.assert_array_equal(image, IMAGE)
 
 
@@ -268,14 +268,14 @@ def test_files_of_python_2_are_read_in_silence(tmp_path):
         tmp_path / "x.npz", image=b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + IMAGE.tobytes()
     )
 
-    np.testing.assert_array_equal(read_arrays(Member(path), ["image"])["image"], IMAGE)
+    np.testing.assert_array_equal(read_arrays(NpzFile(path), ["image"])["image"], IMAGE)
 
 
 def test_only_wanted_arrays_are_looked_at(tmp_path):
     """A settings array of objects beside image and label does no harm."""
     path = write_npz(tmp_path / "x.npz", image=IMAGE, settings=np.array([{"a": 1}, None]))
 
-    np.testing.assert_array_equal(read_arrays(Member(path), ["image"])["image"], IMAGE)
+    np.testing.assert_array_equal(read_arrays(NpzFile(path), ["image"])["image"], IMAGE)
 
 
 def test_what_is_no_array_is_not_named(tmp_path):
@@ -284,8 +284,8 @@ def test_what_is_no_array_is_not_named(tmp_path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("note.txt", "x")
 
-    assert array_names(Member(path)) == ["image"]
-    assert read_arrays(Member(path), ["note.txt"]) == {}
+    assert list_arrays(NpzFile(path)) == ["image"]
+    assert read_arrays(NpzFile(path), ["note.txt"]) == {}
 
 
 def test_objects_are_never_unpickled(tmp_path):
@@ -298,7 +298,7 @@ def test_objects_are_never_unpickled(tmp_path):
     path = write_npz(tmp_path / "x.npz", label=np.array([Trap()], dtype=object))
 
     with pytest.raises(DataError, match=r"label of .*x\.npz holds Python objects, which are never loaded; save it as"):
-        read_arrays(Member(path), ["label"])
+        read_arrays(NpzFile(path), ["label"])
     assert not (tmp_path / "sprung").exists()
 
 
@@ -313,7 +313,7 @@ def test_damaged_files_are_named(tmp_path):
 
     for name in (*contents, "gone"):
         with pytest.raises(DataError, match=rf"{name}\.npz cannot be read \(.+\); replace or remove it"):
-            read_arrays(Member(tmp_path / f"{name}.npz"), ["label"])
+            read_arrays(NpzFile(tmp_path / f"{name}.npz"), ["label"])
 
 
 def test_an_error_without_words_is_named_by_its_kind(tmp_path, monkeypatch):
@@ -325,7 +325,7 @@ def test_an_error_without_words_is_named_by_its_kind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np.lib.format, "read_array", exhaust)
     with pytest.raises(DataError, match=r"x\.npz cannot be read \(MemoryError\); replace or remove it"):
-        read_arrays(Member(path), ["image"])
+        read_arrays(NpzFile(path), ["image"])
 
 
 def test_a_damaged_member_of_a_zip_is_named_with_its_zip(tmp_path):
@@ -334,7 +334,7 @@ def test_a_damaged_member_of_a_zip_is_named_with_its_zip(tmp_path):
 
     for entry in ("x.npz", "y.npz"):
         with pytest.raises(DataError, match=rf"r\.zip!{entry} cannot be read \(.+\); replace or remove it"):
-            array_names(Member(release, entry))
+            list_arrays(NpzFile(release, entry))
 
 
 def test_an_array_shorter_or_longer_than_its_shape_is_refused(tmp_path):
@@ -344,7 +344,7 @@ def test_an_array_shorter_or_longer_than_its_shape_is_refused(tmp_path):
         with pytest.raises(
             DataError, match=rf"label of .*{name}\.npz has {len(data)} bytes where its shape \(2, 2\) needs 4; replace"
         ):
-            read_arrays(Member(path), ["label"])
+            read_arrays(NpzFile(path), ["label"])
 
 
 def test_an_oversized_array_costs_nothing(tmp_path):
@@ -365,7 +365,7 @@ def test_an_oversized_array_costs_nothing(tmp_path):
     for path, inside, message in cases:
         tracemalloc.start()
         with pytest.raises(DataError, match=message):
-            read_arrays(Member(path, inside), ["x"], size_limit=1 << 20)
+            read_arrays(NpzFile(path, inside), ["x"], size_limit=1 << 20)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 1 << 20, path
@@ -376,16 +376,16 @@ def test_many_texts_of_no_length_are_no_way_round_the_limit(tmp_path):
     path = write_raw(tmp_path / "x.npz", classes=npy_bytes("<U0", (1 << 40,)))
 
     with pytest.raises(DataError, match=r"classes of .* would take 1099511627776 bytes, over the limit of 2147483648"):
-        read_arrays(Member(path), ["classes"])
+        read_arrays(NpzFile(path), ["classes"])
 
 
 def test_an_array_of_exactly_the_limit_is_read(tmp_path):
     """The limit is of the array, its header not counted."""
     path = write_npz(tmp_path / "x.npz", image=IMAGE)
 
-    assert read_arrays(Member(path), ["image"], size_limit=24)["image"].shape == IMAGE.shape
+    assert read_arrays(NpzFile(path), ["image"], size_limit=24)["image"].shape == IMAGE.shape
     with pytest.raises(DataError, match=r"image of .* would take 24 bytes, over the limit of 23"):
-        read_arrays(Member(path), ["image"], size_limit=23)
+        read_arrays(NpzFile(path), ["image"], size_limit=23)
 
 
 HOSTILE_HEADERS = [
@@ -410,7 +410,7 @@ def test_hostile_headers_are_refused_as_data(tmp_path, header):
     path = write_raw(tmp_path / "x.npz", label=npy)
 
     with pytest.raises(DataError, match=r"x\.npz") as caught:
-        read_arrays(Member(path), ["label"])
+        read_arrays(NpzFile(path), ["label"])
     assert "\n" not in str(caught.value)
 
 
@@ -427,7 +427,7 @@ def test_no_change_of_bytes_gives_a_traceback_or_other_pixels(tmp_path, changes)
 
     arrays, refusal = {}, f"{path} in one line"
     try:
-        arrays = read_arrays(Member(path), ["label", "image"])
+        arrays = read_arrays(NpzFile(path), ["label", "image"])
     except DataError as error:
         refusal = str(error)
 
@@ -444,7 +444,7 @@ def test_the_real_files_read_as_numpy_reads_them(real_data):
     assert (len(members), left_out) == (4, {})
     for member in members:
         with np.load(member.path) as whole:
-            assert array_names(member) == whole.files
+            assert list_arrays(member) == whole.files
             arrays = read_arrays(member, whole.files)
             assert list(arrays) == whole.files
             for key in whole.files:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from gym.core.errors import DataError
 from gym.data.readers import archives
-from gym.data.readers.archives import fetch, is_url, local_name
+from gym.data.readers.archives import download_file, download_name, is_url
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -78,19 +78,19 @@ def test_a_file_is_downloaded_once(server, tmp_path):
     """Into a folder made for it, under its own name; the second time it is there."""
     url = f"{server.url}/release/L8_11_001.zip"
 
-    path = fetch(url, tmp_path / "downloads")
+    path = download_file(url, tmp_path / "downloads")
 
     assert path.read_bytes() == CONTENT
     assert re.fullmatch(r"L8_11_001-[0-9a-f]{8}\.zip", path.name)
     assert files_in(tmp_path / "downloads") == [path.name]
-    assert fetch(url, tmp_path / "downloads") == path
+    assert download_file(url, tmp_path / "downloads") == path
     assert server.asked == ["/release/L8_11_001.zip"]
     assert server.agents == {"segsweep"}
 
 
 def test_two_urls_with_one_file_name_do_not_collide(server, tmp_path):
     """In another folder, of another server or with another query they are other files."""
-    paths = {fetch(f"{server.url}/{place}", tmp_path) for place in ("a/x.zip", "b/x.zip", "a/x.zip?version=2")}
+    paths = {download_file(f"{server.url}/{place}", tmp_path) for place in ("a/x.zip", "b/x.zip", "a/x.zip?version=2")}
 
     assert len(paths) == 3
     assert len(server.asked) == 3
@@ -98,12 +98,12 @@ def test_two_urls_with_one_file_name_do_not_collide(server, tmp_path):
 
 def test_a_file_without_a_declared_size_is_fetched(server, tmp_path):
     """Some servers do not say how much will come."""
-    assert fetch(f"{server.url}/unsized/x.zip", tmp_path).read_bytes() == CONTENT
+    assert download_file(f"{server.url}/unsized/x.zip", tmp_path).read_bytes() == CONTENT
 
 
 def test_a_redirection_is_followed(server, tmp_path):
     """The name is that of the URL that was given."""
-    path = fetch(f"{server.url}/moved/x.zip", tmp_path)
+    path = download_file(f"{server.url}/moved/x.zip", tmp_path)
 
     assert path.read_bytes() == CONTENT
     assert path.name.startswith("x-")
@@ -114,7 +114,7 @@ def test_the_proxy_of_the_environment_is_used(server, tmp_path, monkeypatch):
     """As on many clusters; and a scheme in capitals is the same scheme."""
     monkeypatch.setenv("http_proxy", server.url)
 
-    assert fetch("HTTP://data.example/x.zip", tmp_path).read_bytes() == CONTENT
+    assert download_file("HTTP://data.example/x.zip", tmp_path).read_bytes() == CONTENT
     assert server.asked == ["HTTP://data.example/x.zip"]
 
 
@@ -122,10 +122,10 @@ def test_a_file_url_is_copied(tmp_path):
     """As from a mounted archive; a folder is no file."""
     (tmp_path / "a b.npz").write_bytes(CONTENT)
 
-    assert fetch((tmp_path / "a b.npz").as_uri(), tmp_path / "d").read_bytes() == CONTENT
+    assert download_file((tmp_path / "a b.npz").as_uri(), tmp_path / "d").read_bytes() == CONTENT
     for url in (tmp_path.as_uri(), (tmp_path / "gone.npz").as_uri()):
         with pytest.raises(DataError, match=rf"{url} cannot be downloaded to .*d \(.+\); download it by hand and give"):
-            fetch(url, tmp_path / "d")
+            download_file(url, tmp_path / "d")
 
 
 FAULTS = {
@@ -143,7 +143,7 @@ def test_what_does_not_come_whole_is_refused_and_nothing_is_kept(server, tmp_pat
     url = f"{server.url}/{fault}/x.zip"
 
     with pytest.raises(DataError, match=rf"^{url} cannot be downloaded to .* \({FAULTS[fault]}\); download it by hand"):
-        fetch(url, tmp_path)
+        download_file(url, tmp_path)
 
     assert files_in(tmp_path) == []
 
@@ -157,7 +157,7 @@ def test_a_server_that_is_not_there_is_named(tmp_path, monkeypatch):
         with pytest.raises(
             DataError, match=rf"^{url} cannot be downloaded to .* \(\[Errno [0-9]+\] .*refused\); download it by hand"
         ):
-            fetch(url, tmp_path)
+            download_file(url, tmp_path)
 
 
 def test_a_server_that_falls_silent_is_given_up(server, tmp_path, monkeypatch):
@@ -166,7 +166,7 @@ def test_a_server_that_falls_silent_is_given_up(server, tmp_path, monkeypatch):
     started = time.monotonic()
 
     with pytest.raises(DataError, match=r"cannot be downloaded to .* \(timed out\); download it by hand"):
-        fetch(f"{server.url}/silent/x.zip", tmp_path)
+        download_file(f"{server.url}/silent/x.zip", tmp_path)
 
     assert time.monotonic() - started < 5
 
@@ -175,7 +175,7 @@ def test_a_place_that_cannot_be_written_is_named(server, tmp_path, monkeypatch):
     """The folder is a file, or the disk is full."""
     (tmp_path / "taken").touch()
     with pytest.raises(DataError, match=r"cannot be downloaded to .*taken \(.*File exists.*\); download it by hand"):
-        fetch(f"{server.url}/x.zip", tmp_path / "taken")
+        download_file(f"{server.url}/x.zip", tmp_path / "taken")
 
     @contextmanager
     def onto_a_full_disk(_):
@@ -184,21 +184,21 @@ def test_a_place_that_cannot_be_written_is_named(server, tmp_path, monkeypatch):
     if Path("/dev/full").exists():
         monkeypatch.setattr(archives, "replacing", onto_a_full_disk)
         with pytest.raises(DataError, match=r"cannot be downloaded to .* \(.*No space left on device.*\); download it"):
-            fetch(f"{server.url}/x.zip", tmp_path)
+            download_file(f"{server.url}/x.zip", tmp_path)
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/x.zip", "data:text/plain,x", "x.zip"])
 def test_other_schemes_are_refused(tmp_path, url):
     """Before anything is opened."""
     with pytest.raises(DataError, match=rf"^{url} must begin with http://, https:// or file://; download it by hand"):
-        fetch(url, tmp_path)
+        download_file(url, tmp_path)
 
 
 @pytest.mark.parametrize("url", ["http://[::1/x.zip", "http://127.0.0.1:port/x.zip", "http://127.0.0.1/a b.zip"])
 def test_broken_urls_are_refused(tmp_path, url):
     """As data, in one line."""
     with pytest.raises(DataError, match=rf"^{re.escape(url)} cannot be downloaded to .+; download it by hand"):
-        fetch(url, tmp_path)
+        download_file(url, tmp_path)
 
 
 def test_a_url_is_told_from_a_path():
@@ -226,20 +226,20 @@ def test_a_url_is_told_from_a_path():
 )
 def test_a_local_name_is_plain(path, name):
     """No folder, no hidden file, nothing that a file system could not hold."""
-    assert re.fullmatch(name, local_name(f"https://example.org/{path}"))
+    assert re.fullmatch(name, download_name(f"https://example.org/{path}"))
 
 
 def test_a_terminal_shows_a_bar_and_a_log_shows_none(server, tmp_path, monkeypatch, caplog):
     """Elsewhere one line of the log says what is being waited for."""
     shown = io.StringIO()
     monkeypatch.setattr(archives, "plain_console", lambda: Console(file=shown, force_terminal=True, width=80))
-    fetch(f"{server.url}/a/x.zip", tmp_path)
+    download_file(f"{server.url}/a/x.zip", tmp_path)
     assert "downloading" in shown.getvalue()
     assert "1.0/1.0 MB" in shown.getvalue()
 
     quiet = io.StringIO()
     monkeypatch.setattr(archives, "plain_console", lambda: Console(file=quiet, force_terminal=False))
     with caplog.at_level("INFO"):
-        fetch(f"{server.url}/b/x.zip", tmp_path)
+        download_file(f"{server.url}/b/x.zip", tmp_path)
     assert quiet.getvalue() == ""
     assert caplog.messages == [f"downloading {server.url}/b/x.zip"]

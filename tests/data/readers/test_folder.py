@@ -8,11 +8,11 @@ from gym.core.errors import DataError
 from gym.data.readers.folder import (
     PairFiles,
     cut_stem,
-    files_by_stem,
-    list_by_stem,
-    list_passed_over,
-    match,
-    match_by_stem,
+    find_files,
+    index_by_stem,
+    list_skipped,
+    match_folders,
+    match_stems,
     pair_by_stem,
 )
 
@@ -60,7 +60,7 @@ def test_a_stem_is_any_name(tmp_path, name):
     """Spaces, accents, dots and other scripts."""
     images, labels = touch(tmp_path / "i", f"{name}.png"), touch(tmp_path / "l", f"{name}.PNG")
 
-    assert list(match_by_stem([images, labels], SUFFIXES).files) == [name]
+    assert list(match_folders([images, labels], SUFFIXES).files) == [name]
 
 
 def test_what_differs_between_stems_is_cut_out(tmp_path):
@@ -95,20 +95,20 @@ def test_two_files_of_one_stem_are_refused(tmp_path):
     """Which of the two is meant is not guessed, be it by their endings or by what was cut out."""
     folder = touch(tmp_path / "i", "a.png", "a.tif", "b_1.png", "b_2.png")
     with pytest.raises(DataError, match=r"a\.png and .*a\.tif have one stem, a; keep one of them, mend data\.drop_fro"):
-        files_by_stem(folder, SUFFIXES)
+        find_files(folder, SUFFIXES)
     (folder / "a.tif").unlink()
     with pytest.raises(DataError, match=r"b_1\.png and .*b_2\.png have one stem, b; keep one of them"):
-        files_by_stem(folder, SUFFIXES, ["_[0-9]$"])
+        find_files(folder, SUFFIXES, ["_[0-9]$"])
     with pytest.raises(DataError, match=r"^one and two have one stem, x; keep one of them"):
-        list_by_stem([("x", "one"), ("x", "two")], [])
+        index_by_stem([("x", "one"), ("x", "two")], [])
 
 
 def test_a_missing_or_empty_folder_is_refused(tmp_path):
     """With what it should have been."""
     with pytest.raises(DataError, match="nowhere is no folder; give the folder that holds the image files"):
-        files_by_stem(tmp_path / "nowhere", SUFFIXES)
+        find_files(tmp_path / "nowhere", SUFFIXES)
     with pytest.raises(DataError, match=r"holds no image files; it must hold files ending in \.png, \.tif"):
-        files_by_stem(touch(tmp_path / "i", "a.txt"), SUFFIXES)
+        find_files(touch(tmp_path / "i", "a.txt"), SUFFIXES)
 
 
 def test_a_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(type(folder), "iterdir", refused)
 
     with pytest.raises(DataError, match=r"i cannot be listed \(Permission denied\); mend its permissions\.$"):
-        files_by_stem(folder, SUFFIXES)
+        find_files(folder, SUFFIXES)
 
 
 def test_what_is_no_image_is_said(tmp_path):
@@ -131,12 +131,12 @@ def test_what_is_no_image_is_said(tmp_path):
     (images / "more.png").mkdir()
     (images / ".cache").mkdir()
 
-    assert list_passed_over([images, images, labels], SUFFIXES) == {
+    assert list_skipped([images, images, labels], SUFFIXES) == {
         str(images / "c.jp2"): "is no PNG, JPEG or TIFF",
         str(images / "more.png"): "is a folder; its files are not looked at",
         str(images / "notes"): "is no PNG, JPEG or TIFF",
     }
-    assert list(files_by_stem(images, SUFFIXES)) == ["a", "b"]
+    assert list(find_files(images, SUFFIXES)) == ["a", "b"]
 
 
 def test_images_and_labels_may_lie_in_one_folder(tmp_path):
@@ -149,9 +149,9 @@ def test_images_and_labels_may_lie_in_one_folder(tmp_path):
         PairFiles(stem, [shots / f"{stem}_image.tif"], shots / f"{stem}_label.png") for stem in "ab"
     ]
     assert pairing.left_out == {}
-    assert list_passed_over([images, labels], SUFFIXES) == {str(shots / "map.png"): "has a name of no given pattern"}
+    assert list_skipped([images, labels], SUFFIXES) == {str(shots / "map.png"): "has a name of no given pattern"}
     with pytest.raises(DataError, match=r"\*_ir\.png holds no image files; it must hold files ending in"):
-        files_by_stem(shots / "*_ir.png", SUFFIXES)
+        find_files(shots / "*_ir.png", SUFFIXES)
 
 
 def test_no_common_stem_is_refused_with_examples(tmp_path):
@@ -163,14 +163,14 @@ def test_no_common_stem_is_refused_with_examples(tmp_path):
         match=r"not one stem is in all of 2 folders \(as in .*a_image\.png and .*a_label\.png\); name files alike, or "
         r"cut out what differs with data\.drop_from_stem\.$",
     ):
-        match_by_stem([images, labels], SUFFIXES)
+        match_folders([images, labels], SUFFIXES)
 
 
 def test_one_place_may_come_twice():
     """With other files, as an archive and the TIFFs beside it; each listing keeps its own."""
     npz, tif = SimpleNamespace(stem="a"), SimpleNamespace(stem="a")
 
-    matches = match([("here", {"a": npz, "b": npz}), ("here", {"a": tif})])
+    matches = match_stems([("here", {"a": npz, "b": npz}), ("here", {"a": tif})])
 
     assert matches.files == {"a": [npz, tif]}
     assert matches.left_out == {str(npz): "no file of this stem in here"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gym.core.errors import DataError
-from gym.data.readers.archives import Member, list_members
+from gym.data.readers.archives import NpzFile, find_npz_files
 from gym.data.readers.npz import (
     decode_doodler,
     decode_gym,
@@ -18,8 +18,8 @@ from gym.data.readers.npz import (
     decode_label,
     decode_names,
     is_augmented,
-    without_augmented,
-    without_working_files,
+    skip_augmented,
+    skip_working_files,
 )
 
 NUMBERS = np.array([[0, 2, 1], [2, 2, 0]], np.uint8)
@@ -34,7 +34,7 @@ def write(tmp_path):
 
     def written(**arrays):
         np.savez_compressed(tmp_path / "x.npz", **arrays)
-        return Member(tmp_path / "x.npz")
+        return NpzFile(tmp_path / "x.npz")
 
     return written
 
@@ -233,11 +233,11 @@ def test_names_that_are_no_short_list_of_texts_are_refused(raw):
 
 
 def members_of(*stems):
-    return [Member(Path("npzs") / f"{stem}.npz") for stem in stems]
+    return [NpzFile(Path("npzs") / f"{stem}.npz") for stem in stems]
 
 
 def by_stem(members):
-    """Members as `list_members` names them."""
+    """Members as `find_npz_files` names them."""
     return {member.stem: member for member in members}
 
 
@@ -245,7 +245,7 @@ def test_augmented_copies_of_gym_are_left_out_beside_the_unaugmented():
     """Else a copy could be trained on while its source is validated on."""
     members = members_of("l8_aug_nd_data_0000000", "l8_noaug_nd_data_0000000", "l8_augimage_00000012", "aug_shore")
 
-    kept, left_out = without_augmented(by_stem(members))
+    kept, left_out = skip_augmented(by_stem(members))
 
     assert list(kept.values()) == [members[1], members[3]]
     assert left_out == {
@@ -257,7 +257,7 @@ def test_augmented_copies_are_kept_where_there_is_nothing_else():
     """The earliest sets hold only such; who uses them can tell."""
     members = members_of("l8_aug_nd_data_0000000", "l8_aug_nd_data_0000001")
 
-    assert without_augmented(by_stem(members)) == (by_stem(members), {})
+    assert skip_augmented(by_stem(members)) == (by_stem(members), {})
     assert all(is_augmented(member) for member in members)
     assert not is_augmented(members_of("l8_noaug_nd_data_0000000")[0])
 
@@ -266,7 +266,7 @@ def test_working_files_of_doodler_are_left_out_beside_what_they_repeat():
     """One that stands alone is all there is of its scene."""
     members = members_of("a", "a_labelgen", "b_labelgen")
 
-    kept, left_out = without_working_files(by_stem(members))
+    kept, left_out = skip_working_files(by_stem(members))
 
     assert list(kept.values()) == [members[0], members[2]]
     assert left_out == {str(members[1]): "repeats the scene of a, which is used."}
@@ -280,7 +280,7 @@ def test_the_real_doodler_files_decode_to_their_listed_classes(real_data):
         listed[name] = tuple(classes.split("|"))
     shapes = set()
 
-    for member in list_members([real_data / "doodler"])[0].values():
+    for member in find_npz_files([real_data / "doodler"])[0].values():
         decoded = decode_doodler(member)
         with np.load(member.path) as whole:
             np.testing.assert_array_equal(decoded.image, whole["orig_image"])

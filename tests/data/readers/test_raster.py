@@ -11,12 +11,12 @@ from gym.core.errors import DataError
 from gym.data.readers.raster import (
     STEP,
     Grid,
-    better_grid,
+    check_same_grid,
+    choose_grid,
+    format_size,
     read_bands,
     read_image,
     read_label,
-    refuse_other_place,
-    shape_of,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -300,9 +300,9 @@ def test_of_several_grids_the_one_with_a_reference_system_is_kept():
     """Else the first at all."""
     placed, unnamed = Grid(UTM, GRID), Grid(None, GRID)
 
-    assert better_grid(None, unnamed, placed) == placed
-    assert better_grid(None, unnamed, None) == unnamed
-    assert better_grid(None, None) is None
+    assert choose_grid(None, unnamed, placed) == placed
+    assert choose_grid(None, unnamed, None) == unnamed
+    assert choose_grid(None, None) is None
 
 
 def test_where_one_band_set_has_no_data_none_has(tmp_path):
@@ -339,15 +339,15 @@ def test_band_sets_on_two_grids_are_refused(tmp_path, crs, transform):
 def test_grids_may_differ_by_less_than_half_a_pixel():
     """Rounding is no other place, as long as it does not add up over the columns; what has no grid lies nowhere."""
     ours = Grid(UTM, GRID)
-    refuse_other_place(ours, Grid(UTM, Affine(5, 0, 12, 0, -5, 88)), (2, 3), "x")
-    refuse_other_place(ours, Grid(UTM, Affine(5.01, 0, 10, 0, -5, 90)), (2, 249), "x")
-    refuse_other_place(ours, None, (2, 3), "x")
-    refuse_other_place(None, ours, (2, 3), "x")
-    refuse_other_place(ours, Grid(None, GRID), (2, 3), "x")
+    check_same_grid(ours, Grid(UTM, Affine(5, 0, 12, 0, -5, 88)), (2, 3), "x")
+    check_same_grid(ours, Grid(UTM, Affine(5.01, 0, 10, 0, -5, 90)), (2, 249), "x")
+    check_same_grid(ours, None, (2, 3), "x")
+    check_same_grid(None, ours, (2, 3), "x")
+    check_same_grid(ours, Grid(None, GRID), (2, 3), "x")
     for transform in (Affine(5, 0, 10, 0, -5, 87), Affine(5.01, 0, 10, 0, -5, 90), Affine(5, 0, 10, 0, -5.011, 90)):
         for crs in (UTM, None):
             with pytest.raises(DataError, match=r"^x do not lie on one grid"):
-                refuse_other_place(ours, Grid(crs, transform), (240, 251), "x")
+                check_same_grid(ours, Grid(crs, transform), (240, 251), "x")
 
 
 def test_band_sets_of_two_sizes_are_refused(tmp_path):
@@ -411,7 +411,7 @@ def test_a_label_has_a_grid_too(tmp_path):
 
 def test_a_size_is_worded_rows_first():
     """As arrays have it."""
-    assert shape_of(np.zeros((153, 72, 4))) == "153x72"
+    assert format_size(np.zeros((153, 72, 4))) == "153x72"
 
 
 def test_the_real_geotiff_is_read(real_data):
@@ -424,4 +424,4 @@ def test_the_real_geotiff_is_read(real_data):
     assert label.values.shape == (512, 512)
     assert set(np.unique(label.values)) <= {-1, 0, 1}
     assert label.grid is not None
-    refuse_other_place(label.grid, image.grid, (512, 512), "image and label")
+    check_same_grid(label.grid, image.grid, (512, 512), "image and label")

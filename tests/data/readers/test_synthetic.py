@@ -217,7 +217,7 @@ def test_ramps_bumps_and_distances_by_hand():
 def test_parcels_have_one_tone_between_tracks():
     """A plot has a single tone, and tracks are one pixel wide."""
     rows, columns = np.indices((20, 70))
-    tone, track = terrain.parcels(np.random.default_rng(0), columns, rows, 10)
+    tone, track = terrain.draw_parcels(np.random.default_rng(0), columns, rows, 10)
 
     assert len(np.unique(tone[1:7, 1:10])) == 1
     assert np.abs(tone).max() < 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gym.config.schema import Config
-from gym.data.ground import pixel_sides
+from gym.data.ground import pixel_size
 from gym.data.split import Split
 from gym.reporting.card.collect import describe_data, find_dates, measure_pixels
 from tests.conftest import TINY_CLASSES
@@ -85,7 +85,7 @@ def test_pixels_are_measured_on_the_ground(tiny_dataset):
 def test_of_many_scenes_some_are_measured(tiny_dataset, monkeypatch):
     """A hundred, from the first to the last."""
     record, seen = tiny_dataset.manifest.pairs[0], []
-    monkeypatch.setattr("gym.reporting.card.collect.pixel_sides", lambda of: seen.append(of) or pixel_sides(of))
+    monkeypatch.setattr("gym.reporting.card.collect.pixel_size", lambda of: seen.append(of) or pixel_size(of))
 
     sides = measure_pixels([placed(record, 10.0 + number, f"{number}") for number in range(1000)])
     assert len(seen) == 100

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from gym.data.class_colours import show_errors
+from gym.data.class_colours import render_errors
 from gym.data.labels import IGNORE
 from gym.evaluation.run_model import Evaluation
 from gym.reporting.card.collect import draw_worst, find_worst, write_worst
@@ -55,7 +55,7 @@ def test_every_pixel_is_drawn_where_it_belongs(rows, columns):
     assert picture.shape == (2 * rows + GAP, 4 * columns + 3 * GAP, 3)
     for index, found in zip([2, 0], panels_of(picture, rows, columns, 2), strict=True):
         image, truth = read(evaluation.samples[index])
-        expected = show_errors(image, truth, evaluation.predicted[index], BANDS, CLASSES)
+        expected = render_errors(image, truth, evaluation.predicted[index], BANDS, CLASSES)
         for panel, values in zip(found, expected, strict=True):
             np.testing.assert_array_equal(panel, np.round(255 * values))
     assert (picture[rows : rows + GAP] == 255).all()

@@ -10,7 +10,6 @@ run. Where nothing can have set the mode, the first is left out: a fifth of the 
 """
 
 import functools
-import importlib
 import os
 import re
 import signal
@@ -38,6 +37,7 @@ from gym.config.overrides import configuration_folder, group_names, natural, quo
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config.validation import all_keys, read_config, unknown_key
 from gym.core.errors import ConfigError, GymError, Terminated, first_line
+from gym.core.registry import import_object
 from gym.core.signals import handle_signals
 from gym.core.startup import quiet_tensorflow_imports
 
@@ -116,7 +116,7 @@ def command(name: str) -> Callable[[], None]:
 def run_plainly(chosen: Command) -> None:
     """Run a command that parses its own arguments."""
     refuse_name_clash()
-    run_readably(import_function(chosen.function), chosen.schema)
+    run_readably(import_object(chosen.function), chosen.schema)
 
 
 def run_command(chosen: Command) -> None:
@@ -145,19 +145,13 @@ def run_checked(chosen: Command, composed: DictConfig) -> Any:
     try:
         config: Any = read_config(composed, chosen.schema)
         with quiet_tensorflow_imports():
-            function = import_function(chosen.function)
+            function = import_object(chosen.function)
         return function(config)
     except GymError as error:
         # Hydra's sweeper handles the error, so that the other runs of a sweep go on.
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
         exit_with(error)
-
-
-def import_function(dotted: str) -> Callable[..., Any]:
-    """Import the function named ``module:function``."""
-    module, _, function = dotted.partition(":")
-    return getattr(importlib.import_module(module), function)
 
 
 def register_configuration(config_names: Iterable[str] | None = None) -> None:

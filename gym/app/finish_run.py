@@ -5,14 +5,13 @@ This imports what draws and what scores, half a second's worth: `gym.app.train` 
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from math import nan
 from pathlib import Path
 
 import keras
 from omegaconf import OmegaConf
 
-from gym.config.overrides import flatten
+from gym.config.overrides import flatten, to_dict
 from gym.core.files import write_json, write_text
 from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
@@ -58,7 +57,7 @@ def summarize(
         run_id=run_id,
         name=task.name,
         fingerprint=task.fingerprint,
-        settings=flatten(asdict(without_password(task.config))),
+        settings=flatten(to_dict(without_password(task.config))),
         scores=final_scores(model, history, evaluations) | trained_on,
         weights_sha256=checkpoint.hash_weights(model),
         classes=validation.classes,
@@ -121,7 +120,7 @@ def word_result(result: RunResult) -> str:
 def write_inputs(folder: Path, task: RunSpec) -> None:
     """Write what a run starts from: configuration, split, the images that look alike across it, what was left out."""
     config, dataset, split = task.config, task.dataset, task.split
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(without_password(config))))
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(to_dict(without_password(config)))))
     write_json(folder / "split.json", list_sample_names(dataset, split))
     write_json(folder / "left_out.json", dataset.manifest.left_out)
     alike = find_near_duplicates(dataset, split, config.split)

@@ -17,6 +17,7 @@ from mlflow.entities import Run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gym.config.overrides import read_settings, to_overrides
+from gym.config.registries import ARCHITECTURES
 from gym.config.schema import AugmentConfig, ReportConfig, TrackingConfig, TrainingConfig
 from gym.core.errors import DataError, GymError, RunError
 from gym.core.files import translate_disk_errors
@@ -24,7 +25,6 @@ from gym.core.text import plain_console
 from gym.data.dataset import Dataset
 from gym.data.samples import find_samples, pair_positions
 from gym.reporting.figure3 import ChosenImage, Examples, choose_images, choose_models, read_images, segment_images
-from gym.reporting.figure4_data import LOOKS
 from gym.reporting.pages import environment_rows
 from gym.reporting.run_page import RunFacts, write_run_report
 from gym.reporting.run_table import run_labels, score_of
@@ -96,7 +96,7 @@ def word_model(run: RunResult) -> tuple[str, str]:
     """What a model is, as a panel has room for: architecture, loss and filters, and its size."""
     model, loss, filters = (run.settings[key] for key in ("model.name", "loss.name", "model.filters"))
     size = score_of(run, "parameters")
-    return f"{LOOKS[model].title} {loss} f{filters}", "" if size is None else f"{size:,} parameters"
+    return f"{ARCHITECTURES.get(model).title} {loss} f{filters}", "" if size is None else f"{size:,} parameters"
 
 
 def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRun], tell: Tell) -> Examples:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import keras
 
-from gym.config.overrides import flatten
+from gym.config.overrides import flatten, to_dict
 from gym.config.schema import Config
 from gym.core.files import hash_value
 from gym.core.parallel import available_cores
@@ -198,5 +198,5 @@ def log_inputs(run: RunLog, config: Config, dataset: Dataset, split: Split) -> N
     manifest = dataset.manifest
     sizes = {side: len(positions) for side, positions in split._asdict().items()}
     profile = json.dumps({"pairs": len(dataset), "left_out": len(manifest.left_out), **sizes})
-    run.log_params(flatten(asdict(without_password(config))))
+    run.log_params(flatten(to_dict(without_password(config))))
     run.log_dataset(manifest.source, manifest.fingerprint, str(dataset.folder), profile)

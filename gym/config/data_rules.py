@@ -8,11 +8,11 @@ import os
 import re
 from collections.abc import Sequence
 
-from gym.config.schema import IN_ARCHIVES, AugmentConfig, DataConfig, SplitConfig, folders_of, frame_of, split_pattern
+from gym.config.registries import READERS
+from gym.config.schema import AugmentConfig, DataConfig, SplitConfig, folders_of, frame_of, split_pattern
 from gym.config.spectral_index import missing_bands, parse_index
 from gym.core.errors import ConfigError
 
-SYNTHETIC_BANDS = ("red", "green", "blue", "nir", "swir")
 _URL = re.compile(r"(https?|file)://", re.IGNORECASE)
 
 
@@ -28,10 +28,9 @@ def check_frame(data: DataConfig, levels: int) -> None:
 def check_data(data: DataConfig) -> None:
     """Check places, classes, patterns and values of a dataset."""
     check_values(data)
-    if data.kind == "synthetic":
-        return
     check_places(data)
-    check_classes(data)
+    if not READERS.get(data.kind).classes:
+        check_classes(data)
     check_remap(data)
     for key in ("scene_pattern", "site_pattern", "date_pattern"):
         check_pattern(f"data.{key}", getattr(data, key))
@@ -41,9 +40,7 @@ def check_data(data: DataConfig) -> None:
 
 def check_places(data: DataConfig) -> None:
     """What a reader needs must be given, and be there."""
-    needed = {"archives": "[path/to/release.zip]"} if data.kind in IN_ARCHIVES else {}
-    needed |= {"images": "[path/to/images]", "labels": "path/to/labels"} if data.kind == "folder" else {}
-    for key, example in needed.items():
+    for key, example in READERS.get(data.kind).needs.items():
         if not getattr(data, key):
             raise ConfigError(f"data.{key} is missing; data={data.kind} needs it, as in data.{key}={example}.")
     folders = {
@@ -84,7 +81,8 @@ def check_classes(data: DataConfig) -> None:
 
 def check_remap(data: DataConfig) -> None:
     """A remap must lead from label values, or names where the files have them, to classes."""
-    kinds, what = ((int, str), "label values or names") if data.kind == "doodler" else ((int,), "label values")
+    named = READERS.get(data.kind).names_labels
+    kinds, what = ((int, str), "label values or names") if named else ((int,), "label values")
     if not isinstance(data.remap, dict | None):
         raise ConfigError(f"data.remap={data.remap} must be a mapping, as in data.remap={{1:0,2:1}}.")
     known = {name.strip().lower() for name in data.classes}
@@ -130,7 +128,7 @@ def check_indices(data: DataConfig) -> None:
         raise ConfigError(
             "data.scaling=percentile leaves no meaning to ratios of bands; use another with data.indices."
         )
-    bands = SYNTHETIC_BANDS if data.kind == "synthetic" else data.bands
+    bands = READERS.get(data.kind).bands or data.bands
     for index in indices:
         missing = missing_bands(index, bands)
         if bands and missing:

@@ -20,7 +20,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from gym.config.legacy_values import as_json, as_yaml, number, text, truth, whole, wrong
-from gym.config.schema import ARCHITECTURES
+from gym.config.registries import ARCHITECTURES
 from gym.core.errors import ConfigError
 
 
@@ -156,15 +156,15 @@ def say_model(key: str, old: Old) -> Said:
     if name == "segformer":
         raise ConfigError(
             f"{key}=segformer is a transformer trained elsewhere, and none of the networks here; "
-            f"set {key} to one of {', '.join(ARCHITECTURES)} in the file."
+            f"set {key} to one of {', '.join(ARCHITECTURES.names)} in the file."
         )
     if name == "satunet":
         raise ConfigError(
-            f"{key}=satunet is defined nowhere in the original; set {key} to one of {', '.join(ARCHITECTURES)} "
+            f"{key}=satunet is defined nowhere in the original; set {key} to one of {', '.join(ARCHITECTURES.names)} "
             "in the file."
         )
     if name not in ARCHITECTURES:
-        raise wrong(key, name, f"one of {', '.join(ARCHITECTURES)}")
+        raise wrong(key, name, f"one of {', '.join(ARCHITECTURES.names)}")
     if not pools(old):
         return Said("model", name)
     kernel = {"model.kernel": 2}

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gym.config.schema import Config
+from gym.config.schema import FREE_MAPPINGS, Config
 
-_FREE = "data.remap"  # its keys are the user's
+_OMITTED_IF_EMPTY = ("options", "plugins")  # runs of earlier versions do not have these keys
 _OF_THE_SWEEP = ("sweep.", "search.")
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
 _WORDS = ("null", "true", "false", "nan", "inf")
@@ -28,6 +28,14 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as nested dictionaries, without the keys of plugins if they are empty."""
+    return asdict(
+        config,
+        dict_factory=lambda items: {key: value for key, value in items if value or key not in _OMITTED_IF_EMPTY},
+    )
 
 
 def read_settings(texts: Mapping[str, str]) -> dict[str, Any]:
@@ -49,14 +57,21 @@ def to_overrides(settings: Mapping[str, Any]) -> list[str]:
 
     A setting that the configuration does not know, as one of an older version, is left out.
     """
-    free = {key.removeprefix(f"{_FREE}."): value for key, value in settings.items() if key.startswith(f"{_FREE}.")}
-    remap = {int(key) if re.fullmatch(r"-?\d+", key) else key: value for key, value in free.items()}
-    wanted = {**settings, _FREE: remap or settings.get(_FREE)}
+    defaults = flatten(asdict(Config()))
+    wanted = dict(settings)
+    for key in FREE_MAPPINGS:
+        wanted[key] = gather_mapping(settings, key) or settings.get(key, defaults[key])
     return [
         f"{key}={to_hydra(wanted[key])}"
-        for key, default in flatten(asdict(Config())).items()
+        for key, default in defaults.items()
         if wanted.get(key, default) != default and not key.startswith(_OF_THE_SWEEP)
     ]
+
+
+def gather_mapping(settings: Mapping[str, Any], key: str) -> dict[Any, Any]:
+    """Collect a mapping that `flatten` spread over dotted keys; whole numbers become numbers again."""
+    flat = {name.removeprefix(f"{key}."): value for name, value in settings.items() if name.startswith(f"{key}.")}
+    return {int(name) if re.fullmatch(r"-?\d+", name) else name: value for name, value in flat.items()}
 
 
 def to_hydra(value: Any) -> str:

@@ -9,13 +9,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from gym.config.registries import ARCHITECTURES, LOSSES, READERS
 from gym.core.errors import ConfigError
+from gym.core.registry import Registry
 
-ARCHITECTURES = ("unet", "resunet", "simple_unet", "simple_resunet")
-LOSSES = ("cce", "dice", "kld", "hinge")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-ON_DISK = ("folder", "doodler", "gym_npz")
-IN_ARCHIVES = ("doodler", "gym_npz")
+FREE_MAPPINGS = ("data.remap", "model.options", "loss.options", "data.options")  # their keys are not in the schema
 BEST, REGISTERED = "best:", "models:/"  # how run=... begins for the best of a sweep, and for a registered model
 
 
@@ -28,18 +27,32 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
-    only: dict[str, tuple[str, ...]] | None = None,
+    registry: Registry[Any] | None = None,
+    only: dict[str, tuple[str, ...] | Registry[Any]] | None = None,
 ) -> Any:
     """Declare one key: its default, what it means, and the rule its value must keep.
 
-    ``only`` names a key beside it, and the values of that key for which this one is used at all.
+    Args:
+        default: Its value if none is given; a function of no arguments makes a new one each time.
+        meaning: One sentence or two.
+        least: Lowest allowed value.
+        most: Highest allowed value.
+        above: The value must exceed this.
+        below: The value must be lower than this.
+        choices: All allowed values.
+        registry: The entries that it chooses one of, by name.
+        only: The values of another key of the same group for which this one is used at all: those given, or the
+            registered entries that use it.
     """
     rule = {"least": least, "above": above, "most": most, "below": below, "choices": choices}
     metadata = {
         "meaning": meaning,
         "only": only or {},
+        "registry": registry,
         "rule": {key: bound for key, bound in rule.items() if bound is not None},
     }
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
     if isinstance(default, list | dict):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -49,7 +62,7 @@ def setting(
 class ModelConfig:
     """The network."""
 
-    name: str = setting("resunet", "Architecture.", choices=ARCHITECTURES)
+    name: str = setting(ARCHITECTURES.default_name, "Architecture.", registry=ARCHITECTURES)
     filters: int = setting(6, "Feature maps at full resolution; each level down doubles them.", least=1)
     kernel: int = setting(7, "Side of the convolution kernels, in pixels.", least=1)
     levels: int = setting(4, "Levels of stride 2 on the way down.", least=1, most=8)
@@ -62,22 +75,24 @@ class ModelConfig:
         "half",
         "Levels up at half the resolution, where that is exact, or plain: the same on the doubled map, in more time.",
         choices=("half", "plain"),
-        only={"name": ("unet", "resunet")},
+        only={"name": ARCHITECTURES},
     )
     head: str = setting("softmax", "Activation of the last layer.", choices=("softmax", "sigmoid"))
+    options: Any = setting(None, "Further keys of the architecture, as in {heads:4}; most have none.")
 
 
 @dataclass
 class LossConfig:
     """What training minimises."""
 
-    name: str = setting("cce", "With one-hot labels cce and kld have the same gradient.", choices=LOSSES)
+    name: str = setting(LOSSES.default_name, "With one-hot labels cce and kld have the same gradient.", registry=LOSSES)
     weighting: str = setting(
         "none",
         "Class weights: none, from class frequency in the training scenes, or as given in loss.class_weights.",
         choices=("none", "frequency", "given"),
     )
     class_weights: list[float] = setting([], "One weight a class, for loss.weighting=given.")
+    options: Any = setting(None, "Further keys of the loss, as in {gamma:2.0}; most have none.")
 
 
 @dataclass
@@ -120,7 +135,7 @@ class SplitConfig:
 class DataConfig:
     """Where pairs of image and label come from, and what is made of them."""
 
-    kind: str = setting("synthetic", "Reader of the pairs.", choices=("synthetic", *ON_DISK))
+    kind: str = setting(READERS.default_name, "Reader of the pairs.", registry=READERS)
     size: Any = setting(128, "Rows and columns of the model's input: one number, or [rows, columns].")
     framing: str = setting(
         "fit",
@@ -150,38 +165,39 @@ class DataConfig:
     )
     workers: int = setting(0, "Processes that read; 0 means one for each core, where there is enough to read.", least=0)
     strict: bool = setting(False, "A file that cannot be used is an error, and not only reported.")
-    scenes: int = setting(200, "Number of scenes.", least=2, only={"kind": ("synthetic",)})
-    sites: int = setting(8, "Number of sites.", least=1, most=8, only={"kind": ("synthetic",)})
-    seed: int = setting(0, "Which scenes are drawn.", least=0, only={"kind": ("synthetic",)})
-    archives: Any = setting([], "Folders, npz or zip files, or URLs of zip files.", only={"kind": IN_ARCHIVES})
+    scenes: int = setting(200, "Number of scenes.", least=2, only={"kind": READERS})
+    sites: int = setting(8, "Number of sites.", least=1, most=8, only={"kind": READERS})
+    seed: int = setting(0, "Which scenes are drawn.", least=0, only={"kind": READERS})
+    archives: Any = setting([], "Folders, npz or zip files, or URLs of zip files.", only={"kind": READERS})
     images: Any = setting(
         [],
         "One folder, or one for each band set, or of a folder a pattern as in shots/*_nir.tif; bands are stacked in "
         "this order, behind those of an archive.",
-        only={"kind": ON_DISK},
+        only={"kind": READERS},
     )
     labels: str = setting(
-        "", "The folder of label images, or of a folder a pattern as in shots/*_label.png.", only={"kind": ("folder",)}
+        "", "The folder of label images, or of a folder a pattern as in shots/*_label.png.", only={"kind": READERS}
     )
     drop_from_stem: list[str] = setting(
-        [], "Regular expressions cut out of file stems before they are paired, as in _label$.", only={"kind": ON_DISK}
+        [], "Regular expressions cut out of file stems before they are paired, as in _label$.", only={"kind": READERS}
     )
-    classes: list[str] = setting([], "Class names; the index of a name is its label value.", only={"kind": ON_DISK})
+    classes: list[str] = setting([], "Class names; the index of a name is its label value.", only={"kind": READERS})
     bands: list[str] = setting(
-        [], "Band names, in stacking order; none means red, green, blue, or band_1, band_2, ...", only={"kind": ON_DISK}
+        [], "Band names, in stacking order; none means red, green, blue, or band_1, band_2, ...", only={"kind": READERS}
     )
     # Not dict: the command line cannot add a key to a typed mapping.
     remap: Any = setting(
-        None, "Label value or name in the file -> class, or its index; all at once.", only={"kind": ON_DISK}
+        None, "Label value or name in the file -> class, or its index; all at once.", only={"kind": READERS}
     )
-    aliases: str = setting("", "A JSON file of other names of names.", only={"kind": ("doodler",)})
-    ignore_values: list[Any] = setting([], "Label values or names that count nowhere.", only={"kind": ON_DISK})
-    table: str = setting("", "A CSV with a row a file: name, and any of scene, site, date.", only={"kind": ON_DISK})
+    aliases: str = setting("", "A JSON file of other names of names.", only={"kind": READERS})
+    ignore_values: list[Any] = setting([], "Label values or names that count nowhere.", only={"kind": READERS})
+    table: str = setting("", "A CSV with a row a file: name, and any of scene, site, date.", only={"kind": READERS})
     scene_pattern: str = setting(
-        "", "A regular expression; its first group in a file's stem is the scene.", only={"kind": ON_DISK}
+        "", "A regular expression; its first group in a file's stem is the scene.", only={"kind": READERS}
     )
-    site_pattern: str = setting("", "Likewise for the site; none means one site.", only={"kind": ON_DISK})
-    date_pattern: str = setting("", "Likewise for the date.", only={"kind": ON_DISK})
+    site_pattern: str = setting("", "Likewise for the site; none means one site.", only={"kind": READERS})
+    date_pattern: str = setting("", "Likewise for the date.", only={"kind": READERS})
+    options: Any = setting(None, "Further keys of the reader, as in {year:2020}; most have none.")
     licence: str = setting("", "Licence of the imagery and labels, for the model card.")
     citation: str = setting("", "How to cite them, likewise; neither changes what a dataset or a run is known by.")
 

@@ -9,7 +9,7 @@ import operator
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args
@@ -18,8 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym.config.data_rules import check_augment, check_data, check_frame, check_split, compile_pattern, refuse_missing
+from gym.config.registries import ARCHITECTURES, LOSSES, READERS
 from gym.config.schema import (
     BEST,
+    FREE_MAPPINGS,
     Config,
     DatasetConfig,
     EvaluateConfig,
@@ -30,6 +32,7 @@ from gym.config.schema import (
     split_pattern,
 )
 from gym.core.errors import ConfigError, first_line
+from gym.core.registry import Entry, Registry
 
 _BOUNDS = {
     "least": ("at least", operator.ge),
@@ -107,7 +110,7 @@ def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
 def refuse_unknown_keys(composed: DictConfig, typed: DictConfig) -> None:
     """Raise `ConfigError` for a key outside the schema, which Hydra lets in with a leading +."""
     known = list(all_keys(typed))
-    free = ("data.remap.",)
+    free = tuple(f"{key}." for key in FREE_MAPPINGS)
     for key in all_keys(composed):
         if key not in known and not key.startswith(free):
             raise ConfigError(f"{key}: {unknown_key(key, known)}")
@@ -121,19 +124,52 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 
 def check_rules(config: Any, prefix: str = "") -> None:
-    """Hold every value against the rule beside its key, and refuse a value that nothing would look at."""
+    """Check every value against the rule of its key, refuse values that nothing reads, and complete the options.
+
+    Raises:
+        ConfigError: A value breaks a rule, or names no registered part.
+    """
     for item in fields(config):
         value, key = getattr(config, item.name), f"{prefix}{item.name}"
         if is_dataclass(value):
             check_rules(value, f"{key}.")
             continue
-        if broken := broken_rule(value, item.metadata["rule"]):
+        if broken := broken_rule(value, item.metadata.get("rule", {})):
             raise ConfigError(f"{key}={value} must be {broken}.")
-        for decider, values in item.metadata["only"].items():
+        if registry := item.metadata.get("registry"):
+            config.options = read_options(config.options, registry.get(value), f"{prefix}options")
+        for decider, users in item.metadata.get("only", {}).items():
             chosen = getattr(config, decider)
+            values = users.users_of(item.name) if isinstance(users, Registry) else users
             if chosen not in values and value != getattr(type(config)(), item.name):
                 wanted = " or ".join(f"{prefix}{decider}={wanted}" for wanted in values)
                 raise ConfigError(f"{key}={value} is used only with {wanted}, not with {chosen}; leave it out.")
+
+
+def read_options(given: Any, entry: Entry, key: str) -> dict[str, Any] | None:
+    """Check the options of a registered part against its dataclass.
+
+    Returns:
+        All its options, with defaults for those that are not given; None if it has none.
+
+    Raises:
+        ConfigError: An option is unknown, has the wrong type or breaks a rule.
+    """
+    if not isinstance(given, dict | None):
+        raise ConfigError(f"{key}={given} must be a mapping, as in {key}={{name:value}}.")
+    known = [item.name for item in fields(cast(Any, entry.options))] if entry.options else []
+    for name in given or {}:
+        if name not in known:
+            offers = f"give one of {', '.join(known)}" if known else "leave it out"
+            raise ConfigError(f"{key}.{name} is not an option of {entry.name}; {offers}.")
+    if not entry.options:
+        return None
+    try:
+        options = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(entry.options), given or {}))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}.{describe(error)}") from error
+    check_rules(options, f"{key}.")
+    return asdict(cast(Any, options))
 
 
 def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
@@ -223,9 +259,11 @@ def check_loss(config: Config) -> None:
         raise ConfigError(f"loss.class_weights={weights} is used only with loss.weighting=given; add that.")
     if any(not weight > 0 or not math.isfinite(weight) for weight in weights):
         raise ConfigError(f"loss.class_weights={weights} must be finite and above 0.")
-    if config.loss.weighting == "frequency" and config.loss.name == "dice":
-        raise ConfigError("loss.weighting=frequency is not for dice, which weighs classes equally already; use none.")
-    expected = 4 if config.data.kind == "synthetic" else len(config.data.classes)
+    if config.loss.weighting == "frequency" and LOSSES.get(config.loss.name).balances_classes:
+        raise ConfigError(
+            f"loss.weighting=frequency is not for {config.loss.name}, which weighs classes equally already; use none."
+        )
+    expected = len(READERS.get(config.data.kind).classes or config.data.classes)
     if given and len(weights) != expected:
         raise ConfigError(f"loss.class_weights={weights} must have one weight for each of {expected} classes.")
 
@@ -249,7 +287,7 @@ def check_schedule(config: Config) -> None:
 def check_dropout(config: Config) -> None:
     """The dropout rate must stay a share at every level."""
     model = config.model
-    deepest = model.levels if model.name.startswith("simple") else model.levels - 1
+    deepest = model.levels if ARCHITECTURES.get(model.name).drops_at_bottom else model.levels - 1
     last = model.dropout + model.dropout_change * deepest
     if not 0 <= last < 1:
         raise ConfigError(

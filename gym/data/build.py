@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 
+from gym.config.registries import READERS
 from gym.config.schema import DataConfig, frame_of
 from gym.config.spectral_index import missing_bands, parse_index
 from gym.core.errors import DataError
@@ -19,26 +19,14 @@ from gym.core.text import pluralize
 from gym.data.dataset import SCHEMA_VERSION, Dataset, Manifest, PairRecord, finish_dataset, write_part
 from gym.data.labels import LabelCounts, LabelRule, add_counts, read_aliases
 from gym.data.preparation import Preparation, prepare_scene
-from gym.data.readers import synthetic
 from gym.data.readers.base import Reader
-from gym.data.readers.folder import FolderReader
-from gym.data.readers.npz import NpzReader
 from gym.data.readers.raster import Grid
-from gym.data.readers.synthetic import SyntheticReader
 from gym.data.scaling import Scaling
 from gym.data.split import Grouping, read_group_table
 
 _MOST_SHOWN = 5
-_SYNTHETIC_SITE = r"^(.+)_[0-9]+$"
 
 log = logging.getLogger(__name__)
-
-READERS: dict[str, Callable[[DataConfig, HashCache, Path], Reader]] = {
-    "synthetic": lambda config, hashes, downloads: SyntheticReader(config),
-    "folder": lambda config, hashes, downloads: FolderReader(config, hashes),
-    "doodler": NpzReader,
-    "gym_npz": NpzReader,
-}
 
 
 class DatasetPlan(NamedTuple):
@@ -142,7 +130,7 @@ def plan_dataset(config: DataConfig, stores: Path, downloads: Path) -> DatasetPl
     with translate_disk_errors(stores):
         stores.mkdir(parents=True, exist_ok=True)
     hashes = HashCache(stores / "hashes.json")
-    reader = READERS[config.kind](config, hashes, downloads)
+    reader: Reader = READERS.get(config.kind).load()(config, hashes, downloads)
     sources, left_out = {}, dict(reader.left_out)
     for name in reader.names:
         try:
@@ -182,17 +170,17 @@ def plan_preparation(config: DataConfig, reader: Reader) -> Preparation:
 
 
 def plan_labels(config: DataConfig) -> LabelRule:
-    """What label values mean; the classes of a synthetic dataset are known."""
-    if config.kind == "synthetic":
-        return LabelRule(synthetic.CLASSES)
+    """What label values mean; some readers know their classes."""
+    if known := READERS.get(config.kind).classes:
+        return LabelRule(known)
     aliases = read_aliases(Path(config.aliases)) if config.aliases else {}
     return LabelRule(tuple(config.classes), config.remap or {}, tuple(config.ignore_values), aliases)
 
 
 def plan_grouping(config: DataConfig) -> Grouping:
     """What pairs belong to."""
-    if config.kind == "synthetic":
-        return Grouping({"site": _SYNTHETIC_SITE})
+    if known := READERS.get(config.kind).site_pattern:
+        return Grouping({"site": known})
     patterns = {"scene": config.scene_pattern, "site": config.site_pattern, "date": config.date_pattern}
     return Grouping(patterns, read_group_table(Path(config.table)) if config.table else {})
 

@@ -1,20 +1,13 @@
 """From the name of an architecture to a model."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 
+from gym.config.registries import ARCHITECTURES
 from gym.config.schema import ModelConfig
 from gym.models.blocks import Standardize
-from gym.models.simple_unet import build_simple_resunet, build_simple_unet
-from gym.models.unet import build_resunet, build_unet
-
-BUILDERS = {
-    "unet": build_unet,
-    "resunet": build_resunet,
-    "simple_unet": build_simple_unet,
-    "simple_resunet": build_simple_resunet,
-}
 
 
 class ParameterCount(NamedTuple):
@@ -31,7 +24,8 @@ def build_model(
 
     Without ``first`` images are standardised as in the paper.
     """
-    return BUILDERS[config.name](config, shape, classes, first or Standardize())
+    build: Callable[..., keras.Model] = ARCHITECTURES.get(config.name).load()
+    return build(config, shape, classes, first or Standardize())
 
 
 def count_parameters(model: keras.Model) -> ParameterCount:

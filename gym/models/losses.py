@@ -20,6 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from gym.config.registries import LOSSES
 from gym.evaluation.confusion import MIN_PROBABILITY
 from gym.models import cpu_ops
 
@@ -100,35 +101,36 @@ def dice_loss(sums: LossSums, weights: Tensor) -> Tensor:
 
 
 class LossFormula(NamedTuple):
-    """A loss in two steps: what adds up over pixels and batches, and the ratio taken in the end."""
+    """A loss in two steps: what adds up over pixels and batches, and the ratio taken in the end.
+
+    ``by_class`` says that the sums are one number a class, and not scalars.
+    """
 
     accumulate: Callable[[Tensor, Tensor, Tensor], LossSums]
     finalize: Callable[[LossSums, Tensor], Tensor]
+    by_class: bool = False
 
 
-FORMULAS = {
-    "cce": LossFormula(cross_entropy, weighted_mean),
-    "dice": LossFormula(dice, dice_loss),
-    "kld": LossFormula(cross_entropy, weighted_mean),
-    "hinge": LossFormula(hinge, weighted_mean),
-}
+CROSS_ENTROPY = LossFormula(cross_entropy, weighted_mean)
+HINGE = LossFormula(hinge, weighted_mean)
+DICE = LossFormula(dice, dice_loss, by_class=True)
 
 
 class PixelLoss(keras.losses.Loss):
     """A loss by name, with class weights, over the counted pixels of a batch.
 
     Args:
-        name: A key of `FORMULAS`.
+        name: As registered in `gym.config.registries.LOSSES`.
         weights: One positive weight a class.
     """
 
     def __init__(self, name: str, weights: Sequence[float]) -> None:
         super().__init__(name=name, reduction=None, dtype="float32")
-        self._recipe = FORMULAS[name]
+        self._formula: LossFormula = LOSSES.get(name).load()
         self._weights = np.asarray(weights, np.float32)
 
     def call(self, labels: Tensor, scores: Tensor) -> Tensor:
-        return self._recipe.finalize(self._recipe.accumulate(labels, scores, self._weights), self._weights)
+        return self._formula.finalize(self._formula.accumulate(labels, scores, self._weights), self._weights)
 
 
 def frequency_weights(counts: np.ndarray) -> list[float]:

@@ -19,9 +19,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gym.config.registries import ARCHITECTURES
 from gym.core.files import write_text
 from gym.reporting.figure4 import draw_figure4, empty_figure, scale_sizes
-from gym.reporting.figure4_data import LOOKS, SCORE_TITLES
+from gym.reporting.figure4_data import SCORE_TITLES
 from gym.reporting.figure4_interactive import figure4_html
 from gym.reporting.page_tables import runs_table
 from gym.reporting.pages import render_page
@@ -141,11 +142,13 @@ def place_runs(results: Sequence[RunResult], panel: Panel) -> list[Placed]:
 
 def draw_runs(axes: Axes, placed: Sequence[Placed], chosen: RunResult | None) -> None:
     """All runs by architecture, and a ring around the recommended one."""
-    for model, look in LOOKS.items():
-        of_model = [each for each in placed if each.run.settings["model.name"] == model]
+    for entry in ARCHITECTURES:
+        of_model = [each for each in placed if each.run.settings["model.name"] == entry.name]
         costs, ious = [each.cost for each in of_model], [each.iou for each in of_model]
         if of_model:
-            axes.plot(costs, ious, look.marker, color=look.colour, ms=5.5, mew=0, alpha=0.75, label=look.title)
+            axes.plot(
+                costs, ious, entry.style.marker, color=entry.style.colour, ms=5.5, mew=0, alpha=0.75, label=entry.title
+            )
     for each in placed:
         if each.run is chosen:
             axes.plot(each.cost, each.iou, "o", mfc="none", mec="black", mew=1.5, ms=13, label="recommended")

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from gym.config.registries import ARCHITECTURES
 from gym.config.schema import AugmentConfig
 from gym.core.errors import DataError
 from gym.core.text import format_score
@@ -28,8 +29,6 @@ from gym.evaluation import confusion
 from gym.reporting.run_table import score_of
 from gym.reporting.style import PAGE_WIDTH, SMALLEST_FONT, class_legend, literal, shorten
 from gym.runs.result import RunResult
-
-_PAPERS = ("unet", "resunet")
 
 
 class ChosenImage(NamedTuple):
@@ -52,8 +51,9 @@ def choose_models(results: Sequence[RunResult]) -> list[RunResult]:
     best_of: dict[str, RunResult] = {}
     for run in ranked:
         best_of.setdefault(run.settings["model.name"], run)
-    if set(_PAPERS) <= set(best_of):
-        return [best_of[name] for name in _PAPERS]
+    papers = [entry.name for entry in ARCHITECTURES if entry.in_paper]
+    if set(papers) <= set(best_of):
+        return [best_of[name] for name in papers]
     if len(best_of) > 1:
         return list(islice(best_of.values(), 2))
     distinct: dict[str, RunResult] = {}

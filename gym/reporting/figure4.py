@@ -18,9 +18,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import ArrayLike
 
+from gym.config.registries import ARCHITECTURES
 from gym.reporting.figure4_data import (
-    LOOKS,
-    PAPER_LOSSES,
+    COLUMNS_ON_A_PAGE,
     SCORE_TITLES,
     Level,
     Series,
@@ -113,13 +113,13 @@ _BARS = {_THIN: "bar: standard error over scenes", _THICK: "bar: standard deviat
 def draw_figure4(results: Sequence[RunResult]) -> Figure:
     """Mean IoU above, KLD below, against the number of parameters, one column a loss.
 
-    Res-UNets are squares joined by dashed lines, UNets circles joined by solid ones; the number beside a point is its
-    number of filters. Bars are as `gym.reporting.figure4_data.Level` says.
+    Each architecture is drawn in its registered style, with the number of filters at each point. Bars are described
+    in `gym.reporting.figure4_data.Level`.
     """
     series = size_series(results)
     if not series:
         return empty_figure()
-    width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(series) - len(PAPER_LOSSES)))
+    width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(series) - COLUMNS_ON_A_PAGE))
     figure = Figure(figsize=(width, _HEIGHT), layout="constrained")
     grid = figure.subplots(2, len(series), sharex=True, sharey="row", squeeze=False)
     for column, (loss, models) in zip(grid.T, series.items(), strict=True):
@@ -163,12 +163,13 @@ def scale_sizes(axes: Axes, sizes: Sequence[float], most_ticks: int = 8) -> None
 
 def draw_series(axes: Axes, model: str, points: Sequence[SizePoint], score: str) -> None:
     """One architecture in one panel: a line through its points, their bars, and their numbers of filters."""
-    look = LOOKS[model]
+    entry = ARCHITECTURES.get(model)
+    style = entry.style
     levels = [(point, level) for point in points if (level := level_of(point, score)) is not None]
     sizes, means = [point.parameters for point, _ in levels], [level.mean for _, level in levels]
-    axes.plot(sizes, means, color=look.colour, ls=look.dash, marker=look.marker, ms=3.5, lw=1.1, label=look.title)
+    axes.plot(sizes, means, color=style.colour, ls=style.dash, marker=style.marker, ms=3.5, lw=1.1, label=entry.title)
     for point, level in levels:
-        draw_bar(axes, point, level, look.colour)
+        draw_bar(axes, point, level, style.colour)
 
 
 def number_points(figure: Figure, grid: np.ndarray, series: Series) -> None:
@@ -177,7 +178,7 @@ def number_points(figure: Figure, grid: np.ndarray, series: Series) -> None:
     for column, models in zip(grid.T, series.values(), strict=True):
         for axes, score in zip(column, SCORE_TITLES, strict=True):
             levels = [
-                (point.parameters, level.mean, str(point.filters), LOOKS[model].colour)
+                (point.parameters, level.mean, str(point.filters), ARCHITECTURES.get(model).style.colour)
                 for model, points in models.items()
                 for point in points
                 if (level := level_of(point, score)) is not None
@@ -224,6 +225,6 @@ def legend_of(grid: np.ndarray) -> list[Line2D]:
     handles = {line.get_label(): line for axes in grid.ravel() for line in axes.get_lines()}
     bars = {bar.get_label() for axes in grid.ravel() for bar in axes.collections}
     return [
-        *(handles[look.title] for look in LOOKS.values() if look.title in handles),
+        *(handles[entry.title] for entry in ARCHITECTURES if entry.title in handles),
         *(Line2D([], [], color="0.4", lw=width, label=word) for width, word in _BARS.items() if word in bars),
     ]

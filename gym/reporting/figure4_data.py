@@ -4,42 +4,23 @@ Runs that share loss, architecture, filters and number of parameters, as those o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gym.config.schema import ARCHITECTURES, LOSSES
+from gym.config.registries import ARCHITECTURES, LOSSES
+from gym.core.registry import Registry
 from gym.reporting.recommendation import standard_error
 from gym.reporting.run_table import score_of
 from gym.runs.result import RunResult
 
 SCORE_TITLES = {"iou": "mean IoU", "kld": "KLD"}
-PAPER_LOSSES = ("dice", "cce", "kld")
+COLUMNS_ON_A_PAGE = 3  # losses of the paper
 _PAPER_SIZE = 1e6
 _TICK_STEPS = ((1.0, 2.5, 5.0), (1.0, 3.0), (1.0,))
 _MOST_TICKS = 8
 ROOM = 1.6  # factor left free on either side of the sizes; two of it span more than any step between ticks
-
-
-class Look(NamedTuple):
-    """How an architecture is drawn: its title, colour, and marker and dash as matplotlib and as plotly name them."""
-
-    title: str
-    colour: str
-    marker: str
-    dash: str
-    plotly_marker: str
-    plotly_dash: str
-
-
-# Colours that the colour-blind tell apart: Okabe & Ito 2008. Markers and dashes of the first two are the paper's.
-LOOKS = {
-    "unet": Look("UNet", "#0072b2", "o", "-", "circle", "solid"),
-    "resunet": Look("Res-UNet", "#d55e00", "s", "--", "square", "dash"),
-    "simple_unet": Look("simple UNet", "#56b4e9", "^", ":", "triangle-up", "dot"),
-    "simple_resunet": Look("simple Res-UNet", "#cc79a7", "D", "-.", "diamond", "dashdot"),
-}
 
 
 class SizePoint(NamedTuple):
@@ -67,7 +48,7 @@ Series = dict[str, dict[str, list[SizePoint]]]
 def size_series(results: Sequence[RunResult]) -> Series:
     """The points of runs that have a size and a score: by loss, by architecture, the smallest first.
 
-    Losses come in the order of the paper, others behind them.
+    Losses and architectures come in the order of their registration, which begins with that of the paper.
     """
     groups: dict[tuple[str, str, int, int], list[RunResult]] = defaultdict(list)
     for result in results:
@@ -75,11 +56,20 @@ def size_series(results: Sequence[RunResult]) -> Series:
         if size is not None and any(score_of(result, name) is not None for name in ("iou", "kld")):
             loss, model, filters = (result.settings[key] for key in ("loss.name", "model.name", "model.filters"))
             groups[loss, model, filters, int(size)].append(result)
-    losses = [loss for loss in dict.fromkeys((*PAPER_LOSSES, *LOSSES)) if any(key[0] == loss for key in groups)]
-    return {
-        loss: {model: points for model in ARCHITECTURES if (points := points_of(groups, loss, model))}
-        for loss in losses
-    }
+    losses = sort_by_registration(LOSSES, {loss for loss, *_ in groups})
+    models = sort_by_registration(ARCHITECTURES, {model for _, model, *_ in groups})
+    return {loss: {model: points for model in models if (points := points_of(groups, loss, model))} for loss in losses}
+
+
+def sort_by_registration(registry: Registry[Any], names: Collection[str]) -> list[str]:
+    """Names in the order in which a registry holds them.
+
+    Raises:
+        ConfigError: One is not registered, because the plugin that adds it is not loaded.
+    """
+    for name in names:
+        registry.get(name)
+    return [name for name in registry.names if name in names]
 
 
 def points_of(groups: dict[tuple[str, str, int, int], list[RunResult]], loss: str, model: str) -> list[SizePoint]:

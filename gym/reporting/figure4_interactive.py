@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from gym.config.registries import ARCHITECTURES, Style
 from gym.core.text import format_duration, format_score
 from gym.reporting.figure4_data import (
-    LOOKS,
     SCORE_TITLES,
     SizePoint,
     level_of,
@@ -22,6 +22,23 @@ from gym.reporting.run_table import run_labels, score_of
 from gym.runs.result import RunResult
 
 _MOST_TOLD = 6  # runs of one point
+# What plotly calls the markers and dashes of matplotlib.
+_SYMBOLS = {
+    "o": "circle",
+    "s": "square",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "<": "triangle-left",
+    ">": "triangle-right",
+    "D": "diamond",
+    "d": "diamond-tall",
+    "p": "pentagon",
+    "h": "hexagon",
+    "*": "star",
+    "X": "x",
+    "P": "cross",
+}
+_DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 
 
 def figure4_html(results: Sequence[RunResult]) -> str:
@@ -61,8 +78,8 @@ def chart_of(results: Sequence[RunResult]) -> go.Figure:
         for row, score in enumerate(SCORE_TITLES, start=1):
             for model, points in models.items():
                 figure.add_trace(trace_of(model, points, score, labels), row=row, col=column)
-    for model in LOOKS:
-        for trace in list(figure.select_traces(selector={"legendgroup": model}))[:1]:
+    for entry in ARCHITECTURES:
+        for trace in list(figure.select_traces(selector={"legendgroup": entry.name}))[:1]:
             trace.showlegend = True
     lay_out(figure, [point.parameters for models in series.values() for line in models.values() for point in line])
     return figure
@@ -70,7 +87,8 @@ def chart_of(results: Sequence[RunResult]) -> go.Figure:
 
 def trace_of(model: str, points: Sequence[SizePoint], score: str, labels: Mapping[int, str]) -> go.Scatter:
     """One architecture in one panel."""
-    look = LOOKS[model]
+    entry = ARCHITECTURES.get(model)
+    style = entry.style
     levels = [(point, level) for point in points if (level := level_of(point, score)) is not None]
     bars = [None if math.isnan(level.bar) else level.bar for _, level in levels]
     return go.Scatter(
@@ -78,23 +96,22 @@ def trace_of(model: str, points: Sequence[SizePoint], score: str, labels: Mappin
         y=[level.mean for _, level in levels],
         error_y={"array": bars, "thickness": 1, "width": 0},
         mode="lines+markers+text",
-        name=look.title,
+        name=entry.title,
         text=[str(point.filters) for point, _ in levels],
-        textposition=place_numbers(model, score),
-        textfont={"size": 10, "color": look.colour},
+        textposition=place_numbers(style, score),
+        textfont={"size": 10, "color": style.colour},
         hovertext=[word_point(point, labels) for point, _ in levels],
         hoverinfo="text",
-        line={"color": look.colour, "dash": look.plotly_dash, "width": 2},
-        marker={"symbol": look.plotly_marker, "size": 9},
+        line={"color": style.colour, "dash": _DASHES.get(style.dash, "solid"), "width": 2},
+        marker={"symbol": _SYMBOLS.get(style.marker, "circle"), "size": 9},
         legendgroup=model,
         showlegend=False,
     )
 
 
-def place_numbers(model: str, score: str) -> str:
-    """Where the numbers of filters stand beside their points, as in `gym.reporting.figure4.draw_series`."""
-    is_residual = model.endswith("resunet")
-    return f"{'top' if is_residual == (score == 'iou') else 'bottom'} {'left' if is_residual else 'right'}"
+def place_numbers(style: Style, score: str) -> str:
+    """Where the numbers of filters stand beside their points: off the lines, which rise to the right for IoU."""
+    return f"{'top' if (style.side == 'left') == (score == 'iou') else 'bottom'} {style.side}"
 
 
 def word_point(point: SizePoint, labels: Mapping[int, str]) -> str:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from plotly.offline import get_plotlyjs
 
+from gym.config.registries import LOSSES
 from gym.core.files import write_text
 from gym.reporting.figure3 import ZOOM, Examples, draw_examples
 from gym.reporting.figure4 import draw_figure4
@@ -147,7 +148,7 @@ def reason_rows(recommendation: Recommendation) -> list[dict[str, str]]:
 def site_runs(results: Sequence[RunResult], recommendation: Recommendation) -> list[tuple[str, RunResult]]:
     """The runs whose scores are told by site: the recommended, or else the best, and the one that the paper takes.
 
-    That is the mid-sized model of cce: of the sizes the middle one, the smaller of two, and of its runs the best.
+    The paper shows the mid-sized model of the default loss: the middle size, or the smaller of two, and its best run.
     """
     labels = {id(run): label for run, label in zip(results, run_labels(results), strict=True)}
     scored = [run for run in results if score_of(run, "iou") is not None]
@@ -155,13 +156,14 @@ def site_runs(results: Sequence[RunResult], recommendation: Recommendation) -> l
         return []
     chosen = recommendation.chosen or max(scored, key=lambda run: score_of(run, "iou") or 0.0)
     told = [(f"{labels[id(chosen)]}, the {'recommended' if recommendation.chosen else 'best'} run", chosen)]
-    of_cce = [run for run in scored if run.settings["loss.name"] == "cce"]
-    widths = sorted({run.settings["model.filters"] for run in of_cce})
+    alike = [run for run in scored if run.settings["loss.name"] == LOSSES.default]
+    widths = sorted({run.settings["model.filters"] for run in alike})
     if widths:
-        middle = [run for run in of_cce if run.settings["model.filters"] == widths[(len(widths) - 1) // 2]]
+        middle = [run for run in alike if run.settings["model.filters"] == widths[(len(widths) - 1) // 2]]
         typical = max(middle, key=lambda run: score_of(run, "iou") or 0.0)
         if typical is not chosen:
-            told.append((f"{labels[id(typical)]}, the best mid-sized model trained with cce, as in the paper", typical))
+            trained = f"trained with {LOSSES.default}, as in the paper"
+            told.append((f"{labels[id(typical)]}, the best mid-sized model {trained}", typical))
     return told
 
 

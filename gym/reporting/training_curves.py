@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from gym.config.schema import LOSSES
-from gym.reporting.figure4_data import LOOKS, PAPER_LOSSES
+from gym.config.registries import ARCHITECTURES, LOSSES
+from gym.reporting.figure4_data import COLUMNS_ON_A_PAGE, sort_by_registration
 from gym.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, literal
 from gym.training.checkpoint import Epoch
 
@@ -43,10 +43,10 @@ def draw_run_curves(curves: Sequence[RunCurve]) -> Figure:
     Runs without an epoch are left out.
     """
     shown = [curve for curve in curves if curve.epochs]
-    losses = [loss for loss in dict.fromkeys((*PAPER_LOSSES, *LOSSES)) if any(curve.loss == loss for curve in shown)]
+    losses = sort_by_registration(LOSSES, {curve.loss for curve in shown})
     if not losses:
         return no_curves()
-    width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(losses) - len(PAPER_LOSSES)))
+    width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(losses) - COLUMNS_ON_A_PAGE))
     figure = Figure(figsize=(width, _HEIGHT * len(_SCORES) + 0.6), layout="constrained")
     grid = figure.subplots(len(_SCORES), len(losses), sharex=True, squeeze=False)
     widths = sorted({curve.filters for curve in shown})
@@ -78,11 +78,11 @@ def no_curves() -> Figure:
 
 def draw_curve(axes: Axes, curve: RunCurve, score: str, widths: Sequence[int]) -> None:
     """One run in one panel."""
-    look = LOOKS[curve.model]
-    colour = shade(look.colour, curve.filters, widths) if curve.is_finished else _UNFINISHED
+    style = ARCHITECTURES.get(curve.model).style
+    colour = shade(style.colour, curve.filters, widths) if curve.is_finished else _UNFINISHED
     numbers, values = [epoch.number for epoch in curve.epochs], [getattr(epoch, score) for epoch in curve.epochs]
-    axes.plot(numbers, values, color=colour, ls=look.dash, lw=0.9)
-    axes.plot(numbers[-1:], values[-1:], look.marker, color=colour, ms=2.5)
+    axes.plot(numbers, values, color=colour, ls=style.dash, lw=0.9)
+    axes.plot(numbers[-1:], values[-1:], style.marker, color=colour, ms=2.5)
 
 
 def shade(colour: str, filters: int, widths: Sequence[int]) -> tuple[float, ...]:
@@ -110,9 +110,17 @@ def legend_of(curves: Sequence[RunCurve], widths: Sequence[int]) -> list[Line2D]
     """What colours, dashes and shades stand for."""
     models = {curve.model for curve in curves if curve.is_finished}
     handles = [
-        Line2D([], [], color=look.colour, ls=look.dash, marker=look.marker, ms=2.5, lw=0.9, label=look.title)
-        for name, look in LOOKS.items()
-        if name in models
+        Line2D(
+            *([], []),
+            color=entry.style.colour,
+            ls=entry.style.dash,
+            marker=entry.style.marker,
+            ms=2.5,
+            lw=0.9,
+            label=entry.title,
+        )
+        for entry in ARCHITECTURES
+        if entry.name in models
     ]
     if len(widths) > 1:
         handles.append(Line2D([], [], ls="", label=f"paler: fewer filters ({widths[0]} to {widths[-1]})"))

@@ -6,10 +6,11 @@ Two configurations that ask for the same have the same fingerprint, however they
 way it is computed are no part of it.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gym.config.overrides import to_dict
 from gym.config.schema import Config
 from gym.core.files import hash_value
 from gym.core.text import redact_uri
@@ -36,7 +37,7 @@ def validation_fingerprint(dataset: Dataset, split: Split) -> str:
 
 def identity(config: Config) -> dict[str, Any]:
     """The part of a configuration that its result depends on, beside dataset and split."""
-    kept = {key: value for key, value in asdict(config).items() if key not in _ELSEWHERE}
+    kept = {key: value for key, value in to_dict(config).items() if key not in _ELSEWHERE}
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE}
     return kept | {"standardize": config.data.standardize}
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from math import exp, log
 from statistics import fmean
 
+from gym.config.registries import ARCHITECTURES
 from gym.config.schema import Config, frame_of
 from gym.sweeps.ledger import Job
 
-_RESIDUAL = 1.75  # multiply-adds of the paper's Res-UNet beside those of its U-Net, forward and backward
 _POWER = 0.5  # of work in time: 36 times the work, 12 filters for 2, took a step 3 to 14 times as long where measured
 
 
@@ -29,7 +29,7 @@ def estimate_work(config: Config, samples: int) -> float:
     """
     rows, columns = frame_of(config.data.size)
     model = config.model
-    network = (_RESIDUAL if "resunet" in model.name else 1.0) * (model.levels + 1) * (model.filters * model.kernel) ** 2
+    network = ARCHITECTURES.get(model.name).work * (model.levels + 1) * (model.filters * model.kernel) ** 2
     return network * rows * columns * samples * config.training.epochs
 
 

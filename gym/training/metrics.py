@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from gym.models.losses import FORMULAS, LossSums, cross_entropy
+from gym.config.registries import LOSSES
+from gym.models.losses import LossFormula, LossSums, cross_entropy
 
 Tensor = Any
 
@@ -99,23 +100,24 @@ class EpochLoss(ValidationMetric):
     whether much or little of it is labelled, and Dice of a batch is not Dice of the whole.
 
     Args:
-        loss: A key of `gym.models.losses.FORMULAS`.
+        loss: As registered in `gym.config.registries.LOSSES`.
         weights: One positive weight a class.
     """
 
     def __init__(self, loss: str, weights: Sequence[float], name: str = "epoch_loss") -> None:
         super().__init__(name=name, dtype="float32")
-        self._recipe, self._weights = FORMULAS[loss], np.asarray(weights, np.float32)
-        shape = (len(weights),) if loss == "dice" else ()
+        self._formula: LossFormula = LOSSES.get(loss).load()
+        self._weights = np.asarray(weights, np.float32)
+        shape = (len(weights),) if self._formula.by_class else ()
         self._over = self.add_variable(shape, initializer="zeros", name="over")
         self._under = self.add_variable(shape, initializer="zeros", name="under")
 
     def count(self, labels: Tensor, scores: Tensor) -> None:
-        sums = self._recipe.accumulate(labels, scores, self._weights)
+        sums = self._formula.accumulate(labels, scores, self._weights)
         self._over.assign_add(sums.numerator)
         self._under.assign_add(sums.denominator)
 
     def result(self) -> Tensor:
-        return self._recipe.finalize(
+        return self._formula.finalize(
             LossSums(ops.convert_to_tensor(self._over), ops.convert_to_tensor(self._under)), self._weights
         )

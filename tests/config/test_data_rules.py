@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from gym.config.data_rules import SYNTHETIC_BANDS, check_augment, check_data, check_frame, check_split
+from gym.config.data_rules import check_augment, check_data, check_frame, check_split
+from gym.config.registries import READERS
 from gym.config.schema import AugmentConfig, DataConfig, SplitConfig
 from gym.core.errors import ConfigError
 from gym.data.readers import synthetic
@@ -326,7 +327,7 @@ def test_bands_and_indices_have_distinct_names(folder, bands, indices, names):
 
 def test_the_synthetic_bands_are_those_that_are_drawn():
     """Named twice, since NumPy is not imported here."""
-    assert tuple(synthetic.BANDS) == SYNTHETIC_BANDS
+    assert READERS.get("synthetic").bands == synthetic.BANDS
     assert "must be distinct names; they are red, green, blue, nir, swir, nir." in refusal(
         check_data, DataConfig(indices=["NIR=red-blue"])
     )

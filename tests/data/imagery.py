@@ -17,9 +17,9 @@ from affine import Affine
 from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
+from gym.config.registries import READERS
 from gym.config.schema import DataConfig
 from gym.core.files import HashCache
-from gym.data.build import READERS
 from gym.data.readers.base import Reader
 from gym.data.readers.synthetic import draw_scene
 
@@ -207,4 +207,4 @@ WRITERS: dict[str, Callable[[Path], Source]] = {
 
 def make_reader(config: DataConfig, elsewhere: Path) -> Reader:
     """The reader of a configuration; hashes and downloads are kept elsewhere."""
-    return READERS[config.kind](config, HashCache(elsewhere / "hashes.json"), elsewhere / "downloads")
+    return READERS.get(config.kind).load()(config, HashCache(elsewhere / "hashes.json"), elsewhere / "downloads")

@@ -5,17 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.config.schema import ARCHITECTURES
-from gym.reporting.figure4_data import LOOKS, SizePoint, level_of, size_range, size_series, size_ticks, word_size
+from gym.config.registries import ARCHITECTURES
+from gym.reporting.figure4_data import SizePoint, level_of, size_range, size_series, size_ticks, word_size
 from gym.reporting.recommendation import standard_error
 from tests.reporting.test_run_table import made_run
 
 
 def test_every_architecture_has_a_look_of_its_own():
-    """No two share colour, marker or dash."""
-    assert set(LOOKS) == set(ARCHITECTURES)
-    for looks in zip(*LOOKS.values(), strict=True):
-        assert len(set(looks)) == len(ARCHITECTURES)
+    """No two share title, colour, marker or dash."""
+    looks = [(entry.title, entry.style.colour, entry.style.marker, entry.style.dash) for entry in ARCHITECTURES]
+
+    for shared in zip(*looks, strict=True):
+        assert len(set(shared)) == len(ARCHITECTURES.names)
 
 
 def test_losses_come_in_the_order_of_the_paper():

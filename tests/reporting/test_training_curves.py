@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 
-from gym.reporting.figure4_data import LOOKS
+from gym.config.registries import ARCHITECTURES
 from gym.reporting.training_curves import RunCurve, draw_run_curves, shade
 from gym.training.checkpoint import Epoch
 from tests.reporting.test_figures import nothing_is_cut_off, texts
@@ -33,8 +33,11 @@ def test_runs_stand_below_their_loss_in_the_order_of_figure_4():
         unet, resunet = lines_of(axes)
         np.testing.assert_array_equal(unet.get_xdata(), [1, 2, 3])
         np.testing.assert_allclose(unet.get_ydata(), values)
-        assert (to_hex(unet.get_color()), unet.get_linestyle()) == (LOOKS["unet"].colour, "-")
-        assert (to_hex(resunet.get_color()), resunet.get_linestyle()) == (LOOKS["resunet"].colour, "--")
+        assert (to_hex(unet.get_color()), unet.get_linestyle()) == (ARCHITECTURES.get("unet").style.colour, "-")
+        assert (to_hex(resunet.get_color()), resunet.get_linestyle()) == (
+            ARCHITECTURES.get("resunet").style.colour,
+            "--",
+        )
     assert texts(figure.legends[0]) == ["UNet", "Res-UNet"]
 
 
@@ -66,7 +69,7 @@ def test_a_run_that_did_not_finish_is_grey():
     broken, whole = lines_of(figure.axes[0])
     assert broken.get_color() == "0.6"
     assert len(broken.get_xdata()) == 1
-    assert to_hex(whole.get_color()) == LOOKS["unet"].colour
+    assert to_hex(whole.get_color()) == ARCHITECTURES.get("unet").style.colour
     assert texts(figure.legends[0]) == ["UNet", "paler: fewer filters (2 to 8)", "not finished"]
 
 
@@ -86,7 +89,7 @@ def test_without_an_epoch_the_figure_says_so(curves):
 @pytest.mark.parametrize("losses", [["cce"], ["dice", "cce", "kld"], ["dice", "cce", "kld", "hinge"]])
 def test_nothing_is_cut_off(losses):
     """Of any number of columns; three are as wide as a page."""
-    figure = draw_run_curves([curve(model, loss) for model in LOOKS for loss in losses])
+    figure = draw_run_curves([curve(model, loss) for model in ARCHITECTURES.names for loss in losses])
 
     assert nothing_is_cut_off(figure)
     assert (figure.get_figwidth() == 7.2) == (len(losses) == 3)

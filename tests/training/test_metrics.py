@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from gym.config.schema import LOSSES
+from gym.config.registries import LOSSES
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.models.losses import PixelLoss
@@ -75,7 +75,7 @@ def test_an_absent_class_is_left_out():
     assert float(counter.result()) == 1.0
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", LOSSES.names)
 @pytest.mark.parametrize("parts", [1, 3, 7])
 def test_the_epoch_loss_does_not_depend_on_batches(batches, name, parts):
     """However the scenes are batched and ordered, it is the loss of all of them as one batch."""

@@ -185,7 +185,8 @@ log = logging.getLogger(__name__)
 class FolderReader:
     """The scenes of a ``data=folder`` configuration; attributes and methods as in `gym.data.readers.base.Reader`."""
 
-    def __init__(self, config: DataConfig, hashes: HashCache) -> None:
+    def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
+        del downloads
         folders = folders_of("data.images", config.images)
         images, labels = [Path(folder) for folder in folders], Path(config.labels)
         pairing = pair_by_stem(images, labels, SUFFIXES, config.drop_from_stem)

@@ -8,7 +8,7 @@ Read a dataset that lies in NumPy archives: Doodler's output, Segmentation Gym's
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -212,18 +212,20 @@ class NpzReader:
     """The scenes of npz files, with further band sets beside them; the rest as in `gym.data.readers.base.Reader`.
 
     Args:
-        config: A ``data=doodler`` or ``data=gym_npz`` configuration.
+        config: The data configuration.
         hashes: Of files.
         downloads: Where the files of URLs are kept.
     """
 
+    decode: Callable[[NpzFile], RawScene]
+    skip: Callable[[Mapping[str, NpzFile]], tuple[dict[str, NpzFile], dict[str, str]]]
+
     def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
-        self._decode = decode_gym if config.kind == "gym_npz" else decode_doodler
         self._given_bands, self._hashes = config.bands, hashes
         places = folders_of("data.archives", config.archives)
         folders = folders_of("data.images", config.images) if config.images else []
         members, left_out, repeats = find_npz_files([_on_disk(place, downloads) for place in places])
-        members, copies = _skip_copies(members) if config.kind == "gym_npz" else skip_working_files(members)
+        members, copies = self.skip(members)
         archived = index_by_stem(members.items(), config.drop_from_stem)
         beside = [(folder, find_files(Path(folder), SUFFIXES, config.drop_from_stem)) for folder in folders]
         matches = match_stems([(" + ".join(places), archived), *beside])
@@ -248,13 +250,20 @@ class NpzReader:
     def read(self, name: str) -> RawScene:
         """Read a scene, its further bands stacked behind those of the archive."""
         member, *beside = self._files[name]
-        scene = self._decode(member)
+        scene = self.decode(member)
         if not beside:
             return scene
         # An npz declares no nodata; that of the files beside it is all there is to go by, in training as in prediction.
         archived = (member, Raster(scene.image, None))
         stacked = stack_bands([archived, *((path, read_image(path)) for path in beside)])
         return scene._replace(image=stacked.values, grid=stacked.grid, nodata=stacked.nodata)
+
+
+class DoodlerReader(NpzReader):
+    """The scenes of a ``data=doodler`` configuration."""
+
+    decode = staticmethod(decode_doodler)
+    skip = staticmethod(skip_working_files)
 
 
 def _skip_copies(members: Mapping[str, NpzFile]) -> tuple[dict[str, NpzFile], dict[str, str]]:
@@ -266,6 +275,13 @@ def _skip_copies(members: Mapping[str, NpzFile]) -> tuple[dict[str, NpzFile], di
             "of the split, and scores will be too good; use the original images if you have them"
         )
     return kept, copies
+
+
+class GymNpzReader(NpzReader):
+    """The scenes of a ``data=gym_npz`` configuration."""
+
+    decode = staticmethod(decode_gym)
+    skip = staticmethod(_skip_copies)
 
 
 def _on_disk(place: str, downloads: Path) -> Path:

@@ -8,6 +8,7 @@ No files and no clock here: a scene is a function of its arguments.
 
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 from gym.config.schema import DataConfig, frame_of
 from gym.core.errors import DataError
-from gym.core.files import hash_value
+from gym.core.files import HashCache, hash_value
 from gym.data.labels import IGNORE
 from gym.data.readers.base import RawScene
 from gym.data.readers.terrain import bump, distance_to, draw_parcels, fractal_noise, keep_large, keep_touching, ramp
@@ -325,7 +326,8 @@ def _observe(rng: np.random.Generator, date: _Date, coast: _Coast, surface: np.n
 class SyntheticReader:
     """The scenes of a ``data=synthetic`` configuration; attributes and methods as in `gym.data.readers.base.Reader`."""
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
+        del hashes, downloads  # nothing is read
         self._seed, self._sites, self._size = config.seed, config.sites, frame_of(config.size)
         self._index = {name_scene(index, config.sites): index for index in range(config.scenes)}
         self.names = list(self._index)

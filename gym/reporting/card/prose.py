@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from gym.config.overrides import to_overrides
+from gym.config.registries import READERS
 from gym.core.text import format_duration, pluralize
 from gym.data.split import ONE_SITE
 from gym.evaluation.bootstrap import FEW_SCENES
@@ -56,8 +57,7 @@ def describe_model(facts: CardFacts) -> dict[str, str]:
 def describe_data(facts: CardFacts) -> dict[str, str]:
     """Where the data come from, and what may be done with them."""
     of, data = facts.settings, facts.data
-    is_drawn = of["data.kind"] == "synthetic"
-    unstated = "that of this program, which draws the scenes (MIT)" if is_drawn else "not stated: set data.licence"
+    unstated = READERS.get(of["data.kind"]).licence or "not stated: set data.licence"
     ground = f"about {word_range(data.pixel_sides)} m" if data.pixel_sides else "of unknown size"
     found = {
         "Source": data.source,

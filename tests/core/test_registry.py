@@ -1,0 +1,96 @@
+"""Registries hold light entries by name, load the built-in ones once, and import implementations on use."""
+
+import sys
+
+import pytest
+
+from gym.core.errors import ConfigError
+from gym.core.registry import Entry, Registry, import_object
+
+
+@pytest.fixture
+def shapes():
+    registry = Registry[Entry]("shape", "draw.shape")
+    registry.register(Entry("circle", "Circle", "math:tau", uses=("radius",)))
+    registry.register(Entry("square", "Square", "math:floor"), is_default=True)
+    return registry
+
+
+def test_entries_are_found_by_name_in_the_order_of_registration(shapes):
+    """The default is the one that was registered as such."""
+    assert shapes.names == ("circle", "square")
+    assert [entry.title for entry in shapes] == ["Circle", "Square"]
+    assert shapes.get("square").title == "Square"
+    assert "circle" in shapes
+    assert "line" not in shapes
+    assert shapes.default == shapes.default_name() == "square"
+    assert shapes.users_of("radius") == ("circle",)
+
+
+def test_a_name_is_registered_once(shapes):
+    """The message says who has it."""
+    with pytest.raises(
+        ConfigError, match=r"^shape circle is already registered by segsweep; register it under another name\.$"
+    ):
+        shapes.register(Entry("circle", "Disc", plugin="toy"))
+    shapes.register(Entry("line", "Line", plugin="toy"))
+    with pytest.raises(ConfigError, match=r"^shape line is already registered by plugin toy; register it under "):
+        shapes.register(Entry("line", "Stroke"))
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(shapes):
+    """And with the line that adds a plugin."""
+    with pytest.raises(
+        ConfigError,
+        match=r"^draw\.shape=line must be one of circle, square; for one from a plugin, add plugins=\[MODULE\]\.$",
+    ):
+        shapes.get("line")
+
+
+def test_the_entries_of_a_plugin_can_be_removed(shapes):
+    """Those of others stay."""
+    shapes.register(Entry("line", "Line", plugin="toy"))
+
+    shapes.remove_plugin("toy")
+
+    assert shapes.names == ("circle", "square")
+
+
+def test_built_in_entries_are_imported_on_first_use(tmp_path, monkeypatch):
+    """However the module is imported, its entries come before those of plugins."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "holder.py").write_text(
+        "from gym.core.registry import Entry, Registry\nKINDS = Registry('kind', 'kind', 'registering')\n"
+    )
+    (tmp_path / "registering.py").write_text(
+        "from gym.core.registry import Entry\nfrom holder import KINDS\nKINDS.register(Entry('first', 'First'))\n"
+    )
+    import holder
+
+    assert "registering" not in sys.modules
+    holder.KINDS.register(Entry("second", "Second", plugin="toy"))
+
+    assert holder.KINDS.names == ("first", "second")
+
+
+def test_an_implementation_is_imported_by_its_path(shapes):
+    """As ``module:object``."""
+    assert shapes.get("circle").load() == pytest.approx(6.2832, abs=1e-4)
+
+
+@pytest.mark.parametrize("path", ["no_such_module:build", "math:no_such_name", "math"])
+def test_a_path_that_leads_nowhere_is_refused(path):
+    """The message names the path and the part that needs it."""
+    with pytest.raises(
+        ConfigError, match=rf"^{path} \(toy\) must name an object that can be imported, as module:object; correct it "
+    ):
+        import_object(path, "toy")
+
+
+def test_an_import_error_inside_an_implementation_is_not_hidden(tmp_path, monkeypatch):
+    """It names the module that is really missing."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "needing.py").write_text("import no_such_module\n")
+
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        import_object("needing:build", "toy")

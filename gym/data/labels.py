@@ -1,7 +1,7 @@
-"""Label rasters: integer classes per pixel, and the value that counts nowhere.
+"""Label rasters: one class index per pixel, and one value for the pixels to ignore.
 
-Labels are ``(rows, columns)`` uint8 with classes 0 to ``len(classes) - 1``; `IGNORE` marks padding, nodata and
-whatever the user chose to leave out, and no loss and no metric ever counts it.
+Labels are ``(rows, columns)`` uint8 and hold the classes 0 to ``len(classes) - 1``. `IGNORE` marks padding, nodata and
+whatever the user excludes; every loss and score skips it.
 """
 
 import json
@@ -12,27 +12,28 @@ from pathlib import Path
 import numpy as np
 
 from gym.core.errors import ConfigError, DataError
+from gym.core.text import pluralize
 
 IGNORE = 255
 MAX_CLASSES = 255
 
-_WIDEST_RANGE = 1 << 16
+_MAX_TABLE = 1 << 16  # rows of a lookup table that spans all values between the lowest and the highest
+_MAX_EXACT = 2.0**53  # a float64 represents every whole number below this one exactly
 
-# Labelled pixels by the name or number that stood in a file, and by the class it became, "" for none.
+# Labelled pixels by the number or name in the file, then by the class it was mapped to ("" if ignored).
 LabelCounts = dict[str, dict[str, int]]
-_EXACT = 2.0**53  # below it a float64 tells every whole number from the next
 
 
 @dataclass(frozen=True)
 class LabelRule:
-    """What the label values and names of a file mean.
+    """How the label values and names of a file map to classes.
 
     Attributes:
-        classes: Class names; the index of a name is its class.
-        remap: Label value or name to class, by index or name; a value that is listed goes before its name. Where the
-            file names no values, a remap must list them all.
-        ignored: Label values and names that count nowhere.
-        aliases: Other names of names, looked up before the rest.
+        classes: Class names, in the order of their indices.
+        remap: Class, by index or name, for each label value or name. A value takes precedence over its name. In a file
+            without names, the remap must list every value.
+        ignored: Label values and names to ignore.
+        aliases: Alternative spellings of names, resolved after the name itself was looked up.
     """
 
     classes: tuple[str, ...]
@@ -41,11 +42,11 @@ class LabelRule:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def class_of(self, value: int, names: Sequence[str]) -> int | None:
-        """The class of a label value, `IGNORE` for one that counts nowhere, None for one without a meaning.
+        """Look up the class of a label value; `IGNORE` if it is ignored, None if the rule does not cover it.
 
         Args:
-            value: As it stands in the label raster.
-            names: Names of the values 0, 1, ... in this file; empty where the file names none.
+            value: Value in the label raster.
+            names: Names of the values 0, 1, ... in this file; empty if the file has none.
         """
         if value in self.ignored:
             return IGNORE
@@ -58,10 +59,10 @@ class LabelRule:
         name = normalize_name(names[value])
         ignored = {normalize_name(entry) for entry in self.ignored if isinstance(entry, str)}
         remap = {normalize_name(entry): target for entry, target in self.remap.items() if isinstance(entry, str)}
-        for known_as in (name, normalize_name(self.aliases.get(name, name))):
-            if known_as in ignored:
+        for spelling in (name, normalize_name(self.aliases.get(name, name))):
+            if spelling in ignored:
                 return IGNORE
-            if (index := self._index(remap.get(known_as, known_as))) is not None:
+            if (index := self._index(remap.get(spelling, spelling))) is not None:
                 return index
         return None
 
@@ -73,86 +74,89 @@ class LabelRule:
 
 
 def normalize_name(name: str) -> str:
-    """A class name as it is compared: without outer spaces and capitals."""
+    """Strip surrounding whitespace and lower the case, so that class names compare equal."""
     return name.strip().lower()
 
 
 def read_aliases(path: Path) -> dict[str, str]:
-    """Read other names of names: a JSON object of them, or one that has them under ``aliases``.
+    """Read a JSON object that maps names to names, either bare or under the key ``aliases``.
 
     Raises:
-        ConfigError: The file holds something else.
+        ConfigError: The file cannot be read or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         pairs = content.get("aliases", content)
         return {normalize_name(name): normalize_name(target) for name, target in pairs.items()}
     except (OSError, ValueError, AttributeError) as error:
-        raise ConfigError(f"data.aliases={path} must be a JSON object from names to names ({error}).") from error
+        raise ConfigError(
+            f'data.aliases={path} must be a JSON file that maps names to names, as in {{"surf": "whitewater"}} '
+            f"({error})."
+        ) from error
 
 
 def remap_label(
     raw: np.ndarray, rule: LabelRule, source: str, names: Sequence[str] = (), labelled: np.ndarray | None = None
 ) -> tuple[np.ndarray, LabelCounts]:
-    """Turn raw label values into class indices, all values at once.
+    """Turn raw label values into class indices.
 
     Args:
-        raw: Label raster as read, ``(rows, columns)``, any integer type, or floats that are whole numbers.
-        rule: What the values mean.
-        source: The file, for the message.
-        names: Names of the values 0, 1, ... in this file; empty where the file names none.
-        labelled: ``(rows, columns)`` bool, False where the file says nothing; None means everywhere.
+        raw: Label raster as read, ``(rows, columns)``: integers of any type, or floats that are whole numbers.
+        rule: How values map to classes.
+        source: Name of the file, for errors.
+        names: Names of the values 0, 1, ... in this file; empty if the file has none.
+        labelled: ``(rows, columns)`` bool, False for unlabelled pixels; None if every pixel is labelled.
 
     Returns:
-        ``(rows, columns)`` uint8, and how many pixels of what stood in the file became what.
+        Class indices, ``(rows, columns)`` uint8, and the labelled pixels by value in the file and class.
 
     Raises:
-        DataError: A value is no whole number, or is neither a class, nor mapped, nor ignored.
+        DataError: A value is not a whole number, or the rule does not cover it.
     """
-    whole = raw if np.issubdtype(raw.dtype, np.integer) else _whole_numbers(raw, labelled, source)
-    values, counts, positions = _tally(whole, labelled)
+    whole = raw if np.issubdtype(raw.dtype, np.integer) else _to_integers(raw, labelled, source)
+    values, counts, positions = _count_values(whole, labelled)
     table = np.full(len(values) + 1, IGNORE, np.uint8)
-    before: LabelCounts = {}
-    for place, (value, count) in enumerate(zip(values.tolist(), counts.tolist(), strict=True)):
+    label_counts: LabelCounts = {}
+    for position, (value, count) in enumerate(zip(values.tolist(), counts.tolist(), strict=True)):
         if not count:
             continue
         index = rule.class_of(value, names)
         if index is None:
-            raise DataError(f"{source}: {_word_unknown(value, count, names, rule)}")
-        table[place] = index
-        known_as = names[value] if names else str(value)
-        add_counts(before, {known_as: {rule.classes[index] if index != IGNORE else "": count}})
-    return table[positions], before
+            raise DataError(f"{source}: {_explain_unknown(value, count, names, rule)}")
+        table[position] = index
+        in_file = names[value] if names else str(value)
+        add_counts(label_counts, {in_file: {rule.classes[index] if index != IGNORE else "": count}})
+    return table[positions], label_counts
 
 
 def add_counts(total: LabelCounts, more: LabelCounts) -> None:
-    """Add the pixels of ``more`` to ``total``."""
-    for known_as, classes in more.items():
-        became = total.setdefault(known_as, {})
+    """Add the pixels of ``more`` to ``total``, in place."""
+    for in_file, classes in more.items():
+        counts = total.setdefault(in_file, {})
         for name, pixels in classes.items():
-            became[name] = became.get(name, 0) + pixels
+            counts[name] = counts.get(name, 0) + pixels
 
 
 def count_classes(label: np.ndarray, classes: int) -> np.ndarray:
-    """Count the pixels of each class, `IGNORE` left out; ``(classes,)`` int64."""
+    """Count the pixels of each class, without the ignored ones; ``(classes,)`` int64."""
     return np.bincount(label.ravel(), minlength=IGNORE + 1)[:classes].astype(np.int64)
 
 
-def _whole_numbers(raw: np.ndarray, labelled: np.ndarray | None, source: str) -> np.ndarray:
+def _to_integers(raw: np.ndarray, labelled: np.ndarray | None, source: str) -> np.ndarray:
     whole = raw if labelled is None else np.where(labelled, raw, 0)
-    broken = (whole != np.rint(whole)) | ~(np.abs(whole) < _EXACT)
+    broken = (whole != np.rint(whole)) | ~(np.abs(whole) < _MAX_EXACT)
     if broken.any():
         raise DataError(
-            f"{source}: label value {raw[broken].flat[0]} ({int(broken.sum())} pixels) is no whole number; "
-            "labels must be class numbers."
+            f"{source}: label value {raw[broken].flat[0]} ({pluralize(int(broken.sum()), 'pixel')}) is not a whole "
+            "number; save the label as class numbers, without interpolation."
         )
     return whole.astype(np.int64)
 
 
-def _tally(whole: np.ndarray, labelled: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values in order, the labelled pixels of each, and each pixel's position in them (past the end: unlabelled)."""
+def _count_values(whole: np.ndarray, labelled: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the sorted values, their labelled pixels, and each pixel's position among them (past the end: none)."""
     low, high = int(whole.min()), int(whole.max())
-    if high - low < _WIDEST_RANGE and high < np.iinfo(np.int64).max:
+    if high - low < _MAX_TABLE and high < np.iinfo(np.int64).max:
         values = np.arange(low, high + 1)
         positions = whole.astype(np.int64) - low
     else:
@@ -163,18 +167,18 @@ def _tally(whole: np.ndarray, labelled: np.ndarray | None) -> tuple[np.ndarray, 
     return values, np.bincount(positions.ravel(), minlength=len(values))[: len(values)], positions
 
 
-def _word_unknown(value: int, count: int, names: Sequence[str], rule: LabelRule) -> str:
-    pixels = f"({count} pixels)"
-    if names and not 0 <= value < len(names):
-        return f"label value {value} {pixels} has no name among the {len(names)} of the file; mend the file."
-    if names:
-        name = names[value]
-        return (
-            f"label name {name} {pixels} is none of the classes {', '.join(rule.classes)}; map it, as in "
-            f"data.remap={{{name}:{rule.classes[-1]}}}, or leave it out with data.ignore_values=[{name}]."
-        )
-    where = f"not in data.remap={dict(rule.remap)}" if rule.remap else f"none of the classes 0..{len(rule.classes) - 1}"
+def _explain_unknown(value: int, count: int, names: Sequence[str], rule: LabelRule) -> str:
+    is_named = bool(names) and 0 <= value < len(names)
+    key, target = (names[value], rule.classes[-1]) if is_named else (value, 0)
+    if is_named:
+        reason = f"not one of the classes {', '.join(rule.classes)}"
+    elif names:
+        reason = f"not one of the {len(names)} values that the file names"
+    elif rule.remap:
+        reason = f"not in data.remap={dict(rule.remap)}"
+    else:
+        reason = f"not one of the classes 0..{len(rule.classes) - 1}"
     return (
-        f"label value {value} {pixels} is {where}; map it, as in data.remap={{{value}:0}}, "
-        f"or leave it out with data.ignore_values=[{value}]."
+        f"label {'name' if is_named else 'value'} {key} ({pluralize(count, 'pixel')}) is {reason}; map it, as in "
+        f"data.remap={{{key}:{target}}}, or ignore it with data.ignore_values=[{key}]."
     )

@@ -242,12 +242,12 @@ BAD_INPUT = {
     "label value that is no class": (
         write_folder,
         lambda root: save_picture(root / "labels" / "b.png", np.full((20, 40), 7, np.uint8)),
-        r"b: label value 7 \(800 pixels\) is none of the classes 0\.\.2",
+        r"b: label value 7 \(800 pixels\) is not one of the classes 0\.\.2",
     ),
     "interpolated label": (
         write_geotiffs,
         lambda root: save_tiff(root / "labels" / "b.tif", np.full((20, 40), 0.5, np.float32), **GRID),
-        r"b: label value 0\.5 \(800 pixels\) is no whole number",
+        r"b: label value 0\.5 \(800 pixels\) is not a whole number",
     ),
     "truncated PNG": (write_folder, lambda root: halve(root / "images" / "b.png"), NOT_READ),
     "truncated TIFF": (write_folder, replace_image(".tif", halve), NOT_READ),
@@ -314,7 +314,7 @@ BAD_INPUT = {
     "npz of an unknown class": (
         write_doodler,
         npz_of(image=draw_image(1), label=draw_label(1), classes=np.array(["water", "sand", "lava"])),
-        r"b: label name lava \(\d+ pixels\) is none of the classes water, sand, other; map it",
+        r"b: label name lava \(\d+ pixels\) is not one of the classes water, sand, other; map it",
     ),
     "npz of two classes a pixel": (
         write_gym,
@@ -458,8 +458,8 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, call):
         full.setattr(np, "save", save)
         with pytest.raises(
             DataError,
-            match=r"synthetic-[0-9a-f]{16} cannot be written \(\[Errno 28\] No space left on device\); free space "
-            r"there, or set outputs=\.\.\.$",
+            match=r"synthetic-[0-9a-f]{16} cannot be written \(\[Errno 28\] No space left on device\); check its "
+            r"permissions and free space, or set outputs=\.\.\.$",
         ):
             open_or_build_dataset(SYNTHETIC, tmp_path)
 

@@ -206,7 +206,7 @@ def test_a_label_value_without_a_meaning_is_refused_by_scene():
     """With the name of the scene."""
     raw = scene()
     raw.label[0, 0] = 7
-    with pytest.raises(DataError, match=r"^shore: label value 7 \(1 pixels\) is none of the classes 0\.\.2"):
+    with pytest.raises(DataError, match=r"^shore: label value 7 \(1 pixel\) is not one of the classes 0\.\.2"):
         prepare_scene("shore", raw, preparation(), RULE)
 
 

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
 import pytest
 
+import gym
 from tests.conftest import ROOT
 from tests.databases import copy_database
 from tests.sweeps.commands import complete, runs_of
@@ -86,26 +88,50 @@ def test_hydras_sweep_runs_every_combination(tmp_path):
     assert len({run.data.tags["data_fingerprint"] for run in runs}) == 1
 
 
-def test_the_wheel_trains_in_another_folder(tmp_path):
-    """Built, unpacked and run away from the repository: the configuration is inside."""
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", ROOT]
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The wheel, installed into an environment of its own that holds the dependencies and no clone."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", ROOT]
     subprocess.run(build, check=True, capture_output=True)
-    wheel = next((tmp_path / "dist").glob("segsweep-*.whl"))
-    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
-    subprocess.run(install, check=True, capture_output=True)
+    wheel = next((folder / "dist").glob("segsweep-*.whl"))
+    environment = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    install = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet"]
+    subprocess.run([*install, "--no-deps", "--no-index", wheel], check=True, capture_output=True)
+    (site,) = (environment / "lib").glob("python*/site-packages")
+    # A .pth file adds the dependencies; the .pth of an editable segsweep among them is not read from there.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return environment
 
-    done = train(Path("outputs"), *SMALLEST, cwd=elsewhere, PYTHONPATH=str(site))
+
+def in_environment(installed, program, *arguments, cwd):
+    """Run a program of the environment, away from the clone."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [installed / "bin" / program, *arguments]
+    return subprocess.run(command, cwd=cwd, env=kept, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_wheel_trains_in_an_empty_folder(installed, tmp_path):
+    """``segsweep train`` finds the configuration and the templates inside the package, and logs under ``outputs``."""
+    copy_database(f"sqlite:///{tmp_path}/outputs/mlflow.db")
+
+    done = in_environment(installed, "segsweep", "train", *SMALLEST, cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert (elsewhere / "outputs" / "mlflow.db").exists()
-    assert (site / "gym" / "conf" / "config.yaml").exists()
-    where = [sys.executable, "-c", "import gym; print(gym.__file__)"]
-    found = subprocess.run(
-        where, cwd=elsewhere, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True
+    assert [run.info.status for run in runs_of(tmp_path / "outputs")] == ["FINISHED"]
+    assert list((tmp_path / "outputs").rglob("card.html"))
+    assert in_environment(installed, "python", "-c", "import gym; print(gym.__file__)", cwd=tmp_path).stdout.startswith(
+        str(installed)
     )
-    assert found.stdout.startswith(str(site))
+
+
+def test_the_console_script_says_its_version_and_its_commands(installed, tmp_path):
+    """And a slip gets the nearest command."""
+    assert in_environment(installed, "segsweep", "--version", cwd=tmp_path).stdout == f"segsweep {gym.__version__}\n"
+    assert "  make_dataset   Build a dataset" in in_environment(installed, "segsweep", cwd=tmp_path).stdout
+    refused = in_environment(installed, "segsweep", "trian", cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (1, "error: trian is not a command; did you mean train?\n")
 
 
 def test_set_up_adds_nothing_to_later_calls():

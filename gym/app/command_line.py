@@ -262,7 +262,7 @@ def dispatch() -> None:
     elif name in ("--help", "-h"):
         print(list_commands())
     else:
-        exit_with(ConfigError(f"{name} is not a command; {suggest(name, COMMANDS)}."))
+        exit_with(ConfigError(f"{name} is not a command; {suggest(name, COMMANDS)}"))
 
 
 def list_commands() -> str:
@@ -274,4 +274,4 @@ def list_commands() -> str:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Suggest the closest known name, or list them all."""
     near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"give one of {', '.join(known)}"
+    return f"did you mean {near[0]}?" if near else f"give one of {', '.join(known)}."

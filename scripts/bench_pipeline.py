@@ -39,7 +39,7 @@ def main() -> None:
 
 def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float, float]:
     """Seconds of a step from memory, by which shares the two others are longer, and by which the last computes more."""
-    from gym.config.schema import AugmentConfig, Config, DataConfig, ModelConfig, TrainingConfig
+    from gym.config.schema import AugmentConfig, DataConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from gym.data.batches import training_batches, without_autotune
     from gym.data.build import open_or_build_dataset
     from gym.models.architectures import build_model
@@ -49,8 +49,8 @@ def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float,
     prepare_tensorflow(TrainingConfig())
     dataset = open_or_build_dataset(DataConfig(scenes=6 * given.batch, size=size), outputs)
     config, classes = ModelConfig("unet", given.filters), len(dataset.manifest.classes)
-    model = build_model(config, dataset.shape, classes)
-    compile_model(model, Config(model=config), [1.0] * classes)
+    network = build_model(config, dataset.shape, classes)
+    model = compile_model(network, OptimizerConfig(), LossConfig().name, [1.0] * classes)
 
     def from_dataset(augment: AugmentConfig) -> Any:
         return training_batches(dataset, list(range(len(dataset))), augment, given.batch, 0)

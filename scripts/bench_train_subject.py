@@ -98,7 +98,7 @@ def own(given: argparse.Namespace) -> Any:
 
     The latter in float32 or in what the machine computes fastest.
     """
-    from gym.config.schema import Config, ModelConfig, TrainingConfig
+    from gym.config.schema import LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from gym.models.architectures import build_model
     from gym.training.loop import compile_model
     from gym.training.runtime import prepare_tensorflow
@@ -108,9 +108,8 @@ def own(given: argparse.Namespace) -> Any:
     prepare_tensorflow(TrainingConfig(precision=precision, tuned=is_ours, threads=given.threads))
     decoder = "half" if is_ours else "plain"
     config = ModelConfig(name=given.model, filters=given.filters, decoder=decoder)
-    model = build_model(config, (given.size, given.size, BANDS), CLASSES)
-    compile_model(model, Config(model=config), [1.0] * CLASSES)
-    return model
+    network = build_model(config, (given.size, given.size, BANDS), CLASSES)
+    return compile_model(network, OptimizerConfig(), LossConfig().name, [1.0] * CLASSES)
 
 
 def original(given: argparse.Namespace) -> Any:

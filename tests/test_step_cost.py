@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from gym.config.schema import Config, ModelConfig
+from gym.config.schema import ModelConfig, OptimizerConfig
 from gym.models.architectures import build_model
 from gym.models.cpu_ops import use_tuning
 from gym.training.loop import compile_model
@@ -14,16 +14,15 @@ def cost_of(**options):
     """Of a batch of 2 at 64x64x5 in 4 classes."""
     config = ModelConfig(**options)
     model = build_model(config, (64, 64, 5), 4)
-    compile_model(model, Config(model=config), [1.0] * 4)
-    return step_cost(model, 2)
+    return step_cost(compile_model(model, OptimizerConfig(), "cce", [1.0] * 4), 2)
 
 
 def test_one_convolution_by_hand():
     """Forward, gradient of the kernel and, but for the first, gradient of the map: three times the same number."""
     images = keras.Input((8, 8, 3))
     maps = keras.layers.Conv2D(4, 3, padding="same")(images)
-    model = keras.Model(images, keras.layers.Conv2D(2, 5, strides=2, padding="same")(maps))
-    compile_model(model, Config(), [1.0, 1.0])
+    network = keras.Model(images, keras.layers.Conv2D(2, 5, strides=2, padding="same")(maps))
+    model = compile_model(network, OptimizerConfig(), "cce", [1.0, 1.0])
 
     assert step_cost(model, 5).multiply_adds == 5 * (2 * 8 * 8 * 3 * 3 * 3 * 4 + 3 * 4 * 4 * 5 * 5 * 4 * 2)
 

@@ -24,7 +24,7 @@ from gym.reporting.style import save
 from gym.runs.mlflow_log import DESCRIPTION, RunLog
 from gym.runs.model_files import save_model
 from gym.runs.result import RunResult
-from gym.runs.spec import RunSpec, count_steps, without_password
+from gym.runs.spec import RunSpec, redact_settings
 from gym.training import checkpoint
 from gym.training.checkpoint import History, epoch_metrics
 
@@ -51,13 +51,13 @@ def summarize(
     validation = evaluations["validation"]
     trained_on = {
         "training_pairs": len(set(pair_positions(task.split.training, len(task.dataset)))),
-        "training_steps": history.stopping.last_epoch * count_steps(task),
+        "training_steps": history.stopping.last_epoch * task.steps_per_epoch,
     }
     return RunResult(
         run_id=run_id,
         name=task.name,
         fingerprint=task.fingerprint,
-        settings=flatten(to_dict(without_password(task.config))),
+        settings=flatten(redact_settings(to_dict(task.config))),
         scores=final_scores(model, history, evaluations) | trained_on,
         weights_sha256=checkpoint.hash_weights(model),
         classes=validation.classes,
@@ -120,7 +120,7 @@ def word_result(result: RunResult) -> str:
 def write_inputs(folder: Path, task: RunSpec) -> None:
     """Write what a run starts from: configuration, split, the images that look alike across it, what was left out."""
     config, dataset, split = task.config, task.dataset, task.split
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(to_dict(without_password(config)))))
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(redact_settings(to_dict(config)))))
     write_json(folder / "split.json", list_sample_names(dataset, split))
     write_json(folder / "left_out.json", dataset.manifest.left_out)
     alike = find_near_duplicates(dataset, split, config.split)

@@ -27,11 +27,11 @@ from gym.reporting.card.prose import FEW_STEPS
 from gym.runs.mlflow_log import RunLog, end_abandoned_run, open_mlflow_run
 from gym.runs.result import RunResult, find_result, write_result
 from gym.runs.run_folder import end_attempt, hold_run_folder
-from gym.runs.spec import RunSpec, count_steps, describe, plan_run, without_password
+from gym.runs.spec import RunSpec, plan_run, redact_settings
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch, History, epoch_metrics
 from gym.training.graph_cache import get_compiled_model
-from gym.training.loop import compile_model, train
+from gym.training.loop import Batches, compile_model, train
 from gym.training.progress import progress_callback
 from gym.training.runtime import prepare_tensorflow, resolve_precision, seed_weights
 
@@ -79,7 +79,7 @@ def carry_out(task: RunSpec, listener: Listener) -> tuple[RunResult, dict[str, E
         "threads": config.training.threads or available_cores(),
         "tuned": is_tuned(),
     }
-    tags = describe(task) | {name: str(value) for name, value in means.items()} | dict(listener.tags)
+    tags = task.tags | {name: str(value) for name, value in means.items()} | dict(listener.tags)
     with hold_run_folder(task.folder, means, config.training.resume) as attempt:
         if attempt.abandoned:
             end_abandoned_run(config.tracking, Path(config.outputs), attempt.abandoned)
@@ -121,7 +121,7 @@ def train_model(task: RunSpec, run: RunLog, listener: Listener) -> tuple[keras.M
     config, dataset, split = task.config, task.dataset, task.split
     model = prepare_model(config, dataset, split)
     samples, batch = training_samples(split, config.augment, len(dataset)), config.training.batch
-    steps = count_steps(task)
+    steps = task.steps_per_epoch
     if listener.is_shown:
         announce(task.name, model, steps * config.training.epochs)
 
@@ -138,13 +138,18 @@ def train_model(task: RunSpec, run: RunLog, listener: Listener) -> tuple[keras.M
 
     history = train(
         model,
-        config,
-        lambda first_epoch: training_batches(dataset, samples, config.augment, batch, config.seed, first_epoch),
-        steps,
-        ordered_batches(dataset, split.validation, batch, config.augment, config.seed),
+        Batches(
+            lambda first_epoch: training_batches(dataset, samples, config.augment, batch, config.seed, first_epoch),
+            steps,
+            ordered_batches(dataset, split.validation, batch, config.augment, config.seed),
+        ),
         task.folder,
         tell,
-        [progress_callback(config.training.epochs, steps)] if listener.is_shown else [],
+        epochs=config.training.epochs,
+        patience=config.training.patience,
+        schedule=config.schedule,
+        seed=config.seed,
+        displays=[progress_callback(config.training.epochs, steps)] if listener.is_shown else [],
     )
     return model, history
 
@@ -162,7 +167,10 @@ def prepare_model(config: Config, dataset: Dataset, split: Split) -> keras.Model
         seed_weights(config.seed)
         return build_model(config.model, dataset.shape, classes, first)
 
-    return get_compiled_model(hash_value(graphs), build, lambda model: compile_model(model, config, weights))
+    def compile(network: keras.Model) -> keras.Model:
+        return compile_model(network, config.optimizer, config.loss.name, weights)
+
+    return get_compiled_model(hash_value(graphs), build, compile)
 
 
 def announce(name: str, model: keras.Model, steps: int) -> None:
@@ -198,5 +206,5 @@ def log_inputs(run: RunLog, config: Config, dataset: Dataset, split: Split) -> N
     manifest = dataset.manifest
     sizes = {side: len(positions) for side, positions in split._asdict().items()}
     profile = json.dumps({"pairs": len(dataset), "left_out": len(manifest.left_out), **sizes})
-    run.log_params(flatten(to_dict(without_password(config))))
+    run.log_params(flatten(redact_settings(to_dict(config))))
     run.log_dataset(manifest.source, manifest.fingerprint, str(dataset.folder), profile)

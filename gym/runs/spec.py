@@ -1,12 +1,9 @@
-"""What a run is to do: a configuration, the data it is of, and the name it goes by.
+"""The specification of a run: its configuration, dataset, split, name, folder and fingerprint.
 
-What a run is known by: a hash of all that its result depends on.
-
-Two configurations that ask for the same have the same fingerprint, however they are worded; names, places and the
-way it is computed are no part of it.
+The fingerprint hashes everything that the result of a run depends on. Two configurations that ask for the same training
+have the same fingerprint, however they are written. Names, places and the means of computing are left out.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,35 +17,13 @@ from gym.data.dataset import Dataset
 from gym.data.samples import list_sample_names, split_dataset, training_samples
 from gym.data.split import Split
 
-_ELSEWHERE = ("name", "outputs", "tracking", "data", "split", "sweep", "search")  # dataset and sides stand for two
-_MACHINE = ("threads", "tuned", "resume")
-
-
-def run_fingerprint(config: Config, dataset: Dataset, split: Split) -> str:
-    """The name of a run: 64 hexadecimal digits."""
-    return hash_value([identity(config), dataset.manifest.fingerprint, list_sample_names(dataset, split)])
-
-
-def validation_fingerprint(dataset: Dataset, split: Split) -> str:
-    """Hash of what scores are measured on: two runs are comparable only where it is equal."""
-    sides = list_sample_names(dataset, split)
-    return hash_value([dataset.manifest.fingerprint, sides["validation"], sides["test"]])
-
-
-def identity(config: Config) -> dict[str, Any]:
-    """The part of a configuration that its result depends on, beside dataset and split."""
-    kept = {key: value for key, value in to_dict(config).items() if key not in _ELSEWHERE}
-    kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE}
-    return kept | {"standardize": config.data.standardize}
-
-
-def run_name(config: Config) -> str:
-    """Name a run after what it is, as in 'resunet cce f6', where the user gives no name."""
-    return config.name or f"{config.model.name} {config.loss.name} f{config.model.filters}"
+# Data and split enter the fingerprint as the dataset's own fingerprint and the names on each side.
+_NOT_FINGERPRINTED = ("name", "outputs", "tracking", "data", "split", "sweep", "search")
+_MACHINE_SETTINGS = ("threads", "tuned", "resume")
 
 
 class RunSpec(NamedTuple):
-    """What a run is to do, and where: the configuration with its data, its name and its folder."""
+    """What a run trains, on which data, and where its files go."""
 
     config: Config
     dataset: Dataset
@@ -57,33 +32,68 @@ class RunSpec(NamedTuple):
     folder: Path
     fingerprint: str
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of training batches in an epoch."""
+        samples = training_samples(self.split, self.config.augment, len(self.dataset))
+        return steps_in_epoch(len(samples), self.config.training.batch)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """MLflow tags that identify the run and its data."""
+        method = self.config.split.method
+        return {
+            "fingerprint": self.fingerprint,
+            "data_fingerprint": self.dataset.manifest.fingerprint,
+            "data": self.dataset.manifest.source,
+            "split": method + (" (leaky)" if method == "paper" else ""),
+        }
+
 
 def plan_run(config: Config, runs: Path) -> RunSpec:
-    """Open the data of a configuration, making the dataset where it is missing, and name the run."""
+    """Open the dataset of a configuration, build it first if it is missing, and identify the run.
+
+    Args:
+        config: The configuration of one run.
+        runs: The folder that holds the folders of runs.
+
+    Raises:
+        DataError: The imagery cannot be used.
+    """
     dataset = open_or_build_dataset(config.data, Path(config.outputs))
     split = split_dataset(dataset, config.split, config.augment)
     fingerprint = run_fingerprint(config, dataset, split)
-    return RunSpec(config, dataset, split, run_name(config), runs / fingerprint[:16], fingerprint)
+    name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
+    return RunSpec(config, dataset, split, name, runs / fingerprint[:16], fingerprint)
 
 
-def count_steps(task: RunSpec) -> int:
-    """The steps of an epoch."""
-    samples = training_samples(task.split, task.config.augment, len(task.dataset))
-    return steps_in_epoch(len(samples), task.config.training.batch)
+def run_name(given: str, architecture: str, loss: str, filters: int) -> str:
+    """The name given by the user, or one such as ``resunet cce f6``."""
+    return given or f"{architecture} {loss} f{filters}"
 
 
-def describe(task: RunSpec) -> dict[str, str]:
-    """The tags that say what a run is and on what."""
-    method = task.config.split.method
-    return {
-        "fingerprint": task.fingerprint,
-        "data_fingerprint": task.dataset.manifest.fingerprint,
-        "data": task.dataset.manifest.source,
-        "split": method + (" (leaky)" if method == "paper" else ""),
+def run_fingerprint(config: Config, dataset: Dataset, split: Split) -> str:
+    """Hash everything that the result of a run depends on, as 64 hexadecimal digits."""
+    return hash_value([fingerprinted_settings(config), dataset.manifest.fingerprint, list_sample_names(dataset, split)])
+
+
+def fingerprinted_settings(config: Config) -> dict[str, Any]:
+    """Select the settings that the result of a run depends on, apart from its dataset and split."""
+    kept = {key: value for key, value in to_dict(config).items() if key not in _NOT_FINGERPRINTED}
+    kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE_SETTINGS}
+    return kept | {"standardize": config.data.standardize}
+
+
+def validation_fingerprint(dataset: Dataset, split: Split) -> str:
+    """Hash the images that scores are measured on. The scores of two runs are comparable only if it is the same."""
+    sides = list_sample_names(dataset, split)
+    return hash_value([dataset.manifest.fingerprint, sides["validation"], sides["test"]])
+
+
+def redact_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Remove user and password from the URIs in a configuration, given as nested dictionaries, so it can be logged."""
+    tracking, search = settings["tracking"], settings["search"]
+    return settings | {
+        "tracking": tracking | {"uri": redact_uri(tracking["uri"])},
+        "search": search | {"storage": redact_uri(search["storage"])},
     }
-
-
-def without_password(config: Config) -> Config:
-    """A copy that may be logged: the URIs without user and password."""
-    tracking = replace(config.tracking, uri=redact_uri(config.tracking.uri))
-    return replace(config, tracking=tracking, search=replace(config.search, storage=redact_uri(config.search.storage)))

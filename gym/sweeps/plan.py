@@ -130,7 +130,8 @@ def name_job(config: Config, differing: Overrides) -> str:
     """Name a run of a sweep after what it is, and by whatever else sets it apart."""
     said = () if config.name else _IN_NAME  # by the name itself
     apart = [override.lstrip("+") for override in differing if override.partition("=")[0].lstrip("+") not in said]
-    return " ".join([run_name(config), *apart])
+    name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
+    return " ".join([name, *apart])
 
 
 def name_sweep(planned: Sequence[Planned]) -> str:

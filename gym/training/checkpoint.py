@@ -104,9 +104,9 @@ class History:
     epochs: list[Epoch] = field(default_factory=list)
     seconds: float = 0.0
 
-    def is_over(self, most_epochs: int) -> bool:
+    def is_finished(self, epochs: int) -> bool:
         """Whether there is nothing left to train."""
-        return self.stopping.is_over or self.stopping.last_epoch >= most_epochs
+        return self.stopping.is_over or self.stopping.last_epoch >= epochs
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, JSON-like."""

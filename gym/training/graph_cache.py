@@ -18,7 +18,7 @@ _kept: dict[str, tuple[keras.Model, list[np.ndarray | None]]] = {}  # by key, th
 
 
 def get_compiled_model(
-    key: str, build: Callable[[], keras.Model], compile: Callable[[keras.Model], None]
+    key: str, build: Callable[[], keras.Model], compile: Callable[[keras.Model], keras.Model]
 ) -> keras.Model:
     """Give a model as if it had just been built and compiled.
 
@@ -37,8 +37,7 @@ def get_compiled_model(
             variable.assign(np.zeros(variable.shape) if start is None else start)
     else:
         make_room()
-        model = build()
-        compile(model)
+        model = compile(build())
         first = first_values(model.optimizer.variables)
     _kept[key] = model, first
     return model

@@ -1,22 +1,22 @@
-"""Train a model: Keras' own loop, with what makes a run repeatable and safe around it."""
+"""Train a model: Keras' training loop, made repeatable and resumable."""
 
 import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
-from gym.config.schema import Config
+from gym.config.schema import OptimizerConfig, ScheduleConfig
 from gym.core.errors import RunError, TrainingError
 from gym.core.seeding import derive_seed
 from gym.core.signals import raise_pending_signal
 from gym.models.losses import PixelLoss
 from gym.training import checkpoint
 from gym.training.checkpoint import EarlyStopping, Epoch, History
-from gym.training.metrics import ConfusionIoU, EpochLoss, PixelKLD, train_without_validation_metrics
+from gym.training.metrics import ConfusionIoU, EpochLoss, PixelKLD, ValidatedModel
 from gym.training.optimizer import build_optimizer, learning_rate
 
 Logs = dict[str, Any] | None
@@ -24,65 +24,87 @@ Logs = dict[str, Any] | None
 log = logging.getLogger(__name__)
 
 
-def compile_model(model: keras.Model, config: Config, weights: Sequence[float]) -> None:
-    """Give a model its optimizer, loss and counters. ``jit_compile`` is off: XLA is slower than oneDNN on a CPU."""
-    classes = model.output_shape[-1]
+class Batches(NamedTuple):
+    """The batches of a training run.
+
+    Attributes:
+        training: Makes an endless stream of batches that starts with the given epoch, counted from 0.
+        per_epoch: Number of training batches in an epoch.
+        validation: The batches of the validation side.
+    """
+
+    training: Callable[[int], Any]
+    per_epoch: int
+    validation: Any
+
+
+def compile_model(
+    network: keras.Model, optimizer: OptimizerConfig, loss: str, class_weights: Sequence[float]
+) -> keras.Model:
+    """Make a network trainable; the returned model shares its weights."""
+    classes = network.output_shape[-1]
+    model = ValidatedModel(network, [PixelKLD(classes), EpochLoss(loss, class_weights)])
     model.compile(
-        optimizer=build_optimizer(config.optimizer),
-        loss=PixelLoss(config.loss.name, weights),
-        metrics=[ConfusionIoU(classes), PixelKLD(classes), EpochLoss(config.loss.name, weights)],
-        jit_compile=False,
+        optimizer=build_optimizer(optimizer),
+        loss=PixelLoss(loss, class_weights),
+        metrics=[ConfusionIoU(classes)],
+        jit_compile=False,  # on a CPU, XLA is 2 to 4 times slower than oneDNN
     )
-    train_without_validation_metrics(model)
-    # Otherwise its variables are made while the first step is traced, which is then traced a second time.
+    # Keras would create the optimizer's variables while it traces the first step, and then trace that step again.
     model.optimizer.build(model.trainable_variables)
+    return model
 
 
 def train(
     model: keras.Model,
-    config: Config,
-    training: Callable[[int], Any],
-    steps: int,
-    validation: Any,
+    batches: Batches,
     folder: Path,
     on_epoch: Callable[[Epoch], None],
+    *,
+    epochs: int,
+    patience: int,
+    schedule: ScheduleConfig,
+    seed: int,
     displays: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
     """Train until early stopping or the last epoch, and leave the best weights in the model.
 
-    A training that was cut off goes on after its last complete epoch, and ends to the bit as if it had not been.
+    An interrupted training resumes after its last complete epoch and ends with the same weights, bit for bit, as an
+    uninterrupted one.
 
     Args:
-        model: A compiled model.
-        config: The experiment.
-        training: Gives batches without end from an epoch on, as `gym.data.batches.training_batches` does.
-        steps: Batches in an epoch.
-        validation: Batches of the validation side.
-        folder: Where `checkpoint.BEST` and `checkpoint.LAST` go, or are from an attempt before.
-        on_epoch: Told each epoch as it ends, and again the last of an attempt that was cut off: it may not have heard.
+        model: A model from `compile_model`.
+        batches: The imagery and labels.
+        folder: Folder of `checkpoint.BEST` and `checkpoint.LAST`, which an interrupted training has left there.
+        on_epoch: Called after every epoch. On resuming it is first called with the last epoch of the interrupted
+            training, because that call may have been lost.
+        epochs: Maximum number of epochs.
+        patience: Epochs without a lower validation loss after which training stops.
+        schedule: The learning rate of each epoch.
+        seed: Seed of the dropout layers.
         displays: Callbacks that show progress.
 
     Raises:
-        TrainingError: The loss is no longer a finite number.
+        TrainingError: The loss is no longer finite.
     """
-    history = restore_training(model, folder) or History(EarlyStopping(config.training.patience))
+    history = resume_training(model, folder) or History(EarlyStopping(patience))
     callbacks = [
-        keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(config.schedule, epoch)),
-        DropoutByEpoch(config.seed),
-        HeedSignals(),
-        FiniteLoss(),
-        EpochEnd(history, config, folder, on_epoch),
+        keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(schedule, epoch)),
+        DropoutSeeder(seed),
+        TerminationCheck(),
+        FiniteLossCheck(),
+        EpochRecorder(history, schedule, folder, on_epoch),
         *displays,
     ]
     if history.epochs:
         on_epoch(history.epochs[-1])
-    if not history.is_over(config.training.epochs):
+    if not history.is_finished(epochs):
         model.fit(
-            training(history.stopping.last_epoch),
-            steps_per_epoch=steps,
+            batches.training(history.stopping.last_epoch),
+            steps_per_epoch=batches.per_epoch,
             initial_epoch=history.stopping.last_epoch,
-            epochs=config.training.epochs,
-            validation_data=validation,
+            epochs=epochs,
+            validation_data=batches.validation,
             callbacks=callbacks,
             shuffle=False,
             verbose=0,
@@ -91,8 +113,8 @@ def train(
     return history
 
 
-def restore_training(model: keras.Model, folder: Path) -> History | None:
-    """Put a model where an attempt before was cut off; None where there was none, or it left nothing readable."""
+def resume_training(model: keras.Model, folder: Path) -> History | None:
+    """Load the state an interrupted training left; return None if there is none, or none that can be read."""
     if not all((folder / name).exists() for name in (checkpoint.LAST, checkpoint.BEST)):
         return None
     try:
@@ -100,12 +122,12 @@ def restore_training(model: keras.Model, folder: Path) -> History | None:
     except RunError as error:
         log.warning("%s", error)
         return None
-    log.info("going on after epoch %d", history.stopping.last_epoch)
+    log.info("resuming after epoch %d", history.stopping.last_epoch)
     return history
 
 
-class DropoutByEpoch(keras.callbacks.Callback):
-    """Start the random numbers of every dropout layer anew in each epoch, from (seed, layer, epoch)."""
+class DropoutSeeder(keras.callbacks.Callback):
+    """Seed every dropout layer at the start of each epoch from (seed, layer, epoch), so that a run can resume."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -114,47 +136,49 @@ class DropoutByEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         for position, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout):
-                start = [derive_seed(self._seed, "dropout", position, epoch), 0]
-                layer.seed_generator.state.assign(start)
+                layer.seed_generator.state.assign([derive_seed(self._seed, "dropout", position, epoch), 0])
 
 
-class HeedSignals(keras.callbacks.Callback):
-    """Stop between two steps, if a signal asked for it and was lost."""
+class TerminationCheck(keras.callbacks.Callback):
+    """Stop between two steps if a signal has arrived; Keras may have lost the exception that it raised."""
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         raise_pending_signal()
 
 
-class FiniteLoss(keras.callbacks.Callback):
-    """End the run as soon as the loss is no longer a finite number."""
+class FiniteLossCheck(keras.callbacks.Callback):
+    """Stop the run as soon as the loss is no longer finite."""
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        refuse_non_finite(float((logs or {})["loss"]), f"step {batch + 1}")
+        check_finite(float((logs or {})["loss"]), f"step {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        refuse_non_finite(float((logs or {})["val_epoch_loss"]), f"the validation of epoch {epoch + 1}")
+        check_finite(float((logs or {})["val_epoch_loss"]), f"the validation of epoch {epoch + 1}")
 
 
-def refuse_non_finite(loss: float, when: str) -> None:
-    """Raise `TrainingError` for a loss that is NaN or infinite."""
+def check_finite(loss: float, moment: str) -> None:
+    """Raise `TrainingError` if a loss is NaN or infinite."""
     if not math.isfinite(loss):
         raise TrainingError(
-            f"the loss is {loss} at {when}; it must be finite: lower schedule.max_rate or set optimizer.clip_norm=1."
+            f"the loss is {loss} at {moment}, but it must be finite; lower schedule.max_rate or set "
+            "optimizer.clip_norm=1."
         )
 
 
-class EpochEnd(keras.callbacks.Callback):
-    """Keep the checkpoints, tell the epoch on, and stop when it is time."""
+class EpochRecorder(keras.callbacks.Callback):
+    """Record each epoch, write the checkpoints, and stop the training when patience runs out."""
 
-    def __init__(self, history: History, config: Config, folder: Path, on_epoch: Callable[[Epoch], None]) -> None:
+    def __init__(
+        self, history: History, schedule: ScheduleConfig, folder: Path, on_epoch: Callable[[Epoch], None]
+    ) -> None:
         super().__init__()
-        self._history, self._config, self._folder, self._on_epoch = history, config, folder, on_epoch
-        self._seconds, self._began = history.seconds, time.monotonic()
+        self._history, self._schedule, self._folder, self._on_epoch = history, schedule, folder, on_epoch
+        self._seconds, self._started = history.seconds, time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        record = read_epoch(epoch, learning_rate(self._config.schedule, epoch), logs or {})
+        record = read_epoch(epoch, learning_rate(self._schedule, epoch), logs or {})
         self._history.epochs.append(record)
-        self._history.seconds = self._seconds + time.monotonic() - self._began
+        self._history.seconds = self._seconds + time.monotonic() - self._started
         if self._history.stopping.observe(record.number, record.val_loss):
             checkpoint.save_best(self.model, self._folder)
         checkpoint.save_last(self.model, self._history, self._folder)
@@ -163,7 +187,7 @@ class EpochEnd(keras.callbacks.Callback):
 
 
 def read_epoch(epoch: int, rate: float, logs: dict[str, Any]) -> Epoch:
-    """Take an epoch's values from Keras' names for them."""
+    """Read an epoch, counted from 0, from the logs that Keras passes to callbacks."""
     return Epoch(
         number=epoch + 1,
         learning_rate=rate,

@@ -1,4 +1,4 @@
-"""Scores counted inside the training graph, without Python in each batch."""
+"""Scores computed inside the training graph, and the model that computes some of them in validation only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +13,34 @@ from gym.models.losses import LossFormula, LossSums, cross_entropy
 Tensor = Any
 
 
+class ValidatedModel(keras.Model):
+    """A network with metrics that are computed in validation only.
+
+    Nobody reads them during training, where they would add a tenth to the time of a step. The metrics given to
+    ``compile`` are computed in both.
+
+    Args:
+        network: A model with one input and one output, whose layers and weights are shared.
+        validation_metrics: Metrics updated with the labels and probabilities of each validation batch.
+    """
+
+    def __init__(self, network: keras.Model, validation_metrics: Sequence[keras.metrics.Metric]) -> None:
+        super().__init__(network.input, network.output, name=network.name)
+        self.validation_metrics = list(validation_metrics)
+
+    def test_step(self, data: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        images, labels = data
+        probabilities = self(images, training=False)
+        for metric in self.validation_metrics:
+            metric.update_state(labels, probabilities)
+        return self.compute_metrics(images, labels, probabilities)
+
+
 class ConfusionIoU(keras.metrics.Metric):
     """Mean IoU of the confusion matrix of all batches since the last reset.
 
-    The matrix is ``(classes, classes)`` in whole numbers, so it is exact; a class in neither truth nor prediction is
-    left out of the mean.
+    The matrix is ``(classes, classes)`` int64 and therefore exact. A class that is in neither the truth nor the
+    prediction is left out of the mean.
     """
 
     def __init__(self, classes: int, name: str = "iou") -> None:
@@ -25,11 +48,12 @@ class ConfusionIoU(keras.metrics.Metric):
         self._classes = classes
         self.matrix = self.add_variable((classes, classes), initializer="zeros", dtype="int64", name="matrix")
 
-    def update_state(self, labels: Tensor, scores: Tensor, sample_weight: Tensor | None = None) -> None:
+    def update_state(self, labels: Tensor, probabilities: Tensor, sample_weight: Tensor | None = None) -> None:
         del sample_weight
         classes = self._classes
-        predicted = ops.cast(ops.argmax(scores, axis=-1), "int32")
-        cells = ops.minimum(ops.cast(labels, "int32") * classes + predicted, classes**2)  # the last: no class
+        predicted = ops.cast(ops.argmax(probabilities, axis=-1), "int32")
+        # One cell beyond the matrix collects the pixels whose label is no class, such as IGNORE.
+        cells = ops.minimum(ops.cast(labels, "int32") * classes + predicted, classes**2)
         counts = ops.bincount(ops.reshape(cells, (-1,)), minlength=classes**2 + 1)[: classes**2]
         self.matrix.assign_add(ops.reshape(ops.cast(counts, "int64"), (classes, classes)))
 
@@ -41,41 +65,7 @@ class ConfusionIoU(keras.metrics.Metric):
         return ops.sum(hits / ops.maximum(union, 1.0)) / ops.maximum(ops.sum(present), 1.0)
 
 
-class _Step:
-    is_training = False
-
-
-def train_without_validation_metrics(model: keras.Model) -> None:
-    """Leave every `ValidationMetric` of a model out of its training steps, when they are traced."""
-    step = model.train_step
-
-    def train_step(data: Any) -> Any:
-        _Step.is_training = True
-        try:
-            return step(data)
-        finally:
-            _Step.is_training = False
-
-    model.train_step = train_step
-
-
-class ValidationMetric(keras.metrics.Metric):
-    """A score that is counted in validation alone: of training nobody asks for it, and it would cost a tenth of a step.
-
-    A model that has one goes through `train_without_validation_metrics`.
-    """
-
-    def update_state(self, labels: Tensor, scores: Tensor, sample_weight: Tensor | None = None) -> None:
-        del sample_weight
-        if not _Step.is_training:
-            self.count(labels, scores)
-
-    def count(self, labels: Tensor, scores: Tensor) -> None:
-        """Count a batch: labels ``(batch, rows, columns)``, scores ``(batch, rows, columns, classes)``."""
-        raise NotImplementedError
-
-
-class PixelKLD(ValidationMetric):
+class PixelKLD(keras.metrics.Metric):
     """Mean Kullback-Leibler divergence, in nats per counted pixel, of all batches since the last reset."""
 
     def __init__(self, classes: int, name: str = "kld") -> None:
@@ -84,8 +74,9 @@ class PixelKLD(ValidationMetric):
         self._total = self.add_variable((), initializer="zeros", name="total")
         self._count = self.add_variable((), initializer="zeros", dtype="int64", name="count")
 
-    def count(self, labels: Tensor, scores: Tensor) -> None:
-        sums = cross_entropy(labels, scores, np.ones(self._classes, np.float32))
+    def update_state(self, labels: Tensor, probabilities: Tensor, sample_weight: Tensor | None = None) -> None:
+        del sample_weight
+        sums = cross_entropy(labels, probabilities, np.ones(self._classes, np.float32))
         self._total.assign_add(sums.numerator)
         self._count.assign_add(ops.cast(sums.denominator, "int64"))
 
@@ -93,31 +84,31 @@ class PixelKLD(ValidationMetric):
         return self._total / ops.maximum(ops.cast(self._count, "float32"), 1.0)
 
 
-class EpochLoss(ValidationMetric):
-    """A loss over all batches since the last reset, as if they were one.
+class EpochLoss(keras.metrics.Metric):
+    """A loss over all batches since the last reset, computed as if they were a single batch.
 
-    The mean of the batches' losses, which Keras keeps, depends on how scenes are batched: a batch counts the same
-    whether much or little of it is labelled, and Dice of a batch is not Dice of the whole.
+    The mean of the batch losses, which Keras keeps, depends on how scenes are batched: a batch with few labelled pixels
+    counts as much as any other, and the Dice of batches does not average to the Dice of the whole.
 
     Args:
-        loss: As registered in `gym.config.registries.LOSSES`.
-        weights: One positive weight a class.
+        loss: A name registered in `gym.config.registries.LOSSES`.
+        class_weights: One positive weight per class.
     """
 
-    def __init__(self, loss: str, weights: Sequence[float], name: str = "epoch_loss") -> None:
+    def __init__(self, loss: str, class_weights: Sequence[float], name: str = "epoch_loss") -> None:
         super().__init__(name=name, dtype="float32")
         self._formula: LossFormula = LOSSES.get(loss).load()
-        self._weights = np.asarray(weights, np.float32)
-        shape = (len(weights),) if self._formula.by_class else ()
-        self._over = self.add_variable(shape, initializer="zeros", name="over")
-        self._under = self.add_variable(shape, initializer="zeros", name="under")
+        self._class_weights = np.asarray(class_weights, np.float32)
+        shape = (len(class_weights),) if self._formula.by_class else ()
+        self._numerator = self.add_variable(shape, initializer="zeros", name="numerator")
+        self._denominator = self.add_variable(shape, initializer="zeros", name="denominator")
 
-    def count(self, labels: Tensor, scores: Tensor) -> None:
-        sums = self._formula.accumulate(labels, scores, self._weights)
-        self._over.assign_add(sums.numerator)
-        self._under.assign_add(sums.denominator)
+    def update_state(self, labels: Tensor, probabilities: Tensor, sample_weight: Tensor | None = None) -> None:
+        del sample_weight
+        sums = self._formula.accumulate(labels, probabilities, self._class_weights)
+        self._numerator.assign_add(sums.numerator)
+        self._denominator.assign_add(sums.denominator)
 
     def result(self) -> Tensor:
-        return self._formula.finalize(
-            LossSums(ops.convert_to_tensor(self._over), ops.convert_to_tensor(self._under)), self._weights
-        )
+        sums = LossSums(ops.convert_to_tensor(self._numerator), ops.convert_to_tensor(self._denominator))
+        return self._formula.finalize(sums, self._class_weights)

@@ -6,6 +6,7 @@ import logging
 import math
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from PIL import Image
 
 from gym.app.predict import apply_run
 from gym.app.report import sites_of
-from gym.app.train import build_standardisation, class_weights, next_steps, run_experiment, without_password
+from gym.app.train import build_standardisation, class_weights, next_steps, run_experiment
 from gym.config.overrides import flatten
 from gym.config.schema import Config, PredictConfig
 from gym.config.validation import read_config
@@ -44,7 +45,7 @@ from gym.runs.mlflow_lookup import find_run
 from gym.runs.mlflow_read import find_run_dataset
 from gym.runs.model_files import load_model
 from gym.runs.result import write_result
-from gym.runs.spec import identity, run_name
+from gym.runs.spec import fingerprinted_settings, redact_settings, run_name
 from gym.training import checkpoint
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
@@ -306,7 +307,11 @@ def test_the_card_of_a_run_shows_its_pictures_and_its_command(finish, configure)
     shown = re.findall(r'<img class="([\w-]+)" alt="[^"]+" src="data:image/png;base64,', page)
     assert shown == ["learning_curves", "confusion_matrix", "worst"]
     again = configure(*shlex.split(command)[3:])
-    assert (identity(again), again.data, again.split) == (identity(run.config), run.config.data, run.config.split)
+    assert (fingerprinted_settings(again), again.data, again.split) == (
+        fingerprinted_settings(run.config),
+        run.config.data,
+        run.config.split,
+    )
 
 
 def test_copies_drawn_once_make_an_epoch(finish):
@@ -612,10 +617,10 @@ def test_a_run_is_begun_anew_where_it_is_not_to_go_on(configure, tmp_path, monke
     assert sorted(run.info.status for run in client.search_runs(["0", "1"])) == ["FINISHED", "KILLED"]
 
 
-def test_a_run_is_named_after_what_it_is(configure):
+def test_a_run_is_named_after_what_it_is():
     """Unless the user names it."""
-    assert run_name(configure("model=unet", "loss=dice", "filters=12")) == "unet dice f12"
-    assert run_name(configure("name=mine")) == "mine"
+    assert run_name("", "unet", "dice", 12) == "unet dice f12"
+    assert run_name("mine", "unet", "dice", 12) == "mine"
 
 
 def test_what_to_do_next_can_be_copied(configure):
@@ -641,9 +646,9 @@ def test_what_to_do_next_can_be_copied(configure):
 def test_what_is_logged_holds_no_password(configure):
     """Neither that of MLflow's database nor that of the search's."""
     uris = "tracking.uri=postgresql://me:secret@host/db", "search.storage=postgresql://me:secret@host/db"
-    shown = without_password(configure(*uris))
+    shown = redact_settings(asdict(configure(*uris)))
 
-    assert (shown.tracking.uri, shown.search.storage) == ("postgresql://***@host/db",) * 2
+    assert (shown["tracking"]["uri"], shown["search"]["storage"]) == ("postgresql://***@host/db",) * 2
 
 
 def test_few_steps_are_said(finished):
@@ -659,7 +664,7 @@ def test_a_split_is_part_of_what_a_run_is_known_by(finish, configure):
     fold = finish(*FOLD)
     site = finish(*SITE)
 
-    assert identity(fold.config) == identity(site.config)
+    assert fingerprinted_settings(fold.config) == fingerprinted_settings(site.config)
     assert fold.run.data.tags["data_fingerprint"] == site.run.data.tags["data_fingerprint"]
     assert fold.run.data.tags["fingerprint"] != site.run.data.tags["fingerprint"]
 

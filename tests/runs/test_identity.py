@@ -2,7 +2,7 @@
 
 from gym.data.build import plan_dataset
 from gym.data.split import Split
-from gym.runs.spec import identity, run_fingerprint, validation_fingerprint
+from gym.runs.spec import fingerprinted_settings, run_fingerprint, validation_fingerprint
 
 
 def of_folder(folder):
@@ -11,30 +11,30 @@ def of_folder(folder):
 
 def test_names_and_places_are_no_part_of_a_runs_identity(configure, tmp_path):
     """Another name, folder, tracking server or place of the files is the same experiment; another seed is another."""
-    base = identity(configure())
+    base = fingerprinted_settings(configure())
 
-    assert identity(configure("name=x", "tracking.experiment=y", "outputs=elsewhere")) == base
+    assert fingerprinted_settings(configure("name=x", "tracking.experiment=y", "outputs=elsewhere")) == base
     for place in ("a/images", "a/labels", "b/images", "b/labels"):
         (tmp_path / place).mkdir(parents=True)
-    here, there = (identity(configure(*of_folder(folder))) for folder in (tmp_path / "a", tmp_path / "b"))
+    here, there = (fingerprinted_settings(configure(*of_folder(folder))) for folder in (tmp_path / "a", tmp_path / "b"))
     assert here == there
     for other in ("seed=1", "model.kernel=5", "data.standardize=band", "augment.mode=offline", "training.batch=2"):
-        assert identity(configure(other)) != base
+        assert fingerprinted_settings(configure(other)) != base
 
 
 def test_how_images_are_read_is_no_part_of_a_runs_identity(configure):
     """What becomes of them is the dataset's, whose fingerprint a run has besides."""
-    base = identity(configure())
+    base = fingerprinted_settings(configure())
 
-    assert identity(configure("data.workers=2", "data.strict=true", "data.size=64")) == base
+    assert fingerprinted_settings(configure("data.workers=2", "data.strict=true", "data.size=64")) == base
     assert "data" not in base
 
 
 def test_threads_and_the_wish_to_go_on_change_no_result(configure):
     """Nor does the place of a run in a sweep."""
-    assert identity(
+    assert fingerprinted_settings(
         configure("training.threads=1", "training.tuned=false", "training.resume=false", "sweep.name=mine")
-    ) == identity(configure())
+    ) == fingerprinted_settings(configure())
 
 
 def test_data_and_sides_are_part_of_a_runs_fingerprint(configure, tiny_dataset):
@@ -55,4 +55,4 @@ def test_what_is_said_of_the_data_for_people_is_no_part_of_what_they_are(configu
 
     assert (cited.data.licence, cited.data.citation) == ("CC BY 4.0", "Someone 2020")
     assert plain.fingerprint() == told.fingerprint()
-    assert identity(bare) == identity(cited)
+    assert fingerprinted_settings(bare) == fingerprinted_settings(cited)

@@ -16,7 +16,7 @@ from gym.data.split import Split
 from gym.models.architectures import build_model
 from gym.models.cpu_ops import use_tuning
 from gym.training.graph_cache import get_compiled_model
-from gym.training.loop import compile_model, train
+from gym.training.loop import Batches, compile_model, train
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +60,9 @@ def train_small(tiny_dataset, tmp_path):
             return build_model(config.model, tiny_dataset.shape, 3)
 
         def compile(model):
-            compile_model(model, config, [1.0, 1.0, 1.0])
+            return compile_model(model, config.optimizer, config.loss.name, [1.0, 1.0, 1.0])
 
-        if is_fresh:
-            model = build()
-            compile(model)
-        else:
-            model = get_compiled_model(hash_value(graphs), build, compile)
+        model = compile(build()) if is_fresh else get_compiled_model(hash_value(graphs), build, compile)
         told = []
         samples = training_samples(Split([0, 1, 2, 3], [4, 5]), config.augment, len(tiny_dataset))
 
@@ -81,7 +77,17 @@ def train_small(tiny_dataset, tmp_path):
 
         steps = steps_in_epoch(len(samples), config.training.batch)
         validation = ordered_batches(tiny_dataset, [4, 5], 2)
-        history = train(model, config, batches, steps, validation, folder, tell, displays)
+        history = train(
+            model,
+            Batches(batches, steps, validation),
+            folder,
+            tell,
+            epochs=config.training.epochs,
+            patience=config.training.patience,
+            schedule=config.schedule,
+            seed=config.seed,
+            displays=displays,
+        )
         return model, history, told
 
     return run

@@ -45,6 +45,7 @@ def train(traced, val_losses):
         def compile(model):
             model.compile(keras.optimizers.Adam(0.1), Loss(name=name), jit_compile=False)
             model.optimizer.build(model.trainable_variables)
+            return model
 
         model = get_compiled_model(name, build, compile)
         options = {} if validation is None else {"validation_data": (IMAGES, np.full((4, 3), validation))}

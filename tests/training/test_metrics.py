@@ -8,7 +8,7 @@ from gym.config.registries import LOSSES
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.models.losses import PixelLoss
-from gym.training.metrics import ConfusionIoU, EpochLoss, PixelKLD, train_without_validation_metrics
+from gym.training.metrics import ConfusionIoU, EpochLoss, PixelKLD, ValidatedModel
 
 
 @pytest.fixture
@@ -49,14 +49,9 @@ def test_validation_metrics_are_left_out_of_training_steps(batches):
     """A step of training counts IoU alone; validation counts all, on the same model."""
     labels, scores = batches
     images = keras.Input((8, 9, 4))
-    model = keras.Model(images, keras.layers.Dense(4, use_bias=False, kernel_initializer="identity")(images))
-    model.compile(
-        keras.optimizers.SGD(0.0),
-        PixelLoss("cce", [1.0] * 4),
-        metrics=[ConfusionIoU(4), PixelKLD(4)],
-        jit_compile=False,
-    )
-    train_without_validation_metrics(model)
+    network = keras.Model(images, keras.layers.Dense(4, use_bias=False, kernel_initializer="identity")(images))
+    model = ValidatedModel(network, [PixelKLD(4)])
+    model.compile(keras.optimizers.SGD(0.0), PixelLoss("cce", [1.0] * 4), metrics=[ConfusionIoU(4)], jit_compile=False)
 
     in_training = model.train_on_batch(scores, labels, return_dict=True)
     in_validation = model.evaluate(scores, labels, verbose=0, return_dict=True)

@@ -23,7 +23,7 @@ from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
 from gym.core.files import hash_value
 from gym.core.text import plain_console, pluralize
-from gym.runs.spec import identity
+from gym.runs.spec import fingerprinted_settings
 from gym.sweeps.launch import Launching
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import Parent, parent_run
@@ -140,7 +140,7 @@ def search(
             space,
             sampling,
             pruning_of(own),
-            {"data": first.validation, "configuration": hash_value(identity(own))},
+            {"data": first.validation, "configuration": hash_value(fingerprinted_settings(own))},
         )
         refuse_strangers(study, folder)
         with parent_run(own, folder) as parent:

@@ -1,4 +1,4 @@
-"""Turn imagery and labels into pictures: a stretch to see by, class colours, overlays.
+"""Render imagery and labels as pictures: a contrast stretch, class colours and overlays.
 
 Images are ``(rows, columns, bands)``, labels ``(rows, columns)``; pictures are ``(rows, columns, 3)`` float in [0, 1].
 """
@@ -10,48 +10,47 @@ import numpy as np
 
 from gym.data.labels import IGNORE
 
-# What a name most likely means, with the colours of the paper's Figure 3: blue water, red whitewater, yellow sediment,
-# green other, in shades that the colour-blind tell apart (Okabe & Ito 2008), as are the first three of the free ones.
-# The first line with a word of the name and a free colour decides.
-_BY_NAME = [
+# A class gets the colour of the first line that shares a word with its name and whose colour is still free. The colours
+# follow Figure 3 of the paper (blue water, red whitewater, yellow sediment, green other) in shades that colour-blind
+# readers can tell apart (Okabe & Ito 2008), as do the first three spare colours.
+_BY_WORD = [
     ("#d55e00", {"whitewater", "white", "surf", "foam", "breaker", "breakers"}),
     ("#0072b2", {"water", "ocean", "sea", "river", "lake"}),
     ("#f0e442", {"sand", "sediment", "beach", "gravel"}),
     ("#009e73", {"other", "land", "vegetation", "vegetated", "marsh", "forest"}),
 ]
-_FREE = ("#cc79a7", "#56b4e9", "#e69f00", "#5e3c99", "#8c6d31", "#7f8c8d")
+_SPARE = ("#cc79a7", "#56b4e9", "#e69f00", "#5e3c99", "#8c6d31", "#7f8c8d")
 
 
 def class_colours(names: Sequence[str]) -> np.ndarray:
-    """Colours of the classes, ``(classes, 3)`` in [0, 1]: by their names where these say something, else any free.
+    """Choose a colour for each class by the words in its name, or else a spare one; ``(classes, 3)`` in [0, 1].
 
-    When all are taken they come again, darker each time.
+    When all colours are in use, they repeat, darker each time.
     """
     chosen: dict[str, str] = {}
     for name in names:
-        meant = (colour for colour, words in _BY_NAME if words & set(re.findall("[a-z]+", name.lower())))
-        chosen[name] = next((colour for colour in meant if colour not in chosen.values()), "")
-    spare = [code for code in (*_FREE, *(code for code, _ in _BY_NAME)) if code not in chosen.values()] or list(_FREE)
-    nameless = [name for name in names if not chosen[name]]
+        matching = (colour for colour, words in _BY_WORD if words & set(re.findall("[a-z]+", name.lower())))
+        chosen[name] = next((colour for colour in matching if colour not in chosen.values()), "")
+    free = [code for code in (*_SPARE, *(code for code, _ in _BY_WORD)) if code not in chosen.values()] or list(_SPARE)
     colours = {name: _to_rgb(code) for name, code in chosen.items() if code}
-    for place, name in enumerate(nameless):
-        colours[name] = _to_rgb(spare[place % len(spare)]) * 0.65 ** (place // len(spare))
+    for position, name in enumerate(name for name in names if not chosen[name]):
+        colours[name] = _to_rgb(free[position % len(free)]) * 0.65 ** (position // len(free))
     return np.array([colours[name] for name in names])
 
 
 def colour_codes(names: Sequence[str]) -> list[str]:
-    """The same colours as ``#rrggbb``."""
+    """Return the colours of `class_colours` as ``#rrggbb``."""
     return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in class_colours(names)]
 
 
 def _to_rgb(code: str) -> np.ndarray:
-    return np.array([int(code[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    return np.array([int(code[start : start + 2], 16) for start in (1, 3, 5)]) / 255
 
 
 def render_rgb(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
-    """Stretch red, green and blue, or the first three bands where they have no such names, to [0, 1].
+    """Render the red, green and blue bands of an image, or its first three bands if it lacks these names.
 
-    The 2nd to the 98th percentile of the valid pixels span the range; nodata is black.
+    Each band is stretched from the 2nd to the 98th percentile of the valid pixels to [0, 1]. Nodata is black.
     """
     picked = image[..., pick_rgb_bands(bands)].astype(float)
     valid = np.any(image != 0, axis=-1)
@@ -62,7 +61,7 @@ def render_rgb(image: np.ndarray, bands: Sequence[str]) -> np.ndarray:
 
 
 def pick_rgb_bands(bands: Sequence[str]) -> list[int]:
-    """Positions of the three bands to show."""
+    """Return the positions of the three bands to render; the last band repeats if there are fewer than three."""
     names = [band.lower() for band in bands]
     if {"red", "green", "blue"} <= set(names):
         return [names.index(colour) for colour in ("red", "green", "blue")]
@@ -70,29 +69,29 @@ def pick_rgb_bands(bands: Sequence[str]) -> list[int]:
 
 
 def overlay(picture: np.ndarray, label: np.ndarray, classes: Sequence[str], strength: float = 0.55) -> np.ndarray:
-    """Lay the colours of the named classes over a picture; what is `IGNORE` stays as it is."""
+    """Blend class colours into a picture, with weight ``strength``; ignored pixels are not changed."""
     colours = class_colours(classes)
-    counted = label != IGNORE
-    mixed = picture.copy()
-    mixed[counted] = (1 - strength) * picture[counted] + strength * colours[label[counted]]
-    return mixed
+    labelled = label != IGNORE
+    blended = picture.copy()
+    blended[labelled] = (1 - strength) * picture[labelled] + strength * colours[label[labelled]]
+    return blended
 
 
 def render_errors(
     image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, bands: Sequence[str], classes: Sequence[str]
 ) -> tuple[np.ndarray, ...]:
-    """Four pictures of one image: itself, the truth and the prediction laid over it, and the wrong pixels in white.
+    """Render an image four times: alone, with its label, with its prediction, and dimmed with wrong pixels in white.
 
     Args:
-        image: The image.
-        truth: Class indices; what is `IGNORE` is never wrong, and has no prediction laid over it.
+        image: Image to render.
+        truth: Class indices. Where it is `IGNORE`, no pixel is wrong and no prediction is drawn.
         predicted: Class indices.
         bands: Band names.
         classes: Class names.
     """
     picture = render_rgb(image, bands)
-    counted = truth < len(classes)
-    wrong = counted & (truth != predicted)
-    masked = np.where(counted, predicted, truth)
+    labelled = truth < len(classes)
+    wrong = labelled & (truth != predicted)
+    masked = np.where(labelled, predicted, truth)
     errors = np.where(wrong[..., None], 1.0, 0.35 * picture)
     return picture, overlay(picture, truth, classes), overlay(picture, masked, classes), errors

@@ -1,7 +1,6 @@
-"""From a labelled scene as read to pairs as they are stored: values, then classes, then the frame.
+"""Turn a labelled scene into pairs: scale the values, map the classes, then frame both.
 
-The part that concerns the image alone is kept with a trained model, so that a scene goes through the same in
-prediction as in training.
+The `Preparation` of the image is stored with a trained model, so that prediction prepares scenes as training did.
 """
 
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 
 from gym.config.spectral_index import Index
 from gym.core.errors import DataError
+from gym.core.text import pluralize
 from gym.data.framing import Placement, crop_image, crop_label, place_scene
 from gym.data.labels import IGNORE, LabelCounts, LabelRule, remap_label
 from gym.data.readers.base import RawScene
@@ -18,15 +18,15 @@ from gym.data.scaling import Scaling, add_indices, scale_image
 
 @dataclass(frozen=True)
 class Preparation:
-    """What an image goes through before the network.
+    """How an image is prepared for the network.
 
     Attributes:
         frame: Rows and columns of the network's input.
         framing: As in `gym.data.framing.place_scene`.
-        overlap: Likewise.
-        scaling: Of the values as read.
+        overlap: As in `gym.data.framing.place_scene`.
+        scaling: How values are scaled.
         source_bands: Names of the bands as read.
-        indices: Spectral indices, stacked behind those bands.
+        indices: Spectral indices, stacked behind the bands.
     """
 
     frame: tuple[int, int]
@@ -38,33 +38,37 @@ class Preparation:
 
     @property
     def bands(self) -> list[str]:
-        """Names of the bands the network takes."""
+        """Names of the bands in the network's input."""
         return [*self.source_bands, *(index.name for index in self.indices)]
 
     def prepare_image(self, image: np.ndarray) -> np.ndarray:
-        """Scale an image ``(rows, columns, bands)`` as read and add its indices.
+        """Scale an image ``(rows, columns, bands)`` as read, and add its indices.
 
         Raises:
-            DataError: It has more or fewer bands.
+            DataError: The number of bands is wrong.
         """
         if image.shape[2] != len(self.source_bands):
             raise DataError(
-                f"has {image.shape[2]} bands, not {len(self.source_bands)} ({', '.join(self.source_bands)}); "
-                "give the same bands in the same order."
+                f"has {pluralize(image.shape[2], 'band')} where {len(self.source_bands)} are expected "
+                f"({', '.join(self.source_bands)}); give the same bands in the same order."
             )
         scaled = scale_image(image, self.scaling)
         return add_indices(scaled, self.source_bands, self.indices) if self.indices else scaled
 
     def place_image(self, image: np.ndarray) -> list[Placement]:
-        """Where an image, or its tiles, lie in the frame."""
+        """Plan how a prepared image enters the frame, whole or in tiles."""
         return place_scene((image.shape[0], image.shape[1]), self.frame, self.framing, self.overlap)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One image and its label, as large as they are shown in the frame; padding is not stored.
+    """An image and its label, without padding.
 
-    ``image`` is ``(*placement.size, bands)``, ``label`` ``placement.size`` uint8.
+    Attributes:
+        name: Unique in the dataset.
+        image: ``(*placement.size, bands)``.
+        label: ``placement.size`` uint8.
+        placement: Where the pair lies in the frame.
     """
 
     name: str
@@ -75,17 +79,19 @@ class Pair:
 
 @dataclass(frozen=True)
 class PreparedScene:
-    """The pairs of one scene, and how many pixels of what stood in its label file became what."""
+    """The pairs of one scene, and its labelled pixels by value in the file and class."""
 
     pairs: list[Pair]
     label_counts: LabelCounts
 
 
 def prepare_scene(name: str, raw: RawScene, preparation: Preparation, rule: LabelRule) -> PreparedScene:
-    """Make the pairs of a scene: one, or one a tile. Pixels without data in the image count nowhere.
+    """Make the pairs of a scene: one, or one per tile. Tiles without data are left out.
+
+    Pixels without data in the image are ignored in the label.
 
     Raises:
-        DataError: The bands or the label values do not fit, or not one pixel as it is shown has data.
+        DataError: The bands or the label values are wrong, or no pixel in the frame has data.
     """
     try:
         image = preparation.prepare_image(raw.image)
@@ -95,15 +101,14 @@ def prepare_scene(name: str, raw: RawScene, preparation: Preparation, rule: Labe
     label[~image.any(axis=2)] = IGNORE
     placements = preparation.place_image(image)
     names = [name] if len(placements) == 1 else [f"{name} tile {number}" for number in range(1, len(placements) + 1)]
-    pairs = [cut_pair(title, image, label, placement) for title, placement in zip(names, placements, strict=True)]
+    pairs = [_crop_pair(title, image, label, placement) for title, placement in zip(names, placements, strict=True)]
     pairs = [pair for pair in pairs if pair.image.any()]
     if not pairs:
-        raise DataError(f"{name} shows not one pixel with data, all are 0 or nodata in every band; remove it.")
+        raise DataError(f"{name} has no data in the frame: every pixel is 0 or nodata in all bands; remove it.")
     return PreparedScene(pairs, counts)
 
 
-def cut_pair(name: str, image: np.ndarray, label: np.ndarray, placement: Placement) -> Pair:
-    """Take what is shown out of image and label; shrinking may leave a pixel without data that had some."""
-    shown, classes = crop_image(image, placement), crop_label(label, placement)
-    classes[~shown.any(axis=2)] = IGNORE
-    return Pair(name, shown, classes, placement)
+def _crop_pair(name: str, image: np.ndarray, label: np.ndarray, placement: Placement) -> Pair:
+    image, label = crop_image(image, placement), crop_label(label, placement)
+    label[~image.any(axis=2)] = IGNORE  # shrinking can remove the data of a pixel
+    return Pair(name, image, label, placement)

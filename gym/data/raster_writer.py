@@ -16,7 +16,7 @@ from gym.data.readers.raster import Grid
 
 
 def write_label(path: Path, label: np.ndarray, grid: Grid | None, classes: Sequence[str]) -> None:
-    """Write class indices with a palette of the class colours: a PNG, or a GeoTIFF where there is a grid."""
+    """Write class indices ``(rows, columns)`` with the class colours as palette; arguments as for `write_raster`."""
     palette = {index: tuple(int(255 * part) for part in rgb) for index, rgb in enumerate(class_colours(classes))}
     palette[IGNORE] = (0, 0, 0)
     write_raster(path, label[np.newaxis], grid, palette)
@@ -29,24 +29,33 @@ def write_raster(
     palette: dict[int, tuple[int, ...]] | None = None,
     names: Sequence[str] = (),
 ) -> None:
-    """Write ``(bands, rows, columns)`` in their own type, whole or not at all, in the format of the path's suffix.
+    """Write a PNG or a GeoTIFF atomically; the suffix of the path selects the format.
 
-    What has a palette is a label, with 255 for nodata; a TIFF with band names is imagery, with 0 for nodata.
+    Args:
+        path: File to write.
+        bands: ``(bands, rows, columns)``, written in its own type.
+        grid: Georeference, for a TIFF.
+        palette: Colours of a label raster, whose nodata value is 255.
+        names: Band names of imagery in a TIFF, whose nodata value is 0.
+
+    Raises:
+        OSError, RasterioError: The file cannot be written.
     """
-    png: dict[str, Any] = {"driver": "PNG"}
-    options = png if path.suffix == ".png" else {"driver": "GTiff", "compress": "deflate", "tiled": True}
+    options: dict[str, Any] = {"driver": "PNG"}
+    if path.suffix != ".png":
+        options = {"driver": "GTiff", "compress": "deflate", "tiled": True}
     if grid is not None:
         options |= {"crs": grid.crs, "transform": grid.transform}
     if palette is not None:
         options |= {"nodata": IGNORE}
     if names:
-        options |= {"nodata": 0, "photometric": "minisblack"}  # no band of four is taken for transparency
+        options |= {"nodata": 0, "photometric": "minisblack"}  # else GDAL declares the fourth of four bands as alpha
     (count, rows, columns), dtype = bands.shape, bands.dtype
-    with atomic_file(path) as beside, warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+    with atomic_file(path) as temporary, warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(beside, "w", height=rows, width=columns, count=count, dtype=dtype, **options) as written:
+        with rasterio.open(temporary, "w", height=rows, width=columns, count=count, dtype=dtype, **options) as raster:
             if names:
-                written.descriptions = names
-            if palette is not None:  # before the pixels: a TIFF's kind cannot change once it has any
-                written.write_colormap(1, palette)
-            written.write(bands)
+                raster.descriptions = names
+            if palette is not None:
+                raster.write_colormap(1, palette)  # before the pixels, which fix the photometric kind of a TIFF
+            raster.write(bands)

@@ -1,10 +1,11 @@
-"""A few pairs of a dataset as files, for anyone to look at, and for `gym.predict` and `gym.train` to read.
+"""Write a few pairs of a dataset as image files, to look at or to use with `gym.predict` and `gym.train`.
 
-samples/
-    images/1_NAME.tif    the bands as read, in a pair's own size, on its grid
-    labels/1_NAME.png    class indices with their colours, 255 where nothing counts; a GeoTIFF where there is a grid
+    samples/
+        images/1_NAME.tif    the bands as read, at the size of the pair and on its grid
+        labels/1_NAME.png    class indices with the class colours; a GeoTIFF if the pair is georeferenced
 
-A PNG cannot say that 255 is no class: training on these wants ``data.ignore_values=[255]``.
+Ignored pixels are 255, which a PNG cannot declare as nodata: to train on these files, set
+``data.ignore_values=[255]``.
 """
 
 import re
@@ -21,45 +22,44 @@ from gym.data.raster_writer import write_label, write_raster
 from gym.data.readers.raster import Grid
 from gym.data.scaling import unscale_image
 
-_LONGEST_NAME = 80
+_MAX_NAME = 80  # characters
 
 
 def write_sample_pairs(dataset: Dataset, names: Sequence[str], count: int, folder: Path) -> int:
-    """Write some of the named pairs, those of different sites first.
+    """Write up to ``count`` of the named pairs, spread over the sites.
 
-    An image has the values that it had before it was scaled, and no indices, so that prediction makes of it what
-    training saw: exactly that, or with ``scaling=reflectance`` but for rounding. It is only near to that with
-    ``scaling=percentile``, of which the second stretch differs from the first, and where a scene was shrunk: the
-    index of mean values is not the mean of their indices.
+    Scaling is undone and indices are left out, so that prediction prepares the files as training did: exactly with
+    ``scaling=none`` or ``dtype``, and up to rounding with ``reflectance``. The result is only similar with
+    ``percentile``, because a second stretch differs from the first, and for a shrunk scene with indices, because the
+    index of a mean is not the mean of the indices.
 
     Args:
-        dataset: The dataset.
-        names: Pairs, or copies of pairs, that may be taken.
-        count: Most pairs to write.
-        folder: Gets ``images`` and ``labels``.
+        dataset: Source of the pairs.
+        names: Names of pairs, or of augmented copies of pairs, to choose from.
+        count: Largest number of pairs to write.
+        folder: Folder to hold ``images`` and ``labels``.
 
     Returns:
-        How many were written.
+        The number of pairs written.
 
     Raises:
-        OSError: The disk refuses.
+        OSError: A file cannot be written.
     """
     chosen = choose_pairs(dataset.manifest.pairs, names, count)
     preparation = dataset.manifest.preparation
     for number, position in enumerate(chosen, start=1):
         record = dataset.manifest.pairs[position]
-        plain = re.sub(r"[^\w.-]+", "_", record.name)[:_LONGEST_NAME]
-        title = f"{number}_{plain}"
+        stem = f"{number}_" + re.sub(r"[^\w.-]+", "_", record.name)[:_MAX_NAME]
         grid, bands = pair_grid(record), list(preparation.source_bands)
         image = unscale_image(dataset.unpadded_image(position)[..., : len(bands)], preparation.scaling)
-        write_raster(folder / "images" / f"{title}.tif", np.moveaxis(image, -1, 0), grid, names=bands)
-        label = folder / "labels" / f"{title}.{'png' if grid is None else 'tif'}"
-        write_label(label, dataset.unpadded_label(position), grid, dataset.manifest.classes)
+        write_raster(folder / "images" / f"{stem}.tif", np.moveaxis(image, -1, 0), grid, names=bands)
+        path = folder / "labels" / f"{stem}.{'png' if grid is None else 'tif'}"
+        write_label(path, dataset.unpadded_label(position), grid, dataset.manifest.classes)
     return len(chosen)
 
 
 def choose_pairs(records: Sequence[PairRecord], names: Sequence[str], count: int) -> list[int]:
-    """Positions of some of the named pairs: of each site in turn, in the order of the dataset."""
+    """Return positions of named pairs, one per site in turn, in the order of the dataset."""
     known = {record.name for record in records}
     wanted = {name if name in known else name.rpartition(" copy ")[0] for name in names}
     by_site: dict[str, list[int]] = {}
@@ -71,7 +71,7 @@ def choose_pairs(records: Sequence[PairRecord], names: Sequence[str], count: int
 
 
 def pair_grid(record: PairRecord) -> Grid | None:
-    """Where the shown part of a pair lies; None where its scene lies nowhere."""
+    """Return the grid of an unpadded pair, or None if its scene is not georeferenced."""
     if not record.grid:
         return None
     top, left, rows, columns = record.placement.window

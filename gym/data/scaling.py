@@ -1,8 +1,7 @@
-"""What the numbers of an image mean: scalings, and spectral indices as further bands.
+"""Scale the values of an image, and stack spectral indices behind its bands.
 
 Images are ``(rows, columns, bands)`` of finite numbers, as `gym.data.readers.raster` reads them. A pixel that is 0 in
-every band holds no data and stays 0 in every band; one that holds data never
-becomes that, whatever is made of its values.
+every band has no data. It stays 0 in every band, and no pixel with data becomes 0 in every band.
 """
 
 from collections.abc import Sequence
@@ -20,13 +19,13 @@ _WIDENED = {np.dtype(np.bool_): np.uint8, np.dtype(np.int8): np.int16}
 
 @dataclass(frozen=True)
 class Scaling:
-    """How values are scaled.
+    """How to scale the values of an image.
 
-    Args:
+    Attributes:
         method: ``none``, ``dtype``, ``percentile`` or ``reflectance``; see `scale_image`.
         low: Percentile that becomes 0.
-        high: Percentile that becomes 1; above ``low``.
-        factor: Reflectance of one count.
+        high: Percentile that becomes 1; greater than ``low``.
+        factor: Reflectance per count.
         offset: Reflectance of a count of 0.
     """
 
@@ -38,19 +37,19 @@ class Scaling:
 
 
 def scale_image(image: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Scale an image; it may be returned itself, and is never changed.
+    """Scale an image without changing it; the result may be the image itself.
 
-    - ``none``: values as they are. uint8, uint16, int16 and float32 stay what they are, bool becomes uint8, int8
-      becomes int16, and everything else becomes float32.
-    - ``dtype``: float32 in shares of the largest value of the image's type: [0, 1], or from -1 for signed types.
-      Floating-point values and bool are not divided.
-    - ``percentile``: float32 in [0, 1]. In each image and band the ``low`` and ``high`` percentile of the pixels with
-      data become 0 and 1, and what lies beyond them is clipped. Where the two are one value, that and all below
-      become 0, and all above 1.
-    - ``reflectance``: float32 ``value * factor + offset``, not clipped.
+    - ``none`` keeps the values. uint8, uint16, int16 and float32 keep their type; bool becomes uint8, int8 becomes
+      int16, and every other type becomes float32.
+    - ``dtype`` divides integers by the largest value of their type, which gives float32 in [0, 1], or in [-1, 1] for
+      signed types. Floats and bool are not divided.
+    - ``percentile`` stretches each band of each image to float32 in [0, 1]: the percentiles ``low`` and ``high`` of its
+      pixels with data become 0 and 1, and values beyond are clipped. If both percentiles are equal, values up to them
+      become 0 and greater ones 1.
+    - ``reflectance`` returns float32 ``value * factor + offset``, without clipping.
 
-    A pixel with data that would be 0 in every band becomes `STEP` in every band. One with a value that float32 cannot
-    hold, as it is or scaled, counts as one without data: the lowest float64 as an undeclared nodata value, say.
+    A pixel with data that would become 0 in every band is set to `STEP` in every band. A pixel with a value that
+    float32 cannot hold, before or after scaling, is nodata; the lowest float64 is a common undeclared nodata value.
     """
     narrow = _narrow(image)
     if scaling.method == "none":
@@ -60,39 +59,43 @@ def scale_image(image: np.ndarray, scaling: Scaling) -> np.ndarray:
         return np.divide(narrow, np.float32(largest), dtype=np.float32)
     valid = _has_data(narrow)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = _SCALED[scaling.method](narrow, valid, scaling)
-    return _settle(scaled, valid)
+        if scaling.method == "percentile":
+            scaled = _stretch(narrow, valid, scaling.low, scaling.high)
+        else:
+            scaled = narrow.astype(np.float32) * scaling.factor + scaling.offset
+    return _separate_nodata(scaled, valid)
 
 
 def unscale_image(image: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Bring a scaled image back to values of which `scale_image` makes it again; it may be returned itself.
+    """Return values that `scale_image` would turn into ``image``; the result may be the image itself.
 
-    Of ``none`` and ``dtype`` exactly it, of ``reflectance`` but for rounding. What a stretch by percentiles was made
-    from is not known: a stretched image is stretched once more, which changes it a little.
+    Scaling the result again gives exactly ``image`` for ``none`` and ``dtype``, and ``image`` up to rounding for
+    ``reflectance``. A stretch by percentiles cannot be undone: the image is returned, and a second stretch changes it
+    slightly.
     """
     if scaling.method != "reflectance":
         return image
     values = ((image.astype(np.float64) - scaling.offset) / scaling.factor).astype(np.float32)
-    return _settle(values, _has_data(image))
+    return _separate_nodata(values, _has_data(image))
 
 
 def add_indices(image: np.ndarray, bands: Sequence[str], indices: Sequence[Index]) -> np.ndarray:
-    """Stack spectral indices behind the bands they are made from.
+    """Stack spectral indices behind the bands of an image.
 
-    They are made from the values given: scale these by ``none``, ``dtype`` or ``reflectance`` first, since a stretch
-    by percentiles leaves no meaning to ratios of bands.
+    Indices are computed from the given values. Scale these by ``none``, ``dtype`` or ``reflectance``, because a stretch
+    by percentiles makes ratios of bands meaningless.
 
     Args:
         image: ``(rows, columns, bands)``.
-        bands: Names of its bands, matched in any case.
-        indices: What to add.
+        bands: Names of its bands; case does not matter.
+        indices: Indices to compute.
 
     Returns:
-        ``(rows, columns, bands + indices)`` float32. A ratio of two sums of the same bands, as in ``NDVI``, is in
-        [-1, 1] where no band is negative. An index that has no finite value at a pixel (0/0, x/0) is 0 there.
+        ``(rows, columns, bands + indices)`` float32. Normalized differences such as ``NDVI`` are in [-1, 1] where no
+        band is negative. An index is 0 where it has no finite value (0/0, x/0) and where there is no data.
 
     Raises:
-        KeyError: An index uses a band that the image lacks; whoever plans a dataset sees to that.
+        KeyError: An index uses a band that the image lacks; `gym.data.build` rejects such a configuration earlier.
     """
     narrow = _narrow(image)
     stacked = np.empty((*image.shape[:2], len(bands) + len(indices)), np.float32)
@@ -107,41 +110,34 @@ def add_indices(image: np.ndarray, bands: Sequence[str], indices: Sequence[Index
 
 
 def _narrow(image: np.ndarray) -> np.ndarray:
-    """Bring an image into a type that a dataset can hold and TensorFlow reads."""
+    """Convert an image to a type that datasets store and TensorFlow reads."""
     if image.dtype in _KEPT:
         return image
     if image.dtype in _WIDENED:
         return image.astype(_WIDENED[image.dtype])
     with np.errstate(over="ignore", under="ignore"):
         narrow = image.astype(np.float32)
-    return _settle(narrow, _has_data(image))
+    return _separate_nodata(narrow, _has_data(image))
 
 
-def _stretch(image: np.ndarray, valid: np.ndarray, scaling: Scaling) -> np.ndarray:
+def _stretch(image: np.ndarray, valid: np.ndarray, low: float, high: float) -> np.ndarray:
     stretched = np.zeros(image.shape, np.float32)
     if not valid.any():
         return stretched
     for band in range(image.shape[2]):
         values = image[..., band]
-        low, high = np.percentile(values[valid], [scaling.low, scaling.high]).astype(np.float32)
-        stretched[..., band] = np.clip((values - low) / np.maximum(high - low, np.finfo(np.float32).tiny), 0, 1)
+        lower, upper = np.percentile(values[valid], [low, high]).astype(np.float32)
+        stretched[..., band] = np.clip((values - lower) / np.maximum(upper - lower, np.finfo(np.float32).tiny), 0, 1)
     return stretched
 
 
-def _to_reflectance(image: np.ndarray, valid: np.ndarray, scaling: Scaling) -> np.ndarray:
-    return image.astype(np.float32) * scaling.factor + scaling.offset
-
-
-_SCALED = {"percentile": _stretch, "reflectance": _to_reflectance}
-
-
 def _has_data(image: np.ndarray) -> np.ndarray:
-    # Band by band is four times as fast as np.any over the last axis, which is short.
+    # Looping over bands is four times as fast as np.any along the short last axis.
     return reduce(np.logical_or, (image[..., band] != 0 for band in range(image.shape[2])))
 
 
-def _settle(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Hold the promises of this module about pixels with and without data; in place."""
+def _separate_nodata(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Set nodata to 0 and lift pixels with data that are 0 in every band to `STEP`; in place."""
     valid = reduce(np.logical_and, (np.isfinite(values[..., band]) for band in range(values.shape[2])), valid)
     values[~valid] = 0
     values[valid & ~_has_data(values)] = STEP

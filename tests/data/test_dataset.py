@@ -215,7 +215,7 @@ def test_the_manifest_is_json_a_person_can_read(tmp_path):
 
     assert raw["classes"] == ["low", "middle", "high"]
     assert raw["left_out"] == {
-        "bad": "bad shows not one pixel with data, all are 0 or nodata in every band; remove it."
+        "bad": "bad has no data in the frame: every pixel is 0 or nodata in all bands; remove it."
     }
     assert len(raw["pairs"][0]["image_sha256"]) == 64
     assert [pair["start"] for pair in raw["pairs"]] == [0, 16 * 32]

@@ -1,4 +1,4 @@
-"""A changed copy of an image is near it, another scene is far; near-duplicates are found across sides only."""
+"""Tests of perceptual hashes: changed copies are close, other scenes are far, and matches cross sides only."""
 
 import io
 import math
@@ -24,7 +24,7 @@ def texture(seed=0, rows=96, columns=96, bands=3):
 
 
 def distance(one, other):
-    """In how many bits two hashes differ."""
+    """The number of bits in which two hashes differ."""
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
@@ -38,17 +38,19 @@ def distance(one, other):
     ],
 )
 @pytest.mark.parametrize("side", [32, 64, 96])
-def test_an_image_of_one_frequency_has_one_bit(row_waves, column_waves, sign, expected, side):
-    """Bits stand row by row, the mean's first; a half wave across the image is the first frequency."""
+def test_an_image_of_one_frequency_sets_one_bit(row_waves, column_waves, sign, expected, side):
+    """Bits are in row-major order after that of the mean; half a wave across the image is the first frequency."""
     phase = np.pi * (np.arange(side) + 0.5) / side
     waves = np.outer(np.cos(row_waves * phase), np.cos(column_waves * phase))
 
     assert perceptual_hash(100 + sign * waves[..., np.newaxis]) == expected
 
 
-@pytest.mark.parametrize("seed", [0, 9, 10, 16])  # but for the first, the norm decides a bit
-def test_the_hash_is_the_dct_hash_by_its_formula(seed):
-    """Area means, orthonormal cosine transform and median, each written out."""
+@pytest.mark.parametrize(
+    "seed", [0, 9, 10, 16]
+)  # in all but the first, the normalization of the transform decides a bit
+def test_the_hash_follows_the_formula_of_the_dct_hash(seed):
+    """Area means, the orthonormal cosine transform and the median are written out."""
     image = np.random.default_rng(seed).integers(1, 255, (64, 96, 3), np.uint8)
     areas = [[image[2 * r : 2 * r + 2, 3 * c : 3 * c + 3].mean() for c in range(32)] for r in range(32)]
     waves = [[math.cos(math.pi * u * (2 * r + 1) / 64) * (1 if u else 0.5**0.5) for r in range(32)] for u in range(8)]
@@ -65,7 +67,7 @@ def test_the_hash_is_the_dct_hash_by_its_formula(seed):
 
 @given(gain=st.floats(0.01, 100), offset=st.floats(-0.9, 100), seed=st.integers(0, 20))
 def test_brightness_and_contrast_do_not_matter(gain, offset, seed):
-    """A hash follows the pattern alone."""
+    """A hash depends on the pattern only."""
     image = texture(seed)
 
     assert perceptual_hash(gain * (image + offset)) == perceptual_hash(image)
@@ -73,7 +75,7 @@ def test_brightness_and_contrast_do_not_matter(gain, offset, seed):
 
 @pytest.mark.parametrize("size", [(32, 32), (50, 37), (20, 101)], ids=str)
 def test_an_image_at_a_finer_resolution_has_the_same_hash(size):
-    """Areas are exact, also where an image does not divide into 32, or is smaller."""
+    """Areas are exact even if a side is not a multiple of 32, or is shorter."""
     image = texture(rows=size[0], columns=size[1])
 
     assert perceptual_hash(image.repeat(3, axis=0).repeat(2, axis=1)) == perceptual_hash(image)
@@ -81,19 +83,19 @@ def test_an_image_at_a_finer_resolution_has_the_same_hash(size):
 
 @pytest.fixture(scope="module")
 def scenes():
-    """Images of eight synthetic sites on five dates each, without nodata or with."""
+    """Images of eight synthetic sites on five dates each, without and with nodata."""
     return [draw_scene(0, index, 128, 128, 8).image for index in range(40)]
 
 
 def recompressed(image):
-    """Red, green and blue through a JPEG of medium quality."""
+    """Red, green and blue after JPEG compression of medium quality."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=75)
     return np.asarray(Image.open(stream))
 
 
-def test_changed_copies_are_near(scenes):
-    """Noise, fewer bits and another resolution change 4 bits at most."""
+def test_changed_copies_are_close(scenes):
+    """Noise, quantization and resampling change at most 4 bits."""
     rng = np.random.default_rng(0)
     for image in scenes:
         valid = image.any(axis=2, keepdims=True)
@@ -103,15 +105,15 @@ def test_changed_copies_are_near(scenes):
             assert distance(perceptual_hash(changed), perceptual_hash(image)) <= 4
 
 
-def test_recompressed_copies_are_near(scenes):
-    """JPEG changes 4 bits at most, where it has no border of nodata to blur."""
+def test_recompressed_copies_are_close(scenes):
+    """JPEG changes at most 4 bits if there is no border of nodata to blur."""
     for image in (image for image in scenes if image.any(axis=2).all()):
         colours = (image[..., :3] / image[..., :3].max() * 255).astype(np.uint8)
         assert distance(perceptual_hash(recompressed(colours)), perceptual_hash(colours)) <= 4
 
 
 def test_flips_and_other_scenes_are_far(scenes):
-    """Also scenes of one site: no two are within 12 bits."""
+    """No two scenes are within 12 bits, not even scenes of one site."""
     hashes = [perceptual_hash(image) for image in scenes]
 
     assert min(distance(one, other) for at, one in enumerate(hashes) for other in hashes[:at]) > 12
@@ -121,7 +123,7 @@ def test_flips_and_other_scenes_are_far(scenes):
 
 
 def test_pixels_without_data_count_as_the_mean_of_the_others():
-    """A band that is 0 is no such pixel; one that is 0 in every band is."""
+    """A pixel that is 0 in one band only has data."""
     image = texture(bands=2)
     image[..., 0] = np.where(image[..., 0] > 1.7, 0, image[..., 0])
     without, filled = image.copy(), image.copy()
@@ -133,7 +135,7 @@ def test_pixels_without_data_count_as_the_mean_of_the_others():
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
-def test_the_type_of_the_numbers_does_not_matter(dtype):
+def test_the_hash_is_independent_of_the_type(dtype):
     """Sums do not overflow."""
     image = (texture() * 60).astype("uint8")
 
@@ -141,7 +143,7 @@ def test_the_type_of_the_numbers_does_not_matter(dtype):
 
 
 def wedge(value):
-    """An image of one value with nodata in a corner."""
+    """An image of a single value with nodata in one corner."""
     return np.tril(np.full((40, 40), value)).reshape(40, 40, 1).astype(np.uint8)
 
 
@@ -157,13 +159,13 @@ def wedge(value):
     ],
     ids=["no data", "one value", "one byte", "one value and nodata", "one pixel", "checkerboard"],
 )
-def test_an_image_without_pattern_has_no_hash(image):
-    """All such images would be alike, which says nothing."""
+def test_an_image_without_a_pattern_has_no_hash(image):
+    """All such images would match each other for no reason."""
     assert perceptual_hash(image) == ""
 
 
-def test_images_of_noise_alone_are_not_alike():
-    """Open water looks flat, but its noise keeps one image of it apart from the next."""
+def test_images_of_noise_do_not_match():
+    """Open water looks flat, but its noise tells one image from the next."""
     rng = np.random.default_rng(0)
     hashes = {str(number): perceptual_hash(rng.normal(500, 5, (64, 64, 3))) for number in range(20)}
     halves = [dict(list(hashes.items())[:10]), dict(list(hashes.items())[10:])]
@@ -171,8 +173,8 @@ def test_images_of_noise_alone_are_not_alike():
     assert match_hashes(dict(zip(("training", "validation"), halves, strict=True)), 8) == []
 
 
-def test_near_duplicates_by_hand():
-    """Nearest first, then by name; those on one side, those too far apart and those without a hash are passed over."""
+def test_matches_are_sorted_by_distance_and_then_by_name():
+    """Images on one side, too far apart or without a hash do not match."""
     hashes = {
         "training": {"t2": "00000000000000ff", "t1": "0000000000000000", "t3": "8000000000000000", "flat": ""},
         "validation": {"v1": "000000000000000f", "plain": ""},
@@ -192,8 +194,8 @@ def test_near_duplicates_by_hand():
     cut=st.integers(0, 12),
     largest=st.integers(0, 64),
 )
-def test_near_duplicates_are_those_that_comparing_one_by_one_finds(codes, cut, largest):
-    """Whatever the hashes, also where a side is empty."""
+def test_matches_equal_those_of_pairwise_comparison(codes, cut, largest):
+    """Any hashes give the same matches, even with an empty side."""
     named = {f"i{number:02d}": f"{code:016x}" for number, code in enumerate(codes)}
     first, second = (dict(list(named.items())[part]) for part in (slice(cut), slice(cut, None)))
 
@@ -209,7 +211,7 @@ def test_near_duplicates_are_those_that_comparing_one_by_one_finds(codes, cut, l
 
 
 def test_many_images_are_compared_in_little_memory():
-    """Ten thousand images against ten thousand need no table of all their distances."""
+    """Comparing 10,000 with 10,000 images never holds all distances at once."""
     codes = np.random.default_rng(0).integers(0, 2**64, 20_000, np.uint64)
     codes[[0, 9_999]] = codes[[19_999, 10_000]]
     hashes = [(f"i{number:05d}", f"{code:016x}") for number, code in enumerate(codes)]

@@ -1,4 +1,4 @@
-"""A labelled scene becomes pairs: values first, then classes, then the frame."""
+"""Tests of preparation: a labelled scene becomes pairs."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ RULE = LabelRule(CLASSES, ignored=(9,))
 
 
 def preparation(frame=(32, 48), **options):
-    """A preparation that only frames, unless said otherwise."""
+    """A preparation that only frames, by default."""
     settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": BANDS}
     return Preparation(frame, **settings | options)
 
@@ -29,8 +29,8 @@ def scene(size=(20, 40), **options):
     return RawScene(draw_image(0, size=size), draw_label(0, size=size), None)._replace(**options)
 
 
-def test_a_scene_that_fits_is_one_pair_as_it_is():
-    """Values, types and classes are those of the file; where it lies in the frame is said and not stored."""
+def test_a_scene_that_fits_becomes_one_unchanged_pair():
+    """Values, types and classes are those of the file; padding is not stored."""
     raw = scene()
 
     prepared = prepare_scene("shore", raw, preparation(), RULE)
@@ -46,8 +46,8 @@ def test_a_scene_that_fits_is_one_pair_as_it_is():
     }
 
 
-def test_the_scene_itself_is_not_changed():
-    """A reader may keep what it has read."""
+def test_the_scene_is_not_modified():
+    """A reader may keep the arrays that it returned."""
     raw = scene()
     raw.image[:5] = 0
     before = raw.image.copy(), raw.label.copy()
@@ -58,8 +58,8 @@ def test_the_scene_itself_is_not_changed():
     np.testing.assert_array_equal(raw.label, before[1])
 
 
-def test_pixels_without_data_count_nowhere():
-    """Nodata in the image, unlabelled pixels and ignored values are all IGNORE; a dark band alone is no nodata."""
+def test_pixels_without_data_are_ignored():
+    """Nodata, unlabelled pixels and ignored values all become IGNORE; one dark band is not nodata."""
     raw = scene(labelled=np.arange(20)[:, np.newaxis].repeat(40, 1) != 7)
     raw.image[:5] = 0
     raw.image[10, :, 1:] = 0
@@ -71,8 +71,8 @@ def test_pixels_without_data_count_nowhere():
     np.testing.assert_array_equal(pair.label[10], raw.label[10])
 
 
-def test_what_no_type_can_hold_counts_nowhere():
-    """The lowest float64 as an undeclared nodata value is no data once scaled, and its label goes with it."""
+def test_a_value_that_becomes_nodata_in_scaling_is_ignored():
+    """The lowest float64, an undeclared nodata value, has no data after scaling, and its label is ignored."""
     raw = scene(image=draw_image(0, dtype=np.float64))
     raw.image[3, 4] = np.finfo(np.float64).min
 
@@ -89,8 +89,8 @@ def test_what_no_type_can_hold_counts_nowhere():
     framing=st.sampled_from(["fit", "resize", "tile"]),
     side=st.sampled_from([16, 25, 32]),
 )
-def test_whatever_is_shown_without_data_has_no_class(nodata, framing, side):
-    """Also where shrinking takes the data from a pixel whose nearest neighbour had some."""
+def test_a_framed_pixel_without_data_is_ignored(nodata, framing, side):
+    """Shrinking may remove the data of a pixel whose nearest neighbour had some."""
     raw = scene((30, 44))
     raw.image[nodata] = 0
     raw.image[0, 0] = raw.image[1, 1] = raw.image[0, 1] = raw.image[1, 0] = 9
@@ -101,8 +101,8 @@ def test_whatever_is_shown_without_data_has_no_class(nodata, framing, side):
         assert pair.image.any()
 
 
-def test_the_label_of_a_pixel_without_data_is_not_shown():
-    """Shrunk by two, a block of four shows the mean of what has data, but not the class of what has none."""
+def test_shrinking_does_not_pick_the_label_of_a_pixel_without_data():
+    """In a block of four, the mean takes the pixels with data, and the label must not come from another one."""
     raw = scene((64, 96), label=np.full((64, 96), 1))
     chosen = np.zeros((64, 96), bool)
     chosen[1::2, 1::2] = True  # the pixel of each block that nearest neighbour takes
@@ -114,8 +114,8 @@ def test_the_label_of_a_pixel_without_data_is_not_shown():
     assert set(np.unique(pair.label)) == {IGNORE}
 
 
-def test_tiles_are_named_in_order_and_lie_where_they_say():
-    """Each is the scene's own pixels, at full resolution."""
+def test_tiles_are_numbered_and_hold_their_window_of_the_scene():
+    """Their pixels are those of the scene at full resolution."""
     raw = scene((40, 60))
 
     pairs = prepare_scene("shore", raw, preparation((32, 32), framing="tile", overlap=0.25), RULE).pairs
@@ -127,8 +127,8 @@ def test_tiles_are_named_in_order_and_lie_where_they_say():
         np.testing.assert_array_equal(pair.label, raw.label[top : top + rows, left : left + columns])
 
 
-def test_tiles_without_data_are_left_out_and_the_others_keep_their_names():
-    """So that a tile's name says where it lies, whatever its neighbours hold."""
+def test_tiles_without_data_are_left_out_and_the_others_keep_their_numbers():
+    """The number of a tile tells its position, whatever its neighbours contain."""
     raw = scene((32, 96))
     raw.image[:, 32:64] = 0
 
@@ -137,8 +137,8 @@ def test_tiles_without_data_are_left_out_and_the_others_keep_their_names():
     assert [pair.name for pair in pairs] == ["shore tile 1", "shore tile 3"]
 
 
-def test_a_large_scene_keeps_its_aspect():
-    """A circle stays a circle; the original squeezed every image into the frame."""
+def test_a_large_scene_keeps_its_aspect_ratio():
+    """A circle stays a circle, whereas the original program stretched every image to the frame."""
     rows, columns = np.indices((200, 100))
     disc = np.hypot(rows - 99.5, columns - 49.5) < 40
     raw = scene(
@@ -153,8 +153,8 @@ def test_a_large_scene_keeps_its_aspect():
     assert abs(width - 20) <= 1
 
 
-def test_sixteen_bits_are_not_wrapped():
-    """300 stays 300, where the original's cast to 8 bits made 44 of it."""
+def test_16_bit_values_do_not_wrap_around():
+    """300 stays 300, whereas the original program's cast to 8 bits turned it into 44."""
     raw = scene(image=np.full((20, 40, 3), 300, np.uint16))
 
     (pair,) = prepare_scene("shore", raw, preparation(), RULE).pairs
@@ -163,8 +163,8 @@ def test_sixteen_bits_are_not_wrapped():
     assert set(np.unique(pair.image)) == {300}
 
 
-def test_values_are_scaled_and_indices_stacked_before_the_frame():
-    """Nodata stays 0 in every band; an index is of the scaled values, over all bands as read."""
+def test_values_are_scaled_and_indices_added_before_framing():
+    """Nodata stays 0 in every band; indices use the scaled values of all bands as read."""
     raw = scene(image=draw_image(0, 4, np.uint16))
     raw.image[0, 0] = 0
     index = parse_index("NDWI")
@@ -182,8 +182,8 @@ def test_values_are_scaled_and_indices_stacked_before_the_frame():
     assert pair.label[0, 0] == IGNORE
 
 
-def test_a_dark_pixel_is_not_lost_in_scaling():
-    """The darkest pixel of a stretch is a step above 0 and keeps its label."""
+def test_the_darkest_pixel_of_a_stretch_keeps_its_label():
+    """It is lifted by one step, so that it does not become nodata."""
     raw = scene(image=np.arange(1, 801).reshape(20, 40, 1).repeat(3, 2).astype(np.uint16))
 
     (pair,) = prepare_scene("shore", raw, preparation(scaling=Scaling("percentile")), RULE).pairs
@@ -193,17 +193,18 @@ def test_a_dark_pixel_is_not_lost_in_scaling():
 
 
 @pytest.mark.parametrize("bands", [2, 4])
-def test_another_number_of_bands_is_refused(bands):
-    """With what it has and what the others have."""
+def test_a_wrong_number_of_bands_is_rejected(bands):
+    """The error states both numbers."""
     with pytest.raises(
         DataError,
-        match=rf"^shore has {bands} bands, not 3 \(red, green, blue\); give the same bands in the same order\.$",
+        match=rf"^shore has {bands} bands where 3 are expected \(red, green, blue\); give the same bands in "
+        r"the same order\.$",
     ):
         prepare_scene("shore", scene(image=draw_image(0, bands)), preparation(), RULE)
 
 
-def test_a_label_value_without_a_meaning_is_refused_by_scene():
-    """With the name of the scene."""
+def test_an_unknown_label_value_is_rejected_with_the_scene():
+    """The error begins with the name of the scene."""
     raw = scene()
     raw.label[0, 0] = 7
     with pytest.raises(DataError, match=r"^shore: label value 7 \(1 pixel\) is not one of the classes 0\.\.2"):
@@ -211,19 +212,19 @@ def test_a_label_value_without_a_meaning_is_refused_by_scene():
 
 
 @pytest.mark.parametrize("pixels", [0, 1])
-def test_a_scene_that_shows_no_data_is_refused(pixels):
-    """None at all, or a pixel that vanishes when the scene is shrunk to a fifth."""
+def test_a_scene_without_data_in_the_frame_is_rejected(pixels):
+    """Either it has none, or its only pixel vanishes when it is shrunk to a fifth."""
     raw = scene((160, 240))
     raw.image[:] = 0
     raw.image[3, 3] = 9 * pixels
     with pytest.raises(
-        DataError, match=r"^shore shows not one pixel with data, all are 0 or nodata in every band; remove it\.$"
+        DataError, match=r"^shore has no data in the frame: every pixel is 0 or nodata in all bands; remove it\.$"
     ):
         prepare_scene("shore", raw, preparation(), RULE)
 
 
 def test_prediction_prepares_an_image_as_training_did():
-    """`prepare_image`, `place_scene` and the frame alone give what the pair holds, padding included."""
+    """Preparing, placing and framing an image reproduces the stored pair, padding included."""
     raw = scene((50, 70), image=draw_image(3, size=(50, 70), dtype=np.uint16))
     prepared = preparation(scaling=Scaling("dtype"))
 

@@ -1,4 +1,4 @@
-"""Pairs of a dataset become files of which prediction makes what training saw."""
+"""Tests of sample pairs: prediction prepares the written files as training did."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ GRID = Grid(CRS.from_epsg(32610), Affine(10, 0, 500_000, 0, -20, 4_000_000))
 
 
 def names_of(dataset):
-    """All its pairs."""
+    """Names of all pairs of a dataset."""
     return [record.name for record in dataset.manifest.pairs]
 
 
-def test_the_files_hold_what_the_dataset_holds(tiny_dataset, tmp_path):
-    """Values and classes to the pixel, types, band names, nodata and the class colours."""
+def test_the_files_hold_the_pairs_of_the_dataset(tiny_dataset, tmp_path):
+    """Values, classes, types, band names, nodata and class colours agree."""
     assert write_sample_pairs(tiny_dataset, names_of(tiny_dataset), 2, tmp_path) == 2
 
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
@@ -64,8 +64,8 @@ WITH_INDEX = {"source_bands": ("green", "nir", "c"), "indices": (parse_index("nd
     ],
     ids=["plain", "tiles", "resized", "shares", "reflectance", "an index", "an index of reflectance"],
 )
-def test_prediction_makes_of_a_sample_what_training_saw(tmp_path, options, tolerance, nodata_at):
-    """Whatever the images went through: the model's own preparation gives the stored image again."""
+def test_prediction_prepares_a_sample_as_training_did(tmp_path, options, tolerance, nodata_at):
+    """For every preparation, preparing the written file reproduces the stored image."""
     scenes = make_scenes(2, rows=24, columns=56)
     scenes["pair1"].image[nodata_at] = 0
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes, **options)
@@ -83,8 +83,8 @@ def test_prediction_makes_of_a_sample_what_training_saw(tmp_path, options, toler
         )
 
 
-def test_a_stretched_sample_is_stretched_again_by_a_little(tmp_path):
-    """By less than a hundredth, of a scene of 512 pixels that was not shrunk."""
+def test_a_second_stretch_of_a_sample_changes_it_slightly(tmp_path):
+    """The difference is less than 0.01 in a scene of 512 pixels that was not shrunk."""
     dataset = make_tiny_dataset(tmp_path / "dataset", make_scenes(2), scaling=Scaling("percentile", 2, 98))
 
     write_sample_pairs(dataset, ["pair0"], 1, tmp_path)
@@ -94,14 +94,14 @@ def test_a_stretched_sample_is_stretched_again_by_a_little(tmp_path):
 
 
 def number_of(path):
-    """The number that a sample's name begins with."""
+    """The number at the beginning of a file name."""
     return int(path.name.partition("_")[0])
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
 @pytest.mark.parametrize("bands", [1, 3, 4, 5])
 def test_any_type_and_number_of_bands_is_kept(tmp_path, dtype, bands):
-    """Four bands of 8 bits, too, of which the last might be taken for transparency."""
+    """The last of four 8-bit bands is not mistaken for transparency."""
     names = tuple("abcde"[:bands])
     scenes = make_scenes(2, bands=bands)
     for name, scene in scenes.items():
@@ -117,8 +117,8 @@ def test_any_type_and_number_of_bands_is_kept(tmp_path, dtype, bands):
     np.testing.assert_array_equal(values, dataset.unpadded_image(0))
 
 
-def test_a_sample_lies_where_its_part_of_the_scene_lies(tmp_path):
-    """Worked out by hand: the second tile begins 24 pixels to the right; a shrunk scene has larger pixels."""
+def test_a_sample_has_the_georeference_of_its_window(tmp_path):
+    """The second tile starts 24 pixels to the right, and a shrunk scene has larger pixels."""
     scenes = {name: scene._replace(grid=GRID) for name, scene in make_scenes(2, rows=16, columns=56).items()}
     tiled = make_tiny_dataset(tmp_path / "tiled", scenes, framing="tile")
     shrunk = make_tiny_dataset(tmp_path / "shrunk", scenes)
@@ -136,8 +136,8 @@ def test_a_sample_lies_where_its_part_of_the_scene_lies(tmp_path):
             assert np.allclose(whole.bounds, (500_000, 4_000_000 - 16 * 20, 500_000 + 560, 4_000_000))
 
 
-def test_a_grid_without_a_reference_system_stays_one(tmp_path):
-    """Its transform is kept."""
+def test_a_grid_without_a_reference_system_keeps_its_transform(tmp_path):
+    """The image has a transform and no reference system."""
     scenes = {name: scene._replace(grid=GRID._replace(crs=None)) for name, scene in make_scenes(2).items()}
 
     write_sample_pairs(make_tiny_dataset(tmp_path / "dataset", scenes), ["pair0"], 1, tmp_path)
@@ -148,7 +148,7 @@ def test_a_grid_without_a_reference_system_stays_one(tmp_path):
 
 @pytest.mark.parametrize("grid", [None, GRID], ids=["PNG", "GeoTIFF"])
 def test_samples_can_be_trained_on(tmp_path, grid):
-    """As a dataset of folders they become the same pairs."""
+    """Read as a folder dataset, they become the same pairs."""
     scenes = {name: scene._replace(grid=grid) for name, scene in make_scenes(2).items()}
     scenes["pair0"].label[:4, :4] = IGNORE
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
@@ -172,7 +172,7 @@ def test_samples_can_be_trained_on(tmp_path, grid):
 
 
 def test_sites_take_turns(tiny_dataset):
-    """Pairs 0, 2, 4 are of one site and 1, 3, 5 of another; only named pairs count, and copies stand for their pair."""
+    """Even pairs are of one site and odd pairs of another; only named pairs are chosen, and copies name their pair."""
     records = tiny_dataset.manifest.pairs
 
     assert choose_pairs(records, names_of(tiny_dataset), 4) == [0, 1, 2, 3]
@@ -182,7 +182,7 @@ def test_sites_take_turns(tiny_dataset):
 
 
 def test_names_become_file_names(tmp_path):
-    """Signs become underscores, letters of any script stay, long ones are cut, and a number keeps them apart."""
+    """Special characters become underscores, letters of any script stay, long names are cut; numbers keep all apart."""
     scenes = dict(zip(["a/b: été", "a_b_été", "x" * 200], make_scenes(3).values(), strict=True))
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
 

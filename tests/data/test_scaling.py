@@ -1,4 +1,4 @@
-"""Scalings and indices against numbers worked out by hand; pixels with and without data stay what they are."""
+"""Tests of scalings and spectral indices against values worked out by hand."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ METHODS = ("none", "dtype", "percentile", "reflectance")
 TYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 FLOATS = ("float16", "float32", "float64")
 
-# Offsets and factors that meet the counts of the images, so that reflectances of exactly 0 occur.
+# These offsets and factors produce reflectances of exactly 0.
 scalings = st.builds(
     Scaling,
     method=st.sampled_from(METHODS),
@@ -38,13 +38,13 @@ images = st.sampled_from(TYPES + FLOATS).flatmap(
 
 
 def ramp(dtype="uint16", first=1):
-    """A hundred and one pixels of one band that rise by 1, in a column."""
+    """A column of 101 pixels with one band whose values rise by 1."""
     return np.arange(first, first + 101, dtype=dtype).reshape(101, 1, 1)
 
 
 @given(image=images, scaling=scalings)
-def test_no_scaling_confuses_data_with_its_absence(image, scaling):
-    """0 in every band stays that, and nothing else becomes it; the image given is left alone."""
+def test_scaling_keeps_data_and_nodata_apart(image, scaling):
+    """Nodata stays 0 in every band, no pixel with data becomes nodata, and the input is not modified."""
     before, with_data = image.copy(), (image != 0).any(axis=2)
 
     scaled = scale_image(image, scaling)
@@ -66,8 +66,8 @@ def test_no_scaling_confuses_data_with_its_absence(image, scaling):
         "float32": "float32",
     }.items(),
 )
-def test_unscaled_values_are_as_they_were(dtype, expected):
-    """Narrow types keep every value to the bit, and those that readers lack become wider."""
+def test_unscaled_values_are_unchanged(dtype, expected):
+    """Narrow types keep every value exactly, and types that TensorFlow cannot read are widened."""
     image = np.array([[[0, 1], [1, 1]]], dtype)
 
     scaled = scale_image(image, Scaling())
@@ -79,7 +79,7 @@ def test_unscaled_values_are_as_they_were(dtype, expected):
 
 @pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "uint64", "float64"])
 def test_wide_types_become_float32(dtype):
-    """Twenty-four bits of each value are kept."""
+    """Each value keeps 24 significant bits."""
     image = np.array([[[2**24 - 1, 10**9 + 1]]], dtype)
 
     scaled = scale_image(image, Scaling())
@@ -88,8 +88,8 @@ def test_wide_types_become_float32(dtype):
     np.testing.assert_array_equal(scaled, [[[2**24 - 1, 10**9]]])
 
 
-def test_a_value_that_float32_cannot_hold_is_no_data():
-    """The lowest float64 is a common way to say nodata that files forget to declare."""
+def test_a_value_beyond_float32_is_nodata():
+    """Files often use the lowest float64 as nodata without declaring it."""
     lowest = np.finfo(np.float64).min
     image = np.array([[[lowest, 5.0], [3.0, 4.0], [6.0, lowest]]])
 
@@ -97,8 +97,8 @@ def test_a_value_that_float32_cannot_hold_is_no_data():
         np.testing.assert_array_equal(scale_image(image, Scaling(method)), [[[0, 0], [3, 4], [0, 0]]])
 
 
-def test_a_scaled_value_that_float32_cannot_hold_is_no_data():
-    """The lowest float32 is another; no scaling makes infinity or NaN of it."""
+def test_a_value_that_overflows_in_scaling_is_nodata():
+    """The lowest float32 is another common nodata value; no scaling turns it into infinity or NaN."""
     image = np.array([[[-3.4e38, 5.0], [3.0, 4.0], [3.4e38, 4.0]]], np.float32)
 
     reflectance = scale_image(image, Scaling("reflectance", factor=10.0))
@@ -108,8 +108,8 @@ def test_a_scaled_value_that_float32_cannot_hold_is_no_data():
     assert np.isfinite(stretched).all()
 
 
-def test_a_value_below_the_least_of_float32_is_a_step():
-    """It is data all the same."""
+def test_a_value_that_underflows_becomes_one_step():
+    """The pixel still has data."""
     scaled = scale_image(np.array([[[1e-60, 0.0], [1e-60, 2.0]]]), Scaling())
 
     np.testing.assert_array_equal(scaled, np.float32([[[STEP, STEP], [0, 2]]]))
@@ -118,8 +118,8 @@ def test_a_value_below_the_least_of_float32_is_a_step():
 @pytest.mark.parametrize(
     ("dtype", "least"), [("uint8", 0), ("uint16", 0), ("uint32", 0), ("uint64", 0), ("int8", -1), ("int16", -1)]
 )
-def test_shares_of_the_type(dtype, least):
-    """Its largest value becomes 1, half of that 0.5, and its lowest 0 or -1."""
+def test_scaling_by_type_divides_by_its_largest_value(dtype, least):
+    """The largest value becomes 1, half of it 0.5, and the lowest 0 or -1."""
     info = np.iinfo(dtype)
     image = np.array([[[info.max, info.max // 2, info.min]]], dtype)
 
@@ -131,8 +131,8 @@ def test_shares_of_the_type(dtype, least):
 
 
 @pytest.mark.parametrize("dtype", ["bool", *FLOATS])
-def test_values_without_a_largest_are_not_divided(dtype):
-    """Nothing says what a share of them would be."""
+def test_scaling_by_type_leaves_floats_and_bool_unchanged(dtype):
+    """Their types do not imply a range."""
     scaled = scale_image(np.array([[[1, 0]]], dtype), Scaling("dtype"))
 
     assert scaled.dtype == np.float32
@@ -141,7 +141,7 @@ def test_values_without_a_largest_are_not_divided(dtype):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
 def test_percentiles_span_the_unit_interval(dtype):
-    """Of 1 to 101 the 10th percentile is 11 and the 90th 91: 51 is in the middle, and what lies beyond is clipped."""
+    """For 1 to 101, the 10th and 90th percentiles are 11 and 91; 51 becomes 0.5, and values beyond are clipped."""
     scaled = scale_image(ramp(dtype), Scaling("percentile", low=10, high=90))[:, 0, 0]
 
     assert scaled.dtype == np.float32
@@ -150,8 +150,8 @@ def test_percentiles_span_the_unit_interval(dtype):
     np.testing.assert_array_equal(scaled[90:], 1)
 
 
-def test_percentiles_are_of_each_band_and_of_valid_pixels():
-    """Padding does not count, and a band ten times as bright comes out the same."""
+def test_percentiles_are_taken_per_band_over_valid_pixels():
+    """Padding is left out, and a band ten times as bright gives the same result."""
     image = np.concatenate([ramp(), 10 * ramp()], axis=2)
     padded = np.concatenate([np.zeros((900, 1, 2), np.uint16), image])
 
@@ -162,8 +162,8 @@ def test_percentiles_are_of_each_band_and_of_valid_pixels():
     np.testing.assert_allclose(scaled[..., 0], scaled[..., 1], atol=1e-6)
 
 
-def test_a_flat_band_is_0_up_to_its_value_and_1_beyond():
-    """0/0 is decided: there is nothing to stretch. The darkest pixel is a step above 0 in both bands."""
+def test_a_flat_band_becomes_a_step_function():
+    """With equal percentiles, values up to them become 0 and greater ones 1; a dark pixel is lifted by one step."""
     flat, rising = [-9, 1, 1, 1, 1.5], [1, 5, 4, 3, 2]
     image = np.stack([flat, rising], axis=1).astype(np.float32)[np.newaxis]
 
@@ -174,15 +174,15 @@ def test_a_flat_band_is_0_up_to_its_value_and_1_beyond():
 
 
 @pytest.mark.parametrize("unit", [1e-30, 1e30])
-def test_a_stretch_does_not_depend_on_the_unit(unit):
-    """However small the numbers are, a band that varies is no flat one."""
+def test_a_stretch_is_independent_of_units(unit):
+    """A band of tiny numbers that varies is not treated as flat."""
     scaled = scale_image(unit * ramp("float32"), Scaling("percentile"))
 
     np.testing.assert_allclose(scaled, scale_image(ramp(), Scaling("percentile")), atol=1e-6)
 
 
-def test_an_image_without_data_has_no_percentiles():
-    """It stays empty, without a warning."""
+def test_an_image_without_data_stays_empty():
+    """It is stretched without a warning."""
     scaled = scale_image(np.zeros((3, 4, 2), np.uint16), Scaling("percentile"))
 
     assert scaled.dtype == np.float32
@@ -195,7 +195,7 @@ def test_an_image_without_data_has_no_percentiles():
     high=st.floats(51, 100),
 )
 def test_a_stretch_stays_in_bounds_and_in_order(image, low, high):
-    """Values lie in [0, 1], and a pixel brighter than another does not come out darker."""
+    """Values lie in [0, 1], and a brighter pixel is never darker afterwards."""
     scaled = scale_image(image, Scaling("percentile", low=low, high=high))
 
     assert scaled.min() >= 0
@@ -203,12 +203,12 @@ def test_a_stretch_stays_in_bounds_and_in_order(image, low, high):
     valid = image.any(axis=2)
     for band in range(image.shape[2]):
         order = np.argsort(image[valid][:, band])
-        # A pixel that is at the bottom in every band is put a step above 0.
+        # A pixel with the lowest value in every band is lifted by one step.
         assert (np.diff(scaled[valid][order, band]) >= -np.float32(STEP)).all()
 
 
-def test_reflectance_by_hand():
-    """Counts of Sentinel-2 with its offset since 2022; not clipped, and nodata is no reflectance of -0.1."""
+def test_reflectance_is_factor_times_count_plus_offset():
+    """Sentinel-2 counts with the offset used since 2022 are not clipped, and nodata does not become -0.1."""
     image = np.array([[[1000, 3500], [500, 12000], [0, 0], [1000, 1000]]], np.uint16)
 
     scaled = scale_image(image, Scaling("reflectance", factor=1e-4, offset=-0.1))
@@ -218,8 +218,8 @@ def test_reflectance_by_hand():
     assert scaled[0, 3].any()
 
 
-def test_a_reflectance_of_0_in_every_band_is_a_step():
-    """Exactly 0 would say that there is no data."""
+def test_a_reflectance_of_0_in_every_band_becomes_one_step():
+    """A value of exactly 0 would mean nodata."""
     image = np.array([[[2, 2], [2, 4], [0, 0]]], np.uint8)
 
     scaled = scale_image(image, Scaling("reflectance", factor=0.5, offset=-1.0))
@@ -228,8 +228,8 @@ def test_a_reflectance_of_0_in_every_band_is_a_step():
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
-def test_indices_stand_behind_the_bands(dtype):
-    """In the order asked for, worked out without wrapping around; the bands are as they were."""
+def test_indices_are_stacked_behind_the_bands(dtype):
+    """They keep the requested order and do not wrap around, and the bands are unchanged."""
     image = np.array([[[1, 3, 7], [9, 3, 1], [0, 0, 0]]], dtype)
     indices = [parse_index("NDVI"), parse_index("difference=Green-NIR")]
 
@@ -240,7 +240,7 @@ def test_indices_stand_behind_the_bands(dtype):
 
 
 def test_a_division_by_0_gives_0():
-    """0/0 and x/0, also where the 0 is deep inside, and roots and powers that have no value."""
+    """So do nested divisions by 0, and roots and powers without a finite value."""
     image = np.array([[[0, 0, 5], [1, -1, 0], [1, 0, 0]]], np.float32)
     expressions = ["(a - b) / (a + b)", "a / b - 1 / b", "b ** 0.5 / b", "(1 + c) * b ** -1 + a"]
 
@@ -250,14 +250,14 @@ def test_a_division_by_0_gives_0():
 
 
 def test_an_index_over_nodata_is_0():
-    """Even one that has a value there."""
+    """Even an index that has a value there is 0."""
     stacked = add_indices(np.zeros((1, 2, 1), np.uint8), ["nir"], [parse_index("x=nir+3")])
 
     np.testing.assert_array_equal(stacked, np.zeros((1, 2, 2)))
 
 
-def test_no_indices_leave_the_bands():
-    """As float32, and not the same array."""
+def test_without_indices_the_bands_are_returned():
+    """The result is a float32 copy."""
     image = np.ones((2, 3, 4), np.float32)
 
     stacked = add_indices(image, "abcd", [])
@@ -267,8 +267,8 @@ def test_no_indices_leave_the_bands():
 
 
 @given(image=images)
-def test_indices_confuse_no_data_with_its_absence(image):
-    """Whatever the values are."""
+def test_indices_keep_data_and_nodata_apart(image):
+    """No value of an image leads to confusion."""
     bands = ["red", "nir", "blue"][: image.shape[2]]
     index = Index("x", "red / (red - 1) ** 2" if image.shape[2] == 1 else "(nir - red) / (nir + red)")
 
@@ -278,15 +278,15 @@ def test_indices_confuse_no_data_with_its_absence(image):
     assert np.isfinite(stacked).all()
 
 
-def test_an_index_over_bands_that_are_not_there_is_not_made():
-    """The plan of a dataset has refused it in words; here it must not become some other band."""
+def test_an_index_over_a_missing_band_raises():
+    """Configuration checks reject it earlier with a better message; here, it must not pick another band."""
     with pytest.raises(KeyError, match="swir"):
         add_indices(np.ones((1, 1, 2)), ["red", "green"], [parse_index("MNDWI")])
 
 
 @given(image=images, scaling=scalings)
-def test_a_scaled_image_comes_back_to_what_scales_to_it(image, scaling):
-    """Exactly with ``none`` and ``dtype``, but for rounding with ``reflectance``; nodata is never mistaken."""
+def test_unscaled_values_scale_to_the_same_image(image, scaling):
+    """The round trip is exact for none and dtype, and up to rounding for reflectance; nodata stays nodata."""
     scaled = scale_image(image, scaling)
     again = scale_image(unscale_image(scaled, scaling), scaling)
 
@@ -297,8 +297,8 @@ def test_a_scaled_image_comes_back_to_what_scales_to_it(image, scaling):
         np.testing.assert_allclose(again, scaled, rtol=1e-6, atol=2e-6)
 
 
-def test_reflectances_come_back_as_counts():
-    """Worked out by hand: (0.05 + 0.1) / 1e-4; a pixel without data stays one."""
+def test_unscaled_reflectances_are_counts():
+    """(0.05 + 0.1) / 1e-4 is 1500; a pixel without data stays without."""
     reflectances = np.array([[[0.05, 0.2], [0, 0]]], np.float32)
 
     counts = unscale_image(reflectances, Scaling("reflectance", factor=1e-4, offset=-0.1))
@@ -308,8 +308,8 @@ def test_reflectances_come_back_as_counts():
 
 
 @pytest.mark.parametrize(("low", "high"), [(2, 98), (0, 100), (5, 90)])
-def test_a_second_stretch_changes_little(low, high):
-    """By less than one step of 8 bits: what the first stretch clipped are the second one's percentiles."""
+def test_a_second_stretch_changes_values_by_less_than_one_of_255_steps(low, high):
+    """Values that the first stretch clips are the percentiles of the second."""
     image, scaling = np.random.default_rng(0).gamma(2, 500, (64, 64, 3)), Scaling("percentile", low, high)
     stretched = scale_image(image, scaling)
 

@@ -333,7 +333,7 @@ def test_a_file_that_cannot_be_used_is_listed_and_the_others_are_done(model, ima
     assert report.done == ["fine"]
     assert set(report.failed) == {str(images / "broken.png"), str(images / "grey.png")}
     assert "broken.png cannot be read as an image" in report.failed[str(images / "broken.png")]
-    assert "has 1 bands, not 3 (red, green, blue)" in report.failed[str(images / "grey.png")]
+    assert "has 1 band where 3 are expected (red, green, blue)" in report.failed[str(images / "grey.png")]
     assert listing(tmp_path / "out") == ["class_areas.csv", "fine.png", "overlays/fine.png"]
     assert {row[0] for row in read_rows(tmp_path / "out" / "class_areas.csv")[1:]} == {"fine"}
 

@@ -184,7 +184,8 @@ def test_the_class_of_the_highest_score_is_taken():
 def test_an_image_with_other_bands_is_refused(request, model, image):
     """Before anything else is said of it; the message has both counts and the names in order."""
     with pytest.raises(
-        DataError, match=r"^has 4 bands, not 3 \(red, green, blue\); give the same bands in the same order\.$"
+        DataError,
+        match=r"^has 4 bands where 3 are expected \(red, green, blue\); give the same bands in the same order\.$",
     ):
         segment(request.getfixturevalue(model), image)
 

@@ -1,4 +1,4 @@
-"""Run a command of the program: ``python -m gym COMMAND ...``, or ``segsweep COMMAND ...`` where it is installed."""
+"""Run a command: ``python -m gym COMMAND ...``, or ``segsweep COMMAND ...`` once installed."""
 
 from gym.app.command_line import dispatch
 

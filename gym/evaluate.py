@@ -1,4 +1,4 @@
-"""Judge trained models: ``python -m gym.evaluate run=RUN``."""
+"""Evaluate trained models: ``python -m gym.evaluate run=RUN``."""
 
 from gym.app.command_line import command
 

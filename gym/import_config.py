@@ -1,4 +1,4 @@
-"""Turn a configuration of Segmentation Gym into an experiment: ``python -m gym.import_config OLD.json``."""
+"""Translate a Segmentation Gym configuration into an experiment: ``python -m gym.import_config OLD.json``."""
 
 from gym.app.command_line import command
 

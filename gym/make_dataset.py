@@ -1,4 +1,4 @@
-"""Make labelled imagery model-ready: ``python -m gym.make_dataset data=folder data.images=[...] data.labels=...``."""
+"""Build a dataset from labelled imagery: ``python -m gym.make_dataset data=folder data.images=[...] data.labels=...``."""
 
 from gym.app.command_line import command
 

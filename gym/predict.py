@@ -1,4 +1,4 @@
-"""Segment a folder of images with a trained run: ``python -m gym.predict run=RUN input=IMAGES output=LABELS``."""
+"""Segment a folder of images with a trained model: ``python -m gym.predict run=RUN input=IMAGES output=LABELS``."""
 
 from gym.app.command_line import command
 

@@ -1,4 +1,4 @@
-"""Hand a trained model on, as one zip and in MLflow's model registry: ``python -m gym.publish run=RUN``."""
+"""Publish a trained model as a zip and in MLflow's model registry: ``python -m gym.publish run=RUN``."""
 
 from gym.app.command_line import command
 

@@ -1,4 +1,4 @@
-"""Report on a sweep or on a run: ``python -m gym.report sweep=SWEEP``, ``python -m gym.report run=RUN``."""
+"""Write a report on a sweep or a run: ``python -m gym.report sweep=SWEEP``, ``python -m gym.report run=RUN``."""
 
 from gym.app.command_line import command
 

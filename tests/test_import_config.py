@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gym import import_config
 from gym.app import import_config as importing
-from gym.app.command_line import run_readably
 from gym.config.overrides import configuration_folder
-from gym.config.schema import AugmentConfig, Config, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
+from gym.config.schema import AugmentConfig, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
+from tests.app.commands import run_here
 from tests.conftest import ROOT
 
 OLD = {
@@ -64,19 +63,7 @@ BEYOND_THE_SCHEMA = [
 @pytest.fixture
 def bring(monkeypatch, capsys):
     """Run the command in this process; its exit code, standard output and standard error."""
-
-    def run(*arguments) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["import_config", *map(str, arguments)])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-        code = 0
-        try:
-            run_readably(import_config.main, Config)
-        except SystemExit as stop:
-            code = stop.code
-        streams = capsys.readouterr()
-        return code, streams.out, streams.err
-
-    return run
+    return lambda *arguments: run_here(monkeypatch, capsys, "import_config", *map(str, arguments))
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def compose(*overrides: str) -> Config:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from gym.app.command_line import explain
+    from gym.app.explain import explain
 
     register_configuration(["config"])
     try:

@@ -1,6 +1,6 @@
-"""The help of a verb: what it does, its groups with their options, and every key with its value and meaning.
+"""The help of a command: what it does, its groups with their options, and every key with its value and meaning.
 
-Hydra's own help takes three times as long, since it copies the whole configuration for every group that it lists.
+Hydra's own help takes three times as long, because it copies the whole configuration for every group that it lists.
 """
 
 from dataclasses import fields, is_dataclass
@@ -13,25 +13,25 @@ from omegaconf import OmegaConf
 
 from gym.config.overrides import configuration_folder, group_names, options_of
 
-_COLUMN = 34  # where meanings begin
+_COLUMN = 34  # of the comments with the meanings
 
 
-def is_asked_for(arguments: list[str]) -> bool:
-    """Whether a command line asks for help, and for nothing else of Hydra's: that is left to Hydra's own."""
+def asks_for_help(arguments: list[str]) -> bool:
+    """Whether a command line asks for our help. Hydra answers ``--help`` if another of its flags is given too."""
     flags = {argument for argument in arguments if argument.startswith("-")}
     return bool(flags) and flags <= {"--help", "-h"}
 
 
-def help_text(config_name: str, schema: type, arguments: list[str]) -> str:
-    """Word the help of a verb, with the values that its other arguments give.
+def format_help(config_name: str, schema: type, arguments: list[str]) -> str:
+    """Format the help of a command, with the values that its other arguments set.
 
     Args:
-        config_name: The verb's configuration, whose ``hydra.help.template`` says what the verb does.
-        schema: Its dataclass.
-        arguments: Of the command line.
+        config_name: File in ``conf/`` whose ``hydra.help.template`` says what the command does.
+        schema: Dataclass of the command's configuration.
+        arguments: Arguments of the command line.
 
     Raises:
-        HydraException: An argument is wrong; `gym.app.command_line.explain` words it.
+        HydraException: An argument is wrong.
     """
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
@@ -41,24 +41,22 @@ def help_text(config_name: str, schema: type, arguments: list[str]) -> str:
     values = OmegaConf.to_container(OmegaConf.masked_copy(composed, [key.name for key in fields(schema)]))
     return Template(composed.hydra.help.template).substitute(
         APP_CONFIG_GROUPS="".join(f"{name}: {', '.join(options_of(name))}\n" for name in groups),
-        CONFIG="".join(f"{line}\n" for line in explained(schema, values)),
+        CONFIG="".join(f"{line}\n" for line in _describe_keys(schema, values)),
     )
 
 
-def explained(schema: type, values: Any, indent: str = "") -> list[str]:
-    """Lines of YAML, each with its key's meaning behind it."""
+def _describe_keys(schema: type, values: Any, indent: str = "") -> list[str]:
     lines = []
     for key in fields(schema):
         if isinstance(key.type, type) and is_dataclass(key.type):
-            lines += [f"{indent}{key.name}:", *explained(key.type, values[key.name], indent + "  ")]
+            lines += [f"{indent}{key.name}:", *_describe_keys(key.type, values[key.name], indent + "  ")]
         else:
-            text = f"{indent}{key.name}: {in_yaml(values[key.name])}"
+            text = f"{indent}{key.name}: {_format_yaml(values[key.name])}"
             lines.append(f"{text:{_COLUMN}}  # {key.metadata['meaning']}")
     return lines
 
 
-def in_yaml(value: Any) -> str:
-    """A value on one line of YAML; ``???`` for one that must be given."""
-    if value == "???":
+def _format_yaml(value: Any) -> str:
+    if value == "???":  # a mandatory key without a value; safe_dump would quote it
         return value
     return yaml.safe_dump([value], default_flow_style=True, width=1_000_000, allow_unicode=True)[1:-2]

@@ -93,7 +93,7 @@ def test_a_configuration_is_composed_and_checked():
     assert gym.compose("model=unet", "filters=4").model.filters == 4
     with pytest.raises(gym.ConfigError, match=r"^data\.size=100 must be a multiple of 16, at least 16; try 96\.$"):
         gym.compose("data.size=100")
-    with pytest.raises(gym.ConfigError, match=r"^loss=mse is no option; loss must be one of cce"):
+    with pytest.raises(gym.ConfigError, match=r"^loss=mse is not an option; loss must be one of cce"):
         gym.compose("loss=mse")
 
 

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from gym.config.overrides import flatten, read_settings, to_hydra, to_overrides
+from gym.config.overrides import (
+    flatten,
+    natural,
+    quote_options,
+    read_settings,
+    show_options,
+    to_hydra,
+    to_overrides,
+)
 from gym.config.schema import Config
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("'\\${}\"[],:= "), max_size=9)
@@ -92,3 +100,25 @@ def test_what_cannot_be_read_stays_text():
 
     assert read == {"model.filters": 6, "name": "6", "data.indices": "['NDWI', 'ND", "search.objective": ["iou"]}
     assert settings_of(Config()) == read_settings({key: str(value) for key, value in settings_of(Config()).items()})
+
+
+def test_numbers_of_a_group_become_text():
+    """Hydra would read 6 as an integer; the values of keys are left alone."""
+    assert quote_options("filters=6") == "filters='6'"
+    assert quote_options("filters=2,4,12") == "filters='2','4','12'"
+    assert quote_options("filters=-1") == "filters='-1'"
+    assert quote_options("sweep=12e456789012") == "sweep='12e456789012'"
+    assert quote_options("run=0123") == "run='0123'"
+    assert quote_options("sweep.name=1e5,b") == "sweep.name='1e5',b"
+    assert quote_options("loss=cce,dice") == "loss=cce,dice"
+    assert quote_options("seed=6") == "seed=6"
+    assert quote_options("--multirun") == "--multirun"
+    assert show_options("filters='2','4','12'") == "filters=2,4,12"
+    assert show_options("name='6'") == "name=6"
+    assert show_options("name='a b'") == "name='a b'"
+    assert show_options("data.bands='6'") == "data.bands='6'"
+
+
+def test_options_are_sorted_by_number():
+    """The order is 2, 4, 12 and not 12, 2, 4."""
+    assert sorted(["12", "x", "2", "4"], key=natural) == ["2", "4", "12", "x"]

@@ -1,4 +1,4 @@
-"""Build a dataset from labelled imagery: ``python -m gym.make_dataset data=folder data.images=[...] data.labels=...``."""
+"""Build a dataset of labelled imagery: ``python -m gym.make_dataset data=folder data.images=[...] data.labels=...``."""
 
 from gym.app.command_line import command
 

@@ -1,4 +1,4 @@
-"""What Hydra sees of our sweepers: names, keys, and a class each. What does the work is imported when it begins."""
+"""Register the sweepers with Hydra. The code that runs a sweep is imported when the sweep starts."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -13,76 +13,66 @@ from omegaconf import DictConfig, OmegaConf
 
 from gym.core.startup import quiet_imports
 
-# Hydra takes sweepers only from a package of this name. There is none of ours: this module stands in for it until the
-# sweeper is made, and not longer, since workers could not import it and must be sent the classes themselves.
+# Hydra loads sweepers only from the package hydra_plugins (facebookresearch/hydra#3015), so this module pretends to be
+# part of it until the sweeper is created. Afterwards it must not: workers cannot import it, and joblib then pickles the
+# classes themselves. Configurations contain this name, so it cannot change.
 _PACKAGE = "hydra_plugins.segsweep"
 
 
 @dataclass
-class GridKeys:
-    """Keys of ``hydra/sweeper=resumable``."""
+class SweeperConfig:
+    """Keys of ``hydra.sweeper``."""
 
-    _target_: str = f"{_PACKAGE}.ResumableSweeper"
-    params: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class SearchKeys:
-    """Keys of ``hydra/sweeper=optuna``; those of the search itself are ``search.*``."""
-
-    _target_: str = f"{_PACKAGE}.OptunaSweeper"
+    _target_: str
     params: dict[str, Any] = field(default_factory=dict)
 
 
 class ResumableSweeper(Sweeper):
-    """Runs every combination, in a sweep that can be stopped at any instant and gone on with.
+    """Sweeper that runs every combination of the swept values, and can be interrupted and resumed at any time.
 
     Args:
-        params: What is swept over, as ``model: unet,resunet``; the command line adds to it and takes its place.
+        params: Swept values by key, as in ``model: unet,resunet``. The command line adds to them or replaces them.
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
         self._params = params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra gives."""
+        """Create the launcher; Hydra calls this once, before `sweep`."""
         sys.modules.pop(_PACKAGE, None)
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
         self._loader, self._config = hydra_context.config_loader, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Make what is left of the sweep."""
+        """Run or resume the sweep with these command-line overrides."""
         with quiet_imports():  # MLflow takes seconds to import
-            from gym.sweeps.grid import sweep
+            run = self._import_function()
+        return run(self._params, arguments, self._compose, self._launcher, self._config)
 
-        return self._make(sweep, arguments)
+    def _import_function(self) -> Callable[..., Any]:
+        from gym.sweeps.grid import run_grid
 
-    def _make(self, make: Callable[..., Any], arguments: list[str]) -> Any:
-        def compose(overrides: Sequence[str]) -> DictConfig:
-            composed = self._loader.load_sweep_config(self._config, list(overrides))
-            return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        return run_grid
 
-        return make(self._params, arguments, compose, self._launcher, self._config)
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        composed = self._loader.load_sweep_config(self._config, list(overrides))
+        return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
 class OptunaSweeper(ResumableSweeper):
-    """Runs what Optuna proposes, likewise; ``params`` may hold intervals."""
+    """Sweeper that runs the trials proposed by Optuna; values in ``params`` may be intervals."""
 
-    def sweep(self, arguments: list[str]) -> Any:
-        """Make what is left of the search."""
-        with quiet_imports():
-            from gym.sweeps.search.sweeper import search
+    def _import_function(self) -> Callable[..., Any]:
+        from gym.sweeps.search.sweeper import run_search
 
-        return self._make(search, arguments)
-
-
-SWEEPERS = {"resumable": (ResumableSweeper, GridKeys), "optuna": (OptunaSweeper, SearchKeys)}
+        return run_search
 
 
 def register_sweepers() -> None:
-    """Make our sweepers known to Hydra, as ``hydra/sweeper=...``."""
+    """Register the sweepers with Hydra, as the options ``resumable`` and ``optuna`` of ``hydra/sweeper``."""
     sys.modules[_PACKAGE] = sys.modules[__name__]
-    for name, (sweeper, keys) in SWEEPERS.items():
+    for name, sweeper in {"resumable": ResumableSweeper, "optuna": OptunaSweeper}.items():
         sweeper.__module__ = _PACKAGE
         Plugins.instance().register(sweeper)
-        ConfigStore.instance().store(group="hydra/sweeper", name=name, node=keys, provider="segsweep")
+        node = SweeperConfig(f"{_PACKAGE}.{sweeper.__name__}")
+        ConfigStore.instance().store(group="hydra/sweeper", name=name, node=node, provider="segsweep")

@@ -36,7 +36,7 @@ from gym.runs.mlflow_lookup import MODEL, fetch_model_files, find_model_run
 from gym.runs.mlflow_read import find_run_dataset, read_logged_result, read_metrics
 from gym.runs.model_files import load_model
 from gym.runs.result import RunResult, find_result
-from gym.sweeps.plan import command_of
+from gym.sweeps.plan import format_command
 from gym.sweeps.records import SweepRecord, find_sweep
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.training.checkpoint import MLFLOW_NAMES, Epoch, epochs_from_metrics
@@ -233,7 +233,7 @@ def gather_run(config: ReportConfig, run: Run, tell: Tell) -> RunFacts:
         about=[(name, value) for name, value in about.items() if value],
         result=result,
         epochs=read_epochs(client, run),
-        command=command_of(to_overrides(result.settings if result else read_settings(run.data.params))),
+        command=format_command(to_overrides(result.settings if result else read_settings(run.data.params))),
         environment=environment_rows([tags]),
         sites=find_sites(outputs, finished),
         examples=find_examples(config.tracking, outputs, finished, tell),

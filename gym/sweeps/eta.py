@@ -1,50 +1,99 @@
-"""How long the rest of a sweep may take, by the pace of the runs under way and by what runs took for their work.
+"""Estimate the time left of a sweep.
 
-How much a run computes beside others, told by its configuration: of two, the one that takes longer has more.
-
-Workers begin with the longest runs, so that none is left to a single one at the end while the others idle. What some
-took tells about how long the others will.
+A running run is extrapolated from its own pace. A waiting run is predicted from its work, a relative amount of
+computation derived from its configuration, and from the time that other runs took for theirs. Work also decides which
+runs start first when there are several workers.
 """
 
 from collections.abc import Callable, Sequence
 from math import exp, log
 from statistics import fmean
+from typing import Any
 
 from gym.config.registries import ARCHITECTURES
-from gym.config.schema import Config, frame_of
+from gym.config.schema import ModelConfig, frame_of
 from gym.sweeps.ledger import Job
 
-_POWER = 0.5  # of work in time: 36 times the work, 12 filters for 2, took a step 3 to 14 times as long where measured
+_POWER = 0.5  # prior exponent of time over work: 12 filters instead of 2 are 36 times the work, but took 3 to 14 times
 
 
-def estimate_work(config: Config, samples: int) -> float:
-    """Estimate the work of a run, in no unit.
+def seconds_left(
+    finished: Sequence[Job],
+    pruned: Sequence[Job],
+    running: Sequence[Job],
+    waiting: Sequence[Job],
+    unknown: int,
+    workers: int,
+    now: float,
+) -> float | None:
+    """Estimate the time until all runs have ended, in seconds.
 
-    Multiply-adds grow with the square of the filters and of the kernel, and are the same on every level; the epochs
-    are the most there can be.
-
-    Args:
-        config: Its configuration.
-        samples: How many it trains on in an epoch.
-    """
-    rows, columns = frame_of(config.data.size)
-    model = config.model
-    network = ARCHITECTURES.get(model.name).work * (model.levels + 1) * (model.filters * model.kernel) ** 2
-    return network * rows * columns * samples * config.training.epochs
-
-
-def seconds_by_work(known: Sequence[tuple[float, float]]) -> Callable[[float], float]:
-    """How long work takes, by what some took: as a power of it, fitted in logarithms by ridge regression.
-
-    Small networks are slow for their work, so the power is that of `_POWER` until runs of different work tell better;
-    the pace is such that those of known work take as long together as they took. A run whose work is not known, 0,
-    takes the mean of all.
+    A running run continues at its pace up to the mean final epoch of those finished runs that ran longer than it has.
+    A waiting run takes as long as its work predicts, minus the epochs of an earlier attempt.
 
     Args:
-        known: Work and seconds of some runs, one at least.
+        finished: Finished runs.
+        pruned: Pruned runs.
+        running: Runs in progress.
+        waiting: Queued and interrupted runs. ``epoch`` is the last one they completed.
+        unknown: Number of runs that are not queued yet. Each is predicted to take the mean of the other runs.
+        workers: Number of runs executed at a time.
+        now: Seconds since 1970.
 
     Returns:
-        What gives the seconds that some work takes.
+        The estimate, or None if no run provides one yet.
+    """
+    reached = [job.epoch / job.epochs for job in finished if job.epoch and job.epochs]
+    last = {job.number: expected_last_epoch(job, reached) for job in running}
+    paced = {
+        job.number: left for job in running if (left := seconds_left_at_pace(job, last[job.number], now)) is not None
+    }
+    measured = [scale_to_full_run(job, job.epoch, job.elapsed(now)) for job in (*finished, *pruned)]
+    measured += [
+        scale_to_full_run(job, last[job.number], job.elapsed(now) + paced[job.number])
+        for job in running
+        if job.number in paced
+    ]
+    known = [point for point in measured if point is not None]
+    if not known:
+        return None
+    predict = fit_seconds(known)
+    in_progress = [
+        paced.get(job.number, max(predict(job.work) * fraction_left(job, job.resumed_from) - job.elapsed(now), 0.0))
+        for job in running
+    ]
+    queued = [predict(job.work) * fraction_left(job, job.epoch) for job in waiting]
+    unqueued = unknown * fmean(predict(job.work) for job in (*finished, *pruned, *running, *waiting))
+    return max([(sum(queued) + sum(in_progress) + unqueued) / max(workers, 1), *in_progress])
+
+
+def estimate_work(model: ModelConfig, size: Any, samples: int, epochs: int) -> float:
+    """Estimate the amount of computation of a run, in arbitrary units.
+
+    Multiply-adds grow with the square of filters and kernel size, and are the same on every level.
+
+    Args:
+        model: Architecture and its size.
+        size: Image size, ``data.size``.
+        samples: Training samples per epoch.
+        epochs: Maximum number of epochs.
+    """
+    rows, columns = frame_of(size)
+    network = ARCHITECTURES.get(model.name).work * (model.levels + 1) * (model.filters * model.kernel) ** 2
+    return network * rows * columns * samples * epochs
+
+
+def fit_seconds(known: Sequence[tuple[float, float]]) -> Callable[[float], float]:
+    """Fit the duration of a run as a power of its work, by ridge regression on logarithms.
+
+    Small networks are slow relative to their work, so the exponent starts at `_POWER` and moves away from it as runs of
+    different work provide evidence. The fit preserves the total duration of the runs of known work.
+
+    Args:
+        known: Work and seconds of each measured run; at least one. Work 0 means unknown.
+
+    Returns:
+        A function from work to seconds. For unknown work, it returns the mean duration.
     """
     mean = fmean(seconds for _, seconds in known)
     points = [(log(work), log(seconds)) for work, seconds in known if work and seconds]
@@ -58,60 +107,20 @@ def seconds_by_work(known: Sequence[tuple[float, float]]) -> Callable[[float], f
     return lambda work: pace * exp(power * (log(work) - center)) if work else mean
 
 
-def seconds_left(
-    finished: Sequence[Job],
-    pruned: Sequence[Job],
-    running: Sequence[Job],
-    waiting: Sequence[Job],
-    unnamed: int,
-    at_once: int,
-    now: float,
-) -> float | None:
-    """About how long the rest will take; None where nothing tells.
-
-    A run under way goes on at its pace, until as many epochs as those took that finished and took more than it has.
-    One that waits takes what its work does by the others, less what an earlier attempt has made of it.
+def expected_last_epoch(job: Job, reached: Sequence[float]) -> float:
+    """Estimate the epoch at which a running run will stop.
 
     Args:
-        finished: Runs that did.
-        pruned: Runs that a search gave up.
-        running: Runs under way.
-        waiting: Runs that are queued or interrupted; ``epoch`` is the last that was made of them.
-        unnamed: How many runs are to come that are not known yet; each takes what those known do on average.
-        at_once: How many are under way at a time.
-        now: In seconds since 1970.
+        job: The run.
+        reached: Final epoch of each finished run as a fraction of its maximum.
     """
-    reached = [job.epoch / job.epochs for job in finished if job.epoch and job.epochs]
-    last = {job.number: last_epoch(job, reached) for job in running}
-    by_pace = {job.number: left for job in running if (left := left_by_pace(job, last[job.number], now)) is not None}
-    told = [whole_run(job, job.epoch, job.elapsed(now)) for job in (*finished, *pruned)]
-    told += [
-        whole_run(job, last[job.number], job.elapsed(now) + by_pace[job.number])
-        for job in running
-        if job.number in by_pace
-    ]
-    known = [pair for pair in told if pair is not None]
-    if not known:
-        return None
-    seconds = seconds_by_work(known)
-    under_way = [
-        by_pace.get(job.number, max(seconds(job.work) * part_left(job, job.resumed_from) - job.elapsed(now), 0.0))
-        for job in running
-    ]
-    rest = [seconds(job.work) * part_left(job, job.epoch) for job in waiting]
-    to_come = unnamed * fmean(seconds(job.work) for job in (*finished, *pruned, *running, *waiting))
-    return max([(sum(rest) + sum(under_way) + to_come) / max(at_once, 1), *under_way])
+    return job.epochs * fmean([fraction for fraction in reached if fraction * job.epochs > job.epoch] or [1.0])
 
 
-def last_epoch(job: Job, reached: Sequence[float]) -> float:
-    """The epoch that a run under way may end after, by the parts of their epochs that others reached."""
-    return job.epochs * fmean([part for part in reached if part * job.epochs > job.epoch] or [1.0])
+def seconds_left_at_pace(job: Job, last: float, now: float) -> float | None:
+    """Return the seconds until a running run completes epoch ``last``; None while its pace is unknown.
 
-
-def left_by_pace(job: Job, last: float, now: float) -> float | None:
-    """Seconds until a run under way ends after its last epoch; None while its pace is not known.
-
-    The time since the latest epoch counts as one epoch at most, since clocks of machines differ.
+    The time since its latest epoch counts as one epoch at most, because the clocks of machines may differ.
     """
     pace = job.seconds_per_epoch
     if pace is None:
@@ -120,19 +129,22 @@ def left_by_pace(job: Job, last: float, now: float) -> float | None:
     return max(pace * (last - job.epoch) - since, 0.0)
 
 
-def whole_run(job: Job, last: float, seconds: float) -> tuple[float, float] | None:
-    """Work of a run and its seconds from the first epoch to its last; None where this attempt made nothing of it.
+def scale_to_full_run(job: Job, last: float, seconds: float) -> tuple[float, float] | None:
+    """Return the work of a run and the seconds it would take from its first epoch.
 
     Args:
-        job: A run whose attempt may have gone on after an epoch.
-        last: Its last epoch; 0 where epochs are not known.
-        seconds: What the attempt takes.
+        job: A run whose current attempt may have resumed from a checkpoint.
+        last: Its last epoch; 0 if unknown.
+        seconds: Duration of the attempt.
+
+    Returns:
+        Work and seconds, or None if the attempt trained no epoch.
     """
     if not job.started or (job.resumed_from and last <= job.resumed_from):
         return None
     return job.work, seconds * (last / (last - job.resumed_from) if job.resumed_from else 1.0)
 
 
-def part_left(job: Job, epoch: int) -> float:
-    """Of a run's epochs the part after one."""
+def fraction_left(job: Job, epoch: int) -> float:
+    """Return the fraction of a run's epochs that comes after ``epoch``, between 0 and 1."""
     return 1.0 - min(epoch / job.epochs, 1.0) if job.epochs else 1.0

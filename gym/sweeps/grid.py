@@ -1,9 +1,9 @@
-"""Make a sweep, or what is left of it.
+"""Run a grid sweep, or resume it.
 
-plan      every combination composed, checked and named; one dataset for all
-ledger    new runs are entered; those that are finished are passed over
-launch    the rest, in this process or in workers; each writes down what becomes of it
-compare   table, figure and recommendation go to the parent run in MLflow
+1. Compose, check and name every combination of the swept values, all on one dataset.
+2. Add new runs to the ledger; keep the finished ones.
+3. Start the unfinished runs, in this process or in workers. Each run records its own end in the ledger.
+4. Log the comparison of all runs to the parent run in MLflow.
 """
 
 import logging
@@ -19,99 +19,114 @@ from gym.config.validation import read_config
 from gym.core.errors import RunError
 from gym.core.text import plain_console, pluralize
 from gym.runs.result import find_result
-from gym.sweeps.launch import Launching
+from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import FINISHED, QUEUED, Job
-from gym.sweeps.mlflow_parent import parent_run
-from gym.sweeps.plan import Compose, Planned, command_of, expand, longest_first, name_sweep, plan, queue
+from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
+from gym.sweeps.plan import (
+    Compose,
+    PlannedRun,
+    expand_grid,
+    format_command,
+    name_sweep,
+    plan_sweep,
+    queue_run,
+    sort_longest_first,
+)
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.sweeps.view import SweepView, summary_lines
 
 log = logging.getLogger(__name__)
 
 
-def sweep(
+def run_grid(
     params: dict[str, Any], arguments: Sequence[str], compose: Compose, launcher: Launcher, config: DictConfig
 ) -> list[Job]:
-    """Make what is left of a grid.
+    """Run all unfinished runs of a grid sweep.
 
     Args:
-        params: What is swept over by the configuration.
-        arguments: What the command line says.
-        compose: Makes the configuration of some overrides.
-        launcher: Starts runs.
-        config: The configuration of the sweep itself, Hydra's part included.
+        params: Swept values by key, from the configuration.
+        arguments: Overrides from the command line.
+        compose: Composes a configuration from overrides.
+        launcher: Hydra's launcher.
+        config: Composed configuration of the sweep itself, including Hydra's part.
 
     Returns:
-        The runs as they stand at the end.
+        The final state of all runs.
 
     Raises:
-        ConfigError: A run's configuration breaks a rule; none is started.
-        RunError: Some runs failed, or the sweep is under way elsewhere.
+        ConfigError: The configuration of a run is invalid; none was started.
+        RunError: Runs failed, or another process is running the sweep.
     """
-    jobs = expand(params, arguments)
-    planned = plan(jobs, compose)
-    own = read_config(compose(jobs[0]), Config)
+    combinations = expand_grid(params, arguments)
+    planned = plan_sweep(combinations, compose)
+    own = read_config(compose(combinations[0]), Config)
     folder = SweepFolder(Path(own.outputs), own.sweep.name or name_sweep(planned))
+    run_launcher = RunLauncher(folder, launcher, count_workers(config), own.sweep.attempts, own.training.threads)
     with folder.lock():
-        enter(folder, planned)
+        queue_new_runs(folder, planned)
         folder.write_command(config)
-        with parent_run(own, folder) as parent:
-            queue_lost(folder, planned)
-            launch(folder, planned, Launching(folder, own, launcher, config), own.sweep.attempts)
-            standing = mine(folder, planned)
-            lines = summary_lines(standing, lambda job: command_of(job.overrides), own.sweep.attempts)
+        with open_parent_run(own.tracking, Path(own.outputs), folder) as parent:
+            requeue_lost_runs(folder, planned)
+            launch_unfinished(folder, planned, run_launcher, own.sweep.attempts)
+            jobs = planned_jobs(folder, planned)
+            lines = summary_lines(jobs, lambda job: format_command(job.overrides), own.sweep.attempts)
             plain_console().print("\n".join(lines))
-            for finding in parent.log_comparison(standing):
+            for finding in log_comparison(parent, folder, jobs):
                 plain_console().print(finding)
-            refuse_unfinished(standing)
-    return standing
+            check_finished(jobs)
+    return jobs
 
 
-def refuse_unfinished(jobs: Sequence[Job]) -> None:
-    """Raise `RunError` where not all runs of a sweep are finished."""
-    if failed := [job for job in jobs if job.status != FINISHED]:
-        raise RunError(f"{pluralize(len(failed), 'run')} of {len(jobs)} did not finish; the lines above name each.")
+def check_finished(jobs: Sequence[Job]) -> None:
+    """Raise `RunError` if a run is not finished."""
+    if missing := sum(job.status != FINISHED for job in jobs):
+        raise RunError(f"{missing} of {pluralize(len(jobs), 'run')} did not finish; see the messages above.")
 
 
-def enter(folder: SweepFolder, planned: Sequence[Planned]) -> None:
-    """Enter the runs that are new to a sweep; those it knows keep their numbers.
+def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun]) -> None:
+    """Add the runs that are not yet in the ledger; the others keep their numbers.
 
     Raises:
-        ConfigError: The sweep holds runs on other data.
+        ConfigError: The sweep contains runs on other data.
     """
-    measured_on = {run.validation for run in planned}
-    folder.initialize(measured_on.pop() if len(measured_on) == 1 else "", is_search=False)
+    validations = {run.validation for run in planned}
+    folder.initialize(validations.pop() if len(validations) == 1 else "", is_search=False)
     jobs = folder.ledger.jobs()
-    entered, number = {job.fingerprint for job in jobs}, max((job.number + 1 for job in jobs), default=0)
+    known, number = {job.fingerprint for job in jobs}, max((job.number + 1 for job in jobs), default=0)
     for run in planned:
-        if run.fingerprint not in entered:
-            queue(folder.ledger, number, run)
+        if run.fingerprint not in known:
+            queue_run(folder.ledger, number, run)
             number += 1
 
 
-def mine(folder: SweepFolder, planned: Sequence[Planned]) -> list[Job]:
-    """The runs of a plan as they stand."""
+def planned_jobs(folder: SweepFolder, planned: Sequence[PlannedRun]) -> list[Job]:
+    """Return the current state of the planned runs, by number."""
     by_fingerprint = {run.fingerprint: run for run in planned}
     jobs = [job for job in folder.ledger.jobs() if job.fingerprint in by_fingerprint]
     for job in jobs:
-        run = by_fingerprint[job.fingerprint]  # places may have changed since it was entered, maybe without its work
+        # Paths may have changed since the run was queued, and older versions did not record its work.
+        run = by_fingerprint[job.fingerprint]
         job.overrides, job.work = run.overrides, run.work
     return jobs
 
 
-def queue_lost(folder: SweepFolder, planned: Sequence[Planned]) -> None:
-    """Enter again what is finished by the ledger, but whose result somebody removed or damaged."""
-    for job in mine(folder, planned):
-        if job.status == FINISHED and find_result(folder.run_folder(job.fingerprint)) is None:
-            log.warning("%s is made again: %s holds no readable result", job.name, folder.run_folder(job.fingerprint))
+def requeue_lost_runs(folder: SweepFolder, planned: Sequence[PlannedRun]) -> None:
+    """Queue finished runs again if their result was deleted or damaged."""
+    for job in planned_jobs(folder, planned):
+        place = folder.run_folder(job.fingerprint)
+        if job.status == FINISHED and find_result(place) is None:
+            log.warning("repeating %s: its result in %s is missing or damaged", job.name, place)
             folder.ledger.append(QUEUED, job.number)
 
 
-def launch(folder: SweepFolder, planned: Sequence[Planned], launching: Launching, attempts: int) -> None:
-    """Start what is not finished and has not failed too often."""
-    runs = mine(folder, planned)
-    left = [job for job in runs if job.status != FINISHED and job.failures < attempts]
-    if len(left) < len(runs):
-        log.info("%d of %s done before", len(runs) - len(left), pluralize(len(runs), "run"))
-    with SweepView(folder.ledger, f"sweep {folder.name}", only={job.number for job in runs}):
-        launching.launch(longest_first(left) if launching.workers > 1 else left)
+def launch_unfinished(folder: SweepFolder, planned: Sequence[PlannedRun], launcher: RunLauncher, attempts: int) -> None:
+    """Start the runs that are neither finished nor have failed ``attempts`` times.
+
+    Several workers start with the longest runs, so that none is still busy with one while the others are idle.
+    """
+    jobs = planned_jobs(folder, planned)
+    unfinished = [job for job in jobs if job.status != FINISHED and job.failures < attempts]
+    if skipped := len(jobs) - len(unfinished):
+        log.info("skipping %d of %s: already finished, or failed too often", skipped, pluralize(len(jobs), "run"))
+    with SweepView(folder.ledger, f"sweep {folder.name}", numbers={job.number for job in jobs}):
+        launcher.launch(sort_longest_first(unfinished) if launcher.workers > 1 else unfinished)

@@ -1,4 +1,4 @@
-"""Hand runs to a launcher, and again those that a dying worker took with it."""
+"""Launch runs with a Hydra launcher, and relaunch those lost when a worker dies."""
 
 import logging
 from collections.abc import Sequence
@@ -7,85 +7,85 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from gym.config.schema import Config
 from gym.core.errors import RunError, first_line
 from gym.core.parallel import available_cores
 from gym.sweeps.ledger import ENDED, FAILED, Job
 from gym.sweeps.sweep_folder import SweepFolder
 
-_WORDLESS = "its process ended without a word: killed, perhaps for want of memory"
+_DIED = "the worker died without reporting an error; it may have run out of memory"
 
 log = logging.getLogger(__name__)
 
 
-class Launching:
-    """A launcher, and what every run that it starts is told.
+class RunLauncher:
+    """Launches the runs of one sweep, until each has ended.
 
     Args:
-        folder: Of the sweep.
-        own: The configuration of the sweep.
-        launcher: Starts runs, here or elsewhere, and comes back when they have ended.
-        config: The composed configuration, Hydra's part included.
+        folder: Folder of the sweep.
+        launcher: Hydra's launcher. It returns when the runs have ended.
+        workers: Number of runs that the launcher executes at a time. 1 or more.
+        attempts: Maximum number of starts of a run whose worker dies.
+        threads: Threads per run as configured; 0 divides the cores between the workers.
     """
 
-    def __init__(self, folder: SweepFolder, own: Config, launcher: Launcher, config: DictConfig) -> None:
-        self._folder, self._attempts, self._launcher = folder, own.sweep.attempts, launcher
-        self.workers = count_workers(config)
-        name = QuotedString(folder.name, Quote.single).with_quotes()  # 12e4 is a number otherwise
+    def __init__(self, folder: SweepFolder, launcher: Launcher, workers: int, attempts: int, threads: int) -> None:
+        self._folder, self._launcher, self._attempts = folder, launcher, attempts
+        self.workers = workers
+        name = QuotedString(folder.name, Quote.single).with_quotes()  # unquoted, Hydra reads 12e4 as a number
         self._shared = [f"sweep.name={name}"]
-        if self.workers > 1 and not own.training.threads:
-            self._shared.append(f"training.threads={max(1, available_cores() // self.workers)}")
+        if workers > 1 and not threads:
+            self._shared.append(f"training.threads={max(1, available_cores() // workers)}")
 
     def launch(self, jobs: Sequence[Job]) -> None:
-        """Start runs; afterwards each has an end in the ledger.
+        """Run all ``jobs``. Afterwards, each has ended according to the ledger.
 
-        One that ends without a word is started again, up to ``sweep.attempts`` times in all.
+        A run whose worker dies is started again, up to ``attempts`` times in total.
 
         Raises:
-            RunError: The launcher started none of them.
+            RunError: The launcher did not start any run.
         """
         before, left = {job.number: job for job in jobs}, list(jobs)
         while left:
-            trouble = self._start(left)
+            error = self._launch_once(left)
             now = {job.number: job for job in self._folder.ledger.jobs()}
             if all(is_untouched(now[number], job) for number, job in before.items()):
-                raise RunError(f"the launcher started not one run ({trouble}); mend hydra.launcher.")
+                raise RunError(f"the launcher did not start any run ({error}); check the settings of hydra.launcher.")
             if all(is_untouched(now[job.number], job) for job in left):
-                self._give_up(left, f"the launcher does not start it ({trouble})")
+                self._fail(left, f"the launcher did not start this run ({error})")
                 return
-            open_ended = [now[job.number] for job in left if not has_ended(now[job.number], before[job.number])]
-            left = [job for job in open_ended if job.attempts - before[job.number].attempts < self._attempts]
-            self._give_up([job for job in open_ended if job not in left], _WORDLESS)
+            lost = [now[job.number] for job in left if not has_ended(now[job.number], before[job.number])]
+            left = [job for job in lost if job.attempts - before[job.number].attempts < self._attempts]
+            self._fail([job for job in lost if job not in left], _DIED)
 
-    def _start(self, jobs: Sequence[Job]) -> str:
-        """Start runs and wait for their ends; gives what the launcher, or else the first that failed, says."""
+    def _launch_once(self, jobs: Sequence[Job]) -> str:
+        """Launch runs, wait until they end, and return the error of the launcher or of the first failed run."""
         overrides = [[*job.overrides, f"sweep.job={job.number}", *self._shared] for job in jobs]
         try:
             returned = self._launcher.launch(overrides, initial_job_idx=min(job.number for job in jobs))
-        except Exception as error:  # a pool that lost a worker; the ledger says what became of each run
-            trouble = f"{type(error).__name__}: {first_line(error)}"
-            log.warning("the launcher ended with %s", trouble)
-            return trouble
-        errors = (run._return_value for run in returned)  # its property prints and raises
-        return next((first_line(error) for error in errors if isinstance(error, Exception)), "it does not say why")
+        except Exception as error:  # such as a broken process pool; the ledger has the state of each run
+            message = f"{type(error).__name__}: {first_line(error)}"
+            log.warning("the launcher failed with %s", message)
+            return message
+        errors = (run._return_value for run in returned)  # the public property prints and raises
+        return next((first_line(error) for error in errors if isinstance(error, Exception)), "it gave no reason")
 
-    def _give_up(self, jobs: Sequence[Job], message: str) -> None:
+    def _fail(self, jobs: Sequence[Job], message: str) -> None:
         for job in jobs:
             self._folder.ledger.append(FAILED, job.number, message=message)
 
 
 def has_ended(job: Job, before: Job) -> bool:
-    """Whether a run has come to an end since it stood as before; one that failed before has not."""
+    """Whether a run has ended since ``before``; an earlier failure does not count."""
     return job.status in ENDED and (job.status != FAILED or job.failures > before.failures)
 
 
 def is_untouched(job: Job, before: Job) -> bool:
-    """Whether a run has neither started nor ended since it stood as before."""
+    """Whether a run has neither started nor ended since ``before``."""
     return job.attempts == before.attempts and not has_ended(job, before)
 
 
 def count_workers(config: DictConfig) -> int:
-    """How many runs a launcher makes at once on this machine; 1 where it does not say."""
+    """Return how many runs the configured launcher executes at a time on this machine, counted as joblib does."""
     workers = OmegaConf.select(config, "hydra.launcher.n_jobs")
     if workers is None:
         return 1

@@ -1,4 +1,4 @@
-"""From a command to the runs of a sweep: every combination composed and checked, named, and on one dataset."""
+"""Plan the runs of a sweep: compose and check every configuration, open its data, and name it."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from gym.config.overrides import quote_options, show_options
-from gym.config.schema import Config
+from gym.config.schema import AugmentConfig, Config, DataConfig, SplitConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError
 from gym.core.files import hash_value
@@ -24,135 +24,170 @@ from gym.runs.spec import run_fingerprint, run_name, validation_fingerprint
 from gym.sweeps.eta import estimate_work
 from gym.sweeps.ledger import QUEUED, Job, Ledger, drop_duplicates
 
-_IN_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
+_IN_DEFAULT_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
 Overrides = list[str]
 Compose = Callable[[Overrides], DictConfig]
 
 
-class Planned(NamedTuple):
-    """One run before it is made."""
+class PlannedRun(NamedTuple):
+    """A run before it is queued.
+
+    Attributes:
+        name: Readable name.
+        fingerprint: Hash of everything the result depends on; empty if the configuration is invalid.
+        overrides: Hydra overrides that make up its configuration.
+        validation: Hash of the data that its scores are measured on.
+        work: Relative amount of computation, from `gym.sweeps.eta.estimate_work`; 0 if unknown.
+    """
 
     name: str
     fingerprint: str
     overrides: Overrides
-    validation: str  # hash of what its scores are measured on
-    work: float = 0.0  # as `gym.sweeps.eta.estimate_work` has it
+    validation: str = ""
+    work: float = 0.0
 
 
-def expand(params: dict[str, Any], arguments: Sequence[str]) -> list[Overrides]:
-    """Every combination of what is swept over; an argument takes the place of a parameter of its key.
+def expand_grid(params: dict[str, Any], arguments: Sequence[str]) -> list[Overrides]:
+    """Return the overrides of every combination of the swept values.
+
+    Args:
+        params: Swept values by key, from the configuration.
+        arguments: Overrides from the command line. They replace a parameter with the same key.
 
     Raises:
-        ConfigError: An interval is given, which only a search can draw from.
+        ConfigError: An override is an interval, which only a search can sample from.
     """
     texts = [quote_options(f"{key}={value}") for key, value in params.items()]
     overrides = OverridesParser.create().parse_overrides([*texts, *arguments])
     for override in overrides:
         if override.is_sweep_override() and not override.is_discrete_sweep():
-            raise ConfigError(f"{override.input_line} is no list; a grid wants one, or add hydra/sweeper=optuna.")
-    return [list(job) for job in BasicSweeper.split_arguments(overrides, None)[0]]
+            raise ConfigError(
+                f"{override.input_line} is an interval, but a grid sweep needs separate values; "
+                "list them, or search the interval with hydra/sweeper=optuna."
+            )
+    # Hydra has no public function for this, and its own sweeper cannot resume.
+    return [list(combination) for combination in BasicSweeper.split_arguments(overrides, None)[0]]
 
 
-def plan(jobs: Sequence[Overrides], compose: Compose) -> list[Planned]:
-    """Check every run of a sweep before any is made, open its data, and name it.
+def plan_sweep(combinations: Sequence[Overrides], compose: Compose) -> list[PlannedRun]:
+    """Check all runs of a sweep before the first one starts, open their data, and name them.
 
     Args:
-        jobs: The overrides of each.
-        compose: Makes the configuration of some overrides, as Hydra does.
+        combinations: Overrides of each run.
+        compose: Composes a configuration from overrides, as Hydra does.
+
+    Returns:
+        The runs in the given order, without duplicates.
 
     Raises:
-        ConfigError: A configuration breaks a rule, or the runs would not be comparable and ``sweep.mix`` is false.
+        ConfigError: A configuration is invalid, or scores would not be comparable and ``sweep.mix`` is false.
         DataError: The data cannot be used.
     """
-    configs = [read_config(compose(job), Config) for job in jobs]
-    data, swept = OpenedData(), swept_overrides(jobs)
-    planned = [plan_run(*run, data) for run in zip(configs, jobs, swept, strict=True)]
+    configs = [read_config(compose(overrides), Config) for overrides in combinations]
+    cache, distinct = DatasetCache(), differing_overrides(combinations)
+    planned = [plan_sweep_run(*run, cache) for run in zip(configs, combinations, distinct, strict=True)]
     if not configs[0].sweep.mix:
-        refuse_mixture(planned)
+        check_comparable(planned)
     return drop_duplicates(planned)
 
 
-def plan_run(config: Config, overrides: Overrides, differing: Overrides, data: "OpenedData") -> Planned:
-    """Name a run that is yet to be made.
+def plan_sweep_run(config: Config, overrides: Overrides, distinct: Overrides, cache: "DatasetCache") -> PlannedRun:
+    """Fingerprint and name one run of a sweep.
 
     Args:
         config: Its configuration.
-        overrides: What makes it.
-        differing: Those of them that set it apart from others.
-        data: Where its dataset and split are found.
+        overrides: The overrides that the configuration was composed from.
+        distinct: Those of them that distinguish it from the other runs.
+        cache: Opens its dataset.
 
     Raises:
         DataError: The data cannot be used.
     """
-    dataset, split = data.of(config)
-    fingerprint, validation = run_fingerprint(config, dataset, split), validation_fingerprint(dataset, split)
-    work = estimate_work(config, len(training_samples(split, config.augment, len(dataset))))
-    return Planned(name_job(config, differing), fingerprint, overrides, validation, work)
+    dataset, split = cache.open(config.data, config.split, config.augment, config.outputs)
+    name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
+    samples = len(training_samples(split, config.augment, len(dataset)))
+    return PlannedRun(
+        name=name_sweep_run(name, distinct, is_custom=bool(config.name)),
+        fingerprint=run_fingerprint(config, dataset, split),
+        overrides=overrides,
+        validation=validation_fingerprint(dataset, split),
+        work=estimate_work(config.model, config.data.size, samples, config.training.epochs),
+    )
 
 
-def refuse_mixture(planned: Sequence[Planned]) -> None:
-    """Raise `ConfigError` where scores would be measured on different scenes."""
+def check_comparable(planned: Sequence[PlannedRun]) -> None:
+    """Raise `ConfigError` if the runs would be scored on different data."""
     first = planned[0]
     for other in planned:
         if other.validation != first.validation:
             raise ConfigError(
-                f"{first.name} and {other.name} differ in data or in what validates, so their scores cannot be "
-                "compared; sweep over one dataset, or set sweep.mix=true."
+                f"{first.name} and {other.name} differ in their data or validation scenes, so their scores are not "
+                "comparable; use the same data and split for all runs, or set sweep.mix=true."
             )
 
 
-class OpenedData:
-    """Stores and splits by their configuration, each opened once."""
+class DatasetCache:
+    """Open each dataset and compute each split only once for all runs of a sweep."""
 
     def __init__(self) -> None:
-        self._stores: dict[str, Dataset] = {}
+        self._datasets: dict[str, Dataset] = {}
         self._splits: dict[str, Split] = {}
 
-    def of(self, config: Config) -> tuple[Dataset, Split]:
-        """The data of a configuration; a dataset that is missing is made."""
-        data = hash_value([asdict(config.data), config.outputs])
-        if data not in self._stores:
-            self._stores[data] = open_or_build_dataset(config.data, Path(config.outputs))
-        sides = hash_value([data, asdict(config.split), asdict(config.augment)])
-        if sides not in self._splits:
-            self._splits[sides] = split_dataset(self._stores[data], config.split, config.augment)
-        return self._stores[data], self._splits[sides]
+    def open(self, data: DataConfig, split: SplitConfig, augment: AugmentConfig, outputs: str) -> tuple[Dataset, Split]:
+        """Return a dataset, built if necessary, and its split.
+
+        Raises:
+            DataError: The data cannot be used.
+        """
+        key = hash_value([asdict(data), outputs])
+        if key not in self._datasets:
+            self._datasets[key] = open_or_build_dataset(data, Path(outputs))
+        split_key = hash_value([key, asdict(split), asdict(augment)])
+        if split_key not in self._splits:
+            self._splits[split_key] = split_dataset(self._datasets[key], split, augment)
+        return self._datasets[key], self._splits[split_key]
 
 
-def swept_overrides(jobs: Sequence[Overrides]) -> list[Overrides]:
-    """Of each run the overrides that not all have."""
-    shared = set(jobs[0]).intersection(*jobs)
-    return [[override for override in job if override not in shared] for job in jobs]
+def differing_overrides(combinations: Sequence[Overrides]) -> list[Overrides]:
+    """Return for each run the overrides that not all runs share."""
+    shared = set(combinations[0]).intersection(*combinations)
+    return [[override for override in overrides if override not in shared] for overrides in combinations]
 
 
-def name_job(config: Config, differing: Overrides) -> str:
-    """Name a run of a sweep after what it is, and by whatever else sets it apart."""
-    said = () if config.name else _IN_NAME  # by the name itself
-    apart = [override.lstrip("+") for override in differing if override.partition("=")[0].lstrip("+") not in said]
-    name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
-    return " ".join([name, *apart])
+def name_sweep_run(name: str, distinct: Sequence[str], is_custom: bool) -> str:
+    """Append to a run's name the overrides that distinguish it from the other runs of its sweep.
+
+    Args:
+        name: Name of the run by itself.
+        distinct: Overrides that not all runs share.
+        is_custom: Whether the user chose the name. A default name already states model, loss and filters.
+    """
+    implied = () if is_custom else _IN_DEFAULT_NAME
+    added = [override.lstrip("+") for override in distinct if override.partition("=")[0].lstrip("+") not in implied]
+    return " ".join([name, *added])
 
 
-def name_sweep(planned: Sequence[Planned]) -> str:
-    """A name that the same runs always have."""
+def name_sweep(planned: Sequence[PlannedRun]) -> str:
+    """Derive a name from the fingerprints of the runs, so that the same command resumes the same sweep."""
     return hash_value(sorted(run.fingerprint for run in planned))[:12]
 
 
-def queue(ledger: Ledger, number: int, run: Planned) -> None:
-    """Enter a run in the ledger; passwords are left out, since who starts it plans it again."""
-    shown = [redact_uri(override) for override in run.overrides]
-    ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=shown, work=run.work)
+def queue_run(ledger: Ledger, number: int, run: PlannedRun) -> None:
+    """Add a run to the ledger, without passwords: whoever starts the run plans it again and has them."""
+    overrides = [redact_uri(override) for override in run.overrides]
+    ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=overrides, work=run.work)
 
 
-def longest_first(jobs: Sequence[Job]) -> list[Job]:
-    """Runs in the order of their work, the most first; of equal work by number."""
+def sort_longest_first(jobs: Sequence[Job]) -> list[Job]:
+    """Sort runs by decreasing work, then by number."""
     return sorted(jobs, key=lambda job: (-job.work, job.number))
 
 
-def command_of(overrides: Overrides) -> str:
-    """The command that makes one run by itself; passwords are left out."""
+def format_command(overrides: Overrides) -> str:
+    """Return the command that trains a run by itself, without passwords."""
     kept = [override for override in overrides if not override.startswith(("sweep.", "search."))]
-    own = [show_options(redact_uri(override)) for override in kept]
-    alone = ["hydra.mode=RUN"] if any("experiment=" in override for override in own) else []  # which may be a sweep
-    return shlex.join(["python", "-m", "gym.train", *own, *alone])
+    shown = [show_options(redact_uri(override)) for override in kept]
+    # An experiment may turn on multirun mode.
+    mode = ["hydra.mode=RUN"] if any("experiment=" in override for override in shown) else []
+    return shlex.join(["python", "-m", "gym.train", *shown, *mode])

@@ -1,4 +1,4 @@
-"""How far a sweep is and how long the rest may take, as its events tell."""
+"""Progress of a sweep: state of each run, throughput and time left, computed from the events in its ledger."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -13,86 +13,89 @@ DONE, RUNNING, INTERRUPTED = "done", "running", "interrupted"
 
 @dataclass(frozen=True)
 class Session:
-    """One driver's part of a sweep.
+    """One call of a sweep's command, which starts or resumes it.
 
     Attributes:
-        began: In seconds since 1970.
-        earlier: How many events there were by then.
-        attempts: How often each run had been started by then, by number.
-        only: Numbers of the runs it makes; None for all.
-        runs: How many it makes at least, where not all are queued yet.
+        started: Seconds since 1970.
+        skip: Number of events in the ledger at the start.
+        attempts: Number of attempts of each run at the start, by run number.
+        numbers: Numbers of the runs of this session; None for all.
+        runs: Least number of runs, if not all are queued yet.
     """
 
-    began: float
-    earlier: int
+    started: float
+    skip: int
     attempts: dict[int, int]
-    only: Collection[int] | None = None
+    numbers: Collection[int] | None = None
     runs: int = 0
 
     def has_started(self, job: Job) -> bool:
-        """Whether the last attempt of a run is of this session."""
+        """Whether the latest attempt of a run belongs to this session."""
         return job.attempts > self.attempts.get(job.number, 0)
 
-    def state(self, job: Job) -> str:
-        """How a run stands, in a word; what an earlier session left under way is interrupted until it is started."""
+    def state_of(self, job: Job) -> str:
+        """Return the state of a run; one left running by an earlier session is interrupted until it restarts."""
         if job.status == STARTED:
             return RUNNING if self.has_started(job) else INTERRUPTED
         return DONE if job.status == FINISHED else job.status
 
 
-def begin_session(events: Sequence[Event], now: float, only: Collection[int] | None = None, runs: int = 0) -> Session:
-    """The session that begins after some events."""
-    return Session(now, len(events), {job.number: job.attempts for job in replay_events(events)}, only, runs)
+def begin_session(
+    events: Sequence[Event], now: float, numbers: Collection[int] | None = None, runs: int = 0
+) -> Session:
+    """Return the session that begins after ``events``."""
+    return Session(now, len(events), {job.number: job.attempts for job in replay_events(events)}, numbers, runs)
 
 
 class Progress:
-    """How a sweep stands after some events.
+    """State of a sweep after some events.
 
     Attributes:
-        now: In seconds since 1970.
+        now: Seconds since 1970.
         jobs: The runs of the session, by number.
-        states: The state of each, by number.
-        counts: Runs by state; those that are still to be queued count as queued.
-        total: Runs in all.
+        states: State of each run, by run number.
+        counts: Number of runs in each state; runs that are not queued yet count as queued.
+        total: Number of runs.
     """
 
     def __init__(self, events: Sequence[Event], session: Session, now: float) -> None:
         self.now, self._session = now, session
-        self.jobs = [job for job in replay_events(events) if session.only is None or job.number in session.only]
-        self.states = {job.number: session.state(job) for job in self.jobs}
+        jobs = replay_events(events)
+        self.jobs = [job for job in jobs if session.numbers is None or job.number in session.numbers]
+        self.states = {job.number: session.state_of(job) for job in self.jobs}
         self.total = max(len(self.jobs), session.runs)
         self.counts = Counter(self.states.values())
         self.counts[QUEUED] += self.total - len(self.jobs)
-        self._at_once = most_at_once(events[session.earlier :])
+        self._workers = peak_concurrency(events[session.skip :])
 
-    def of(self, *states: str) -> list[Job]:
-        """The runs in any of some states, by number."""
+    def jobs_in(self, *states: str) -> list[Job]:
+        """Return the runs in any of the given states, by number."""
         return [job for job in self.jobs if self.states[job.number] in states]
 
     @property
     def ended(self) -> int:
-        """Runs that have ended, whatever came of them."""
+        """Number of runs that are finished, failed or pruned."""
         return self.counts[DONE] + self.counts[FAILED] + self.counts[PRUNED]
 
     def runs_per_hour(self) -> float:
-        """Runs that this session brought to a good end, an hour; 0 before the first."""
-        good = sum(self._session.has_started(job) for job in self.of(DONE, PRUNED))
-        return 3600.0 * good / max(self.now - self._session.began, 1.0)
+        """Return the throughput of this session, without failed runs."""
+        completed = sum(self._session.has_started(job) for job in self.jobs_in(DONE, PRUNED))
+        return 3600.0 * completed / max(self.now - self._session.started, 1.0)
 
     def seconds_left(self) -> float | None:
-        """About how long the rest will take, as many at once as there were at most in this session."""
+        """Estimate the time left, for as many workers as ran at the same time in this session; None if unknown."""
         return seconds_left(
-            finished=self.of(DONE),
-            pruned=self.of(PRUNED),
-            running=self.of(RUNNING),
-            waiting=self.of(QUEUED, INTERRUPTED),
-            unnamed=self.total - len(self.jobs),
-            at_once=self._at_once,
+            finished=self.jobs_in(DONE),
+            pruned=self.jobs_in(PRUNED),
+            running=self.jobs_in(RUNNING),
+            waiting=self.jobs_in(QUEUED, INTERRUPTED),
+            unknown=self.total - len(self.jobs),
+            workers=self._workers,
             now=self.now,
         )
 
-    def time_left(self) -> str:
-        """`seconds_left` in words; empty where nothing tells, or nothing is left."""
+    def format_time_left(self) -> str:
+        """Return the time left as text; empty if it is unknown or all runs have ended."""
         seconds = self.seconds_left()
         if seconds is None or self.ended == self.total:
             return ""
@@ -102,14 +105,14 @@ class Progress:
         return f"about {minutes} min left" if minutes < 60 else f"about {format_duration(60 * minutes)} left"
 
 
-def most_at_once(events: Sequence[Event]) -> int:
-    """The most runs that were under way at one time."""
-    under_way: set[int] = set()
-    most = 0
+def peak_concurrency(events: Sequence[Event]) -> int:
+    """Return the largest number of runs that were in progress at the same time."""
+    running: set[int] = set()
+    peak = 0
     for event in events:
         if event["event"] == STARTED:
-            under_way.add(event["job"])
+            running.add(event["job"])
         elif event["event"] in ENDED:
-            under_way.discard(event["job"])
-        most = max(most, len(under_way))
-    return most
+            running.discard(event["job"])
+        peak = max(peak, len(running))
+    return peak

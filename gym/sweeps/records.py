@@ -24,7 +24,7 @@ from gym.runs.mlflow_lookup import find_sweep_runs, search_runs, suggest_nearest
 from gym.runs.mlflow_read import read_logged_result
 from gym.runs.result import RunResult, find_result
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, drop_duplicates
-from gym.sweeps.plan import command_of
+from gym.sweeps.plan import format_command
 from gym.sweeps.sweep_folder import SweepFolder
 
 _STANDINGS = {
@@ -155,12 +155,12 @@ def record_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) -> 
 def record_job(job: Job, result: RunResult | None, logged: Run | None) -> RunRecord:
     """A run as the ledger has it."""
     if job.status != FINISHED:
-        return RunRecord(job.name, _STANDINGS[job.status], job.message, command_of(job.overrides), None, logged)
+        return RunRecord(job.name, _STANDINGS[job.status], job.message, format_command(job.overrides), None, logged)
     if result is None and logged is not None and "iou" in logged.data.metrics:
         result = read_logged_result(logged)
     if result is None:
-        return RunRecord(job.name, _STANDINGS[FINISHED], "", command_of(job.overrides), None, logged)
-    return RunRecord(job.name, "", "", command_of([*job.overrides, *given_threads(job, result)]), result, logged)
+        return RunRecord(job.name, _STANDINGS[FINISHED], "", format_command(job.overrides), None, logged)
+    return RunRecord(job.name, "", "", format_command([*job.overrides, *given_threads(job, result)]), result, logged)
 
 
 def given_threads(job: Job, result: RunResult) -> list[str]:
@@ -181,7 +181,7 @@ def record_children(folder: SweepFolder, parent: str, children: Sequence[Run]) -
 def record_child(run: Run) -> RunRecord:
     """A run as MLflow has it."""
     result = read_logged_result(run)
-    command, error = command_of(to_overrides(result.settings)), run.data.tags.get("error", "")
+    command, error = format_command(to_overrides(result.settings)), run.data.tags.get("error", "")
     if run.info.status == "FINISHED" and "pruned" not in run.data.tags:
         return RunRecord(result.name, "", "", command, result, run)
     ends = {"FINISHED": PRUNED, "FAILED": FAILED}

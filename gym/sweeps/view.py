@@ -1,7 +1,7 @@
-"""What a sweep looks like while it goes on, told by its ledger alone: its runs may be here, in workers or on a cluster.
+"""Live view of a sweep, drawn from its ledger alone, because runs may be in this process, in workers or on a cluster.
 
-In a terminal a table that is redrawn in place; elsewhere plain lines, one when a run starts or ends and one a minute
-for those under way.
+A terminal shows a table that is updated in place. Elsewhere, one line is printed when a run starts or ends, and once a
+minute for the runs in progress.
 """
 
 import logging
@@ -24,24 +24,24 @@ from gym.core.text import format_duration, format_score, plain_console, pluraliz
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, Ledger
 from gym.sweeps.progress import DONE, INTERRUPTED, RUNNING, Progress, Session, begin_session
 
-Show = Callable[[Sequence[Event], Session, float], None]  # at a time, in seconds since 1970
+Show = Callable[[Sequence[Event], Session, float], None]  # the float is a time in seconds since 1970
 
 _POLL_SECONDS = 0.5
-_NEWS_SECONDS = 60.0
-_NAMED_AT_ONCE = 4
-_LINES_AROUND = 5  # counts, bar, names of the columns, how many more, and the line of the cursor
+_STATUS_SECONDS = 60.0
+_MAX_NAMED_RUNS = 4  # in a status line
+_OTHER_LINES = 5  # counts, bar, column headings, number of hidden runs, and the line of the cursor
 _STYLES = {DONE: "green", RUNNING: "bold cyan", FAILED: "bold red", PRUNED: "yellow", QUEUED: "dim", INTERRUPTED: "dim"}
 
 
 class SweepView:
-    """Shows a sweep during a block; however that ends, the last state is shown and the terminal given back.
+    """Context manager that shows a sweep, including its final state, and restores the terminal.
 
     Args:
-        ledger: Of the sweep. While it cannot be read, what was read last stays.
-        title: What the sweep is called.
-        console: Where to show it; on standard output where None.
-        only: Numbers of the runs that the block makes; all of the ledger where None.
-        runs: How many it makes at least, where not all are queued yet.
+        ledger: Ledger of the sweep. While it cannot be read, the last state stays on the screen.
+        title: Title of the table.
+        console: Where to draw; None means standard output.
+        numbers: Numbers of the runs to show; None means all.
+        runs: Least number of runs, if not all are queued yet.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class SweepView:
         ledger: Ledger,
         title: str,
         console: Console | None = None,
-        only: Collection[int] | None = None,
+        numbers: Collection[int] | None = None,
         runs: int = 0,
     ) -> None:
         self._ledger, self._title, self._console = ledger, title, console or plain_console()
-        self._only, self._runs = only, runs
+        self._numbers, self._runs = numbers, runs
         self._session: Session | None = None
-        self._over = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sweep view", daemon=True)
 
     def __enter__(self) -> Self:
@@ -67,49 +67,45 @@ class SweepView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
 
     def _watch(self) -> None:
-        """Show the sweep until it is over.
+        # Only this thread draws: a signal interrupts the main thread and could leave the terminal half drawn.
+        with suppress(OSError), open_display(self._console, self._title) as show:
+            self._update(show)
+            while not self._stop.wait(_POLL_SECONDS):
+                self._update(show)
+            self._update(show)
 
-        All drawing is done in this thread, where no signal can break in and leave the terminal half drawn.
-        """
-        with suppress(OSError), display(self._console, self._title) as show:
-            self._look(show)
-            while not self._over.wait(_POLL_SECONDS):
-                self._look(show)
-            self._look(show)
-
-    def _look(self, show: Show) -> None:
-        """Show what there is; neither a disk nor a terminal that fails for a moment is worth the sweep."""
-        with suppress(OSError, UnicodeError):
+    def _update(self, show: Show) -> None:
+        with suppress(OSError, UnicodeError):  # a brief failure of the disk or the terminal must not end the sweep
             events, session = self._read()
             show(events, session, time.time())
 
     def _read(self) -> tuple[list[Event], Session]:
         events = self._ledger.read()
-        self._session = self._session or begin_session(events, time.time(), self._only, self._runs)
+        self._session = self._session or begin_session(events, time.time(), self._numbers, self._runs)
         return events, self._session
 
 
 @contextmanager
-def display(console: Console, title: str) -> Iterator[Show]:
-    """Hold a console for a block; gives what shows a sweep on it, in the way that suits the console."""
+def open_display(console: Console, title: str) -> Iterator[Show]:
+    """Provide a function that shows a sweep on a console: as a table in a terminal, elsewhere as lines."""
     if not console.is_terminal or console.is_dumb_terminal:
         yield LineDisplay(console).show
         return
     streams = sys.stdout, sys.stderr
-    with Live(console=console, auto_refresh=False) as live, logging_above(streams):
+    with Live(console=console, auto_refresh=False) as live, redirect_logging(streams):
         yield TableDisplay(live, title).show
 
 
 class TableDisplay:
-    """Redraws a sweep in place, when there are events and once a second.
+    """Table that is redrawn in place on new events, and once a second.
 
     Args:
-        live: What is redrawn.
-        title: What the sweep is called.
+        live: Area of the terminal to draw in.
+        title: Title of the table.
     """
 
     def __init__(self, live: Live, title: str) -> None:
@@ -117,42 +113,42 @@ class TableDisplay:
         self._drawn: tuple[int, int] | None = None
 
     def show(self, events: Sequence[Event], session: Session, now: float) -> None:
-        """Draw how the sweep stands, unless that is what is drawn."""
+        """Draw the sweep at time ``now``, if it has changed."""
         state = len(events), int(now)
         if state != self._drawn:
             self._drawn = state
-            picture = draw(Progress(events, session, now), self._title, self._live.console.height)
-            self._live.update(picture, refresh=True)
+            table = draw_sweep(Progress(events, session, now), self._title, self._live.console.height)
+            self._live.update(table, refresh=True)
 
 
 @contextmanager
-def logging_above(streams: Collection[TextIO]) -> Iterator[None]:
-    """For a block, have what is logged to some streams go to standard output, which a live table keeps above itself."""
-    held = [
+def redirect_logging(streams: Collection[TextIO]) -> Iterator[None]:
+    """Redirect log handlers from ``streams`` to standard output, which Rich prints above the live table."""
+    handlers = [
         (handler, handler.stream)
         for handler in logging.getLogger().handlers
         if isinstance(handler, logging.StreamHandler) and handler.stream in streams
     ]
-    for handler, _ in held:
+    for handler, _ in handlers:
         handler.setStream(sys.stdout)
     try:
         yield
     finally:
-        for handler, stream in held:
+        for handler, stream in handlers:
             handler.setStream(stream)
 
 
-def draw(progress: Progress, title: str, height: int) -> Group:
-    """Draw a sweep: counts, a bar with time left and throughput, and as many runs as ``height`` lines hold."""
-    shown = most_telling(progress, max(1, height - _LINES_AROUND))
-    parts: list[RenderableType] = [counts_line(progress, title), bar_line(progress), table(progress, shown)]
+def draw_sweep(progress: Progress, title: str, height: int) -> Group:
+    """Draw the counts, a bar with time left and throughput, and as many runs as fit into ``height`` lines."""
+    shown = select_jobs(progress, max(1, height - _OTHER_LINES))
+    parts: list[RenderableType] = [draw_counts(progress, title), draw_bar(progress), draw_table(progress, shown)]
     if len(shown) < len(progress.jobs):
         parts.append(Text(f"... and {len(progress.jobs) - len(shown)} more", style="dim"))
     return Group(*parts)
 
 
-def counts_line(progress: Progress, title: str) -> Text:
-    """The title, then how many runs are in each state; those interrupted are queued too."""
+def draw_counts(progress: Progress, title: str) -> Text:
+    """Draw the title and the number of runs in each state; interrupted runs count as queued."""
     counts = progress.counts + Counter({QUEUED: progress.counts[INTERRUPTED]})
     line = Text(one_line(title), style="bold", no_wrap=True, overflow="ellipsis")
     for state in (DONE, RUNNING, FAILED, PRUNED, QUEUED):
@@ -161,66 +157,66 @@ def counts_line(progress: Progress, title: str) -> Text:
     return line
 
 
-def bar_line(progress: Progress) -> Table:
-    """How much has ended, time left and throughput; a narrow terminal gets a shorter bar."""
+def draw_bar(progress: Progress) -> Table:
+    """Draw a progress bar with time left and throughput; a narrow terminal gets a shorter bar."""
     rate = progress.runs_per_hour()
-    words = [
+    parts = [
         f"{progress.ended}/{progress.total}",
-        progress.time_left(),
+        progress.format_time_left(),
         f"{rate:.{0 if rate >= 10 else 1}f} runs per hour" if rate else "",
     ]
     bar = ProgressBar(max(progress.total, 1), progress.ended, 24, complete_style="green", finished_style="green")
     line = Table.grid("", padding=(0, 2, 0, 0))
-    line.add_row(bar, Text("   ".join(word for word in words if word), no_wrap=True))
+    line.add_row(bar, Text("   ".join(part for part in parts if part), no_wrap=True))
     return line
 
 
-def table(progress: Progress, jobs: Sequence[Job]) -> Table:
-    """A row for each of some runs; where the terminal is narrow, names and messages are cut."""
-    rows = Table(box=None, pad_edge=False, header_style="dim")
-    rows.add_column("run", justify="right", no_wrap=True)
-    rows.add_column("name")
-    rows.add_column("status", no_wrap=True)
+def draw_table(progress: Progress, jobs: Sequence[Job]) -> Table:
+    """Draw one row per run; a narrow terminal truncates names and messages."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("run", justify="right", no_wrap=True)
+    table.add_column("name")
+    table.add_column("status", no_wrap=True)
     for column in ("epoch", "val IoU", "time"):
-        rows.add_column(column, justify="right", no_wrap=True)
-    rows.add_column("")
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
     for job in jobs:
-        rows.add_row(*cells(job, progress))
-    return rows
+        table.add_row(*table_row(job, progress))
+    return table
 
 
-def cells(job: Job, progress: Progress) -> list[Text]:
-    """The row of one run."""
+def table_row(job: Job, progress: Progress) -> list[Text]:
+    """Return the cells of one run."""
     state = progress.states[job.number]
     is_waiting = state in (QUEUED, INTERRUPTED)
-    words = [
+    texts = [
         str(job.number),
         one_line(job.name),
         state,
         f"{job.epoch}/{job.epochs}" if job.epochs else "",
-        "" if is_waiting else format_score(iou(job)),
+        "" if is_waiting else format_score(latest_iou(job)),
         "" if is_waiting else format_duration(job.elapsed(progress.now)),
         one_line(job.message) if state == FAILED else "",
     ]
     styles = ["", "", _STYLES[state], "", "", "", _STYLES[state]]
-    whole = _STYLES[state] if is_waiting else ""
+    row_style = _STYLES[state] if is_waiting else ""
     return [
-        Text(word, style=style or whole, no_wrap=True, overflow="ellipsis")
-        for word, style in zip(words, styles, strict=True)
+        Text(text, style=style or row_style, no_wrap=True, overflow="ellipsis")
+        for text, style in zip(texts, styles, strict=True)
     ]
 
 
-def iou(job: Job) -> float:
-    """The final mean IoU of a run, or that after its last epoch."""
+def latest_iou(job: Job) -> float:
+    """Return the final mean IoU of a run, or the one after its latest epoch."""
     return job.scores.get("iou", job.iou)
 
 
-def most_telling(progress: Progress, room: int) -> list[Job]:
-    """As many runs as there is room for: by number if all fit.
+def select_jobs(progress: Progress, count: int) -> list[Job]:
+    """Select at most ``count`` runs to show.
 
-    Else those under way, the last that failed, the last that ended otherwise, and the first by number that wait.
+    If not all fit, running ones come first, then the latest failures, the latest other ends, and the next in the queue.
     """
-    if len(progress.jobs) <= room:
+    if len(progress.jobs) <= count:
         return progress.jobs
     ranks = {RUNNING: 0, FAILED: 1, DONE: 2, PRUNED: 2, INTERRUPTED: 3, QUEUED: 3}
 
@@ -228,110 +224,121 @@ def most_telling(progress: Progress, room: int) -> list[Job]:
         state = progress.states[job.number]
         return ranks[state], -job.ended if state in (FAILED, DONE, PRUNED) else 0.0, job.number
 
-    return sorted(progress.jobs, key=rank)[:room]
+    return sorted(progress.jobs, key=rank)[:count]
 
 
 class LineDisplay:
-    """Says in plain lines what happens in a sweep.
+    """Prints one line per event of a run, and a status line once a minute.
 
     Args:
-        console: Where to say it.
+        console: Where to print.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told = 0
-        self._last_news = 0.0
+        self._shown = 0
+        self._last_status = 0.0
 
     def show(self, events: Sequence[Event], session: Session, now: float) -> None:
-        """Say what happened since the last time, and at most once a minute what is under way."""
-        for index in range(max(self._told, session.earlier), len(events)):
-            self._told = index + 1
+        """Print the new events and, at most once a minute, the runs in progress."""
+        for index in range(max(self._shown, session.skip), len(events)):
+            self._shown = index + 1
             if events[index]["event"] in (STARTED, *ENDED):
-                self._say_event(events[index], Progress(events[: index + 1], session, now))
-        if now - max(self._last_news, session.began) >= _NEWS_SECONDS:
-            self._last_news = now
-            self._say_news(Progress(events, session, now))
+                self._print_event(events[index], Progress(events[: index + 1], session, now))
+        if now - max(self._last_status, session.started) >= _STATUS_SECONDS:
+            self._last_status = now
+            self._print_status(Progress(events, session, now))
 
-    def _say_event(self, event: Event, progress: Progress) -> None:
+    def _print_event(self, event: Event, progress: Progress) -> None:
         for job in progress.jobs:
             if job.number == event["job"]:
-                self._say(f"{called(job)}  {what_happened(job, progress)}")
+                self._print(f"{run_label(job)}  {describe_event(job, progress)}")
 
-    def _say_news(self, progress: Progress) -> None:
-        running = progress.of(RUNNING)
+    def _print_status(self, progress: Progress) -> None:
+        running = progress.jobs_in(RUNNING)
         if running:
-            named = [f"{called(job)}  epoch {job.epoch}/{job.epochs}  iou {format_score(job.iou)}" for job in running]
-            if len(named) > _NAMED_AT_ONCE:
-                named[_NAMED_AT_ONCE:] = [f"and {len(named) - _NAMED_AT_ONCE} more"]
-            self._say(f"under way: {', '.join(named)}  ({so_far(progress)})")
+            named = [
+                f"{run_label(job)}  epoch {job.epoch}/{job.epochs}  IoU {format_score(job.iou)}" for job in running
+            ]
+            if len(named) > _MAX_NAMED_RUNS:
+                named[_MAX_NAMED_RUNS:] = [f"and {len(named) - _MAX_NAMED_RUNS} more"]
+            self._print(f"running: {', '.join(named)}  ({describe_progress(progress)})")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
 
 
-def what_happened(job: Job, progress: Progress) -> str:
-    """What the last event of a run was, in words; with the sweep so far where it is an end."""
+def describe_event(job: Job, progress: Progress) -> str:
+    """Describe the latest event of a run, with the progress of the sweep if the run has ended."""
     if job.status == STARTED:
-        again = "started again" if job.attempts > 1 else "started"
-        return f"{again}, goes on after epoch {job.epoch}" if job.epoch else again
-    took, so = format_duration(job.elapsed(progress.now)), so_far(progress)
+        if job.epoch:
+            return f"resumed after epoch {job.epoch}"
+        return "restarted" if job.attempts > 1 else "started"
+    elapsed, overall = format_duration(job.elapsed(progress.now)), describe_progress(progress)
     if job.status == FAILED:
-        return f"failed after {took}: {one_line(job.message)}  ({so})"
+        return f"failed after {elapsed}: {one_line(job.message)}  ({overall})"
+    iou = format_score(latest_iou(job))
+    epochs = pluralize(round(job.scores.get("stopping_epoch", job.epoch)), "epoch")
     if job.status == PRUNED:
-        return f"pruned after epoch {job.epoch}  iou {format_score(iou(job))}  {took}  ({so})"
+        return f"pruned after {epochs} and {elapsed}  IoU {iou}  ({overall})"
     kld = format_score(job.scores.get("kld", float("nan")), digits=4)
-    stopping = job.scores.get("stopping_epoch", job.epoch)
-    return f"done  iou {format_score(iou(job))}  kld {kld}  stopping epoch {stopping:.0f}  {took}  ({so})"
+    return f"done after {epochs} and {elapsed}  IoU {iou}  KLD {kld}  ({overall})"
 
 
-def so_far(progress: Progress) -> str:
-    """How much of a sweep is done, and the time left where it is known."""
+def describe_progress(progress: Progress) -> str:
+    """Describe how many runs are done and, if known, the time left."""
     failed = f"{progress.counts[FAILED]} failed" if progress.counts[FAILED] else ""
-    parts = [f"{progress.counts[DONE]} of {progress.total} done", failed, progress.time_left()]
+    parts = [f"{progress.counts[DONE]} of {progress.total} done", failed, progress.format_time_left()]
     return ", ".join(part for part in parts if part)
 
 
-def called(job: Job) -> str:
-    """Number and name of a run."""
+def run_label(job: Job) -> str:
+    """Return the number and name of a run."""
     return f"run {job.number}  {one_line(job.name)}"
 
 
 def one_line(text: str) -> str:
-    """A text without what would break a line or steer a terminal."""
+    """Replace line breaks and control characters, which could disturb the terminal, with spaces."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def summary_lines(jobs: Sequence[Job], command_of: Callable[[Job], str], attempts: int | None = None) -> list[str]:
-    """What is said at the end of a sweep.
+    """Summarize a sweep that has stopped.
 
     Args:
-        jobs: The runs as they stand; none is under way any more.
-        command_of: Gives the command that makes one run by itself.
-        attempts: How often a run may fail before it is left alone; None for ever.
+        jobs: Its runs; none is running any more.
+        command_of: Returns the command that trains a run by itself.
+        attempts: Number of failures after which a run is not retried; None means no limit.
 
     Returns:
-        How many finished and what they took, each failure with its message and command, and what comes next.
+        The number of finished runs and their total run time, each failed run with its error and command, and what
+        repeating the command would do.
     """
     finished = [job for job in jobs if job.status == FINISHED]
     lines = [f"{len(finished)} of {pluralize(len(jobs), 'run')} finished"]
     if finished:
-        lines[0] += f"; together they took {format_duration(sum(job.elapsed(job.ended) for job in finished))}"
+        lines[0] += f"; total run time {format_duration(sum(job.elapsed(job.ended) for job in finished))}"
     for job in jobs:
         if job.status == FAILED:
-            lines += [f"{called(job)}  failed: {one_line(job.message)}", f"    {command_of(job)}"]
-    return [*lines, next_time(jobs, attempts)]
+            lines += [f"{run_label(job)}  failed: {one_line(job.message)}", f"    {command_of(job)}"]
+    return [*lines, describe_rerun(jobs, attempts)]
 
 
-def next_time(jobs: Sequence[Job], attempts: int | None) -> str:
-    """What the same command does when it is run again, in a sentence."""
+def describe_rerun(jobs: Sequence[Job], attempts: int | None) -> str:
+    """Describe what the same command would do if it were repeated."""
     failed = [job for job in jobs if job.status == FAILED]
-    left_alone = [job for job in failed if attempts is not None and job.failures >= attempts]
-    numbers = {
-        "tries {} again": (len(failed) - len(left_alone), "failed run"),
-        "goes on with {}": (sum(job.status == STARTED for job in jobs), "interrupted run"),
-        "starts {}": (sum(job.status == QUEUED for job in jobs), "queued run"),
-        f"leaves {{}} alone, after {pluralize(attempts or 0, 'failure')} each": (len(left_alone), "run"),
+    exhausted = [job for job in failed if attempts is not None and job.failures >= attempts]
+    counts = {
+        "retry {}": (len(failed) - len(exhausted), "failed run"),
+        "resume {}": (sum(job.status == STARTED for job in jobs), "interrupted run"),
+        "start {}": (sum(job.status == QUEUED for job in jobs), "queued run"),
     }
-    deeds = [deed.format(pluralize(number, noun)) for deed, (number, noun) in numbers.items() if number]
-    return f"The same command, run again, {'; '.join(deeds) or 'finds nothing left to do'}."
+    actions = [action.format(pluralize(count, noun)) for action, (count, noun) in counts.items() if count]
+    sentences = []
+    if actions:
+        *first, last = actions
+        sentences.append(f"Repeat the command to {' and '.join([', '.join(first), last] if first else [last])}.")
+    if exhausted:
+        runs = pluralize(len(exhausted), "run")
+        sentences.append(f"{runs} reached the limit of sweep.attempts={attempts}; raise it to retry.")
+    return " ".join(sentences) or "Nothing is left to do."

@@ -1,4 +1,4 @@
-"""Sweeps started as a user starts them, and what they leave."""
+"""Start sweeps as a user does, and read what they leave behind."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from tests.warm_start import WarmProcess
 
 
 def start(outputs, *arguments):
-    """Start a sweep, in a process group of its own: in a warm process, with MLflow's tables made."""
+    """Start a sweep in its own process group, in a warm process with an initialized MLflow database."""
     copy_database(f"sqlite:///{outputs / 'mlflow.db'}")
     return WarmProcess("gym.train", "-m", f"outputs={outputs}", *arguments)
 
 
 def complete_cold(outputs, *arguments):
-    """Run a sweep to its end, which is a good one, as a user does, in a fresh process; gives what was said."""
+    """Run a sweep in a new process, assert that it succeeds, and return its output."""
     command = [sys.executable, "-u", "-m", "gym.train", "-m", f"outputs={outputs}", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -26,21 +26,21 @@ def complete_cold(outputs, *arguments):
 
 
 def finish(outputs, *arguments):
-    """Run a sweep to its end; gives exit code and what was said."""
+    """Run a sweep to its end, and return its exit code and output."""
     process = start(outputs, *arguments)
-    said, _ = process.communicate(timeout=3600)
-    return process.returncode, said
+    output, _ = process.communicate(timeout=3600)
+    return process.returncode, output
 
 
 def complete(outputs, *arguments):
-    """Run a sweep to its end, which is a good one; gives what was said."""
-    code, said = finish(outputs, *arguments)
-    assert code == 0, said
-    return said
+    """Run a sweep to its end, assert that it succeeds, and return its output."""
+    code, output = finish(outputs, *arguments)
+    assert code == 0, output
+    return output
 
 
 def kill_after(seconds, outputs, *arguments):
-    """Start a sweep and kill it after a time, workers and all; tells whether it was still under way."""
+    """Start a sweep, kill it and its workers after some seconds, and return whether it was still running."""
     process = start(outputs, *arguments)
     try:
         process.communicate(timeout=seconds)
@@ -52,11 +52,11 @@ def kill_after(seconds, outputs, *arguments):
 
 
 def client_of(outputs):
-    """A client of the database of a sweep."""
+    """Return a client for the MLflow database of a sweep."""
     return MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
 
 
 def runs_of(outputs):
-    """All MLflow runs."""
+    """Return all MLflow runs."""
     client = client_of(outputs)
     return client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])

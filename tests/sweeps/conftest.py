@@ -1,4 +1,4 @@
-"""What the tests of searches share."""
+"""Fixtures shared by the tests of sweeps and searches."""
 
 import pytest
 
@@ -7,6 +7,6 @@ from tests.sweeps.search.searching import hurried
 
 @pytest.fixture
 def quick_writes():
-    """No test waits for the disk."""
+    """Let databases skip syncing to disk."""
     with hurried():
         yield

@@ -1,6 +1,6 @@
-"""Long drills with SIGKILL, on whole sweeps: ``./scripts/test -m drill``, half an hour; not part of every test run.
+"""Long drills that kill whole sweeps with SIGKILL; ``./scripts/test -m drill`` runs them in half an hour.
 
-``GYM_DRILL=pocket_matrix`` takes the pocket matrix in place of the smoke matrix, and an hour.
+With ``GYM_DRILL=pocket_matrix`` they take an hour and use the pocket matrix instead of the smoke matrix.
 """
 
 import os
@@ -25,7 +25,7 @@ SEARCH = [
 
 
 def kill_often(outputs, kills, shortest, longest, *arguments):
-    """Kill a sweep after random times until that was done so often, then let it end; gives the kills that hit it."""
+    """Kill a sweep after random times, then let it finish; return how many kills hit it while running."""
     moments = random.Random(0)
     hit = sum(kill_after(moments.uniform(shortest, longest), outputs, *arguments) for _ in range(kills))
     complete(outputs, *arguments)
@@ -33,7 +33,7 @@ def kill_often(outputs, kills, shortest, longest, *arguments):
 
 
 def rows_of(outputs):
-    """Name, weights and scores of each run of a sweep."""
+    """Return name, weights and scores of each run of a sweep."""
     folder = SweepFolder(outputs, "drill")
     results = [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
     return sorted(
@@ -42,8 +42,8 @@ def rows_of(outputs):
     )
 
 
-def test_the_matrix_is_killed_ten_times_and_ends_the_same(tmp_path):
-    """The same 30 rows and weights as undisturbed, each run once in MLflow, none left RUNNING."""
+def test_a_matrix_killed_ten_times_has_the_same_results(tmp_path):
+    """All 30 results and weights are equal, and each run is logged to MLflow once and FINISHED."""
     complete(tmp_path / "whole", *DRILL)
     assert kill_often(tmp_path / "killed", 10, 15.0, LONGEST, *DRILL) >= 8
 
@@ -55,8 +55,8 @@ def test_the_matrix_is_killed_ten_times_and_ends_the_same(tmp_path):
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
-def test_a_search_of_forty_trials_is_killed_twice_and_has_forty(tmp_path):
-    """Exactly forty ended, none twice, none open; the same as undisturbed."""
+def test_a_search_killed_twice_has_the_same_forty_trials(tmp_path):
+    """All 40 trials have ended, and equal those of an undisturbed search."""
     complete(tmp_path / "whole", *SEARCH)
     assert kill_often(tmp_path / "killed", 2, 30.0, 60.0, *SEARCH) == 2
 

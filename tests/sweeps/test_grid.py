@@ -1,4 +1,4 @@
-"""A sweep as a user starts it: it can be killed at any instant, and the same command ends it."""
+"""Grid sweeps, started as a user starts them, can be killed at any time and are resumed by the same command."""
 
 import json
 import os
@@ -11,24 +11,24 @@ import pytest
 from filelock import FileLock
 
 from gym.runs.result import read_result
-from gym.sweeps.grid import enter, launch
-from gym.sweeps.plan import Planned
+from gym.sweeps.grid import launch_unfinished, queue_new_runs
+from gym.sweeps.plan import PlannedRun
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.sweeps.commands import client_of, complete, complete_cold, finish, kill_after, runs_of, start
 
 # Runs of a second or two: one level, two filters.
 SMALL = [
     *("+debug=tiny", "model=simple_unet", "model.levels=1", "training.precision=float32", "training.threads=1"),
-    *("loss=cce,dice", "seed=1,2", "training.epochs=3", "sweep.name=mine"),
+    *("loss=cce,dice", "seed=1,2", "training.epochs=3", "sweep.name=grid"),
 ]
 TWO = [argument.replace("cce,dice", "cce") for argument in SMALL]
-EXPLODES = ["+debug=tiny", "model=simple_unet", "model.levels=1", "sweep.name=mine", "schedule.start_rate=1e-5"]
+EXPLODES = ["+debug=tiny", "model=simple_unet", "model.levels=1", "sweep.name=grid", "schedule.start_rate=1e-5"]
 RATES = ["schedule.max_rate=1e-3,1e30", "schedule.rampup_epochs=0"]
 
 
 def results_of(outputs):
-    """Weights and scores of the runs of the sweep, by name."""
-    folder = SweepFolder(outputs, "mine")
+    """Return weights and scores of the runs of the sweep, by name."""
+    folder = SweepFolder(outputs, "grid")
     results = [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
     return {
         one.name: (one.weights_sha256, {name: score for name, score in one.scores.items() if name != "seconds"})
@@ -37,15 +37,15 @@ def results_of(outputs):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A sweep of four runs that nothing disturbed."""
-    outputs = tmp_path_factory.mktemp("whole")
+def undisturbed(tmp_path_factory):
+    """A sweep of four runs that was not interrupted."""
+    outputs = tmp_path_factory.mktemp("undisturbed")
     return outputs, complete_cold(outputs, *SMALL)
 
 
-def test_a_sweep_is_a_parent_with_its_runs(whole):
-    """Four children hang on one parent, which holds the comparison."""
-    outputs, said = whole
+def test_a_sweep_is_a_parent_run_with_its_runs_as_children(undisturbed):
+    """The parent run contains the comparison of its four children."""
+    outputs, output = undisturbed
     runs = runs_of(outputs)
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
@@ -58,58 +58,58 @@ def test_a_sweep_is_a_parent_with_its_runs(whole):
     assert {"comparison.csv", "comparison.html", "figure4.png", "figure4.html"} <= files
     assert parents[0].data.metrics["runs_finished"] == 4
     assert parents[0].data.tags["mlflow.note.content"].startswith("Recommended: simple_unet")
-    assert "4 of 4 runs finished" in said
+    assert "4 of 4 runs finished" in output
     assert set(results_of(outputs)) == {
         f"simple_unet {loss} f2 seed={seed}" for loss in ("cce", "dice") for seed in (1, 2)
     }
     assert len({run.data.tags["data_fingerprint"] for run in children}) == 1
 
 
-def test_a_finished_sweep_has_nothing_left_to_do(whole):
-    """The same command trains nothing, and makes no further run in MLflow."""
-    outputs, _ = whole
-    before = (outputs / "sweeps/mine/ledger.jsonl").read_text()
-    code, said = finish(outputs, *SMALL)
+def test_repeating_a_finished_sweep_does_nothing(undisturbed):
+    """No run is trained or logged again."""
+    outputs, _ = undisturbed
+    before = (outputs / "sweeps/grid/ledger.jsonl").read_text()
+    code, output = finish(outputs, *SMALL)
 
     assert code == 0
-    assert (outputs / "sweeps/mine/ledger.jsonl").read_text() == before
+    assert (outputs / "sweeps/grid/ledger.jsonl").read_text() == before
     assert len(runs_of(outputs)) == 5
-    assert "4 of 4 runs finished" in said
+    assert "4 of 4 runs finished" in output
 
 
-def test_a_named_sweep_can_be_added_to(whole, tmp_path):
-    """More of the same name: what is finished keeps its number, only the new is trained."""
-    outputs, _ = whole
+def test_a_named_sweep_can_be_extended(undisturbed, tmp_path):
+    """Finished runs keep their numbers, and only new runs are trained."""
+    outputs, _ = undisturbed
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", outputs, copy], check=True)
     more = [argument.replace("seed=1,2", "seed=2,3") for argument in SMALL]
     code, _ = finish(copy, *more)
-    jobs = SweepFolder(copy, "mine").ledger.jobs()
+    jobs = SweepFolder(copy, "grid").ledger.jobs()
 
     assert code == 0
     assert [job.attempts for job in jobs] == [1] * 6
     assert [job.name[-1] for job in jobs] == ["1", "2", "1", "2", "3", "3"]
 
 
-def test_a_result_that_was_removed_is_made_again(whole, tmp_path):
-    """Its run alone; the comparison is of all four."""
-    outputs, _ = whole
+def test_a_lost_result_is_trained_again(undisturbed, tmp_path):
+    """Only the runs without a readable result are repeated; the comparison covers all four."""
+    outputs, _ = undisturbed
     subprocess.run(["cp", "-r", outputs, tmp_path / "copy"], check=True)
-    folder = SweepFolder(tmp_path / "copy", "mine")
-    lost, damaged = (folder.run_folder(folder.ledger.job(number).fingerprint) for number in (1, 2))
-    (lost / "result.json").unlink()
+    folder = SweepFolder(tmp_path / "copy", "grid")
+    missing, damaged = (folder.run_folder(folder.ledger.job(number).fingerprint) for number in (1, 2))
+    (missing / "result.json").unlink()
     (damaged / "matrices.npy").write_bytes(b"torn")
-    said = complete(tmp_path / "copy", *SMALL)
+    output = complete(tmp_path / "copy", *SMALL)
 
     assert [job.attempts for job in folder.ledger.jobs()] == [1, 2, 2, 1]
     assert results_of(tmp_path / "copy") == results_of(outputs)
-    assert "simple_unet cce f2 seed=2 is made again" in said
-    assert "4 of 4 runs finished" in said
+    assert "repeating simple_unet cce f2 seed=2: its result in" in output
+    assert "4 of 4 runs finished" in output
 
 
-def test_a_sweep_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
-    """SIGKILL at three random moments: the same weights and scores, every run once in MLflow, none left RUNNING."""
-    outputs, _ = whole
+def test_a_sweep_killed_repeatedly_has_the_same_results(undisturbed, tmp_path):
+    """Weights and scores are equal, and each run is logged to MLflow once and FINISHED."""
+    outputs, _ = undisturbed
     kill_until_done(tmp_path, times=3, longest=8.0)
 
     assert results_of(tmp_path) == results_of(outputs)
@@ -122,46 +122,46 @@ def test_a_sweep_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
 
 
 def kill_until_done(outputs, times, longest):
-    """Start the sweep, kill it after a random time, and so on; then let it end."""
+    """Kill the sweep after random times, then let it finish."""
     moments = random.Random(0)
     for _ in range(times):
         kill_after(moments.uniform(2, longest), outputs, *SMALL)
-    code, said = finish(outputs, *SMALL)
-    assert code == 0, said
+    code, output = finish(outputs, *SMALL)
+    assert code == 0, output
 
 
-def test_a_failing_run_stops_no_other(tmp_path):
-    """It is named at the end with its message and command; it is tried again, but not without end."""
-    code, said = finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
+def test_a_failed_run_does_not_stop_the_others(tmp_path):
+    """It is listed with its error and command, and retried a limited number of times."""
+    code, output = finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
 
-    jobs = SweepFolder(tmp_path, "mine").ledger.jobs()
+    jobs = SweepFolder(tmp_path, "grid").ledger.jobs()
     assert code == 1
     assert [job.status for job in jobs] == ["finished", "failed"]
-    assert "the loss is" in said
-    assert "schedule.max_rate=1e+30" in said
-    assert "python -m gym.train" in said
-    assert "error: 1 run of 2 did not finish" in said
+    assert "the loss is" in output
+    assert "schedule.max_rate=1e+30" in output
+    assert "python -m gym.train" in output
+    assert "error: 1 of 2 runs did not finish" in output
 
     finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
-    code, said = finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
-    jobs = SweepFolder(tmp_path, "mine").ledger.jobs()
+    code, output = finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
+    jobs = SweepFolder(tmp_path, "grid").ledger.jobs()
     assert [job.attempts for job in jobs] == [1, 2]
     assert code == 1
     statuses = sorted(run.info.status for run in runs_of(tmp_path))
     assert statuses == ["FAILED", "FAILED", "FINISHED"]
 
 
-def test_a_sweep_whose_mlflow_is_gone_ends_in_a_line(tmp_path):
-    """What was finished is kept, and the same command makes the rest once MLflow is back."""
-    process, ledger = start(tmp_path, *TWO), SweepFolder(tmp_path, "mine").ledger
+def test_a_lost_mlflow_database_stops_the_sweep_with_one_line(tmp_path):
+    """Finished runs are kept, and the same command resumes once the database is back."""
+    process, ledger = start(tmp_path, *TWO), SweepFolder(tmp_path, "grid").ledger
     wait_for("finished", process, ledger)
     database = tmp_path / "mlflow.db"
     database.rename(tmp_path / "away.db")
     database.write_bytes(b"no database " * 1000)
-    said, _ = process.communicate(timeout=600)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 1
-    assert "error: MLflow at sqlite:///" in said
-    assert "Traceback" not in said
+    assert "error: MLflow at sqlite:///" in output
+    assert "Traceback" not in output
 
     (tmp_path / "away.db").replace(database)
     complete(tmp_path, *TWO)
@@ -169,37 +169,37 @@ def test_a_sweep_whose_mlflow_is_gone_ends_in_a_line(tmp_path):
     assert ledger.job(0).attempts == 1
 
 
-def test_a_second_driver_is_refused(tmp_path):
-    """With who holds the sweep."""
-    folder = SweepFolder(tmp_path, "mine")
+def test_a_second_driver_is_rejected(tmp_path):
+    """The error names the process that runs the sweep."""
+    folder = SweepFolder(tmp_path, "grid")
     folder.path.mkdir(parents=True)
     (folder.path / "holder.txt").write_text("process 1 on here\n")
     with FileLock(folder.path / ".lock"):
-        code, said = finish(tmp_path, *SMALL)
+        code, output = finish(tmp_path, *SMALL)
 
     assert code == 1
     assert (
-        "error: sweep mine is already running (process 1 on here); wait for it, or choose another name with sweep.name="
-        in said
+        "error: sweep grid is already running (process 1 on here); wait for it, or use another name with sweep.name="
+        in output
     )
     assert not folder.ledger.path.exists()
 
 
-def test_a_sweep_holds_to_its_data(whole, tmp_path):
-    """A name that stands for runs on other scenes is refused, and nothing is changed."""
-    outputs, _ = whole
-    before = (outputs / "sweeps/mine/ledger.jsonl").read_text()
-    code, said = finish(outputs, *SMALL, "data.seed=1")
+def test_a_sweep_rejects_other_data(undisturbed, tmp_path):
+    """Runs on other data cannot be added under the same name; nothing changes on disk."""
+    outputs, _ = undisturbed
+    before = (outputs / "sweeps/grid/ledger.jsonl").read_text()
+    code, output = finish(outputs, *SMALL, "data.seed=1")
 
     assert code == 1
-    assert "error: sweep.name=mine contains runs on other data or another split" in said
-    assert (outputs / "sweeps/mine/ledger.jsonl").read_text() == before
+    assert "error: sweep.name=grid contains runs on other data or another split" in output
+    assert (outputs / "sweeps/grid/ledger.jsonl").read_text() == before
 
 
 @pytest.mark.drill
-def test_workers_share_the_cores_and_lose_nothing(whole, tmp_path):
-    """With joblib: as many runs, the same weights, every epoch in MLflow."""
-    outputs, _ = whole
+def test_two_workers_have_the_same_results_as_one(undisturbed, tmp_path):
+    """With joblib, weights and scores are equal and every epoch is logged."""
+    outputs, _ = undisturbed
     complete(tmp_path, *SMALL, "hydra/launcher=two_at_once")
 
     assert results_of(tmp_path) == results_of(outputs)
@@ -207,7 +207,7 @@ def test_workers_share_the_cores_and_lose_nothing(whole, tmp_path):
 
 
 def epochs_logged(outputs):
-    """Of each run of a sweep the epochs that MLflow has a score of."""
+    """Return for each run of a sweep the epochs with a score in MLflow."""
     client = client_of(outputs)
     children = [run.info.run_id for run in runs_of(outputs) if "mlflow.parentRunId" in run.data.tags]
     histories = [client.get_metric_history(run, "val/iou") for run in children]
@@ -217,64 +217,64 @@ def epochs_logged(outputs):
 @pytest.mark.parametrize("is_old", [False, True])
 @pytest.mark.parametrize(("workers", "order"), [(1, [0, 1, 2]), (2, [1, 0, 2])])
 def test_workers_begin_with_the_longest_runs(workers, order, is_old, tmp_path):
-    """So that none is left to one of them at the end; without workers the order is that of the command.
+    """A single worker follows the order of the command.
 
-    Also where an older version entered the runs, without their work.
+    The order is the same if an older version queued the runs without their work.
     """
-    planned = [Planned(name, name, [], "", work) for name, work in (("b", 2.0), ("a", 9.0), ("c", 2.0))]
-    folder = SweepFolder(tmp_path, "mine")
-    enter(folder, [run._replace(work=0.0) for run in planned] if is_old else planned)
-    handed_on = []
+    planned = [PlannedRun(name, name, [], "", work) for name, work in (("b", 2.0), ("a", 9.0), ("c", 2.0))]
+    folder = SweepFolder(tmp_path, "grid")
+    queue_new_runs(folder, [run._replace(work=0.0) for run in planned] if is_old else planned)
+    launched = []
 
     class Recording:
         def __init__(self):
             self.workers = workers
 
         def launch(self, jobs):
-            handed_on.extend(job.number for job in jobs)
+            launched.extend(job.number for job in jobs)
 
-    launch(folder, planned, Recording(), attempts=2)
+    launch_unfinished(folder, planned, Recording(), attempts=2)
 
-    assert handed_on == order
+    assert launched == order
 
 
-def test_a_queue_of_jobs_comes_to_the_same(whole, tmp_path):
-    """With submitit, which a cluster is reached through, and its executor on this machine."""
+def test_submitit_has_the_same_results_as_one_process(undisturbed, tmp_path):
+    """Submitit runs its jobs on this machine instead of a cluster."""
     complete(tmp_path, *TWO, "hydra/launcher=submitit_local")
 
-    assert_part_of(whole, tmp_path)
+    assert_part_of(undisturbed, tmp_path)
     assert {run.info.status for run in runs_of(tmp_path)} == {"FINISHED"}
 
 
-def test_a_worker_that_dies_takes_no_other_with_it(whole, tmp_path):
-    """Its run is started again, and the sweep ends: the same weights as without workers, every epoch in MLflow."""
+def test_a_dying_worker_does_not_affect_other_runs(undisturbed, tmp_path):
+    """Its run is restarted, weights and scores are equal, and every epoch is logged."""
     process = start(tmp_path, *TWO, "hydra/launcher=two_at_once")
-    ledger = SweepFolder(tmp_path, "mine").ledger
+    ledger = SweepFolder(tmp_path, "grid").ledger
     wait_for("epoch", process, ledger)
     workers = [int(line) for line in pgrep("LokyProcess", process.pid)]
     os.kill(workers[0], signal.SIGKILL)
-    said, _ = process.communicate(timeout=600)
+    output, _ = process.communicate(timeout=600)
 
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
     assert [job.status for job in ledger.jobs()] == ["finished"] * 2
     assert max(job.attempts for job in ledger.jobs()) == 2
-    assert_part_of(whole, tmp_path)
+    assert_part_of(undisturbed, tmp_path)
     assert epochs_logged(tmp_path) == [[1, 2, 3]] * 2
 
 
-def assert_part_of(whole, outputs):
-    """The two runs of a sweep came to what they come to one after another."""
-    expected = results_of(whole[0])
+def assert_part_of(undisturbed, outputs):
+    """Assert that the two runs of a sweep have the same results as in an undisturbed sweep."""
+    expected = results_of(undisturbed[0])
     results = results_of(outputs)
     assert results == {name: expected[name] for name in results}
     assert len(results) == 2
 
 
 @pytest.mark.parametrize("event", ["epoch", pytest.param("finished", marks=pytest.mark.drill)])
-def test_a_worker_does_not_outlive_its_driver_for_long(event, tmp_path):
-    """It ends its run, if it makes one, and leaves: its memory is given back, and its output closed."""
+def test_a_worker_exits_after_its_driver_was_killed(event, tmp_path):
+    """It finishes its current run first, then frees its memory and closes its output."""
     process = start(tmp_path, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    ledger = SweepFolder(tmp_path, "mine").ledger
+    ledger = SweepFolder(tmp_path, "grid").ledger
     wait_for(event, process, ledger)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=120)  # until no worker holds its end of the pipe
@@ -283,22 +283,22 @@ def test_a_worker_does_not_outlive_its_driver_for_long(event, tmp_path):
 
 
 def wait_for(event, process, ledger):
-    """Wait until a sweep that is under way tells of an event."""
-    while not any(told["event"] == event for told in ledger.read()):
+    """Wait until the ledger of a running sweep contains an event of some kind."""
+    while not any(line["event"] == event for line in ledger.read()):
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.1)
 
 
 def pgrep(pattern, parent):
-    """The processes of a parent whose command line has a pattern."""
+    """Return the child processes of a parent whose command line matches a pattern."""
     done = subprocess.run(["pgrep", "-P", str(parent), "-f", pattern], capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
-def test_the_ledger_can_be_read_by_anyone(whole):
-    """A line an event, JSON each."""
-    outputs, _ = whole
-    lines = (outputs / "sweeps/mine/ledger.jsonl").read_text().splitlines()
+def test_the_ledger_has_one_line_of_json_per_event(undisturbed):
+    """Four runs are queued before the first one starts."""
+    outputs, _ = undisturbed
+    lines = (outputs / "sweeps/grid/ledger.jsonl").read_text().splitlines()
     kinds = [json.loads(line)["event"] for line in lines]
 
     assert kinds[:4] == ["queued"] * 4

@@ -1,22 +1,21 @@
-"""Whatever a launcher does, every run that it was given has an end in the ledger, or one line says why not."""
+"""Whatever the launcher does, every run ends in the ledger, or an error says why no run started."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from gym.config.schema import Config
 from gym.core.errors import ConfigError, RunError
 from gym.sweeps import launch as launch_module
-from gym.sweeps.launch import Launching, count_workers
+from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import FAILED, FINISHED, QUEUED, STARTED
 from gym.sweeps.sweep_folder import SweepFolder
 
-WORDLESS = "its process ended without a word: killed, perhaps for want of memory"
+DIED = "the worker died without reporting an error; it may have run out of memory"
 
 
 class FakeLauncher:
-    """A launcher that does what it is told in each round: a mapping from runs to events, and an error to end with."""
+    """Launcher that appends given events in each round: a mapping from run to events. It can raise an error, too."""
 
     def __init__(self, folder, *rounds, error=None, returns=()):
         self._folder, self._rounds, self._error, self._returns = folder, list(rounds), error, returns
@@ -40,32 +39,29 @@ class FakeLauncher:
 
 @pytest.fixture
 def folder(tmp_path):
-    """A sweep of three runs that are queued."""
+    """A sweep of three queued runs."""
     sweep = SweepFolder(tmp_path, "mine")
     for number in range(3):
         sweep.ledger.append(QUEUED, number, name=f"run {number}", fingerprint=f"{number}" * 64, overrides=["seed=1"])
     return sweep
 
 
-def launch(folder, launcher, attempts=2, launcher_keys=None, threads=0):
-    """Launch what has not finished; gives the runs as they stand after it."""
-    own = Config()
-    own.sweep.attempts, own.training.threads = attempts, threads
-    config = OmegaConf.create({"hydra": {"launcher": launcher_keys or {}}})
+def launch(folder, launcher, attempts=2, workers=1, threads=0):
+    """Launch the unfinished runs, and return the final state of all."""
     left = [job for job in folder.ledger.jobs() if job.status != FINISHED]
-    Launching(folder, own, launcher, config).launch(left)
+    RunLauncher(folder, launcher, workers, attempts, threads).launch(left)
     return folder.ledger.jobs()
 
 
 def returned(error):
-    """What Hydra gives of a run that raised."""
+    """Return what Hydra returns for a run that raised an error."""
     run = JobReturn(status=JobStatus.FAILED)
     run.return_value = error
     return run
 
 
 def test_runs_that_end_are_started_once(folder):
-    """Finished or failed: an end is an end, and a failure waits for the next call."""
+    """A failed run has ended, too; only the next call retries it."""
     launcher = FakeLauncher(folder, {0: [STARTED, FINISHED], 1: [STARTED, FAILED], 2: [STARTED, FINISHED]})
     jobs = launch(folder, launcher)
 
@@ -73,49 +69,51 @@ def test_runs_that_end_are_started_once(folder):
     assert [(job.status, job.attempts) for job in jobs] == [(FINISHED, 1), (FAILED, 1), (FINISHED, 1)]
 
 
-def test_nothing_to_start_is_not_launched(folder):
-    """Launchers refuse an empty list."""
+def test_no_runs_need_no_launcher(folder):
+    """Launchers reject an empty list."""
     launcher = FakeLauncher(folder)
-    Launching(folder, Config(), launcher, OmegaConf.create({})).launch([])
+    RunLauncher(folder, launcher, workers=1, attempts=3, threads=0).launch([])
 
     assert launcher.given == []
 
 
-def test_a_launcher_that_starts_nothing_is_refused(folder):
-    """With what it says: an error of its own, or that of the first run that came back with one."""
-    with pytest.raises(RunError, match=r"^the launcher started not one run \(OSError: no queue\); mend hydra\.lau"):
+def test_a_launcher_that_starts_nothing_is_an_error(folder):
+    """The error quotes the launcher, or the first run that returned an error."""
+    with pytest.raises(RunError, match=r"^the launcher did not start any run \(OSError: no queue\); check the set"):
         launch(folder, FakeLauncher(folder, error=OSError("no queue\nat all")))
     told = [JobReturn(status=JobStatus.COMPLETED), returned(ConfigError("data.images=x is no folder.\nx"))]
-    with pytest.raises(RunError, match=r"not one run \(data\.images=x is no folder\.\); mend"):
+    with pytest.raises(RunError, match=r"any run \(data\.images=x is no folder\.\); check"):
         launch(folder, FakeLauncher(folder, returns=told))
-    with pytest.raises(RunError, match=r"not one run \(it does not say why\); mend"):
+    with pytest.raises(
+        RunError, match=r"not start any run \(it gave no reason\); check the settings of hydra\.launcher\."
+    ):
         launch(folder, FakeLauncher(folder))
 
     assert [job.status for job in folder.ledger.jobs()] == [QUEUED] * 3
 
 
-def test_it_is_refused_also_where_the_runs_failed_before(folder):
-    """Their ends of another call are no ends of this one."""
+def test_earlier_failures_do_not_count_as_started(folder):
+    """The launcher is still reported if all runs had failed in an earlier call."""
     for number in range(3):
         folder.ledger.append(STARTED, number)
         folder.ledger.append(FAILED, number, message="bad day")
-    with pytest.raises(RunError, match="started not one run"):
+    with pytest.raises(RunError, match="did not start any run"):
         launch(folder, FakeLauncher(folder, error=OSError("no queue")))
 
 
-def test_runs_that_are_never_started_fail_in_the_end(folder):
-    """The others have ended, and the sweep goes on to its summary rather than on for ever."""
+def test_runs_that_never_start_fail(folder):
+    """The sweep continues to its summary instead of retrying forever."""
     launcher = FakeLauncher(folder, {0: [STARTED, FINISHED]}, {}, error=OSError("no queue"))
     jobs = launch(folder, launcher)
 
     assert launcher.given == [[0, 1, 2], [1, 2]]
     assert [job.status for job in jobs] == [FINISHED, FAILED, FAILED]
-    assert [job.message for job in jobs[1:]] == ["the launcher does not start it (OSError: no queue)"] * 2
+    assert [job.message for job in jobs[1:]] == ["the launcher did not start this run (OSError: no queue)"] * 2
     assert [job.attempts for job in jobs] == [1, 0, 0]
 
 
-def test_a_run_without_an_end_is_started_again_but_not_for_ever(folder):
-    """A worker that dies takes others with it; who dies each time is given up."""
+def test_a_lost_run_is_restarted_a_limited_number_of_times(folder):
+    """A dying worker may take other runs with it."""
     launcher = FakeLauncher(
         folder,
         {0: [STARTED], 1: [STARTED]},
@@ -126,11 +124,11 @@ def test_a_run_without_an_end_is_started_again_but_not_for_ever(folder):
 
     assert launcher.given == [[0, 1, 2], [0, 1, 2]]
     assert [job.status for job in jobs] == [FAILED, FINISHED, FINISHED]
-    assert jobs[0].message == WORDLESS
+    assert jobs[0].message == DIED
 
 
-def test_attempts_of_calls_before_do_not_count(folder):
-    """A run that was cut off three times by the user has had no attempt of its own."""
+def test_attempts_of_earlier_calls_do_not_count(folder):
+    """Interruptions by the user do not use up the attempts."""
     for _ in range(3):
         folder.ledger.append(STARTED, 0)
     ends = {number: [STARTED, FINISHED] for number in (1, 2)}
@@ -140,8 +138,8 @@ def test_attempts_of_calls_before_do_not_count(folder):
     assert launcher.given == [[0, 1, 2], [0]]
 
 
-def test_a_run_that_another_worker_ended_is_ended(folder):
-    """One of a driver that was killed: it started the run before this call."""
+def test_a_run_completed_by_another_worker_has_ended(folder):
+    """A worker of a killed driver may complete a run that it started earlier."""
     for number in range(3):
         folder.ledger.append(STARTED, number)
     launcher = FakeLauncher(folder, {number: [FINISHED] for number in range(3)})
@@ -150,8 +148,8 @@ def test_a_run_that_another_worker_ended_is_ended(folder):
 
 
 @pytest.mark.parametrize("name", ["mine", "12e456789012", "123", "two words", "a,b", "it's", "null", "a\\"])
-def test_the_name_of_a_sweep_reaches_its_runs_as_it_is(tmp_path, name):
-    """Hydra would read a number in ``12e4``, which a name made of hexadecimal digits may be."""
+def test_any_sweep_name_reaches_the_runs_unchanged(tmp_path, name):
+    """Unquoted, Hydra would read a name such as ``12e4`` as a number."""
     folder = SweepFolder(tmp_path, name)
     folder.ledger.append(QUEUED, 0, fingerprint="f" * 64, overrides=["seed=1"])
     launcher = FakeLauncher(folder, {0: [STARTED, FINISHED]})
@@ -164,7 +162,7 @@ def test_the_name_of_a_sweep_reaches_its_runs_as_it_is(tmp_path, name):
 
 
 def test_workers_share_the_cores(folder, monkeypatch):
-    """Evenly, and at least one each, unless the number of threads is given."""
+    """Each worker gets at least one thread, unless the number of threads is configured."""
     monkeypatch.setattr(launch_module, "available_cores", lambda: 8)
     for workers, threads, wanted in [
         (2, 0, ["training.threads=4"]),
@@ -174,13 +172,13 @@ def test_workers_share_the_cores(folder, monkeypatch):
         (1, 0, []),
     ]:
         launcher = FakeLauncher(folder, {number: [STARTED] for number in range(3)})
-        launch(folder, launcher, attempts=1, launcher_keys={"n_jobs": workers}, threads=threads)
+        launch(folder, launcher, attempts=1, workers=workers, threads=threads)
         assert launcher.overrides[0][3:] == wanted
 
 
 @pytest.mark.parametrize(("keys", "workers"), [({}, 1), ({"n_jobs": 3}, 3), ({"n_jobs": -1}, 8), ({"n_jobs": -3}, 6)])
-def test_workers_are_counted_as_joblib_does(monkeypatch, keys, workers):
-    """A number below 0 counts down from all cores; a launcher that does not say makes one at a time."""
+def test_workers_are_counted_as_in_joblib(monkeypatch, keys, workers):
+    """Negative numbers count down from the number of cores; the default is one worker."""
     monkeypatch.setattr(launch_module, "available_cores", lambda: 8)
 
     assert count_workers(OmegaConf.create({"hydra": {"launcher": keys}})) == workers

@@ -1,13 +1,21 @@
-"""A command becomes runs: every combination once, checked before any is made, on one dataset."""
+"""Planning turns a command into runs: each combination once, checked in advance, on one dataset."""
 
 import pytest
 from hydra import compose, initialize_config_dir
 
 from gym.config.overrides import configuration_folder
-from gym.config.schema import Config
 from gym.core.errors import ConfigError
 from gym.sweeps.ledger import Ledger
-from gym.sweeps.plan import Planned, command_of, expand, name_job, name_sweep, plan, queue, swept_overrides
+from gym.sweeps.plan import (
+    PlannedRun,
+    differing_overrides,
+    expand_grid,
+    format_command,
+    name_sweep,
+    name_sweep_run,
+    plan_sweep,
+    queue_run,
+)
 
 SMALL = ["data.size=32", "data.scenes=8"]
 
@@ -19,17 +27,17 @@ def make_plan(tmp_path, configure):
 
     def make(*arguments, params=None):
         with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):
-            jobs = expand(params or {}, [*SMALL, f"outputs={tmp_path}", *arguments])
-            return plan(jobs, lambda overrides: compose("config", overrides=overrides))
+            combinations = expand_grid(params or {}, [*SMALL, f"outputs={tmp_path}", *arguments])
+            return plan_sweep(combinations, lambda overrides: compose("config", overrides=overrides))
 
     return make
 
 
-def test_every_combination_is_made_once():
-    """Two by two, in the order of the lists; numbers of a group are text."""
-    jobs = expand({}, ["model=unet,resunet", "seed=1", "filters='2','4'"])
+def test_every_combination_is_planned_once():
+    """Combinations follow the order of the lists; option names that look like numbers stay text."""
+    combinations = expand_grid({}, ["model=unet,resunet", "seed=1", "filters='2','4'"])
 
-    assert jobs == [
+    assert combinations == [
         ["model=unet", "seed=1", "filters='2'"],
         ["model=unet", "seed=1", "filters='4'"],
         ["model=resunet", "seed=1", "filters='2'"],
@@ -37,16 +45,16 @@ def test_every_combination_is_made_once():
     ]
 
 
-def test_the_command_line_takes_the_place_of_a_parameter():
-    """A list in the configuration is narrowed, not multiplied."""
-    assert expand({"model": "unet,resunet", "filters": "2,4"}, ["model=unet"]) == [
+def test_the_command_line_replaces_a_parameter():
+    """A value on the command line narrows the list in the configuration."""
+    assert expand_grid({"model": "unet,resunet", "filters": "2,4"}, ["model=unet"]) == [
         ["model=unet", "filters='2'"],
         ["model=unet", "filters='4'"],
     ]
 
 
-def test_runs_on_more_of_the_data_have_more_work(make_plan):
-    """As those of a learning curve, or with more copies."""
+def test_work_grows_with_the_number_of_training_samples(make_plan):
+    """More training scenes or more augmented copies mean more work."""
     few, all_of_them, copied = make_plan("split.training_share=0.5,1.0", "augment.copies=1")[:2] + make_plan(
         "augment.copies=3"
     )
@@ -55,81 +63,86 @@ def test_runs_on_more_of_the_data_have_more_work(make_plan):
     assert copied.work == 3 * all_of_them.work
 
 
-def test_an_interval_is_for_a_search():
-    """A grid of it would be endless; the remedy is named."""
-    with pytest.raises(ConfigError, match=r"interval\(1,2\) is no list.*hydra/sweeper=optuna"):
-        expand({}, ["schedule.max_rate=interval(1,2)"])
+def test_a_grid_rejects_an_interval():
+    """An interval has no finite grid; the error suggests a search."""
+    with pytest.raises(
+        ConfigError,
+        match=r"interval\(1,2\) is an interval, but a grid sweep needs separate values.*hydra/sweeper=optuna",
+    ):
+        expand_grid({}, ["schedule.max_rate=interval(1,2)"])
 
 
-def test_the_matrix_is_thirty_runs_however_it_is_asked_for(make_plan):
-    """As an experiment or in full, in any order: the same runs, so the same sweep."""
+def test_the_name_of_a_sweep_does_not_depend_on_wording(make_plan):
+    """The 30 runs of the matrix have the same name in any order and from any source."""
     full = ["loss=cce,dice,kld", "filters='2','4','6','8','12'", "model=unet,resunet"]
-    spelt = make_plan(*full)
+    explicit = make_plan(*full)
     named = make_plan(params={"model": "unet,resunet", "loss": "cce,dice,kld", "filters": "2,4,6,8,12"})
 
-    assert len(spelt) == len(named) == 30
+    assert len(explicit) == len(named) == 30
     assert len({run.name for run in named}) == 30
-    assert name_sweep(spelt) == name_sweep(named)
-    assert name_sweep(spelt[:-1]) != name_sweep(named)
+    assert name_sweep(explicit) == name_sweep(named)
+    assert name_sweep(explicit[:-1]) != name_sweep(named)
 
 
-def test_equal_runs_are_one(make_plan):
-    """Two ways of saying the same train once."""
+def test_equal_runs_are_planned_once(make_plan):
+    """Two overrides with the same effect give one run."""
     assert [run.name for run in make_plan("model.filters=6,6")] == ["resunet cce f6"]
 
 
-def test_one_bad_configuration_stops_all_before_any_begins(make_plan):
-    """The value, the rule and the remedy, as without a sweep."""
+def test_one_invalid_configuration_rejects_the_whole_sweep(make_plan):
+    """The error is the same as without a sweep."""
     with pytest.raises(ConfigError, match=r"model\.dropout=1\.5 must be at least 0 and below 1"):
         make_plan("model.dropout=0.1,1.5")
 
 
 @pytest.mark.parametrize("varied", ["data.seed=0,1", "split.seed=0,1", "split.validation=0.25,0.5"])
-def test_runs_measured_on_different_scenes_are_refused(make_plan, varied):
-    """Their scores are not comparable; who wants them all the same says so."""
-    with pytest.raises(ConfigError, match=r"differ in data or in what validates.*sweep\.mix=true"):
+def test_runs_on_different_validation_scenes_are_rejected(make_plan, varied):
+    """Their scores are not comparable, unless ``sweep.mix=true`` allows it."""
+    with pytest.raises(ConfigError, match=r"differ in their data or validation scenes.*sweep\.mix=true"):
         make_plan(varied)
 
     assert len(make_plan(varied, "sweep.mix=true")) == 2
 
 
-def test_training_on_less_is_no_mixture(make_plan):
-    """What validates is the same, so a learning curve is a sweep like another."""
+def test_the_training_share_may_differ(make_plan):
+    """The validation scenes stay the same, so the scores are comparable."""
     assert len(make_plan("split.training_share=0.5,1.0")) == 2
 
 
-def test_a_run_is_named_by_what_sets_it_apart():
-    """Model, loss and filters say themselves; anything else is added."""
-    jobs = [["model=unet", "seed=1", "+debug=tiny"], ["model=unet", "seed=2", "+debug=tiny"]]
-    differing = swept_overrides(jobs)
+def test_a_run_is_named_after_its_distinct_overrides():
+    """A default name already states model, loss and filters."""
+    combinations = [["model=unet", "seed=1", "+debug=tiny"], ["model=unet", "seed=2", "+debug=tiny"]]
+    distinct = differing_overrides(combinations)
 
-    assert differing == [["seed=1"], ["seed=2"]]
-    assert name_job(Config(), differing[1]) == "resunet cce f6 seed=2"
-    assert name_job(Config(name="mine"), []) == "mine"
-    assert name_job(Config(name="mine"), ["model=unet", "+seed=2"]) == "mine model=unet seed=2"
-    assert name_job(Config(), ["model=unet", "filters='6'"]) == "resunet cce f6"
+    assert distinct == [["seed=1"], ["seed=2"]]
+    assert name_sweep_run("resunet cce f6", distinct[1], is_custom=False) == "resunet cce f6 seed=2"
+    assert name_sweep_run("mine", [], is_custom=True) == "mine"
+    assert name_sweep_run("mine", ["model=unet", "+seed=2"], is_custom=True) == "mine model=unet seed=2"
+    assert name_sweep_run("resunet cce f6", ["model=unet", "filters='6'"], is_custom=False) == "resunet cce f6"
 
 
-def test_the_ledger_holds_no_password(tmp_path):
-    """Whoever can read the outputs is not to reach the database."""
+def test_the_ledger_contains_no_password(tmp_path):
+    """Passwords in overrides are redacted."""
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    queue(ledger, 3, Planned("mine", "f", ["tracking.uri=postgresql://me:secret@host/db", "seed=1"], ""))
+    queue_run(ledger, 3, PlannedRun("mine", "f", ["tracking.uri=postgresql://me:secret@host/db", "seed=1"]))
 
     assert "secret" not in ledger.path.read_text()
     assert ledger.job(3).overrides == ["tracking.uri=postgresql://***@host/db", "seed=1"]
 
 
-def test_the_ledger_holds_the_work_of_a_run(tmp_path):
-    """By which the time left is told."""
+def test_the_ledger_contains_the_work_of_a_run(tmp_path):
+    """The time left is estimated from it."""
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    queue(ledger, 3, Planned("mine", "f", ["seed=1"], "", work=2.5))
+    queue_run(ledger, 3, PlannedRun("mine", "f", ["seed=1"], work=2.5))
 
     assert ledger.job(3).work == 2.5
 
 
-def test_the_command_of_a_run_can_be_copied():
-    """Quoted for a shell, without what belongs to the sweep."""
-    command = command_of(["+debug=tiny", "filters='8'", "data.classes=[a, b]", "sweep.name=x"])
+def test_the_command_of_a_run_can_be_pasted_into_a_shell():
+    """It is quoted, and keys of the sweep are removed."""
+    command = format_command(["+debug=tiny", "filters='8'", "data.classes=[a, b]", "sweep.name=x"])
 
     assert command == "python -m gym.train +debug=tiny filters=8 'data.classes=[a, b]'"
-    assert command_of(["+experiment=seeds", "seed=1"]) == "python -m gym.train +experiment=seeds seed=1 hydra.mode=RUN"
+    assert (
+        format_command(["+experiment=seeds", "seed=1"]) == "python -m gym.train +experiment=seeds seed=1 hydra.mode=RUN"
+    )

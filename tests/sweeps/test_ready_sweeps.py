@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from gym.app.command_line import register_configuration
 from gym.config.overrides import configuration_folder
 from gym.data.readers.synthetic import SITES
-from gym.sweeps.plan import expand
+from gym.sweeps.plan import expand_grid
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def runs_of(configure):
         path = configuration_folder() / "experiment" / f"{name}.yaml"
         swept = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
         assert swept["mode"] == "MULTIRUN"
-        return [configure(f"+experiment={name}", *job) for job in expand(swept["sweeper"]["params"], more)]
+        return [configure(f"+experiment={name}", *job) for job in expand_grid(swept["sweeper"]["params"], more)]
 
     return composed
 

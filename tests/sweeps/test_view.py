@@ -1,4 +1,4 @@
-"""What a sweep looks like: a table in a terminal, plain lines elsewhere, and a terminal that is given back."""
+"""The live view is a table in a terminal and plain lines elsewhere, and it restores the terminal."""
 
 import io
 import logging
@@ -17,14 +17,14 @@ from gym.core.errors import Terminated
 from gym.sweeps import view
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, Ledger
 from gym.sweeps.progress import Progress, begin_session
-from gym.sweeps.view import LineDisplay, SweepView, draw, summary_lines
+from gym.sweeps.view import LineDisplay, SweepView, draw_sweep, summary_lines
 
 BEGIN = 1_771_000_000.0  # all times below are seconds after it
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
 def queued(*names):
-    """Runs in the queue, numbered from 0."""
+    """Return the events of queued runs, numbered from 0."""
     return [{"event": QUEUED, "job": number, "time": BEGIN, "name": name} for number, name in enumerate(names)]
 
 
@@ -64,18 +64,18 @@ STORY = [
 
 
 def drawn(events, now, earlier=(), width=80, height=24):
-    """The lines of a table, without colours; those of a terminal of a width and height."""
+    """Return the lines of the table, without colours, in a terminal of the given size."""
     console = Console(file=io.StringIO(), width=width, height=height)
     progress = Progress([*earlier, *events], begin_session(earlier, BEGIN), BEGIN + now)
-    console.print(draw(progress, "sweep matrix", height))
+    console.print(draw_sweep(progress, "sweep matrix", height))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
 # --- the table
 
 
-def test_a_table_tells_all_of_a_sweep():
-    """Counts, how much has ended, time left (50 and 70 s), throughput (2 in 172 s), and a row for each run."""
+def test_the_table_shows_counts_progress_and_runs():
+    """Time left is 50 + 70 s; throughput is 2 runs in 172 s."""
     assert drawn(STORY, now=172) == [
         "sweep matrix  1 done  1 running  1 failed  1 pruned  1 queued",
         "━━━━━━━━━━━━━━            3/5   about 2 min left   42 runs per hour",
@@ -88,28 +88,28 @@ def test_a_table_tells_all_of_a_sweep():
     ]
 
 
-def test_what_an_earlier_session_left_is_queued_as_interrupted():
-    """With the epochs it has; neither a score nor a time runs on."""
+def test_an_interrupted_run_counts_as_queued():
+    """Its row shows the completed epochs, but neither score nor time."""
     lines = drawn([], now=1000, earlier=STORY)
 
     assert lines[0] == "sweep matrix  1 done  1 failed  1 pruned  2 queued"
     assert lines[6] == "  3  resunet cce f4  interrupted   4/15"
 
 
-def test_a_sweep_without_runs_can_be_drawn():
-    """Before the first is queued."""
+def test_an_empty_sweep_can_be_drawn():
+    """The view starts before the first run is queued."""
     assert drawn([], now=0)[:2] == ["sweep matrix  0 done", " " * 26 + "0/0"]
 
 
-def test_a_slow_sweep_has_digits_in_its_throughput():
-    """One in two hours is half a run per hour."""
+def test_low_throughput_has_a_decimal():
+    """One run in two hours is 0.5 runs per hour."""
     events = [*queued("unet cce f2"), started(0, 0), finished(0, 7200, iou=0.5)]
 
     assert drawn(events, now=7200)[1].endswith("1/1   0.5 runs per hour")
 
 
-def test_a_low_terminal_shows_what_tells_most():
-    """Those under way, the last that failed, the last that ended, the next in the queue; the others are counted."""
+def test_a_short_terminal_shows_the_most_relevant_runs():
+    """Running, then latest failed, then latest ended, then next queued runs; the others are counted."""
     events = queued(*"abcdefghijklmnopqrst")
     for job in range(8):
         events += [started(job, job), finished(job, job + 1, iou=0.5)]
@@ -130,15 +130,15 @@ def test_a_low_terminal_shows_what_tells_most():
 
 @settings(deadline=None)
 @given(runs=st.integers(0, 60), height=st.integers(6, 50), width=st.integers(20, 120))
-def test_no_table_is_higher_than_its_terminal(runs, height, width):
-    """Or it could not be redrawn in place; however narrow, a run is one line."""
+def test_the_table_fits_into_the_terminal(runs, height, width):
+    """Each run takes one line, however narrow the terminal; otherwise it could not be redrawn in place."""
     names = [f"run {number} with a name of some words" for number in range(runs)]
 
     assert len(drawn([*queued(*names), *STORY[5:]], now=500, width=width, height=height)) < height
 
 
-def test_names_are_shown_as_they_are():
-    """Neither markup nor emoji codes nor what steers a terminal; the title too."""
+def test_names_are_shown_literally():
+    """Markup, emoji codes and control characters in names and messages have no effect."""
     events = [*queued("[bold]a[/] :smile: \x1b[31m", "one\ntwo\udce9"), started(1, 0), failed(1, 1, "\x1b[2Jgone\n")]
     lines = drawn(events, now=2, width=110)
 
@@ -151,89 +151,89 @@ def test_names_are_shown_as_they_are():
 
 
 class Story:
-    """A line display, and what it said."""
+    """Line display that records what it prints."""
 
     def __init__(self, earlier=()):
         self.console = Console(file=io.StringIO(), width=40)
         self.display, self.events = LineDisplay(self.console), list(earlier)
         self.session = begin_session(self.events, BEGIN)
 
-    def goes_on(self, now, *events):
-        """Take further events, and give the lines that are new."""
+    def add(self, now, *events):
+        """Add events, and return the lines printed for them."""
         self.events += events
         before = len(self.console.file.getvalue())
         self.display.show(self.events, self.session, BEGIN + now)
         return self.console.file.getvalue()[before:].splitlines()
 
 
-def test_lines_tell_what_happens():
-    """A line when a run starts, is done, fails or is pruned; long ones are not folded."""
-    assert Story().goes_on(152, *STORY[:-2]) == [
+def test_one_line_is_printed_per_event():
+    """Starts, ends, failures and pruned runs are reported; long lines are not wrapped."""
+    assert Story().add(152, *STORY[:-2]) == [
         "run 0  unet cce f2  started",
-        "run 0  unet cce f2  done  iou 0.781  kld 0.1250  stopping epoch 12  1 min 40 s  "
+        "run 0  unet cce f2  done after 12 epochs and 1 min 40 s  IoU 0.781  KLD 0.1250  "
         "(1 of 5 done, about 7 min left)",
         "run 1  unet cce f4  started",
         "run 1  unet cce f4  failed after 12 s: the loss is not finite; lower optimizer.learning_rate  "
         "(1 of 5 done, 1 failed, about 5 min left)",
         "run 2  resunet cce f2  started",
-        "run 2  resunet cce f2  pruned after epoch 3  iou 0.500  40 s  (1 of 5 done, 1 failed, about 2 min left)",
+        "run 2  resunet cce f2  pruned after 3 epochs and 40 s  IoU 0.500  (1 of 5 done, 1 failed, about 2 min left)",
     ]
 
 
-def test_each_event_is_told_once():
-    """As soon as it is there, in whatever portions."""
+def test_each_event_is_printed_once():
+    """It is printed as soon as it appears, however events are batched."""
     story = Story()
 
-    assert story.goes_on(0, *STORY[:5]) == []
-    assert story.goes_on(1, *STORY[5:6]) == ["run 0  unet cce f2  started"]
-    assert story.goes_on(2) == []
-    assert len(story.goes_on(3, *STORY[6:10])) == 3
-    assert story.goes_on(4) == []
+    assert story.add(0, *STORY[:5]) == []
+    assert story.add(1, *STORY[5:6]) == ["run 0  unet cce f2  started"]
+    assert story.add(2) == []
+    assert len(story.add(3, *STORY[6:10])) == 3
+    assert story.add(4) == []
 
 
-def test_earlier_events_are_not_told_again():
-    """A session that goes on says what is started again, and after which epoch."""
+def test_events_of_earlier_sessions_are_not_printed():
+    """A resumed run is reported with the epoch it resumes after."""
     story = Story(earlier=STORY)
 
-    assert story.goes_on(0) == []
-    assert story.goes_on(30, started(3, 30, epoch=4), started(1, 30)) == [
-        "run 3  resunet cce f4  started again, goes on after epoch 4",
-        "run 1  unet cce f4  started again",
+    assert story.add(0) == []
+    assert story.add(30, started(3, 30, epoch=4), started(1, 30)) == [
+        "run 3  resunet cce f4  resumed after epoch 4",
+        "run 1  unet cce f4  restarted",
     ]
 
 
-def test_runs_of_another_command_are_not_told():
-    """Where the ledger holds them too."""
+def test_runs_of_other_commands_are_not_printed():
+    """The ledger may contain more runs than this command asks for."""
     story = Story()
-    story.session = begin_session([], BEGIN, only={1})
+    story.session = begin_session([], BEGIN, numbers={1})
 
-    assert [line.split("  ")[0] for line in story.goes_on(152, *STORY[:-2])] == ["run 1", "run 1"]
+    assert [line.split("  ")[0] for line in story.add(152, *STORY[:-2])] == ["run 1", "run 1"]
 
 
-def test_what_is_under_way_is_told_once_a_minute():
-    """Not before the first minute is over, not twice in one, and not where nothing is."""
+def test_running_runs_are_printed_once_a_minute():
+    """The first status line appears after a minute, and none if nothing is running."""
     story = Story()
-    story.goes_on(0, *queued(*"abcdef"), started(0, 0), epoch(0, 4, 0.625))
+    story.add(0, *queued(*"abcdef"), started(0, 0), epoch(0, 4, 0.625))
 
-    assert story.goes_on(59) == []
-    assert story.goes_on(60) == ["under way: run 0  a  epoch 4/15  iou 0.625  (0 of 6 done)"]
-    assert story.goes_on(119.5) == []
+    assert story.add(59) == []
+    assert story.add(60) == ["running: run 0  a  epoch 4/15  IoU 0.625  (0 of 6 done)"]
+    assert story.add(119.5) == []
     more = [started(job, 119) for job in range(1, 6)]
-    assert story.goes_on(121, *more)[5:] == [
-        "under way: run 0  a  epoch 4/15  iou 0.625, run 1  b  epoch 0/15  iou -, run 2  c  epoch 0/15  iou -, "
-        "run 3  d  epoch 0/15  iou -, and 2 more  (0 of 6 done)"
+    assert story.add(121, *more)[5:] == [
+        "running: run 0  a  epoch 4/15  IoU 0.625, run 1  b  epoch 0/15  IoU -, run 2  c  epoch 0/15  IoU -, "
+        "run 3  d  epoch 0/15  IoU -, and 2 more  (0 of 6 done)"
     ]
     ends = [finished(job, 130, iou=0.5) for job in range(6)]
-    assert len(story.goes_on(500, *ends)) == 6
+    assert len(story.add(500, *ends)) == 6
 
 
-def test_lines_hold_neither_colours_nor_control_codes():
-    """Whatever names and messages hold, also where colours are asked for."""
+def test_lines_contain_no_control_codes():
+    """They stay plain even if names contain control codes or colours are forced."""
     story = Story()
     story.console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=40)
     story.display = LineDisplay(story.console)
     names = queued("[bold]a[/] :smile: \x1b[31m", "b\nc")
-    lines = story.goes_on(2, *names, started(0, 0), failed(0, 1, "\x1b[2Jgone\r\nfor good"), started(1, 1))
+    lines = story.add(2, *names, started(0, 0), failed(0, 1, "\x1b[2Jgone\r\nfor good"), started(1, 1))
 
     assert lines == [
         "run 0  [bold]a[/] :smile: [31m  started",
@@ -247,7 +247,7 @@ def test_lines_hold_neither_colours_nor_control_codes():
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Look often, and take no terminal for another."""
+    """Poll often, and ignore terminal settings of the environment."""
     monkeypatch.setattr(view, "_POLL_SECONDS", 0.01)
     for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
@@ -256,7 +256,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def ledger(tmp_path):
-    """A sweep of two runs, both queued."""
+    """A sweep of two queued runs."""
     ledger = Ledger(tmp_path / "ledger.jsonl")
     for number, name in enumerate(("unet cce f2", "resunet cce f2")):
         ledger.append(QUEUED, number, name=name, fingerprint=name, overrides=[])
@@ -264,25 +264,25 @@ def ledger(tmp_path):
 
 
 def terminal(**options):
-    """A terminal of 80 columns that keeps what is written to it."""
+    """Return a terminal of 80 columns that records its output."""
     return Console(file=io.StringIO(), force_terminal=True, width=80, height=24, **options)
 
 
 def no_terminal():
-    """A file of 80 columns."""
+    """Return a file of 80 columns."""
     return Console(file=io.StringIO(), width=80)
 
 
 def wait_for(words, console):
-    """Wait until words stand on a console."""
+    """Wait until a console has shown some text."""
     until = time.monotonic() + 10
     while words not in console.file.getvalue():
         assert time.monotonic() < until, console.file.getvalue()
         time.sleep(0.005)
 
 
-def last_picture(console):
-    """The lines of the last table on a terminal, without codes."""
+def last_table(console):
+    """Return the lines of the last table on a terminal, without control codes."""
     last = console.file.getvalue().rpartition("sweep matrix")
     return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last[1] + last[2]).splitlines()]
 
@@ -297,8 +297,8 @@ def end_both(ledger):
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt, Terminated, SystemExit])
 @pytest.mark.parametrize("make_console", [terminal, no_terminal])
-def test_however_a_block_ends_the_last_state_is_shown(ledger, make_console, error):
-    """The terminal is given back, the thread has ended, and what ended the block goes on."""
+def test_the_final_state_is_shown_however_the_block_ends(ledger, make_console, error):
+    """The terminal is restored, the thread has ended, and the exception propagates."""
     console, stdout, before = make_console(), sys.stdout, threading.active_count()
 
     def block():
@@ -317,9 +317,9 @@ def test_however_a_block_ends_the_last_state_is_shown(ledger, make_console, erro
     assert threading.active_count() == before
     assert sys.stdout is stdout
     if make_console is terminal:
-        assert last_picture(console)[0] == "sweep matrix  1 done  1 failed"
-        assert last_picture(console)[3].split()[:5] == ["0", "unet", "cce", "f2", "done"]
-        assert last_picture(console)[4].endswith("the disk is full")
+        assert last_table(console)[0] == "sweep matrix  1 done  1 failed"
+        assert last_table(console)[3].split()[:5] == ["0", "unet", "cce", "f2", "done"]
+        assert last_table(console)[4].endswith("the disk is full")
         assert console.file.getvalue().count(HIDE_CURSOR) == console.file.getvalue().count(SHOW_CURSOR) == 1
         assert console.file.getvalue().endswith(SHOW_CURSOR)
     else:
@@ -329,16 +329,16 @@ def test_however_a_block_ends_the_last_state_is_shown(ledger, make_console, erro
 
 
 @pytest.mark.parametrize("make_console", [terminal, no_terminal])
-def test_a_view_follows_a_ledger_that_others_write(ledger, make_console):
-    """While the block lasts, and from the file alone."""
+def test_the_view_follows_a_ledger_written_elsewhere(ledger, make_console):
+    """It needs nothing but the file."""
     console = make_console()
     with SweepView(ledger, "sweep matrix", console):
         Ledger(ledger.path).append(STARTED, 1, epochs=3)
         wait_for("running" if console.is_terminal else "run 1  resunet cce f2  started", console)
 
 
-def test_a_table_is_redrawn_only_when_it_changes(ledger):
-    """Not with every look: drawing takes time from what trains in this process."""
+def test_the_table_is_redrawn_only_when_it_changes(ledger):
+    """Drawing takes time from training in the same process."""
     console, began = terminal(), int(time.time())
     with SweepView(ledger, "sweep matrix", console):
         time.sleep(0.5)  # some fifty looks
@@ -348,8 +348,8 @@ def test_a_table_is_redrawn_only_when_it_changes(ledger):
 
 
 @pytest.mark.parametrize("make_console", [terminal, no_terminal])
-def test_a_ledger_that_cannot_be_read_costs_nothing(ledger, make_console):
-    """At the beginning, in between or at the end: what was read last stays, and the sweep goes on."""
+def test_read_errors_do_not_stop_the_sweep(ledger, make_console):
+    """The last state stays on the screen, whenever the error occurs."""
 
     class Flickering(Ledger):
         reads, broken = 0, True
@@ -375,8 +375,8 @@ def test_a_ledger_that_cannot_be_read_costs_nothing(ledger, make_console):
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_terminal_that_is_gone_costs_nothing(ledger, is_terminal):
-    """A closed window ends the view, not the sweep."""
+def test_a_closed_terminal_does_not_stop_the_sweep(ledger, is_terminal):
+    """Only the view ends."""
 
     class Gone(io.StringIO):
         def write(self, text):
@@ -390,7 +390,7 @@ def test_a_terminal_that_is_gone_costs_nothing(ledger, is_terminal):
 
 
 def test_each_line_is_flushed(ledger):
-    """So that a log can be followed."""
+    """A log file can be followed."""
 
     class Counting(io.StringIO):
         flushes = 0
@@ -405,8 +405,8 @@ def test_each_line_is_flushed(ledger):
     assert file.flushes >= len(file.getvalue().splitlines()) == 4
 
 
-def test_a_terminal_that_cannot_move_its_cursor_gets_lines(ledger, monkeypatch):
-    """As inside editors."""
+def test_a_dumb_terminal_gets_lines(ledger, monkeypatch):
+    """Terminals inside editors cannot move the cursor."""
     monkeypatch.setenv("TERM", "dumb")
     console = terminal()
     with SweepView(ledger, "sweep matrix", console):
@@ -416,8 +416,8 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(ledger, monkeypatch):
     assert "\x1b" not in console.file.getvalue()
 
 
-def test_what_is_printed_or_logged_meanwhile_stands_above_the_table(ledger, monkeypatch):
-    """Not in it; and a handler writes where it did once the block is over."""
+def test_output_during_the_sweep_appears_above_the_table(ledger, monkeypatch):
+    """Log handlers write to their own stream again afterwards."""
     handler = logging.StreamHandler(sys.stdout)
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
     console, stream = terminal(), handler.stream
@@ -432,25 +432,25 @@ def test_what_is_printed_or_logged_meanwhile_stands_above_the_table(ledger, monk
     assert handler.stream is stream
 
 
-def test_standard_output_is_the_console_by_default(ledger, capsys):
-    """Under a test it is no terminal."""
+def test_the_view_writes_to_standard_output_by_default(ledger, capsys):
+    """Standard output is not a terminal in a test."""
     with SweepView(ledger, "sweep matrix"):
         end_both(ledger)
 
     assert capsys.readouterr().out.startswith("run 0  unet cce f2  started\n")
 
 
-def test_only_some_runs_and_more_to_come(ledger):
-    """What a sweep knows of its runs is heeded."""
+def test_the_view_takes_run_numbers_and_a_total(ledger):
+    """Other runs are hidden, and runs that are not queued yet are counted."""
     console = no_terminal()
-    with SweepView(ledger, "sweep matrix", console, only={0}, runs=40):
+    with SweepView(ledger, "sweep matrix", console, numbers={0}, runs=40):
         end_both(ledger)
 
     assert [line.split("  ")[0] for line in console.file.getvalue().splitlines()] == ["run 0", "run 0"]
     assert "(1 of 40 done" in console.file.getvalue()
 
 
-def test_the_view_is_light():
+def test_the_view_imports_no_heavy_package():
     """It is imported before any work starts."""
     heavy = "{'keras', 'tensorflow', 'mlflow', 'matplotlib', 'numpy', 'optuna'}"
     code = f"import gym.sweeps.view, sys; print(sorted({heavy} & set(sys.modules)))"
@@ -466,20 +466,20 @@ def command_of(job):
 
 
 def ran(number, status, **what):
-    """A run that took 100 s."""
+    """Return a run that took 100 s."""
     return Job(number, f"filters={number}", status=status, started=BEGIN, ended=BEGIN + 100, **what)
 
 
-def test_a_summary_of_a_sweep_that_is_done():
-    """How many finished, and what they took."""
+def test_summary_of_a_finished_sweep():
+    """It states the number of finished runs and their total run time."""
     assert summary_lines([ran(0, FINISHED), ran(1, FINISHED)], command_of) == [
-        "2 of 2 runs finished; together they took 3 min 20 s",
-        "The same command, run again, finds nothing left to do.",
+        "2 of 2 runs finished; total run time 3 min 20 s",
+        "Nothing is left to do.",
     ]
 
 
-def test_a_summary_names_each_failure_with_its_command():
-    """And says what the same command would do when it is run again."""
+def test_the_summary_lists_failures_with_their_commands():
+    """It also says what repeating the command would do."""
     jobs = [
         ran(0, FINISHED),
         ran(1, FAILED, message="the loss is\nnot finite", failures=1),
@@ -490,22 +490,22 @@ def test_a_summary_names_each_failure_with_its_command():
     ]
 
     assert summary_lines(jobs, command_of, attempts=3) == [
-        "1 of 6 runs finished; together they took 1 min 40 s",
+        "1 of 6 runs finished; total run time 1 min 40 s",
         "run 1  filters=1  failed: the loss is not finite",
         "    python -m gym.train filters=1",
         "run 4  filters=4  failed: the disk is full",
         "    python -m gym.train filters=4",
-        "The same command, run again, tries 1 failed run again; goes on with 1 interrupted run; starts 2 queued runs; "
-        "leaves 1 run alone, after 3 failures each.",
+        "Repeat the command to retry 1 failed run, resume 1 interrupted run and start 2 queued runs. "
+        "1 run reached the limit of sweep.attempts=3; raise it to retry.",
     ]
     assert summary_lines(jobs, command_of)[-1] == (
-        "The same command, run again, tries 2 failed runs again; goes on with 1 interrupted run; starts 2 queued runs."
+        "Repeat the command to retry 2 failed runs, resume 1 interrupted run and start 2 queued runs."
     )
 
 
-def test_a_summary_where_nothing_finished():
-    """Says no time."""
+def test_the_summary_has_no_run_time_if_nothing_finished():
+    """There is nothing to add up."""
     assert summary_lines([Job(0, "filters=0")], command_of) == [
         "0 of 1 run finished",
-        "The same command, run again, starts 1 queued run.",
+        "Repeat the command to start 1 queued run.",
     ]

@@ -23,11 +23,21 @@ from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
 from gym.core.files import hash_value
 from gym.core.text import plain_console, pluralize
+from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import fingerprinted_settings
-from gym.sweeps.launch import Launching
+from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
-from gym.sweeps.mlflow_parent import Parent, parent_run
-from gym.sweeps.plan import Compose, OpenedData, Overrides, Planned, command_of, plan, plan_run, queue
+from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
+from gym.sweeps.plan import (
+    Compose,
+    DatasetCache,
+    Overrides,
+    PlannedRun,
+    format_command,
+    plan_sweep,
+    plan_sweep_run,
+    queue_run,
+)
 from gym.sweeps.search.figures import write_search_report
 from gym.sweeps.search.pruners import Pruning
 from gym.sweeps.search.samplers import Sampling
@@ -65,10 +75,10 @@ class Search:
     """
 
     def __init__(
-        self, space: SearchSpace, compose: Compose, folder: SweepFolder, study: Study, launching: Launching
+        self, space: SearchSpace, compose: Compose, folder: SweepFolder, study: Study, launching: RunLauncher
     ) -> None:
         self._space, self._compose, self._folder, self._study = space, compose, folder, study
-        self._launching, self._data = launching, OpenedData()
+        self._launching, self._data = launching, DatasetCache()
 
     def make(self, trials: Sequence[Trial]) -> None:
         """Make some trials, and tell Optuna what became of them."""
@@ -94,13 +104,13 @@ class Search:
         overrides = [*self._space.fixed, *chosen]
         try:
             config = read_config(self._compose(overrides), Config)
-            run = plan_run(config, overrides, chosen, self._data)
+            run = plan_sweep_run(config, overrides, chosen, self._data)
         except GymError as error:
-            queue(self._folder.ledger, trial.number, Planned(" ".join(chosen), "", overrides, ""))
+            queue_run(self._folder.ledger, trial.number, PlannedRun(" ".join(chosen), "", overrides))
             self._folder.ledger.append(STARTED, trial.number, epochs=0)
             self._folder.ledger.append(FAILED, trial.number, message=str(error))
         else:
-            queue(self._folder.ledger, trial.number, run)
+            queue_run(self._folder.ledger, trial.number, run)
 
     def _settle(self, job: Job) -> Job:
         """Give a run the scores of another with the same configuration, where that has finished."""
@@ -114,10 +124,10 @@ class Search:
         return job
 
 
-def search(
+def run_search(
     params: dict[str, Any], arguments: Sequence[str], compose: Compose, launcher: Launcher, config: DictConfig
 ) -> list[Job]:
-    """Make what is left of a search; arguments and result as those of `gym.sweeps.grid.sweep`.
+    """Make what is left of a search; arguments and result as those of `gym.sweeps.grid.run_grid`.
 
     Raises:
         ConfigError: A configuration that the search may choose breaks a rule.
@@ -126,7 +136,7 @@ def search(
     texts = [quote_options(f"{key}={value}") for key, value in params.items()]
     space = read_space([*texts, *arguments])
     corners = corners_of(space)
-    first = plan(corners, compose)[0]
+    first = plan_sweep(corners, compose)[0]
     own = read_config(compose(corners[0]), Config)
     folder = SweepFolder(Path(own.outputs), own.sweep.name or name_search(first, own, space))
     sampling, total = sampling_of(own), trials_in_all(own.search.trials, sampling_of(own), space)
@@ -143,14 +153,15 @@ def search(
             {"data": first.validation, "configuration": hash_value(fingerprinted_settings(own))},
         )
         refuse_strangers(study, folder)
-        with parent_run(own, folder) as parent:
-            launching = Launching(folder, own, launcher, config)
+        with open_parent_run(own.tracking, Path(own.outputs), folder) as parent:
+            workers = count_workers(config)
+            launching = RunLauncher(folder, launcher, workers, own.sweep.attempts, own.training.threads)
             under_way = Search(space, compose, folder, study, launching)
             with SweepView(folder.ledger, f"search {folder.name}", runs=total):
-                while trials := next_trials(study, space, total, own.search.at_once or launching.workers):
+                while trials := next_trials(study, space, total, own.search.at_once or workers):
                     under_way.make(trials)
             jobs = folder.ledger.jobs()
-            findings = log_search(parent, study, jobs)
+            findings = log_search(parent, folder, study, jobs)
     return report(study, jobs, findings)
 
 
@@ -172,7 +183,7 @@ def ends_of(distribution: BaseDistribution) -> list[Any]:
     return [getattr(distribution, end) for end in ("low", "high")]  # floats or integers
 
 
-def name_search(first: Planned, own: Config, space: SearchSpace) -> str:
+def name_search(first: PlannedRun, own: Config, space: SearchSpace) -> str:
     """A name that the same search always has, however it is worded; more trials of it are the same search."""
     asked = {key: value for key, value in vars(own.search).items() if key not in ("trials", "storage", "at_once")}
     return hash_value([first.fingerprint, space.words(), asked])[:12]
@@ -194,9 +205,9 @@ def refuse_strangers(study: Study, folder: SweepFolder) -> None:
         )
 
 
-def log_search(parent: Parent, study: Study, jobs: Sequence[Job]) -> list[str]:
+def log_search(parent: RunLog, folder: SweepFolder, study: Study, jobs: Sequence[Job]) -> list[str]:
     """Log the comparison of the runs, and what Optuna makes of the search; gives what was found, in sentences."""
-    findings = parent.log_comparison(jobs)
+    findings = log_comparison(parent, folder, jobs)
     with tempfile.TemporaryDirectory() as place:
         findings += write_search_report(Path(place) / "search", study)
         parent.log_folder(Path(place))
@@ -218,7 +229,7 @@ def report(study: Study, jobs: Sequence[Job], findings: Sequence[str]) -> list[J
         values = "  ".join(
             f"{name} {value:.4g}" for name, value in zip(study.user_attrs[OBJECTIVES], trial.values, strict=True)
         )
-        lines += [f"best: trial {trial.number}  {values}", f"  {command_of(by_number[trial.number].overrides)}"]
+        lines += [f"best: trial {trial.number}  {values}", f"  {format_command(by_number[trial.number].overrides)}"]
     plain_console().print("\n".join([*lines, *findings]))
     if not best:
         raise RunError(f"not one of {pluralize(len(jobs), 'trial')} finished; the lines above name each.")

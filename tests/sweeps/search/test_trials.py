@@ -8,7 +8,7 @@ from gym.config.schema import Config
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, RunError
 from gym.sweeps.ledger import FAILED, FINISHED, QUEUED, STARTED
-from gym.sweeps.plan import plan
+from gym.sweeps.plan import plan_sweep
 from gym.sweeps.search.pruners import Pruning
 from gym.sweeps.search.samplers import Sampling
 from gym.sweeps.search.space import read_space
@@ -70,10 +70,10 @@ def test_a_search_is_checked_at_its_corners():
 
 def test_trials_on_different_scenes_are_refused(composing):
     """Their scores are not comparable; who wants them all the same says so."""
-    with pytest.raises(ConfigError, match=r"data\.seed=1 differ in data or in what validates.*sweep\.mix=true"):
-        plan(corners_of(read_space(["data.seed=0,1"])), composing)
+    with pytest.raises(ConfigError, match=r"data\.seed=1 differ in their data or validation.*sweep\.mix=true"):
+        plan_sweep(corners_of(read_space(["data.seed=0,1"])), composing)
 
-    assert len(plan(corners_of(read_space(["data.seed=0,1", "sweep.mix=true"])), composing)) == 2
+    assert len(plan_sweep(corners_of(read_space(["data.seed=0,1", "sweep.mix=true"])), composing)) == 2
 
 
 def test_a_search_has_one_name_however_it_is_worded(composing):
@@ -82,7 +82,7 @@ def test_a_search_has_one_name_however_it_is_worded(composing):
     def name(*arguments):
         space = read_space(arguments)
         corners = corners_of(space)
-        return name_search(plan(corners, composing)[0], read_config(composing(corners[0]), Config), space)
+        return name_search(plan_sweep(corners, composing)[0], read_config(composing(corners[0]), Config), space)
 
     range_of = "model.dropout=interval(0,0.4)"
     same = [

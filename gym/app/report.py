@@ -176,7 +176,7 @@ def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> Sweep
         results=[run.result for run in record.runs if run.result],
         commands=[run.command for run in record.runs if run.result],
         unfinished=[
-            Unfinished(run.name, run.standing, run.message, run.command) for run in record.runs if not run.result
+            Unfinished(run.name, run.status, run.message, run.command) for run in record.runs if not run.result
         ],
         curves=curves,
         environment=environment_rows([run.logged.data.tags for run in finished]),

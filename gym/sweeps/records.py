@@ -1,6 +1,6 @@
-"""What is known of a sweep once it is over or cut off: its folder tells, and where that is gone, MLflow.
+"""Read the record of a sweep from its folder or, if the folder is gone, from MLflow.
 
-Of runs whose result is gone from the folder MLflow has the scores, but not the confusion matrices of their scenes.
+MLflow has the scores of a run, but not the confusion matrices of its scenes.
 """
 
 import shlex
@@ -27,29 +27,30 @@ from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, dr
 from gym.sweeps.plan import format_command
 from gym.sweeps.sweep_folder import SweepFolder
 
-_STANDINGS = {
+# A ledger or MLflow alone cannot tell a running run from an interrupted one.
+_STATUS = {
     QUEUED: "not started",
-    STARTED: "under way, or cut off",
-    PRUNED: "given up by the search",
+    STARTED: "running or interrupted",
+    PRUNED: "pruned",
     FAILED: "failed",
-    FINISHED: "finished, but its result is gone",
+    FINISHED: "finished, but its result is missing",
 }
 
 
 class RunRecord(NamedTuple):
-    """A run of a sweep.
+    """Record of one run of a sweep.
 
     Attributes:
-        name: In words.
-        standing: How it stands, in words; empty where it has a result.
-        message: Why it failed; empty where it did not.
-        command: Makes it by itself.
-        result: What it came to; None where it did not come to an end, or that is gone.
-        logged: Its MLflow run; None where there is none.
+        name: Readable name.
+        status: Readable status of a run without a result; else empty.
+        message: Error message of a failed run; else empty.
+        command: Command that trains the run by itself.
+        result: Its result; None if it did not finish or the result is lost.
+        logged: Its MLflow run; None if there is none.
     """
 
     name: str
-    standing: str
+    status: str
     message: str
     command: str
     result: RunResult | None
@@ -57,14 +58,14 @@ class RunRecord(NamedTuple):
 
 
 class SweepRecord(NamedTuple):
-    """A sweep.
+    """Record of a sweep.
 
     Attributes:
-        name: Of the sweep.
-        run_id: Of its parent run in MLflow; empty where there is none.
-        command: Makes it; empty where that is not known.
-        runs: All of its runs, by number.
-        missing: What is gone, in sentences.
+        name: Name of the sweep.
+        run_id: Id of its parent run in MLflow; empty if there is none.
+        command: Command that started it; empty if unknown.
+        runs: All its runs, by number.
+        missing: What is missing from the record, in sentences.
     """
 
     name: str
@@ -79,124 +80,138 @@ class SweepRecord(NamedTuple):
         return [run for run in self.runs if run.result]
 
 
-def find_sweep(config: TrackingConfig, outputs: Path, wanted: str) -> SweepRecord:
-    """Find a sweep.
+def find_sweep(tracking: TrackingConfig, outputs: Path, wanted: str) -> SweepRecord:
+    """Find a sweep and read its record.
 
     Args:
-        config: Where runs are logged.
-        outputs: Folder of sweeps and of the database.
+        tracking: Where runs are logged.
+        outputs: Folder of the sweeps and the MLflow database.
         wanted: Name of the sweep, or name or MLflow id of its parent run.
 
     Raises:
-        RunError: There is none, the message names the nearest; or what is there cannot be read.
+        RunError: The sweep does not exist, and the message suggests the nearest name; or it cannot be read.
     """
-    client, experiment = open_tracking(config, outputs)
+    client, experiment = open_tracking(tracking, outputs)
     folder = SweepFolder(outputs, wanted) if has_ledger(outputs, wanted) else None
     parent = find_parent(client, str(folder.read_metadata().get("run_id", ""))) if folder else ""
     children = find_sweep_runs(client, experiment, parent or wanted)
     if folder is None:
         if not children:
-            raise RunError(explain_absence(client, experiment, config, outputs, wanted))
+            places = f"{outputs / 'sweeps'} or {redact_uri(tracking_uri(tracking, outputs))}"
+            raise RunError(
+                explain_absence(search_runs(client, experiment, "tags.sweep LIKE '%'"), outputs, wanted, places)
+            )
         name, parent = (str(children[0].data.tags[tag]) for tag in ("sweep", PARENT))
         folder = SweepFolder(outputs, name)
     if has_ledger(outputs, folder.name):
-        return record_folder(folder, parent, children)
-    return record_children(folder, parent, children)
+        return read_from_folder(folder, parent, children)
+    return read_from_mlflow(folder, parent, children)
 
 
 def find_parent(client: RetryingClient, run_id: str) -> str:
-    """The id of a parent run, if it is still in MLflow; else empty."""
+    """Return the id of a parent run if MLflow still has it, else an empty string."""
     with suppress(RunError):
         return str(client.get_run(run_id).info.run_id)
     return ""
 
 
 def has_ledger(outputs: Path, name: str) -> bool:
-    """Whether there is the folder of a sweep of this name."""
+    """Whether a sweep of this name has a folder with a ledger."""
     return Path(name).name == name and SweepFolder(outputs, name).ledger.path.is_file()
 
 
-def explain_absence(client: RetryingClient, experiment: str, config: TrackingConfig, outputs: Path, wanted: str) -> str:
-    """Say that there is no such sweep, and what there is."""
-    runs = search_runs(client, experiment, "tags.sweep LIKE '%'")
+def explain_absence(runs: Sequence[Run], outputs: Path, wanted: str, places: str) -> str:
+    """Return the error message for an unknown sweep.
+
+    Args:
+        runs: All MLflow runs that belong to sweeps.
+        outputs: Folder of the sweeps.
+        wanted: What was searched for.
+        places: Where it was searched for.
+    """
     for run in runs:
         if run.info.run_id == wanted and PARENT in run.data.tags:
             sweep = run.data.tags["sweep"]
-            return f"sweep={wanted} is one run of sweep {sweep}; give sweep={sweep}, or run={wanted}."
+            return f"sweep={wanted} is a single run of sweep {sweep}; use sweep={sweep} or run={wanted}."
     names = {run.data.tags["sweep"] for run in runs}
     if wanted in names:
-        return f"sweep={wanted} has no run yet; run its command again."
+        return f"sweep={wanted} has no runs yet; repeat the command that started it."
     names |= {path.parent.name for path in (outputs / "sweeps").glob("*/ledger.jsonl")}
-    places = f"{outputs / 'sweeps'} or {redact_uri(tracking_uri(config, outputs))}"
-    return f"sweep={wanted} is no sweep in {places}; {suggest_nearest(wanted, names, 'sweep yet: run one with -m')}."
+    near = suggest_nearest(wanted, names, "sweep yet: run one with -m")
+    return f"sweep={wanted} was not found in {places}; {near}."
 
 
-def record_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
-    """What the folder of a sweep tells, with the MLflow runs of its runs."""
-    jobs = folder.ledger.jobs()
-    distinct = drop_duplicates(sorted(jobs, key=lambda job: job.status != FINISHED))  # a search may try one twice
-    logged = last_of_each(children)
+def read_from_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
+    """Read the record of a sweep from its folder.
+
+    Args:
+        folder: Folder of the sweep.
+        parent: Id of its parent run in MLflow; may be empty.
+        children: MLflow runs of its runs.
+    """
+    # A search may contain equal trials, of which only the first one is trained.
+    jobs = drop_duplicates(sorted(folder.ledger.jobs(), key=lambda job: job.status != FINISHED))
+    logged = latest_by_fingerprint(children)
     runs = [
         record_job(job, find_result(folder.run_folder(job.fingerprint)), logged.get(job.fingerprint))
-        for job in sorted(distinct, key=lambda job: job.number)
+        for job in sorted(jobs, key=lambda job: job.number)
     ]
-    lost = sum(run.result is not None and not run.result.scenes for run in runs)
-    notes = {
-        f"The results of {pluralize(lost, 'run')} are gone from {folder.runs}: their scores are those in MLflow, "
-        "without what they came to on each scene.": lost,
-        "The sweep has no parent run in MLflow, where the report could be logged.": not parent,
-        "Runs without a record in MLflow have no learning curve here.": any(run.logged is None for run in runs),
-    }
-    return SweepRecord(
-        folder.name, parent, sweep_command(folder), runs, [note for note, holds in notes.items() if holds]
-    )
+    missing = []
+    if lost := sum(run.result is not None and not run.result.scenes for run in runs):
+        missing.append(
+            f"No result of {pluralize(lost, 'run')} in {folder.runs}: their scores come from MLflow, which has none "
+            "for single scenes."
+        )
+    if not parent:
+        missing.append("MLflow has no parent run for this sweep, so the report is not logged there.")
+    if any(run.logged is None for run in runs):
+        missing.append("Runs that are not in MLflow have no training curve.")
+    return SweepRecord(folder.name, parent, read_command(folder), runs, missing)
 
 
 def record_job(job: Job, result: RunResult | None, logged: Run | None) -> RunRecord:
-    """A run as the ledger has it."""
-    if job.status != FINISHED:
-        return RunRecord(job.name, _STANDINGS[job.status], job.message, format_command(job.overrides), None, logged)
-    if result is None and logged is not None and "iou" in logged.data.metrics:
+    """Return the record of a run in the ledger, with its scores from MLflow if its result is lost."""
+    if job.status == FINISHED and result is None and logged is not None and "iou" in logged.data.metrics:
         result = read_logged_result(logged)
-    if result is None:
-        return RunRecord(job.name, _STANDINGS[FINISHED], "", format_command(job.overrides), None, logged)
-    return RunRecord(job.name, "", "", format_command([*job.overrides, *given_threads(job, result)]), result, logged)
+    if job.status != FINISHED or result is None:
+        return RunRecord(job.name, _STATUS[job.status], job.message, format_command(job.overrides), None, logged)
+    command = format_command([*job.overrides, *assigned_threads(job, result)])
+    return RunRecord(job.name, "", "", command, result, logged)
 
 
-def given_threads(job: Job, result: RunResult) -> list[str]:
-    """The threads that a launcher gave a run beside others, without which it is not the same to the last bit."""
+def assigned_threads(job: Job, result: RunResult) -> list[str]:
+    """Return the override for the threads that the launcher assigned to a run, which affect its last bits."""
     threads = result.settings.get("training.threads")
-    is_own = any(override.startswith("training.threads=") for override in job.overrides)
-    return [f"training.threads={threads}"] if threads and not is_own else []
+    is_configured = any(override.startswith("training.threads=") for override in job.overrides)
+    return [f"training.threads={threads}"] if threads and not is_configured else []
 
 
-def record_children(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
-    """What MLflow tells of a sweep whose folder is gone."""
-    logged = last_of_each(children).values()
-    runs = [record_child(run) for run in sorted(logged, key=lambda run: int(run.data.tags.get("job", 0)))]
-    note = f"{folder.path} is gone: scores are those in MLflow, without what each run came to on each scene."
-    return SweepRecord(folder.name, parent, "", runs, [note])
+def read_from_mlflow(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
+    """Read the record of a sweep whose folder is gone; arguments as in `read_from_folder`."""
+    latest = latest_by_fingerprint(children).values()
+    runs = [record_logged_run(run) for run in sorted(latest, key=lambda run: int(run.data.tags.get("job", 0)))]
+    missing = f"{folder.path} does not exist: all scores come from MLflow, which has none for single scenes."
+    return SweepRecord(folder.name, parent, "", runs, [missing])
 
 
-def record_child(run: Run) -> RunRecord:
-    """A run as MLflow has it."""
+def record_logged_run(run: Run) -> RunRecord:
+    """Return the record of a run that is only in MLflow."""
     result = read_logged_result(run)
     command, error = format_command(to_overrides(result.settings)), run.data.tags.get("error", "")
     if run.info.status == "FINISHED" and "pruned" not in run.data.tags:
         return RunRecord(result.name, "", "", command, result, run)
     ends = {"FINISHED": PRUNED, "FAILED": FAILED}
-    standing = _STANDINGS[ends.get(run.info.status, STARTED)]
-    return RunRecord(result.name, standing, error, command, None, run)
+    return RunRecord(result.name, _STATUS[ends.get(run.info.status, STARTED)], error, command, None, run)
 
 
-def last_of_each(children: Sequence[Run]) -> dict[str, Run]:
-    """The last MLflow run of each run of a sweep, by fingerprint: one that failed and was tried again has several."""
+def latest_by_fingerprint(children: Sequence[Run]) -> dict[str, Run]:
+    """Return the latest MLflow run for each fingerprint: a retried run has several."""
     by_start = sorted(children, key=lambda run: run.info.start_time)
     return {run.data.tags.get("fingerprint", run.info.run_id): run for run in by_start}
 
 
-def sweep_command(folder: SweepFolder) -> str:
-    """The command of a sweep, as Hydra recorded it last; empty where it did not."""
+def read_command(folder: SweepFolder) -> str:
+    """Return the latest command of a sweep, as recorded by Hydra; empty if there is no valid record."""
     try:
         recorded = OmegaConf.select(OmegaConf.load(folder.path / "multirun.yaml"), "hydra.overrides")
         own = [text for text in recorded.hydra if not text.startswith("hydra.mode=")]

@@ -1,4 +1,4 @@
-"""What is known of a sweep is found in its folder, and where that is gone, in MLflow."""
+"""The record of a sweep is read from its folder or, if the folder is gone, from MLflow."""
 
 import shutil
 import uuid
@@ -21,8 +21,8 @@ CONFIG = TrackingConfig()
 STATUSES = [FINISHED, FAILED, STARTED, PRUNED, QUEUED]
 
 
-def log(outputs, name, *, error=None, iou=None, **tags):
-    """Log a run; gives its id."""
+def log_run(outputs, name, *, error=None, iou=None, **tags):
+    """Log a run, and return its id."""
     with suppress(ValueError), open_mlflow_run(CONFIG, outputs, name, tags, uuid.uuid4().hex) as run:
         run.log_params({"model.name": "unet", "model.filters": 4, "loss.name": "cce", "seed": 7, "sweep.name": "x"})
         run.log_metrics({} if iou is None else {"iou": iou, "class_iou/water": iou})
@@ -31,24 +31,24 @@ def log(outputs, name, *, error=None, iou=None, **tags):
     return run.run_id
 
 
-def make_sweep(outputs, name, ends=STATUSES):
-    """Leave what a sweep leaves: a run of each end, logged where it was started; gives the id of the parent."""
-    folder, parent = SweepFolder(outputs, name), log(outputs, f"sweep {name}", sweep=name)
+def make_sweep(outputs, name, statuses=STATUSES):
+    """Create the files and MLflow runs of a sweep with one run per status; return the id of the parent run."""
+    folder, parent = SweepFolder(outputs, name), log_run(outputs, f"sweep {name}", sweep=name)
     folder.write_metadata({"run_id": parent, "is_search": False})
-    for number, end in enumerate(ends):
+    for number, status in enumerate(statuses):
         fingerprint = f"{number}{name}".encode().hex().ljust(64, "0")
         overrides = ["model=unet", f"filters='{number}'", f"sweep.name={name}"]
         folder.ledger.append(QUEUED, number, name=f"run {number}", fingerprint=fingerprint, overrides=overrides)
-        if end == QUEUED:
+        if status == QUEUED:
             continue
         folder.ledger.append(STARTED, number)
         tags = {PARENT: parent, "sweep": name, "job": str(number), "fingerprint": fingerprint}
-        tags |= {"pruned": "true"} if end == PRUNED else {}
-        error = "the loss is nan" if end == FAILED else None
-        run_id = log(outputs, f"run {number}", error=error, iou=0.5 if end == FINISHED else None, **tags)
-        if end != STARTED:
-            folder.ledger.append(end, number, message=error or "")
-        if end == FINISHED:
+        tags |= {"pruned": "true"} if status == PRUNED else {}
+        error = "the loss is nan" if status == FAILED else None
+        run_id = log_run(outputs, f"run {number}", error=error, iou=0.5 if status == FINISHED else None, **tags)
+        if status != STARTED:
+            folder.ledger.append(status, number, message=error or "")
+        if status == FINISHED:
             result = made_run(iou=0.5, settings={"training.threads": 2})
             write_result(folder.run_folder(fingerprint), replace(result, run_id=run_id, fingerprint=fingerprint))
     return parent
@@ -56,45 +56,45 @@ def make_sweep(outputs, name, ends=STATUSES):
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    """One database for the tests of this file: making one takes seconds. It holds a sweep called ``whole``."""
+    """A folder with a sweep called ``whole``, shared by all tests because creating a database takes seconds."""
     outputs = tmp_path_factory.mktemp("outputs")
     make_sweep(outputs, "whole")
     return outputs
 
 
-def test_a_folder_tells_of_every_run(outputs):
-    """How it stands, why it failed, the command that makes it, its result and its record in MLflow."""
+def test_the_folder_has_a_record_of_every_run(outputs):
+    """It includes status, error, command, result and MLflow run."""
     record = find_sweep(CONFIG, outputs, "whole")
 
     assert record.name == "whole"
     assert [run.name for run in record.runs] == [f"run {number}" for number in range(5)]
-    standings = ["", "failed", "under way, or cut off", "given up by the search", "not started"]
-    assert [run.standing for run in record.runs] == standings
+    statuses = ["", "failed", "running or interrupted", "pruned", "not started"]
+    assert [run.status for run in record.runs] == statuses
     assert [run.message for run in record.runs] == ["", "the loss is nan", "", "", ""]
     assert [run.logged is not None for run in record.runs] == [True] * 4 + [False]
     assert record.finished == record.runs[:1]
     assert record.runs[0].result.scenes == ["scene0", "scene1"]
     assert record.runs[1].command == "python -m gym.train model=unet filters=1"
-    assert record.missing == ["Runs without a record in MLflow have no learning curve here."]
+    assert record.missing == ["Runs that are not in MLflow have no training curve."]
 
 
-def test_the_threads_that_a_launcher_gave_are_part_of_the_command(outputs):
-    """Without them it would not be the same to the last bit."""
+def test_the_command_includes_threads_assigned_by_the_launcher(outputs):
+    """Without them, the run would differ in the last bits."""
     record = find_sweep(CONFIG, outputs, "whole")
 
     assert record.runs[0].command == "python -m gym.train model=unet filters=0 training.threads=2"
 
 
-def test_a_sweep_is_found_by_its_name_its_parent_and_its_id(outputs):
-    """Whichever is at hand."""
+def test_a_sweep_is_found_by_its_name_and_its_parent_run(outputs):
+    """The parent run may be given by name or id."""
     parent = find_sweep(CONFIG, outputs, "whole").run_id
 
     assert find_sweep(CONFIG, outputs, parent).name == "whole"
     assert find_sweep(CONFIG, outputs, "sweep whole").run_id == parent
 
 
-def test_the_command_of_the_sweep_is_hydras_record(outputs):
-    """With what was said of launcher and sweeper; without a record there is none."""
+def test_the_command_of_the_sweep_is_read_from_multirun_yaml(outputs):
+    """It includes launcher and sweeper; without a valid file it is empty."""
     name = uuid.uuid4().hex
     make_sweep(outputs, name, [FINISHED])
     place = SweepFolder(outputs, name).path / "multirun.yaml"
@@ -111,8 +111,8 @@ def test_the_command_of_the_sweep_is_hydras_record(outputs):
     assert find_sweep(CONFIG, outputs, name).command == ""
 
 
-def test_where_the_folder_is_gone_mlflow_tells(outputs):
-    """Scores and how each run stands, but not what it came to on each scene; it says so."""
+def test_a_sweep_without_a_folder_is_read_from_mlflow(outputs):
+    """A note says that scores of single scenes are missing."""
     name = uuid.uuid4().hex
     parent = make_sweep(outputs, name)
     folder = SweepFolder(outputs, name).path
@@ -121,21 +121,21 @@ def test_where_the_folder_is_gone_mlflow_tells(outputs):
 
     assert (record.name, record.run_id, record.command) == (name, parent, "")
     assert record.missing == [
-        f"{folder} is gone: scores are those in MLflow, without what each run came to on each scene."
+        f"{folder} does not exist: all scores come from MLflow, which has none for single scenes."
     ]
-    standings = [(run.name, run.standing, run.message) for run in record.runs]
-    assert standings == [
+    statuses = [(run.name, run.status, run.message) for run in record.runs]
+    assert statuses == [
         ("run 0", "", ""),
         ("run 1", "failed", "ValueError: the loss is nan"),
         ("run 2", "", ""),
-        ("run 3", "given up by the search", ""),
+        ("run 3", "pruned", ""),
     ]
     assert record.runs[0].result.scores["iou"] == 0.5
     assert record.runs[0].command == "python -m gym.train seed=7 model.name=unet model.filters=4"
 
 
-def test_a_result_that_is_gone_is_taken_from_mlflow(outputs):
-    """As far as it goes; one that is not there either is without a result."""
+def test_a_lost_result_is_read_from_mlflow(outputs):
+    """If MLflow does not have it either, the status says so."""
     name = uuid.uuid4().hex
     make_sweep(outputs, name, [FINISHED, FINISHED])
     folder = SweepFolder(outputs, name)
@@ -145,60 +145,60 @@ def test_a_result_that_is_gone_is_taken_from_mlflow(outputs):
 
     assert [run.result.scenes for run in record.runs] == [[], ["scene0", "scene1"]]
     (note,) = record.missing
-    assert note.startswith(f"The results of 1 run are gone from {folder.runs}: their scores are those in MLflow")
+    assert note.startswith(f"No result of 1 run in {folder.runs}: their scores come from MLflow, which has none")
 
     (other / "result.json").unlink()
     folder.ledger.append(QUEUED, 1, fingerprint="elsewhere")
     folder.ledger.append(FINISHED, 1)
     lost = find_sweep(CONFIG, outputs, name).runs[1]
-    assert (lost.result, lost.standing) == (None, "finished, but its result is gone")
+    assert (lost.result, lost.status) == (None, "finished, but its result is missing")
 
 
-def test_a_run_that_was_tried_again_is_known_by_its_last_attempt(outputs):
-    """It has a run in MLflow for each."""
+def test_a_retried_run_is_represented_by_its_last_attempt(outputs):
+    """MLflow has one run for each attempt."""
     name = uuid.uuid4().hex
     parent = make_sweep(outputs, name, [FAILED])
     (job,) = SweepFolder(outputs, name).ledger.jobs()
     tags = {PARENT: parent, "sweep": name, "job": "0", "fingerprint": job.fingerprint}
-    again = log(outputs, "run 0", iou=0.6, **tags)
+    again = log_run(outputs, "run 0", iou=0.6, **tags)
 
     (run,) = find_sweep(CONFIG, outputs, name).runs
     assert run.logged.info.run_id == again
 
 
-def test_an_unknown_sweep_is_answered_with_the_nearest(outputs, tmp_path):
-    """Of folder and MLflow; where there is none, with how one is made."""
-    with pytest.raises(RunError, match=r"^sweep=whale is no sweep in .*sweeps or sqlite.*; the nearest is whole\.$"):
+def test_an_unknown_sweep_is_answered_with_the_nearest_name(outputs, tmp_path):
+    """Without any sweep, the error says how to run one."""
+    with pytest.raises(RunError, match=r"^sweep=whale was not found in .*sweeps or sqlite.*; the nearest is whole\.$"):
         find_sweep(CONFIG, outputs, "whale")
     with pytest.raises(RunError, match=r"; there is no sweep yet: run one with -m\.$"):
         find_sweep(CONFIG, tmp_path, "whale")
 
 
-def test_a_run_of_a_sweep_is_no_sweep(outputs):
-    """The message names both ways on."""
+def test_a_run_of_a_sweep_is_not_a_sweep(outputs):
+    """The error suggests both remedies."""
     run_id = find_sweep(CONFIG, outputs, "whole").runs[0].logged.info.run_id
 
-    with pytest.raises(RunError, match=rf"is one run of sweep whole; give sweep=whole, or run={run_id}\.$"):
+    with pytest.raises(RunError, match=rf"is a single run of sweep whole; use sweep=whole or run={run_id}\.$"):
         find_sweep(CONFIG, outputs, run_id)
 
 
-def test_a_sweep_that_has_no_run_yet_says_so(outputs):
-    """As one that was killed at its start."""
+def test_a_sweep_without_runs_is_rejected(outputs):
+    """It may have been killed just after its start."""
     name = uuid.uuid4().hex
-    log(outputs, f"sweep {name}", sweep=name)
+    log_run(outputs, f"sweep {name}", sweep=name)
 
-    with pytest.raises(RunError, match=rf"^sweep={name} has no run yet; run its command again\.$"):
+    with pytest.raises(RunError, match=rf"^sweep={name} has no runs yet; repeat the command that started it\.$"):
         find_sweep(CONFIG, outputs, name)
 
 
-def test_a_name_is_no_path(outputs):
-    """What lies elsewhere is not a sweep."""
-    with pytest.raises(RunError, match="is no sweep in"):
+def test_a_path_is_not_a_name(outputs):
+    """Sweeps outside the folder of sweeps are not found."""
+    with pytest.raises(RunError, match="was not found in"):
         find_sweep(CONFIG, outputs, "../sweeps/whole")
 
 
-def test_where_mlflow_has_lost_a_sweep_the_folder_tells(outputs, tmp_path):
-    """Its database is new: results are there, but no parent run to log to, and no record of a run."""
+def test_a_sweep_missing_from_mlflow_is_read_from_its_folder(outputs, tmp_path):
+    """Notes say that there is no parent run, and that no run was logged."""
     shutil.copytree(outputs / "sweeps" / "whole", tmp_path / "sweeps" / "whole")
     record = find_sweep(CONFIG, tmp_path, "whole")
 
@@ -206,6 +206,6 @@ def test_where_mlflow_has_lost_a_sweep_the_folder_tells(outputs, tmp_path):
     assert record.runs[0].result.scores["iou"] == 0.5
     assert [run.logged for run in record.runs] == [None] * 5
     assert record.missing == [
-        "The sweep has no parent run in MLflow, where the report could be logged.",
-        "Runs without a record in MLflow have no learning curve here.",
+        "MLflow has no parent run for this sweep, so the report is not logged there.",
+        "Runs that are not in MLflow have no training curve.",
     ]

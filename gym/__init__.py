@@ -8,14 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gym.app.api import Model, compose, fit, list_runs, load, open_dataset
+    from gym.app.api import Model, assess, compose, fit, list_runs, load, open_dataset
     from gym.config.schema import Config
     from gym.core.errors import ConfigError, DataError, GymError, RunError, TrainingError
 
 __version__ = "0.2.0"
 
 _MODULES = {
-    "gym.app.api": ("Model", "compose", "fit", "list_runs", "load", "open_dataset"),
+    "gym.app.api": ("Model", "assess", "compose", "fit", "list_runs", "load", "open_dataset"),
     "gym.config.schema": ("Config",),
     "gym.core.errors": ("ConfigError", "DataError", "GymError", "RunError", "TrainingError"),
 }
@@ -29,6 +29,7 @@ __all__ = [
     "Model",
     "RunError",
     "TrainingError",
+    "assess",
     "compose",
     "fit",
     "list_runs",

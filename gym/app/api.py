@@ -7,7 +7,7 @@ command takes ``outputs=`` and ``tracking.uri=``. TensorFlow and MLflow are impo
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from hydra import compose as compose_files
@@ -24,8 +24,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gym.data.dataset import Dataset
+    from gym.evaluation.assessment import Assessment
     from gym.runs.model_files import SavedModel
     from gym.runs.result import RunResult
+
+
+class Origin(NamedTuple):
+    """Where a model was loaded from: the arguments of `load`."""
+
+    run: str
+    outputs: Path
+    tracking: TrackingConfig
 
 
 class Model:
@@ -40,8 +49,8 @@ class Model:
         card: The model card, as Markdown; empty if the run has none.
     """
 
-    def __init__(self, name: str, saved: SavedModel, card: str) -> None:
-        self._saved = saved
+    def __init__(self, name: str, saved: SavedModel, card: str, origin: Origin) -> None:
+        self._saved, self._origin = saved, origin
         self.name = name
         self.classes = list(saved.description.classes)
         self.bands = list(saved.description.preparation.source_bands)
@@ -124,10 +133,12 @@ def load(run: str, *, outputs: str | Path = "outputs", tracking_uri: str = "") -
         from gym.training.runtime import prepare_tensorflow
 
     prepare_tensorflow(TrainingConfig())
-    with open_model_source(TrackingConfig(uri=tracking_uri), Path(outputs), run) as source:
+    tracking = TrackingConfig(uri=tracking_uri)
+    with open_model_source(tracking, Path(outputs), run) as source:
         card = source.folder / "card.md"
         text = card.read_text(encoding="utf-8") if card.is_file() else ""
-        return Model(source.name, load_model(source.folder / "model"), text)
+        origin = Origin(source.run_id or run, Path(outputs), tracking)
+        return Model(source.name, load_model(source.folder / "model"), text, origin)
 
 
 def compose(*overrides: str) -> Config:
@@ -200,6 +211,59 @@ def fit(config: Config) -> RunResult:
         from gym.app.train import run_experiment
 
     return run_experiment(config)
+
+
+def assess(
+    model: Model,
+    dataset: Dataset,
+    *,
+    side: str = "auto",
+    boundary_width: int = 0,
+    baselines: bool = False,
+    seed: int = 0,
+) -> Assessment:
+    """Score a model on a dataset.
+
+    Args:
+        model: A model, from `load`.
+        dataset: A dataset with the model's classes, bands and preparation, from `open_dataset`.
+        side: ``training``, ``validation``, ``test`` or ``all`` pairs. The default scores the test pairs (without any,
+            the validation pairs) of the dataset that the model was trained on, and all pairs of any other dataset.
+        boundary_width: Width in pixels of the strip that boundary IoU looks at; 0 means 2 % of the diagonal.
+        baselines: Fit baselines to the training pairs and score them too.
+        seed: Seed of the bootstrap and of the baselines.
+
+    Returns:
+        Scores with their 95 % intervals: ``overall`` by name, ``classes`` by class, ``sites`` by site, and ``warnings``
+        that say which images the model has seen.
+
+    Raises:
+        RunError: The model does not fit the dataset.
+        DataError: The side holds no pairs.
+    """
+    import tempfile
+
+    from gym.app.evaluate import choose_samples, find_split, refuse_other_kind
+    from gym.app.training_data import open_own
+    from gym.evaluation.assessment import AssessmentSettings
+    from gym.evaluation.assessment import assess as assess_network
+    from gym.evaluation.training_overlap import EvaluationSet
+    from gym.runs.model_source import open_model_source
+
+    origin = model._origin
+    with (
+        open_model_source(origin.tracking, origin.outputs, origin.run) as source,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        refuse_other_kind(source, model._saved, dataset)
+        trained = source.read_config()
+        own = open_own(source, trained, origin.outputs, dataset)
+        is_own = own.dataset is dataset
+        split = own.split if is_own else find_split(dataset, trained, side)
+        side, samples = choose_samples(side, split, len(dataset), is_own)
+        judged = EvaluationSet(dataset, samples, side, trained.augment, trained.seed, own)
+        settings = AssessmentSettings(trained.training.batch, boundary_width, seed, baselines, workers=0)
+        return assess_network(model._saved.network, judged, settings, Path(scratch))
 
 
 def list_runs(

@@ -84,11 +84,7 @@ def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
         raise DataError(f"the data of {source.name} are not to be had ({own.obstacle}); give others with data=.")
     split = own.split if own.dataset is dataset else find_split(dataset, trained, config.side)
     refuse_other_kind(source, model, dataset)
-    side = choose_side(config, split)
-    samples = list(range(len(dataset))) if side == "all" else list(getattr(split, side))
-    if not samples:
-        held = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
-        raise DataError(f"side={side}: not one image is on that side ({held}); choose another with side=.")
+    side, samples = choose_samples(config.side, split, len(dataset), is_own=config.data is None)
     return Contender(source, model, trained, EvaluationSet(dataset, samples, side, trained.augment, trained.seed, own))
 
 
@@ -106,13 +102,29 @@ def find_split(dataset: Dataset, trained: Config, wanted: str) -> Split:
     return split_dataset(dataset, trained.split, trained.augment)
 
 
-def choose_side(config: EvaluateConfig, split: Split) -> str:
-    """The images to be judged."""
-    if config.side != "auto":
-        return config.side
-    if config.data is not None:
-        return "all"
-    return "test" if split.test else "validation"
+def choose_samples(side: str, split: Split, pairs: int, is_own: bool) -> tuple[str, list[int]]:
+    """Choose the samples to score.
+
+    Args:
+        side: A side, ``all``, or ``auto``: the test side (without one, the validation side) of the dataset that the
+            model was trained on, and all pairs of any other dataset.
+        split: The split of the dataset.
+        pairs: Number of pairs in the dataset.
+        is_own: Whether the model was trained on the dataset.
+
+    Returns:
+        The chosen side and its samples.
+
+    Raises:
+        DataError: The side is empty.
+    """
+    if side == "auto":
+        side = ("test" if split.test else "validation") if is_own else "all"
+    samples = list(range(pairs)) if side == "all" else list(getattr(split, side))
+    if not samples:
+        held = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
+        raise DataError(f"side={side}: not one image is on that side ({held}); choose another with side=.")
+    return side, samples
 
 
 def refuse_other_kind(source: ModelSource, model: SavedModel, dataset: Dataset) -> None:

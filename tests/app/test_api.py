@@ -142,6 +142,30 @@ def test_a_raster_is_segmented_onto_its_own_grid(model, image, tmp_path):
         model.predict_raster(tmp_path / "scene.tif", tmp_path / "scene.png")
 
 
+def test_a_model_is_scored_on_its_own_validation_pairs_as_its_run_was(model, outputs, result):
+    """On its own dataset the validation side is found, and the mean IoU is that of the run."""
+    config = gym.compose(*TINY, f"outputs={outputs}")
+
+    assessment = gym.assess(model, gym.open_dataset(config.data, outputs=outputs))
+
+    assert assessment.side == "validation"
+    assert assessment.overall["iou"].value == pytest.approx(result.scores["iou"], abs=1e-9)
+    assert assessment.warnings == ["these images chose the epoch whose weights are kept, which flatters a little"]
+
+
+def test_a_model_is_scored_on_all_pairs_of_another_dataset(model, outputs):
+    """Without a warning, because it has seen none of them; a dataset that does not fit is refused."""
+    config = gym.compose(*TINY, "data.seed=1", "data.scenes=3")
+    other = gym.open_dataset(config.data, outputs=outputs)
+
+    assessment = gym.assess(model, other)
+
+    assert (assessment.side, len(assessment.scenes), assessment.warnings) == ("all", 3, [])
+    larger = gym.open_dataset(gym.compose("data.size=64", "data.scenes=2").data, outputs=outputs)
+    with pytest.raises(gym.RunError, match="frame"):
+        gym.assess(model, larger)
+
+
 def test_an_unknown_run_is_named(outputs, result):
     """The error names the nearest run."""
     with pytest.raises(gym.RunError, match="resunet cce f2"):

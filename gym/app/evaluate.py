@@ -242,7 +242,7 @@ def results_folder(config: EvaluateConfig, contender: Contender, is_one_of_sever
 
 def group_of(judged: EvaluationSet) -> str:
     """What the scores of an evaluation are called: its side, and the data where they are not the run's own."""
-    other = "" if judged.is_own else f"_{judged.dataset.manifest.fingerprint[:8]}"
+    other = "" if judged.is_training_data else f"_{judged.dataset.manifest.fingerprint[:8]}"
     return f"{judged.side}{other}"
 
 

@@ -1,1 +1,1 @@
-"""Scores of predictions: the confusion matrix, boundaries, calibration, intervals and baselines."""
+"""Evaluate predictions: confusion matrices, boundaries, calibration, confidence intervals and baselines."""

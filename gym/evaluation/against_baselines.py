@@ -1,7 +1,8 @@
-"""A model beside its baselines, on the same pixels of the same images.
+"""Compare a model with its baselines on the same pixels of the same images.
 
 Only a lattice of pixels is compared (`gym.evaluation.counts.pixel_lattice`), because a forest is too slow for every
-pixel of a large image. The water threshold separates two classes only, so the model is compared with it on those two.
+pixel of a large image. The water threshold separates two classes only, so it is compared with the model's prediction
+reduced to these two.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,16 +17,21 @@ from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval,
 from gym.evaluation.confusion import confusion_matrix
 
 WATER = "water_index"
+_SCORES: dict[str, Callable] = {
+    "iou": confusion.mean_iou,
+    "dice": confusion.mean_dice,
+    "overall_accuracy": confusion.overall_accuracy,
+}
 
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """Who is compared, on which classes, and with which scores.
+    """A model and baselines compared on one set of classes.
 
     Attributes:
-        title: What is compared.
-        scores: Of the model and of each baseline the scores by name.
-        leads: By baseline how far the model is ahead in mean IoU.
+        title: The classes compared, in words.
+        scores: Scores by name, for ``model`` and each baseline.
+        leads: By how much the model leads each baseline in mean IoU.
     """
 
     title: str
@@ -35,7 +41,7 @@ class BaselineComparison:
 
 @dataclass(frozen=True)
 class BaselineReport:
-    """What came of it, and what each baseline is, or why there is none."""
+    """All comparisons, and for each baseline a sentence that describes it or explains why there is none."""
 
     comparisons: list[BaselineComparison]
     descriptions: dict[str, str] = field(default_factory=dict)
@@ -50,63 +56,62 @@ def compare_with_baselines(
     scenes: Sequence[str],
     seed: int,
 ) -> BaselineReport:
-    """Score the baselines and the model on the same pixels.
+    """Score a model and its baselines on the same pixels.
 
     Args:
-        baselines: Fitted on the training side.
-        images: Of each image the lattice of its pixels, ``(rows, columns, bands)``.
-        truth: Class indices of these pixels ``(images, rows, columns)`` uint8; `IGNORE` counts nowhere.
-        predicted: What the model says of them, likewise.
+        baselines: Baselines fitted to the training side.
+        images: The lattice of each image, ``(rows, columns, bands)``.
+        truth: True classes of these pixels, ``(images, rows, columns)`` uint8; `IGNORE` is not counted.
+        predicted: The model's classes, in the same shape.
         classes: Number of classes.
-        scenes: The scene of each image.
-        seed: Of the bootstrap.
+        scenes: Scene of each image.
+        seed: Seed of the bootstrap.
     """
-    maps = [baselines.predict(image) for image in images]
-    rivals = {name: np.stack([one[name] for one in maps]) for name in maps[0] if name != WATER}
-    comparisons = [compare_label_maps("all classes", truth, {"model": predicted, **rivals}, classes, scenes, seed)]
-    if (water := baselines.water_class) is not None:
+    predictions = [baselines.predict(image) for image in images]
+    stacked = {name: np.stack([maps[name] for maps in predictions]) for name in predictions[0]}
+    water_maps = stacked.pop(WATER, None)
+    all_classes = {"model": predicted, **stacked}
+    comparisons = [compare_label_maps("all classes", truth, all_classes, classes, scenes, seed)]
+    if water_maps is not None:
+        water = baselines.water_class
         binary = np.where(truth == IGNORE, IGNORE, truth == water).astype(np.uint8)
-        given = {"model": (predicted == water).astype(np.uint8), WATER: np.stack([one[WATER] for one in maps])}
-        comparisons.append(compare_label_maps("water against the rest", binary, given, 2, scenes, seed))
+        two_classes = {"model": (predicted == water).astype(np.uint8), WATER: water_maps}
+        comparisons.append(compare_label_maps("water against the rest", binary, two_classes, 2, scenes, seed))
     return BaselineReport(comparisons, baselines.descriptions)
 
 
 def compare_label_maps(
-    title: str, truth: np.ndarray, given: Mapping[str, np.ndarray], classes: int, scenes: Sequence[str], seed: int
+    title: str,
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    classes: int,
+    scenes: Sequence[str],
+    seed: int,
 ) -> BaselineComparison:
-    """Score maps of the same pixels; the first is the model's."""
+    """Compare predictions by name, the model's first; arguments as for `compare_with_baselines`."""
     matrices = {
         name: np.stack([confusion_matrix(*pair, classes) for pair in zip(truth, maps, strict=True)])
-        for name, maps in given.items()
+        for name, maps in predictions.items()
     }
-    model, *others = given
+    model, *others = predictions
     return BaselineComparison(
         title=title,
-        scores={name: score_matrices(scenes, of, seed) for name, of in matrices.items()},
+        scores={name: score_matrices(scenes, counts, seed) for name, counts in matrices.items()},
         leads={name: iou_lead(scenes, matrices[model], matrices[name], seed) for name in others},
     )
 
 
-_SCORES: dict[str, Callable] = {
-    "iou": confusion.mean_iou,
-    "dice": confusion.mean_dice,
-    "overall_accuracy": confusion.overall_accuracy,
-}
-
-
 def score_matrices(scenes: Sequence[str], matrices: np.ndarray, seed: int) -> dict[str, Interval]:
-    """Scores of confusion matrices ``(images, classes, classes)`` added up, with their intervals over scenes."""
-    names, of_scenes = sum_by_scene(scenes, matrices)
-    drawn = resample(draw_scenes(len(names), seed), of_scenes)
-    return {
-        name: percentile_interval(take(matrices.sum(axis=0)), take(drawn), len(names)) for name, take in _SCORES.items()
-    }
+    """Score the sum of confusion matrices ``(images, classes, classes)``, with intervals over scenes."""
+    names, by_scene = sum_by_scene(scenes, matrices)
+    whole, drawn = matrices.sum(axis=0), resample(draw_scenes(len(names), seed), by_scene)
+    return {name: percentile_interval(score(whole), score(drawn), len(names)) for name, score in _SCORES.items()}
 
 
 def iou_lead(scenes: Sequence[str], first: np.ndarray, other: np.ndarray, seed: int) -> Interval:
-    """Mean IoU of the first less that of the other, on the same redrawn scenes."""
+    """Subtract the mean IoU of other matrices from that of the first, paired on the same bootstrap draws."""
     names, _ = sum_by_scene(scenes, first)
     times = draw_scenes(len(names), seed)
-    drawn = [confusion.mean_iou(resample(times, sum_by_scene(scenes, one)[1])) for one in (first, other)]
-    whole = [confusion.mean_iou(one.sum(axis=0)) for one in (first, other)]
+    drawn = [confusion.mean_iou(resample(times, sum_by_scene(scenes, counts)[1])) for counts in (first, other)]
+    whole = [confusion.mean_iou(counts.sum(axis=0)) for counts in (first, other)]
     return percentile_interval(whole[0] - whole[1], drawn[0] - drawn[1], len(names))

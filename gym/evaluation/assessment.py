@@ -1,4 +1,4 @@
-"""Judge one model on one side of one dataset: everything but files and pictures."""
+"""Assess a model on one side of a dataset: predictions, calibration, scores, baselines."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,27 @@ from gym.evaluation.bootstrap import Interval
 from gym.evaluation.boundary import default_strip_width
 from gym.evaluation.calibration import TEMPERATURES, fit_temperature, is_at_limit
 from gym.evaluation.counts import Counts, pixel_lattice
-from gym.evaluation.predictions import MAPPED, StoredPredictions, count_predictions, in_parts, store_predictions
+from gym.evaluation.predictions import (
+    IMAGES_PER_MAPPING,
+    StoredPredictions,
+    count_predictions,
+    split_into_parts,
+    store_predictions,
+)
 from gym.evaluation.run_model import Evaluation
 from gym.evaluation.scores import class_scores, mean_image_scores, overall_scores, site_scores
 from gym.evaluation.training_overlap import EvaluationSet, count_seen_images, list_warnings
 
 
 class AssessmentSettings(NamedTuple):
-    """How it is judged.
+    """Settings of an assessment.
 
     Attributes:
-        batch: Images that are predicted at a time.
-        width: Of the strip along boundaries, in pixels; 0 means 2 % of the frame's diagonal.
-        seed: Of the bootstrap, and of the forest.
-        has_baselines: Whether baselines are fitted to the training side.
-        workers: Processes that count; 0 means as many as pay.
+        batch: Number of images predicted at a time.
+        width: Width of the strip along boundaries, in pixels; 0 means 2 % of the frame's diagonal.
+        seed: Seed of the bootstrap and of the baselines.
+        has_baselines: Whether to fit baselines to the training side.
+        workers: Number of counting processes; 0 uses one per core if there is enough work.
     """
 
     batch: int
@@ -42,34 +48,34 @@ class AssessmentSettings(NamedTuple):
 
 @dataclass(frozen=True)
 class Temperature:
-    """The temperature that makes a model as sure as it is right, NaN where there is none, and where it comes from."""
+    """The temperature that calibrates a model, and how it was found; NaN if it could not be fitted."""
 
     value: float
     origin: str
 
     @property
     def is_at_limit(self) -> bool:
-        """Whether it is an end of the searched range, and so none that fits."""
+        """Whether it lies at a bound of the search range and is therefore not a fit."""
         return is_at_limit(self.value)
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What came of it.
+    """The results of an assessment.
 
     Attributes:
-        side: What the images are called.
-        warnings: What makes the scores mean less than they seem to.
+        side: Name of the assessed side, or ``all``.
+        warnings: Reasons why the scores may be too optimistic.
         evaluation: The predicted classes.
-        scenes: The scene of each image.
-        counts: Of each image, ``(images, ...)``.
-        width: Of the strip along boundaries, in pixels.
-        temperature: As fitted.
+        scenes: Scene of each image.
+        counts: Counts of each image, ``(images, ...)``.
+        width: Width of the strip along boundaries, in pixels.
+        temperature: The fitted temperature.
         overall: Scores of all pixels together, by name.
-        images: Means over images, by name.
-        classes: By class its scores.
-        sites: By site its scores, those of each class as ``iou/CLASS`` among them.
-        baselines: The model beside its baselines; None where they were not asked for.
+        images: Means over images, by score.
+        classes: Scores of each class, by class and score.
+        sites: Scores of each site, by site and score; those of a class are named ``iou/CLASS``.
+        baselines: Comparison with the baselines; None if not requested.
     """
 
     side: str
@@ -86,84 +92,93 @@ class Assessment:
     baselines: BaselineReport | None
 
 
-def assess(model: keras.Model, judged: EvaluationSet, settings: AssessmentSettings, scratch: Path) -> Assessment:
-    """Judge a model.
+def assess(model: keras.Model, evaluated: EvaluationSet, settings: AssessmentSettings, scratch: Path) -> Assessment:
+    """Assess a model.
 
     Args:
-        model: Of the dataset's bands and classes.
-        judged: On what.
-        settings: How.
-        scratch: A folder for what is too large for memory; emptied by the caller.
+        model: A model with the bands and classes of the dataset.
+        evaluated: The images to assess it on.
+        settings: How to assess it.
+        scratch: A folder for data that exceeds the memory; the caller removes it.
     """
-    predicted = predict(model, judged, judged.dataset, judged.samples, settings.batch, scratch / "judged")
-    temperature = fit_model_temperature(model, judged, settings.batch, predicted, scratch / "temperature")
-    width = settings.width or default_strip_width(*judged.dataset.frame)
-    counts = count_predictions(predicted, width, temperature.value, settings.workers)
-    scenes, classes = predicted.scenes, judged.dataset.manifest.classes
+    dataset, seed = evaluated.dataset, settings.seed
+    predictions = _predict(model, evaluated, dataset, evaluated.samples, settings.batch, scratch / "predictions")
+    temperature = fit_model_temperature(model, evaluated, settings.batch, predictions, scratch / "temperature")
+    width = settings.width or default_strip_width(*dataset.frame)
+    counts = count_predictions(predictions, width, temperature.value, settings.workers)
+    scenes, classes = predictions.scenes, dataset.manifest.classes
     return Assessment(
-        side=judged.side,
-        warnings=list_warnings(judged),
-        evaluation=predicted.evaluation,
+        side=evaluated.side,
+        warnings=list_warnings(evaluated),
+        evaluation=predictions.evaluation,
         scenes=scenes,
         counts=counts,
         width=width,
         temperature=temperature,
-        overall=overall_scores(scenes, counts, settings.seed),
-        images=mean_image_scores(scenes, counts, settings.seed),
-        classes=class_scores(scenes, counts, classes, settings.seed),
-        sites=site_scores(predicted.evaluation.sites, scenes, counts, classes, settings.seed),
-        baselines=evaluate_baselines(judged, predicted, settings.seed) if settings.has_baselines else None,
+        overall=overall_scores(scenes, counts, seed),
+        images=mean_image_scores(scenes, counts, seed),
+        classes=class_scores(scenes, counts, classes, seed),
+        sites=site_scores(predictions.evaluation.sites, scenes, counts, classes, seed),
+        baselines=assess_baselines(evaluated, predictions, seed) if settings.has_baselines else None,
     )
 
 
-def predict(
-    model: keras.Model, judged: EvaluationSet, dataset: Dataset, samples: Sequence[int], batch: int, folder: Path
+def _predict(
+    model: keras.Model, evaluated: EvaluationSet, dataset: Dataset, samples: Sequence[int], batch: int, folder: Path
 ) -> StoredPredictions:
-    """Predict some samples of a dataset."""
-    return store_predictions(model, dataset, samples, batch, judged.augment, judged.seed, folder)
+    return store_predictions(model, dataset, samples, batch, evaluated.augment, evaluated.seed, folder)
 
 
 def fit_model_temperature(
-    model: keras.Model, judged: EvaluationSet, batch: int, predicted: StoredPredictions, scratch: Path
+    model: keras.Model, evaluated: EvaluationSet, batch: int, predictions: StoredPredictions, scratch: Path
 ) -> Temperature:
-    """Fit the temperature on the run's own validation side, and say where it comes from."""
-    own = judged.own
-    if own.dataset is None:
-        return Temperature(float("nan"), f"the run's own data, to fit it on, are not to be had ({own.obstacle})")
-    if judged.own_side == "validation":
-        on_validation, origin = predicted, "fitted on these very images, so it flatters"
+    """Fit the temperature on the validation side of the training data.
+
+    Args:
+        model: The model.
+        evaluated: The images it is assessed on.
+        batch: Batch size of predictions.
+        predictions: Its predictions on these images, which are used if they are the validation side.
+        scratch: A new folder for other predictions.
+    """
+    known = evaluated.training_data
+    if known.dataset is None:
+        return Temperature(float("nan"), f"not fitted, because the training data is unavailable ({known.obstacle})")
+    if evaluated.training_side == "validation":
+        origin = "fitted on these images, so the calibration looks better than it is"
     else:
-        on_validation = predict(model, judged, own.dataset, own.split.validation, batch, scratch)
-        among = count_seen_images(judged, "validation")
-        flatters = f", of which {among} are among these, so it flatters" if among else ""
-        origin = f"fitted on the run's validation images{flatters}"
-    value = fit_temperature(*on_validation.sample())
+        predictions = _predict(model, evaluated, known.dataset, known.split.validation, batch, scratch)
+        origin = "fitted on the validation images of the run"
+        if shared := count_seen_images(evaluated, "validation"):
+            origin += f", which include {shared} of these images, so the calibration looks better than it is"
+    value = fit_temperature(*predictions.sample_lattice())
     if np.isnan(value):
-        origin = "the run's validation images have no labelled pixel on the lattice that it is fitted on"
+        origin = "not fitted, because the validation images of the run have no labelled pixel on the sampled lattice"
     if is_at_limit(value):
         low, high = TEMPERATURES
-        origin += f"; an end of the searched range, {low:g} to {high:g}: the best lies beyond it"
+        origin += f"; it is a bound of the search range ({low:g} to {high:g}), so the best value lies beyond it"
     return Temperature(value, origin)
 
 
-def evaluate_baselines(judged: EvaluationSet, predicted: StoredPredictions, seed: int) -> BaselineReport:
-    """Fit the baselines on the run's training side, and score them on the lattice of each judged image."""
-    dataset, own = judged.dataset, judged.own
-    if own.dataset is None:
-        return BaselineReport([], {"none": f"the run's own data, to fit them on, are not to be had ({own.obstacle})"})
-    baselines = fit_baselines(own.dataset, own.split.training, seed)
-    places = pixel_lattice(*dataset.frame)
-    truth, classes = (
-        np.array(maps[:, places[0], places[1]]) for maps in (predicted.labels, predicted.evaluation.predicted)
+def assess_baselines(evaluated: EvaluationSet, predictions: StoredPredictions, seed: int) -> BaselineReport:
+    """Fit the baselines to the training side and compare them with the model on a lattice of each image."""
+    dataset, known = evaluated.dataset, evaluated.training_data
+    if known.dataset is None:
+        return BaselineReport([], {"none": f"not fitted, because the training data is unavailable ({known.obstacle})"})
+    baselines = fit_baselines(known.dataset, known.split.training, seed)
+    rows, columns = pixel_lattice(*dataset.frame)
+    truth, predicted = (
+        np.array(maps[:, rows, columns]) for maps in (predictions.labels, predictions.evaluation.predicted)
     )
-    return compare_with_baselines(
-        baselines, lattice_images(judged), truth, classes, len(dataset.manifest.classes), predicted.scenes, seed
-    )
+    classes = len(dataset.manifest.classes)
+    images = read_lattice_images(evaluated)
+    return compare_with_baselines(baselines, images, truth, predicted, classes, predictions.scenes, seed)
 
 
-def lattice_images(judged: EvaluationSet) -> Iterator[np.ndarray]:
-    """Of each judged image the lattice of its pixels, ``(rows, columns, bands)`` float32, one at a time."""
-    for part in in_parts(judged.samples, MAPPED):
-        read = SampleReader(judged.dataset, judged.augment, judged.seed)  # anew, to let go of what was read
+def read_lattice_images(evaluated: EvaluationSet) -> Iterator[np.ndarray]:
+    """Yield the lattice of each image, ``(rows, columns, bands)`` float32."""
+    for part in split_into_parts(evaluated.samples, IMAGES_PER_MAPPING):
+        # A new reader for each part releases the imagery mapped for the part before.
+        read = SampleReader(evaluated.dataset, evaluated.augment, evaluated.seed)
         for sample in part:
-            yield np.asarray(read(sample)[0])[pixel_lattice(*judged.dataset.frame)]
+            yield np.asarray(read(sample)[0])[pixel_lattice(*evaluated.dataset.frame)]

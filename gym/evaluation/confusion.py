@@ -1,12 +1,12 @@
-"""Every score from one accumulated confusion matrix.
+"""Scores computed from an accumulated confusion matrix.
 
-A confusion matrix is ``(classes, classes)`` int64; row = true class, column = predicted class, value = pixels. It is
-summed over the whole validation set before any ratio is taken, so no score depends on batch size or order, and
-ignored pixels are in none of its cells. Every score is taken of one matrix or of many at once: of
-``(..., classes, classes)`` a class has scores ``(..., classes)`` and the whole ``(...)``.
+A confusion matrix is ``(classes, classes)`` int64: rows are true classes, columns predicted classes, values pixels. It
+is summed over the whole validation set before any ratio is taken, so no score depends on batch size or order. Ignored
+pixels are not counted. Every function also accepts a stack of matrices: for ``(..., classes, classes)``, class scores
+have the shape ``(..., classes)`` and overall scores ``(...)``.
 
-0/0 is decided, not smoothed away: a class that is neither in the truth nor in the prediction has no IoU and no Dice,
-one that is not in the truth no recall, one never predicted no precision. These are NaN and left out of the means.
+0/0 is NaN and left out of means. A class that occurs in neither truth nor prediction has no IoU and no Dice, a class
+missing from the truth has no recall, and a class that is never predicted has no precision.
 
 Source: the paper, section 2.5; Matthews correlation for several classes: Gorodkin 2004,
 doi:10.1016/j.compbiolchem.2004.09.006.
@@ -18,14 +18,14 @@ import numpy as np
 
 from gym.data.labels import IGNORE
 
-MIN_PROBABILITY = 1e-7  # what a score counts as at least, where its logarithm is taken or scores are divided by it
+MIN_PROBABILITY = 1e-7  # lower bound of probabilities before taking logarithms or dividing; the epsilon of Keras
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Count pixels by true and predicted class.
 
     Args:
-        truth: Class indices of any shape; `IGNORE` counts nowhere.
+        truth: Class indices of any shape; pixels labelled `IGNORE` are not counted.
         predicted: Class indices of the same shape, each in ``[0, classes)``.
         classes: Number of classes.
 
@@ -37,36 +37,36 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> 
 
 
 def count_cells(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """The confusion matrix where every pixel counts, each of both in ``[0, classes)``; else as `confusion_matrix`."""
+    """Count pixels as `confusion_matrix` does, for a truth without ignored pixels."""
     cells = truth.astype(np.int64) * classes + predicted
     return np.bincount(cells.ravel(), minlength=classes * classes).reshape(classes, classes)
 
 
-def pixel_kld(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Sum the Kullback-Leibler divergence over the counted pixels; the mean is this by their number.
+def pixel_kld(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Sum the Kullback-Leibler divergence over the counted pixels.
 
     Args:
-        truth: Class indices ``(...)``; `IGNORE` counts nowhere.
-        scores: Soft predictions ``(..., classes)``, made to sum to one here.
+        truth: Class indices ``(...)``; pixels labelled `IGNORE` are not counted.
+        probabilities: ``(..., classes)``, normalised here to sum to one.
 
     Returns:
-        Nats, 0 or more. With hard labels each pixel gives ``-log`` of the score of its true class.
+        Nats, at least 0. With hard labels each pixel contributes ``-log`` of the probability of its true class.
     """
     counted = truth != IGNORE
-    rows = scores[counted].astype(np.float64)
+    rows = probabilities[counted].astype(np.float64)
     right = np.take_along_axis(rows, truth[counted][:, None].astype(int), axis=1)[:, 0]
     share = right / np.maximum(rows.sum(axis=1), MIN_PROBABILITY)
     return float(-np.log(np.clip(share, MIN_PROBABILITY, 1.0)).sum())
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide; NaN where the denominator is 0."""
+    """Divide element-wise; NaN where the denominator is 0."""
     out = np.full(np.shape(denominator), np.nan)
     return np.divide(numerator, denominator, out=out, where=np.asarray(denominator) > 0)
 
 
 def nan_mean(values: np.ndarray) -> Any:
-    """Average what is not NaN along the last axis; NaN where nothing is left."""
+    """Average the values along the last axis that are not NaN; NaN, without a warning, if there are none."""
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))[()]
 
@@ -82,44 +82,44 @@ def class_iou(matrix: np.ndarray) -> np.ndarray:
 
 
 def class_dice(matrix: np.ndarray) -> np.ndarray:
-    """Dice coefficient of each class, which is also its F1, in [0, 1] or NaN."""
+    """Dice coefficient of each class, which equals its F1 score, in [0, 1] or NaN."""
     return ratio(2 * _hits(matrix), matrix.sum(axis=-2) + matrix.sum(axis=-1))
 
 
 def class_precision(matrix: np.ndarray) -> np.ndarray:
-    """Share of the pixels predicted as a class that are of it, in [0, 1] or NaN."""
+    """Share of the pixels predicted as a class that belong to it, in [0, 1] or NaN."""
     return ratio(_hits(matrix), matrix.sum(axis=-2))
 
 
 def class_recall(matrix: np.ndarray) -> np.ndarray:
-    """Share of the pixels of a class that are predicted as it, in [0, 1] or NaN."""
+    """Share of the pixels of a class that are predicted as that class, in [0, 1] or NaN."""
     return ratio(_hits(matrix), matrix.sum(axis=-1))
 
 
 def mean_iou(matrix: np.ndarray) -> Any:
-    """Mean IoU over the classes that have one."""
+    """Mean IoU over the classes whose IoU is defined."""
     return nan_mean(class_iou(matrix))
 
 
 def mean_dice(matrix: np.ndarray) -> Any:
-    """Mean Dice over the classes that have one."""
+    """Mean Dice coefficient over the classes whose Dice is defined."""
     return nan_mean(class_dice(matrix))
 
 
 def overall_accuracy(matrix: np.ndarray) -> Any:
-    """Share of the counted pixels that are right."""
+    """Share of the counted pixels that are classified correctly."""
     return ratio(_hits(matrix).sum(axis=-1), matrix.sum(axis=(-2, -1)))[()]
 
 
 def frequency_weighted_iou(matrix: np.ndarray) -> Any:
-    """IoU of the classes in the truth, each weighed by its share of the truth."""
+    """Mean IoU over the classes in the truth, weighted by their share of the true pixels."""
     truth = matrix.sum(axis=-1)
-    weighed = np.where(truth > 0, truth * class_iou(matrix), 0)
-    return ratio(weighed.sum(axis=-1), truth.sum(axis=-1))[()]
+    weighted = np.where(truth > 0, truth * class_iou(matrix), 0)
+    return ratio(weighted.sum(axis=-1), truth.sum(axis=-1))[()]
 
 
 def matthews_correlation(matrix: np.ndarray) -> Any:
-    """Matthews correlation over all classes, in [-1, 1]; NaN where truth or prediction is one class only."""
+    """Multi-class Matthews correlation, in [-1, 1]; NaN if truth or prediction holds a single class."""
     cells = matrix.astype(np.float64)
     total, truth, predicted = cells.sum(axis=(-2, -1)), cells.sum(axis=-1), cells.sum(axis=-2)
     covariance = _hits(cells).sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
@@ -128,7 +128,7 @@ def matthews_correlation(matrix: np.ndarray) -> Any:
 
 
 class MatrixScores(NamedTuple):
-    """The scores of one confusion matrix; a mean is over the classes that have the score."""
+    """The scores of one confusion matrix; means are over the classes whose score is defined."""
 
     iou: float
     dice: float
@@ -141,7 +141,7 @@ class MatrixScores(NamedTuple):
 
 
 def score_matrix(matrix: np.ndarray) -> MatrixScores:
-    """Take all scores of one confusion matrix."""
+    """Compute all scores of one confusion matrix."""
     return MatrixScores(
         iou=mean_iou(matrix),
         dice=mean_dice(matrix),

@@ -1,8 +1,8 @@
-"""An evaluation as files to compute with.
+"""Write an assessment as data files.
 
-evaluation.json     every score as [value, low, high], null where it is undefined; settings; legacy numbers
-scores.csv          its scores as a table: group, of, score, value, low, high; the group of a baseline is its contest
-images.csv          a row an image: name, scene, site, counted pixels and its scores
+evaluation.json     every score as [value, low, high], null if undefined; settings; legacy scores
+scores.csv          the same scores as a table: group, of, score, value, low, high
+images.csv          one row per image: name, scene, site, counted pixels and scores
 """
 
 import csv
@@ -19,19 +19,19 @@ from gym.evaluation.scores import image_scores, nan_to_none, to_json_scores
 VERSION = 2  # of evaluation.json
 
 ScoreIntervals = Mapping[str, Interval]
-WHOLE, BY_NAME = ("overall", "image_means"), ("classes", "sites", "differences")  # the groups of scores
+_UNNAMED_GROUPS, _NAMED_GROUPS = ("overall", "image_means"), ("classes", "sites", "differences")
 
 
 def describe_assessment(
     assessment: Assessment, run: Mapping[str, Any], data: Mapping[str, Any], differences: Mapping[str, ScoreIntervals]
 ) -> dict[str, Any]:
-    """What came of an evaluation, as JSON has it.
+    """Build the content of evaluation.json.
 
     Args:
-        assessment: What came of it.
+        assessment: The assessment.
         run: ``id`` and ``name`` of the model.
         data: ``source`` and ``fingerprint`` of the images.
-        differences: By the name of another run the scores of this one less those of that, on the same images.
+        differences: For each other run, by name, the scores of this run minus its scores on the same images.
     """
     return {
         "version": VERSION,
@@ -53,66 +53,63 @@ def describe_assessment(
         "sites": {name: to_json_scores(scores) for name, scores in assessment.sites.items()},
         "differences": {name: to_json_scores(scores) for name, scores in differences.items()},
         "legacy": {name: nan_to_none(value) for name, value in assessment.evaluation.legacy.items()},
-        "baselines": describe_baselines(assessment),
+        "baselines": _describe_baselines(assessment),
     }
 
 
-def describe_baselines(assessment: Assessment) -> dict[str, Any] | None:
-    """The model beside its baselines, as JSON has it."""
-    beside = assessment.baselines
-    if beside is None:
+def _describe_baselines(assessment: Assessment) -> dict[str, Any] | None:
+    report = assessment.baselines
+    if report is None:
         return None
-    contests = [
+    comparisons = [
         {
-            "title": contest.title,
-            "scores": {name: to_json_scores(scores) for name, scores in contest.scores.items()},
-            "leads": to_json_scores(contest.leads),
+            "title": comparison.title,
+            "scores": {name: to_json_scores(scores) for name, scores in comparison.scores.items()},
+            "leads": to_json_scores(comparison.leads),
         }
-        for contest in beside.comparisons
+        for comparison in report.comparisons
     ]
-    return {"descriptions": beside.descriptions, "contests": contests}
+    return {"descriptions": report.descriptions, "contests": comparisons}
 
 
 def write_document(folder: Path, document: Mapping[str, Any], assessment: Assessment) -> list[Path]:
-    """Write the three files, each whole or not at all; gives them.
+    """Write the three files, each atomically, and return their paths.
 
     Raises:
-        OSError: They cannot be written.
+        OSError: A file cannot be written.
     """
     files = [folder / name for name in ("evaluation.json", "scores.csv", "images.csv")]
     write_json(files[0], document)
-    write_rows(files[1], ("group", "of", "score", "value", "low", "high"), score_rows(document))
+    _write_csv(files[1], ("group", "of", "score", "value", "low", "high"), _score_rows(document))
     columns = ("name", "scene", "site", "pixels", *image_scores(assessment.counts))
     columns += tuple(f"class_iou/{name}" for name in assessment.evaluation.classes)
-    write_rows(files[2], columns, image_rows(assessment))
+    _write_csv(files[2], columns, _image_rows(assessment))
     return files
 
 
-def score_rows(document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Every score of a document, one a row."""
-    groups = {group: {"": document[group]} for group in WHOLE} | {group: document[group] for group in BY_NAME}
-    for contest in (document["baselines"] or {"contests": []})["contests"]:
-        leads = {name: {"iou_model_leads_by": lead} for name, lead in contest["leads"].items()}
-        groups[contest["title"]] = {name: of | leads.get(name, {}) for name, of in contest["scores"].items()}
-    for group, parts in groups.items():
-        for name, scores in parts.items():
+def _score_rows(document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    groups = {group: {"": document[group]} for group in _UNNAMED_GROUPS}
+    groups |= {group: document[group] for group in _NAMED_GROUPS}
+    for comparison in (document["baselines"] or {"contests": []})["contests"]:
+        leads = {name: {"iou_model_leads_by": lead} for name, lead in comparison["leads"].items()}
+        groups[comparison["title"]] = {
+            name: scores | leads.get(name, {}) for name, scores in comparison["scores"].items()
+        }
+    for group, members in groups.items():
+        for name, scores in members.items():
             yield from ((group, name, score, *values) for score, values in scores.items())
 
 
-def image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:
-    """The scores of each image."""
+def _image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:
     evaluation, counts = assessment.evaluation, assessment.counts
     scores, ious = image_scores(counts), confusion.class_iou(counts.matrix)
     for index, name in enumerate(evaluation.names):
-        values = [nan_to_none(value[index]) for value in scores.values()] + [
-            nan_to_none(value) for value in ious[index]
-        ]
+        values = map(nan_to_none, (*(values[index] for values in scores.values()), *ious[index]))
         yield name, assessment.scenes[index], evaluation.sites[index], int(counts.matrix[index].sum()), *values
 
 
-def write_rows(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[Any, ...]]) -> None:
-    """Write a CSV; undefined values are empty."""
-    with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[Any, ...]]) -> None:
+    with atomic_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(columns)
-        writer.writerows([["" if value is None else value for value in row] for row in rows])
+        writer.writerows(rows)

@@ -1,11 +1,12 @@
-"""The numbers the original program would have printed, so that a reader can set them beside the paper's.
+"""Scores as the original program computes them, for comparison with the numbers in the paper.
 
-They are not scores to compare models with: they average over batches, so they change with batch size and order; an
-absent class counts as a perfect one; the present "KLD" is the share of wrong pixels times 16.118; and at the time of
-the paper the "mean IoU" looked at the first class alone. `gym.evaluation.confusion` has the right ones.
+They are unsuitable for comparing models: they are averages over batches, so they change with batch size and order; an
+absent class counts as perfectly predicted; the "KLD" of the present program is the share of wrong pixels times 16.118;
+and at the time of the paper, the "mean IoU" covered the first class only. `gym.evaluation.confusion` has the correct
+scores.
 
-Names without a year are the program's of today, names with ``_2022`` those at the time of the paper. Ignored pixels
-are left out here too.
+Names without a year refer to the present version of the original, names ending in ``_2022`` to the version at the time
+of the paper. Ignored pixels are not counted.
 """
 
 from typing import Any
@@ -16,13 +17,13 @@ from gym.data.labels import IGNORE
 from gym.evaluation.confusion import confusion_matrix
 
 _SMOOTHING = 1e-5
-_EPSILON = 1e-7  # of Keras, as the original has it
+_EPSILON = 1e-7  # the epsilon of Keras, which the original uses
 _BATCHES_OF_2022 = 10
-_WRONG = (_EPSILON - 1) * np.log(_EPSILON)  # the divergence of a wrong pixel: 16.118
+_WRONG_PIXEL_KLD = (_EPSILON - 1) * np.log(_EPSILON)  # 16.118
 
 
 class LegacyScores:
-    """Averages over batches, as the original keeps them.
+    """Batch averages of the original's scores.
 
     Args:
         classes: Number of classes.
@@ -32,30 +33,30 @@ class LegacyScores:
         self._classes = classes
         self._batches: list[dict[str, float]] = []
 
-    def add(self, labels: np.ndarray, scores: np.ndarray) -> None:
-        """Count one batch: labels ``(batch, rows, columns)``, scores ``(batch, rows, columns, classes)``."""
+    def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Add a batch: labels ``(batch, rows, columns)``, probabilities ``(batch, rows, columns, classes)``."""
         counted = labels != IGNORE
         if not counted.any():
             return
-        truth, soft = labels[counted].astype(int), scores[counted]
+        truth, soft = labels[counted].astype(int), probabilities[counted]
         matrix = confusion_matrix(truth, soft.argmax(axis=1), self._classes)
-        of_truth, given = matrix.sum(axis=1), soft.sum(axis=0, dtype=np.float64)
-        right = np.take_along_axis(soft, truth[:, np.newaxis], axis=1)[:, 0]
-        met = np.bincount(truth, weights=right, minlength=self._classes)
+        true_sums, soft_sums = matrix.sum(axis=1), soft.sum(axis=0, dtype=np.float64)
+        true_class = np.take_along_axis(soft, truth[:, np.newaxis], axis=1)[:, 0]
+        overlap = np.bincount(truth, weights=true_class, minlength=self._classes)
         first, is_first = soft[:, 0] > 0.5, truth == 0
         self._batches.append(
             {
-                "iou": float(_smoothed_iou(np.diag(matrix), of_truth, matrix.sum(axis=0)).mean()),
-                "dice": float(_smoothed_dice(met, of_truth, given).mean()),
-                "kld": float((matrix.sum() - np.trace(matrix)) / matrix.sum()) * _WRONG,
+                "iou": float(_smoothed_iou(np.diag(matrix), true_sums, matrix.sum(axis=0)).mean()),
+                "dice": float(_smoothed_dice(overlap, true_sums, soft_sums).mean()),
+                "kld": float((matrix.sum() - np.trace(matrix)) / matrix.sum()) * _WRONG_PIXEL_KLD,
                 "iou_2022": float(_smoothed_iou((first & is_first).sum(), is_first.sum(), first.sum())),
-                "dice_2022": float((2 * met.sum() + 1) / (len(truth) + given.sum() + 1)),
-                "kld_2022": _clipped_kld(soft, right),
+                "dice_2022": float((2 * overlap.sum() + 1) / (len(truth) + soft_sums.sum() + 1)),
+                "kld_2022": _clipped_kld(soft, true_class),
             }
         )
 
     def result(self) -> dict[str, float]:
-        """Average over the batches, those of 2022 over the first 10 only; nothing before any batch."""
+        """Average over the batches, for 2022 over the first 10; empty if no batch had a counted pixel."""
         if not self._batches:
             return {}
         early = self._batches[:_BATCHES_OF_2022]
@@ -73,10 +74,10 @@ def _smoothed_dice(overlap: Any, truth: Any, predicted: Any) -> Any:
     return (2 * overlap + _SMOOTHING) / (truth + predicted + _SMOOTHING)
 
 
-def _clipped_kld(soft: np.ndarray, right: np.ndarray) -> float:
-    """Of one-hot labels and scores, both clipped from below: the false classes of a label weigh 1e-7 each."""
-    logs, true_logs = (np.log(np.clip(part, _EPSILON, 1)) for part in (soft, right))
+def _clipped_kld(soft: np.ndarray, true_class: np.ndarray) -> float:
+    """Divergence of one-hot labels clipped from below, so that every false class weighs 1e-7."""
+    logs, true_logs = (np.log(np.clip(part, _EPSILON, 1)) for part in (soft, true_class))
     false_logs = logs.sum(dtype=np.float64) - true_logs.sum(dtype=np.float64)
-    false = soft.size - len(soft)
-    small = _EPSILON * (false * np.log(_EPSILON) - false_logs)
-    return float((small - true_logs.sum(dtype=np.float64)) / len(soft))
+    false_classes = soft.size - len(soft)
+    false_terms = _EPSILON * (false_classes * np.log(_EPSILON) - false_logs)
+    return float((false_terms - true_logs.sum(dtype=np.float64)) / len(soft))

@@ -1,7 +1,7 @@
-"""What a model predicts on the images of a side, kept on disk while it is counted.
+"""Predictions stored on disk, and counted there by several processes.
 
-The scores of a few hundred images are more than a laptop's memory: they go to a temporary file that is mapped, and the
-counting, which has no need of the model, is spread over the cores.
+The probabilities of a few hundred images exceed a laptop's memory. They go to a temporary file that is memory-mapped,
+and the counting, which does not need the model, is spread over all cores.
 """
 
 import gc
@@ -23,42 +23,45 @@ from gym.evaluation.confusion import MIN_PROBABILITY
 from gym.evaluation.counts import Counts, count_image, pixel_lattice, stack_counts
 from gym.evaluation.run_model import Evaluation, evaluate_model
 
-MAPPED = 64  # images read through one mapping: what is read of it counts as memory until it is let go
+# Pages read through a mapping count as memory of the process until it is closed.
+IMAGES_PER_MAPPING = 64
 
 
 @dataclass(frozen=True)
 class StoredPredictions:
-    """A model's scores on some images.
+    """The probabilities that a model assigns to the pixels of some images.
 
     Attributes:
-        evaluation: The predicted classes, and what is counted while they are made.
-        scenes: The scene of each image.
-        pixel_sides: Height and width of a pixel of each image, in metres; NaN where they are not known.
-        folder: Holds ``scores.npy``, ``(images, rows, columns, classes)`` float32 summing to one, and ``labels.npy``,
-            ``(images, rows, columns)`` uint8.
+        evaluation: Predicted classes, and the counts made while predicting.
+        scenes: Scene of each image.
+        pixel_sizes: Pixel height and width of each image, in metres; NaN if unknown.
+        folder: Holds ``probabilities.npy``, ``(images, rows, columns, classes)`` float32 summing to one, and
+            ``labels.npy``, ``(images, rows, columns)`` uint8.
     """
 
     evaluation: Evaluation
     scenes: list[str]
-    pixel_sides: list[PixelSize]
+    pixel_sizes: list[PixelSize]
     folder: Path
 
     @property
-    def scores(self) -> np.ndarray:
-        """The scores, mapped."""
-        return np.load(self.folder / "scores.npy", mmap_mode="r", allow_pickle=False)
-
-    @property
     def labels(self) -> np.ndarray:
-        """The labels, mapped."""
-        return np.load(self.folder / "labels.npy", mmap_mode="r", allow_pickle=False)
+        """The labels, memory-mapped."""
+        return _map_array(self.folder, "labels")
 
-    def sample(self) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and scores at the lattice points of every image."""
-        places = pixel_lattice(*self.labels.shape[1:])
-        each = range(len(self.scenes))  # one at a time: a copy lets go of what was mapped for it
-        labels, scores = ([np.array(getattr(self, kind)[at][places]) for at in each] for kind in ("labels", "scores"))
-        return np.stack(labels), np.stack(scores)
+    def sample_lattice(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read labels and probabilities at the lattice points of every image."""
+        lattice = pixel_lattice(*self.labels.shape[1:])
+        # Copying image by image, each from a mapping of its own, keeps only the copies in memory.
+        labels, probabilities = (
+            np.stack([np.array(_map_array(self.folder, kind)[index][lattice]) for index in range(len(self.scenes))])
+            for kind in ("labels", "probabilities")
+        )
+        return labels, probabilities
+
+
+def _map_array(folder: Path, kind: str) -> np.ndarray:
+    return np.load(folder / f"{kind}.npy", mmap_mode="r", allow_pickle=False)
 
 
 def store_predictions(
@@ -70,88 +73,87 @@ def store_predictions(
     seed: int,
     folder: Path,
 ) -> StoredPredictions:
-    """Predict the images of a side.
+    """Predict samples of a dataset and store the probabilities.
 
     Args:
-        model: Of the dataset's bands and classes.
+        model: A model with the bands and classes of the dataset.
         dataset: The dataset.
-        samples: As `gym.data.batches` numbers them.
-        batch: Images at a time; no score but the legacy ones depends on it.
-        augment: Of the copies, where there are any among the samples.
-        seed: Likewise.
-        folder: An empty one, which the result refers to.
+        samples: Sample numbers, as defined in `gym.data.batches`.
+        batch: Batch size; only the legacy scores depend on it.
+        augment: Augmentation of the copies among the samples.
+        seed: Seed of these copies.
+        folder: A new folder, which must outlive the result.
 
     Raises:
         OSError: The disk is full.
     """
     folder.mkdir(parents=True)
     shape, classes = (len(samples), *dataset.frame), len(dataset.manifest.classes)
-    # Written, not mapped: what is mapped counts as memory of this process.
+    # Files are written sequentially: pages of a mapping would count as memory of this process.
     with (
-        new_array(folder / "scores.npy", np.dtype(np.float32), (*shape, classes)) as scores,
-        new_array(folder / "labels.npy", np.dtype(np.uint8), shape) as labels,
+        _create_array(folder / "probabilities.npy", np.dtype(np.float32), (*shape, classes)) as probability_file,
+        _create_array(folder / "labels.npy", np.dtype(np.uint8), shape) as label_file,
     ):
 
-        def keep(truth: np.ndarray, given: np.ndarray) -> None:
-            total = np.maximum(given.sum(axis=-1, keepdims=True), MIN_PROBABILITY)  # of a sigmoid head it is not 1
-            scores.write((given / total).astype(np.float32).tobytes())
-            labels.write(truth.astype(np.uint8).tobytes())
+        def store(labels: np.ndarray, probabilities: np.ndarray) -> None:
+            # The probabilities of a sigmoid head do not sum to one.
+            total = np.maximum(probabilities.sum(axis=-1, keepdims=True), MIN_PROBABILITY)
+            probability_file.write((probabilities / total).astype(np.float32).tobytes())
+            label_file.write(labels.astype(np.uint8).tobytes())
 
-        evaluation = evaluate_model(
-            model, dataset, samples, batches_in_parts(dataset, samples, batch, augment, seed), keep
-        )
+        batches = read_batches(dataset, samples, batch, augment, seed)
+        evaluation = evaluate_model(model, dataset, samples, batches, store)
     records = [dataset.manifest.pairs[position] for position in pair_positions(samples, len(dataset))]
-    return StoredPredictions(evaluation, [one.scene for one in records], [pixel_size(one) for one in records], folder)
+    scenes, sizes = [record.scene for record in records], [pixel_size(record) for record in records]
+    return StoredPredictions(evaluation, scenes, sizes, folder)
 
 
-def batches_in_parts(
+def read_batches(
     dataset: Dataset, samples: Sequence[int], batch: int, augment: AugmentConfig, seed: int
 ) -> Iterator[tuple[Any, Any]]:
-    """The batches of `gym.data.batches.ordered_batches`, with a part of the imagery mapped at a time."""
-    for part in in_parts(samples, batch * max(1, MAPPED // batch)):
+    """Yield the batches of `gym.data.batches.ordered_batches` while mapping part of the imagery at a time."""
+    for part in split_into_parts(samples, batch * max(1, IMAGES_PER_MAPPING // batch)):
         yield from ordered_batches(dataset, part, batch, augment, seed)
-        gc.collect()  # tf.data's functions refer to one another, and would keep the part mapped
+        gc.collect()  # the functions of tf.data refer to each other, which would keep the part mapped
 
 
-def in_parts(samples: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Cut samples into parts of a size; the last may have fewer."""
+def split_into_parts(samples: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Split samples into parts of the given size; the last part may be smaller."""
     return (samples[start : start + size] for start in range(0, len(samples), size))
 
 
-def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> BinaryIO:
-    """Open a new ``.npy`` file, to which the values of an array are written one after another."""
+def _create_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> BinaryIO:
+    """Create an ``.npy`` file; the values are then written to the returned stream."""
     stream = path.open("wb")
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
     return stream
 
 
-class _Counter:
-    """Counts one image of a side; can be sent to another process."""
+class _ImageCounter:
+    """Counts one image of stored predictions; picklable."""
 
-    def __init__(self, predicted: StoredPredictions, width: int, temperature: float) -> None:
-        self._folder, self._sides = predicted.folder, predicted.pixel_sides
-        self._matrices, self._kld_sums = predicted.evaluation.matrices, predicted.evaluation.kld_sums
+    def __init__(self, predictions: StoredPredictions, width: int, temperature: float) -> None:
+        self._folder, self._pixel_sizes = predictions.folder, predictions.pixel_sizes
+        self._matrices, self._kld_sums = predictions.evaluation.matrices, predictions.evaluation.kld_sums
         self._width, self._temperature = width, temperature
 
     def __call__(self, index: int) -> Counts:
-        labels, scores = (self._read(name)[index] for name in ("labels", "scores"))
-        known = self._matrices[index], self._kld_sums[index], self._width, self._temperature, self._sides[index]
-        return count_image(np.array(labels), np.array(scores), *known)
+        labels, probabilities = (
+            np.array(_map_array(self._folder, kind)[index]) for kind in ("labels", "probabilities")
+        )
+        matrix, kld_sum, pixel_size = self._matrices[index], self._kld_sums[index], self._pixel_sizes[index]
+        return count_image(labels, probabilities, matrix, kld_sum, self._width, self._temperature, pixel_size)
 
-    def _read(self, name: str) -> Any:
-        return np.load(self._folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
-
-def count_predictions(predicted: StoredPredictions, width: int, temperature: float, workers: int = 0) -> Counts:
-    """Count every image, ``(images, ...)``, on all cores where that pays, with a bar that shows the time left.
+def count_predictions(predictions: StoredPredictions, width: int, temperature: float, workers: int = 0) -> Counts:
+    """Count every image behind a progress bar, ``(images, ...)``.
 
     Args:
-        predicted: As `store_predictions` gives.
-        width: Of the strip along boundaries, in pixels.
-        temperature: As of `gym.evaluation.counts.count_image`.
-        workers: Processes; 0 means as many as pay.
+        predictions: Stored predictions.
+        width: Width of the strip along boundaries, in pixels.
+        temperature: As for `gym.evaluation.counts.count_image`.
+        workers: Number of processes; 0 uses one per core if there is enough work.
     """
-    places = range(len(predicted.scenes))
-    count = _Counter(predicted, width, temperature)
-    return stack_counts(list(map_in_order(count, places, workers, "counting", "workers")))
+    count = _ImageCounter(predictions, width, temperature)
+    return stack_counts(list(map_in_order(count, range(len(predictions.scenes)), workers, "counting", "workers")))

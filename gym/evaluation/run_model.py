@@ -1,4 +1,4 @@
-"""Run a model over pairs of a dataset, and count."""
+"""Run a model over samples of a dataset and count its hits and misses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,17 @@ from gym.evaluation.legacy_scores import LegacyScores
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model did on some pairs, before any ratio is taken.
+    """The predictions of a model on some samples, and the counts that scores are computed from.
 
-    ``matrices`` is ``(pairs, classes, classes)`` int64, ``kld_sums`` ``(pairs,)`` nats summed over counted pixels,
-    ``predicted`` ``(pairs, rows, columns)`` uint8 class indices.
+    Attributes:
+        names: Name of each sample.
+        sites: Site of each sample.
+        samples: Sample numbers, as defined in `gym.data.batches`.
+        classes: Class names by label value.
+        matrices: Confusion matrices, ``(samples, classes, classes)`` int64, true by predicted class.
+        kld_sums: Kullback-Leibler divergence summed over the counted pixels of each sample, in nats, ``(samples,)``.
+        predicted: Predicted class indices, ``(samples, rows, columns)`` uint8.
+        legacy: Scores as the original program computes them, by name.
     """
 
     names: list[str]
@@ -32,16 +39,16 @@ class Evaluation:
 
     @property
     def matrix(self) -> np.ndarray:
-        """The confusion matrix over all pairs, ``(classes, classes)`` int64."""
+        """The confusion matrix over all samples, ``(classes, classes)`` int64."""
         return self.matrices.sum(axis=0)
 
     @property
     def kld(self) -> float:
-        """Mean Kullback-Leibler divergence, in nats per counted pixel; NaN where no pixel counts."""
+        """Mean Kullback-Leibler divergence, in nats per counted pixel; NaN if no pixel is counted."""
         return float(confusion.ratio(self.kld_sums.sum(), self.matrices.sum()))
 
     def site_matrices(self) -> dict[str, np.ndarray]:
-        """One confusion matrix a site, by name."""
+        """Add up the confusion matrices of each site; the sites are sorted by name."""
         names = sorted(set(self.sites))
         return {name: self.matrices[[site == name for site in self.sites]].sum(axis=0) for name in names}
 
@@ -51,32 +58,32 @@ def evaluate_model(
     dataset: Dataset,
     samples: Sequence[int],
     batches: Any,
-    keep: Callable[[np.ndarray, np.ndarray], None] = lambda truth, scores: None,
+    on_batch: Callable[[np.ndarray, np.ndarray], None] = lambda truth, probabilities: None,
 ) -> Evaluation:
-    """Predict some samples and count.
+    """Predict some samples and count hits and misses.
 
     Args:
-        model: A model of the dataset's bands and classes.
+        model: A model with the bands and classes of the dataset.
         dataset: The dataset.
-        samples: Which samples, as `gym.data.batches` numbers them.
-        batches: The same in order, as `gym.data.batches.ordered_batches` gives; no score but the legacy ones depends
-            on how many are in a batch.
-        keep: Is given the labels and the scores of each batch.
+        samples: Sample numbers, as defined in `gym.data.batches`.
+        batches: Batches of these samples in the same order, from `gym.data.batches.ordered_batches`. Only the legacy
+            scores depend on the batch size.
+        on_batch: Called with the labels and probabilities of each batch.
     """
     classes = len(dataset.manifest.classes)
     legacy = LegacyScores(classes)
     matrices: list[np.ndarray] = []
     kld_sums: list[float] = []
-    # Made at once: what is kept between large arrays that come and go would hold their memory in pieces.
+    # Allocated once: results kept between the large, short-lived arrays of the batches would fragment the memory.
     predictions = np.empty((len(samples), *dataset.frame), np.uint8)
     for images, labels in batches:
-        scores, truth = keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.asarray(labels)
-        keep(truth, scores)
-        legacy.add(truth, scores)
+        probabilities, truth = keras.ops.convert_to_numpy(model.predict_on_batch(images)), np.asarray(labels)
+        on_batch(truth, probabilities)
+        legacy.add(truth, probabilities)
         predicted = predictions[len(matrices) : len(matrices) + len(truth)]
-        predicted[:] = scores.argmax(axis=-1)
+        predicted[:] = probabilities.argmax(axis=-1)
         matrices += [confusion.confusion_matrix(*pair, classes) for pair in zip(truth, predicted, strict=True)]
-        kld_sums += [confusion.pixel_kld(*pair) for pair in zip(truth, scores, strict=True)]
+        kld_sums += [confusion.pixel_kld(*pair) for pair in zip(truth, probabilities, strict=True)]
     return Evaluation(
         names=[sample_name(dataset, sample) for sample in samples],
         sites=[dataset.manifest.pairs[position].site for position in pair_positions(samples, len(dataset))],
@@ -90,21 +97,24 @@ def evaluate_model(
 
 
 def named_scores(evaluation: Evaluation) -> dict[str, float]:
-    """Every score under the name it has in MLflow; what is undefined is left out."""
+    """Compute every score under its name in MLflow, without the undefined ones."""
     matrix, sites = evaluation.matrix, evaluation.site_matrices()
+    by_class = {
+        "class_iou": confusion.class_iou(matrix),
+        "class_dice": confusion.class_dice(matrix),
+        "class_precision": confusion.class_precision(matrix),
+        "class_recall": confusion.class_recall(matrix),
+    }
     scores = {
         **confusion.score_matrix(matrix)._asdict(),
         "kld": evaluation.kld,
-        **_per_class("class_iou", evaluation.classes, confusion.class_iou(matrix)),
-        **_per_class("class_dice", evaluation.classes, confusion.class_dice(matrix)),
-        **_per_class("class_precision", evaluation.classes, confusion.class_precision(matrix)),
-        **_per_class("class_recall", evaluation.classes, confusion.class_recall(matrix)),
-        **{f"site_dice/{site}": confusion.mean_dice(of) for site, of in sites.items()},
-        **{f"site_iou/{site}": confusion.mean_iou(of) for site, of in sites.items()},
+        **{
+            f"{group}/{name}": float(value)
+            for group, values in by_class.items()
+            for name, value in zip(evaluation.classes, values, strict=True)
+        },
+        **{f"site_dice/{site}": confusion.mean_dice(counts) for site, counts in sites.items()},
+        **{f"site_iou/{site}": confusion.mean_iou(counts) for site, counts in sites.items()},
         **{f"legacy/{name}": value for name, value in evaluation.legacy.items()},
     }
     return {name: value for name, value in scores.items() if not np.isnan(value)}
-
-
-def _per_class(group: str, classes: Sequence[str], values: np.ndarray) -> dict[str, float]:
-    return {f"{group}/{name}": float(value) for name, value in zip(classes, values, strict=True)}

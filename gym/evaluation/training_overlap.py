@@ -1,7 +1,7 @@
-"""What a model is judged on, and what of it the model has seen before.
+"""The images a model is evaluated on, and how many of them it has seen in training.
 
-Whether data are those that a model was trained on is asked by their fingerprint; whether an image trained it, by its
-pixels: other data may hold the images of the model's own under other names.
+Datasets are compared by fingerprint, images by their pixels: another dataset may hold images of the training data under
+other names.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,10 @@ from gym.data.split import Split
 
 
 class TrainingData(NamedTuple):
-    """The data that a model was trained on, or None and why they are not to be had."""
+    """The dataset and split that a model was trained on; ``dataset`` is None if it is unavailable.
+
+    ``obstacle`` is the reason why it is unavailable.
+    """
 
     dataset: Dataset | None
     split: Split
@@ -25,15 +28,15 @@ class TrainingData(NamedTuple):
 
 
 class EvaluationSet(NamedTuple):
-    """On what a model is judged.
+    """The images that a model is evaluated on.
 
     Attributes:
-        dataset: The data.
-        samples: Which of them, as `gym.data.batches` numbers them.
-        side: What these are called.
-        augment: Of copies among the samples.
-        seed: Likewise.
-        own: What the model was trained on.
+        dataset: The dataset.
+        samples: Sample numbers, as defined in `gym.data.batches`.
+        side: Name of the side of the split, or ``all``.
+        augment: Augmentation of the copies among the samples.
+        seed: Seed of these copies.
+        training_data: What the model was trained on.
     """
 
     dataset: Dataset
@@ -41,98 +44,98 @@ class EvaluationSet(NamedTuple):
     side: str
     augment: AugmentConfig
     seed: int
-    own: TrainingData
+    training_data: TrainingData
 
     @property
-    def is_own(self) -> bool:
-        """Whether the data are those that the model was trained on."""
-        own = self.own.dataset
-        return own is not None and own.manifest.fingerprint == self.dataset.manifest.fingerprint
+    def is_training_data(self) -> bool:
+        """Whether the dataset is the one that the model was trained on."""
+        known = self.training_data.dataset
+        return known is not None and known.manifest.fingerprint == self.dataset.manifest.fingerprint
 
     @property
-    def own_side(self) -> str:
-        """The side of the model's own data that is judged; empty where it is all of them, or other data."""
-        return self.side if self.is_own and self.side != "all" else ""
+    def training_side(self) -> str:
+        """The evaluated side of the training data; empty for all its sides, or for another dataset."""
+        return self.side if self.is_training_data and self.side != "all" else ""
 
 
-def list_warnings(judged: EvaluationSet) -> list[str]:
-    """What makes the scores mean less than they seem to: which of the images the model has seen."""
-    if judged.own.dataset is None:
-        obstacle = judged.own.obstacle
-        return [f"whether these images trained the model is not known: its own data are not to be had ({obstacle})"]
-    trained, chose = (count_seen_images(judged, side) for side in ("training", "validation"))
-    found = []
-    if trained and judged.own_side in ("validation", "test"):
-        found.append("copies of training scenes are among these images, so no score here is honest")
+def list_warnings(evaluated: EvaluationSet) -> list[str]:
+    """Explain why the scores may be too optimistic: which images the model has seen before."""
+    if evaluated.training_data.dataset is None:
+        return [
+            "it is unknown whether the model was trained on these images, because its training data is unavailable "
+            f"({evaluated.training_data.obstacle})"
+        ]
+    trained, selected = (count_seen_images(evaluated, side) for side in ("training", "validation"))
+    warnings = []
+    if trained and evaluated.training_side in ("validation", "test"):
+        warnings.append("these images include copies of training scenes, so all scores are too optimistic")
     elif trained:
-        found.append(f"{trained} of these images trained the model, which flatters it")
-    if chose and judged.own_side != "training":
-        which = "these images" if chose == len(judged.samples) else f"{chose} of these images"
-        found.append(f"{which} chose the epoch whose weights are kept, which flatters a little")
-    return found
+        warnings.append(f"the model was trained on {trained} of these images, which inflates its scores")
+    if selected and evaluated.training_side != "training":
+        which = "these images" if selected == len(evaluated.samples) else f"{selected} of these images"
+        warnings.append(f"{which} were used to select the best epoch, which slightly inflates the scores")
+    return warnings
 
 
-def count_seen_images(judged: EvaluationSet, side: str) -> int:
-    """How many of the judged images are on a side of the model's own data, whatever they are called there.
+def count_seen_images(evaluated: EvaluationSet, side: str) -> int:
+    """Count the evaluated images that are on a side of the training data, under whatever name.
 
-    A copy that augmentation makes is its pair. Images without texture, as of a cloud, are equal by chance: of these
-    only the same one counts. None is known where the model's own data are not to be had.
+    An augmented copy counts as its pair. Images without texture, such as clouds, may be equal by chance and match only
+    under the same name. The count is 0 if the training data is unavailable.
     """
-    if judged.own.dataset is None:
+    known = evaluated.training_data
+    if known.dataset is None:
         return 0
-    seen = {pixels_of(record) for record in records_of(judged.own.dataset, getattr(judged.own.split, side))}
-    return sum(pixels_of(record) in seen for record in records_of(judged.dataset, judged.samples))
+    seen = {_pixel_key(record) for record in _find_records(known.dataset, getattr(known.split, side))}
+    return sum(_pixel_key(record) in seen for record in _find_records(evaluated.dataset, evaluated.samples))
 
 
-def records_of(dataset: Dataset, samples: Sequence[int]) -> list[PairRecord]:
-    """What the dataset says of the pair of each sample."""
+def _find_records(dataset: Dataset, samples: Sequence[int]) -> list[PairRecord]:
     return [dataset.manifest.pairs[position] for position in pair_positions(samples, len(dataset))]
 
 
-def pixels_of(record: PairRecord) -> tuple[str, str]:
-    """What two pairs of the same pixels have in common."""
+def _pixel_key(record: PairRecord) -> tuple[str, str]:
     return record.image_sha256, "" if record.likeness else record.name
 
 
 class ImageIdentity(NamedTuple):
-    """What must agree where two models are compared on an image.
+    """What must agree before two models can be compared on an image.
 
     Attributes:
-        name: Of the sample.
-        files: SHA-256 of what it is made from.
-        truth: SHA-256 of the classes of its pixels in the frame.
+        name: Name of the sample.
+        files: SHA-256 of its source files.
+        truth: SHA-256 of the true classes of its pixels.
     """
 
     name: str
     files: frozenset[str]
     truth: str
 
+    def matches(self, other: "ImageIdentity") -> bool:
+        """Whether two samples of the same name show the same image.
 
-def identify_images(judged: EvaluationSet) -> list[ImageIdentity]:
-    """What must agree of each judged image."""
-    read = SampleReader(judged.dataset, judged.augment, judged.seed)
+        The true classes must be equal, and the files of one must be among the files of the other, so that models with
+        different numbers of bands can be compared.
+        """
+        return self.truth == other.truth and (self.files <= other.files or other.files <= self.files)
+
+
+def identify_images(evaluated: EvaluationSet) -> list[ImageIdentity]:
+    """Identify every evaluated image by name, source files and true classes."""
+    read = SampleReader(evaluated.dataset, evaluated.augment, evaluated.seed)
     return [
         ImageIdentity(
-            sample_name(judged.dataset, sample),
+            sample_name(evaluated.dataset, sample),
             frozenset(record.sources.values()),
             hash_pixels(np.asarray(read(sample)[1])),
         )
-        for sample, record in zip(judged.samples, records_of(judged.dataset, judged.samples), strict=True)
+        for sample, record in zip(evaluated.samples, _find_records(evaluated.dataset, evaluated.samples), strict=True)
     ]
 
 
 def find_differing_images(first: Sequence[ImageIdentity], other: Sequence[ImageIdentity]) -> list[str]:
-    """The names of the images that two models do not have in common, sorted.
-
-    An image is one and the same where every pixel has the same true class, and where the files that the one model sees
-    are among those that the other sees: a model of more bands may stand beside one of fewer.
-    """
+    """List the names of the images that two models do not have in common, sorted."""
     theirs = {image.name: image for image in other}
     ours = {image.name: image for image in first}
-    shared = [name for name, image in ours.items() if name in theirs and is_same(image, theirs[name])]
-    return sorted({*ours, *theirs} - set(shared))
-
-
-def is_same(first: ImageIdentity, other: ImageIdentity) -> bool:
-    """Whether two of one name are one image."""
-    return first.truth == other.truth and (first.files <= other.files or other.files <= first.files)
+    shared = {name for name, image in ours.items() if name in theirs and image.matches(theirs[name])}
+    return sorted({*ours, *theirs} - shared)

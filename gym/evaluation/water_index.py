@@ -1,7 +1,7 @@
-"""The third baseline: water is where an index of two bands is above the threshold that parts an image best.
+"""The water index baseline: water is where a spectral index exceeds Otsu's threshold of the image.
 
-Nothing is learnt. An image always falls into two, so one that is all land, or all water, is parted too: that is what
-the method does, and what its score is for.
+Nothing is learnt. The threshold always splits an image in two, even one that shows only land or only water; this is a
+known weakness of the method, and its score reflects it.
 
 Sources: NDWI, McFeeters 1996, doi:10.1080/01431169608948714; MNDWI, which mistakes fewer buildings for water, Xu 2006,
 doi:10.1080/01431160600589179; the threshold, Otsu 1979, doi:10.1109/TSMC.1979.4310076.
@@ -23,11 +23,11 @@ _NOT_OPEN_WATER = {"no", "non", "not", "white", "without"}
 
 @dataclass(frozen=True)
 class WaterIndex:
-    """An index, and the class it is to find.
+    """A spectral index and the class it detects.
 
     Attributes:
         index: MNDWI or NDWI.
-        bands: Names of the bands of an image.
+        bands: Band names, in the order of an image.
         water: The class.
     """
 
@@ -36,41 +36,49 @@ class WaterIndex:
     water: int
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Part an image by its own threshold, which pixels without data have no part in.
+        """Split an image at its own threshold, which pixels without data do not influence.
 
         Args:
-            image: ``(rows, columns, bands)`` of finite numbers, 0 in every band where there is no data.
+            image: ``(rows, columns, bands)`` of finite numbers; 0 in every band means no data.
 
         Returns:
-            ``(rows, columns)`` uint8, 1 for water and 0 for all else. An image with one value of the index, or without
-            data, has no water; nor have pixels without data.
+            ``(rows, columns)`` uint8, 1 for water and 0 elsewhere. Pixels without data are not water, and an image with
+            a single index value has no water.
         """
         is_water, has_data = np.zeros(image.shape[:2], bool), image.any(axis=2)
         if has_data.any():
-            index = self.measure(image)[has_data]
+            index = self.compute(image)[has_data]
             is_water[has_data] = (index >= find_threshold(index)) & (index > index.min())
         return is_water.astype(np.uint8)
 
-    def measure(self, image: np.ndarray) -> np.ndarray:
-        """The index at each pixel, ``(rows, columns)`` float64 in [-1, 1].
+    def compute(self, image: np.ndarray) -> np.ndarray:
+        """Compute the index of each pixel, ``(rows, columns)`` float64 in [-1, 1].
 
-        Reflectance below 0, as over dark water, counts as 0; 0/0 is 0, as in `gym.data.scaling.add_indices`.
+        Negative reflectance, which occurs over dark water, counts as 0; 0/0 is 0, as in
+        `gym.data.scaling.add_indices`.
         """
         names = bands_of(self.index)
         by_name = [band.lower() for band in self.bands]
         needed = np.maximum(image[..., [by_name.index(name) for name in names]], 0)
-        # Where a scene is all but constant, float32 has too few numbers for the bins of the histogram.
+        # In a nearly constant scene, float32 has fewer distinct values than the histogram has bins.
         return add_indices(needed, names, [self.index])[..., -1].astype(np.float64)
+
+    def describe(self, classes: Sequence[str]) -> str:
+        """Describe the index in a sentence; ``classes`` are the class names."""
+        return (
+            f"{self.index.name} = {self.index.expression} above Otsu's threshold of the image is predicted as "
+            f"{classes[self.water]}; all other classes count as one."
+        )
 
 
 def find_threshold(values: np.ndarray) -> float:
-    """The least value of the upper side, by Otsu's method on 256 bins from the least to the largest value.
+    """Find the smallest value of the upper side by Otsu's method, on 256 bins between the minimum and the maximum.
 
-    scikit-image gives the middle of the lower side's last bin, which would leave half of that bin above; this is the
-    bin's upper end. Values that are all the same have that value.
+    scikit-image returns the centre of the lower side's last bin, which would put half of that bin on the upper side;
+    this function returns the bin's upper edge. For constant values it returns that constant.
 
     Args:
-        values: Of any shape, float64, one at least.
+        values: At least one value, any shape, float64.
     """
     from skimage.filters import threshold_otsu
 
@@ -78,38 +86,36 @@ def find_threshold(values: np.ndarray) -> float:
 
 
 def plan_water_index(bands: Sequence[str], classes: Sequence[str], scaling: str) -> WaterIndex | str:
-    """The baseline, or why there is none, in one sentence.
-
-    MNDWI is taken before NDWI, where there are bands for both.
+    """Choose the index, MNDWI before NDWI, or return a sentence that explains why none is possible.
 
     Args:
-        bands: Names of the bands of an image, in any case.
-        classes: Names of the classes.
-        scaling: How values were scaled, as in `gym.data.scaling.Scaling`.
+        bands: Band names of an image, in any case.
+        classes: Class names.
+        scaling: Scaling method of the values, as in `gym.data.scaling.Scaling`.
     """
-    water = find_water(classes)
+    water = find_water_class(classes)
     if isinstance(water, str):
         return water
     if scaling == "percentile":
-        return "No water index: data.scaling=percentile leaves no meaning to ratios of bands."
+        return "No water index: after data.scaling=percentile, ratios of bands are meaningless."
     indices = [parse_index(name) for name in _BY_PREFERENCE]
     possible = [index for index in indices if not missing_bands(index, bands)]
     if not possible:
         needs = ", ".join(f"{index.name} needs {' and '.join(bands_of(index))}" for index in indices)
-        return f"No water index: {needs}, and the bands are {', '.join(bands)}."
+        return f"No water index: {needs}, but the bands are {', '.join(bands)}."
     return WaterIndex(possible[0], tuple(bands), water)
 
 
-def find_water(classes: Sequence[str]) -> int | str:
-    """The one class that has the word water in its name, or why there is none, in one sentence.
+def find_water_class(classes: Sequence[str]) -> int | str:
+    """Find the only class whose name contains the word water, or return a sentence that explains why there is none.
 
-    ``open water`` and ``Water_body`` have it; ``whitewater``, ``white water`` and ``not water`` do not.
+    ``open water`` and ``Water_body`` contain the word; ``whitewater``, ``white water`` and ``not water`` do not count.
     """
     words = [set(re.findall("[a-z]+", name.lower())) for name in classes]
-    found = [place for place, of_name in enumerate(words) if "water" in of_name and not of_name & _NOT_OPEN_WATER]
+    found = [index for index, name in enumerate(words) if "water" in name and not name & _NOT_OPEN_WATER]
     if not found:
-        return f"No water index: of the classes {', '.join(classes)} none says water."
+        return f"No water index: none of the classes {', '.join(classes)} is named water."
     if len(found) > 1:
-        names = ", ".join(classes[place] for place in found)
-        return f"No water index: {names} all say water, and a threshold can find one class only."
+        names = ", ".join(classes[index] for index in found)
+        return f"No water index: several classes are named water ({names}), but a threshold can detect only one."
     return found[0]

@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from mlflow.tracking import MlflowClient
 from gym.app.evaluate import judge_runs
 from gym.app.train import run_experiment
 from gym.core.errors import ConfigError, DataError, RunError
-from gym.data.labels import IGNORE
-from gym.evaluation.assessment import fit_model_temperature
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
 
@@ -142,8 +139,8 @@ def test_the_temperature_is_fitted_on_validation_and_says_so(trained, judge):
     (validation,) = judge(f"run={result.run_id}", "side=validation", "baselines=false")
 
     assert test.temperature.value == pytest.approx(validation.temperature.value)
-    assert "flatters" in validation.temperature.origin
-    assert "flatters" not in test.temperature.origin
+    assert "looks better than it is" in validation.temperature.origin
+    assert "looks better than it is" not in test.temperature.origin
     better, as_is = (
         validation.overall[name].value for name in ("calibration_error_with_temperature", "calibration_error")
     )
@@ -284,9 +281,11 @@ def test_its_own_data_are_known_when_they_are_given(trained, judge, tmp_path):
     (tested,) = judge(f"run={result.run_id}", *own, "side=test", "baselines=false")
     (usual,) = judge(f"run={result.run_id}", "baselines=false")
 
-    assert whole.warnings[0] == "12 of these images trained the model, which flatters it"
+    assert whole.warnings[0] == "the model was trained on 12 of these images, which inflates its scores"
     assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
-    assert whole.temperature.origin.endswith("of which 6 are among these, so it flatters")
+    assert whole.temperature.origin.endswith(
+        "which include 6 of these images, so the calibration looks better than it is"
+    )
     assert tested.evaluation.names == usual.evaluation.names
     assert tested.warnings == []
 
@@ -358,30 +357,6 @@ def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, 
 
     with pytest.raises(RunError, match=r"would be judged on different images, 6 of them, .*; train both with the same"):
         judge(f"run=[{','.join(names)}]")
-
-
-def test_a_lattice_without_a_label_gives_no_temperature():
-    """And the reason is said."""
-    nothing = SimpleNamespace(sample=lambda: (np.full((1, 2, 2), IGNORE, np.uint8), np.full((1, 2, 2, 3), 1 / 3)))
-    own = SimpleNamespace(dataset=object(), obstacle="")
-    judged = SimpleNamespace(own=own, own_side="validation")
-
-    found = fit_model_temperature(None, judged, 1, nothing, None)
-
-    assert np.isnan(found.value)
-    assert found.origin == "the run's validation images have no labelled pixel on the lattice that it is fitted on"
-
-
-def test_a_temperature_at_the_end_of_the_range_is_said_to_be_none():
-    """A model that is always right is not sure enough at any temperature."""
-    truth = np.array([[[0, 1], [2, 0]]], np.uint8)
-    right = SimpleNamespace(sample=lambda: (truth, 0.2 + 0.4 * np.eye(3)[truth]))
-    judged = SimpleNamespace(own=SimpleNamespace(dataset=object(), obstacle=""), own_side="validation")
-
-    found = fit_model_temperature(None, judged, 1, right, None)
-
-    assert found.is_at_limit
-    assert found.origin.endswith("flatters; an end of the searched range, 0.05 to 20: the best lies beyond it")
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,10 @@ def test_a_world_of_two_pixels(tmp_path):
     assert {said.dtype for said in predicted.values()} == {np.dtype(np.uint8)}
     assert baselines.water_class is None
     assert baselines.descriptions == {
-        "majority": "Everywhere low, the class of 62% of the labelled training pixels.",
-        "forest": "A random forest on the 3 bands of one pixel: 30 trees at most 12 deep, fitted on 32 labelled pixels "
-        "of 1 training scene.",
-        "water_index": "No water index: of the classes low, middle, high none says water.",
+        "majority": "Predicts low everywhere, the class of 62% of the labelled training pixels.",
+        "forest": "A random forest on the 3 bands of single pixels: 30 trees with a depth of at most 12, fitted to 32 "
+        "labelled pixels of 1 training scene.",
+        "water_index": "No water index: none of the classes low, middle, high is named water.",
     }
 
 
@@ -106,8 +106,8 @@ def test_the_water_index_finds_the_class_of_water(coasts):
 
     assert coasts.manifest.classes[baselines.water_class] == "water"
     assert baselines.descriptions["water_index"] == (
-        "MNDWI = (green - swir) / (green + swir) above the threshold of Otsu's method in each image is water; it tells "
-        "that from all else."
+        "MNDWI = (green - swir) / (green + swir) above Otsu's threshold of the image is predicted as water; all other "
+        "classes count as one."
     )
     predicted = baselines.predict(coasts.unpadded_image(9))["water_index"]
     assert set(np.unique(predicted)) == {0, 1}
@@ -129,11 +129,11 @@ def test_spectral_indices_are_bands_like_any_other(tmp_path):
     baselines = fit_baselines(dataset, [0], seed=0)
 
     assert baselines.bands == ("red", "green", "blue", "nir", "swir", "NDMI")
-    assert "on the 6 bands of one pixel" in baselines.descriptions["forest"]
+    assert "on the 6 bands of single pixels" in baselines.descriptions["forest"]
     image = dataset.read_image(1)
     has_data, green, swir = image.any(axis=2), image[..., 1], image[..., 4]
     index = np.divide(green - swir, green + swir, where=has_data, out=np.zeros((32, 32)))
-    np.testing.assert_allclose(baselines.water_index.measure(image), index, rtol=1e-6)
+    np.testing.assert_allclose(baselines.water_index.compute(image), index, rtol=1e-6)
     assert baselines.predict(image)["forest"].shape == (32, 32)
 
 
@@ -156,7 +156,10 @@ def test_a_training_side_without_labels_is_refused(tmp_path, training):
     scenes["pair1"].label[:] = IGNORE
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
 
-    with pytest.raises(DataError, match=r"not one labelled pixel to fit baselines on; label more scenes, or change"):
+    with pytest.raises(
+        DataError,
+        match=r"have no labelled pixels to fit baselines to; label more scenes, or change",
+    ):
         fit_baselines(dataset, training, seed=0)
 
 
@@ -164,7 +167,7 @@ def test_an_image_of_other_bands_is_refused(tiny_dataset):
     """It names both numbers, and the bands."""
     baselines = fit_baselines(tiny_dataset, [0], seed=0)
 
-    with pytest.raises(DataError, match=r"has 4 bands, not the 3 .* \(a, b, c\); give the same bands"):
+    with pytest.raises(DataError, match=r"has 4 bands, but .* fitted to 3 \(a, b, c\); pass the same bands"):
         baselines.predict(np.zeros((2, 2, 4)))
 
 

@@ -12,7 +12,7 @@ from gym.config.schema import AugmentConfig
 from gym.core.errors import DataError
 from gym.data.batches import ordered_batches
 from gym.evaluation import predictions
-from gym.evaluation.predictions import StoredPredictions, batches_in_parts, count_predictions, store_predictions
+from gym.evaluation.predictions import StoredPredictions, count_predictions, read_batches, store_predictions
 from gym.evaluation.run_model import Evaluation
 
 
@@ -36,12 +36,12 @@ def test_predicting_leaves_no_imagery_mapped(tiny_dataset, tmp_path):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
-def test_batches_in_parts_are_those_in_one_piece(tiny_dataset, monkeypatch, batch):
+def test_read_batches_are_those_in_one_piece(tiny_dataset, monkeypatch, batch):
     """Of the same sizes, since the legacy scores depend on them."""
-    monkeypatch.setattr(predictions, "MAPPED", 3)
+    monkeypatch.setattr(predictions, "IMAGES_PER_MAPPING", 3)
     samples = [4, 0, 3, 1, 5]
 
-    in_parts = list(batches_in_parts(tiny_dataset, samples, batch, AugmentConfig(), 0))
+    in_parts = list(read_batches(tiny_dataset, samples, batch, AugmentConfig(), 0))
     whole = list(ordered_batches(tiny_dataset, samples, batch))
 
     for ours, theirs in zip(in_parts, whole, strict=True):

@@ -32,17 +32,17 @@ def test_the_sides_of_its_own_data_are_known(own):
     """Also through another dataset of the same fingerprint."""
     again = type(own)(own.folder)
 
-    assert judged_of(again, [5], "test", own).own_side == "test"
+    assert judged_of(again, [5], "test", own).training_side == "test"
     assert list_warnings(judged_of(again, [5], "test", own)) == []
     assert list_warnings(judged_of(again, [0, 1, 2], "training", own)) == [
-        "3 of these images trained the model, which flatters it"
+        "the model was trained on 3 of these images, which inflates its scores"
     ]
     assert list_warnings(judged_of(again, [3, 4], "validation", own)) == [
-        "these images chose the epoch whose weights are kept, which flatters a little"
+        "these images were used to select the best epoch, which slightly inflates the scores"
     ]
     assert list_warnings(judged_of(again, range(6), "all", own)) == [
-        "3 of these images trained the model, which flatters it",
-        "2 of these images chose the epoch whose weights are kept, which flatters a little",
+        "the model was trained on 3 of these images, which inflates its scores",
+        "2 of these images were used to select the best epoch, which slightly inflates the scores",
     ]
 
 
@@ -53,10 +53,10 @@ def test_images_are_known_by_their_pixels(own, tmp_path):
         tmp_path / "mixed", {"a": scenes["pair1"], "b": scenes["pair5"], "pair0": scenes["pair4"]}
     )
 
-    assert judged_of(mixed, [0, 1, 2], "validation", own).own_side == ""
+    assert judged_of(mixed, [0, 1, 2], "validation", own).training_side == ""
     assert list_warnings(judged_of(mixed, [0, 1, 2], "validation", own)) == [
-        "1 of these images trained the model, which flatters it",
-        "1 of these images chose the epoch whose weights are kept, which flatters a little",
+        "the model was trained on 1 of these images, which inflates its scores",
+        "1 of these images were used to select the best epoch, which slightly inflates the scores",
     ]
     assert list_warnings(judged_of(mixed, [1], "validation", own)) == []
 
@@ -67,14 +67,17 @@ def test_a_split_that_parts_copies_is_said_to_leak_where_it_does(own, tmp_path):
     scenes = make_scenes(12)
     other = make_tiny_dataset(tmp_path / "other", {name: scenes[name] for name in list(scenes)[6:]})
 
-    assert list_warnings(judged_of(own, [12, 13], "validation", own, leaky))[0].startswith("copies of training scenes")
+    assert list_warnings(judged_of(own, [12, 13], "validation", own, leaky))[0].startswith(
+        "these images include copies of training scenes"
+    )
     assert list_warnings(judged_of(other, range(6), "validation", own, leaky)) == []
 
 
 def test_where_its_own_data_are_gone_nobody_knows(own):
     """And that is said, with the reason."""
     assert list_warnings(judged_of(own, [0], "all", None, obstacle="x is gone")) == [
-        "whether these images trained the model is not known: its own data are not to be had (x is gone)"
+        "it is unknown whether the model was trained on these images, because its training data is unavailable "
+        "(x is gone)"
     ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
 from gym.config.spectral_index import parse_index
-from gym.evaluation.water_index import WaterIndex, find_threshold, find_water, plan_water_index
+from gym.evaluation.water_index import WaterIndex, find_threshold, find_water_class, plan_water_index
 
 NDWI = WaterIndex(parse_index("NDWI"), ("red", "Green", "NIR"), water=1)
 
@@ -21,7 +21,7 @@ def test_two_pixels_by_hand():
     """(30 - 10) / 40 = 0.5 is water beside (10 - 30) / 40 = -0.5."""
     image = image_of([30, 10], [10, 30])
 
-    np.testing.assert_array_equal(NDWI.measure(image), [[0.5, -0.5]])
+    np.testing.assert_array_equal(NDWI.compute(image), [[0.5, -0.5]])
     predicted = NDWI.predict(image)
     assert predicted.dtype == np.uint8
     np.testing.assert_array_equal(predicted, [[1, 0]])
@@ -29,14 +29,14 @@ def test_two_pixels_by_hand():
 
 def test_0_over_0_is_0_and_negative_values_count_as_0():
     """So that no pixel leaves [-1, 1], where (1 - -0.9) / (1 + -0.9) would be 19."""
-    index = NDWI.measure(image_of([0, 1, -0.5, -2], [0, -0.9, 2, -3]))
+    index = NDWI.compute(image_of([0, 1, -0.5, -2], [0, -0.9, 2, -3]))
 
     np.testing.assert_array_equal(index, [[0, 1, -1, 0]])
 
 
 def test_unsigned_bands_do_not_wrap_around():
     """10 - 30 is -20 in uint16 also."""
-    np.testing.assert_array_equal(NDWI.measure(image_of([10], [30]).astype(np.uint16)), [[-0.5]])
+    np.testing.assert_array_equal(NDWI.compute(image_of([10], [30]).astype(np.uint16)), [[-0.5]])
 
 
 def test_the_threshold_is_scikit_images_on_a_bimodal_image():
@@ -105,7 +105,7 @@ def test_an_all_but_constant_scene_is_parted():
     """An index of 0.6 and a value six float32 numbers below it leave room for 256 bins."""
     image = image_of([1, 1], [0.25, 0.25 + 2e-7])
 
-    assert 0 < np.ptp(NDWI.measure(image)) < 4e-7
+    assert 0 < np.ptp(NDWI.compute(image)) < 4e-7
     np.testing.assert_array_equal(NDWI.predict(image), [[1, 0]])
 
 
@@ -142,7 +142,7 @@ def test_mndwi_is_taken_where_bands_allow(bands, name):
     image = np.zeros((1, 2, len(bands)))
     image[0, 0, [band.lower() for band in bands].index("green")] = 9
     image[0, 1, [band.lower() for band in bands].index("swir" if name == "MNDWI" else "nir")] = 9
-    np.testing.assert_array_equal(planned.measure(image), [[1, -1]])
+    np.testing.assert_array_equal(planned.compute(image), [[1, -1]])
     np.testing.assert_array_equal(planned.predict(image), [[1, 0]])
 
 
@@ -153,20 +153,21 @@ def test_mndwi_is_taken_where_bands_allow(bands, name):
             ["red", "green", "blue"],
             ["water", "land"],
             "none",
-            "No water index: MNDWI needs green and swir, NDWI needs green and nir, and the bands are red, green, blue.",
+            "No water index: MNDWI needs green and swir, NDWI needs green and nir, but the bands are red, green, blue.",
         ),
-        (["green", "nir"], ["sea", "land"], "none", "No water index: of the classes sea, land none says water."),
+        (["green", "nir"], ["sea", "land"], "none", "No water index: none of the classes sea, land is named water."),
         (
             ["green", "nir"],
             ["deep water", "shallow water", "land"],
             "none",
-            "No water index: deep water, shallow water all say water, and a threshold can find one class only.",
+            "No water index: several classes are named water (deep water, shallow water), but a threshold can "
+            "detect only one.",
         ),
         (
             ["green", "nir"],
             ["water", "land"],
             "percentile",
-            "No water index: data.scaling=percentile leaves no meaning to ratios of bands.",
+            "No water index: after data.scaling=percentile, ratios of bands are meaningless.",
         ),
     ],
 )
@@ -187,4 +188,4 @@ def test_why_there_is_none_is_said_in_one_sentence(bands, classes, scaling, reas
 )
 def test_the_class_of_water_is_told_by_the_word(classes, water):
     """In any case, within other words, but not within a word, nor where its opposite is meant."""
-    assert find_water(classes) == water
+    assert find_water_class(classes) == water

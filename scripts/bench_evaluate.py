@@ -115,7 +115,7 @@ def main() -> None:
     data = DataConfig(scenes=chosen.scenes + 50, size=chosen.size)
     draw_scenes(data, chosen.outputs)
     dataset = open_or_build_dataset(data, chosen.outputs)
-    split = split_dataset(dataset, SplitConfig(validation=chosen.scenes / len(dataset)), AugmentConfig())
+    split = split_dataset(dataset, SplitConfig(validation=chosen.scenes / len(dataset)), copies=1)
     samples = list(split.validation)
     # Opened anew for each, so that no label stays mapped for it.
     labels = (Dataset(dataset.folder).read_label(sample) for sample in samples)

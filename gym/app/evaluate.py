@@ -99,7 +99,7 @@ def find_split(dataset: Dataset, trained: Config, wanted: str) -> Split:
     if wanted in ("auto", "all"):
         return Split([], [], [])
     check_split(trained.split, trained.augment)
-    return split_dataset(dataset, trained.split, trained.augment)
+    return split_dataset(dataset, trained.split, trained.augment.copies)
 
 
 def choose_samples(side: str, split: Split, pairs: int, is_own: bool) -> tuple[str, list[int]]:

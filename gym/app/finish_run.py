@@ -123,7 +123,7 @@ def write_inputs(folder: Path, task: RunSpec) -> None:
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(redact_settings(to_dict(config)))))
     write_json(folder / "split.json", list_sample_names(dataset, split))
     write_json(folder / "left_out.json", dataset.manifest.left_out)
-    alike = find_near_duplicates(dataset, split, config.split)
+    alike = find_near_duplicates(dataset, split, config.split.likeness)
     write_json(folder / "near_duplicates.json", [pair._asdict() for pair in alike])
 
 

@@ -37,7 +37,7 @@ def make_dataset(config: DatasetConfig) -> Path:
         dataset = open_or_build_dataset(config.data, Path(place), outputs / "stores" / "downloads")
         split, obstacle = split_or_gather(dataset, config)
         read = SampleReader(dataset, config.augment, config.seed)
-        sides = Sides(split, config.split, find_near_duplicates(dataset, split, config.split), obstacle)
+        sides = Sides(split, config.split, find_near_duplicates(dataset, split, config.split.likeness), obstacle)
         name = name_of(config, dataset)
         reported = outputs / "reports" / (f"inspected-{name}" if config.inspect else name)
         page = report(config, dataset, sides, read, reported)
@@ -84,7 +84,7 @@ def split_or_gather(dataset: Dataset, config: DatasetConfig) -> tuple[Split, str
         DataError: As of `split_dataset`, where the dataset is not only looked at.
     """
     try:
-        return split_dataset(dataset, config.split, config.augment), ""
+        return split_dataset(dataset, config.split, config.augment.copies), ""
     except DataError as error:
         if not config.inspect:
             raise

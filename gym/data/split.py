@@ -1,13 +1,8 @@
-"""Which pairs train, which validate and which test.
+"""Group pairs by scene, site and date, and split them into training, validation and test sides.
 
-What must not be parted (the images of one scene, site or date) is a unit, and all of a unit stands on one side. A
-split comes before any augmentation and is a function of the units' names, the shares and the seed alone: the order of
-the files does not matter to it. The one exception is `split_paper`, which leaks on purpose.
-
-What a pair belongs to: its scene, its site, its date, and what a table says of it.
-
-Each comes from a column of the table of that name, else from a pattern in the file's stem. Without either a pair is a
-scene of its own, and all pairs are of one site.
+A unit is a group of pairs that must stay on one side: all pairs of a scene, a site or a date. Pairs are split before
+any augmentation, and the result depends on the names of the units, the shares and the seed, but not on the order of
+the files. The only exception is `split_paper`, which leaks on purpose.
 """
 
 import csv
@@ -25,26 +20,43 @@ from gym.core.seeding import generator
 from gym.core.text import pluralize
 
 ONE_SITE = "all"
+
 _ENDINGS = re.compile(r"\.(png|jpe?g|tiff?|npz)$", re.IGNORECASE)
+_SIDES = {"train": "training", "val": "validation"} | {
+    side: side for side in ("training", "validation", "test", "none")
+}
+_CHECK_UNITS = "check split.by and data.scene_pattern"
+_LEAKS = {
+    "scene": "show the same scene; put the whole scene on one side: check split.by, data.scene_pattern and split.sides",
+    "image": "are the same image; give both the same scene with data.scene_pattern, or remove one",
+}
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Patterns by group (scene, site, date), each a regular expression or empty, and rows of a table by pair name."""
+    """Assigns pairs to groups: a scene, a site, a date, and any other column of a table.
+
+    A column of the table takes precedence over a pattern. With neither, each pair is its own scene, and all pairs share
+    one site.
+
+    Attributes:
+        patterns: Regular expression for each group; its first parenthesis in the stem is the value. Empty for none.
+        table: Values by group for each pair.
+    """
 
     patterns: Mapping[str, str] = field(default_factory=dict)
     table: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def find_unmatched(self, names: Iterable[str]) -> list[str]:
-        """The names in the table that no pair has, in the table's order."""
+        """Return the names in the table that are not among ``names``, in the order of the table."""
         known = set(names)
         return [name for name in self.table if name not in known]
 
     def groups_of(self, name: str) -> dict[str, str]:
-        """Every group of the pair ``name``: scene and site, date where there is one, and the table's other columns.
+        """Return the groups of a pair: always its scene and site, its date if known, and other columns of the table.
 
         Raises:
-            DataError: The table lacks the pair, or a pattern is not in its name.
+            DataError: The table lacks the pair, or a pattern does not match its name.
         """
         if self.table and name not in self.table:
             raise DataError(f"{name} has no row in data.table; add one.")
@@ -54,22 +66,22 @@ class Grouping:
 
 
 def match_group(stem: str, pattern: str, group: str) -> str:
-    """Take the first group of a pattern in a file's stem.
+    """Return what the first parenthesis of a pattern matches in a stem.
 
     Raises:
-        DataError: The pattern is not in the stem.
+        DataError: The pattern does not match, or the parenthesis matches nothing.
     """
     match = re.search(pattern, stem)
     if match is None or not match.group(1):
-        raise DataError(f"{stem} does not match data.{group}_pattern={pattern}; mend the pattern.")
+        raise DataError(f"{stem} does not match data.{group}_pattern={pattern}; correct the pattern.")
     return match.group(1)
 
 
 def read_group_table(path: Path) -> dict[str, dict[str, str]]:
-    """Read a CSV with a header and a row a pair; its column ``name`` holds the stem, with or without a file ending.
+    """Read a CSV with one row per pair; its column ``name`` holds stems or file names.
 
     Raises:
-        DataError: The file cannot be read, has no such column, or names a pair twice.
+        DataError: The file cannot be read, lacks the column, or names a pair twice.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -77,57 +89,34 @@ def read_group_table(path: Path) -> dict[str, dict[str, str]]:
             reader.fieldnames = [column.strip() for column in reader.fieldnames or ()]
             rows = list(reader)
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a CSV ({error}); mend data.table.") from error
+        raise DataError(f"{path} cannot be read as a CSV ({error}); check data.table.") from error
     table: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows, start=2):
         name = _ENDINGS.sub("", (row.pop("name", None) or "").strip())
         if not name:
-            raise DataError(f"{path}, line {number}: no name; data.table must have a column name, filled in each row.")
+            raise DataError(f"{path}, line {number}: data.table must have a column name, filled in every row; add it.")
         if name in table:
-            raise DataError(f"{path}, line {number}: {name} has a row already; keep one.")
+            raise DataError(f"{path}, line {number}: {name} already has a row; keep one.")
         table[name] = {column: value.strip() for column, value in row.items() if column and value and value.strip()}
     return table
 
 
-_WORDS = {
-    "training": "training",
-    "train": "training",
-    "validation": "validation",
-    "val": "validation",
-    "test": "test",
-    "none": "none",
-}
-_CHECK_UNITS = "check split.by and data.scene_pattern"
-_REMEDIES = {
-    "scene": "put the whole scene on one side: check split.by, data.scene_pattern and the table of sides",
-    "image": "give them one scene with data.scene_pattern, or remove one",
-}
-
-
 class Split(NamedTuple):
-    """Positions of the pairs of each side, ascending; a pair may stand on none."""
+    """Positions of the pairs on each side, ascending. A pair may be on no side."""
 
     training: list[int]
     validation: list[int]
     test: Sequence[int] = ()
 
 
-class Samples(NamedTuple):
-    """Numbers of the samples that train and that validate, ascending; see `split_paper`."""
-
-    training: list[int]
-    validation: list[int]
-
-
 def split_random(units: Sequence[str], validation: float, test: float, seed: int) -> Split:
-    """Draw the test units, then the validation units from the rest.
+    """Draw test units, then validation units from the rest.
 
     Args:
-        units: The unit of each pair.
-        validation: Share of all units that validates, in (0, 1).
-        test: Share of all units that tests, in [0, 1). Each wanted side gets one unit at least, training also where
-            the shares would leave it none.
-        seed: The draw.
+        units: Unit of each pair.
+        validation: Share of all units for validation, in (0, 1).
+        test: Share of all units for test, in [0, 1). Each requested side gets at least one unit, and so does training.
+        seed: Seed of the draw.
 
     Raises:
         DataError: There are fewer units than sides.
@@ -135,116 +124,114 @@ def split_random(units: Sequence[str], validation: float, test: float, seed: int
     names = sorted(set(units))
     if test:
         remedy = f"set split.test=0, or {_CHECK_UNITS}"
-        _refuse_too_few(names, "unit", 3, "training, validation and test", remedy)
+        _check_enough(names, "unit", 3, "training, validation and test", remedy)
     else:
-        _refuse_too_few(names, "unit", 2, "training and validation", _CHECK_UNITS)
-    testing = _draw_test(names, test, seed, leave=2)
-    rest = _shuffle(set(names) - testing, seed, "split")
-    return _place(units, rest[: _count(validation, len(names), len(rest) - 1)], testing)
+        _check_enough(names, "unit", 2, "training and validation", _CHECK_UNITS)
+    test_units = _draw_test(names, test, seed, leave=2)
+    rest = _shuffle(set(names) - test_units, seed, "split")
+    return _split_units(units, rest[: _count(validation, len(names), len(rest) - 1)], test_units)
 
 
 def split_folds(units: Sequence[str], folds: int, fold: int, test: float, seed: int) -> Split:
-    """Let one fold validate of those that the units fall into after the test units are drawn.
+    """Draw test units, deal the rest into folds, and validate on one fold.
 
-    The test side is the same for each ``fold``, and each other unit validates in exactly one.
+    The test side is the same for every ``fold``, and every other unit validates in exactly one.
 
     Args:
-        units: The unit of each pair.
-        folds: Number of folds, 2 or more; they differ in size by one unit at most.
-        fold: The fold that validates, in [0, folds).
-        test: Share of all units that tests, in [0, 1); it leaves one unit a fold at least.
-        seed: The draw.
+        units: Unit of each pair.
+        folds: Number of folds, 2 or more. Their sizes differ by one unit at most.
+        fold: Fold to validate on, in [0, folds).
+        test: Share of all units for test, in [0, 1); at least one unit per fold is left.
+        seed: Seed of the draw.
 
     Raises:
-        ConfigError: There is no such fold.
+        ConfigError: ``fold`` is out of range.
         DataError: There are fewer units than folds and test side.
     """
     if not 0 <= fold < folds:
-        raise ConfigError(f"split.fold={fold} must be at least 0 and below split.folds={folds}.")
+        raise ConfigError(f"split.fold={fold} must be at least 0 and below split.folds={folds}; the first fold is 0.")
     names = sorted(set(units))
-    sides = f"{folds} folds and a test side" if test else f"{folds} folds"
-    _refuse_too_few(names, "unit", folds + (test > 0), sides, f"lower split.folds, or {_CHECK_UNITS}")
-    testing = _draw_test(names, test, seed, leave=folds)
-    rest = _shuffle(set(names) - testing, seed, "split")
-    return _place(units, rest[fold::folds], testing)
+    parts = f"{folds} folds and a test side" if test else f"{folds} folds"
+    _check_enough(names, "unit", folds + (test > 0), parts, f"lower split.folds, or {_CHECK_UNITS}")
+    test_units = _draw_test(names, test, seed, leave=folds)
+    rest = _shuffle(set(names) - test_units, seed, "split")
+    return _split_units(units, rest[fold::folds], test_units)
 
 
 def split_leave_one_out(
     units: Sequence[str], scenes: Sequence[str], held_out: str, validation: float, seed: int
 ) -> Split:
-    """Let one unit (a site, say) test, and draw the validation scenes from the rest.
+    """Test on one unit, such as a site, and draw validation scenes from the rest.
 
     Args:
-        units: The unit of each pair.
-        scenes: The scene of each pair.
-        held_out: The unit that tests.
-        validation: Share of the other units' scenes that validates, in (0, 1); each side gets one scene at least.
-        seed: The draw.
+        units: Unit of each pair.
+        scenes: Scene of each pair.
+        held_out: Unit to test on.
+        validation: Share of the remaining scenes for validation, in (0, 1). Each side gets at least one scene.
+        seed: Seed of the draw.
 
     Raises:
-        DataError: No pair is of ``held_out``, or fewer than two scenes are not.
+        DataError: ``held_out`` is unknown, or fewer than two scenes remain.
     """
     names = sorted(set(units))
     if held_out not in names:
-        near = get_close_matches(held_out, names, n=8, cutoff=0)
-        raise DataError(
-            f"split.held_out={held_out} must be one of {len(names)} units; the nearest are {', '.join(near)}."
-        )
+        closest = ", ".join(get_close_matches(held_out, names, n=8, cutoff=0))
+        raise DataError(f"split.held_out={held_out} must be one of {len(names)} units; the closest are {closest}.")
     rest = {scene for unit, scene in zip(units, scenes, strict=True) if unit != held_out}
-    remedy = "hold out another with split.held_out, or check data.scene_pattern"
-    _refuse_too_few(sorted(rest), "scene", 2, f"training and validation besides {held_out}", remedy)
-    validating = set(_shuffle(rest, seed, "split")[: _count(validation, len(rest), len(rest) - 1)])
-    return _gather(
-        "test" if unit == held_out else "validation" if scene in validating else "training"
+    remedy = f"hold out another unit than {held_out} with split.held_out, or check data.scene_pattern"
+    _check_enough(sorted(rest), "scene", 2, "training and validation", remedy)
+    validation_scenes = set(_shuffle(rest, seed, "split")[: _count(validation, len(rest), len(rest) - 1)])
+    return _collect_sides(
+        "test" if unit == held_out else "validation" if scene in validation_scenes else "training"
         for unit, scene in zip(units, scenes, strict=True)
     )
 
 
 def split_given(names: Sequence[str], sides: Mapping[str, str]) -> Split:
-    """Split as a table says.
+    """Split pairs as a table says.
 
     Args:
-        names: Of each pair what the table names: its own name, or its scene.
-        sides: The side of each name: training or train, validation or val, test, or none for pairs on no side.
-            Upper and lower case are one. Names of no pair do no harm; `find_unmatched` lists them.
+        names: Name that the table uses for each pair: its own, or its scene.
+        sides: Side of each name: training or train, validation or val, test, or none, in any case. Names that match no
+            pair are allowed; `find_unmatched` lists them.
 
     Raises:
-        DataError: A side is no such word, a pair has no side, or training or validation would be empty.
+        DataError: A side is unknown, a pair has no side, or training or validation is empty.
     """
-    wrong = [f"{name}: {side}" for name, side in sides.items() if side.lower() not in _WORDS]
+    wrong = [f"{name}: {side}" for name, side in sides.items() if side.lower() not in _SIDES]
     if wrong:
-        raise DataError(f"the table of sides must say training, validation, test or none; mend {_some(wrong, 'line')}.")
+        raise DataError(f"split.sides must say training, validation, test or none; correct {_list(wrong, 'line')}.")
     missing = sorted(set(names) - set(sides))
     if missing:
-        raise DataError(
-            f"the table of sides must name every pair; add {_some(missing, 'name')}, with none to leave one out."
-        )
-    split = _gather(_WORDS[sides[name].lower()] for name in names)
+        raise DataError(f"split.sides must list every pair; add {_list(missing, 'name')}, or set them to none.")
+    split = _collect_sides(_SIDES[sides[name].lower()] for name in names)
     for side in ("training", "validation"):
         if not getattr(split, side):
-            raise DataError(f"the table of sides has no pair for {side}, which must have one; add one.")
+            raise DataError(f"split.sides must assign at least one pair to {side}; add one.")
     return split
 
 
 def find_unmatched(names: Sequence[str], sides: Mapping[str, str]) -> list[str]:
-    """List the names of a table that fit no pair, ascending; arguments as in `split_given`."""
+    """Return the names in a table of sides that match no pair, ascending; arguments as for `split_given`."""
     return sorted(set(sides) - set(names))
 
 
 def read_side_table(path: Path) -> dict[str, str]:
-    """Read a table of sides: a CSV in UTF-8 with the columns ``name`` and ``side``, others being passed over.
+    """Read a CSV in UTF-8 with the columns ``name`` and ``side``; other columns are ignored.
 
     Returns:
-        The side of each name, as it stands there; `split_given` knows the words.
+        Side by name, as spelled in the file.
 
     Raises:
-        DataError: The file cannot be read, lacks a column or a value, or has a name twice.
+        DataError: The file cannot be read, lacks a column or a value, or lists a name twice.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             text = stream.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a CSV in UTF-8 ({error}); mend split.sides or the file.") from error
+        raise DataError(
+            f"{path} cannot be read as CSV in UTF-8 ({error}); check split.sides and the encoding of the file."
+        ) from error
     table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     sides: dict[str, str] = {}
     try:
@@ -255,123 +242,122 @@ def read_side_table(path: Path) -> dict[str, str]:
         for row in table:
             name, side = ((row[column] or "").strip() for column in ("name", "side"))
             if not name or not side:
-                raise DataError(f"{path}, line {table.line_num}: {name!r},{side!r} must be a name and a side; mend it.")
+                raise DataError(
+                    f"{path}, line {table.line_num}: {name!r},{side!r} must be a name and a side; fill in both."
+                )
             if name in sides:
-                raise DataError(f"{path}, line {table.line_num}: {name} must be there once; remove the other line.")
+                raise DataError(f"{path}, line {table.line_num}: {name} already has a line; keep one.")
             sides[name] = side
     except csv.Error as error:
-        raise DataError(f"{path}, line {table.reader.line_num}: must be CSV ({error}); check the quotes.") from error
+        raise DataError(f"{path}, line {table.reader.line_num}: invalid CSV ({error}); check the quotes.") from error
     return sides
 
 
-def split_paper(pairs: int, copies: int, validation: float) -> Samples:
-    """Split augmented samples as the paper's program did, after augmentation, so that the sides share their sources.
+def split_paper(pairs: int, copies: int, validation: float) -> Split:
+    """Split augmented copies as the paper's program did, so that both sides hold copies of the same pairs.
 
-    The copies of all pairs are numbered by copy and then by pair, and listed by name, so that 10 comes before 2, for
-    the program wrote no leading zeros; the first share of that list validates. Samples that validate have another copy
-    of their pair in training, so scores look better than they are.
+    Copies are numbered copy by copy and sorted by number as text, so that 10 comes before 2, because the program wrote
+    file names without leading zeros. The first share of that list validates. Since training sees other copies of the
+    validation pairs, scores are too high.
 
     Args:
         pairs: Number of pairs.
-        copies: Augmented copies of each.
-        validation: Share of the samples that validates, rounded down, in (0, 1).
+        copies: Augmented copies of each pair.
+        validation: Share of the copies for validation, in (0, 1), rounded down.
 
     Returns:
-        Sample numbers, ``pairs * (copy + 1) + position`` with ``copy`` from 0; below ``pairs`` they would mean the
-        pairs as they are, of which none is used.
+        Sample numbers as in `gym.data.batches`, all of them augmented copies.
 
     Raises:
-        DataError: Not one sample would validate.
+        DataError: No sample would validate.
 
     Source:
         The paper, section 3: 419 pairs, 5 copies, share 0.6.
     """
     samples = pairs * copies
-    validating = int(validation * samples)
-    if not validating:
+    validation_samples = int(validation * samples)
+    if not validation_samples:
         raise DataError(
-            f"split.validation={validation} of {samples} samples must be one sample at least; raise it or "
-            "augment.copies."
+            f"split.validation={validation} of {pluralize(samples, 'sample')} must be at least one sample; raise it, "
+            "or raise augment.copies."
         )
     listed = [pairs + number for number in sorted(range(samples), key=str)]
-    return Samples(sorted(listed[validating:]), sorted(listed[:validating]))
+    return Split(sorted(listed[validation_samples:]), sorted(listed[:validation_samples]))
 
 
 def subsample_training(training: Sequence[int], units: Sequence[str], share: float, seed: int) -> list[int]:
-    """Keep a share of the units that train; a larger share keeps every unit that a smaller one does.
+    """Keep a share of the training units. A larger share keeps every unit that a smaller one keeps.
 
     Args:
-        training: The samples that train, ascending.
-        units: The unit of each of them.
-        share: Of the units, in (0, 1]; one unit at least is kept, and with 1 all are.
-        seed: The draw.
+        training: Training samples, ascending.
+        units: Unit of each training sample.
+        share: Share of the units, in (0, 1]. At least one unit is kept.
+        seed: Seed of the draw.
 
     Returns:
-        The samples of the units that are kept, ascending.
+        The samples of the units kept, ascending.
     """
     order = _shuffle(set(units), seed, "training share")
     kept = set(order[: _count(share, len(order), len(order))])
     return [sample for sample, unit in zip(training, units, strict=True) if unit in kept]
 
 
-def check_leaks(split: Split, names: Sequence[str], scenes: Sequence[str], hashes: Sequence[str]) -> None:
-    """Make sure that no scene, and no image under another name, stands on two sides.
+def check_leaks(split: Split, names: Sequence[str], scenes: Sequence[str], images: Sequence[str]) -> None:
+    """Raise if a scene, or an image under another name, is on two sides.
 
     Args:
-        split: The split to check.
-        names: Name of each pair, for the message.
+        split: Split to check.
+        names: Name of each pair, for the error.
         scenes: Scene of each pair.
-        hashes: Hash of the image of each pair.
+        images: Key of each pair's image; equal images have equal keys.
 
     Raises:
-        DataError: Something leaks.
+        DataError: A scene or an image leaks.
     """
-    for kind, values in (("scene", scenes), ("image", hashes)):
-        for (first, ours), (second, theirs) in combinations(split._asdict().items(), 2):
-            seen = {values[position]: names[position] for position in ours}
-            for position in theirs:
-                if values[position] in seen:
-                    raise DataError(
-                        f"{seen[values[position]]} ({first}) and {names[position]} ({second}) must not be of one "
-                        f"{kind}; {_REMEDIES[kind]}."
-                    )
+    for kind, keys in (("scene", scenes), ("image", images)):
+        for (first, positions), (second, others) in combinations(split._asdict().items(), 2):
+            seen = {keys[position]: names[position] for position in positions}
+            for other in others:
+                if keys[other] in seen:
+                    raise DataError(f"{seen[keys[other]]} ({first}) and {names[other]} ({second}) {_LEAKS[kind]}.")
 
 
-def _refuse_too_few(names: Sequence[str], kind: str, needed: int, sides: str, remedy: str) -> None:
+def _check_enough(names: Sequence[str], kind: str, needed: int, parts: str, remedy: str) -> None:
     if len(names) < needed:
-        raise DataError(f"{_some(names, kind)} cannot make {sides}, which need one {kind} each at least; {remedy}.")
+        raise DataError(
+            f"{_list(names, kind)} cannot be split into {parts}, which need at least one {kind} each; {remedy}."
+        )
 
 
-def _some(names: Sequence[str], kind: str) -> str:
-    """Say how many there are and name up to five, as in '2 scenes (a, b)'."""
-    named = f" ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})" if names else ""
-    return pluralize(len(names), kind) + named
+def _list(names: Sequence[str], kind: str) -> str:
+    """Count names and list up to five of them, as in "2 scenes (a, b)"."""
+    listed = f" ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})" if names else ""
+    return pluralize(len(names), kind) + listed
 
 
-def _count(share: float, of: int, most: int) -> int:
-    """A share of units in whole units, one at least and ``most`` at most."""
-    return min(most, max(1, round(share * of)))
+def _count(share: float, total: int, most: int) -> int:
+    """Round a share of ``total`` units to at least one and at most ``most`` units."""
+    return min(most, max(1, round(share * total)))
 
 
 def _shuffle(names: Iterable[str], seed: int, purpose: str) -> list[str]:
-    """Put names in a random order that does not depend on the one they come in."""
+    """Shuffle names; the result does not depend on the order in which they come."""
     ordered = sorted(names)
     return [ordered[position] for position in generator(seed, purpose).permutation(len(ordered))]
 
 
 def _draw_test(names: Sequence[str], test: float, seed: int, leave: int) -> set[str]:
-    """Draw the units that test, of which ``leave`` or more are left for the other sides."""
+    """Draw the test units and leave at least ``leave`` units for the other sides."""
     return set(_shuffle(names, seed, "split test")[: _count(test, len(names), len(names) - leave)]) if test else set()
 
 
-def _place(units: Sequence[str], validating: Sequence[str], testing: Collection[str]) -> Split:
-    """Put each pair on the side of its unit."""
-    sides = dict.fromkeys(units, "training") | dict.fromkeys(validating, "validation") | dict.fromkeys(testing, "test")
-    return _gather(sides[unit] for unit in units)
+def _split_units(units: Sequence[str], validation: Sequence[str], test: Collection[str]) -> Split:
+    sides = dict.fromkeys(units, "training") | dict.fromkeys(validation, "validation") | dict.fromkeys(test, "test")
+    return _collect_sides(sides[unit] for unit in units)
 
 
-def _gather(sides: Iterable[str]) -> Split:
-    """Turn the side of each pair into the pairs of each side."""
+def _collect_sides(sides: Iterable[str]) -> Split:
+    """Turn the side of each pair into the positions of each side."""
     positions: dict[str, list[int]] = {"training": [], "validation": [], "test": [], "none": []}
     for position, side in enumerate(sides):
         positions[side].append(position)

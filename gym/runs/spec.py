@@ -61,7 +61,7 @@ def plan_run(config: Config, runs: Path) -> RunSpec:
         DataError: The imagery cannot be used.
     """
     dataset = open_or_build_dataset(config.data, Path(config.outputs))
-    split = split_dataset(dataset, config.split, config.augment)
+    split = split_dataset(dataset, config.split, config.augment.copies)
     fingerprint = run_fingerprint(config, dataset, split)
     name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
     return RunSpec(config, dataset, split, name, runs / fingerprint[:16], fingerprint)

@@ -145,7 +145,7 @@ class DatasetCache:
             self._datasets[key] = open_or_build_dataset(data, Path(outputs))
         split_key = hash_value([key, asdict(split), asdict(augment)])
         if split_key not in self._splits:
-            self._splits[split_key] = split_dataset(self._datasets[key], split, augment)
+            self._splits[split_key] = split_dataset(self._datasets[key], split, augment.copies)
         return self._datasets[key], self._splits[split_key]
 
 

@@ -100,9 +100,12 @@ def test_inspecting_keeps_nothing_but_the_report(configure, shore, tmp_path):
 @pytest.mark.parametrize(
     ("more", "obstacle"),
     [
-        (["data.scene_pattern='^(K)'"], "1 unit (K) cannot make training and validation, which need one unit each"),
-        (["split.by=site"], "1 unit (all) cannot make training and validation"),
-        (["data.ignore_values=[1,2]", "data.remap=null"], "the training scenes have not one labelled pixel"),
+        (
+            ["data.scene_pattern='^(K)'"],
+            "1 unit (K) cannot be split into training and validation, which need at least one unit each",
+        ),
+        (["split.by=site"], "1 unit (all) cannot be split into training and validation"),
+        (["data.ignore_values=[1,2]", "data.remap=null"], "the training scenes have no labelled pixels"),
     ],
 )
 def test_inspecting_what_cannot_be_split_shows_it_whole(configure, shore, tmp_path, capsys, caplog, more, obstacle):

@@ -386,7 +386,7 @@ def test_the_saved_model_counts_what_the_run_counted(finish_shores, outputs, nam
     """Whatever the images go through and however they are standardised; on both sides."""
     run, _ = finish_shores(name)
     network, dataset = load_model(run.artifacts / "model").network, open_or_build_dataset(run.config.data, outputs)
-    split = split_dataset(dataset, run.config.split, run.config.augment)
+    split = split_dataset(dataset, run.config.split, run.config.augment.copies)
 
     for place, samples in (("", split.validation), ("test/", split.test)):
         again = evaluate_model(network, dataset, samples, ordered_batches(dataset, samples, 2))

@@ -233,7 +233,7 @@ def test_copies_depend_on_the_seed_and_on_nothing_else(tiny_dataset):
 
 def test_the_paper_s_sides_read_copies_on_both(tiny_dataset):
     """Each validating sample is the copy its number says, and so is each that trains."""
-    split = split_dataset(tiny_dataset, SplitConfig(method="paper", validation=0.5), OFFLINE)
+    split = split_dataset(tiny_dataset, SplitConfig(method="paper", validation=0.5), OFFLINE.copies)
     read = SampleReader(tiny_dataset, OFFLINE, 1)
     assert training_samples(split, OFFLINE, 6) == split.training
 

@@ -1,4 +1,4 @@
-"""The sides of a dataset: each method, what must not be parted, and what leaks."""
+"""Tests of splitting a dataset: each method, the units kept together, leaks, and the numbering of samples."""
 
 import io
 from dataclasses import replace
@@ -40,7 +40,7 @@ SITES, DATES = ("cape", "duck", "sand"), ("20200101", "20200203", "20210304")
 
 @pytest.fixture(scope="module")
 def coasts(tmp_path_factory):
-    """Eighteen pairs: three sites, on three dates each, two crops of each; a table adds the tide, one a date."""
+    """Eighteen pairs of three sites on three dates, two crops of each scene; a table adds the tide of each date."""
     root = tmp_path_factory.mktemp("coasts")
     names = [f"{site}_{date}_{crop}" for site in SITES for date in DATES for crop in (0, 1)]
     for seed, name in enumerate(names):
@@ -65,8 +65,8 @@ def groups_on(dataset, positions, group):
     return {dataset.manifest.pairs[position].groups[group] for position in positions}
 
 
-def assert_parted(dataset, split, group):
-    """No unit of the group stands on two sides, and every pair stands on one."""
+def assert_partition(dataset, split, group):
+    """Each pair is on exactly one side, and no unit of the group is on two sides."""
     sides = [groups_on(dataset, positions, group) for positions in split]
     assert sum(map(len, sides)) == len(set.union(*sides))
     assert sorted([*split.training, *split.validation, *split.test]) == list(range(len(dataset)))
@@ -74,84 +74,84 @@ def assert_parted(dataset, split, group):
 
 @pytest.mark.parametrize(("by", "units"), [("scene", 9), ("site", 3), ("date", 3), ("tide", 2)])
 def test_a_random_split_keeps_units_together(coasts, by, units):
-    """Scenes, sites, dates, or whatever a table has a column of."""
-    split = split_dataset(coasts, SplitConfig(by=by, validation=0.4), ONLINE)
+    """Units are scenes, sites, dates, or the values of a table's column."""
+    split = split_dataset(coasts, SplitConfig(by=by, validation=0.4), copies=1)
 
-    assert_parted(coasts, split, by)
+    assert_partition(coasts, split, by)
     assert len(groups_on(coasts, split.validation, by)) == max(1, round(0.4 * units))
     assert list(split.test) == []
 
 
-def test_crops_of_one_scene_are_never_parted(coasts):
-    """Whatever the seed."""
+def test_crops_of_one_scene_stay_on_one_side(coasts):
+    """No seed separates them."""
     for seed in range(20):
-        split = split_dataset(coasts, SplitConfig(validation=0.3, test=0.2, seed=seed), ONLINE)
-        assert_parted(coasts, split, "scene")
+        split = split_dataset(coasts, SplitConfig(validation=0.3, test=0.2, seed=seed), copies=1)
+        assert_partition(coasts, split, "scene")
 
 
-def test_a_test_side_is_kept_aside(coasts):
-    """Drawn first, so that more validation does not move it."""
-    first, second = (split_dataset(coasts, SplitConfig(validation=share, test=0.2), ONLINE) for share in (0.2, 0.5))
+def test_the_test_side_is_drawn_before_validation(coasts):
+    """A larger validation share does not change it."""
+    first, second = (split_dataset(coasts, SplitConfig(validation=share, test=0.2), copies=1) for share in (0.2, 0.5))
 
-    assert_parted(coasts, first, "scene")
+    assert_partition(coasts, first, "scene")
     assert first.test == second.test
     assert len(groups_on(coasts, first.test, "scene")) == 2
 
 
 def test_the_seed_draws_the_sides(coasts):
-    """Another seed validates on other scenes, the same on the same."""
-    drawn = [tuple(split_dataset(coasts, SplitConfig(seed=seed), ONLINE).validation) for seed in (0, 0, 1, 2, 3)]
+    """The same seed validates on the same scenes, another seed on others."""
+    drawn = [tuple(split_dataset(coasts, SplitConfig(seed=seed), copies=1).validation) for seed in (0, 0, 1, 2, 3)]
 
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) > 2
 
 
 def test_folds_validate_each_pair_once(coasts):
-    """Over three folds of sites: each site validates in one, and training is the others."""
+    """Over three folds of sites, each site validates once and trains otherwise."""
     splits = [
-        split_dataset(coasts, SplitConfig(method="kfold", by="site", folds=3, fold=fold), ONLINE) for fold in range(3)
+        split_dataset(coasts, SplitConfig(method="kfold", by="site", folds=3, fold=fold), copies=1) for fold in range(3)
     ]
 
     assert sorted(position for split in splits for position in split.validation) == list(range(18))
     for split in splits:
-        assert_parted(coasts, split, "site")
+        assert_partition(coasts, split, "site")
         assert len(groups_on(coasts, split.validation, "site")) == 1
 
 
 def test_the_held_out_site_is_the_test_side(coasts):
-    """All of it; the share of the scenes of the other two validates."""
+    """The whole site tests, and a share of the scenes of the other two validates."""
     config = SplitConfig(method="leave_one_out", by="site", held_out="duck", validation=0.5)
-    split = split_dataset(coasts, config, ONLINE)
+    split = split_dataset(coasts, config, copies=1)
 
     assert groups_on(coasts, split.test, "site") == {"duck"}
     assert len(split.test) == 6
-    assert_parted(coasts, split, "scene")
+    assert_partition(coasts, split, "scene")
     assert len(groups_on(coasts, split.validation, "scene")) == 3
 
 
-def test_a_site_that_is_not_there_cannot_be_held_out(coasts):
-    """With the nearest ones."""
+def test_an_unknown_site_cannot_be_held_out(coasts):
+    """The error suggests the closest names."""
     config = SplitConfig(method="leave_one_out", by="site", held_out="dukc")
-    with pytest.raises(DataError, match=r"split\.held_out=dukc must be one of 3 units; the nearest are duck"):
-        split_dataset(coasts, config, ONLINE)
+    with pytest.raises(DataError, match=r"split\.held_out=dukc must be one of 3 units; the closest are duck"):
+        split_dataset(coasts, config, copies=1)
 
 
-def test_a_given_split_names_pairs_or_scenes(coasts, tmp_path, caplog):
-    """A line for a scene goes for its pairs, `none` leaves out, and a name that fits nothing is announced."""
+def test_a_given_split_may_name_pairs_or_scenes(coasts, tmp_path, caplog):
+    """A scene stands for all its pairs, none leaves pairs out, and an unknown name causes a warning."""
     lines = [f"{site}_{date},train" for site in SITES for date in DATES[:2]]
     lines += ["cape_20210304_0,val", "cape_20210304_1,VAL", "duck_20210304,test", "sand_20210304,none", "typo,val"]
     (tmp_path / "sides.csv").write_text("name,side\n" + "\n".join(lines))
-    split = split_dataset(coasts, SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), ONLINE)
+    split = split_dataset(coasts, SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), copies=1)
 
     assert groups_on(coasts, split.training, "date") == set(DATES[:2])
     assert groups_on(coasts, split.validation, "scene") == {"cape_20210304"}
     assert groups_on(coasts, split.test, "scene") == {"duck_20210304"}
     assert len(split.training) + len(split.validation) + len(split.test) == 16
-    assert "split.sides names 1 that are not in the dataset, the first typo" in caplog.text
+    assert "split.sides lists 1 name not found in the dataset (first: typo)" in caplog.text
 
 
-def test_a_given_split_that_parts_a_scene_is_refused(coasts, tmp_path):
-    """Two crops of one scene on two sides leak, whoever says so."""
+def test_a_given_split_that_divides_a_scene_is_rejected(coasts, tmp_path):
+    """Crops of one scene on two sides leak."""
     lines = [
         f"{site}_{date}_{crop},{'train' if crop else 'val'}" for site in SITES for date in DATES for crop in (0, 1)
     ]
@@ -159,50 +159,50 @@ def test_a_given_split_that_parts_a_scene_is_refused(coasts, tmp_path):
 
     with pytest.raises(
         DataError,
-        match=r"cape_20200101_1 \(training\) and cape_20200101_0 \(validation\) must not be of one scene; put",
+        match=r"cape_20200101_1 \(training\) and cape_20200101_0 \(validation\) show the same scene; put",
     ):
-        split_dataset(coasts, SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), ONLINE)
+        split_dataset(coasts, SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), copies=1)
 
 
-def test_the_paper_s_split_is_of_copies_and_says_that_it_leaks(coasts, caplog):
-    """Numbers past the pairs, on both sides, and most validating copies have another in training."""
+def test_the_split_of_the_paper_warns_that_it_leaks(coasts, caplog):
+    """It puts copies of the same pairs on both sides, so near-duplicates are not searched."""
     config = SplitConfig(method="paper", validation=0.6)
-    split = split_dataset(coasts, config, OFFLINE)
+    split = split_dataset(coasts, config, OFFLINE.copies)
 
-    assert (split.training, split.validation) == tuple(split_paper(18, 3, 0.6))
+    assert split == split_paper(18, 3, 0.6)
     assert min(split.training + split.validation) >= 18
     assert set(pair_positions(split.training, 18)) & set(pair_positions(split.validation, 18))
     assert "split=paper leaks: validation sees copies of training scenes" in caplog.text
-    assert find_near_duplicates(coasts, split, config) == []
+    assert find_near_duplicates(coasts, split, 64) == []
 
 
-def test_a_column_that_is_not_there_is_refused(coasts):
-    """With the groups there are, and where to say more."""
+def test_an_unknown_group_is_rejected(coasts):
+    """The error lists the known groups and says how to add one."""
     with pytest.raises(
         DataError,
-        match=r"^split\.by=colour must be one of date, scene, site, tide, which is all that is known of "
-        r"cape_20200101_0; give data\.table a column colour\.$",
+        match=r"^split\.by=colour must be one of date, scene, site, tide, the groups of cape_20200101_0; "
+        r"add a column colour to data\.table\.$",
     ):
-        split_dataset(coasts, SplitConfig(by="colour"), ONLINE)
+        split_dataset(coasts, SplitConfig(by="colour"), copies=1)
 
 
-def test_a_date_that_is_not_known_is_asked_for(tiny_dataset):
-    """Names may hold it."""
+def test_an_unknown_date_is_rejected_with_two_remedies(tiny_dataset):
+    """A pattern may find the date in the name, or a table may list it."""
     with pytest.raises(
         DataError,
-        match=r"^split\.by=date must be one of scene, site, which is all that is known of pair0; set "
-        r"data\.date_pattern, or give data\.table a column date\.$",
+        match=r"^split\.by=date must be one of scene, site, the groups of pair0; set data\.date_pattern, or add a "
+        r"column date to data\.table\.$",
     ):
-        split_dataset(tiny_dataset, SplitConfig(by="date"), ONLINE)
+        split_dataset(tiny_dataset, SplitConfig(by="date"), copies=1)
 
 
-def test_a_unit_is_the_group_of_a_pair():
-    """Of the name asked for."""
+def test_a_unit_is_the_requested_group_of_a_pair():
+    """The scene and the site are both known; the site is requested."""
     assert find_unit({"scene": "a", "site": "b"}, "a", "site") == "b"
 
 
-def test_sites_without_a_pattern_are_one_and_cannot_be_split(tmp_path):
-    """One unit makes no two sides; the message says what to check."""
+def test_a_single_site_cannot_be_split(tmp_path):
+    """Without a pattern all pairs share one site; the error says what to check."""
     images, labels = tmp_path / "i", tmp_path / "l"
     for seed in range(3):
         save_picture(images / f"{seed}.png", draw_image(seed))
@@ -210,17 +210,18 @@ def test_sites_without_a_pattern_are_one_and_cannot_be_split(tmp_path):
     dataset = open_or_build_dataset(configured("folder", images=[str(images)], labels=str(labels)), tmp_path)
 
     with pytest.raises(
-        DataError, match=r"1 unit \(all\) cannot make training and validation, which need one unit each at least; check"
+        DataError,
+        match=r"1 unit \(all\) cannot be split into training and validation, which need at least one unit each; check",
     ):
-        split_dataset(dataset, SplitConfig(by="site"), ONLINE)
+        split_dataset(dataset, SplitConfig(by="site"), copies=1)
 
 
-def test_one_scene_is_a_dataset_but_makes_no_sides(tmp_path):
-    """It can be made, and is refused where it would have to be split."""
+def test_a_dataset_of_one_scene_can_be_built_but_not_split(tmp_path):
+    """The error appears when it is split."""
     dataset = make_tiny_dataset(tmp_path / "s", make_scenes(1))
 
-    with pytest.raises(DataError, match=r"1 unit \(scene0\) cannot make training and validation"):
-        split_dataset(dataset, SplitConfig(), ONLINE)
+    with pytest.raises(DataError, match=r"1 unit \(scene0\) cannot be split into training and validation"):
+        split_dataset(dataset, SplitConfig(), copies=1)
 
 
 SPLITS = [
@@ -232,14 +233,14 @@ SPLITS = [
 
 
 @pytest.mark.parametrize("config", SPLITS, ids=["scene", "site", "date", "held out"])
-def test_a_share_of_training_leaves_the_other_sides_alone(coasts, config):
-    """It keeps whole units, and the rest is on no side; a larger share holds a smaller one."""
-    whole = split_dataset(coasts, config, ONLINE)
+def test_a_training_share_does_not_change_the_other_sides(coasts, config):
+    """Whole units are kept, the rest is on no side, and a larger share contains a smaller one."""
+    whole = split_dataset(coasts, config, copies=1)
     group = "scene" if config.method == "leave_one_out" else config.by
     count = len(groups_on(coasts, whole.training, group))
     kept = set()
     for share in (0.1, 0.3, 0.5, 0.8, 1.0):
-        split = split_dataset(coasts, replace(config, training_share=share), ONLINE)
+        split = split_dataset(coasts, replace(config, training_share=share), copies=1)
         assert (split.validation, split.test) == (whole.validation, whole.test)
         assert kept <= set(split.training) <= set(whole.training)
         assert len(groups_on(coasts, split.training, group)) == max(1, round(share * count))
@@ -250,22 +251,24 @@ def test_a_share_of_training_leaves_the_other_sides_alone(coasts, config):
     assert split == whole
 
 
-def test_a_given_split_is_thinned_by_scene(coasts, tmp_path):
-    """Two of the six scenes that train; the table's other sides stay."""
+def test_a_training_share_of_a_given_split_keeps_scenes(coasts, tmp_path):
+    """Two of six training scenes are kept, and the other sides do not change."""
     lines = [f"{site}_{date},{'val' if site == 'duck' else 'train'}" for site in SITES for date in DATES]
     (tmp_path / "sides.csv").write_text("name,side\n" + "\n".join(lines))
     config = SplitConfig(method="given", sides=str(tmp_path / "sides.csv"), training_share=0.3)
-    split = split_dataset(coasts, config, ONLINE)
+    split = split_dataset(coasts, config, copies=1)
 
     assert len(groups_on(coasts, split.training, "scene")) == 2
     assert len(split.training) == 4
     assert groups_on(coasts, split.validation, "site") == {"duck"}
 
 
-def test_the_paper_s_split_is_thinned_by_the_scenes_of_its_copies(coasts):
-    """All copies of a scene that train stay or go."""
+def test_a_training_share_of_the_papers_split_keeps_scenes(coasts):
+    """All training copies of a scene are kept or dropped together."""
     config = SplitConfig(method="paper", validation=0.6)
-    whole, split = (split_dataset(coasts, replace(config, training_share=share), OFFLINE) for share in (1.0, 0.5))
+    whole, split = (
+        split_dataset(coasts, replace(config, training_share=share), OFFLINE.copies) for share in (1.0, 0.5)
+    )
     scenes = groups_on(coasts, pair_positions(split.training, 18), "scene")
 
     assert split.validation == whole.validation
@@ -273,67 +276,65 @@ def test_the_paper_s_split_is_thinned_by_the_scenes_of_its_copies(coasts):
     assert split.training == [sample for sample in whole.training if coasts.manifest.pairs[sample % 18].scene in scenes]
 
 
-def test_scenes_of_one_image_stay_together_in_a_share(copied):
-    """They are one unit, as for the sides, or nearly the same labels would count twice."""
+def test_scenes_that_share_an_image_stay_together_in_a_training_share(copied):
+    """They are one unit; otherwise almost the same labels would count twice."""
     for seed in range(10):
         config = SplitConfig(validation=0.3, training_share=0.5, seed=seed)
-        scenes = groups_on(copied, split_dataset(copied, config, ONLINE).training, "scene")
+        scenes = groups_on(copied, split_dataset(copied, config, copies=1).training, "scene")
         assert scenes == {"scene0", "scene3"} or (len(scenes) == 1 and not scenes & {"scene0", "scene3"})
 
 
-def test_a_share_of_training_without_a_label_is_refused(tmp_path):
-    """Though the whole side has some."""
+def test_a_training_share_without_labels_is_rejected(tmp_path):
+    """The whole training side has some labels, but the scenes kept have none."""
     (tmp_path / "sides.csv").write_text("name,side\nscene0,train\nscene1,train\nscene2,train\nscene3,val\n")
     third = SplitConfig(method="given", sides=str(tmp_path / "sides.csv"), training_share=0.3)
     scenes = make_scenes(8)
-    kept = split_dataset(make_tiny_dataset(tmp_path / "labelled", scenes), third, ONLINE).training
+    kept = split_dataset(make_tiny_dataset(tmp_path / "labelled", scenes), third, copies=1).training
     for position in kept:
         scenes[f"pair{position}"].label.fill(IGNORE)
     dataset = make_tiny_dataset(tmp_path / "partly", scenes)
 
     assert len(kept) == 2
-    assert len(split_dataset(dataset, replace(third, training_share=1.0), ONLINE).training) == 6
-    with pytest.raises(DataError, match=r"^the training scenes have not one labelled pixel"):
-        split_dataset(dataset, third, ONLINE)
+    assert len(split_dataset(dataset, replace(third, training_share=1.0), copies=1).training) == 6
+    with pytest.raises(DataError, match=r"^the training scenes have no labelled pixels"):
+        split_dataset(dataset, third, copies=1)
 
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
-    """Eight pairs of four scenes; the image of the last scene's second is that of the first scene's first."""
+    """Eight pairs of four scenes; the second image of the last scene is the first image of the first scene."""
     scenes = make_scenes(8)
     scenes["pair7"] = scenes["pair7"]._replace(image=scenes["pair0"].image)
     return make_tiny_dataset(tmp_path_factory.mktemp("copied") / "s", scenes)
 
 
 def test_the_same_image_under_two_names_is_a_leak(copied, tmp_path):
-    """Byte for byte, whatever its label; the message names both."""
+    """Identical images leak whatever their labels; the error names both."""
     (tmp_path / "sides.csv").write_text("name,side\nscene0,train\nscene1,train\nscene2,val\nscene3,val\n")
     config = SplitConfig(method="given", sides=str(tmp_path / "sides.csv"))
 
-    with pytest.raises(
-        DataError, match=r"^pair0 \(training\) and pair7 \(validation\) must not be of one image; give them"
-    ):
-        split_dataset(copied, config, ONLINE)
+    with pytest.raises(DataError, match=r"^pair0 \(training\) and pair7 \(validation\) are the same image; give both"):
+        split_dataset(copied, config, copies=1)
 
 
 @pytest.mark.parametrize("method", ["random", "kfold"])
-def test_scenes_of_one_image_are_not_parted_where_sides_are_drawn(copied, caplog, method):
-    """Whatever the seed, though each scene by itself validates for some; a word is said."""
+def test_scenes_that_share_an_image_are_drawn_together(copied, caplog, method):
+    """No seed separates them, a warning names them, and each scene validates for some seeds."""
     validating = set()
     for seed in range(20):
         config = SplitConfig(method=method, validation=0.3, folds=3, fold=seed % 3, seed=seed)
-        split = split_dataset(copied, config, ONLINE)
+        split = split_dataset(copied, config, copies=1)
         scenes = groups_on(copied, split.validation, "scene")
         assert ("scene0" in scenes) == ("scene3" in scenes)
-        assert_parted(copied, split, "scene")
+        assert_partition(copied, split, "scene")
         validating |= scenes
 
     assert validating == {"scene0", "scene1", "scene2", "scene3"}
-    assert "scene0 and scene3 hold the same image and stand on one side of the split" in caplog.text
+    assert "scene0 and scene3 contain the same image, so both stay on one side" in caplog.text
 
 
-def test_copies_are_joined_by_way_of_others():
-    """To the first by name, in whatever order they come; units without copies stay what they are."""
+def test_units_that_share_images_indirectly_are_joined():
+    """The first name wins, in any order, and units without shared images do not change."""
     units, images = ["d", "c", "c", "b", "b", "a", "e"], ["1", "1", "2", "2", "3", "4", "5"]
 
     assert join_units(units, images) == ["b", "b", "b", "b", "b", "a", "e"]
@@ -343,8 +344,8 @@ def test_copies_are_joined_by_way_of_others():
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("123456")), max_size=12))
-def test_joined_copies_part_neither_units_nor_images(pairs):
-    """And join no more than must be: as many units are left as the graph of units and images has parts."""
+def test_joined_units_are_the_connected_components(pairs):
+    """Joining separates neither units nor images, and joins no more than necessary."""
     units, images = ([pair[part] for pair in pairs] for part in (0, 1))
     joined = join_units(units, images)
 
@@ -358,7 +359,7 @@ def test_joined_copies_part_neither_units_nor_images(pairs):
 
 
 def recompressed(image):
-    """An image that went through a JPEG of middling quality."""
+    """An image after JPEG compression of medium quality."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=60)
     return np.maximum(np.asarray(Image.open(buffer)), 1)
@@ -366,7 +367,7 @@ def recompressed(image):
 
 @pytest.fixture(scope="module")
 def alike(tmp_path_factory):
-    """Eight different scenes, and of the first a recompressed copy under the last name."""
+    """Eight different scenes; the last image is a recompressed copy of the first."""
     scenes = make_scenes(8, 64, 64)
     for index, name in enumerate(scenes):
         drawn = draw_scene(3, index, 64, 64)
@@ -377,28 +378,28 @@ def alike(tmp_path_factory):
 
 
 def test_a_recompressed_copy_on_another_side_is_found(alike):
-    """By name and distance; a checksum sees nothing of it, and on one side it is no matter."""
-    parted = Split([0, 1, 2, 3], [4, 5], [6, 7])
+    """Its checksum differs, but its perceptual hash is close; on the same side it does not matter."""
+    split = Split([0, 1, 2, 3], [4, 5], [6, 7])
     assert alike.manifest.pairs[0].image_sha256 != alike.manifest.pairs[7].image_sha256
 
-    (found,) = find_near_duplicates(alike, parted, SplitConfig())
+    (found,) = find_near_duplicates(alike, split, SplitConfig().likeness)
 
     assert (found.first, found.second) == ("pair0", "pair7")
     assert 0 <= found.distance <= 4
-    assert find_near_duplicates(alike, Split([0, 1, 7], [2, 3, 4], [5, 6]), SplitConfig()) == []
+    assert find_near_duplicates(alike, Split([0, 1, 7], [2, 3, 4], [5, 6]), SplitConfig().likeness) == []
 
 
-def test_a_larger_distance_finds_no_less(alike):
-    """Whatever is within 4 bits is within 16, and the nearest comes first."""
-    parted = Split([0, 1, 2, 3], [4, 5], [6, 7])
-    near, far = (find_near_duplicates(alike, parted, SplitConfig(likeness=bits)) for bits in (4, 16))
+def test_a_larger_distance_finds_at_least_as_many(alike):
+    """Matches within 4 bits are within 16, too, and the nearest comes first."""
+    split = Split([0, 1, 2, 3], [4, 5], [6, 7])
+    near, far = (find_near_duplicates(alike, split, bits) for bits in (4, 16))
 
     assert set(near) <= set(far)
     assert far[0] == near[0]
 
 
-def test_training_samples_are_pairs_drawn_anew_or_copies_drawn_once():
-    """Online each pair comes as often as there are copies; offline each copy has a number of its own."""
+def test_training_samples_are_repeated_pairs_or_numbered_copies():
+    """Online, a pair appears once per copy; offline, each copy has its own number."""
     split = Split([1, 4], [0, 2], [3])
 
     assert training_samples(split, replace(ONLINE, copies=1), 5) == [1, 4]
@@ -409,16 +410,16 @@ def test_training_samples_are_pairs_drawn_anew_or_copies_drawn_once():
 
 
 def test_no_copy_of_a_validation_pair_is_trained_on(coasts):
-    """The split comes before augmentation; the original split the augmented files."""
+    """The split comes before augmentation, whereas the original program split the augmented files."""
     for seed in range(5):
-        split = split_dataset(coasts, SplitConfig(seed=seed, test=0.2), OFFLINE)
+        split = split_dataset(coasts, SplitConfig(seed=seed, test=0.2), OFFLINE.copies)
         trained = set(pair_positions(training_samples(split, OFFLINE, 18), 18))
         assert trained == set(split.training)
         assert not trained & {*split.validation, *split.test}
 
 
 def test_samples_are_named_after_their_pairs(coasts):
-    """With the number of the copy, counted from 1."""
+    """The name of a copy ends with its number, counted from 1."""
     assert sample_name(coasts, 2) == "cape_20200203_0"
     assert sample_name(coasts, 18 + 2) == "cape_20200203_0 copy 1"
     assert sample_name(coasts, 3 * 18 + 17) == "sand_20210304_1 copy 3"
@@ -426,15 +427,15 @@ def test_samples_are_named_after_their_pairs(coasts):
 
 
 @given(st.lists(st.integers(0, 5 * 18 - 1), max_size=9))
-def test_samples_are_found_by_their_names(coasts, samples):
-    """Pairs and copies; a name that the dataset does not have is left out."""
+def test_samples_are_found_by_name(coasts, samples):
+    """Pairs and copies are found, and unknown names are left out."""
     names = [sample_name(coasts, sample) for sample in samples]
 
     assert find_samples(coasts, [*names, "nowhere", "cape_20200203_0 copy x"]) == dict(zip(names, samples, strict=True))
 
 
-def test_the_sides_list_the_names_of_their_samples(coasts):
-    """Every side, also an empty one; copies by their own names."""
+def test_sample_names_are_listed_by_side(coasts):
+    """Empty sides are listed, too, and copies have their own names."""
     assert list_sample_names(coasts, Split([0, 18], [1])) == {
         "training": ["cape_20200101_0", "cape_20200101_0 copy 1"],
         "validation": ["cape_20200101_1"],
@@ -442,40 +443,38 @@ def test_the_sides_list_the_names_of_their_samples(coasts):
     }
 
 
-def test_a_side_without_a_labelled_pixel_is_refused(tmp_path):
-    """Nothing could be learnt or measured there; which side it is, and what to do."""
+def test_a_side_without_labelled_pixels_is_rejected(tmp_path):
+    """The error names the side and a remedy, because nothing could be learnt or measured there."""
     scenes = make_scenes(4)
     for name in ("pair2", "pair3"):
         scenes[name].label.fill(IGNORE)
     dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
-    with pytest.raises(
-        DataError, match=r"^the validation scenes have not one labelled pixel; label more scenes, or ch"
-    ):
+    with pytest.raises(DataError, match=r"^the validation scenes have no labelled pixels; label more scenes, or ch"):
         check_labels(dataset, Split([0, 1], [2, 3]))
-    with pytest.raises(DataError, match=r"^the training scenes have not one labelled pixel"):
+    with pytest.raises(DataError, match=r"^the training scenes have no labelled pixels"):
         check_labels(dataset, Split([6, 7], [4, 5]))
     check_labels(dataset, Split([0, 2], [1, 3]))
 
 
-def test_a_data_set_of_one_class_is_used_with_a_warning(tmp_path, caplog):
-    """Each class without a pixel is named; that may be meant."""
+def test_a_dataset_of_one_class_is_used_with_a_warning(tmp_path, caplog):
+    """Each class without pixels is named, in case the class names do not fit."""
     scenes = make_scenes(4)
     for scene in scenes.values():
         scene.label.fill(1)
     dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
-    split = split_dataset(dataset, SplitConfig(), ONLINE)
+    split = split_dataset(dataset, SplitConfig(), copies=1)
 
     assert split.training
-    assert "class low has not one pixel in any scene: do the label values fit data.classes?" in caplog.text
-    assert "class high has not one pixel" in caplog.text
-    assert "class middle" not in caplog.text
+    assert "no scene has pixels of class low; check that data.classes fits the label values" in caplog.text
+    assert "no scene has pixels of class high" in caplog.text
+    assert "of class middle" not in caplog.text
 
 
-def test_pixels_are_counted_by_side(coasts):
-    """Of each class, the sum over the pairs; a copy counts as its pair."""
-    split = split_dataset(coasts, SplitConfig(test=0.2), ONLINE)
+def test_pixels_of_each_class_are_counted_by_side(coasts):
+    """Counts are sums over the pairs, and a copy counts as its pair."""
+    split = split_dataset(coasts, SplitConfig(test=0.2), copies=1)
     counts = count_classes_by_side(coasts, split)
 
     assert list(counts) == ["training", "validation", "test"]
@@ -485,8 +484,8 @@ def test_pixels_are_counted_by_side(coasts):
     np.testing.assert_array_equal(copies["training"], 2 * coasts.counts[0])
 
 
-def test_equal_images_without_a_pattern_are_no_leak(tmp_path):
-    """Two scenes may each have a tile of nothing but cloud; what has a pattern keeps them together."""
+def test_identical_images_without_a_pattern_do_not_leak(tmp_path):
+    """Two scenes may both have a tile of plain cloud, whereas identical patterns keep scenes together."""
     scenes = make_scenes()
     for name in ("pair0", "pair2"):
         scenes[name] = scenes[name]._replace(image=np.full((16, 32, 3), 9000, np.uint16))
@@ -496,5 +495,5 @@ def test_equal_images_without_a_pattern_are_no_leak(tmp_path):
     equal = make_tiny_dataset(tmp_path / "equal", scenes)
     config = SplitConfig(validation=0.4)
 
-    assert split_dataset(flat, config, AugmentConfig()).validation == [2, 3]
-    assert split_dataset(equal, config, AugmentConfig()).validation == [4, 5]
+    assert split_dataset(flat, config, copies=1).validation == [2, 3]
+    assert split_dataset(equal, config, copies=1).validation == [4, 5]

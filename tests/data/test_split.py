@@ -1,4 +1,4 @@
-"""Splits are by unit, really random, the same for the same seed, and leak nothing but where the paper's did."""
+"""Tests of splits: units stay together, draws are random and reproducible, and only the paper's split leaks."""
 
 from collections import Counter
 from itertools import combinations
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from gym.core.errors import ConfigError, DataError
 from gym.data.split import (
-    Samples,
     Split,
     check_leaks,
     find_unmatched,
@@ -25,43 +24,43 @@ from gym.data.split import (
 SEEDS = st.integers(0, 1000)
 
 
-def units_of(least):
-    """Units of pairs, ``least`` different ones at least, some of them with several pairs."""
+def draw_units(least):
+    """Draw the units of pairs: at least ``least`` distinct ones, some of them with several pairs."""
     return st.lists(st.sampled_from("abcdefghij"), min_size=least).filter(lambda units: len(set(units)) >= least)
 
 
-def on_sides(split, units):
+def units_by_side(split, units):
     """The units on each side."""
     return [{units[position] for position in side} for side in split]
 
 
-def assert_parts(split, units):
-    """Each pair is on one side, in ascending order, and each unit is too."""
+def assert_partition(split, units):
+    """Each pair is on exactly one side, in ascending order, and no unit is on two sides."""
     assert sorted(position for side in split for position in side) == list(range(len(units)))
     assert all(list(side) == sorted(side) for side in split)
-    assert not any(one & other for one, other in combinations(on_sides(split, units), 2))
+    assert not any(one & other for one, other in combinations(units_by_side(split, units), 2))
 
 
-@given(units=units_of(2), share=st.floats(0.01, 0.99), seed=SEEDS)
+@given(units=draw_units(2), share=st.floats(0.01, 0.99), seed=SEEDS)
 def test_a_random_split_is_a_partition_by_unit(units, share, seed):
-    """All pairs of a unit are on one side, training and validation have a unit, the share is kept."""
+    """Units stay together, training gets at least one, and validation gets its share."""
     split = split_random(units, share, 0, seed)
 
-    assert_parts(split, units)
-    training, validation, test = on_sides(split, units)
+    assert_partition(split, units)
+    training, validation, test = units_by_side(split, units)
     count = len(set(units))
     assert training
     assert len(validation) == min(count - 1, max(1, round(share * count)))
     assert test == set()
 
 
-@given(units=units_of(3), validation=st.floats(0.01, 0.99), test=st.floats(0.01, 0.99), seed=SEEDS)
+@given(units=draw_units(3), validation=st.floats(0.01, 0.99), test=st.floats(0.01, 0.99), seed=SEEDS)
 def test_a_random_split_with_a_test_side_leaves_each_side_a_unit(units, validation, test, seed):
-    """Shares are of all units; where they ask for too much, validation and then training still get one."""
+    """Shares refer to all units; where they exceed these, validation and training still get one unit each."""
     split = split_random(units, validation, test, seed)
 
-    assert_parts(split, units)
-    training, validating, testing = on_sides(split, units)
+    assert_partition(split, units)
+    training, validating, testing = units_by_side(split, units)
     count = len(set(units))
     assert training
     assert len(testing) == min(count - 2, max(1, round(test * count)))
@@ -77,15 +76,15 @@ def test_a_random_split_with_a_test_side_leaves_each_side_a_unit(units, validati
         (lambda names: split_folds(names, 4, 1, 0.2, 0), [5, 9, 10], [7, 11]),
     ],
 )
-def test_a_draw_stays_what_it_was(draw, validation, test):
-    """Published results name their seed, so a seed draws the same scenes in every version."""
+def test_a_seed_draws_the_same_sides_in_every_version(draw, validation, test):
+    """Published results name their seed, so the drawn scenes must never change."""
     split = draw([f"s{number:02d}" for number in range(12)])
 
     assert (split.validation, split.test) == (validation, test)
 
 
-def test_validation_is_not_the_first_files_by_name():
-    """The original's random split was undone by a sort: its validation files were the first of the listing."""
+def test_validation_is_not_the_first_part_of_the_listing():
+    """The original program sorted the files after its random draw, so the first ones always validated."""
     names = [f"scene{number:03d}" for number in range(100)]
     splits = [split_random(names, 0.6, 0, seed) for seed in range(20)]
 
@@ -93,8 +92,8 @@ def test_validation_is_not_the_first_files_by_name():
     assert len({tuple(split.validation) for split in splits}) == 20
 
 
-def test_the_test_units_are_drawn_apart_from_the_validation_share():
-    """More validation takes no unit from the test side, and other seeds test on other units."""
+def test_the_test_side_is_independent_of_the_validation_share():
+    """A larger validation share takes no unit from the test side, and other seeds draw other test units."""
     names = [f"scene{number:03d}" for number in range(50)]
     tests = {tuple(split_random(names, share, 0.2, 3).test) for share in (0.1, 0.3, 0.7)}
 
@@ -112,9 +111,9 @@ def test_the_test_units_are_drawn_apart_from_the_validation_share():
     ids=["random", "folds", "leave one out"],
 )
 @given(order=st.permutations([f"{site}{number}" for site in "abc" for number in range(4)]))
-def test_a_draw_does_not_depend_on_the_order_of_the_files(draw, order):
-    """Another listing order puts the same units on the same sides."""
-    assert on_sides(draw(order), order) == on_sides(draw(sorted(order)), sorted(order))
+def test_a_draw_is_independent_of_the_order_of_the_files(draw, order):
+    """Any order of the listing puts the same units on the same sides."""
+    assert units_by_side(draw(order), order) == units_by_side(draw(sorted(order)), sorted(order))
 
 
 @pytest.mark.parametrize(
@@ -123,41 +122,41 @@ def test_a_draw_does_not_depend_on_the_order_of_the_files(draw, order):
         (
             "aa",
             0,
-            r"^1 unit \(a\) cannot make training and validation, which need one unit each at least; "
+            r"^1 unit \(a\) cannot be split into training and validation, which need at least one unit each; "
             r"check split\.by and data\.scene_pattern\.$",
         ),
         (
             "aba",
             0.1,
-            r"^2 units \(a, b\) cannot make training, validation and test, which need one unit each at least; "
+            r"^2 units \(a, b\) cannot be split into training, validation and test, which need at least one unit each; "
             r"set split\.test=0, or check split\.by and data\.scene_pattern\.$",
         ),
     ],
 )
-def test_too_few_units_for_the_sides_are_refused(units, test, message):
-    """With what there is, and what to check."""
+def test_too_few_units_for_the_sides_are_rejected(units, test, message):
+    """The error lists the units and says what to check."""
     with pytest.raises(DataError, match=message):
         split_random(units, 0.5, test, 0)
 
 
-@given(units=units_of(6), folds=st.integers(2, 5), test=st.sampled_from([0, 0.1, 0.3, 0.9]), seed=SEEDS)
-def test_each_unit_validates_in_one_fold_and_the_test_side_stays(units, folds, test, seed):
-    """The folds part what the test side leaves, and differ in size by one unit at most."""
+@given(units=draw_units(6), folds=st.integers(2, 5), test=st.sampled_from([0, 0.1, 0.3, 0.9]), seed=SEEDS)
+def test_each_unit_validates_in_one_fold_and_the_test_side_is_constant(units, folds, test, seed):
+    """Folds partition the units outside the test side, and their sizes differ by at most one."""
     splits = [split_folds(units, folds, fold, test, seed) for fold in range(folds)]
 
     for split in splits:
-        assert_parts(split, units)
+        assert_partition(split, units)
         assert split.test == splits[0].test
-    validating = [on_sides(split, units)[1] for split in splits]
-    testing = on_sides(splits[0], units)[2]
+    validating = [units_by_side(split, units)[1] for split in splits]
+    testing = units_by_side(splits[0], units)[2]
     assert Counter(unit for fold in validating for unit in fold) == dict.fromkeys(set(units) - testing, 1)
     assert max(map(len, validating)) - min(map(len, validating)) <= 1
     count = len(set(units))
     assert len(testing) == (min(count - folds, max(1, round(test * count))) if test else 0)
 
 
-def test_folds_are_drawn():
-    """They are no runs of the listing, and another seed makes others."""
+def test_folds_are_drawn_at_random():
+    """They are not consecutive runs of the listing, and another seed draws other folds."""
     names = [f"scene{number:03d}" for number in range(100)]
     firsts = {tuple(split_folds(names, 5, 0, 0, seed).validation) for seed in range(20)}
 
@@ -171,25 +170,29 @@ def test_folds_are_drawn():
         (
             5,
             0,
-            r"^4 units \(a, b, c, d\) cannot make 5 folds, which need one unit each at least; lower split\.folds, or",
+            r"^4 units \(a, b, c, d\) cannot be split into 5 folds, which need at least one unit each; "
+            r"lower split\.folds, or",
         ),
         (
             4,
             0.25,
-            r"^4 units \(a, b, c, d\) cannot make 4 folds and a test side, which need one unit each at least; low",
+            r"^4 units \(a, b, c, d\) cannot be split into 4 folds and a test side, which need at least one unit each; "
+            r"lower split\.folds, or",
         ),
     ],
 )
-def test_more_folds_than_units_are_refused(folds, test, message):
+def test_more_folds_than_units_are_rejected(folds, test, message):
     """A fold without a unit could not validate."""
     with pytest.raises(DataError, match=message):
         split_folds("abcd", folds, 0, test, 0)
 
 
 @pytest.mark.parametrize("fold", [-1, 3])
-def test_a_fold_that_is_not_there_is_refused(fold):
-    """Counting begins at 0."""
-    with pytest.raises(ConfigError, match=rf"split\.fold={fold} must be at least 0 and below split\.folds=3\."):
+def test_a_fold_out_of_range_is_rejected(fold):
+    """Folds are counted from 0."""
+    with pytest.raises(
+        ConfigError, match=rf"split\.fold={fold} must be at least 0 and below split\.folds=3; the first fold is 0\.$"
+    ):
         split_folds("abcd", 3, fold, 0, 0)
 
 
@@ -200,25 +203,25 @@ def test_a_fold_that_is_not_there_is_refused(fold):
     share=st.floats(0.01, 0.99),
     seed=SEEDS,
 )
-def test_the_unit_held_out_is_the_test_side(pairs, share, seed):
-    """All of it and nothing else tests; the share is of the scenes of the rest."""
+def test_the_held_out_unit_is_the_test_side(pairs, share, seed):
+    """The whole unit tests and nothing else does; the validation share refers to the scenes of the rest."""
     sites, scenes = [site for site, _ in pairs], [site + scene for site, scene in pairs]
     split = split_leave_one_out(sites, scenes, "x", share, seed)
 
-    assert_parts(split, scenes)
+    assert_partition(split, scenes)
     assert split.test == [position for position, site in enumerate(sites) if site == "x"]
-    training, validation, _ = on_sides(split, scenes)
+    training, validation, _ = units_by_side(split, scenes)
     count = len(training) + len(validation)
     assert training
     assert len(validation) == min(count - 1, max(1, round(share * count)))
 
 
-def test_a_unit_that_is_not_there_cannot_be_held_out():
-    """The names there are come nearest first, eight at most."""
+def test_an_unknown_unit_cannot_be_held_out():
+    """The error lists up to eight names, the closest first."""
     sites = ["duck", "ventura", "klamath", "sunset", *(f"far{number}" for number in range(8))]
 
     with pytest.raises(
-        DataError, match=r"split\.held_out=Ventra must be one of 12 units; the nearest are ventura, "
+        DataError, match=r"split\.held_out=Ventra must be one of 12 units; the closest are ventura, "
     ) as e:
         split_leave_one_out(sites, sites, "Ventra", 0.5, 0)
     assert str(e.value).count(",") == 7
@@ -227,23 +230,25 @@ def test_a_unit_that_is_not_there_cannot_be_held_out():
 @pytest.mark.parametrize(
     ("sites", "scenes", "left"), [("xxy", "aab", r"1 scene \(b\)"), ("xxx", "abc", "0 scenes")], ids=["one", "none"]
 )
-def test_a_unit_beside_which_nothing_is_left_to_split_cannot_be_held_out(sites, scenes, left):
-    """Training and validation need a scene each."""
+def test_a_unit_cannot_be_held_out_if_too_few_scenes_are_left(sites, scenes, left):
+    """Training and validation need one scene each."""
     with pytest.raises(
-        DataError, match=rf"^{left} cannot make training and validation besides x, .*split\.held_out, or"
+        DataError,
+        match=rf"^{left} cannot be split into training and validation, .*; hold out another unit than x with "
+        r"split\.held_out, or",
     ):
         split_leave_one_out(sites, scenes, "x", 0.5, 0)
 
 
-def test_a_split_that_is_given_is_followed():
-    """Short words, capitals and pairs on no side are understood."""
+def test_a_given_split_is_used():
+    """Abbreviations, any case and the side none are accepted."""
     sides = {"a": "train", "b": "VAL", "c": "test", "d": "None", "e": "training", "f": "Validation"}
 
     assert split_given("fedcbaa", sides) == Split([1, 5, 6], [0, 4], [3])
 
 
-def test_names_of_a_table_that_fit_no_pair_are_listed():
-    """By name, so that a wrong spelling shows."""
+def test_names_in_a_side_table_that_match_no_pair_are_listed():
+    """They are sorted by name, so that misspellings stand out."""
     assert find_unmatched(["a", "b", "a"], dict.fromkeys("zyxaBCwv", "test")) == ["B", "C", "v", "w", "x", "y", "z"]
 
 
@@ -252,26 +257,26 @@ def test_names_of_a_table_that_fit_no_pair_are_listed():
     [
         (
             {"a": "train", "b": "valid", "x": ""},
-            r"^the table of sides must say training, validation, test or none; mend 2 lines \(b: valid, x: \)\.$",
+            r"^split\.sides must say training, validation, test or none; correct 2 lines \(b: valid, x: \)\.$",
         ),
         (
             {"a": "train"},
-            r"^the table of sides must name every pair; add 7 names \(b, c, d, e, f, \.\.\.\), with none to leave",
+            r"^split\.sides must list every pair; add 7 names \(b, c, d, e, f, \.\.\.\), or set them to none\.$",
         ),
-        (dict.fromkeys("abcdefgh", "val"), "the table of sides has no pair for training, which must have one; add one"),
-        (dict.fromkeys("abcdefgh", "train"), "the table of sides has no pair for validation, which must have one; add"),
+        (dict.fromkeys("abcdefgh", "val"), r"^split\.sides must assign at least one pair to training; add one\.$"),
+        (dict.fromkeys("abcdefgh", "train"), r"^split\.sides must assign at least one pair to validation; add one\.$"),
     ],
     ids=["unknown word", "missing names", "no training", "no validation"],
 )
-def test_a_table_that_makes_no_split_is_refused(sides, message):
-    """With what to mend."""
+def test_a_side_table_that_is_incomplete_or_wrong_is_rejected(sides, message):
+    """The error says what to correct."""
     with pytest.raises(DataError, match=message):
         split_given("hgfedcbaa", sides)
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with byte order mark"])
-def test_a_table_of_sides_is_read_as_spreadsheets_write_it(tmp_path, mark):
-    """Other columns, blanks, empty lines, quotes and foreign letters do no harm."""
+def test_a_side_table_may_come_from_a_spreadsheet(tmp_path, mark):
+    """Byte order marks, extra columns, blanks, empty lines, quotes and non-ASCII letters are accepted."""
     path = tmp_path / "sides.csv"
     path.write_text(mark + 'name, side ,note\r\na,train,x\r\n\r\n Küste 1,"val",\r\n', encoding="utf-8")
 
@@ -283,15 +288,18 @@ def test_a_table_of_sides_is_read_as_spreadsheets_write_it(tmp_path, mark):
     [
         (b"", "line 1: '' must have the columns name and side; add them"),
         (b"name;side\na;test\n", "line 1: 'name;side' must have the columns name and side; add them"),
-        (b"name,side\na,test\nb\n", "line 3: 'b','' must be a name and a side; mend it"),
-        (b"name,side\n,test\n", "line 2: '','test' must be a name and a side; mend it"),
-        (b"name,side\na,test\na,train\n", "line 3: a must be there once; remove the other line"),
-        (b'name,side\na,"te"st\n', r"line 2: must be CSV \(.*\); check the quotes"),
-        (b"name,side\n\xff,test\n", r"cannot be read as a CSV in UTF-8 \(.*\); mend split\.sides or the file"),
+        (b"name,side\na,test\nb\n", "line 3: 'b','' must be a name and a side; fill in both"),
+        (b"name,side\n,test\n", "line 2: '','test' must be a name and a side; fill in both"),
+        (b"name,side\na,test\na,train\n", "line 3: a already has a line; keep one"),
+        (b'name,side\na,"te"st\n', r"line 2: invalid CSV \(.*\); check the quotes"),
+        (
+            b"name,side\n\xff,test\n",
+            r"cannot be read as CSV in UTF-8 \(.*\); check split\.sides and the encoding of the file",
+        ),
     ],
 )
-def test_a_table_of_sides_that_cannot_be_used_is_refused(tmp_path, content, message):
-    """With the file, the line and the rule."""
+def test_a_malformed_side_table_is_rejected(tmp_path, content, message):
+    """The error states the file, the line and the rule."""
     path = tmp_path / "sides.csv"
     path.write_bytes(content)
 
@@ -299,19 +307,19 @@ def test_a_table_of_sides_that_cannot_be_used_is_refused(tmp_path, content, mess
         read_side_table(path)
 
 
-def test_a_table_of_sides_that_is_not_there_is_refused(tmp_path):
-    """Its path is a configuration value."""
-    with pytest.raises(DataError, match=r"sides\.csv cannot be read as a CSV in UTF-8 \(.*\); mend split\.sides"):
+def test_a_missing_side_table_is_rejected(tmp_path):
+    """The error names split.sides, where the path comes from."""
+    with pytest.raises(DataError, match=r"sides\.csv cannot be read as CSV in UTF-8 \(.*\); check split\.sides"):
         read_side_table(tmp_path / "sides.csv")
 
 
-def test_the_split_of_the_paper_by_hand():
-    """Three pairs with four copies are numbers 0 to 11, listed 0 1 10 11 2 3 ...; samples begin behind the pairs."""
-    assert split_paper(3, 4, 0.5) == Samples(training=[7, 8, 9, 10, 11, 12], validation=[3, 4, 5, 6, 13, 14])
+def test_the_split_of_the_paper_sorts_copies_as_text():
+    """Four copies of three pairs are sorted as 0 1 10 11 2 3 ...; the first half validates."""
+    assert split_paper(3, 4, 0.5) == Split(training=[7, 8, 9, 10, 11, 12], validation=[3, 4, 5, 6, 13, 14])
 
 
 def test_the_split_of_the_paper_leaks():
-    """Of its 2095 samples 1257 validate, and each of them has another copy of its pair in training."""
+    """With the paper's numbers, 1257 of 2095 samples validate, and all their pairs have copies in training."""
     split = split_paper(419, 5, 0.6)
 
     assert (len(split.training), len(split.validation)) == (838, 1257)
@@ -323,7 +331,7 @@ def test_the_split_of_the_paper_leaks():
 
 @given(pairs=st.integers(2, 50), copies=st.integers(1, 6), share=st.floats(0.1, 0.9))
 def test_the_split_of_the_paper_is_a_partition_of_the_copies(pairs, copies, share):
-    """Each copy of each pair is one sample, on one side; no pair is used as it is."""
+    """Each copy is on exactly one side, and no unaugmented pair is used."""
     assume(int(share * (pairs * copies)))
     split = split_paper(pairs, copies, share)
 
@@ -332,9 +340,13 @@ def test_the_split_of_the_paper_is_a_partition_of_the_copies(pairs, copies, shar
 
 
 @pytest.mark.parametrize(("pairs", "copies", "share", "samples"), [(3, 3, 0.1, 9), (0, 5, 0.6, 0)])
-def test_a_split_of_the_paper_that_validates_nothing_is_refused(pairs, copies, share, samples):
-    """Rounding down may leave no sample."""
-    with pytest.raises(DataError, match=rf"split\.validation={share} of {samples} samples must be one .*copies\."):
+def test_a_split_of_the_paper_without_validation_is_rejected(pairs, copies, share, samples):
+    """Rounding down may leave no validation sample."""
+    with pytest.raises(
+        DataError,
+        match=rf"split\.validation={share} of {samples} samples must be at least one sample; "
+        r"raise it, or raise augment\.copies\.$",
+    ):
         split_paper(pairs, copies, share)
 
 
@@ -343,10 +355,10 @@ def test_a_split_of_the_paper_that_validates_nothing_is_refused(pairs, copies, s
     shares=st.tuples(st.floats(0.001, 1), st.floats(0.001, 1)),
     seed=SEEDS,
 )
-def test_a_larger_share_of_training_holds_a_smaller_one(pairs, shares, seed):
-    """Whole units are kept, as many as the share says, and in ascending order."""
+def test_a_larger_training_share_contains_a_smaller_one(pairs, shares, seed):
+    """Whole units are kept, in the requested number, and the samples stay in ascending order."""
     units = [unit for unit, _ in pairs]
-    training = [4 * place + step for place, (_, step) in enumerate(pairs)]
+    training = [4 * position + step for position, (_, step) in enumerate(pairs)]
     smaller, larger = (subsample_training(training, units, share, seed) for share in sorted(shares))
 
     assert set(smaller) <= set(larger) <= set(training)
@@ -358,19 +370,19 @@ def test_a_larger_share_of_training_holds_a_smaller_one(pairs, shares, seed):
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.001, 1), (0.1, 1), (0.2, 2), (0.44, 4), (0.46, 5), (0.99, 10), (1, 10)])
-def test_the_sizes_of_shares_by_hand(share, kept):
-    """Of ten units of two pairs each, to the nearest unit; one at least."""
+def test_a_training_share_is_rounded_to_whole_units(share, kept):
+    """Shares of ten units are rounded to the nearest unit, but at least one is kept."""
     assert len(subsample_training(range(20), [f"unit{number // 2}" for number in range(20)], share, 0)) == 2 * kept
 
 
-def test_a_share_is_drawn_by_its_seed():
-    """Not the first by name, the same in whatever order, and what it was in every version."""
+def test_a_training_share_is_drawn_by_its_seed():
+    """The units kept are not the first by name, do not depend on their order, and never change between versions."""
     units = [f"s{number:02d}" for number in range(12)]
     draws = {tuple(subsample_training(range(12), units, 0.25, seed)) for seed in range(20)}
-    backwards = subsample_training(range(12), units[::-1], 0.25, 3)
+    reversed_units = subsample_training(range(12), units[::-1], 0.25, 3)
 
     assert len(draws) > 15
-    assert sorted(11 - sample for sample in backwards) == subsample_training(range(12), units, 0.25, 3)
+    assert sorted(11 - sample for sample in reversed_units) == subsample_training(range(12), units, 0.25, 3)
     assert subsample_training(range(12), units, 0.4, 3) == [1, 5, 6, 8, 11]
 
 
@@ -379,23 +391,23 @@ def test_a_share_is_drawn_by_its_seed():
     [
         (
             Split([0], [1]),
-            r"n0 \(training\) and n1 \(validation\) must not be of one scene; put the whole scene on one",
+            r"n0 \(training\) and n1 \(validation\) show the same scene; put the whole scene on one side",
         ),
-        (Split([0], [2], [1]), r"n0 \(training\) and n1 \(test\) must not be of one scene; put the whole scene on one"),
+        (Split([0], [2], [1]), r"n0 \(training\) and n1 \(test\) show the same scene; put the whole scene on one side"),
         (
             Split([2], [1], [0]),
-            r"n1 \(validation\) and n0 \(test\) must not be of one scene; put the whole scene on one",
+            r"n1 \(validation\) and n0 \(test\) show the same scene; put the whole scene on one side",
         ),
-        (Split([2], [3]), r"n2 \(training\) and n3 \(validation\) must not be of one image; give them one scene with"),
-        (Split([0], [2], [3]), r"n2 \(validation\) and n3 \(test\) must not be of one image; give them one scene with"),
+        (Split([2], [3]), r"n2 \(training\) and n3 \(validation\) are the same image; give both the same scene with"),
+        (Split([0], [2], [3]), r"n2 \(validation\) and n3 \(test\) are the same image; give both the same scene with"),
     ],
 )
-def test_a_scene_or_an_image_on_two_sides_is_refused(split, message):
-    """Whoever made the split, and whichever sides they are; an image may leak under another name."""
+def test_a_scene_or_an_image_on_two_sides_is_rejected(split, message):
+    """Any two sides are checked, and an image may leak under another name."""
     with pytest.raises(DataError, match=message):
         check_leaks(split, ["n0", "n1", "n2", "n3"], ["s", "s", "t", "u"], ["h0", "h1", "h2", "h2"])
 
 
-def test_what_is_on_one_side_or_none_does_not_leak():
-    """Two pairs of one scene may train together, and one that is left out may be anything."""
+def test_pairs_on_one_side_or_on_none_do_not_leak():
+    """Two pairs of one scene may train together, and a pair on no side is not checked."""
     check_leaks(Split([0, 1], [3]), ["n0", "n1", "n2", "n3"], ["s", "s", "s", "u"], ["h0", "h0", "h2", "h2"])

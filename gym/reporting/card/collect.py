@@ -205,7 +205,7 @@ def describe_data(config: Config, dataset: Dataset, split: Split) -> DataFacts:
         pixel_sides=measure_pixels(used),
         dates=find_dates(used),
         left_out=len(manifest.left_out),
-        alike=len(find_near_duplicates(dataset, split, config.split)),
+        alike=len(find_near_duplicates(dataset, split, config.split.likeness)),
         classes=[
             ClassFacts(name, colour, {side: counts[index] for side, counts in pixels.items()})
             for index, (name, colour) in enumerate(classes)

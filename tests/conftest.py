@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from hydra import compose, initialize_config_dir
+from hypothesis import settings
 
 from gym.app.command_line import register_configuration
 from gym.config.overrides import configuration_folder, quote_options
@@ -31,6 +32,7 @@ from gym.data.readers.base import RawScene
 from gym.data.scaling import Scaling
 from gym.data.split import Grouping
 from tests.blank import draw_nothing
+from tests.tiers import TierReport, guard, rank, work_unit
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,17 +40,25 @@ ROOT = Path(__file__).parent.parent
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# A core takes whole files, one after another: the long ones first, so that none is left alone at the end.
-LONGEST = (
-    *("test_sweeper.py", "test_judging.py", "test_searcher.py", "test_train.py", "test_docs.py", "test_loop.py"),
-    *("test_experiment.py", "test_command.py", "test_half_resolution.py", "test_config.py", "test_report.py"),
-    *("test_search.py", "test_cost.py", "test_tracking.py"),
-)
+# A few examples for each property while one works on the code; deadlines measure the machine, and nothing else.
+settings.register_profile("dev", max_examples=10, deadline=None)
+settings.register_profile("ci", deadline=None)
+settings.load_profile("ci")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch what tests do, and count what is left to other tiers."""
+    config.pluginmanager.register(guard)
+    config.pluginmanager.register(TierReport(config))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    """Share the work among the cores by what it shares, the dearest first: see `tests.tiers.work_unit`."""
+    for item in items:
+        if unit := work_unit(item):
+            item.add_marker(pytest.mark.xdist_group(unit))
+    items.sort(key=rank)
 
 
 def pytest_collection_finish() -> None:

@@ -87,6 +87,7 @@ def imagery(tmp_path):
     return tmp_path
 
 
+@pytest.mark.process
 def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(imagery):
     """As written, but for the size of the work; predict and publish use the last run of its name, then its zip."""
     copy_database(f"sqlite:///{imagery}/mlflow.db")
@@ -110,6 +111,7 @@ def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(image
             assert (label.crs.to_epsg(), label.shape, label.nodata) == (32610, (40, 32), 255)
 
 
+@pytest.mark.process
 def test_the_readmes_data_set_is_made_and_reported(imagery):
     """The command as written makes a dataset and names its report, which is there."""
     (command,) = [command for command in COMMANDS if "gym.make_dataset" in command]
@@ -157,6 +159,7 @@ def test_the_sweep_page_lists_every_key(page):
         assert listed <= {field.name for field in fields(schema)}
 
 
+@pytest.mark.process
 def test_the_ui_answers():
     """``./scripts/ui`` serves MLflow on 127.0.0.1."""
     with socket.socket() as free:
@@ -185,6 +188,7 @@ def test_the_ui_answers():
         server.wait(timeout=30)
 
 
+@pytest.mark.process
 def test_the_ui_refuses_a_port_that_is_taken():
     """With another to take, before MLflow has been imported."""
     with socket.socket() as taken:
@@ -228,6 +232,7 @@ def test_the_readme_lists_every_group_and_option():
     assert listed == present
 
 
+@pytest.mark.process
 def test_the_readmes_error_is_the_programs():
     """The example line is what the program says."""
     command, answer = re.search(r"\$ (python -m gym\.train .*)\n(error: .*)", README).groups()

@@ -61,9 +61,9 @@ BEYOND_THE_SCHEMA = [
 
 
 @pytest.fixture
-def bring(monkeypatch, capsys):
+def bring():
     """Run the command in this process; its exit code, standard output and standard error."""
-    return lambda *arguments: run_here(monkeypatch, capsys, "import_config", *map(str, arguments))
+    return lambda *arguments: run_here("import_config", *map(str, arguments))
 
 
 @pytest.fixture
@@ -186,6 +186,7 @@ def test_the_schema_refuses_what_cannot_be(bring, old, tmp_path, changes, messag
     assert not (tmp_path / "conf").exists()
 
 
+@pytest.mark.process
 def test_an_experiment_elsewhere_trains_with_the_printed_command(bring, old, tmp_path):
     """With ``--config-dir``, in a shell, from a folder with a blank in its name; only the imagery is missing."""
     _, out, _ = bring(old(), "--output", tmp_path / "my conf")
@@ -317,6 +318,7 @@ def test_what_no_yaml_could_hold_is_one_line(bring, tmp_path, value, message):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.process
 def test_the_command_starts_without_heavy_imports(old, tmp_path):
     """Neither TensorFlow nor NumPy is needed, so the answer is there at once."""
     code = (
@@ -332,6 +334,7 @@ def test_the_command_starts_without_heavy_imports(old, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.process
 def test_the_command_is_a_module(old, tmp_path):
     """As the documents write it: exit code 1 and one line for a mistake, 0 and the command to run next otherwise."""
     start = [sys.executable, "-m", "gym.import_config"]

@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.reporting.test_comparison import cells_of
 from tests.sweeps.commands import client_of, finish, runs_of
 
+pytestmark = pytest.mark.process
+
 # Runs of a second or two; at a rate of 1e30 the loss is not finite.
 SWEEP = [
     *("+debug=tiny", "model.levels=1", "model.kernel=3", "training.precision=float32", "training.epochs=2"),

@@ -16,6 +16,8 @@ from tests.databases import copy_database
 from tests.sweeps.commands import complete, runs_of
 from tests.warm_start import WarmProcess
 
+pytestmark = pytest.mark.process
+
 TINY = ["+debug=tiny", "model.levels=2", "model.kernel=3", "training.epochs=2"]
 SMALLEST = ["+debug=tiny", "model=simple_unet", "model.levels=1"]
 

@@ -48,6 +48,7 @@ def image(outputs):
     return scene
 
 
+@pytest.mark.process
 def test_importing_the_package_imports_nothing_heavy():
     """``import gym`` takes under 0.1 s and loads neither NumPy nor anything larger."""
     code = (
@@ -97,6 +98,7 @@ def test_a_configuration_is_composed_and_checked():
         gym.compose("loss=mse")
 
 
+@pytest.mark.trains
 def test_a_fitted_run_is_listed_with_its_scores_and_settings(outputs, result):
     """One row, with the numbers that the run returned."""
     table = gym.list_runs(outputs=outputs)
@@ -107,6 +109,7 @@ def test_a_fitted_run_is_listed_with_its_scores_and_settings(outputs, result):
     assert gym.list_runs("nothing", outputs=outputs).empty
 
 
+@pytest.mark.trains
 def test_a_model_labels_an_image_of_any_size(model, image):
     """Labels are the most probable class; pixels without data are 255 and have no probability."""
     labels, probabilities = model.predict(image), model.probabilities(image)
@@ -118,6 +121,7 @@ def test_a_model_labels_an_image_of_any_size(model, image):
     np.testing.assert_allclose(probabilities[1:].sum(axis=-1), 1, atol=1e-5)
 
 
+@pytest.mark.trains
 def test_a_model_knows_its_classes_bands_and_card(model):
     """What a user needs to prepare an image and to read the labels."""
     assert model.classes == ["water", "whitewater", "sand", "other"]
@@ -126,6 +130,7 @@ def test_a_model_knows_its_classes_bands_and_card(model):
     assert repr(model).startswith("<Model 'resunet cce f2': red, green")
 
 
+@pytest.mark.trains
 def test_a_raster_is_segmented_onto_its_own_grid(model, image, tmp_path):
     """A GeoTIFF in, a GeoTIFF on the same grid out, equal to what `predict` returns for the array."""
     grid = {"crs": "EPSG:32610", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 4e6)}
@@ -142,6 +147,7 @@ def test_a_raster_is_segmented_onto_its_own_grid(model, image, tmp_path):
         model.predict_raster(tmp_path / "scene.tif", tmp_path / "scene.png")
 
 
+@pytest.mark.trains
 def test_a_model_is_scored_on_its_own_validation_pairs_as_its_run_was(model, outputs, result):
     """On its own dataset the validation side is found, and the mean IoU is that of the run."""
     config = gym.compose(*TINY, f"outputs={outputs}")
@@ -153,6 +159,7 @@ def test_a_model_is_scored_on_its_own_validation_pairs_as_its_run_was(model, out
     assert assessment.warnings == ["these images chose the epoch whose weights are kept, which flatters a little"]
 
 
+@pytest.mark.trains
 def test_a_model_is_scored_on_all_pairs_of_another_dataset(model, outputs):
     """Without a warning, because it has seen none of them; a dataset that does not fit is refused."""
     config = gym.compose(*TINY, "data.seed=1", "data.scenes=3")
@@ -166,6 +173,7 @@ def test_a_model_is_scored_on_all_pairs_of_another_dataset(model, outputs):
         gym.assess(model, larger)
 
 
+@pytest.mark.trains
 def test_an_unknown_run_is_named(outputs, result):
     """The error names the nearest run."""
     with pytest.raises(gym.RunError, match="resunet cce f2"):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -15,14 +16,14 @@ from gym.app import command_line
 from gym.app.command_line import COMMANDS, dispatch, exit_on_error
 from gym.config.schema import Config
 from gym.core.errors import ConfigError, Terminated, TrainingError
-from tests.app.commands import run_here, run_process
+from tests.app.commands import Done, heavy_imports, run_here, run_lightly, run_process
 from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
-def test_the_program_lists_its_commands(monkeypatch, capsys, arguments):
+def test_the_program_lists_its_commands(arguments):
     """Each has one line with its summary."""
-    code, out, err = run_here(monkeypatch, capsys, *arguments)
+    code, out, err = run_here(*arguments)
 
     assert (code, err) == (0, "")
     assert out.startswith("usage: segsweep COMMAND [OVERRIDES]\n")
@@ -30,9 +31,9 @@ def test_the_program_lists_its_commands(monkeypatch, capsys, arguments):
         assert f"  {name:15}{entry.summary}\n" in out
 
 
-def test_the_program_prints_its_version(monkeypatch, capsys):
+def test_the_program_prints_its_version():
     """The version is that of the package."""
-    assert run_here(monkeypatch, capsys, "--version") == (0, f"segsweep {gym.__version__}\n", "")
+    assert run_here("--version") == (0, f"segsweep {gym.__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -43,22 +44,22 @@ def test_the_program_prints_its_version(monkeypatch, capsys):
         "-m": f"-m is not a command; choose one of {', '.join(COMMANDS)}.",
     }.items(),
 )
-def test_an_unknown_command_is_refused_with_a_suggestion(monkeypatch, capsys, name, message):
+def test_an_unknown_command_is_refused_with_a_suggestion(name, message):
     """The closest command is suggested; without a close one, all are listed."""
-    assert run_here(monkeypatch, capsys, name) == (1, "", f"error: {message}\n")
+    assert run_here(name) == (1, "", f"error: {message}\n")
 
 
-def test_a_command_is_run_by_its_name(monkeypatch, capsys):
+def test_a_command_is_run_by_its_name():
     """It reads the remaining arguments, whether they are overrides or its own options."""
-    code, out, _ = run_here(monkeypatch, capsys, "predict", "--help")
+    code, out, _ = run_here("predict", "--help")
     assert code == 0
     assert "Segment every image in a folder" in out
 
-    code, out, _ = run_here(monkeypatch, capsys, "import_config", "--help")
+    code, out, _ = run_here("import_config", "--help")
     assert code == 0
     assert "configuration of Segmentation Gym" in out
 
-    refused = run_here(monkeypatch, capsys, "train", "loss=mse")
+    refused = run_here("train", "loss=mse")
     assert refused == (1, "", "error: loss=mse is not an option; loss must be one of cce, dice, hinge, kld.\n")
 
 
@@ -79,41 +80,47 @@ def test_the_console_script_and_the_package_run_the_same_function():
     module, _, function = scripts["segsweep"].partition(":")
     assert getattr(importlib.import_module(module), function) is dispatch
 
-    done, _ = run_process("--version", module="gym")
-    assert (done.returncode, done.stdout) == (0, f"segsweep {gym.__version__}\n")
+    done = run_here("--version", main=lambda: runpy.run_module("gym", run_name="__main__"))
+    assert done == (0, f"segsweep {gym.__version__}\n", "")
 
 
-def run_quickly(*arguments: str, module: str = "gym.train") -> subprocess.CompletedProcess:
-    """Run a command that must answer within one second of CPU time."""
+def run_quickly(*arguments: str) -> Done:
+    """Run ``python -m gym.train`` in a process of its own, which must answer within one second of CPU time."""
     for _ in range(3):  # other processes can slow one attempt down
-        done, seconds = run_process(*arguments, module=module)
+        done, seconds = run_process(*arguments)
         if seconds < 1:
-            return done
-    pytest.fail(f"{module} {arguments} took {seconds:.2f} s of CPU time")
+            return Done(done.returncode, done.stdout, done.stderr)
+    pytest.fail(f"gym.train {arguments} took {seconds:.2f} s of CPU time")
 
 
-@pytest.mark.parametrize(
-    ("module", "arguments", "message"),
-    [
-        ("gym.train", ["model.filters=0"], "model.filters=0 must be at least 1."),
-        ("gym.make_dataset", ["split=given"], "split.sides is missing; split=given needs a CSV with the columns name"),
-        ("gym.publish", ["run=x", "alias=v2"], "alias=v2 must "),
-    ],
-)
-def test_a_mistake_is_refused_within_a_second(module, arguments, message):
-    """One line on standard error and exit code 1, before TensorFlow or MLflow is imported."""
-    done = run_quickly(*arguments, module=module)
+@pytest.mark.process
+def test_a_mistake_is_refused_within_a_second():
+    """A fresh process says what `run_here` says: one line on standard error, and exit code 1."""
+    done = run_quickly("model.filters=0")
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"error: {message}")
-    assert len(done.stderr.splitlines()) == 1
+    assert done == run_here("train", "model.filters=0")
+    assert done == (1, "", "error: model.filters=0 must be at least 1.\n")
 
 
+@pytest.mark.process
 def test_help_appears_within_a_second():
-    """It needs neither TensorFlow nor Hydra's own help."""
-    assert "Train a segmentation model" in run_quickly("--help").stdout
+    """A fresh process prints what `run_here` prints; it needs neither TensorFlow nor Hydra's own help."""
+    done = run_quickly("--help")
+
+    assert done == run_here("train", "--help")
+    assert "Train a segmentation model" in done.out
 
 
+def test_a_command_that_imports_large_libraries_is_found_out(tmp_path):
+    """`run_lightly` sees imports in functions and behind other modules, also of what is imported already."""
+    arguments = ("report", "sweep=unknown", f"outputs={tmp_path}")
+
+    assert {"keras", "mlflow", "numpy"} <= heavy_imports(*arguments)
+    with pytest.raises(AssertionError, match=r"imports .*'mlflow'"):
+        run_lightly(*arguments)
+
+
+@pytest.mark.process
 def test_the_composed_configuration_is_shown_without_heavy_imports():
     """``--cfg job`` needs neither TensorFlow nor MLflow."""
     code = (
@@ -127,12 +134,13 @@ def test_the_composed_configuration_is_shown_without_heavy_imports():
     assert "filters: 12" in done.stdout
 
 
-def test_a_full_traceback_is_shown_on_request():
+def test_a_full_traceback_is_shown_on_request(monkeypatch):
     """HYDRA_FULL_ERROR=1 works as Hydra's users know it."""
-    done, _ = run_process("loss=mse", HYDRA_FULL_ERROR="1")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    done = run_here("train", "loss=mse")
 
-    assert "Traceback" in done.stderr
-    assert done.returncode == 1
+    assert "Traceback" in done.err
+    assert (done.code, done.out) == (1, "")
 
 
 def test_the_openai_distribution_gym_is_refused(monkeypatch):
@@ -164,6 +172,7 @@ def test_a_bug_keeps_its_traceback():
         _ = 1 / 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

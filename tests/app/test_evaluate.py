@@ -61,6 +61,7 @@ def judge(configure, outputs):
     return run
 
 
+@pytest.mark.trains
 def test_the_scores_are_those_that_training_logged(trained, judge, tmp_path):
     """On the validation side to the last pixel, the legacy ones too; another batch is rounded otherwise."""
     result = trained("model=unet")
@@ -77,6 +78,7 @@ def test_the_scores_are_those_that_training_logged(trained, judge, tmp_path):
     assert one_by_one.evaluation.legacy["iou"] != found.evaluation.legacy["iou"]
 
 
+@pytest.mark.trains
 def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
     """Page, pictures, tables and JSON, below the run in MLflow too; metrics are grouped by the side."""
     result = trained("model=unet")
@@ -109,6 +111,7 @@ def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
     assert metrics["evaluate_test/iou"] == found.overall["iou"].value
 
 
+@pytest.mark.trains
 def test_one_evaluation_at_a_time_writes_the_card(trained, judge, outputs, monkeypatch):
     """Two that read it together would each write it without the other."""
     result, is_held = trained("model=unet"), []
@@ -131,6 +134,7 @@ def found_tracking(outputs):
     return TrackingConfig()
 
 
+@pytest.mark.trains
 def test_the_temperature_is_fitted_on_validation_and_says_so(trained, judge):
     """For the test side on other images; for validation itself on the very images, which is said."""
     result = trained("model=unet")
@@ -147,6 +151,7 @@ def test_the_temperature_is_fitted_on_validation_and_says_so(trained, judge):
     assert better <= as_is + 0.01
 
 
+@pytest.mark.trains
 def test_runs_are_compared_on_the_same_images(trained, judge, tmp_path):
     """The first less each other; a folder for each; the difference is that of their scores."""
     names = [trained("model=unet").run_id, trained("model=unet", "seed=1").run_id]
@@ -163,6 +168,7 @@ def test_runs_are_compared_on_the_same_images(trained, judge, tmp_path):
     assert sum((folder / "differences.png").exists() for folder in folders) == 1
 
 
+@pytest.mark.trains
 def test_other_data_are_prepared_as_the_runs_own(trained, judge, tmp_path):
     """Drawn with another seed and another default size; all images are judged, calibration is that of the run's own."""
     result = trained("model=unet")
@@ -177,6 +183,7 @@ def test_other_data_are_prepared_as_the_runs_own(trained, judge, tmp_path):
     assert found.baselines.comparisons
 
 
+@pytest.mark.trains
 def test_training_images_are_called_what_they_are(trained, judge, tmp_path):
     """The page says that they flatter."""
     result = trained("model=unet")
@@ -185,6 +192,7 @@ def test_training_images_are_called_what_they_are(trained, judge, tmp_path):
     assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
 
 
+@pytest.mark.trains
 def test_other_seeds_draw_other_scenes(trained, judge):
     """The scores stay, their intervals change."""
     result = trained("model=unet")
@@ -194,6 +202,7 @@ def test_other_seeds_draw_other_scenes(trained, judge):
     assert one.overall["iou"].low != two.overall["iou"].low
 
 
+@pytest.mark.trains
 def test_an_unknown_run_is_named_with_the_nearest(trained, judge):
     """In one line."""
     trained("model=unet")
@@ -202,6 +211,7 @@ def test_an_unknown_run_is_named_with_the_nearest(trained, judge):
         judge("run=unet cce f3")
 
 
+@pytest.mark.trains
 def test_data_of_other_classes_or_bands_are_refused(trained, judge, tmp_path):
     """Which ones, and what to do."""
     result = trained("model=unet")
@@ -234,6 +244,7 @@ def add_shore(folder, number):
         imsave(folder / kind / f"shore{number}.png", values.astype(np.uint8), check_contrast=False)
 
 
+@pytest.mark.trains
 def test_an_empty_side_is_refused(trained, judge):
     """With what the other sides hold."""
     result = trained("model=unet", "split.test=0")
@@ -244,6 +255,7 @@ def test_an_empty_side_is_refused(trained, judge):
     assert found.side == "validation"
 
 
+@pytest.mark.trains
 def test_runs_of_other_images_are_not_compared(trained, judge):
     """Two splits: some images of one trained the other."""
     names = [trained("model=unet").run_id, trained("model=unet", "split.seed=5").run_id]
@@ -254,6 +266,7 @@ def test_runs_of_other_images_are_not_compared(trained, judge):
         judge(f"run=[{','.join(names)}]")
 
 
+@pytest.mark.trains
 def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypatch):
     """Without temperature and baselines, and says why; on its own data it is refused."""
     result = trained("model=unet")
@@ -272,6 +285,7 @@ def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypat
     assert found.warnings[0].startswith("whether these images trained the model is not known")
 
 
+@pytest.mark.trains
 def test_its_own_data_are_known_when_they_are_given(trained, judge, tmp_path):
     """By their fingerprint: training images are named as such, and sides are those of the training."""
     result = trained("model=unet")
@@ -290,6 +304,7 @@ def test_its_own_data_are_known_when_they_are_given(trained, judge, tmp_path):
     assert tested.warnings == []
 
 
+@pytest.mark.trains
 def test_data_that_have_changed_are_no_longer_its_own(configure, judge, outputs, tmp_path):
     """A folder with another image is another dataset: no split is drawn of it anew."""
     folder = shores(tmp_path, 8)
@@ -309,6 +324,7 @@ def test_data_that_have_changed_are_no_longer_its_own(configure, judge, outputs,
     assert "no longer those" in found.temperature.origin
 
 
+@pytest.mark.trains
 def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(trained, judge, outputs, tmp_path, monkeypatch):
     """Unless the given are its own; a bad configuration in it is refused in one line."""
     result = trained("model=unet")
@@ -343,6 +359,7 @@ def zip_of(outputs, result, path, change=("", "")):
     return path
 
 
+@pytest.mark.trains
 def test_one_model_under_two_names_is_refused(trained, judge):
     """By its name and by its id."""
     result = trained("model=unet", "name=known twice")
@@ -351,6 +368,7 @@ def test_one_model_under_two_names_is_refused(trained, judge):
         judge(f"run=[{result.name},{result.run_id}]")
 
 
+@pytest.mark.trains
 def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, judge):
     """Names alone do not make them the same."""
     names = [trained("model=unet").run_id, trained("model=unet", "data.seed=1").run_id]
@@ -376,6 +394,7 @@ def test_a_bad_configuration_is_refused(configure, overrides, message):
         configure(*overrides, name="evaluate")
 
 
+@pytest.mark.trains
 def test_a_sigmoid_head_is_judged_by_shares(trained, judge):
     """Its scores are made to sum to one."""
     result = trained("model=unet", "model.head=sigmoid", "loss=dice")

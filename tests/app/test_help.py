@@ -5,15 +5,15 @@ import re
 import pytest
 
 from gym.app.help import asks_for_help
-from tests.app.commands import run_here
+from tests.app.commands import run_lightly
 
 
 @pytest.fixture
-def help_of(monkeypatch, capsys):
-    """Print the help of a command and return it."""
+def help_of():
+    """Print the help of a command and return it; no large library is imported for it."""
 
     def show(*arguments: str) -> str:
-        code, out, err = run_here(monkeypatch, capsys, *arguments)
+        code, out, err = run_lightly(*arguments)
         assert (code, err) == (0, "")
         return out
 
@@ -56,9 +56,9 @@ def test_help_with_other_flags_is_left_to_hydra(help_of):
     assert "patience: 10" in help_of("train", "--config-dir", "conf", "--help")
 
 
-def test_help_refuses_a_wrong_argument(monkeypatch, capsys):
+def test_help_refuses_a_wrong_argument():
     """The line is that of the command itself."""
-    refused = run_here(monkeypatch, capsys, "train", "loss=mse", "-h")
+    refused = run_lightly("train", "loss=mse", "-h")
 
     assert refused == (1, "", "error: loss=mse is not an option; loss must be one of cce, dice, hinge, kld.\n")
 

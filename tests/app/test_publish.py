@@ -28,7 +28,7 @@ from gym.runs.model_files import load_model
 from gym.runs.result import RunResult
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.usefixtures("blank_pictures")
+pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("blank_pictures")]
 
 FILES = {"SHA256SUMS", "classes.json", "config.yaml", "model/model.json", "model/model.keras", "run.json", "split.json"}
 CARD = {"card.md", "card.html", "card.json"}
@@ -390,6 +390,7 @@ def command(module, *arguments, cwd=ROOT):
     return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=240)
 
 
+@pytest.mark.process
 def test_the_commands_hand_a_model_on(trained, outputs, images, tmp_path):
     """Published here, used in an empty folder: the line that publish prints works as it stands."""
     done = command("gym.publish", "run=simple_unet cce f2", f"outputs={outputs}", f"output={tmp_path}/given.zip")

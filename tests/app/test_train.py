@@ -204,6 +204,7 @@ def finish_shores(finish, shores):
     return train
 
 
+@pytest.mark.trains
 def test_a_run_leaves_everything_in_mlflow(finished, outputs):
     """Parameters, metrics by epoch and at the end, tags, dataset and artifacts."""
     config, result, run, artifacts, _ = finished
@@ -241,6 +242,7 @@ def test_a_run_leaves_everything_in_mlflow(finished, outputs):
     assert finished.read("left_out.json") == {}
 
 
+@pytest.mark.trains
 def test_final_scores_are_those_of_the_best_epoch(finished, outputs):
     """The metrics at the end are counted with the best weights, and agree with what that epoch logged."""
     config, result, run, _, _ = finished
@@ -255,6 +257,7 @@ def test_final_scores_are_those_of_the_best_epoch(finished, outputs):
     assert run.data.metrics["stopping_epoch"] == 2
 
 
+@pytest.mark.trains
 def test_a_test_side_is_kept_apart_and_evaluated_too(finish):
     """Its scores begin with ``test/`` and its pictures have a folder; nothing of it trains or validates."""
     run = finish(*TESTED)
@@ -274,6 +277,7 @@ def test_a_test_side_is_kept_apart_and_evaluated_too(finish):
     assert not {"test/loss", "test/parameters", "test/best_epoch"} & set(scores)
 
 
+@pytest.mark.trains
 def test_the_card_of_a_run_has_its_scores(finish):
     """Of both sides, by class and by site, as they were logged; and the hashes of what it describes."""
     run = finish(*TESTED)
@@ -298,6 +302,7 @@ def test_the_card_of_a_run_has_its_scores(finish):
     assert not {"machine", "mlflow.user"} & set(facts.provenance)
 
 
+@pytest.mark.trains
 def test_the_card_of_a_run_shows_its_pictures_and_its_command(finish, configure):
     """All three pictures are within the page; the command composes what the run was made of."""
     run = finish(*TESTED)
@@ -314,6 +319,7 @@ def test_the_card_of_a_run_shows_its_pictures_and_its_command(finish, configure)
     )
 
 
+@pytest.mark.trains
 def test_copies_drawn_once_make_an_epoch(finish):
     """Two copies of 4 training pairs, 2 in a batch, are 4 steps; the split is of the pairs as they are."""
     run = finish(*TESTED)
@@ -322,6 +328,7 @@ def test_copies_drawn_once_make_an_epoch(finish):
     assert not any("copy" in name for names in run.read("split.json").values() for name in names)
 
 
+@pytest.mark.trains
 def test_the_papers_split_trains_and_is_tagged_as_leaky(finish):
     """Copies of one scene stand on both sides, which the log, the tag and the names say."""
     run = finish("+debug=tiny", *TINIEST, "data.scenes=4", "split=paper", "augment=paper")
@@ -339,6 +346,7 @@ def test_the_papers_split_trains_and_is_tagged_as_leaky(finish):
     assert math.isfinite(run.result.scores["iou"])
 
 
+@pytest.mark.trains
 def test_one_fold_validates(finish):
     """Of four folds of eight scenes the second: two scenes, other than those of a random split in all likelihood."""
     run = finish(*FOLD)
@@ -348,6 +356,7 @@ def test_one_fold_validates(finish):
     assert run.run.data.tags["split"] == "kfold"
 
 
+@pytest.mark.trains
 def test_one_site_is_held_out(finish):
     """All of it tests, and none of it trains or validates."""
     run = finish(*SITE)
@@ -360,6 +369,7 @@ def test_one_site_is_held_out(finish):
     assert run.run.data.tags["split"] == "leave_one_out"
 
 
+@pytest.mark.trains
 def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
     """Of two scenes of six tiles both of the one, both of the other, or one of each, half of the times; all say two."""
     run, _ = finish_shores(TILES)
@@ -381,6 +391,7 @@ def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
     assert list(dataset.manifest.left_out) == ["broken"]
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_the_saved_model_counts_what_the_run_counted(finish_shores, outputs, name):
     """Whatever the images go through and however they are standardised; on both sides."""
@@ -393,6 +404,7 @@ def test_the_saved_model_counts_what_the_run_counted(finish_shores, outputs, nam
         np.testing.assert_array_equal(again.matrix, run.read(f"{place}confusion_matrix.json"))
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_the_saved_model_standardises_as_configured(finish_shores, outputs, name):
     """In its first layer; by the dataset with the mean of what trains, pixels without data left out."""
@@ -411,6 +423,7 @@ def test_the_saved_model_standardises_as_configured(finish_shores, outputs, name
         np.testing.assert_allclose(first.mean, pixels.mean(axis=0), rtol=1e-9)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_an_image_goes_through_the_same_in_prediction_as_in_training(finish_shores, shores, outputs, name):
     """What the model's own description makes of a file is what the dataset holds of it, tile by tile, to the bit."""
@@ -426,6 +439,7 @@ def test_an_image_goes_through_the_same_in_prediction_as_in_training(finish_shor
         np.testing.assert_array_equal(dataset.read_image(number), frame_image(prepared, placement, (32, 32)))
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_a_file_is_labelled_at_its_own_size(finish_shores, shores, outputs, tmp_path, name):
     """A shore larger than the frame, with its nodata; and one colour as the network labels the numbers by hand."""
@@ -449,6 +463,7 @@ def test_a_file_is_labelled_at_its_own_size(finish_shores, shores, outputs, tmp_
     np.testing.assert_array_equal(labels["colour"], scores.argmax(axis=-1))
 
 
+@pytest.mark.trains
 def test_what_was_left_out_and_what_looks_alike_is_kept(finish_shores):
     """A broken file with its reason, and two scenes of two sides that look alike, with how far apart they are."""
     run, _ = finish_shores("as it is, two indices, standardised by the dataset")
@@ -465,6 +480,7 @@ def test_what_was_left_out_and_what_looks_alike_is_kept(finish_shores):
     assert profile == {"pairs": 6, "left_out": 1, "training": 3, "validation": 2, "test": 1}
 
 
+@pytest.mark.trains
 def test_tiles_of_a_scene_stay_on_its_side(finish_shores):
     """Each of them has a name of its own."""
     split = finish_shores("shares of 16 bits, tiles, an index of one's own, not standardised")[0].read("split.json")
@@ -473,6 +489,7 @@ def test_tiles_of_a_scene_stay_on_its_side(finish_shores):
     assert {name.partition(" ")[0] for name in split["validation"]} == {"shore3", "shore4"}
 
 
+@pytest.mark.trains
 def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
     """By its name: labels at the images' own size, overlays, areas; a bad file is listed and the others are done."""
     images = tmp_path / "images"
@@ -501,6 +518,7 @@ def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
     assert finished.run.info.run_id in said
 
 
+@pytest.mark.trains
 def test_a_run_is_found_by_its_name(finish, outputs):
     """As well as by its id."""
     run = finish(*FOLD)
@@ -509,6 +527,7 @@ def test_a_run_is_found_by_its_name(finish, outputs):
     assert find_run(run.config.tracking, outputs, run.result.run_id).info.run_id == run.result.run_id
 
 
+@pytest.mark.trains
 def test_nothing_segmented_is_an_error(finished, outputs, tmp_path):
     """Three bands for a model of five: listed with both numbers, and the command fails."""
     (tmp_path / "in").mkdir()
@@ -524,6 +543,7 @@ def test_an_unknown_run_is_refused(outputs, tmp_path):
         apply_run(PredictConfig("zz", str(tmp_path), str(tmp_path / "out"), str(outputs)))
 
 
+@pytest.mark.trains
 def test_a_loss_that_is_no_number_leaves_a_failed_run(configure, outputs):
     """With the message as a tag."""
     explosion = ["name=explodes", "schedule.max_rate=1e30", "schedule.start_rate=1e30"]
@@ -541,6 +561,7 @@ def test_a_loss_that_is_no_number_leaves_a_failed_run(configure, outputs):
         find_run(config.tracking, outputs, "explodes")
 
 
+@pytest.mark.trains
 def test_a_run_that_was_stopped_goes_on_in_its_mlflow_run(configure, tmp_path, monkeypatch, caplog):
     """Its weights, scores and epochs are to the bit those of a run that was not, and every epoch is logged once."""
     overrides = [*TINY, "training.epochs=4"]
@@ -583,6 +604,7 @@ def without_seconds(result):
     return {name: score for name, score in result.scores.items() if name != "seconds"}
 
 
+@pytest.mark.trains
 def test_a_run_killed_after_its_result_was_kept_is_only_ended(configure, tmp_path, monkeypatch):
     """Nothing is trained again, and the MLflow run ends."""
     config = configure("+debug=tiny", *TINIEST, f"outputs={tmp_path}")
@@ -603,6 +625,7 @@ def write_and_stop(folder, result):
     raise KeyboardInterrupt
 
 
+@pytest.mark.trains
 def test_a_run_is_begun_anew_where_it_is_not_to_go_on(configure, tmp_path, monkeypatch):
     """With training.resume=false a stopped run is ended, and another begun."""
     config = configure("+debug=tiny", *TINIEST, "training.epochs=2", "training.resume=false", f"outputs={tmp_path}")
@@ -651,6 +674,7 @@ def test_what_is_logged_holds_no_password(configure):
     assert (shown["tracking"]["uri"], shown["search"]["storage"]) == ("postgresql://***@host/db",) * 2
 
 
+@pytest.mark.trains
 def test_few_steps_are_said(finished):
     """Batch normalisation needs some hundred steps; the remedy is named."""
     assert (
@@ -659,6 +683,7 @@ def test_few_steps_are_said(finished):
     )
 
 
+@pytest.mark.trains
 def test_a_split_is_part_of_what_a_run_is_known_by(finish, configure):
     """The same model on other sides is another run, though the identity of its configuration is the same."""
     fold = finish(*FOLD)

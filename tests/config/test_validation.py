@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.app.commands import run_here
+from tests.app.commands import run_lightly
 from tests.conftest import ROOT
 
 NAME_RULE = "must begin with a letter or digit, and hold those, spaces and _-. only; try shore_models."
@@ -10,11 +10,11 @@ ALIAS_RULE = "must be of letters, digits, _ and -, and not latest, v1, v2, ..., 
 
 
 @pytest.fixture
-def refusal(monkeypatch, capsys):
-    """The line that refuses a command."""
+def refusal():
+    """The line that refuses a command, before any large library is imported."""
 
     def refuse(*arguments: str) -> str:
-        code, out, err = run_here(monkeypatch, capsys, *arguments)
+        code, out, err = run_lightly(*arguments)
         assert (code, out) == (1, "")
         assert err.startswith("error: ")
         assert err.count("\n") == 1

@@ -44,6 +44,7 @@ def refuse_the_disk(number: int) -> int:
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_results_come_in_the_order_of_the_items(workers):
     """Any number of workers gives the same results; arguments bound to the function reach the workers."""
@@ -57,6 +58,7 @@ def test_no_items_give_no_results():
         assert list(map_in_order(square, [], workers, "squaring", "workers")) == []
 
 
+@pytest.mark.process
 def test_workers_are_separate_processes():
     """There are no more of them than requested."""
     results = list(map_in_order(worker_and_square, range(20), 2, "squaring", "workers"))
@@ -66,6 +68,7 @@ def test_workers_are_separate_processes():
     assert len({worker for worker, _ in results}) <= 2
 
 
+@pytest.mark.process
 def test_a_small_job_starts_no_process(monkeypatch):
     """With ``workers=0`` the first items are timed to decide whether processes are worth starting."""
     monkeypatch.setattr(parallel, "available_cores", lambda: 2)
@@ -78,6 +81,7 @@ def test_a_small_job_starts_no_process(monkeypatch):
     assert os.getpid() not in workers[4:]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("work", "kind"), [(fail_at_nine, DataError), (refuse_the_disk, OSError)])
 def test_an_exception_reaches_the_caller_and_stops_the_workers(workers, work, kind):
@@ -96,6 +100,7 @@ def is_tracker(process: psutil.Process) -> bool:
     return "resource_tracker" in " ".join(process.cmdline())
 
 
+@pytest.mark.process
 def test_closing_the_iterator_cancels_the_remaining_items(tmp_path):
     """Only items already started are finished, and no process stays."""
     results = map_in_order(partial(touch_slowly, tmp_path), range(400), 2, "touching", "workers")
@@ -119,6 +124,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
 def test_workers_exit_when_their_parent_is_killed(tmp_path):
     """They would otherwise wait for items forever."""
@@ -142,6 +148,7 @@ def test_workers_exit_when_their_parent_is_killed(tmp_path):
     assert alive == []
 
 
+@pytest.mark.process
 def test_available_cores_respects_affinity_and_the_environment_variable(monkeypatch):
     """At least one, and at most the number of cores of the machine."""
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
@@ -171,6 +178,7 @@ def kill_own_process(item):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("key", ["workers", "data.workers"])
 def test_a_killed_worker_is_reported_in_one_line(key):
     """The error names the key to set instead of showing a traceback of the pool."""

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 LOST = """
 import os, signal, sys
 from gym.core.signals import handle_signals, raise_pending_signal

@@ -65,6 +65,7 @@ def test_only_the_first_block_freezes_objects():
     assert len(of_a_run) == 1000  # alive until here
 
 
+@pytest.mark.process
 def test_tensorflow_is_imported_without_its_optional_dependencies():
     """They can still be imported later, as the random forest baseline does."""
     code = (

@@ -205,6 +205,7 @@ for sample in (6, 11, 23):
 """
 
 
+@pytest.mark.process
 def test_copies_drawn_once_are_the_same_in_another_process(tiny_dataset):
     """Nothing of a copy is kept on disk, so another process must draw the same."""
     read = SampleReader(tiny_dataset, OFFLINE, 4)

@@ -480,6 +480,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.process
 def test_a_disk_that_is_really_full_leaves_nothing_behind(small_disk):
     """A dataset of 20 scenes does not fit; half of one is no dataset, and two scenes fit afterwards."""
     with pytest.raises(
@@ -550,6 +551,7 @@ build.open_or_build_dataset(DataConfig(kind="synthetic", size=32, scenes=30, wor
 """
 
 
+@pytest.mark.process
 def test_a_build_that_is_killed_can_be_repeated(tmp_path):
     """SIGKILL in the middle: no dataset is seen, no lock is held, and the next build makes what it would have made."""
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "killed")], cwd=ROOT)

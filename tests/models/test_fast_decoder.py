@@ -195,6 +195,7 @@ np.savez(sys.argv[3], scores=scores, loss=loss)
 """
 
 
+@pytest.mark.process
 def test_jax_computes_the_same(tmp_path):
     """A whole network and a loss, without TensorFlow."""
     model = build("half", (16, 16, 3), name="resunet")

@@ -73,6 +73,7 @@ def log_as_one_of_many(outputs, name):
             run.log_metrics({"x": float(step), "y": 1.0}, step=step)
 
 
+@pytest.mark.process
 def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
     """The tables are made once, by whoever comes first; whoever finds the database locked tries again."""
     crowd = [FORKS.Process(target=log_as_one_of_many, args=(tmp_path, name)) for name in "abcdefgh"]

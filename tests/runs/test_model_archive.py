@@ -89,6 +89,7 @@ def test_the_same_files_make_the_same_bytes(tmp_path_factory, content):
     assert one == two == again == hashlib.sha256((place / "one.zip").read_bytes()).hexdigest() != other
 
 
+@pytest.mark.process
 def test_its_checksums_are_those_of_sha256sum(published, tmp_path):
     """Unpacked by unzip, as anyone would: every file is readable, and is what it was."""
     for tool in ("unzip", "sha256sum"):

@@ -93,6 +93,7 @@ def test_what_an_attempt_began_with_is_kept(folder, caplog):
     assert read_attempt(folder) == {"attempt": attempt, **BEGINS}
 
 
+@pytest.mark.process
 def test_a_folder_in_use_is_refused_and_left_as_it_is(folder):
     """Another process that holds it is no matter of waiting; it is free as soon as that process has died."""
     first = begin(folder)

@@ -13,7 +13,7 @@ from gym.runs.result import read_result
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.sweeps.commands import complete, kill_after, runs_of
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.process, pytest.mark.drill]
 
 MATRIX = os.environ.get("GYM_DRILL", "smoke_matrix")
 LONGEST = {"smoke_matrix": 30.0, "pocket_matrix": 150.0}[MATRIX]  # seconds from the start to a kill

@@ -43,6 +43,7 @@ def undisturbed(tmp_path_factory):
     return outputs, complete_cold(outputs, *SMALL)
 
 
+@pytest.mark.process
 def test_a_sweep_is_a_parent_run_with_its_runs_as_children(undisturbed):
     """The parent run contains the comparison of its four children."""
     outputs, output = undisturbed
@@ -65,6 +66,7 @@ def test_a_sweep_is_a_parent_run_with_its_runs_as_children(undisturbed):
     assert len({run.data.tags["data_fingerprint"] for run in children}) == 1
 
 
+@pytest.mark.process
 def test_repeating_a_finished_sweep_does_nothing(undisturbed):
     """No run is trained or logged again."""
     outputs, _ = undisturbed
@@ -77,6 +79,7 @@ def test_repeating_a_finished_sweep_does_nothing(undisturbed):
     assert "4 of 4 runs finished" in output
 
 
+@pytest.mark.process
 def test_a_named_sweep_can_be_extended(undisturbed, tmp_path):
     """Finished runs keep their numbers, and only new runs are trained."""
     outputs, _ = undisturbed
@@ -91,6 +94,7 @@ def test_a_named_sweep_can_be_extended(undisturbed, tmp_path):
     assert [job.name[-1] for job in jobs] == ["1", "2", "1", "2", "3", "3"]
 
 
+@pytest.mark.process
 def test_a_lost_result_is_trained_again(undisturbed, tmp_path):
     """Only the runs without a readable result are repeated; the comparison covers all four."""
     outputs, _ = undisturbed
@@ -107,6 +111,7 @@ def test_a_lost_result_is_trained_again(undisturbed, tmp_path):
     assert "4 of 4 runs finished" in output
 
 
+@pytest.mark.process
 def test_a_sweep_killed_repeatedly_has_the_same_results(undisturbed, tmp_path):
     """Weights and scores are equal, and each run is logged to MLflow once and FINISHED."""
     outputs, _ = undisturbed
@@ -130,6 +135,7 @@ def kill_until_done(outputs, times, longest):
     assert code == 0, output
 
 
+@pytest.mark.process
 def test_a_failed_run_does_not_stop_the_others(tmp_path):
     """It is listed with its error and command, and retried a limited number of times."""
     code, output = finish(tmp_path, *EXPLODES, *RATES, "sweep.attempts=2")
@@ -151,6 +157,7 @@ def test_a_failed_run_does_not_stop_the_others(tmp_path):
     assert statuses == ["FAILED", "FAILED", "FINISHED"]
 
 
+@pytest.mark.process
 def test_a_lost_mlflow_database_stops_the_sweep_with_one_line(tmp_path):
     """Finished runs are kept, and the same command resumes once the database is back."""
     process, ledger = start(tmp_path, *TWO), SweepFolder(tmp_path, "grid").ledger
@@ -169,6 +176,7 @@ def test_a_lost_mlflow_database_stops_the_sweep_with_one_line(tmp_path):
     assert ledger.job(0).attempts == 1
 
 
+@pytest.mark.process
 def test_a_second_driver_is_rejected(tmp_path):
     """The error names the process that runs the sweep."""
     folder = SweepFolder(tmp_path, "grid")
@@ -185,6 +193,7 @@ def test_a_second_driver_is_rejected(tmp_path):
     assert not folder.ledger.path.exists()
 
 
+@pytest.mark.process
 def test_a_sweep_rejects_other_data(undisturbed, tmp_path):
     """Runs on other data cannot be added under the same name; nothing changes on disk."""
     outputs, _ = undisturbed
@@ -196,6 +205,7 @@ def test_a_sweep_rejects_other_data(undisturbed, tmp_path):
     assert (outputs / "sweeps/grid/ledger.jsonl").read_text() == before
 
 
+@pytest.mark.process
 @pytest.mark.drill
 def test_two_workers_have_the_same_results_as_one(undisturbed, tmp_path):
     """With joblib, weights and scores are equal and every epoch is logged."""
@@ -238,6 +248,7 @@ def test_workers_begin_with_the_longest_runs(workers, order, is_old, tmp_path):
     assert launched == order
 
 
+@pytest.mark.process
 def test_submitit_has_the_same_results_as_one_process(undisturbed, tmp_path):
     """Submitit runs its jobs on this machine instead of a cluster."""
     complete(tmp_path, *TWO, "hydra/launcher=submitit_local")
@@ -246,6 +257,7 @@ def test_submitit_has_the_same_results_as_one_process(undisturbed, tmp_path):
     assert {run.info.status for run in runs_of(tmp_path)} == {"FINISHED"}
 
 
+@pytest.mark.process
 def test_a_dying_worker_does_not_affect_other_runs(undisturbed, tmp_path):
     """Its run is restarted, weights and scores are equal, and every epoch is logged."""
     process = start(tmp_path, *TWO, "hydra/launcher=two_at_once")
@@ -270,6 +282,7 @@ def assert_part_of(undisturbed, outputs):
     assert len(results) == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("event", ["epoch", pytest.param("finished", marks=pytest.mark.drill)])
 def test_a_worker_exits_after_its_driver_was_killed(event, tmp_path):
     """It finishes its current run first, then frees its memory and closes its output."""
@@ -295,6 +308,7 @@ def pgrep(pattern, parent):
     return done.stdout.split()
 
 
+@pytest.mark.process
 def test_the_ledger_has_one_line_of_json_per_event(undisturbed):
     """Four runs are queued before the first one starts."""
     outputs, _ = undisturbed

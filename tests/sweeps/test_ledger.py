@@ -317,6 +317,7 @@ def append_epochs(path: Path, job: int, count: int) -> None:
         ledger.append(EPOCH, job, epoch=epoch, iou=job / 8, note=f"{job}" * (1 + epoch * 700))
 
 
+@pytest.mark.process
 def test_many_processes_can_append_at_the_same_time(ledger):
     """No event is lost or garbled, and the events of each process keep their order."""
     spawn = multiprocessing.get_context("spawn")

@@ -100,6 +100,7 @@ def test_a_locked_sweep_is_rejected_with_its_holder(folder, holder, named):
             folder.lock().__enter__()
 
 
+@pytest.mark.process
 def test_the_lock_is_released_by_errors_and_by_sigkill(folder):
     """The next driver gets it immediately."""
     with pytest.raises(ZeroDivisionError), folder.lock():

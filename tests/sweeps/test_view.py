@@ -450,6 +450,7 @@ def test_the_view_takes_run_numbers_and_a_total(ledger):
     assert "(1 of 40 done" in console.file.getvalue()
 
 
+@pytest.mark.process
 def test_the_view_imports_no_heavy_package():
     """It is imported before any work starts."""
     heavy = "{'keras', 'tensorflow', 'mlflow', 'matplotlib', 'numpy', 'optuna'}"

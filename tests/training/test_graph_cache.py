@@ -7,6 +7,8 @@ import pytest
 from gym.training import graph_cache
 from gym.training.graph_cache import get_compiled_model
 
+pytestmark = pytest.mark.trains
+
 IMAGES = np.linspace(-1, 1, 4 * 8, dtype=np.float32).reshape(4, 8)
 
 

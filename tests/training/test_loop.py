@@ -17,6 +17,7 @@ from gym.training.optimizer import learning_rate
 from tests.training.conftest import small_config
 
 
+@pytest.mark.trains
 def test_training_learns_what_one_band_shows(train_small):
     """The class is written in the first band: twelve epochs are enough to see it."""
     _, history, told = train_small(small_config(epochs=12, patience=12))
@@ -26,6 +27,7 @@ def test_training_learns_what_one_band_shows(train_small):
     assert max(epoch.train_iou for epoch in told) > 0.4
 
 
+@pytest.mark.trains
 def test_epochs_are_told_with_their_learning_rates(train_small):
     """Numbers from 1, rates of the schedule, finite values."""
     config = small_config()
@@ -37,6 +39,7 @@ def test_epochs_are_told_with_their_learning_rates(train_small):
     assert history.stopping.last_epoch == 3
 
 
+@pytest.mark.trains
 def test_a_repetition_is_equal_to_the_bit(train_small):
     """Same seed, same weights and same numbers; another seed, others."""
     first, _, told = train_small(is_fresh=True)
@@ -50,6 +53,7 @@ def test_a_repetition_is_equal_to_the_bit(train_small):
     assert checkpoint.hash_weights(other) != checkpoint.hash_weights(first)
 
 
+@pytest.mark.trains
 def test_the_model_comes_back_with_its_best_weights(train_small, tiny_dataset):
     """The validation loss of the returned model is the lowest of all epochs, not that of the last."""
     config = small_config(epochs=8, patience=8)
@@ -65,6 +69,7 @@ def test_the_model_comes_back_with_its_best_weights(train_small, tiny_dataset):
     assert float(loss) == pytest.approx(lowest.val_loss, rel=1e-5)
 
 
+@pytest.mark.trains
 def test_best_and_last_are_separate_files(train_small, tmp_path):
     """The best is of the best epoch, the last of the last."""
     config = small_config(epochs=8, patience=8)
@@ -80,6 +85,7 @@ class Cut(BaseException):
     """What ends a training from outside, as a signal does."""
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("cuts", "precision"),
     [*(([cut], "float32") for cut in (1, 2, 3, 4)), ([1, 2, 4], "float32"), ([2], "mixed_float16")],
@@ -114,6 +120,7 @@ def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(train_small, tmp
     assert history.seconds > 0
 
 
+@pytest.mark.trains
 def test_a_training_cut_off_within_an_epoch_begins_that_epoch_again(train_small, tmp_path):
     """What the epoch had done is not counted twice."""
     model, _, told = train_small()
@@ -132,6 +139,7 @@ def test_a_training_cut_off_within_an_epoch_begins_that_epoch_again(train_small,
     assert history.epochs == told
 
 
+@pytest.mark.trains
 def test_a_training_that_is_over_is_not_trained_further(train_small, tmp_path):
     """Also where early stopping ended it."""
     config = small_config(epochs=30, patience=2)
@@ -145,6 +153,7 @@ def test_a_training_that_is_over_is_not_trained_further(train_small, tmp_path):
     assert checkpoint.hash_weights(again) == first
 
 
+@pytest.mark.trains
 def test_an_unreadable_checkpoint_begins_anew(train_small, tmp_path, caplog):
     """With a word on why."""
     for name in (checkpoint.LAST, checkpoint.BEST):
@@ -155,6 +164,7 @@ def test_an_unreadable_checkpoint_begins_anew(train_small, tmp_path, caplog):
     assert "cannot be read" in caplog.text
 
 
+@pytest.mark.trains
 def test_training_stops_when_patience_is_over(train_small):
     """A rate that ruins the model: the loss gets no better, and the epochs left are not trained."""
     config = small_config(epochs=30, patience=2)
@@ -165,6 +175,7 @@ def test_training_stops_when_patience_is_over(train_small):
     assert history.stopping.last_epoch - history.stopping.best_epoch == 2
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", ["cce", "dice", "kld", "hinge"])
 def test_every_loss_trains(train_small, name):
     """No loss that does not compile."""
@@ -175,6 +186,7 @@ def test_every_loss_trains(train_small, name):
     assert math.isfinite(told[0].train_loss)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_trains(train_small, precision):
     """In float16 the loss is scaled, so that no gradient vanishes; what is told is the loss itself."""
@@ -186,6 +198,7 @@ def test_half_precision_trains(train_small, precision):
     assert [epoch.train_loss for epoch in half] == pytest.approx([epoch.train_loss for epoch in whole], rel=0.05)
 
 
+@pytest.mark.trains
 def test_a_loss_that_is_no_number_ends_training(train_small):
     """With the step, and what to change; nothing is trained further."""
     config = small_config()
@@ -205,6 +218,7 @@ def test_only_finite_losses_pass():
             check_finite(loss, "step 7")
 
 
+@pytest.mark.trains
 def test_dropout_of_an_epoch_does_not_depend_on_the_epochs_before(train_small):
     """Each epoch starts every dropout layer from (seed, layer, epoch)."""
     model, _, _ = train_small(small_config(epochs=1))
@@ -221,6 +235,7 @@ def test_dropout_of_an_epoch_does_not_depend_on_the_epochs_before(train_small):
     assert len({tuple(state) for state in states[0]}) == len(states[0]) > 1
 
 
+@pytest.mark.trains
 def test_a_training_leaves_no_graph_behind(train_small):
     """The runs of a sweep share a process: what one traced is gone when its model is."""
     train_small(small_config(epochs=1), is_fresh=True)
@@ -234,6 +249,7 @@ def test_a_training_leaves_no_graph_behind(train_small):
     assert graphs[1] == graphs[0]
 
 
+@pytest.mark.trains
 def test_xla_is_off(train_small):
     """It is slower than oneDNN on a CPU, and never chosen by itself."""
     model, _, _ = train_small(small_config(epochs=1))

@@ -485,6 +485,7 @@ def test_a_database_lost_in_between(url, tmp_path):
             act()
 
 
+@pytest.mark.process
 def test_killed_by_the_system_at_random(tmp_path):
     """The real thing: SIGKILL at random moments, again and again, and the study ends as if nothing had happened."""
     whole, broken = (Search(f"sqlite:///{tmp_path}/{name}.db", "tpe", "hyperband") for name in ("whole", "broken"))

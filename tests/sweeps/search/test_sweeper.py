@@ -8,6 +8,8 @@ import pytest
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.sweeps.commands import client_of, complete_cold, finish, kill_after, runs_of
 
+pytestmark = pytest.mark.process
+
 # One level, two filters, four epochs: a trial takes a second or two.
 SMALL = [
     *("hydra/sweeper=optuna", "+debug=tiny", "model=simple_unet", "model.levels=1", "training.precision=float32"),

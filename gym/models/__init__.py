@@ -1,1 +1,1 @@
-"""The networks, their layers and the losses."""
+"""Build the networks and their losses."""

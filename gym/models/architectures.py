@@ -1,4 +1,4 @@
-"""From the name of an architecture to a model."""
+"""Build a model by the name of its architecture."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from gym.models.blocks import Standardize
 
 
 class ParameterCount(NamedTuple):
-    """Numbers of single weights."""
+    """Number of weights of a model, ``total`` and ``trainable``."""
 
     total: int
     trainable: int
@@ -20,15 +20,15 @@ class ParameterCount(NamedTuple):
 def build_model(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: Standardize | None = None
 ) -> keras.Model:
-    """Build the configured model; arguments and result as `gym.models.unet.build_encoder_decoder`.
+    """Build the configured model; arguments and result as for `gym.models.unet.build_encoder_decoder`.
 
-    Without ``first`` images are standardised as in the paper.
+    Without ``first``, images are standardised as in the paper.
     """
     build: Callable[..., keras.Model] = ARCHITECTURES.get(config.name).load()
     return build(config, shape, classes, first or Standardize())
 
 
 def count_parameters(model: keras.Model) -> ParameterCount:
-    """Count a model's weights as the paper does: batch-normalisation statistics included in the total."""
+    """Count the weights of a model; as in the paper, the total includes batch-normalisation statistics."""
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     return ParameterCount(total=model.count_params(), trainable=trainable)

@@ -1,6 +1,7 @@
-"""The blocks the paper's two networks are made of.
+"""The building blocks of the paper's two networks.
 
-Feature maps are ``(batch, rows, columns, channels)``. Blocks are functions on Keras tensors, as in the functional API.
+Feature maps are ``(batch, rows, columns, channels)``. Blocks are functions of symbolic Keras tensors, as in the
+functional API.
 """
 
 import math
@@ -19,31 +20,31 @@ STANDARDISATIONS = ("image", "band", "dataset", "none")
 
 @keras.saving.register_keras_serializable(package="segsweep")
 class Standardize(keras.layers.Layer):
-    """Give imagery zero mean and unit deviation over its valid pixels.
+    """Standardise imagery to zero mean and unit standard deviation over its valid pixels.
 
-    A pixel that is 0 in every band holds no data: it counts for nothing and stays 0. As a layer this travels with the
-    model: what a scene went through in training is what it goes through ever after.
+    A pixel that is 0 in every band has no data: it is ignored and stays 0. As a layer, the standardisation is saved
+    with the model, so that images are treated alike in training and prediction.
 
-    - ``image``: each image by itself, all bands together.
-    - ``band``: each band of each image by itself, which leaves nothing of a scene's colour or brightness.
-    - ``dataset``: each band by a mean and deviation given once for all images.
-    - ``none``: values as they are.
+    - ``image`` standardises each image on its own, all bands together.
+    - ``band`` standardises each band of each image on its own, which removes the overall colour and brightness.
+    - ``dataset`` standardises each band with a mean and a deviation shared by all images.
+    - ``none`` leaves the values unchanged.
 
-    An image, or a band, whose deviation is below a hundred-thousandth of its mean becomes 0: it is flat and says
-    nothing, and dividing by the rounding errors of float32 sums would make noise of it.
+    An image or band is set to 0 if its deviation is below 1e-5 of its mean. It is constant up to the rounding errors of
+    float32 sums, which the division would amplify to noise.
 
     Args:
-        method: One of these four.
-        mean: With ``dataset``, the mean of each band over the valid pixels.
-        deviation: With ``dataset``, likewise the standard deviation, 0 or above.
-        **options: As of any Keras layer.
+        method: One of these four methods.
+        mean: For ``dataset``, the mean of each band over the valid pixels.
+        deviation: For ``dataset``, the standard deviation of each band over the valid pixels, at least 0.
+        **options: Options of every Keras layer.
 
     Raises:
-        ValueError: The method is none of these, or has other numbers than it needs.
+        ValueError: The method is unknown, or ``mean`` and ``deviation`` do not suit it.
 
-    Source: the paper, section 2.2, "Second", for ``image``; it standardised after padding, which let the padding into
-    the mean, and its code bounded the deviation by ``1 / sqrt(n)`` for ``n`` values, which imagery in 0..1 may not
-    reach.
+    Source: the paper, section 2.2, "Second", for ``image``. The paper standardised after padding, so that the padding
+    affected the mean, and its code bounded the deviation of ``n`` values below by ``1 / sqrt(n)``, which imagery in
+    [0, 1] may not reach.
     """
 
     def __init__(
@@ -57,27 +58,29 @@ class Standardize(keras.layers.Layer):
         self.method = method
         self.mean = None if mean is None else [float(value) for value in mean]
         self.deviation = None if deviation is None else [float(value) for value in deviation]
-        self._refuse_wrong_numbers()
+        self._check_arguments()
 
-    def _refuse_wrong_numbers(self) -> None:
+    def _check_arguments(self) -> None:
         if self.method not in STANDARDISATIONS:
             raise ValueError(f"method={self.method} must be one of {', '.join(STANDARDISATIONS)}.")
         if self.method != "dataset":
             if self.mean is not None or self.deviation is not None:
-                raise ValueError(f"mean and deviation are used only by method=dataset, not by {self.method}.")
+                raise ValueError(
+                    f"mean and deviation are used only with method=dataset, not with {self.method}; leave them out."
+                )
             return
         if not self.mean or not self.deviation or len(self.mean) != len(self.deviation):
-            raise ValueError(
-                f"mean={self.mean} and deviation={self.deviation} must have one number a band with method=dataset."
-            )
+            raise ValueError(f"mean={self.mean} and deviation={self.deviation} must each hold one number per band.")
         if not all(map(math.isfinite, self.mean + self.deviation)) or min(self.deviation) < 0:
             raise ValueError(
-                f"mean={self.mean} and deviation={self.deviation} must be finite, and no deviation below 0."
+                f"mean={self.mean} and deviation={self.deviation} must be finite, and deviations at least 0."
             )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.mean is not None and len(self.mean) != input_shape[-1]:
-            raise ValueError(f"mean={self.mean} must have one number for each of {input_shape[-1]} bands.")
+            raise ValueError(
+                f"mean={self.mean} must hold one number for each of the {input_shape[-1]} bands of the images."
+            )
 
     def call(self, images: Tensor) -> Tensor:
         images = keras.ops.cast(images, "float32")
@@ -107,12 +110,12 @@ class Standardize(keras.layers.Layer):
 
 def _by_band(images: Tensor, valid: Tensor, pixels: Tensor) -> Tensor:
     def average(maps: Tensor) -> Tensor:
-        # Rows first: TensorFlow adds the values of a band one by one, and 512x512 of them lose four of seven digits.
+        # TensorFlow adds values one by one; a single sum over 512x512 pixels would lose four of seven digits.
         return keras.ops.sum(keras.ops.sum(maps, axis=2, keepdims=True), axis=1, keepdims=True) / pixels
 
     mean = average(images)
     centred = (images - mean) * valid
-    centred = (centred - average(centred)) * valid  # what the first mean was off by
+    centred = (centred - average(centred)) * valid  # removes the rounding error of the mean
     return centred / _infinite_where_flat(keras.ops.sqrt(average(centred * centred)), mean)
 
 
@@ -121,14 +124,14 @@ def _infinite_where_flat(deviation: Tensor, mean: Tensor) -> Tensor:
 
 
 def batch_norm_relu(maps: Tensor) -> Tensor:
-    """Batch normalisation, then ReLU."""
+    """Batch normalisation followed by ReLU."""
     if isinstance(maps, JoinedMaps):
         return fast_decoder.BatchNormalization()(*maps)
     return layers.BatchNormalization()(maps)
 
 
 def convolve(maps: Tensor, filters: int, kernel: int, stride: int = 1) -> Tensor:
-    """Convolution with bias, padded with zeros."""
+    """Convolution with bias and zero padding."""
     if isinstance(maps, JoinedMaps):
         return fast_decoder.Conv2D(filters, kernel, padding="same")(*maps)
     if kernel == 1 and stride == 2:
@@ -137,7 +140,7 @@ def convolve(maps: Tensor, filters: int, kernel: int, stride: int = 1) -> Tensor
 
 
 def apply_dropout(maps: Tensor, rate: float, kind: str) -> Tensor:
-    """Drop single values (``standard``) or whole maps (``spatial``); no layer at all for a rate of 0."""
+    """Drop single values (``standard``) or whole channels (``spatial``); a rate of 0 adds no layer."""
     if rate == 0:
         return maps
     layer = keras.layers.SpatialDropout2D if kind == "spatial" else layers.Dropout
@@ -145,12 +148,12 @@ def apply_dropout(maps: Tensor, rate: float, kind: str) -> Tensor:
 
 
 def preactivated_convolution(maps: Tensor, filters: int, kernel: int, stride: int, rate: float, kind: str) -> Tensor:
-    """Dropout, batch normalisation, ReLU, convolution with bias: the order of the paper's code."""
+    """Dropout, batch normalisation, ReLU and convolution with bias, in the order of the paper's code."""
     return convolve(batch_norm_relu(apply_dropout(maps, rate, kind)), filters, kernel, stride)
 
 
 def stem(images: Tensor, filters: int) -> Tensor:
-    """Lift the bands to ``filters`` maps at full resolution: two 2x2 convolutions beside a 1x1 shortcut."""
+    """Expand the bands to ``filters`` channels at full resolution: two 2x2 convolutions plus a 1x1 shortcut."""
     maps = convolve(images, filters, 2)
     maps = preactivated_convolution(maps, filters, kernel=2, stride=1, rate=0, kind="standard")
     shortcut = batch_norm_relu(convolve(images, filters, 1))
@@ -163,21 +166,22 @@ def plain_level(maps: Tensor, filters: int, kernel: int, stride: int, rate: floa
 
 
 def residual_level(maps: Tensor, filters: int, kernel: int, stride: int, rate: float, kind: str) -> Tensor:
-    """One level of the Res-UNet: two convolutions, and a 1x1 shortcut of the level's input added to them."""
+    """One level of the Res-UNet: two convolutions plus a 1x1 shortcut of the level's input."""
     residual = preactivated_convolution(maps, filters, kernel, stride, rate, kind)
     residual = preactivated_convolution(residual, filters, kernel, 1, rate, kind)
     shortcut = batch_norm_relu(convolve(maps, filters, 1, stride))
     return keras.layers.Add()([shortcut, residual])
 
 
-def upsample(maps: Tensor, how: str) -> Tensor:
-    """Double rows and columns: nearest neighbour, as the paper's code, or a transpose convolution, as its text."""
-    if how == "transpose":
+def upsample(maps: Tensor, method: str) -> Tensor:
+    """Double rows and columns by nearest neighbour (the paper's code) or a transposed convolution (its text)."""
+    if method == "transpose":
         return keras.layers.Conv2DTranspose(maps.shape[-1], 2, strides=2, padding="same")(maps)
     return keras.layers.UpSampling2D(2, interpolation="nearest")(maps)
 
 
 def head(maps: Tensor, classes: int, activation: str) -> Tensor:
-    """Score each class at each pixel, ``(batch, rows, columns, classes)`` float32 in [0, 1]."""
-    scores = keras.layers.Conv2D(classes, 1, dtype="float32")(maps)
-    return keras.layers.Activation(activation, dtype="float32", name="scores")(scores)
+    """Compute the probability of each class at each pixel, ``(batch, rows, columns, classes)`` float32 in [0, 1]."""
+    logits = keras.layers.Conv2D(classes, 1, dtype="float32")(maps)
+    # The layer keeps the name that published models and exports refer to.
+    return keras.layers.Activation(activation, dtype="float32", name="scores")(logits)

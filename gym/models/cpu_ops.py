@@ -1,8 +1,8 @@
-"""What the networks compute with TensorFlow's own operations, in place of Keras' general ones: for a CPU.
+"""TensorFlow operations that replace Keras' general ones on a CPU.
 
-The same functions in less time. Three things make the difference: a map of a few channels is read as one of as many
-columns as it has, times channels, since operations are fast only along a long last axis; gradients are written out, so
-that they read each map once; and random numbers are drawn 16 bits at a time.
+They compute the same functions faster, for three reasons. Maps with few channels are viewed as matrices whose rows hold
+columns times channels, because operations are fast only along a long last axis. Gradients are written by hand and read
+each map once. Random numbers are drawn 16 bits at a time.
 
 `use_tuning` switches all of them but `dropout`, whose random numbers decide a run's result. With tuning off, the
 networks compute what other backends compute.
@@ -16,12 +16,13 @@ import keras
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
-    # As `tf.custom_gradient` does, but that keeps each graph for ever in which it was called.
+    # `tf.custom_gradient` does the same, but keeps every graph in which it was called alive for ever.
     from tensorflow.python.eager import record
 
 Tensor = Any
 
-_ROWS_TOGETHER = 16  # are summed before all are: one sum over thousands takes five times as long, and loses digits
+# Rows are summed in groups first: a single sum over thousands takes five times as long and loses digits.
+_ROWS_PER_GROUP = 16
 
 
 class _Switch:
@@ -29,17 +30,17 @@ class _Switch:
 
 
 def use_tuning(is_on: bool) -> None:
-    """Decide for all graphs traced from now on, as Keras' dtype policy does."""
+    """Switch tuning on or off for all graphs traced from now on. Without TensorFlow it stays off."""
     _Switch.is_on = is_on and keras.backend.backend() == "tensorflow"
 
 
 def is_tuned() -> bool:
-    """Whether graphs are traced with these operations."""
+    """Whether graphs are currently traced with these operations."""
     return _Switch.is_on
 
 
 class Normalized(NamedTuple):
-    """A map after batch normalisation and ReLU, and the statistics that it was normalised with."""
+    """A map after batch normalisation and ReLU, with the statistics used to normalise it."""
 
     maps: Tensor
     mean: Tensor
@@ -47,18 +48,18 @@ class Normalized(NamedTuple):
 
 
 def normalize_relu(maps: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> Normalized:
-    """Normalise a map by its own mean and variance, then ReLU.
+    """Normalise a map by its own mean and variance and apply ReLU.
 
     Args:
-        maps: ``(batch, rows, columns, channels)``, any float type; all but the batch must be known.
+        maps: ``(batch, rows, columns, channels)`` of any float type; only the batch size may be unknown.
         gamma: ``(channels,)`` float32.
         beta: ``(channels,)`` float32.
         epsilon: Added to the variance.
 
     Returns:
-        The map in its own type, mean and variance ``(channels,)`` float32, which have no gradient of their own.
+        The map in its own type; mean and variance ``(channels,)`` float32, through which no gradient flows.
     """
-    view = _Folded(maps)
+    view = _MatrixView(maps)
     with record.stop_recording():
         values = view.fold(maps)
         mean = view.average(values)
@@ -72,33 +73,33 @@ def normalize_relu(maps: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) ->
         slope = view.fold(tf.raw_ops.ReluGrad(gradients=upstream, features=result))
         shift, tilt = view.average(slope), view.average(slope * centred)
         inverse = 1 / spread
-        of_maps = (slope - view.spread(shift) - centred * view.spread(tilt * inverse)) * scale
-        return view.unfold(of_maps), tilt * tf.sqrt(inverse) * view.pixels, shift * view.pixels
+        maps_gradient = (slope - view.spread(shift) - centred * view.spread(tilt * inverse)) * scale
+        return view.unfold(maps_gradient), tilt * tf.sqrt(inverse) * view.pixels, shift * view.pixels
 
     record.record_operation("NormalizeRelu", [result], [maps, gamma, beta], gradient)
     return Normalized(result, mean, variance)
 
 
 def scale_shift_relu(maps: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """``relu(maps * scale + shift)`` in float32, given back in the map's own type; shapes as `normalize_relu`."""
-    view = _Folded(maps)
+    """Compute ``relu(maps * scale + shift)`` in float32 and return it in the map's type; shapes as `normalize_relu`."""
+    view = _MatrixView(maps)
     return tf.nn.relu(view.unfold(view.fold(maps) * view.spread(scale) + view.spread(shift)))
 
 
-class _Folded:
-    """A map as a matrix with a row for each of its rows, and its columns times channels in the columns.
+class _MatrixView:
+    """A view of a map as a matrix: one matrix row per image row, one matrix column per image column and channel.
 
-    Its constants are made once: as one for each use they would be a quarter of a step's operations, each of which
-    costs time before the first step.
+    Its constants are created once. One constant per use would make up a quarter of a step's operations, and each of
+    them costs time before the first step.
     """
 
     def __init__(self, maps: Tensor) -> None:
         self._type = maps.dtype
         _, rows, columns, channels = maps.shape
-        together = math.gcd(rows, _ROWS_TOGETHER)
+        group = math.gcd(rows, _ROWS_PER_GROUP)
         self.pixels = tf.cast(tf.size(maps, tf.int64) // channels, tf.float32)
         self._unfolded, self._folded = tf.constant((-1, rows, columns, channels)), tf.constant((-1, columns * channels))
-        self._some_rows = tf.constant((-1, together, columns * channels))
+        self._grouped = tf.constant((-1, group, columns * channels))
         self._by_column, self._columns = tf.constant((columns, channels)), tf.constant((columns,))
         self._first, self._second = tf.constant(0), tf.constant(1)
 
@@ -109,72 +110,72 @@ class _Folded:
         return tf.reshape(tf.cast(values, self._type), self._unfolded)
 
     def spread(self, values: Tensor) -> Tensor:
-        """Of a number for each channel, one for each column of the matrix."""
+        """Repeat one value per channel to one value per matrix column."""
         return tf.tile(values, self._columns)
 
     def average(self, values: Tensor) -> Tensor:
-        """Over the pixels: a number for each channel."""
-        sums = tf.reduce_sum(tf.reshape(values, self._some_rows), axis=self._second)
+        """Average over the pixels; one value per channel."""
+        sums = tf.reduce_sum(tf.reshape(values, self._grouped), axis=self._second)
         by_column = tf.reshape(tf.reduce_sum(sums, axis=self._first), self._by_column)
         return tf.reduce_sum(by_column, axis=self._first) / self.pixels
 
 
 def dropout(maps: Tensor, rate: float, seed: Tensor) -> Tensor:
-    """Drop single values; the rate is rounded to a multiple of 1 / 65,536.
+    """Drop single values at a rate rounded to a multiple of 1/65536.
 
     Args:
-        maps: ``(batch, ...)``, any float type; all but the batch must be known.
-        rate: Above 0, below 1.
-        seed: Two integers; the same drop the same values.
+        maps: ``(batch, ...)`` of any float type; only the batch size may be unknown.
+        rate: Above 0 and below 1.
+        seed: Two integers; equal seeds drop equal values.
     """
-    dropped, values = min(round(rate * 2**16), 2**16 - 1), math.prod(maps.shape[1:])
+    threshold, values = min(round(rate * 2**16), 2**16 - 1), math.prod(maps.shape[1:])
 
     with record.stop_recording():
         shape = tf.shape(maps)
         drawn = tf.random.stateless_uniform([shape[0], (values + 1) // 2], seed, None, None, tf.uint32)
         halves = tf.reshape(tf.bitcast(drawn, tf.uint16), (shape[0], -1))
         halves = tf.reshape(halves[:, :values] if values % 2 else halves, shape)
-        kept = tf.cast(halves >= tf.constant(dropped, tf.uint16), maps.dtype)
-        factor = kept * tf.constant(2**16 / (2**16 - dropped), maps.dtype)
+        kept = tf.cast(halves >= tf.constant(threshold, tf.uint16), maps.dtype)
+        factor = kept * tf.constant(2**16 / (2**16 - threshold), maps.dtype)
         result = maps * factor
     record.record_operation("Drop", [result], [maps], lambda upstream: (upstream * factor,))
     return result
 
 
 def split_at(values: Tensor, first: int, axis: int) -> Any:
-    """The ``first`` values along an axis, and the others."""
+    """Split a tensor into its ``first`` values along an axis and the remaining ones."""
     return tf.split(values, [first, values.shape[axis] - first], axis)
 
 
 def add_bias(maps: Tensor, bias: Tensor) -> Tensor:
-    """Add a number to each channel, within the convolution that makes them."""
+    """Add one value per channel; TensorFlow fuses this with the preceding convolution."""
     return tf.nn.bias_add(maps, bias)
 
 
-def log_probability(labels: Tensor, scores: Tensor, smallest: float) -> Tensor:
-    """The logarithm of each pixel's score for its true class, of scores made to sum to one.
+def log_probability(labels: Tensor, probabilities: Tensor, minimum: float) -> Tensor:
+    """Compute the logarithm of the probability of each pixel's true class, normalised to sum to one.
 
     Args:
-        labels: Class indices ``(batch, rows, columns)``; of one that is no class the result is some finite number
-            without a gradient.
-        scores: ``(batch, rows, columns, classes)`` float32.
-        smallest: A share below counts as this, and has no gradient.
+        labels: Class indices ``(batch, rows, columns)``. For a label that is not a class, the result is finite but
+            meaningless and has no gradient.
+        probabilities: ``(batch, rows, columns, classes)`` float32.
+        minimum: Lower bound of the normalised probability; values below it have no gradient.
 
     Returns:
         ``(batch, rows, columns)`` float32.
     """
-    scores = tf.convert_to_tensor(scores)
-    classes = scores.shape[-1]
+    probabilities = tf.convert_to_tensor(probabilities)
+    classes = probabilities.shape[-1]
     with record.stop_recording():
         truth = tf.cast(labels, tf.int32)
-        right = tf.gather(scores, tf.minimum(truth, classes - 1), batch_dims=3)
-        total = tf.maximum(tf.reduce_sum(scores, axis=-1), smallest)
-        share = tf.clip_by_value(right / total, smallest, 1.0)
+        true_class = tf.gather(probabilities, tf.minimum(truth, classes - 1), batch_dims=3)
+        total = tf.maximum(tf.reduce_sum(probabilities, axis=-1), minimum)
+        share = tf.clip_by_value(true_class / total, minimum, 1.0)
         result = tf.math.log(share)
 
     def gradient(upstream: Tensor) -> tuple[Tensor]:
-        slope = upstream / total * tf.cast((truth < classes) & (share > smallest), tf.float32)
+        slope = upstream / total * tf.cast((truth < classes) & (share > minimum), tf.float32)
         return (tf.one_hot(truth, classes) * (slope / share)[..., None] - slope[..., None],)
 
-    record.record_operation("LogShare", [result], [scores], gradient)
+    record.record_operation("LogProbability", [result], [probabilities], gradient)
     return result

@@ -1,24 +1,25 @@
-"""A decoder level at half the resolution: exactly what it computes on the doubled map, in a third of the work.
+"""Compute decoder levels at half the resolution: the same result with a third of the work.
 
-A level on the way up doubles a coarse map by nearest neighbour, puts the skipped map of the encoder beside it, and
-convolves both. Split by input channels, that is one convolution of each, added. The one of the doubled map need not see
-the doubled map: a kernel of 7 rows, on doubled rows, falls on 4 coarse rows only, in one way for even rows of the
-result and in another for odd ones.
+A decoder level upsamples a coarse map by nearest neighbour, concatenates it with the skip connection of the encoder,
+and convolves both. Split by input channels, this is the sum of two convolutions. The one of the coarse map does not
+need the upsampled map: a kernel of 7 rows on upsampled rows covers only 4 coarse rows, in one arrangement for even rows
+of the result and in another for odd rows.
 
     coarse rows        i-2     i-1      i      i+1     i+2
-    doubled rows      ┌───┐   ┌───┐   ┌───┐   ┌───┐   ┌───┐
+    upsampled rows    ┌───┐   ┌───┐   ┌───┐   ┌───┐   ┌───┐
                       │ │ │   │ │ │   │ │ │   │ │ │   │ │ │
     even row 2i         └─a─┴─b─c─┴─d─e─┴─f─g─┘                   a, b+c, d+e, f+g    on i-2 .. i+1
     odd row 2i+1            └─a─b─┴─c─d─┴─e─f─┴─g─┘               a+b, c+d, e+f, g    on i-1 .. i+2
 
-So the trained 7x7 kernel is folded into four of 4x4, one for each phase (row and column even or odd): 16 products in
-place of 49. One convolution makes the four phases, which are then woven together. The window of odd rows is that of
-even rows one further, so one position of the convolution gives an odd row 2i-1 and the even row 2i after it; what this
-makes too much at the edges is cut off. Kernels of 5 or 9 rows have the same window for both.
+The trained 7x7 kernel is therefore folded into four 4x4 kernels, one for each phase (even or odd row and column): 16
+products instead of 49. One convolution computes the four phases, which are then interleaved. The window of odd rows
+lies one row after that of even rows, so each position of the convolution yields an odd row 2i-1 and the even row 2i
+after it; the surplus at the edges is cropped. For kernels of 5 or 9 rows, both windows coincide.
 
-Batch normalisation and ReLU commute with doubling, and the statistics of a doubled map are those of the map, so they
-work on both parts by themselves, too. Zero padding is kept: outside the coarse map is outside the doubled one. Weights,
-their names, shapes and order are those of the plain layers, so one form loads what the other has learnt.
+Batch normalisation and ReLU commute with upsampling, and an upsampled map has the statistics of the coarse map, so both
+are applied to the parts separately. Zero padding is preserved, because outside the coarse map is outside the upsampled
+one. Names, shapes and order of the weights equal those of the plain layers, so each form loads the weights of the
+other.
 """
 
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ Shape = tuple[Any, ...]
 
 
 class JoinedMaps(NamedTuple):
-    """Two maps that stand for one: ``coarse``, doubled in rows and columns, and behind it in the channels ``fine``.
+    """A map stored in two parts: its first channels at half the resolution, the others at full resolution.
 
     Attributes:
         coarse: ``(batch, rows / 2, columns / 2, channels)``.
@@ -47,7 +48,7 @@ class JoinedMaps(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="segsweep", name="JoinedBatchNormalization")
 class BatchNormalization(layers.NormalizeRelu):
-    """Batch normalisation of a `JoinedMaps` map, then ReLU; arguments and weights as of Keras' own."""
+    """Batch normalisation of `JoinedMaps` followed by ReLU, with the arguments and weights of Keras' layer."""
 
     def build(self, coarse_shape: Shape, fine_shape: Shape) -> None:
         super().build(joined_shape(coarse_shape, fine_shape))
@@ -62,9 +63,9 @@ class BatchNormalization(layers.NormalizeRelu):
 
 @keras.saving.register_keras_serializable(package="segsweep", name="JoinedConv2D")
 class Conv2D(keras.layers.Conv2D):
-    """Convolution of a `JoinedMaps` map with an odd kernel and stride 1, padded with zeros; the result is one fine map.
+    """Convolution of `JoinedMaps` to a full-resolution map, with an odd kernel, stride 1 and zero padding.
 
-    Arguments and weights as of Keras' own.
+    Arguments and weights equal those of Keras' layer.
     """
 
     def build(self, coarse_shape: Shape, fine_shape: Shape) -> None:
@@ -73,27 +74,27 @@ class Conv2D(keras.layers.Conv2D):
 
     def call(self, coarse: Tensor, fine: Tensor) -> Tensor:
         kernel = ops.cast(self.kernel, self.compute_dtype)
-        of_coarse, of_fine = layers.split_at(kernel, coarse.shape[-1], axis=2)
+        coarse_kernel, fine_kernel = layers.split_at(kernel, coarse.shape[-1], axis=2)
         bias = ops.cast(self.bias, self.compute_dtype)
-        maps = ops.conv(fine, of_fine, padding="same")
+        maps = ops.conv(fine, fine_kernel, padding="same")
         maps = cpu_ops.add_bias(maps, bias) if cpu_ops.is_tuned() else maps + bias
-        return convolve_upsampled(coarse, of_coarse) + maps
+        return convolve_upsampled(coarse, coarse_kernel) + maps
 
     def compute_output_spec(self, coarse: Tensor, fine: Tensor) -> Tensor:
         return keras.KerasTensor((*fine.shape[:-1], self.filters), self.compute_dtype)
 
 
 def joined_shape(coarse: Shape, fine: Shape) -> Shape:
-    """The shape of the map that a `JoinedMaps` one stands for."""
+    """Return the shape of the map that `JoinedMaps` represent."""
     return (*fine[:-1], coarse[-1] + fine[-1])
 
 
 def convolve_upsampled(coarse: Tensor, kernel: Tensor) -> Tensor:
-    """Convolve a map as if it had been doubled, padded with zeros.
+    """Convolve a map as if it had been upsampled by nearest neighbour, with zero padding.
 
     Args:
         coarse: ``(batch, rows, columns, channels)``.
-        kernel: ``(side, side, channels, filters)``, side odd.
+        kernel: ``(side, side, channels, filters)`` with an odd side.
 
     Returns:
         ``(batch, 2 * rows, 2 * columns, filters)``.
@@ -105,20 +106,20 @@ def convolve_upsampled(coarse: Tensor, kernel: Tensor) -> Tensor:
     if side % 4 == 1:
         return interleave_phases(ops.conv(coarse, folded, padding="same"), filters)
     reach = folded.shape[0] // 2
-    around = ops.pad(coarse, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    woven = interleave_phases(ops.conv(around, folded, padding="valid"), filters)
+    padded = ops.pad(coarse, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    interleaved = interleave_phases(ops.conv(padded, folded, padding="valid"), filters)
     batch, rows, columns = ops.shape(coarse)[:3]
-    return ops.slice(woven, (0, 1, 1, 0), (batch, 2 * rows, 2 * columns, filters))
+    return ops.slice(interleaved, (0, 1, 1, 0), (batch, 2 * rows, 2 * columns, filters))
 
 
 def fold_kernel(kernel: Tensor) -> Tensor:
-    """Fold a kernel for doubled maps into one for the coarse map with four results, the phases.
+    """Fold a kernel for upsampled maps into one that computes the four phases from the coarse map.
 
     Args:
-        kernel: ``(side, side, channels, filters)``, side odd and above 1.
+        kernel: ``(side, side, channels, filters)`` with an odd side above 1.
 
     Returns:
-        ``(window, window, channels, 4 * filters)``; the phases are in the order of `interleave_phases`.
+        ``(window, window, channels, 4 * filters)``, phases in the order of `interleave_phases`.
     """
     side, _, channels, filters = kernel.shape
     taps = phase_taps(side)
@@ -130,10 +131,10 @@ def fold_kernel(kernel: Tensor) -> Tensor:
 
 
 def phase_taps(side: int) -> np.ndarray:
-    """Which taps of a kernel of ``side`` rows fall on which row of its window: ``(phase, window, side)``, 0 and 1.
+    """Map the rows of a kernel to the coarse rows of its window, ``(phase, window, side)`` of zeros and ones.
 
-    The phases are the rows that one position of the window gives, in their order: even and odd where both have the same
-    window, odd and the even one after it where the window moves on between them.
+    The phases are the two rows that one window position yields: even and odd if both have the same window, otherwise
+    odd and the even row after it.
     """
     reach, window = side // 2, (side + 1) // 2
     taps = np.zeros((2, window, side), np.float32)
@@ -145,17 +146,15 @@ def phase_taps(side: int) -> np.ndarray:
 
 
 def interleave_phases(phases: Tensor, filters: int) -> Tensor:
-    """Put four phases in their places: ``(batch, rows, columns, 4 * filters)`` to twice the rows and columns."""
+    """Interleave four phases, ``(batch, rows, columns, 4 * filters)``, to a map of twice the rows and columns."""
     rows, columns = ops.shape(phases)[1:3]
-    apart = ops.reshape(phases, (-1, rows, columns, 2, 2, filters))
-    return ops.reshape(ops.transpose(apart, (0, 1, 3, 2, 4, 5)), (-1, 2 * rows, 2 * columns, filters))
+    separate = ops.reshape(phases, (-1, rows, columns, 2, 2, filters))
+    return ops.reshape(ops.transpose(separate, (0, 1, 3, 2, 4, 5)), (-1, 2 * rows, 2 * columns, filters))
 
 
 def upsample_nearest(maps: Tensor) -> Tensor:
-    """Repeat each pixel in two rows and two columns; shapes as `convolve_upsampled`.
-
-    Twice as many channels in a row are twice as many columns, and twice as many columns in a row twice as many rows.
-    """
+    """Repeat each pixel in two rows and two columns."""
+    # In memory, twice the channels are twice the columns, and twice the columns are twice the rows.
     rows, columns, channels = ops.shape(maps)[1:]
     wide = ops.reshape(ops.concatenate([maps, maps], axis=-1), (-1, rows, 2 * columns * channels))
     return ops.reshape(ops.concatenate([wide, wide], axis=-1), (-1, 2 * rows, 2 * columns, channels))

@@ -1,14 +1,15 @@
-"""The paper's three losses, and hinge, over the pixels that count.
+"""The three losses of the paper, and hinge, over the counted pixels.
 
-``labels`` are class indices ``(batch, rows, columns)``, `gym.data.labels.IGNORE` (255) where a pixel counts nowhere;
-``scores`` are ``(batch, rows, columns, classes)`` in [0, 1]. Every loss is a scalar: a mean over the counted pixels of
-the batch (cce, kld, hinge) or over the classes (dice). A batch without a counted pixel has a loss of 0 and no gradient.
+``labels`` are class indices ``(batch, rows, columns)``; pixels labelled `gym.data.labels.IGNORE` (255) are not counted.
+``probabilities`` are ``(batch, rows, columns, classes)`` in [0, 1]. Every loss is a scalar: a mean over the counted
+pixels of the batch (cce, kld, hinge) or over the classes (dice). A batch without counted pixels has a loss of 0 and no
+gradient.
 
-Labels are hard, so cce and kld have the same value and the same gradient; both are kept because the paper compares
-them. Its two sets of results differ by chance alone.
+Labels are hard, so cce and kld have the same value and the same gradient. Both exist because the paper compares them;
+its results for the two differ only by chance.
 
-Weights: cce, kld and hinge are weighted means over pixels, dice over classes; multiplying all weights by one number
-changes nothing.
+Class weights: cce, kld and hinge are weighted means over pixels, dice over classes. Multiplying all weights by the same
+number changes nothing.
 
 Source: the paper, section 2.4; hinge: Crammer & Singer 2001, as in ``keras.losses.CategoricalHinge``.
 """
@@ -26,72 +27,74 @@ from gym.models import cpu_ops
 
 Tensor = Any
 
-LABELS = 256  # values that a label can have
+LABELS = 256  # number of possible label values
 
 _DICE_SMOOTHING = 1e-5
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Encode labels as ``(..., classes)`` float32; a row of zeros for a label that is no class, as IGNORE."""
+    """Encode labels as ``(..., classes)`` float32; a label that is not a class, such as IGNORE, becomes all zeros."""
     return ops.one_hot(ops.cast(labels, "int32"), classes, dtype="float32")
 
 
 class LossSums(NamedTuple):
-    """What a loss adds up over pixels before it takes a ratio: scalars, or one number a class."""
+    """The numerator and denominator of a loss, summed over pixels: scalars, or one number per class."""
 
     numerator: Tensor
     denominator: Tensor
 
 
 def weighted_sums(values: Tensor, labels: Tensor, weights: Tensor) -> LossSums:
-    """Add up pixel values ``(batch, rows, columns)``, each with the weight of its true class, and the weights."""
-    of_labels = ops.pad(ops.convert_to_tensor(weights), [(0, LABELS - len(weights))])
-    weight = ops.take(of_labels, ops.cast(labels, "int32"), axis=0)
+    """Sum pixel values ``(batch, rows, columns)`` times the weight of their true class, and sum these weights."""
+    by_label = ops.pad(ops.convert_to_tensor(weights), [(0, LABELS - len(weights))])
+    weight = ops.take(by_label, ops.cast(labels, "int32"), axis=0)
     return LossSums(ops.sum(values * weight), ops.sum(weight))
 
 
 def weighted_mean(sums: LossSums, weights: Tensor) -> Tensor:
-    """Take the mean of `weighted_sums`; 0 where no pixel counts."""
+    """Divide the `weighted_sums`; 0 if no pixel is counted."""
     del weights
     return sums.numerator / ops.where(sums.denominator > 0, sums.denominator, 1.0)
 
 
-def log_probability(labels: Tensor, scores: Tensor) -> Tensor:
-    """Take the logarithm of each pixel's score for its true class, ``(batch, rows, columns)``.
+def log_probability(labels: Tensor, probabilities: Tensor) -> Tensor:
+    """Compute the logarithm of the probability of each pixel's true class, ``(batch, rows, columns)``.
 
-    Of scores made to sum to one, which those of a sigmoid head do not by themselves. A pixel that counts nowhere gets
-    some finite number.
+    Probabilities are normalised to sum to one, because those of a sigmoid head do not. The result for an ignored pixel
+    is finite but meaningless.
     """
     if cpu_ops.is_tuned():
-        return cpu_ops.log_probability(labels, scores, MIN_PROBABILITY)
-    truth = one_hot(labels, scores.shape[-1])
-    share = ops.sum(truth * scores, axis=-1) / ops.maximum(ops.sum(scores, axis=-1), MIN_PROBABILITY)
+        return cpu_ops.log_probability(labels, probabilities, MIN_PROBABILITY)
+    truth, total = one_hot(labels, probabilities.shape[-1]), ops.sum(probabilities, axis=-1)
+    share = ops.sum(truth * probabilities, axis=-1) / ops.maximum(total, MIN_PROBABILITY)
     return ops.log(ops.clip(share, MIN_PROBABILITY, 1.0))
 
 
-def cross_entropy(labels: Tensor, scores: Tensor, weights: Tensor) -> LossSums:
-    """Categorical cross-entropy: the mean of ``-sum(Y log P)``.
+def cross_entropy(labels: Tensor, probabilities: Tensor, weights: Tensor) -> LossSums:
+    """Categorical cross-entropy, the mean of ``-sum(Y log P)``.
 
-    It is also the Kullback-Leibler divergence, the mean of ``sum(Y log(Y / P))``: of hard labels ``Y log Y`` is 0.
+    It equals the Kullback-Leibler divergence, the mean of ``sum(Y log(Y / P))``, because ``Y log Y`` is 0 for hard
+    labels.
     """
-    return weighted_sums(-log_probability(labels, scores), labels, weights)
+    return weighted_sums(-log_probability(labels, probabilities), labels, weights)
 
 
-def hinge(labels: Tensor, scores: Tensor, weights: Tensor) -> LossSums:
-    """Multi-class hinge: the mean of ``max(0, 1 + best wrong score - right score)``."""
-    truth = one_hot(labels, scores.shape[-1])
-    right = ops.sum(truth * scores, axis=-1)
-    best_wrong = ops.max((1 - truth) * scores, axis=-1)
+def hinge(labels: Tensor, probabilities: Tensor, weights: Tensor) -> LossSums:
+    """Multi-class hinge, the mean of ``max(0, 1 + P(most likely wrong class) - P(true class))``."""
+    truth = one_hot(labels, probabilities.shape[-1])
+    right = ops.sum(truth * probabilities, axis=-1)
+    best_wrong = ops.max((1 - truth) * probabilities, axis=-1)
     return weighted_sums(ops.maximum(1 + best_wrong - right, 0.0), labels, weights)
 
 
-def dice(labels: Tensor, scores: Tensor, weights: Tensor) -> LossSums:
-    """Twice the overlap, and the sizes, of each class: ``2 |Y P|`` and ``|Y| + |P|`` over the counted pixels."""
+def dice(labels: Tensor, probabilities: Tensor, weights: Tensor) -> LossSums:
+    """Twice the overlap and the summed sizes of each class, ``2 |Y P|`` and ``|Y| + |P|``, over the counted pixels."""
     del weights
-    truth = one_hot(labels, scores.shape[-1])
+    truth = one_hot(labels, probabilities.shape[-1])
     counted = ops.sum(truth, axis=-1, keepdims=True)
     pixels = tuple(range(len(truth.shape) - 1))
-    return LossSums(2 * ops.sum(truth * scores, axis=pixels), ops.sum(truth + scores * counted, axis=pixels))
+    sizes = ops.sum(truth + probabilities * counted, axis=pixels)
+    return LossSums(2 * ops.sum(truth * probabilities, axis=pixels), sizes)
 
 
 def dice_loss(sums: LossSums, weights: Tensor) -> Tensor:
@@ -101,9 +104,12 @@ def dice_loss(sums: LossSums, weights: Tensor) -> Tensor:
 
 
 class LossFormula(NamedTuple):
-    """A loss in two steps: what adds up over pixels and batches, and the ratio taken in the end.
+    """A loss in two steps, so that it can be computed over several batches as if they were one.
 
-    ``by_class`` says that the sums are one number a class, and not scalars.
+    Attributes:
+        accumulate: Computes sums from labels, probabilities and class weights; the sums of batches can be added.
+        finalize: Computes the loss from the sums and the class weights.
+        by_class: Whether the sums hold one number per class instead of scalars.
     """
 
     accumulate: Callable[[Tensor, Tensor, Tensor], LossSums]
@@ -117,11 +123,11 @@ DICE = LossFormula(dice, dice_loss, by_class=True)
 
 
 class PixelLoss(keras.losses.Loss):
-    """A loss by name, with class weights, over the counted pixels of a batch.
+    """A registered loss with class weights, as a Keras loss of a batch.
 
     Args:
-        name: As registered in `gym.config.registries.LOSSES`.
-        weights: One positive weight a class.
+        name: A name registered in `gym.config.registries.LOSSES`.
+        weights: One positive weight per class.
     """
 
     def __init__(self, name: str, weights: Sequence[float]) -> None:
@@ -129,18 +135,18 @@ class PixelLoss(keras.losses.Loss):
         self._formula: LossFormula = LOSSES.get(name).load()
         self._weights = np.asarray(weights, np.float32)
 
-    def call(self, labels: Tensor, scores: Tensor) -> Tensor:
-        return self._formula.finalize(self._formula.accumulate(labels, scores, self._weights), self._weights)
+    def call(self, labels: Tensor, probabilities: Tensor) -> Tensor:
+        return self._formula.finalize(self._formula.accumulate(labels, probabilities, self._weights), self._weights)
 
 
 def frequency_weights(counts: np.ndarray) -> list[float]:
-    """Weigh each class by the inverse of its share, so that all classes weigh the same together.
+    """Weight each class by the inverse of its frequency, so that all classes have the same total weight.
 
     Args:
         counts: Pixels of each class in the training scenes, ``(classes,)``.
 
     Returns:
-        Weights with a mean of 1 over the counted pixels; 1 for a class that has none.
+        Weights with a mean of 1 over the counted pixels; 1 for a class without pixels.
     """
     counts = np.asarray(counts, float)
     present = counts > 0

@@ -1,9 +1,9 @@
-"""The original program's ``simple_unet`` and ``simple_resunet``, for users whose configurations name them.
+"""The original program's ``simple_unet`` and ``simple_resunet``, for configurations that name them.
 
-Convolution, ReLU, batch normalisation, in that order and without bias; he-normal weights; max pooling between the
-levels; the widths mirror each other on both sides.
+Each convolution is followed by ReLU and batch normalisation and has no bias; weights are initialised by he-normal;
+levels are separated by max pooling; the widths of encoder and decoder are symmetric.
 
-Source: after Ronneberger et al. 2015, doi:10.48550/arXiv.1505.04597, as the original program varies it.
+Source: the original program's variant of Ronneberger et al. 2015, doi:10.48550/arXiv.1505.04597.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,18 @@ Level = Callable[[Tensor, int, ModelConfig, float], Tensor]
 def build_simple_unet(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer
 ) -> keras.Model:
-    """Build the pooling U-Net; arguments and result as `gym.models.unet.build_encoder_decoder`."""
+    """Build the simple U-Net; arguments and result as for `gym.models.unet.build_encoder_decoder`."""
     return build_pooling_network(config, shape, classes, first, convolution_pair)
 
 
 def build_simple_resunet(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer
 ) -> keras.Model:
-    """Build the pooling Res-UNet; arguments and result as `gym.models.unet.build_encoder_decoder`."""
+    """Build the simple Res-UNet; arguments and result as for `gym.models.unet.build_encoder_decoder`."""
     return build_pooling_network(config, shape, classes, first, residual_pairs)
 
 
-def convolution(maps: Tensor, filters: int, kernel: int) -> Tensor:
-    """Convolution, ReLU, batch normalisation."""
+def _convolution(maps: Tensor, filters: int, kernel: int) -> Tensor:
     layer = keras.layers.Conv2D(
         filters, kernel, padding="same", activation="relu", use_bias=False, kernel_initializer="he_normal"
     )
@@ -41,12 +40,12 @@ def convolution(maps: Tensor, filters: int, kernel: int) -> Tensor:
 
 def convolution_pair(maps: Tensor, filters: int, config: ModelConfig, rate: float) -> Tensor:
     """Two convolutions with dropout between them."""
-    maps = blocks.apply_dropout(convolution(maps, filters, config.kernel), rate, config.dropout_kind)
-    return convolution(maps, filters, config.kernel)
+    maps = blocks.apply_dropout(_convolution(maps, filters, config.kernel), rate, config.dropout_kind)
+    return _convolution(maps, filters, config.kernel)
 
 
 def residual_pairs(maps: Tensor, filters: int, config: ModelConfig, rate: float) -> Tensor:
-    """Two pairs of convolutions, and a 1x1 shortcut of their input added to them."""
+    """Two pairs of convolutions, plus a 1x1 shortcut of their input."""
     residual = convolution_pair(maps, filters, config, rate)
     residual = convolution_pair(residual, filters, config, rate)
     shortcut = blocks.batch_norm_relu(keras.layers.Conv2D(filters, 1)(maps))
@@ -56,7 +55,7 @@ def residual_pairs(maps: Tensor, filters: int, config: ModelConfig, rate: float)
 def build_pooling_network(
     config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer, level: Level
 ) -> keras.Model:
-    """Build the pooling U with one kind of level; the deepest is a plain pair in both."""
+    """Build an encoder and a decoder with one kind of level; the deepest level is always a plain pair."""
     images = keras.Input(shape, name="images")
     maps = first(images)
     skips = []

@@ -1,4 +1,4 @@
-"""Both ways to compute a network."""
+"""Run a test with and without tuned operations."""
 
 import pytest
 
@@ -7,6 +7,6 @@ from gym.models.cpu_ops import use_tuning
 
 @pytest.fixture(params=[True, False], ids=["tuned", "general"])
 def tuning(request):
-    """TensorFlow's own operations, or Keras' general ones."""
+    """Use TensorFlow's tuned operations, or Keras' general ones."""
     use_tuning(request.param)
     return request.param

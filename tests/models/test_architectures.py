@@ -1,4 +1,4 @@
-"""The models: exact parameter counts, shapes, and what each option does."""
+"""The models: exact parameter counts, output shapes, and the effect of each option."""
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ def layers_of(model, kind):
     [(name, filters, counts) for name, rows in PAPER_COUNTS.items() for filters, counts in rows.items()],
 )
 def test_parameter_counts_are_the_papers(name, filters, counts):
-    """All ten models of the paper, trainable and not."""
+    """All ten models of the paper have its numbers of trainable and other parameters."""
     count = count_parameters(build_model(ModelConfig(name=name, filters=filters), (512, 512, 5), 4))
 
     assert (count.total, count.total - count.trainable) == counts
@@ -54,21 +54,21 @@ def test_every_registered_architecture_exists():
 
 @pytest.mark.parametrize("name", ARCHITECTURES.names)
 @pytest.mark.parametrize(("shape", "classes"), [((16, 48, 1), 2), ((32, 16, 7), 6)])
-def test_scores_have_the_shape_of_the_scene(name, shape, classes):
-    """Any bands, any classes, any size the levels divide; softmax scores sum to one."""
+def test_probabilities_have_the_shape_of_the_image(name, shape, classes):
+    """Any bands, classes and divisible sizes work; softmax probabilities sum to one."""
     model = build_model(small(name=name), shape, classes)
     images = np.random.default_rng(0).uniform(0, 9, (2, *shape))
 
-    scores = model.predict_on_batch(images)
+    probabilities = model.predict_on_batch(images)
 
-    assert scores.shape == (2, *shape[:2], classes)
-    assert scores.dtype == np.float32
-    np.testing.assert_allclose(scores.sum(axis=-1), 1, rtol=1e-5)
+    assert probabilities.shape == (2, *shape[:2], classes)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES.names)
-def test_standardisation_comes_first(name):
-    """As given, and as in the paper where none is given: whatever the model, it is what the images meet first."""
+def test_the_first_layer_standardises(name):
+    """Every model begins with the given standardisation, or with that of the paper."""
     given = Standardize("dataset", [1.0, 2.0, 3.0], [1.0, 1.0, 2.0])
     one, other = build_model(small(name=name), (16, 16, 3), 2, given), build_model(small(name=name), (16, 16, 3), 2)
 
@@ -77,8 +77,8 @@ def test_standardisation_comes_first(name):
     assert other.layers[1].method == "image"
 
 
-def test_a_given_standardisation_changes_the_scores():
-    """An image twice as bright has the same scores after standardising it by itself, and others with fixed numbers."""
+def test_the_standardisation_decides_whether_brightness_matters():
+    """Doubling the values changes the probabilities unless each image is standardised on its own."""
     images = np.random.default_rng(0).uniform(1, 9, (1, 16, 16, 3)).astype(np.float32)
     changes = {}
     for first in (Standardize(), Standardize("dataset", [5.0] * 3, [2.0] * 3), Standardize("none")):
@@ -91,19 +91,19 @@ def test_a_given_standardisation_changes_the_scores():
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES.names)
-def test_a_sigmoid_head_scores_each_class_alone(name):
-    """The paper's wording as an option: scores in [0, 1] that need not sum to one."""
+def test_a_sigmoid_head_treats_each_class_independently(name):
+    """As the paper's text describes, the probabilities need not sum to one."""
     model = build_model(small(name=name, head="sigmoid"), (16, 16, 3), 3)
 
-    scores = model.predict_on_batch(np.random.default_rng(0).uniform(0, 9, (1, 16, 16, 3)))
+    probabilities = model.predict_on_batch(np.random.default_rng(0).uniform(0, 9, (1, 16, 16, 3)))
 
-    assert ((scores >= 0) & (scores <= 1)).all()
-    assert abs(scores.sum(axis=-1) - 1).max() > 1e-3
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    assert abs(probabilities.sum(axis=-1) - 1).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES.names)
 def test_transpose_upsampling_replaces_nearest(name):
-    """One transpose convolution a level up, and no nearest neighbour."""
+    """Each decoder level has a transposed convolution and no nearest-neighbour layer."""
     nearest = build_model(small(name=name, decoder="plain"), (16, 16, 3), 2)
     transpose = build_model(small(name=name, upsampling="transpose"), (16, 16, 3), 2)
 
@@ -112,16 +112,16 @@ def test_transpose_upsampling_replaces_nearest(name):
     assert not layers_of(transpose, keras.layers.UpSampling2D)
 
 
-def test_dropout_grows_by_level_and_stays_off_the_way_up():
-    """Rates 0.1, 0.3 on the way down; the bottleneck has the last one twice."""
+def test_dropout_changes_by_level_and_is_off_in_the_decoder():
+    """The encoder has rates 0.1 and 0.3; the bottleneck uses the last rate twice."""
     model = build_model(small(dropout=0.1, dropout_change=0.2), (16, 16, 3), 2)
 
     rates = [layer.rate for layer in layers_of(model, keras.layers.Dropout)]
     assert rates == pytest.approx([0.1, 0.3, 0.3, 0.3])
 
 
-def test_dropout_on_up_mirrors_the_way_down():
-    """With dropout_on_up the rates come back in reverse."""
+def test_dropout_on_up_mirrors_the_rates_of_the_encoder():
+    """With dropout_on_up the decoder uses the encoder's rates in reverse order."""
     model = build_model(small(dropout=0.1, dropout_change=0.2, dropout_on_up=True), (16, 16, 3), 2)
 
     rates = [layer.rate for layer in layers_of(model, keras.layers.Dropout)]
@@ -129,8 +129,8 @@ def test_dropout_on_up_mirrors_the_way_down():
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES.names)
-def test_spatial_dropout_drops_whole_maps(name):
-    """dropout_kind=spatial, on both ways."""
+def test_spatial_dropout_drops_whole_channels(name):
+    """dropout_kind=spatial applies to encoder and decoder."""
     model = build_model(small(name=name, dropout_kind="spatial", dropout_on_up=True), (16, 16, 3), 2)
 
     dropouts = layers_of(model, keras.layers.Dropout)
@@ -141,14 +141,14 @@ def test_spatial_dropout_drops_whole_maps(name):
 
 @pytest.mark.parametrize(("option", "value"), [("kernel", 5), ("levels", 3), ("filters", 4)])
 def test_size_options_change_the_weights(option, value):
-    """Kernel, levels and filters are all taken over."""
+    """A larger kernel, another level or more filters mean more weights."""
     base = count_parameters(build_model(small(), (32, 32, 3), 2)).total
 
     assert count_parameters(build_model(small(**{option: value}), (32, 32, 3), 2)).total > base
 
 
-def test_simple_models_pool_and_have_no_bias_in_their_blocks():
-    """The original's other family: he-normal, max pooling, widths that mirror."""
+def test_simple_models_use_max_pooling_and_no_bias():
+    """The original's other family has he-normal weights and symmetric widths."""
     model = build_model(small(name="simple_unet"), (16, 16, 3), 2)
     blocks = [layer for layer in layers_of(model, keras.layers.Conv2D) if layer.kernel_size == (3, 3)]
 

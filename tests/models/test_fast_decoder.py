@@ -1,4 +1,4 @@
-"""The decoder at half the resolution is the plain one."""
+"""The fast decoder computes the same as the plain one."""
 
 import dataclasses
 import os
@@ -22,22 +22,26 @@ CLASSES = 3
 
 
 def build(decoder, shape, **options):
-    """A small model of some form; the same seed gives the same weights."""
+    """A small model with the given decoder; its weights have a fixed seed."""
     keras.utils.set_random_seed(1)
     return build_model(ModelConfig(**{"filters": 2, "levels": 2, "decoder": decoder} | options), shape, CLASSES)
 
 
 def learn(model, images, truth):
-    """Scores and gradients of a step of training, and the statistics it leaves behind."""
+    """Probabilities, gradients and moving statistics after one training step."""
     with tf.GradientTape() as tape:
-        scores = model(images, training=True)
-        loss = -tf.reduce_mean(tf.reduce_sum(truth * tf.math.log(scores + 1e-7), -1))
+        probabilities = model(images, training=True)
+        loss = -tf.reduce_mean(tf.reduce_sum(truth * tf.math.log(probabilities + 1e-7), -1))
     gradients = tape.gradient(loss, model.trainable_variables)
-    return scores.numpy(), [one.numpy() for one in gradients], [one.numpy() for one in model.non_trainable_variables]
+    return (
+        probabilities.numpy(),
+        [one.numpy() for one in gradients],
+        [one.numpy() for one in model.non_trainable_variables],
+    )
 
 
 def difference(ours, theirs):
-    """Largest relative difference of arrays, in the measure of all of them together."""
+    """Relative difference of two lists of arrays, each flattened to one vector."""
     ours, theirs = (np.concatenate([np.ravel(one).astype("f8") for one in given]) for given in (ours, theirs))
     return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
 
@@ -49,13 +53,13 @@ def example(shape, batch):
     return rng.normal(size=(batch, *shape)).astype("f4"), truth
 
 
-def test_the_taps_of_a_kernel_of_three():
-    """An odd row sees its own coarse row twice and then the next; the even one after it, one and twice."""
+def test_phase_taps_of_a_kernel_of_three_rows():
+    """An odd row covers its own coarse row twice and then the next one; the even row after it, once and twice."""
     assert phase_taps(3).tolist() == [[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]]
 
 
-def test_the_taps_of_a_kernel_of_five():
-    """Even and odd rows see the same three coarse rows."""
+def test_phase_taps_of_a_kernel_of_five_rows():
+    """Even and odd rows cover the same three coarse rows."""
     assert phase_taps(5).tolist() == [
         [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]],
         [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]],
@@ -63,7 +67,7 @@ def test_the_taps_of_a_kernel_of_five():
 
 
 def test_each_pixel_becomes_four():
-    """Two columns of two channels."""
+    """Checked for two columns with two channels."""
     doubled = upsample_nearest(tf.constant([[[[1.0, 2.0], [3.0, 4.0]]]]))
 
     assert doubled.numpy().tolist() == [[[[1, 2], [1, 2], [3, 4], [3, 4]]] * 2]
@@ -76,8 +80,8 @@ def test_each_pixel_becomes_four():
     seed=st.integers(0, 99),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_doubled_map_is_convolved_without_doubling_it(side, shape, filters, seed):
-    """As scipy correlates the doubled map, for any size, also below that of the kernel."""
+def test_the_result_equals_a_convolution_of_the_upsampled_map(side, shape, filters, seed):
+    """SciPy's correlation of the upsampled map agrees for any size, even below that of the kernel."""
     rng = np.random.default_rng(seed)
     coarse, kernel = rng.normal(size=shape).astype("f4"), rng.normal(size=(side, side, shape[-1], filters)).astype("f4")
 
@@ -103,23 +107,23 @@ def test_a_doubled_map_is_convolved_without_doubling_it(side, shape, filters, se
         ((16, 16, 4), 1, {"name": "resunet", "kernel": 9}),
     ],
 )
-def test_a_step_of_training_is_the_same(tuning, shape, batch, options):
-    """Scores, gradients of every weight, statistics of batch normalisation."""
+def test_a_training_step_has_the_same_results(tuning, shape, batch, options):
+    """Probabilities, gradients of every weight and batch-normalisation statistics agree."""
     half, plain = (build(decoder, shape, dropout=0.0, **options) for decoder in ("half", "plain"))
     images, truth = example(shape, batch)
 
     for ours, theirs in zip(learn(half, images, truth), learn(plain, images, truth), strict=True):
         assert difference(ours, theirs) < 1e-5
-    assert difference([half(images)], [plain(images)]) < 1e-5  # with the statistics that were just left
+    assert difference([half(images)], [plain(images)]) < 1e-5  # with the updated statistics
 
 
 @pytest.mark.parametrize("name", ["unet", "resunet"])
 @pytest.mark.parametrize(("saved", "loaded"), [("half", "plain"), ("plain", "half")])
-def test_one_form_loads_what_the_other_saved(name, saved, loaded, tmp_path):
-    """Weights have the same names, order and shapes."""
+def test_each_decoder_loads_the_weights_of_the_other(name, saved, loaded, tmp_path):
+    """Their weights have the same names, order and shapes."""
     source, target = build(saved, (32, 32, 4), name=name), build(loaded, (32, 32, 4), name=name)
     images, truth = example((32, 32, 4), 2)
-    learn(source, images, truth)  # leaves statistics
+    learn(source, images, truth)  # updates the statistics
     for weight in source.trainable_variables:
         weight.assign_add(np.full(weight.shape, 0.01))
     source.save_weights(tmp_path / "all.weights.h5")
@@ -130,8 +134,8 @@ def test_one_form_loads_what_the_other_saved(name, saved, loaded, tmp_path):
     assert [one.shape for one in target.weights] == [one.shape for one in source.weights]
 
 
-def test_a_saved_model_comes_back(tmp_path):
-    """From one file, without its source."""
+def test_a_saved_model_is_restored(tmp_path):
+    """Its file is sufficient."""
     model = build("half", (16, 16, 3))
     model.save(tmp_path / "model.keras")
     images, _ = example((16, 16, 3), 2)
@@ -146,19 +150,19 @@ def test_a_saved_model_comes_back(tmp_path):
     [{"decoder": "plain"}, {"upsampling": "transpose"}, {"dropout_on_up": True}, {"kernel": 4}],
     ids=lambda options: next(iter(options)),
 )
-def test_where_it_is_not_exact_the_plain_form_is_built(options):
-    """Its concatenations tell it."""
+def test_the_plain_decoder_is_used_where_the_fast_one_is_not_exact(options):
+    """Concatenation layers identify the plain decoder."""
     config = ModelConfig(name="unet", filters=2, levels=2, decoder="half")
     half, other = (build_model(one, (16, 16, 3), CLASSES) for one in (config, dataclasses.replace(config, **options)))
 
-    def joins(model):
+    def count_concatenations(model):
         return sum(isinstance(layer, keras.layers.Concatenate) for layer in model.layers)
 
-    assert (joins(half), joins(other)) == (0, 2)
+    assert (count_concatenations(half), count_concatenations(other)) == (0, 2)
 
 
-def test_dropout_that_is_nought_does_not_count():
-    """``dropout_on_up`` with a rate of 0 everywhere leaves nothing that is not exact."""
+def test_dropout_on_up_with_a_rate_of_zero_allows_the_fast_decoder():
+    """Without dropout the fast decoder is exact."""
     model = build("half", (16, 16, 3), name="unet", dropout=0.0, dropout_on_up=True)
 
     assert not any(isinstance(layer, keras.layers.Concatenate) for layer in model.layers)
@@ -166,7 +170,7 @@ def test_dropout_that_is_nought_does_not_count():
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_is_close(precision):
-    """In 16 bits the folded kernel is rounded once more than the plain one."""
+    """In 16 bits the folded kernel has one rounding error more than the plain one."""
     keras.config.set_dtype_policy(precision)
     try:
         half, plain = (build(decoder, (16, 16, 3), name="unet") for decoder in ("half", "plain"))
@@ -187,17 +191,17 @@ from gym.models.architectures import build_model
 model = build_model(ModelConfig("resunet", 2, levels=2), (16, 16, 3), 3)
 model.load_weights(sys.argv[1])
 given = np.load(sys.argv[2])
-scores = model(given["images"])
-loss = PixelLoss("dice", [1.0, 2.0, 3.0])(given["labels"], scores)
+probabilities = model(given["images"])
+loss = PixelLoss("dice", [1.0, 2.0, 3.0])(given["labels"], probabilities)
 model(given["images"], training=True)
 assert "tensorflow" not in sys.modules
-np.savez(sys.argv[3], scores=scores, loss=loss)
+np.savez(sys.argv[3], probabilities=probabilities, loss=loss)
 """
 
 
 @pytest.mark.process
 def test_jax_computes_the_same(tmp_path):
-    """A whole network and a loss, without TensorFlow."""
+    """A network and a loss agree on JAX, where TensorFlow is never imported."""
     model = build("half", (16, 16, 3), name="resunet")
     images, truth = example((16, 16, 3), 2)
     labels = truth.argmax(-1).astype("u1")
@@ -210,5 +214,5 @@ def test_jax_computes_the_same(tmp_path):
     subprocess.run([sys.executable, "-c", ON_JAX, *places], check=True, env=environment, timeout=120)
 
     found = np.load(places[-1])
-    np.testing.assert_allclose(found["scores"], model(images), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["probabilities"], model(images), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["loss"], PixelLoss("dice", [1.0, 2.0, 3.0])(labels, model(images)), rtol=1e-4)

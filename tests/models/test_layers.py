@@ -1,4 +1,4 @@
-"""Batch normalisation with ReLU and dropout, in both ways to compute them, against NumPy and against themselves."""
+"""Batch normalisation with ReLU, and dropout, tuned and general, compared with NumPy."""
 
 import keras
 import numpy as np
@@ -12,29 +12,29 @@ from gym.models.cpu_ops import use_tuning
 from gym.models.layers import BatchNormalization, Dropout, EveryOtherPixel, normalize_relu, split_at
 
 EPSILON = 1e-3
-EIGHT_KEPT = [True, True, False, False, False, True, False, True]  # of seed 7, in every way to compute
+EIGHT_KEPT = [True, True, False, False, False, True, False, True]  # with seed 7, tuned or not
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 33), st.integers(1, 6), st.integers(1, 4))
 
 
 def by_numpy(maps, gamma, beta, upstream):
-    """Result, gradients of maps, gamma and beta, mean and variance, in float64, by the chain rule step by step."""
+    """Output, gradients of maps, gamma and beta, mean and variance in float64, by the chain rule."""
     maps, axes, pixels = maps.astype("f8"), (0, 1, 2), np.prod(maps.shape[:3])
     mean, variance = maps.mean(axes), maps.var(axes)
     root = np.sqrt(variance + EPSILON)
     normal = (maps - mean) / root
     result = np.maximum(normal * gamma + beta, 0)
     slope = upstream * (result > 0)
-    of_normal = slope * gamma
-    of_variance = (of_normal * (maps - mean)).sum(axes) * -0.5 / root**3
-    of_mean = -of_normal.sum(axes) / root
-    of_maps = of_normal / root + of_variance * 2 * (maps - mean) / pixels + of_mean / pixels
-    return result, of_maps, (slope * normal).sum(axes), slope.sum(axes), mean, variance
+    d_normal = slope * gamma
+    d_variance = (d_normal * (maps - mean)).sum(axes) * -0.5 / root**3
+    d_mean = -d_normal.sum(axes) / root
+    d_maps = d_normal / root + d_variance * 2 * (maps - mean) / pixels + d_mean / pixels
+    return result, d_maps, (slope * normal).sum(axes), slope.sum(axes), mean, variance
 
 
 @given(shape=SHAPES, seed=st.integers(0, 99), is_tuned=st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_normalisation_and_its_gradients(shape, seed, is_tuned):
-    """As NumPy in float64, whatever the number of rows, columns and channels."""
+    """Output and gradients agree with NumPy in float64 for any rows, columns and channels."""
     rng = np.random.default_rng(seed)
     maps, upstream = rng.normal(2, 3, shape).astype("f4"), rng.normal(size=shape).astype("f4")
     gamma, beta = rng.uniform(0.5, 2, shape[-1]).astype("f4"), rng.normal(size=shape[-1]).astype("f4")
@@ -53,16 +53,16 @@ def test_normalisation_and_its_gradients(shape, seed, is_tuned):
         np.testing.assert_allclose(ours, expected, rtol=2e-4, atol=2e-5 * scale)
 
 
-def test_values_are_split_in_two(tuning):
-    """The first of them, and the others, along any axis."""
-    first, others = split_at(tf.constant([[1, 2, 3], [4, 5, 6]]), 2, axis=1)
+def test_split_at_returns_the_first_values_and_the_rest(tuning):
+    """Any axis can be split."""
+    first, rest = split_at(tf.constant([[1, 2, 3], [4, 5, 6]]), 2, axis=1)
 
     assert first.numpy().tolist() == [[1, 2], [4, 5]]
-    assert others.numpy().tolist() == [[3], [6]]
+    assert rest.numpy().tolist() == [[3], [6]]
 
 
-def test_means_of_large_maps_keep_their_digits():
-    """One sum over a million float32 values loses four of seven."""
+def test_means_of_large_maps_keep_their_precision():
+    """A single sum over a million float32 values would lose four of seven digits."""
     rng = np.random.default_rng(0)
     maps = rng.normal(1000, 1, (4, 512, 512, 2)).astype("f4")
 
@@ -72,8 +72,8 @@ def test_means_of_large_maps_keep_their_digits():
     np.testing.assert_allclose(found.variance, maps.astype("f8").var((0, 1, 2)), rtol=1e-5)
 
 
-def test_statistics_are_followed_and_used(tuning):
-    """A hundredth of the way in a step of training; in use they normalise, as they do with weights held fast."""
+def test_moving_statistics_are_updated_and_used(tuning):
+    """A training step moves them by a hundredth; inference and a frozen layer normalise with them."""
     layer = BatchNormalization()
     maps = np.random.default_rng(0).normal(3, 2, (2, 4, 4, 3)).astype("f4")
 
@@ -88,7 +88,7 @@ def test_statistics_are_followed_and_used(tuning):
 
 
 def test_half_precision_is_normalised_in_float32(tuning):
-    """A bfloat16 map far from zero keeps its shape, and stays bfloat16."""
+    """A bfloat16 map far from zero is normalised accurately and stays bfloat16."""
     maps = np.random.default_rng(0).normal(64, 4, (2, 8, 8, 3)).astype("f4")
     layer = BatchNormalization(dtype="mixed_bfloat16")
 
@@ -100,8 +100,8 @@ def test_half_precision_is_normalised_in_float32(tuning):
     np.testing.assert_allclose(tf.cast(found, "float32"), expected, rtol=4e-3, atol=1e-3)
 
 
-def test_a_saved_layer_is_keras_own_in_files():
-    """The same names and shapes of weights as Keras' batch normalisation, in the same order."""
+def test_weights_are_stored_like_those_of_keras():
+    """Names, shapes and order equal those of Keras' batch normalisation."""
     ours, theirs = BatchNormalization(), keras.layers.BatchNormalization()
     for layer in (ours, theirs):
         layer.build((None, 4, 4, 3))
@@ -111,8 +111,8 @@ def test_a_saved_layer_is_keras_own_in_files():
 
 
 @pytest.mark.parametrize("shape", [(2, 64, 64, 5), (3, 5, 7, 3)])
-def test_dropout_drops_its_share_and_keeps_the_sum(tuning, shape):
-    """What is kept is scaled up; the gradient goes where values went."""
+def test_dropout_drops_its_rate_and_keeps_the_sum(tuning, shape):
+    """Kept values are scaled up, and only they have a gradient."""
     maps = tf.ones((shape[0] * 40, *shape[1:]))
     layer = Dropout(0.3, seed=1)
     with tf.GradientTape() as tape:
@@ -127,8 +127,8 @@ def test_dropout_drops_its_share_and_keeps_the_sum(tuning, shape):
     np.testing.assert_array_equal(layer(maps, training=False), maps)
 
 
-def test_dropout_is_a_function_of_its_seed(tuning):
-    """The same drawn again, another otherwise, and the next of a layer is another."""
+def test_dropout_depends_on_its_seed(tuning):
+    """Equal seeds draw equal values, other seeds and further calls draw others."""
     maps = tf.ones((4, 8, 8, 3))
     first, again, other = (Dropout(0.5, seed=seed) for seed in (1, 1, 2))
     drawn = first(maps, training=True).numpy()
@@ -139,7 +139,7 @@ def test_dropout_is_a_function_of_its_seed(tuning):
 
 
 def test_dropped_values_are_independent_of_their_neighbours():
-    """Two values are drawn with one random number: halves of it, and pixels, must not go together."""
+    """Two values share one random number, so its halves must not be correlated."""
     kept = cpu_ops.dropout(tf.ones((16, 64, 64, 4)), 0.5, tf.constant([3, 5])).numpy().reshape(-1) > 0
 
     for distance in (1, 2, 3, 4, 64 * 4):
@@ -148,7 +148,7 @@ def test_dropped_values_are_independent_of_their_neighbours():
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 7), (6, 7)])
 def test_every_other_pixel_and_its_gradient(size):
-    """Even rows and columns, whether sides are even or odd."""
+    """Even rows and columns are kept, whether the sides are even or odd."""
     maps = tf.constant(np.random.default_rng(0).normal(size=(2, *size, 3)).astype("f4"))
     with tf.GradientTape() as tape:
         tape.watch(maps)
@@ -162,7 +162,7 @@ def test_every_other_pixel_and_its_gradient(size):
 
 @pytest.mark.parametrize("is_tuned", [True, False])
 def test_dropout_does_not_depend_on_tuning(is_tuned):
-    """Runs that are tuned and not are one run; they may differ in rounding only."""
+    """A run has the same fingerprint with and without tuning, so results may differ by rounding only."""
     use_tuning(is_tuned)
 
     dropped = Dropout(0.5, seed=7)(tf.ones((2, 3, 4, 2)), training=True).numpy()
@@ -170,8 +170,8 @@ def test_dropout_does_not_depend_on_tuning(is_tuned):
     assert (dropped.reshape(-1)[:8] > 0).tolist() == EIGHT_KEPT
 
 
-def test_tuning_is_off_where_another_backend_computes(monkeypatch):
-    """It is TensorFlow's."""
+def test_tuning_is_off_with_another_backend(monkeypatch):
+    """The tuned operations need TensorFlow."""
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
 
     use_tuning(True)

@@ -26,7 +26,7 @@ from gym.evaluation.counts import Counts, select_images
 from gym.evaluation.document import describe_assessment, write_document
 from gym.evaluation.scores import defined_values, score_differences
 from gym.evaluation.training_overlap import EvaluationSet, find_differing_images, identify_images
-from gym.reporting.evaluation_page import show_assessment, write_page
+from gym.reporting.evaluation_page import print_assessment, write_page
 from gym.runs.model_files import SavedModel, load_model
 from gym.runs.model_source import ModelSource, open_model_source
 from gym.training.runtime import prepare_tensorflow
@@ -228,7 +228,7 @@ def report(
         )
     if source.run_id:
         log_evaluation(config, contender, assessment, document, files)
-    show_assessment(source.name, assessment, beside, folder / "evaluation.html")
+    print_assessment(source.name, assessment, beside, folder / "evaluation.html")
 
 
 def results_folder(config: EvaluateConfig, contender: Contender, is_one_of_several: bool) -> Path:

@@ -18,9 +18,11 @@ from gym.data.batches import SampleReader, ordered_batches
 from gym.data.samples import find_near_duplicates, list_sample_names, pair_positions, scene_names
 from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
 from gym.models.architectures import count_parameters
-from gym.reporting import figures
 from gym.reporting.card.write import write_run_card
-from gym.reporting.style import save
+from gym.reporting.contact_sheet import draw_contact_sheet
+from gym.reporting.evaluation_figures import draw_confusion_matrix
+from gym.reporting.style import save_figure
+from gym.reporting.training_curves import draw_training_curves
 from gym.runs.mlflow_log import DESCRIPTION, RunLog
 from gym.runs.model_files import save_model
 from gym.runs.result import RunResult
@@ -133,10 +135,10 @@ def write_results(
     """Write what a run came to: model, curves, and of each side the confusion matrix and a contact sheet."""
     config, dataset = task.config, task.dataset
     save_model(model, dataset, folder / "model")
-    save(figures.draw_learning_curves(history.epochs, history.stopping.best_epoch), folder / "learning_curves.png")
+    save_figure(draw_training_curves(history.epochs, history.stopping.best_epoch), folder / "learning_curves.png")
     read = SampleReader(dataset, config.augment, config.seed)
     for side, evaluation in evaluations.items():
         place = folder if side == "validation" else folder / side
         write_json(place / "confusion_matrix.json", evaluation.matrix.tolist())
-        save(figures.draw_confusion_matrix(evaluation.matrix, evaluation.classes), place / "confusion_matrix.png")
-        save(figures.draw_contact_sheet(evaluation, dataset.bands, read, side), place / "contact_sheet.png")
+        save_figure(draw_confusion_matrix(evaluation.matrix, evaluation.classes), place / "confusion_matrix.png")
+        save_figure(draw_contact_sheet(evaluation, dataset.bands, read, side), place / "contact_sheet.png")

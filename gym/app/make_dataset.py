@@ -16,7 +16,7 @@ from gym.data.dataset import Dataset
 from gym.data.gym_npz_writer import export_gym_npz
 from gym.data.samples import ReadSample, find_near_duplicates, split_dataset, training_samples
 from gym.data.split import Split
-from gym.reporting.dataset_page import Sides, write_report
+from gym.reporting.dataset_page import DatasetSplit, write_report
 
 _EXAMPLES = 12
 
@@ -37,7 +37,7 @@ def make_dataset(config: DatasetConfig) -> Path:
         dataset = open_or_build_dataset(config.data, Path(place), outputs / "stores" / "downloads")
         split, obstacle = split_or_gather(dataset, config)
         read = SampleReader(dataset, config.augment, config.seed)
-        sides = Sides(split, config.split, find_near_duplicates(dataset, split, config.split.likeness), obstacle)
+        sides = DatasetSplit(split, config.split, find_near_duplicates(dataset, split, config.split.likeness), obstacle)
         name = name_of(config, dataset)
         reported = outputs / "reports" / (f"inspected-{name}" if config.inspect else name)
         page = report(config, dataset, sides, read, reported)
@@ -92,7 +92,7 @@ def split_or_gather(dataset: Dataset, config: DatasetConfig) -> tuple[Split, str
         return Split(list(range(len(dataset))), []), str(error)
 
 
-def report(config: DatasetConfig, dataset: Dataset, sides: Sides, read: ReadSample, folder: Path) -> Path:
+def report(config: DatasetConfig, dataset: Dataset, sides: DatasetSplit, read: ReadSample, folder: Path) -> Path:
     """Write the report, with examples of augmentation as training will see them.
 
     Raises:
@@ -100,7 +100,7 @@ def report(config: DatasetConfig, dataset: Dataset, sides: Sides, read: ReadSamp
     """
     samples = training_samples(sides.split, config.augment, len(dataset))
     copies = [sample if sample >= len(dataset) else sample + len(dataset) for sample in samples[:_EXAMPLES]]
-    for pair in sides.alike[:3]:
+    for pair in sides.near_duplicates[:3]:
         log.warning("%s and %s stand on two sides and look alike (%d of 64 bits)", *pair)
     with translate_disk_errors(folder):
         return write_report(folder, dataset, sides, read, copies, not config.inspect)

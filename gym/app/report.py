@@ -25,10 +25,10 @@ from gym.core.text import plain_console
 from gym.data.dataset import Dataset
 from gym.data.samples import find_samples, pair_positions
 from gym.reporting.figure3 import ChosenImage, Examples, choose_images, choose_models, read_images, segment_images
-from gym.reporting.pages import environment_rows
-from gym.reporting.run_page import RunFacts, write_run_report
+from gym.reporting.page_tables import provenance_rows
+from gym.reporting.run_page import RunReport, write_run_report
 from gym.reporting.run_table import run_labels, score_of
-from gym.reporting.sweep_page import SweepFacts, Unfinished, write_sweep_report
+from gym.reporting.sweep_page import SweepReport, UnfinishedRun, write_sweep_report
 from gym.reporting.training_curves import RunCurve
 from gym.runs.mlflow_client import RetryingClient, open_tracking
 from gym.runs.mlflow_log import PARENT, open_run_log
@@ -164,22 +164,22 @@ def write_up_sweep(config: ReportConfig) -> Path:
     return deliver(config, record.run_id, files)
 
 
-def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> SweepFacts:
+def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> SweepReport:
     """All that is known of a sweep."""
     outputs = Path(config.outputs)
     client, _ = open_tracking(config.tracking, outputs)
     finished = [FinishedRun(run.result, run.logged) for run in record.runs if run.result and run.logged]
     curves = [curve_of(client, run.logged, bool(run.result), tell) for run in record.runs if run.logged]
-    return SweepFacts(
+    return SweepReport(
         name=record.name,
         command=record.command,
         results=[run.result for run in record.runs if run.result],
         commands=[run.command for run in record.runs if run.result],
         unfinished=[
-            Unfinished(run.name, run.status, run.message, run.command) for run in record.runs if not run.result
+            UnfinishedRun(run.name, run.status, run.message, run.command) for run in record.runs if not run.result
         ],
         curves=curves,
-        environment=environment_rows([run.logged.data.tags for run in finished]),
+        environment=provenance_rows([run.logged.data.tags for run in finished]),
         sites=find_sites(outputs, finished),
         examples=find_examples(config.tracking, outputs, finished, tell),
         notes=record.missing,
@@ -220,7 +220,7 @@ def write_up_run(config: ReportConfig) -> Path:
     return deliver(config, info.run_id, files)
 
 
-def gather_run(config: ReportConfig, run: Run, tell: Tell) -> RunFacts:
+def gather_run(config: ReportConfig, run: Run, tell: Tell) -> RunReport:
     """All that is known of a run."""
     outputs, tags = Path(config.outputs), run.data.tags
     client, _ = open_tracking(config.tracking, outputs)
@@ -228,13 +228,13 @@ def gather_run(config: ReportConfig, run: Run, tell: Tell) -> RunFacts:
     finished = [FinishedRun(result, run)] if result else []
     tell(f"reading {run.info.run_name}")
     about = {"MLflow run": run.info.run_id, "status": run.info.status, "sweep": tags.get("sweep", "")}
-    return RunFacts(
+    return RunReport(
         name=run.info.run_name,
         about=[(name, value) for name, value in about.items() if value],
         result=result,
         epochs=read_epochs(client, run),
         command=format_command(to_overrides(result.settings if result else read_settings(run.data.params))),
-        environment=environment_rows([tags]),
+        environment=provenance_rows([tags]),
         sites=find_sites(outputs, finished),
         examples=find_examples(config.tracking, outputs, finished, tell),
         notes=run_notes(run, result),

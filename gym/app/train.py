@@ -24,6 +24,7 @@ from gym.models.blocks import Standardize
 from gym.models.cpu_ops import is_tuned
 from gym.models.losses import frequency_weights
 from gym.reporting.card.prose import FEW_STEPS
+from gym.reporting.terminal import print_result
 from gym.runs.mlflow_log import RunLog, end_abandoned_run, open_mlflow_run
 from gym.runs.result import RunResult, find_result, write_result
 from gym.runs.run_folder import end_attempt, hold_run_folder
@@ -60,9 +61,7 @@ def run_experiment(config: Config) -> RunResult:
     result, evaluations = carry_out(task, Listener({}, lambda epoch: None, is_shown=True))
     end_attempt(task.folder)
     if evaluations:
-        from gym.reporting.run_page import show_result  # imports matplotlib, which no run needs before its first epoch
-
-        show_result(task.name, result.scores, evaluations["validation"], next_steps(config, result.run_id))
+        print_result(task.name, result.scores, evaluations["validation"], next_steps(config, result.run_id))
     return result
 
 

@@ -1,46 +1,43 @@
-"""The page of an evaluation: one HTML file with its tables and pictures, which needs no network.
+"""The results of an evaluation: an HTML page in one file that needs no network, and a summary in the terminal.
 
 evaluation.html             the page
-confusion_matrix.png        pixels by true and predicted class, and their shares of the true class
-reliability.png             whether the model is as sure as it is right
-errors_by_distance.png      how far from the boundaries its errors are
-worst.png, best.png         images of the lowest and the highest IoU
-differences.png             only beside other runs
-
-The end of an evaluation, in the terminal.
+confusion_matrix.png        pixels by true and predicted class, and their share of the true class
+reliability.png             accuracy by confidence
+errors_by_distance.png      error rate by distance from a class boundary
+worst.png, best.png         images with the lowest and the highest IoU
+differences.png             differences to other runs; only in a comparison
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from gym.core.files import write_text
-from gym.core.text import format_interval, plain_console, pluralize
+from gym.core.text import plain_console, pluralize
 from gym.data.samples import ReadSample
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
-from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS, OF_A_SITE
-from gym.reporting.evaluation_figures import draw_differences, draw_errors_by_distance, draw_reliability
-from gym.reporting.figures import draw_confusion_matrix, draw_contact_sheet, rank_by_iou
-from gym.reporting.page_tables import ShownTable
+from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS, OF_A_SITE, sum_counts
+from gym.reporting.contact_sheet import draw_contact_sheet, rank_by_iou
+from gym.reporting.evaluation_figures import (
+    draw_confusion_matrix,
+    draw_differences,
+    draw_errors_by_distance,
+    draw_reliability,
+)
+from gym.reporting.page_tables import PageTable, is_defined, legacy_rows, score_cell, score_table
 from gym.reporting.pages import render_page
-from gym.reporting.style import embed, save
+from gym.reporting.style import embed_png, save_figure
 
-_SHEET = 8  # images on a sheet
-LEGACY = {
-    "iou": "its mean IoU: averaged over batches, an absent class counts as perfect",
-    "dice": "its mean Dice: of soft scores, likewise",
-    "kld": "its KLD: the share of wrong pixels times 16.118",
-    "iou_2022": "its mean IoU at the time of the paper: of the first class alone",
-    "dice_2022": "its Dice at the time of the paper: over all classes at once, first ten batches",
-    "kld_2022": "its KLD at the time of the paper: first ten batches",
-}
+_SHEET = 8  # images on a contact sheet
+_BASELINE_SCORES = ("iou", "dice", "overall_accuracy")
+_SUMMARY = (
+    *("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance", "boundary_distance_metres"),
+    *("boundary_missed", "calibration_error"),
+)
 
-Scores = Mapping[str, Interval]
+Differences = Mapping[str, Mapping[str, Interval]]
 
 
 def write_page(
@@ -51,173 +48,133 @@ def write_page(
     bands: Sequence[str],
     read: ReadSample,
     seed: int,
-    differences: Mapping[str, Scores],
+    differences: Differences,
 ) -> list[Path]:
-    """Write the page and its pictures, each whole or not at all; gives the page, and then the pictures.
+    """Write the page and its pictures.
 
     Args:
-        folder: Where to.
-        assessment: What came of the evaluation.
-        title: What was judged.
-        facts: What else is to be said of it, by name.
+        folder: Destination folder.
+        assessment: The results of the evaluation.
+        title: Title of the page.
+        facts: What the page says before the scores, by name.
         bands: Band names.
-        read: Gives image and label of a sample.
-        seed: Of the bootstrap.
-        differences: By other run the scores of this one less those of that.
+        read: Returns image and label of a sample.
+        seed: Seed of the bootstrap.
+        differences: The scores of this run minus those of each other run, by name of the other run.
+
+    Returns:
+        The page, then the pictures.
 
     Raises:
-        OSError: Something cannot be written.
+        OSError: A file cannot be written.
     """
-    names = draw_pictures(folder, assessment, bands, read, seed)
-    if differences:
-        save(draw_differences(differences), folder / "differences.png")
-        names.append("differences")
-    pictures = {name: folder / f"{name}.png" for name in names}
+    pictures = _draw_pictures(folder, assessment, bands, read, seed, differences)
     page = render_page(
-        "evaluation.html.jinja",
+        "evaluation",
         title=title,
         facts=facts,
         assessment=assessment,
         scenes=len(set(assessment.scenes)),
         tables=make_tables(assessment, differences),
-        legacy=legacy_rows(assessment),
-        pictures={name: embed(path) for name, path in pictures.items()},
+        contests=baseline_tables(assessment),
+        legacy=legacy_rows(assessment.evaluation.legacy, assessment.overall),
+        pictures={name: embed_png(path) for name, path in pictures.items()},
     )
     write_text(folder / "evaluation.html", page)
     return [folder / "evaluation.html", *pictures.values()]
 
 
-def draw_pictures(folder: Path, assessment: Assessment, bands: Sequence[str], read: ReadSample, seed: int) -> list[str]:
-    """Draw what every evaluation has, one after another; gives the names of the pictures."""
+def _draw_pictures(
+    folder: Path,
+    assessment: Assessment,
+    bands: Sequence[str],
+    read: ReadSample,
+    seed: int,
+    differences: Differences,
+) -> dict[str, Path]:
     evaluation = assessment.evaluation
     ranked = rank_by_iou(evaluation)
-    names = []
-
-    def draw(name: str, figure: Figure) -> None:
-        save(figure, folder / f"{name}.png")
-        names.append(name)
-
-    draw("confusion_matrix", draw_confusion_matrix(evaluation.matrix, evaluation.classes))
-    draw("reliability", draw_reliability(assessment))
-    draw("errors_by_distance", draw_errors_by_distance(assessment, seed))
+    figures = {
+        "confusion_matrix": draw_confusion_matrix(evaluation.matrix, evaluation.classes),
+        "reliability": draw_reliability(sum_counts(assessment.counts)),
+        "errors_by_distance": draw_errors_by_distance(assessment.scenes, assessment.counts.errors, seed),
+    }
     if ranked:
         for name, images in {"worst": ranked[:_SHEET], "best": ranked[::-1][:_SHEET]}.items():
-            draw(name, draw_contact_sheet(evaluation, bands, read, assessment.side, images, f"the {name}"))
-    return names
+            figures[name] = draw_contact_sheet(evaluation, bands, read, assessment.side, images, f"the {name}")
+    if differences:
+        figures["differences"] = draw_differences(differences)
+    paths = {name: folder / f"{name}.png" for name in figures}
+    for name, figure in figures.items():
+        save_figure(figure, paths[name])
+    return paths
 
 
-def make_tables(assessment: Assessment, differences: Mapping[str, Scores]) -> dict[str, Any]:
-    """The tables of the page, by name."""
-    both = {
-        name: [assessment.overall[name], assessment.images.get(name)]
-        for name in MEANINGS
-        if is_defined(assessment.overall[name])
-    }
-    beside = assessment.baselines
-    comparisons = beside.comparisons if beside else []
-    contest_rows = [
-        {name: [*scores.values(), contest.leads.get(name)] for name, scores in contest.scores.items()}
-        for contest in comparisons
-    ]
-    site_columns = [name for name in OF_A_SITE if name != "overall_accuracy"]
+def make_tables(assessment: Assessment, differences: Differences) -> dict[str, PageTable]:
+    """Tabulate all scores: overall, by class, by site, and the differences to other runs."""
+    overall, means = assessment.overall, assessment.images
+    site_titles = {name: MEANINGS[name] for name in OF_A_SITE if name != "overall_accuracy"}
+    site_titles |= {f"iou/{name}": f"IoU {name}" for name in assessment.classes}
     return {
-        "overall": score_table(["score", "all pixels", "mean over images"], {MEANINGS[k]: v for k, v in both.items()}),
-        "classes": score_table(
-            ["class", *MEANINGS_OF_A_CLASS.values()],
-            {name: [scores[key] for key in MEANINGS_OF_A_CLASS] for name, scores in assessment.classes.items()},
-        ),
-        "sites": score_table(
-            ["site", *(MEANINGS[name] for name in site_columns), *(f"IoU {name}" for name in assessment.classes)],
+        "overall": score_table(
+            "score",
+            {"pixels": "all pixels", "images": "mean over images"},
             {
-                site: [scores[key] for key in [*site_columns, *(f"iou/{name}" for name in assessment.classes)]]
-                for site, scores in assessment.sites.items()
+                meaning: {"pixels": overall[name]} | ({"images": means[name]} if name in means else {})
+                for name, meaning in MEANINGS.items()
+                if is_defined(overall[name])
             },
         ),
-        "contests": [
-            (contest.title, score_table(["", "mean IoU", "mean Dice", "right pixels", "model leads by"], rows))
-            for contest, rows in zip(comparisons, contest_rows, strict=True)
-        ],
-        "differences": score_table(
-            ["less", *(MEANINGS[name] for name in MEANINGS)],
-            {other: [scores[name] for name in MEANINGS] for other, scores in differences.items()},
-        ),
+        "classes": score_table("class", MEANINGS_OF_A_CLASS, assessment.classes),
+        "sites": score_table("site", site_titles, assessment.sites),
+        "differences": score_table("other run", MEANINGS, differences),
     }
 
 
-def score_table(columns: Sequence[str], rows: Mapping[str, Sequence[Interval | None]]) -> ShownTable:
-    """A table of scores with their intervals; columns in which nothing is defined are left out."""
-    kept = [place for place in range(len(columns) - 1) if any(is_defined(scores[place]) for scores in rows.values())]
-    return ShownTable(
-        [{"title": columns[0], "is_number": False}]
-        + [{"title": columns[place + 1], "is_number": True} for place in kept],
-        [
-            {"cells": [{"shown": name, "value": name}, *(show_score(scores[place]) for place in kept)], "marks": []}
-            for name, scores in rows.items()
-        ],
-    )
+def baseline_tables(assessment: Assessment) -> dict[str, PageTable]:
+    """Tabulate the model beside its baselines, one table per contest, by its title."""
+    titles = {name: MEANINGS[name] for name in _BASELINE_SCORES} | {"lead": "lead of the model"}
+    return {
+        contest.title: score_table(
+            "",
+            titles,
+            {
+                name: dict(scores) | ({"lead": contest.leads[name]} if name in contest.leads else {})
+                for name, scores in contest.scores.items()
+            },
+        )
+        for contest in (assessment.baselines.comparisons if assessment.baselines else [])
+    }
 
 
-def is_defined(score: Interval | None) -> bool:
-    """Whether there is such a score."""
-    return score is not None and not np.isnan(score.value)
-
-
-def show_score(score: Interval | None) -> dict[str, str]:
-    """A score with its interval, and what to sort it by."""
-    if score is None or not is_defined(score):
-        return {"shown": "-", "value": ""}
-    return {"shown": format_interval(*score), "value": repr(score.value)}
-
-
-def legacy_rows(assessment: Assessment) -> list[dict[str, str]]:
-    """The numbers that the original program would have printed, each beside the right one."""
-    legacy, right = assessment.evaluation.legacy, assessment.overall
-    return [
-        {
-            "meaning": meaning,
-            "legacy": f"{legacy[name]:.3f}",
-            "right": f"{right[name.removesuffix('_2022')].value:.3f}",
-        }
-        for name, meaning in LEGACY.items()
-        if name in legacy
-    ]
-
-
-_SHOWN = (
-    *("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance", "boundary_distance_metres"),
-    *("boundary_missed", "calibration_error"),
-)
-
-
-def show_assessment(
-    name: str, assessment: Assessment, differences: Mapping[str, Mapping[str, Interval]], page: Path
-) -> None:
-    """Print the main scores, those of each class, of the baselines and of other runs, and where the page is."""
+def print_assessment(name: str, assessment: Assessment, differences: Differences, page: Path) -> None:
+    """Print the main scores, the differences in mean IoU to other runs, and the path of the page."""
     console = plain_console()
     scenes = pluralize(len(set(assessment.scenes)), "scene")
     kind = "image" if assessment.side == "all" else f"{assessment.side} image"
     console.print(f"\n{name} on {pluralize(len(assessment.scenes), kind)} of {scenes}", style="bold")
     for warning in assessment.warnings:
-        console.print(f"beware: {warning}")
+        console.print(f"warning: {warning}")
     console.print(summary_table(assessment))
     for other, scores in differences.items():
-        console.print(f"mean IoU less that of {other}: {show_score(scores['iou'])['shown']}")
-    console.print(f"\nin brackets: 95 % interval over scenes\nall of it: {page}")
+        console.print(f"mean IoU minus that of {other}: {score_cell(scores['iou']).text}")
+    console.print(f"\nin parentheses: 95 % interval over scenes\nfull report: {page}")
 
 
 def summary_table(assessment: Assessment) -> Table:
-    """Main scores, IoU of each class; and on the lattice mean IoU of the model and of each baseline."""
+    """Tabulate the main scores, the IoU of each class, and the mean IoU of the model and its baselines."""
     table = Table()
     table.add_column("score")
     table.add_column("all pixels", justify="right")
-    for key in _SHOWN:
+    for key in _SUMMARY:
+        # Every evaluation shows a dash for an undefined score, but metres only if the imagery is georeferenced.
         if key != "boundary_distance_metres" or is_defined(assessment.overall[key]):
-            table.add_row(MEANINGS[key], show_score(assessment.overall[key])["shown"])
+            table.add_row(MEANINGS[key], score_cell(assessment.overall[key]).text)
     table.add_section()
     for kind, scores in assessment.classes.items():
-        table.add_row(f"IoU {kind}", show_score(scores["iou"])["shown"])
+        table.add_row(f"IoU {kind}", score_cell(scores["iou"]).text)
     for contest in assessment.baselines.comparisons if assessment.baselines else []:
         table.add_section()
         for rival, scores in contest.scores.items():
-            table.add_row(f"IoU on a lattice, {contest.title}: {rival}", show_score(scores["iou"])["shown"])
+            table.add_row(f"IoU on a lattice, {contest.title}: {rival}", score_cell(scores["iou"]).text)
     return table

@@ -27,7 +27,7 @@ from gym.data.dataset import Dataset
 from gym.data.samples import find_samples
 from gym.evaluation import confusion
 from gym.reporting.run_table import score_of
-from gym.reporting.style import PAGE_WIDTH, SMALLEST_FONT, class_legend, literal, shorten
+from gym.reporting.style import PAGE_WIDTH, SMALLEST_FONT, add_class_legend, plot_text
 from gym.runs.result import RunResult
 
 
@@ -143,7 +143,7 @@ def draw_figure3(
     for axes, letter, (title, words) in zip(grid[0], "abcdef", titles, strict=False):
         lines_above = [f"({letter}) {fit(title, _LONGEST_TITLE - 4)}", fit(words, _LONGEST_TITLE)]
         axes.set_title("\n".join(line for line in lines_above if line), fontsize=_FONT)
-    class_legend(figure, classes, _FONT)
+    add_class_legend(figure, classes, _FONT)
     return figure
 
 
@@ -172,7 +172,7 @@ def draw_example(pair: np.ndarray, example: Example, bands: Sequence[str], class
 
 def fit(text: str, longest: int) -> str:
     """A text that fits beside or above a panel, without mathematics."""
-    return literal(shorten(text, longest))
+    return plot_text(text, longest)
 
 
 def clear(axes: Axes) -> Axes:

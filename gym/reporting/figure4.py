@@ -31,7 +31,7 @@ from gym.reporting.figure4_data import (
     size_ticks,
     word_size,
 )
-from gym.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, SMALLEST_FONT, literal
+from gym.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, SMALLEST_FONT, plot_text
 from gym.runs.result import RunResult
 
 # Above and below leave a line alone that comes from the left and goes to the right.
@@ -118,12 +118,12 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
     """
     series = size_series(results)
     if not series:
-        return empty_figure()
+        return draw_empty_figure()
     width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(series) - COLUMNS_ON_A_PAGE))
     figure = Figure(figsize=(width, _HEIGHT), layout="constrained")
     grid = figure.subplots(2, len(series), sharex=True, sharey="row", squeeze=False)
     for column, (loss, models) in zip(grid.T, series.items(), strict=True):
-        column[0].set_title(f"loss {literal(loss)}", fontsize=_FONT + 0.5)
+        column[0].set_title(f"loss {plot_text(loss)}", fontsize=_FONT + 0.5)
         for axes, score in zip(column, SCORE_TITLES, strict=True):
             for model, points in models.items():
                 draw_series(axes, model, points, score)
@@ -143,7 +143,7 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
     return figure
 
 
-def empty_figure() -> Figure:
+def draw_empty_figure() -> Figure:
     """A figure for when there is nothing to draw."""
     figure = Figure(figsize=(5.6, 1.6), layout="constrained")
     figure.text(0.5, 0.5, "No run has finished with a score.", ha="center", va="center")

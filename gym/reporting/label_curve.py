@@ -1,13 +1,13 @@
-"""Do I have enough labels? Mean IoU against the number of training pairs, and what twice as many would bring.
+"""Label curve: mean IoU against the number of training pairs, extrapolated to twice as many labels.
 
-A learning curve falls short of its end by a power of the number of examples: ``iou(n) = a - b n**-c``. The curve is
-fitted to all runs of a sweep over ``split.training_share`` that are otherwise alike but for their seeds. Its
-uncertainty is that of the bootstrap: validation scenes are redrawn, the same ones for all runs, and so are the
-distances of the runs from the curve, which hold what training leaves to chance. On drawn curves of five sizes the 90%
-interval of the rise held the truth in 9 of 10 cases with three seeds a size, and in 3 of 4 with one.
+Mean IoU approaches its limit as a power of the number of examples: ``iou(n) = a - b n**-c``. The curve is fitted to all
+runs of a sweep over ``split.training_share`` that otherwise differ only in their seeds. A bootstrap gives its
+uncertainty: it redraws the validation scenes, the same ones for all runs, and the residuals of the runs, which hold the
+randomness of training. In simulated curves of five sizes, the 90% interval of the gain contained the true gain in 9 of
+10 cases with three seeds per size, and in 3 of 4 with one.
 
-learning_curve.csv      a row a size, and one for twice the largest
-learning_curve.png      the same with curve and band
+learning_curve.csv      a row per size, and one for twice the largest
+learning_curve.png      the same, with the fitted curve and its interval
 
 Source: Cortes et al. 1993, Learning Curves: Asymptotic Values and Rate of Convergence, NIPS 6; Figueroa et al. 2012,
 doi:10.1186/1472-6947-12-8.
@@ -27,21 +27,20 @@ from gym.core.text import pluralize
 from gym.evaluation.bootstrap import DRAWS
 from gym.reporting.recommendation import bootstrap_ious, find_obstacle
 from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
-from gym.reporting.style import literal, save
+from gym.reporting.style import BLUE, ORANGE, add_legend, plot_text, save_figure
 from gym.runs.result import RunResult
 
 SHARE = "split.training_share"
 _INTERVAL = (5, 95)  # percentiles
 _FEWEST_SIZES = 3
 _RATES = np.geomspace(0.01, 5, 500)
-_COLUMNS = 3  # panels beside one another
-_MEASURED, _EXPECTED = "#0072b2", "#d55e00"
+_MOST_COLUMNS = 3  # of panels
 
 
 class PowerLaw(NamedTuple):
-    """``iou(n) = a - b n**-c``, with ``a`` in [0, 1], ``b`` 0 or more and ``c`` above 0.
+    """``iou(n) = a - b n**-c``, with ``a`` in [0, 1], ``b`` >= 0 and ``c`` > 0.
 
-    Each is one number, or ``(draws, 1)`` for as many curves.
+    Each parameter is one number, or an array ``(draws, 1)`` for as many curves.
     """
 
     a: Any
@@ -49,135 +48,140 @@ class PowerLaw(NamedTuple):
     c: Any
 
     def at(self, sizes: Any) -> Any:
-        """Its value where there are so many training pairs; ``(draws, sizes)`` for several curves."""
+        """Evaluate the curve at numbers of training pairs; several curves give ``(draws, sizes)``."""
         return self.a - self.b * np.asarray(sizes, float) ** -self.c
 
 
 class LabelCurve(NamedTuple):
-    """What the runs of one group say.
+    """The label curve of one group of runs.
 
     Attributes:
-        group: The runs, those with a mean IoU and a number of training pairs.
-        sizes: Training pairs of each, ``(runs,)`` int64.
-        ious: Mean IoU of each, ``(runs,)``.
-        fit: The curve through them; None where there is none.
-        redrawn: The curves of redrawn scenes and distances; None likewise.
-        obstacle: Why there is no fit; empty where there is one.
+        group: The runs that have a mean IoU and a number of training pairs.
+        sizes: Training pairs of each run, ``(runs,)`` int64.
+        ious: Mean IoU of each run, ``(runs,)``.
+        fit: The fitted curve, or None.
+        bootstrap: The curves of all bootstrap samples, or None.
+        obstacle: Why no curve is fitted; empty if one is.
     """
 
     group: RunGroup
     sizes: np.ndarray
     ious: np.ndarray
     fit: PowerLaw | None
-    redrawn: PowerLaw | None
+    bootstrap: PowerLaw | None
     obstacle: str
 
 
-def write_learning_curve(folder: Path, results: Sequence[RunResult]) -> str:
-    """Write the learning curve of a sweep over ``split.training_share``.
+def write_label_curve(folder: Path, results: Sequence[RunResult]) -> str:
+    """Write the label curve of a sweep over ``split.training_share``.
 
     Returns:
-        What twice the labels would bring, a line for each group of runs; empty, and nothing is written, where the
-        share is the same in all runs.
+        The expected gain from twice the labels, one line per group of runs. If all runs have the same share, the text
+        is empty and no file is written.
 
     Raises:
-        OSError: Something cannot be written.
+        OSError: A file cannot be written.
     """
     if SHARE not in swept_keys(results):
         return ""
-    curves = [find_curve(group) for group in group_runs(results, [SHARE, "seed"])]
+    curves = [fit_label_curve(group) for group in group_runs(results, [SHARE, "seed"])]
     write_csv(folder / "learning_curve.csv", [row for curve in curves for row in curve_rows(curve)])
-    save(draw_curves(curves), folder / "learning_curve.png")
-    return "\n".join(word_curve(curve) for curve in curves)
+    save_figure(draw_label_curves(curves), folder / "learning_curve.png")
+    return "\n".join(describe_curve(curve) for curve in curves)
 
 
-def find_curve(group: RunGroup, seed: int = 0) -> LabelCurve:
-    """Fit the curve of a group of runs; ``seed`` is that of the bootstrap."""
+def fit_label_curve(group: RunGroup, seed: int = 0) -> LabelCurve:
+    """Fit a curve to a group of runs, with a bootstrap of the given seed."""
     scored = [run for run in group.runs if score_of(run, "iou") is not None and score_of(run, "training_pairs")]
     sizes = np.array([score_of(run, "training_pairs") for run in scored], np.int64)
     ious = np.array([score_of(run, "iou") for run in scored], float)
-    known = LabelCurve(group._replace(runs=scored), sizes, ious, None, None, find_obstacle(scored))
+    curve = LabelCurve(group._replace(runs=scored), sizes, ious, None, None, find_obstacle(scored))
     number = len(set(sizes.tolist()))
     if number < _FEWEST_SIZES:
-        few = f"too few points, {pluralize(number, 'size')} of the training side where {_FEWEST_SIZES} are needed"
-        return known._replace(obstacle=few)
-    if known.obstacle:
-        return known
+        few = f"the training side has {pluralize(number, 'size')}, and a curve needs {_FEWEST_SIZES}"
+        return curve._replace(obstacle=few)
+    if curve.obstacle:
+        return curve
     fit = PowerLaw(*(float(value[0, 0]) for value in fit_power_laws(sizes, ious[None])))
-    return known._replace(fit=fit, redrawn=redraw_curves(scored, sizes, fit, seed))
+    return curve._replace(fit=fit, bootstrap=bootstrap_curves(scored, sizes, fit, seed))
 
 
 def fit_power_laws(sizes: np.ndarray, ious: np.ndarray) -> PowerLaw:
-    """Fit curves by least squares: at each rate of a fine grid the two other numbers follow, and the best is taken.
+    """Fit curves by least squares: linear in ``a`` and ``b`` at each rate ``c`` of a fine grid.
 
-    So no search can fail to end, as it does along the valley where a slow rate and a high end look alike.
+    An iterative solver may not converge, because a slow rate with a high limit fits nearly as well as a fast rate with
+    a low one.
 
     Args:
-        sizes: Training pairs of each run, ``(runs,)``, 1 or more, two different ones at least.
-        ious: Mean IoU of each in each draw, ``(draws, runs)``.
+        sizes: Training pairs of each run, ``(runs,)``, 1 or more, with at least two different values.
+        ious: Mean IoU of each run in each draw, ``(draws, runs)``.
 
     Returns:
-        The curves, their numbers ``(draws, 1)``.
+        The curves, with parameters ``(draws, 1)``.
     """
-    grown = (sizes.max() / sizes) ** _RATES[:, None]  # what is missing from the end grows by that from the largest size
+    grown = (sizes.max() / sizes) ** _RATES[:, None]  # the gap to the limit, relative to the gap at the largest size
     total, squared, products = grown.sum(axis=1), (grown**2).sum(axis=1), ious @ grown.T
     mean, count = ious.mean(axis=1)[:, None], len(sizes)
     free = np.clip((mean * total - products) / (squared - total**2 / count), 0, 1)
-    ends = np.hstack([np.clip(mean + free * total / count, 0, 1), np.ones_like(free)])
-    missing = np.hstack([free, np.clip((total - products) / squared, 0, 1)])  # the second half: with the end at 1
+    limits = np.hstack([np.clip(mean + free * total / count, 0, 1), np.ones_like(free)])
+    gaps = np.hstack([free, np.clip((total - products) / squared, 0, 1)])  # the second half has its limit fixed at 1
     rates, total, squared, products = (np.concatenate([of, of], axis=-1) for of in (_RATES, total, squared, products))
-    misfit = count * ends * (ends - 2 * mean) + missing * (missing * squared - 2 * ends * total + 2 * products)
+    misfit = count * limits * (limits - 2 * mean) + gaps * (gaps * squared - 2 * limits * total + 2 * products)
     best = misfit.argmin(axis=1)[:, None]
-    end, rest, rate = np.take_along_axis(ends, best, 1), np.take_along_axis(missing, best, 1), rates[best]
-    return PowerLaw(end, rest * sizes.max() ** rate, rate)
+    limit, gap, rate = np.take_along_axis(limits, best, 1), np.take_along_axis(gaps, best, 1), rates[best]
+    return PowerLaw(limit, gap * sizes.max() ** rate, rate)
 
 
-def redraw_curves(
+def bootstrap_curves(
     runs: Sequence[RunResult], sizes: np.ndarray, fit: PowerLaw, seed: int, draws: int = DRAWS
 ) -> PowerLaw:
-    """The curves of redrawn validation scenes, moved by redrawn distances from the curve.
+    """Fit curves to bootstrap samples of the validation scenes, with redrawn residuals added.
 
     Args:
         runs: Runs on the same validation scenes.
-        sizes: Training pairs of each.
-        fit: The curve through them.
-        seed: Which draws.
-        draws: How many; those that have no mean IoU are left out.
+        sizes: Training pairs of each run.
+        fit: The curve fitted to the runs.
+        seed: Seed of the bootstrap.
+        draws: Number of samples; those without a mean IoU are left out.
     """
-    misses = np.array([score_of(run, "iou") for run in runs], float) - fit.at(sizes)
-    misses *= (len(runs) / max(1, len(runs) - len(fit))) ** 0.5  # a fit of three numbers draws the curve to the runs
+    residuals = np.array([score_of(run, "iou") for run in runs], float) - fit.at(sizes)
+    # Fitting three parameters pulls the curve towards the runs; without this factor the residuals would be too small.
+    residuals *= (len(runs) / max(1, len(runs) - len(fit))) ** 0.5
     picks = generator(seed, "bootstrap distances").integers(0, len(runs), (draws, len(runs)))
     ious = np.stack([bootstrap_ious(run, seed, draws) for run in runs], axis=1)
-    return fit_power_laws(sizes, (ious + misses[picks])[~np.isnan(ious).any(axis=1)])
+    return fit_power_laws(sizes, (ious + residuals[picks])[~np.isnan(ious).any(axis=1)])
 
 
-def word_curve(curve: LabelCurve) -> str:
-    """Say what twice the labels would bring, or why that cannot be said."""
+def describe_curve(curve: LabelCurve) -> str:
+    """Say what gain to expect from twice the labels, or why it cannot be estimated."""
     label = f"{curve.group.label}: " if curve.group.label else ""
-    if curve.fit is None or curve.redrawn is None:
-        return f"{label}what twice the labels would bring cannot be said: {curve.obstacle}."
-    ends = curve.sizes.max() * np.array([1, 2])
-    now, then = curve.fit.at(ends)
-    redrawn = curve.redrawn.at(ends)
-    low, high = np.percentile(redrawn[:, 1], _INTERVAL)
-    least, most = np.percentile(redrawn[:, 1] - redrawn[:, 0], _INTERVAL)
-    rises = f"rise from {now:.3f} to {then:.3f}" if f"{now:.3f}" != f"{then:.3f}" else f"stay at {now:.3f}"
-    few = "; three runs alone leave nothing to judge the curve by" if len(curve.sizes) == len(curve.fit) else ""
+    if curve.fit is None or curve.bootstrap is None:
+        return f"{label}the gain from twice the labels cannot be estimated: {curve.obstacle}."
+    now, twice = curve.sizes.max() * np.array([1, 2])
+    before, after = curve.fit.at([now, twice])
+    samples = curve.bootstrap.at([now, twice])
+    low, high = np.percentile(samples[:, 1], _INTERVAL)
+    least, most = np.percentile(samples[:, 1] - samples[:, 0], _INTERVAL)
+    change = f"rise from {before:.3f} to {after:.3f}" if f"{before:.3f}" != f"{after:.3f}" else f"stay at {before:.3f}"
+    few = "; with only three runs, the fit itself cannot be checked" if len(curve.sizes) == len(curve.fit) else ""
     return (
-        f"{label}with twice the labels ({ends[1]:,} training pairs instead of {ends[0]:,}), mean IoU is expected to "
-        f"{rises} (90% interval {low:.3f} to {high:.3f}, of the rise {least:.3f} to {most:.3f}{few})."
+        f"{label}with twice the labels ({twice:,} training pairs instead of {now:,}), mean IoU is expected to {change} "
+        f"(90% interval {low:.3f} to {high:.3f}, of the gain {least:.3f} to {most:.3f}{few})."
     )
 
 
 def curve_rows(curve: LabelCurve) -> list[Row]:
-    """A row a size: mean and deviation over its runs, the fitted curve and its interval; then twice the largest."""
+    """Return one row per size, and one for twice the largest if a curve is fitted.
+
+    A row has the mean and standard deviation of the runs of its size, the fitted value and its 90% interval.
+    """
     sizes = np.unique(curve.sizes)
     rows: list[Row] = []
     for size in [*sizes, *([2 * sizes[-1]] if curve.fit else [])]:
-        is_of = curve.sizes == size
-        ious = curve.ious[is_of]
-        shares = [run.settings[SHARE] for run, is_there in zip(curve.group.runs, is_of, strict=True) if is_there]
-        low, high = np.percentile(curve.redrawn.at(size), _INTERVAL) if curve.redrawn else (None, None)
+        has_size = curve.sizes == size
+        ious = curve.ious[has_size]
+        shares = [run.settings[SHARE] for run, has in zip(curve.group.runs, has_size, strict=True) if has]
+        low, high = np.percentile(curve.bootstrap.at(size), _INTERVAL) if curve.bootstrap else (None, None)
         rows.append(
             curve.group.settings
             | {
@@ -194,50 +198,52 @@ def curve_rows(curve: LabelCurve) -> list[Row]:
     return rows
 
 
-def draw_curves(curves: Sequence[LabelCurve]) -> Figure:
-    """A panel a group: the runs, the curve with its 90% interval, and dashed what is expected beyond them."""
-    across = min(_COLUMNS, int(np.ceil(len(curves) ** 0.5)))
+def draw_label_curves(curves: Sequence[LabelCurve]) -> Figure:
+    """Draw runs and fitted curve with its 90% interval, dashed beyond the largest size; one panel per group."""
+    across = min(_MOST_COLUMNS, int(np.ceil(len(curves) ** 0.5)))
     down = -(-len(curves) // across)
     figure = Figure(figsize=(max(6.4, 4.4 * across), 3.6 * down + 0.9), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
     for axes, curve in zip(grid, curves, strict=False):
-        draw_curve(axes, curve)
+        _draw_panel(axes, curve)
     for axes in grid[len(curves) :]:
         axes.set_axis_off()
     for axes in grid[::across]:
         axes.set_ylabel("mean IoU")
-    handles = {handle.get_label(): handle for axes in grid for handle in axes.get_legend_handles_labels()[0]}
-    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=3, fontsize=8)
+    add_legend(figure, grid, loc="outside lower center", ncols=3)
     return figure
 
 
-def draw_curve(axes: Axes, curve: LabelCurve) -> None:
-    """One group of runs."""
+def _draw_panel(axes: Axes, curve: LabelCurve) -> None:
     largest = curve.sizes.max(initial=1)
-    axes.plot(curve.sizes, curve.ious, "o", color=_MEASURED, ms=5, alpha=0.8, label="a run")
-    lines = [literal(curve.group.label)] if curve.group.label else []
-    if curve.fit and curve.redrawn:
-        inside, beyond = (np.linspace(*ends, 100) for ends in ((curve.sizes.min(), largest), (largest, 2 * largest)))
-        whole = np.concatenate([inside, beyond])
-        band = np.percentile(curve.redrawn.at(whole), _INTERVAL, axis=0)
-        axes.fill_between(whole, *band, color=_EXPECTED, alpha=0.15, lw=0, label="90% interval")
-        axes.plot(inside, curve.fit.at(inside), color=_EXPECTED, lw=1.5, label="fitted curve")
-        axes.plot(beyond, curve.fit.at(beyond), "--", color=_EXPECTED, lw=1.5, label="expected with more labels")
-        expected = float(curve.fit.at(2 * largest))
-        axes.plot(2 * largest, expected, "o", mfc="white", color=_EXPECTED, ms=6, label="with twice the labels")
-        axes.annotate(
-            f"{expected:.3f}",
-            (2 * largest, expected),
-            xytext=(-2, 7),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-        )
+    axes.plot(curve.sizes, curve.ious, "o", color=BLUE, ms=5, alpha=0.8, label="run")
+    lines = [plot_text(curve.group.label)] if curve.group.label else []
+    if curve.fit and curve.bootstrap:
+        _draw_fit(axes, curve.fit, curve.bootstrap, curve.sizes.min(), largest)
         lines.append(f"fit: {curve.fit.a:.3f} - {curve.fit.b:.3g} $n^{{-{curve.fit.c:.2f}}}$")
     else:
-        lines.append("no curve: too few points" if len(set(curve.sizes.tolist())) < _FEWEST_SIZES else "no curve")
+        lines.append("no curve: too few sizes" if len(set(curve.sizes.tolist())) < _FEWEST_SIZES else "no curve")
     axes.set_title("\n".join(lines), fontsize=9)
     axes.set_xlabel("training pairs $n$")
     axes.set_xlim(0, (2.06 if curve.fit else 1.06) * largest)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.grid(alpha=0.25)
+
+
+def _draw_fit(axes: Axes, fit: PowerLaw, bootstrap: PowerLaw, smallest: int, largest: int) -> None:
+    inside, beyond = np.linspace(smallest, largest, 100), np.linspace(largest, 2 * largest, 100)
+    whole = np.concatenate([inside, beyond])
+    band = np.percentile(bootstrap.at(whole), _INTERVAL, axis=0)
+    axes.fill_between(whole, *band, color=ORANGE, alpha=0.15, lw=0, label="90% interval")
+    axes.plot(inside, fit.at(inside), color=ORANGE, lw=1.5, label="fitted curve")
+    axes.plot(beyond, fit.at(beyond), "--", color=ORANGE, lw=1.5, label="extrapolation")
+    expected = float(fit.at(2 * largest))
+    axes.plot(2 * largest, expected, "o", mfc="white", color=ORANGE, ms=6, label="twice the labels")
+    axes.annotate(
+        f"{expected:.3f}",
+        (2 * largest, expected),
+        xytext=(-2, 7),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+    )

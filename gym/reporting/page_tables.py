@@ -1,20 +1,28 @@
-"""The table of a sweep as a page shows it: few digits to read, all of them to sort by, and which run is which.
+"""The tables of a page: text to read, exact values to sort by, and marks on chosen rows."""
 
-How a run does at each site and in each class, as section 3.3 of the paper tells it: Dice, and of how many scenes.
-"""
-
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
-from gym.core.text import format_duration
+from gym.core.text import format_duration, format_interval, pluralize
 from gym.evaluation import confusion
+from gym.evaluation.bootstrap import Interval
 from gym.reporting.recommendation import Recommendation
-from gym.reporting.run_table import SCORES, Row, comparison_rows, score_of, swept_keys, word_setting
+from gym.reporting.run_table import SCORES, Row, comparison_rows, format_setting, score_of, swept_keys
 from gym.runs.result import RunResult
 
-_TITLES = {
+LEGACY = {
+    "iou": "its mean IoU: averaged over batches; an absent class counts as perfect",
+    "dice": "its mean Dice: computed from probabilities, with the same two flaws",
+    "kld": "its KLD: the share of wrong pixels times 16.118",
+    "iou_2022": "its mean IoU at the time of the paper: first class only",
+    "dice_2022": "its Dice at the time of the paper: all classes at once, first ten batches only",
+    "kld_2022": "its KLD at the time of the paper: first ten batches only",
+}
+
+_COLUMN_TITLES = {
     "iou": "mean IoU",
     "kld": "KLD",
     "dice": "mean Dice",
@@ -24,101 +32,197 @@ _TITLES = {
     "weights_sha256": "weights",
     "run_id": "MLflow run",
 }
+_FORMATS = {"iou": "{:.4f}", "kld": "{:.4f}", "dice": "{:.4f}", "parameters": "{:,}"}
+_SITE_DICE = "site_dice/"  # how the metrics of a run begin that hold the mean Dice of a site
+_ALL_SITES = "all sites"
+_VERSION = "version."
+_TAG_TITLES = {
+    "git_commit": "code commit",
+    "machine": "machine",
+    "precision": "precision",
+    "threads": "threads",
+    "tuned": "tuned for this processor",
+    "data": "data",
+    "data_fingerprint": "data fingerprint",
+    "split": "split",
+}
 
 
-class ShownTable(NamedTuple):
-    """Columns with ``title`` and ``is_number``, and rows with ``cells`` (``shown`` and ``value``) and ``marks``."""
+class Column(NamedTuple):
+    """The title of a column, and whether its cells are numbers."""
 
-    columns: list[dict[str, Any]]
-    rows: list[dict[str, Any]]
+    title: str
+    is_number: bool = False
 
 
-def runs_table(results: Sequence[RunResult], recommendation: Recommendation) -> ShownTable:
-    """Set the runs below each other, with what was varied, their scores, and which is recommended and which is best."""
+class Cell(NamedTuple):
+    """The text of a cell, and the value to sort by, which is empty if there is none."""
+
+    text: str
+    value: str
+
+
+class PageRow(NamedTuple):
+    """The cells of a row, and the words that mark it, as in ``recommended``."""
+
+    cells: list[Cell]
+    marks: Sequence[str] = ()
+
+
+class PageTable(NamedTuple):
+    """A table as the templates show it."""
+
+    columns: list[Column]
+    rows: list[PageRow]
+
+
+def runs_table(results: Sequence[RunResult], recommendation: Recommendation) -> PageTable:
+    """List runs with their swept settings and scores, and mark the recommended and the best one."""
     rows = comparison_rows(results, swept_keys(results))
-    columns = [name for row in rows[:1] for name in row if name != "fingerprint"]
-    marks = [mark_run(result, recommendation) for result in results]
-    return ShownTable(
-        [{"title": _TITLES.get(name, name), "is_number": is_numeric(rows, name)} for name in columns],
-        [{"cells": show_cells(row, columns), "marks": mark} for row, mark in zip(rows, marks, strict=True)],
+    names = [name for row in rows[:1] for name in row if name != "fingerprint"]
+    marked = {"recommended": recommendation.chosen, "best": recommendation.best}
+    return PageTable(
+        [Column(_COLUMN_TITLES.get(name, name), _is_numeric(rows, name)) for name in names],
+        [
+            PageRow(
+                [_setting_cell(name, row[name]) for name in names],
+                [mark for mark, run in marked.items() if run is result],
+            )
+            for row, result in zip(rows, results, strict=True)
+        ],
     )
 
 
-def mark_run(result: RunResult, recommendation: Recommendation) -> list[str]:
-    """What a run is in the comparison: recommended, best, both or neither."""
-    marked = {"recommended": recommendation.chosen, "best": recommendation.best}
-    return [mark for mark, run in marked.items() if run is result]
+def _is_numeric(rows: Sequence[Row], name: str) -> bool:
+    return all(row[name] is None or type(row[name]) in (int, float) for row in rows)
 
 
-def is_numeric(rows: Sequence[Row], name: str) -> bool:
-    """Whether all that stands in a column is numbers."""
-    return all(row[name] is None or (type(row[name]) in (int, float)) for row in rows)
-
-
-def show_cells(row: Row, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The cells of a row: what is shown, and the value to sort by, empty where there is none."""
-    return [
-        {"shown": show_value(name, row[name]), "value": "" if row[name] is None else word_setting(row[name])}
-        for name in columns
-    ]
-
-
-def show_value(name: str, value: Any) -> str:
-    """A value as the page shows it."""
+def _setting_cell(name: str, value: Any) -> Cell:
     if value is None:
-        return "-" if name in SCORES else "null"
-    shown = {"iou": "{:.4f}", "kld": "{:.4f}", "dice": "{:.4f}", "parameters": "{:,}"}
+        return Cell("-" if name in SCORES else "null", "")
+    exact = format_setting(value)
     if name == "seconds":
-        return format_duration(value)
-    return shown[name].format(value) if name in shown else word_setting(value)
+        return Cell(format_duration(value), exact)
+    return Cell(_FORMATS[name].format(value) if name in _FORMATS else exact, exact)
 
 
-_SCORE = "site_dice/"
-_ALL = "all sites"
+def site_dice_table(run: RunResult, sites: Mapping[str, str]) -> PageTable:
+    """Tabulate the Dice of a run by site and class with the number of scenes, as in section 3.3 of the paper.
 
-
-def site_table(run: RunResult, sites: Mapping[str, str]) -> ShownTable:
-    """Mean Dice and the Dice of each class at each site, with the number of scenes; of several sites all below them.
-
-    Where the site of an image is not known there are the mean Dice alone, which the run has logged.
+    Several sites are followed by a row for all of them. If the site of an image is unknown, the table shows the mean
+    Dice per site that the run logged.
 
     Args:
         run: A run.
-        sites: The site of each validation image, by name.
+        sites: The site of each validation image, by image name.
     """
     if not run.images or not set(run.images) <= set(sites):
-        logged = {name.removeprefix(_SCORE): score_of(run, name) for name in run.scores if name.startswith(_SCORE)}
-        rows = {site: [dice] for site, dice in sorted(logged.items())}
-        return make_table(["site", "mean Dice"], rows | ({_ALL: [score_of(run, "dice")]} if len(rows) != 1 else {}))
-    places, scenes = np.array([sites[image] for image in run.images]), np.array(run.scenes)
-    parts = {str(site): places == site for site in sorted(set(places))}
-    parts |= {_ALL: np.ones(len(places), bool)} if len(parts) > 1 else {}
-    return make_table(
-        ["site", "scenes", "mean Dice", *(f"Dice {name}" for name in run.classes)],
-        {site: [len(set(scenes[part])), *dice_scores(run.matrices[part])] for site, part in parts.items()},
+        logged = sorted(name for name in run.scores if name.startswith(_SITE_DICE))
+        rows = [[name.removeprefix(_SITE_DICE), score_of(run, name)] for name in logged]
+        rows += [[_ALL_SITES, score_of(run, "dice")]] if len(rows) != 1 else []
+        return build_table(["site"], {"mean Dice": "{:.3f}"}, rows)
+    site_of_image, scenes = np.array([sites[image] for image in run.images]), np.array(run.scenes)
+    parts = {str(site): site_of_image == site for site in sorted(set(site_of_image))}
+    parts |= {_ALL_SITES: np.ones(len(scenes), bool)} if len(parts) > 1 else {}
+    return build_table(
+        ["site"],
+        {"scenes": "{}"} | dict.fromkeys(["mean Dice", *(f"Dice {name}" for name in run.classes)], "{:.3f}"),
+        [[site, len(set(scenes[part])), *_dice_scores(run.matrices[part])] for site, part in parts.items()],
     )
 
 
-def dice_scores(matrices: np.ndarray) -> list[float | None]:
-    """Mean Dice and the Dice of each class of some images together; None for a class that is not there."""
+def _dice_scores(matrices: np.ndarray) -> list[float | None]:
+    """Return the mean Dice and the Dice of each class over several images; None for an absent class."""
     whole = matrices.sum(axis=0)
     values = [confusion.mean_dice(whole), *confusion.class_dice(whole)]
     return [None if np.isnan(value) else float(value) for value in values]
 
 
-def make_table(titles: Sequence[str], rows: Mapping[str, Sequence[float | None]]) -> ShownTable:
-    """Lay out rows of numbers, each behind its name."""
-    return ShownTable(
-        [{"title": title, "is_number": place > 0} for place, title in enumerate(titles)],
+def build_table(texts: Sequence[str], numbers: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> PageTable:
+    """Build a table of text columns followed by number columns.
+
+    Args:
+        texts: Titles of the text columns.
+        numbers: Format of each number column, as in ``{:.3f}``, by its title.
+        rows: The values of each row; None is shown as a dash.
+    """
+    formats = [*["{}"] * len(texts), *numbers.values()]
+    return PageTable(
+        [*map(Column, texts), *(Column(title, is_number=True) for title in numbers)],
         [
-            {"cells": [{"shown": name, "value": name}, *map(show_number, values)], "marks": []}
-            for name, values in rows.items()
+            PageRow(
+                [
+                    Cell("-", "") if value is None else Cell(form.format(value), str(value))
+                    for form, value in zip(formats, row, strict=True)
+                ]
+            )
+            for row in rows
         ],
     )
 
 
-def show_number(value: float | None) -> dict[str, str]:
-    """A number as it is read, and what to sort it by."""
-    if value is None:
-        return {"shown": "-", "value": ""}
-    return {"shown": str(value) if isinstance(value, int) else f"{value:.3f}", "value": repr(value)}
+def score_table(head: str, titles: Mapping[str, str], rows: Mapping[str, Mapping[str, Interval]]) -> PageTable:
+    """Tabulate scores with their intervals; a column without any defined score is left out.
+
+    Args:
+        head: Title of the column that names the rows.
+        titles: Titles of the score columns, by score.
+        rows: The scores of each row, by score; a missing one is undefined.
+    """
+    kept = [name for name in titles if any(is_defined(scores.get(name)) for scores in rows.values())]
+    return PageTable(
+        [Column(head), *(Column(titles[name], is_number=True) for name in kept)],
+        [PageRow([Cell(row, row), *(score_cell(scores.get(name)) for name in kept)]) for row, scores in rows.items()],
+    )
+
+
+def is_defined(score: Interval | None) -> TypeGuard[Interval]:
+    """Check that a score exists and is not NaN, as 0/0 is."""
+    return score is not None and not np.isnan(score.value)
+
+
+def score_cell(score: Interval | None) -> Cell:
+    """Show a score with its interval; an undefined score is a dash."""
+    return Cell(format_interval(*score), repr(score.value)) if is_defined(score) else Cell("-", "")
+
+
+def legacy_rows(legacy: Mapping[str, float], scores: Mapping[str, Interval] | None = None) -> list[dict[str, str]]:
+    """List the numbers that the original program would have printed, in words that say what is wrong with them.
+
+    Args:
+        legacy: The original's numbers by name, those of `LEGACY`.
+        scores: The correct scores by name, to set beside them.
+
+    Returns:
+        ``meaning`` and ``original`` of each, and ``correct`` if ``scores`` are given.
+    """
+    rows = []
+    for name, meaning in LEGACY.items():
+        if name in legacy:
+            correct = {"correct": f"{scores[name.removesuffix('_2022')].value:.3f}"} if scores else {}
+            rows.append({"meaning": meaning, "original": f"{legacy[name]:.3f}"} | correct)
+    return rows
+
+
+def provenance_rows(tags: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Summarise what runs were made with: code, packages, machine and data.
+
+    Args:
+        tags: The MLflow tags of each run.
+
+    Returns:
+        Names and values. A value that differs between runs is given with the number of its runs; what no run has noted
+        is left out.
+    """
+    versions = sorted({name for one in tags for name in one if name.startswith(_VERSION)})
+    titles = _TAG_TITLES | {name: name.removeprefix(_VERSION) for name in versions}
+    rows = [(title, _summarize_values([one[name] for one in tags if name in one])) for name, title in titles.items()]
+    return [(title, value) for title, value in rows if value]
+
+
+def _summarize_values(values: Sequence[str]) -> str:
+    """Return the only value, or all with the number of their runs, the most frequent first."""
+    counts = Counter(values)
+    if len(counts) < 2:
+        return next(iter(counts), "")
+    return ", ".join(f"{value} ({pluralize(number, 'run')})" for value, number in counts.most_common())

@@ -1,8 +1,7 @@
-"""Which run of a sweep to use: the smallest model that the validation scenes cannot tell from the best.
+"""Recommend a run of a sweep: the smallest model that the validation scenes cannot distinguish from the best.
 
-How good a model looks hangs on the scenes it is judged by; `gym.evaluation.bootstrap` says how far.
-
-Source: the rule of one standard error: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3.
+Source: the one-standard-error rule of Breiman et al. 1984, Classification and Regression Trees, section 3.4.3; the
+standard error comes from `gym.evaluation.bootstrap`.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from gym.evaluation.bootstrap import DRAWS, PERCENTILES, draw_scenes, resample, 
 from gym.reporting.run_table import run_labels, score_of
 from gym.runs.result import RunResult
 
-# What images and their true classes hang on, beside their names.
+# The keys that decide the content of an image and its label, apart from its name.
 _IMAGERY = (
     *("data.kind", "data.images", "data.labels", "data.archives", "data.seed", "data.sites"),
     *("data.size", "data.framing", "data.overlap", "data.remap", "data.ignore_values", "data.aliases"),
@@ -28,13 +27,12 @@ class Recommendation:
     """Which run to use.
 
     Attributes:
-        sentence: What it comes to, or why there is none.
-        chosen: The smallest run whose mean IoU lies within one standard error of that of ``best``; of equally small
-            ones the one with the highest. None where there is no recommendation.
-        best: The run with the highest mean IoU; of equal ones the smallest.
-        standard_error: Of the mean IoU of ``best``; NaN where there is no recommendation.
-        difference: Ends of the 95% interval of the mean IoU of ``best`` less that of ``chosen``, on the same redrawn
-            scenes.
+        sentence: The recommendation in words, or why there is none.
+        chosen: The smallest run whose mean IoU is within one standard error of that of ``best``; of equally small
+            runs, the one with the highest mean IoU. None if no run is recommended.
+        best: The run with the highest mean IoU; of equal runs, the smallest.
+        standard_error: Standard error of the mean IoU of ``best``; NaN if no run is recommended.
+        difference: 95 % interval of the mean IoU of ``best`` minus that of ``chosen``, on the same bootstrap samples.
     """
 
     sentence: str
@@ -44,44 +42,13 @@ class Recommendation:
     difference: tuple[float, float] = (float("nan"), float("nan"))
 
 
-def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarray:
-    """The mean IoU of a run on redrawn validation scenes.
-
-    Runs of the same scenes get the same draws, so that their values can be compared one by one. The images of a scene
-    are drawn together.
-
-    Args:
-        result: The run.
-        seed: Which draws.
-        draws: How many.
-
-    Returns:
-        ``(draws,)`` in [0, 1]; NaN where a draw has no counted pixel.
-    """
-    names, matrices = sum_by_scene(result.scenes, result.matrices)
-    return confusion.mean_iou(resample(draw_scenes(len(names), seed, draws), matrices))
-
-
-def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS) -> float:
-    """Deviation of the mean IoU over redrawn scenes; NaN for a run of one scene, which cannot tell.
-
-    Args:
-        result: A run with a mean IoU.
-        seed: Which draws.
-        draws: How many, 2 or more.
-    """
-    if len(set(result.scenes)) < 2:
-        return float("nan")
-    return float(np.nanstd(bootstrap_ious(result, seed, draws), ddof=1))
-
-
 def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Recommendation:
-    """Recommend the smallest model whose mean IoU lies within one standard error of the best.
+    """Recommend the smallest model whose mean IoU is within one standard error of the best.
 
     Args:
         results: The runs; those without mean IoU or number of parameters are left out.
-        seed: Of the bootstrap.
-        draws: How often scenes are redrawn, 2 or more.
+        seed: Seed of the bootstrap.
+        draws: Number of bootstrap samples, 2 or more.
     """
     sizes = [(score_of(result, "parameters"), score_of(result, "iou"), result) for result in results]
     scored = [(size, iou, result) for size, iou, result in sizes if size is not None and iou is not None]
@@ -95,7 +62,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     lead = bootstrap_ious(best, seed, draws) - bootstrap_ious(chosen, seed, draws)
     low, high = np.nanpercentile(lead, PERCENTILES)
     return Recommendation(
-        sentence=word_choice(runs, chosen, best, error, (low, high)),
+        sentence=_describe_choice(runs, chosen, best, error, (low, high)),
         chosen=chosen,
         best=best,
         standard_error=error,
@@ -104,44 +71,72 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
 
 
 def find_obstacle(results: Sequence[RunResult]) -> str:
-    """Why runs cannot be compared scene by scene; empty where they can."""
+    """Return why runs cannot be compared scene by scene; empty if they can."""
     if not results:
         return "no run has a mean IoU"
     if not all(result.scenes for result in results):
-        return "what the runs came to on each scene is gone, so chance cannot be estimated"
+        return "the confusion matrices of the scenes are gone, so chance cannot be estimated"
     if any(set(result.images) != set(results[0].images) for result in results):
         return "the runs were validated on different images, as in leave-one-site-out, so their scores do not compare"
     if differing := [key for key in _IMAGERY if len({repr(result.settings.get(key)) for result in results}) > 1]:
-        return f"the runs differ in {', '.join(differing)}, so images of one name are not the same"
-    if any(scene_by_image(result) != scene_by_image(results[0]) for result in results):
-        return "of some runs, made by an earlier version, it is not known which images are of one scene"
+        return f"the runs differ in {', '.join(differing)}, so images with the same name are not the same image"
+    if any(_scene_by_image(result) != _scene_by_image(results[0]) for result in results):
+        return "some runs were made by an earlier version, which did not record which images share a scene"
     if any(result.classes != results[0].classes for result in results):
         return "the runs have different classes, so their scores do not compare"
     if len(set(results[0].scenes)) < 2:
-        return "there is one validation scene only, so chance cannot be estimated"
+        return "there is only one validation scene, so chance cannot be estimated"
     return ""
 
 
-def scene_by_image(result: RunResult) -> dict[str, str]:
-    """The scene of each validation image, by name."""
+def _scene_by_image(result: RunResult) -> dict[str, str]:
     return dict(zip(result.images, result.scenes, strict=True))
 
 
-def word_choice(
+def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS) -> float:
+    """Estimate the standard error of a run's mean IoU over scenes; NaN for a single scene.
+
+    Args:
+        result: A run with a mean IoU.
+        seed: Seed of the bootstrap.
+        draws: Number of bootstrap samples, 2 or more.
+    """
+    if len(set(result.scenes)) < 2:
+        return float("nan")
+    return float(np.nanstd(bootstrap_ious(result, seed, draws), ddof=1))
+
+
+def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarray:
+    """Compute the mean IoU of a run on bootstrap samples of its validation scenes.
+
+    Runs on the same scenes get the same samples, so their values can be compared pairwise. All images of a scene are
+    drawn together.
+
+    Args:
+        result: The run.
+        seed: Seed of the bootstrap.
+        draws: Number of samples.
+
+    Returns:
+        Mean IoU of each sample, ``(draws,)``, in [0, 1]; NaN if a sample has no labelled pixel.
+    """
+    names, matrices = sum_by_scene(result.scenes, result.matrices)
+    return confusion.mean_iou(resample(draw_scenes(len(names), seed, draws), matrices))
+
+
+def _describe_choice(
     results: Sequence[RunResult], chosen: RunResult, best: RunResult, error: float, difference: tuple[float, float]
 ) -> str:
-    """Say which run is recommended, and why."""
-    labels = run_labels(results)
-    names = {id(result): label for result, label in zip(results, labels, strict=True)}
-    told, told_best = (
-        f"{names[id(one)]} ({score_of(one, 'parameters'):,} parameters, mean IoU {score_of(one, 'iou'):.3f})"
-        for one in (chosen, best)
+    labels = {id(result): label for result, label in zip(results, run_labels(results), strict=True)}
+    chosen_text, best_text = (
+        f"{labels[id(run)]} ({score_of(run, 'parameters'):,} parameters, mean IoU {score_of(run, 'iou'):.3f})"
+        for run in (chosen, best)
     )
     margin = f"one standard error ({error:.3f}, from {pluralize(len(set(best.scenes)), 'validation scene')})"
     if chosen is best:
-        return f"Recommended: {told}. It is the best, and no smaller model lies within {margin} of it."
+        return f"Recommended: {chosen_text}. It is the best run, and no smaller model is within {margin} of it."
     low, high = difference
     return (
-        f"Recommended: {told}, the smallest model within {margin} of the best, {told_best}; "
-        f"on redrawn scenes the best leads by {low:.3f} to {high:.3f} (95% interval)."
+        f"Recommended: {chosen_text}, the smallest model within {margin} of the best, {best_text}; "
+        f"the 95% interval of the best run's lead is {low:.3f} to {high:.3f}."
     )

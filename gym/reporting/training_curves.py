@@ -1,11 +1,9 @@
-"""The learning curves of many runs side by side: mean IoU and losses by epoch, one column a loss, as in Figure 4.
-
-Losses of different kinds do not compare, so only mean IoU has one scale for all columns.
-"""
+"""Training curves: loss, mean IoU and learning rate by epoch, of one run or of all runs of a sweep."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -15,19 +13,19 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullF
 
 from gym.config.registries import ARCHITECTURES, LOSSES
 from gym.reporting.figure4_data import COLUMNS_ON_A_PAGE, sort_by_registration
-from gym.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, literal
+from gym.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, plot_text
 from gym.training.checkpoint import Epoch
 
 _SCORES = {"val_iou": "mean IoU, validation", "val_loss": "loss, validation", "train_loss": "loss, training"}
-_FONT = 7.5
+_FONT, _PAGE_FONT = 7.5, 7.0
 _PANEL, _HEIGHT = 2.15, 1.75  # inches
-_PALEST = 0.4  # share of its colour that the smallest model has
+_PALEST = 0.4  # strength of the colour of the smallest model
 _UNFINISHED = "0.6"
-_WIDE = 10  # times the least of a panel's values, for a logarithmic scale
+_LOG_RANGE = 10  # largest over smallest loss, from which on a linear scale would flatten the late epochs
 
 
 class RunCurve(NamedTuple):
-    """The epochs of a run, and what tells it from others; a run that did not finish has those it came to."""
+    """The epochs of one run of a sweep; an unfinished run has those that it reached."""
 
     model: str
     loss: str
@@ -36,48 +34,79 @@ class RunCurve(NamedTuple):
     is_finished: bool = True
 
 
-def draw_run_curves(curves: Sequence[RunCurve]) -> Figure:
-    """Mean IoU and loss of validation and the loss of training, by epoch; a dot ends each line.
+def draw_training_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
+    """Draw loss, mean IoU and learning rate of one run by epoch, and mark the epoch whose weights are kept."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    loss, iou, rate = figure.subplots(1, 3)
+    numbers = [epoch.number for epoch in epochs]
+    for axes, name in ((loss, "loss"), (iou, "iou")):
+        axes.plot(numbers, [getattr(epoch, f"train_{name}") for epoch in epochs], "o-", ms=3, label="training")
+        axes.plot(numbers, [getattr(epoch, f"val_{name}") for epoch in epochs], "s--", ms=3, label="validation")
+    rate.plot(numbers, [epoch.learning_rate for epoch in epochs], "o-", ms=3, color="0.3")
+    loss.set_title("Loss")
+    _scale_losses(loss)
+    iou.set(title="Mean IoU", ylim=(0, 1.03))
+    rate.set(title="Learning rate", yscale="log")
+    for axes in (loss, iou, rate):
+        axes.axvline(best_epoch, color="0.6", lw=1, ls=":", label=f"best epoch {best_epoch}")
+        axes.set(xlabel="epoch", xlim=(0.5, len(numbers) + 0.5))
+        axes.grid(alpha=0.25)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure.legend(handles=loss.get_lines(), loc="outside lower center", ncols=3)
+    return figure
 
-    Architectures have the colours and dashes of Figure 4, paler ones fewer filters; runs that did not finish are grey.
-    Runs without an epoch are left out.
+
+def draw_page_curves(epochs: Sequence[Epoch]) -> Figure:
+    """Draw the training curves of one run at the width of a printed page."""
+    if not epochs:
+        return _empty_figure()
+    with mpl.rc_context({"font.size": _PAGE_FONT}):
+        figure = draw_training_curves(epochs, min(epochs, key=lambda epoch: epoch.val_loss).number)
+    figure.set_size_inches(PAGE_WIDTH, 2.5)
+    return figure
+
+
+def draw_sweep_curves(curves: Sequence[RunCurve]) -> Figure:
+    """Draw validation IoU, validation loss and training loss of many runs by epoch, one column per loss function.
+
+    Architectures have the colours and dashes of Figure 4; a paler line has fewer filters, a grey one is unfinished, and
+    a dot marks the last epoch. Runs without an epoch are left out. Loss functions have different units, so only mean
+    IoU shares its scale across columns.
     """
     shown = [curve for curve in curves if curve.epochs]
     losses = sort_by_registration(LOSSES, {curve.loss for curve in shown})
     if not losses:
-        return no_curves()
+        return _empty_figure()
     width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(losses) - COLUMNS_ON_A_PAGE))
     figure = Figure(figsize=(width, _HEIGHT * len(_SCORES) + 0.6), layout="constrained")
     grid = figure.subplots(len(_SCORES), len(losses), sharex=True, squeeze=False)
     widths = sorted({curve.filters for curve in shown})
     for column, loss in zip(grid.T, losses, strict=True):
-        column[0].set_title(f"loss {literal(loss)}", fontsize=_FONT + 0.5)
-        of_loss = [curve for curve in shown if curve.loss == loss]
+        column[0].set_title(f"loss {plot_text(loss)}", fontsize=_FONT + 0.5)
+        column[-1].set_xlabel("epoch", fontsize=_FONT)
         for axes, score in zip(column, _SCORES, strict=True):
-            for curve in sorted(of_loss, key=lambda curve: curve.is_finished):
-                draw_curve(axes, curve, score, widths)
+            # Unfinished runs come first, so that finished ones are drawn over them.
+            for curve in sorted(shown, key=lambda curve: curve.is_finished):
+                if curve.loss == loss:
+                    _draw_run(axes, curve, score, widths)
     for axes in grid[0, 1:]:
         axes.sharey(grid[0, 0])
     for row, (score, title) in zip(grid, _SCORES.items(), strict=True):
         row[0].set_ylabel(title, fontsize=_FONT)
         for axes in row:
-            finish_panel(axes, is_loss=score != "val_iou")
-    for axes in grid[-1]:
-        axes.set_xlabel("epoch", fontsize=_FONT)
-    handles = legend_of(shown, widths)
+            _finish_panel(axes, is_loss=score != "val_iou")
+    handles = _legend_handles(shown, widths)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * len(losses)), fontsize=_FONT)
     return figure
 
 
-def no_curves() -> Figure:
-    """A figure for when there is nothing to draw."""
+def _empty_figure() -> Figure:
     figure = Figure(figsize=(COLUMN_WIDTH, 1), layout="constrained")
-    figure.text(0.5, 0.5, "No epoch of any run is known.", ha="center", va="center", fontsize=_FONT)
+    figure.text(0.5, 0.5, "No epochs have been logged.", ha="center", va="center", fontsize=_FONT)
     return figure
 
 
-def draw_curve(axes: Axes, curve: RunCurve, score: str, widths: Sequence[int]) -> None:
-    """One run in one panel."""
+def _draw_run(axes: Axes, curve: RunCurve, score: str, widths: Sequence[int]) -> None:
     style = ARCHITECTURES.get(curve.model).style
     colour = shade(style.colour, curve.filters, widths) if curve.is_finished else _UNFINISHED
     numbers, values = [epoch.number for epoch in curve.epochs], [getattr(epoch, score) for epoch in curve.epochs]
@@ -86,44 +115,41 @@ def draw_curve(axes: Axes, curve: RunCurve, score: str, widths: Sequence[int]) -
 
 
 def shade(colour: str, filters: int, widths: Sequence[int]) -> tuple[float, ...]:
-    """The colour of an architecture, mixed with white: the more, the fewer filters a model has among others."""
+    """Mix a colour with white: the fewer filters a model has, by its rank among ``widths``, the paler."""
     rank = widths.index(filters) / (len(widths) - 1) if len(widths) > 1 else 1.0
     strength = _PALEST + (1 - _PALEST) * rank
     return tuple(1 - strength * (1 - np.array(to_rgb(colour))))
 
 
-def finish_panel(axes: Axes, is_loss: bool) -> None:
-    """Set grid, ticks, and for a loss that spans much the scale."""
-    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
-    values = values[np.isfinite(values)]
-    if is_loss and values.size and values.min() > 0 and values.max() > _WIDE * values.min():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+def _finish_panel(axes: Axes, is_loss: bool) -> None:
+    if is_loss:
+        _scale_losses(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.tick_params(labelsize=_FONT - 0.5)
     axes.grid(alpha=0.25)
 
 
-def legend_of(curves: Sequence[RunCurve], widths: Sequence[int]) -> list[Line2D]:
-    """What colours, dashes and shades stand for."""
+def _scale_losses(axes: Axes) -> None:
+    """Make the y axis logarithmic, with plain numbers, if the losses are positive and span a wide range."""
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
+    values = values[np.isfinite(values)]
+    if values.size and values.min() > 0 and values.max() > _LOG_RANGE * values.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend_handles(curves: Sequence[RunCurve], widths: Sequence[int]) -> list[Line2D]:
     models = {curve.model for curve in curves if curve.is_finished}
     handles = [
-        Line2D(
-            *([], []),
-            color=entry.style.colour,
-            ls=entry.style.dash,
-            marker=entry.style.marker,
-            ms=2.5,
-            lw=0.9,
-            label=entry.title,
-        )
-        for entry in ARCHITECTURES
-        if entry.name in models
+        Line2D([], [], color=style.colour, ls=style.dash, marker=style.marker, ms=2.5, lw=0.9, label=model.title)
+        for model in ARCHITECTURES
+        for style in [model.style]
+        if model.name in models
     ]
     if len(widths) > 1:
         handles.append(Line2D([], [], ls="", label=f"paler: fewer filters ({widths[0]} to {widths[-1]})"))
     if any(not curve.is_finished for curve in curves):
-        handles.append(Line2D([], [], color=_UNFINISHED, lw=0.9, label="not finished"))
+        handles.append(Line2D([], [], color=_UNFINISHED, lw=0.9, label="unfinished"))
     return handles

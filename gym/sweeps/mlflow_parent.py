@@ -48,7 +48,7 @@ def log_comparison(parent: RunLog, folder: SweepFolder, jobs: Sequence[Job]) -> 
         return []
     with quiet_imports():  # the plotting libraries take seconds to import
         from gym.reporting.comparison import write_comparison
-        from gym.reporting.sweep_page import write_ready_reports
+        from gym.reporting.sweep_page import write_special_reports
 
     found = [find_result(folder.run_folder(job.fingerprint)) for job in drop_duplicates(finished)]
     results = [result for result in found if result]
@@ -58,7 +58,7 @@ def log_comparison(parent: RunLog, folder: SweepFolder, jobs: Sequence[Job]) -> 
         return []
     with tempfile.TemporaryDirectory() as temporary:
         recommendation = write_comparison(Path(temporary), results, folder.name)
-        findings = [recommendation.sentence, *write_ready_reports(Path(temporary), results)]
+        findings = [recommendation.sentence, *write_special_reports(Path(temporary), results)]
         parent.log_folder(Path(temporary))
     parent.log_tags({DESCRIPTION: "\n\n".join(findings)})
     return findings

@@ -58,7 +58,7 @@ def test_a_made_data_set_has_a_dataset_and_a_whole_report(configure, shore, tmp_
     text = page.read_text(encoding="utf-8")
     assert "Küste 5" in text
     assert "cannot be read as an image" in text
-    assert re.search(r"<td>1</td><td>land</td><td class=\"number\">[\d,]+</td>", text)
+    assert re.search(r'<td data-value="1">1</td><td data-value="land">land</td><td [^>]*>[\d,]+</td>', text)
     assert str(the_dataset(tmp_path).folder) in text
     assert text.count("data:image/png;base64,") == 5
     assert "http" not in text
@@ -113,7 +113,7 @@ def test_inspecting_what_cannot_be_split_shows_it_whole(configure, shore, tmp_pa
     page = make_dataset(configure(*shore, "inspect=true", *more, name="make_dataset"))
 
     text = unescape(page.read_text(encoding="utf-8"))
-    assert f"No split is possible, so that all pairs are shown as training: {obstacle}" in text
+    assert f"The dataset cannot be split, so all pairs are shown as training: {obstacle}" in text
     assert f"no split is possible: {obstacle}" in caplog.text
     assert "5 pairs (not split), 1 left out" in capsys.readouterr().out
     split = json.loads((page.parent / "split.json").read_text(encoding="utf-8"))

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from gym.app.report import curve_of
-from gym.reporting.training_curves import RunCurve, draw_run_curves
+from gym.reporting.training_curves import RunCurve, draw_sweep_curves
 from gym.training.checkpoint import MLFLOW_NAMES, Epoch
 
 
@@ -36,4 +36,4 @@ def test_a_run_that_was_cut_off_at_its_start_has_no_curve():
     empty = curve_of(client_of(0), logged({}), False, lambda words: None)
 
     assert empty.epochs == []
-    assert draw_run_curves([empty]).axes == []
+    assert draw_sweep_curves([empty]).axes == []

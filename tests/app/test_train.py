@@ -38,7 +38,7 @@ from gym.evaluation import confusion
 from gym.evaluation.run_model import evaluate_model
 from gym.prediction.segment import predict_tiles
 from gym.reporting.card.contents import read_facts
-from gym.reporting.page_tables import site_table
+from gym.reporting.page_tables import site_dice_table
 from gym.reporting.recommendation import recommend, standard_error
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.mlflow_lookup import find_run
@@ -386,8 +386,8 @@ def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
     side = read_facts(run.artifacts / "card.json").scores[0]
     assert (side.side, side.images, side.scenes) == ("validation", 12, 2)
     dataset = find_run_dataset(outputs, run.run)
-    (row,) = site_table(result, sites_of(dataset, result.images)).rows
-    assert row["cells"][1]["shown"] == "2"
+    (row,) = site_dice_table(result, sites_of(dataset, result.images)).rows
+    assert row.cells[1].text == "2"
     assert list(dataset.manifest.left_out) == ["broken"]
 
 

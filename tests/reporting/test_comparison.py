@@ -1,4 +1,4 @@
-"""The report of a sweep is whole, readable, and takes no name for markup."""
+"""The comparison of a sweep is one readable page that escapes every name."""
 
 import csv
 import re
@@ -14,19 +14,19 @@ FILES = ["comparison.csv", "comparison.html", "figure4.html", "figure4.png", "pa
 
 
 def page_of(folder, runs, title="a sweep"):
-    """The page of a report."""
+    """The page of a comparison."""
     write_comparison(folder, runs, title)
     return (folder / "comparison.html").read_text(encoding="utf-8")
 
 
 def cells_of(page):
-    """Value to sort by and shown text of each cell, by row."""
+    """The value to sort by and the text of each cell, by row."""
     rows = re.findall(r"<tr[^>]*>(<td.*?)</tr>", page)
     return [re.findall(r'<td data-value="([^"]*)"[^>]*>(.*?)</td>', row) for row in rows]
 
 
-def test_a_report_has_all_its_files(tmp_path):
-    """And takes away nothing that is in the folder."""
+def test_a_comparison_has_all_its_files(tmp_path):
+    """Other files in the folder stay."""
     (tmp_path / "ledger.jsonl").write_text("{}")
 
     recommendation = write_comparison(tmp_path, paper_matrix(), "a sweep")
@@ -38,8 +38,8 @@ def test_a_report_has_all_its_files(tmp_path):
     assert recommendation.chosen.scores["iou"] >= recommendation.best.scores["iou"] - recommendation.standard_error
 
 
-def test_the_table_has_a_row_a_run(tmp_path):
-    """With what was varied; the page shows few digits, and sorts by all; the CSV has them all."""
+def test_the_table_has_a_row_per_run(tmp_path):
+    """It has the swept settings; the page shows few digits and sorts by all, and the CSV has them all."""
     runs = paper_matrix()
     page = page_of(tmp_path, runs)
 
@@ -56,7 +56,7 @@ def test_the_table_has_a_row_a_run(tmp_path):
 
 
 def test_the_recommended_run_is_marked(tmp_path):
-    """In the sentence on top and in the table; the best too."""
+    """It is named at the top and marked in the table, as the best is."""
     page = page_of(tmp_path, [made_run([90, 50], filters=8), made_run([88, 48]), made_run([20, 10], filters=2)])
 
     assert '<p class="good">Recommended: unet cce f4 (16,000 parameters' in page
@@ -64,25 +64,25 @@ def test_the_recommended_run_is_marked(tmp_path):
     assert marks == [["best"], ["recommended"], []]
 
 
-@pytest.mark.parametrize(("tiles", "is_said"), [(1, False), (2, True)])
-def test_a_standard_error_of_few_scenes_is_said_to_be_small(tmp_path, tiles, is_said):
-    """Below twenty, however many tiles they are cut into."""
+@pytest.mark.parametrize(("tiles", "is_few"), [(1, False), (2, True)])
+def test_a_standard_error_from_few_scenes_has_a_warning(tmp_path, tiles, is_few):
+    """Scenes count, not the tiles that they are cut into."""
     images = [f"scene{number}" for number in range(20)]
     run = made_run([50] * 20, images=images, scenes=[f"{number // tiles}" for number in range(20)])
 
-    assert ("From fewer than 20 scenes it tends to be too small" in page_of(tmp_path, [run])) == is_said
+    assert ("With fewer than 20 scenes, standard errors tend to be too small" in page_of(tmp_path, [run])) == is_few
 
 
 def test_runs_on_different_images_are_not_recommended(tmp_path):
-    """The page says why, in a note."""
+    """A note gives the reason."""
     page = page_of(tmp_path, [made_run(), made_run(images=["a", "b"])])
 
     assert '<p class="note">No recommendation: the runs were validated on different images' in page
     assert 'class="mark"' not in page
 
 
-def test_what_a_run_does_not_have_is_a_dash(tmp_path):
-    """It sorts as nothing; a setting that is null is called so."""
+def test_a_missing_score_is_a_dash(tmp_path):
+    """It has no value to sort by; a setting that is null is shown as null."""
     runs = [made_run(kld=None, settings={"data.remap": None}), made_run(settings={"data.remap": {"1": 0}})]
     first, second = cells_of(page_of(tmp_path, runs))
 
@@ -92,7 +92,7 @@ def test_what_a_run_does_not_have_is_a_dash(tmp_path):
 
 
 def test_the_page_is_one_file(tmp_path):
-    """Its pictures are within, and nothing is fetched."""
+    """Its pictures are embedded, and nothing is fetched."""
     page = page_of(tmp_path, [made_run()])
 
     sources = re.findall(r'src="(.*?)"', page)
@@ -101,8 +101,8 @@ def test_the_page_is_one_file(tmp_path):
     assert "http" not in re.sub(r'src=".*?"', "", page)
 
 
-def test_names_are_no_markup(tmp_path):
-    """Of runs, in settings and in the title, also within quotes."""
+def test_names_are_escaped(tmp_path):
+    """They may be in names of runs, in settings and in the title, and contain quotes."""
     evil = '"><script>alert(1)</script>'
     runs = [made_run(name=evil, settings={"data.labels": evil}), made_run(name="b", settings={"data.labels": "c"})]
 
@@ -113,8 +113,8 @@ def test_names_are_no_markup(tmp_path):
     assert page.count("&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
 
 
-def test_before_any_run_has_finished_there_is_a_report(tmp_path):
-    """It says that there is nothing yet."""
+def test_a_sweep_without_finished_runs_has_a_comparison(tmp_path):
+    """It says that no run has finished."""
     page = page_of(tmp_path, [])
 
     assert "No run has finished yet." in page

@@ -1,4 +1,4 @@
-"""The report of a dataset says of each label, file and split what became of it."""
+"""The report on a dataset accounts for every label value, file and pair."""
 
 import re
 import shutil
@@ -13,22 +13,22 @@ from gym.data.dataset import Dataset, write_manifest
 from gym.data.near_duplicates import NearDuplicate
 from gym.data.split import Split
 from gym.reporting.dataset_page import (
-    Sides,
-    list_facts,
-    list_labels,
-    list_notes,
+    DatasetSplit,
+    dataset_notes,
+    dataset_properties,
+    describe_split,
+    label_table,
     sample_pixels,
-    spread,
-    word_split,
     write_report,
 )
+from tests.reporting.test_page_tables import shown
 
-WHOLE = Sides(Split([0, 1, 2, 3, 4, 5], []), SplitConfig(), [])
+WHOLE = DatasetSplit(Split([0, 1, 2, 3, 4, 5], []), SplitConfig(), [])
 
 
 @pytest.fixture
-def retold(tiny_dataset, tmp_path):
-    """Change what the manifest of a copy of the tiny dataset says."""
+def changed(tiny_dataset, tmp_path):
+    """Change the manifest of a copy of the tiny dataset."""
 
     def change(**fields) -> Dataset:
         shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
@@ -38,99 +38,97 @@ def retold(tiny_dataset, tmp_path):
     return change
 
 
-def write(dataset, folder, config=None, alike=(), **options):
-    """Write a report; its page as text."""
-    sides = Sides(Split([0, 1, 2], [3, 4], [5]), config or SplitConfig(), list(alike))
-    page = write_report(folder, dataset, sides, SampleReader(dataset, AugmentConfig(), 1), [6, 7], **options)
+def write(dataset, folder, config=None, near_duplicates=(), **options):
+    """Write a report and return its page."""
+    parts = DatasetSplit(Split([0, 1, 2], [3, 4], [5]), config or SplitConfig(), list(near_duplicates))
+    page = write_report(folder, dataset, parts, SampleReader(dataset, AugmentConfig(), 1), [6, 7], **options)
     return page.read_text(encoding="utf-8")
 
 
-def test_each_label_of_the_files_has_a_row_for_each_class_it_became(retold):
-    """Files may name their classes in different orders, so that one value becomes two; most pixels come first."""
-    dataset = retold(label_counts={"1": {"low": 5, "high": 30}, "surf": {"": 20}})
+def test_each_label_value_has_a_row_per_class(changed):
+    """A value may stand for different classes in different files; the row with most pixels comes first."""
+    dataset = changed(label_counts={"1": {"low": 5, "high": 30}, "surf": {"": 20}})
 
-    assert [tuple(row.values()) for row in list_labels(dataset)] == [
-        ("1", "high", 30),
-        ("surf", "counts nowhere", 20),
-        ("1", "low", 5),
-    ]
+    _, rows = shown(label_table(dataset))
+    assert rows == [["1", "high", "30"], ["surf", "ignored", "20"], ["1", "low", "5"]]
 
 
-def test_what_was_never_meant_to_be_here_is_no_loss(retold, tmp_path):
-    """Files that are passed over have a table of their own, and no note warns of them."""
-    page = write(retold(passed_over={"a_aug_0.npz": "an augmented copy"}), tmp_path / "report")
+def test_files_that_do_not_belong_to_the_dataset_are_not_missing(changed, tmp_path):
+    """They have a table of their own, and no note warns of them."""
+    page = write(changed(passed_over={"a_aug_0.npz": "an augmented copy"}), tmp_path / "report")
 
-    assert "Nothing of what is meant to be here." in page
-    assert re.search(r"<code>a_aug_0\.npz</code></td><td>an augmented copy</td>", page)
-    assert "the reasons are below" not in page
-    assert "every file is used" not in page
-
-
-def test_what_is_left_out_is_told_with_its_reason(retold, tmp_path):
-    """With a note on top, and names that cannot be mistaken for markup."""
-    page = write(retold(left_out={"<b>.tif": "cut short"}), tmp_path / "report")
-
-    assert "Files or scenes left out: 1; the reasons are below." in page
-    assert "<code>&lt;b&gt;.tif</code></td><td>cut short</td>" in page
+    assert "Every file of the dataset is used." in page
+    assert re.search(r"<code>a_aug_0\.npz</code></td><td class=\"words\">an augmented copy</td>", page)
+    assert "The reasons are listed below" not in page
+    assert "Every file is used" not in page
 
 
-def test_images_that_look_alike_are_listed(tiny_dataset, tmp_path):
-    """As they were found, with the bits in which they differ."""
-    page = write(tiny_dataset, tmp_path / "report", alike=[NearDuplicate("pair0", "pair3", 2)])
+def test_files_that_are_left_out_are_listed_with_their_reason(changed, tmp_path):
+    """A note at the top counts them, and their names are escaped."""
+    page = write(changed(left_out={"<b>.tif": "cut short"}), tmp_path / "report")
+
+    assert "Files or scenes left out: 1. The reasons are listed below." in page
+    assert '<code>&lt;b&gt;.tif</code></td><td class="words">cut short</td>' in page
+
+
+def test_near_duplicates_are_listed(tiny_dataset, tmp_path):
+    """They are listed with the number of bits in which they differ."""
+    page = write(tiny_dataset, tmp_path / "report", near_duplicates=[NearDuplicate("pair0", "pair3", 2)])
 
     assert '<td>pair0</td><td>pair3</td><td class="number">2</td>' in page
-    assert "Pairs that differ in at most 4 of 64 bits of their perceptual hashes: 1." in page
+    assert "Pairs of images whose perceptual hashes differ in at most 4 of 64 bits: 1." in page
 
 
-def test_the_folder_of_a_dataset_that_goes_away_is_not_named(tiny_dataset, tmp_path):
-    """Of one that stays it is."""
-    assert ("dataset", str(tiny_dataset.folder)) in list_facts(tiny_dataset, WHOLE, True)
+def test_only_a_dataset_that_is_kept_has_a_folder(tiny_dataset, tmp_path):
+    """The temporary folder of an inspected dataset is not named."""
+    assert ("dataset", str(tiny_dataset.folder)) in dataset_properties(tiny_dataset, WHOLE, True)
     assert str(tiny_dataset.folder) not in write(tiny_dataset, tmp_path / "report", is_kept=False)
 
 
-def test_a_dataset_that_cannot_be_split_is_told_with_its_reason(tiny_dataset):
-    """In a note in the place of that of a leak, and no way of splitting is claimed; a split has no such note."""
-    sides = WHOLE._replace(config=SplitConfig(method="paper"), obstacle="too few.")
+def test_a_dataset_that_cannot_be_split_has_a_note(tiny_dataset):
+    """It gives the reason, replaces the note about a leak, and the split is none."""
+    parts = WHOLE._replace(config=SplitConfig(method="paper"), obstacle="too few.")
 
-    assert list_notes(tiny_dataset, sides) == [
-        "No split is possible, so that all pairs are shown as training: too few."
+    assert dataset_notes(tiny_dataset, parts) == [
+        "The dataset cannot be split, so all pairs are shown as training: too few."
     ]
-    assert ("split", "none") in list_facts(tiny_dataset, sides, True)
-    assert list_notes(tiny_dataset, WHOLE) == []
-    assert ("split", "random by scene; 0.25 validate, 0 test, seed 0") in list_facts(tiny_dataset, WHOLE, True)
+    assert ("split", "none") in dataset_properties(tiny_dataset, parts, True)
+    assert dataset_notes(tiny_dataset, WHOLE) == []
+    properties = dict(dataset_properties(tiny_dataset, WHOLE, True))
+    assert properties["split"] == "random by scene: 0.25 for validation, 0 for test, seed 0"
 
 
-def test_scenes_are_counted_in_words(tiny_dataset, retold):
-    """Six pairs of three scenes, or all of one."""
-    assert ("pairs", "6 of 3 scenes") in list_facts(tiny_dataset, WHOLE, True)
+def test_scenes_are_counted(tiny_dataset, changed):
+    """Six pairs come from three scenes, or all from one."""
+    assert ("pairs", "6 from 3 scenes") in dataset_properties(tiny_dataset, WHOLE, True)
     one = [replace(record, groups={"scene": "a", "site": "b"}) for record in tiny_dataset.manifest.pairs]
-    assert ("pairs", "6 of 1 scene") in list_facts(retold(pairs=one), WHOLE, True)
+    assert ("pairs", "6 from 1 scene") in dataset_properties(changed(pairs=one), WHOLE, True)
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "description"),
     [
-        ({"by": "site", "test": 0.1}, "random by site; 0.25 validate, 0.1 test, seed 0"),
+        ({"by": "site", "test": 0.1}, "random by site: 0.25 for validation, 0.1 for test, seed 0"),
         (
             {"method": "kfold", "fold": 2, "seed": 3},
-            "fold 2 of 5 validates, from 0, by scene; 0 test, seed 3",
+            "by scene: fold 2 of 5 (from 0) for validation, 0 for test, seed 3",
         ),
         (
             {"method": "leave_one_out", "by": "site", "held_out": "duck"},
-            "the site duck tests; of the others 0.25 of the scenes validate, seed 0",
+            "site duck for test; 0.25 for validation of the other scenes, seed 0",
         ),
-        ({"method": "given", "sides": "my/sides.csv"}, "as my/sides.csv says"),
-        ({"method": "paper", "validation": 0.6}, "the paper's order of copies; 0.6 of them validate"),
+        ({"method": "given", "sides": "my/sides.csv"}, "as listed in my/sides.csv"),
+        ({"method": "paper", "validation": 0.6}, "copies in the paper's order: 0.6 for validation"),
     ],
 )
-def test_a_split_is_worded_with_what_its_method_heeds(settings, words):
-    """A given split is by no scene and of no seed."""
-    assert word_split(SplitConfig(**settings)) == words
+def test_a_split_is_described_by_the_settings_of_its_method(settings, description):
+    """A given split depends neither on scenes nor on a seed."""
+    assert describe_split(SplitConfig(**settings)) == description
 
 
-def test_histograms_show_pixels_with_data_of_their_side(retold):
-    """Nodata is no value; each side has its own images, and the same pixels each time."""
-    dataset = retold()
+def test_histograms_sample_pixels_with_data(changed):
+    """Nodata is left out; each side has its own images, and the pixels are the same every time."""
+    dataset = changed()
     emptied = np.load(dataset.images_path)
     emptied[: 16 * 32 * 3].reshape(16, 32, 3)[:, :16] = 0
     np.save(dataset.images_path, emptied)
@@ -144,7 +142,6 @@ def test_histograms_show_pixels_with_data_of_their_side(retold):
     np.testing.assert_array_equal(values["training"], sample_pixels(dataset, Split([0], [1, 2]))["training"])
 
 
-@pytest.mark.parametrize(("count", "most", "picked"), [(3, 12, [0, 1, 2]), (9, 3, [0, 4, 8]), (1, 4, [0])])
-def test_examples_are_spread_evenly(count, most, picked):
-    """First and last are among them."""
-    assert spread(range(count), most) == picked
+def test_part_of_the_training_side_is_mentioned():
+    """The share of the training side that is used follows the split."""
+    assert describe_split(SplitConfig(training_share=0.5)).endswith("; uses 0.5 of the training side")

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from gym.data.class_colours import overlay, render_rgb
 from gym.data.labels import IGNORE
 from gym.reporting.figure3 import ZOOM, Example, draw_figure3, find_part, place_window
-from tests.reporting.test_figures import nothing_is_cut_off, texts
+from tests.reporting.figure_checks import legend_texts, nothing_is_cut_off
 
 CLASSES, BANDS = ["water", "sand"], ["red", "green", "blue"]
 TWO = [("unet cce f4", "1.0M parameters"), ("resunet cce f4", "1.6M parameters")]
@@ -50,7 +50,7 @@ def test_a_scene_is_image_label_and_outputs():
         "(c) unet cce f4\n1.0M parameters",
         "(d) resunet cce f4\n1.6M parameters",
     ]
-    assert texts(figure.legends[0]) == CLASSES
+    assert legend_texts(figure.legends[0]) == CLASSES
 
 
 def test_the_scores_below_the_outputs_by_hand():

@@ -5,7 +5,7 @@ import pytest
 
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.recommendation import standard_error
-from tests.reporting.test_figures import nothing_is_cut_off, shown_ticks, texts
+from tests.reporting.figure_checks import legend_texts, nothing_is_cut_off, visible_ticks
 from tests.reporting.test_run_table import made_run
 
 FILTERS = (2, 4, 6, 8, 12)
@@ -55,7 +55,7 @@ def test_the_papers_thirty_runs_are_drawn_as_in_the_paper():
     ious, klds = lines_of(figure.axes[0])["UNet"].get_ydata(), lines_of(figure.axes[3])["UNet"].get_ydata()
     np.testing.assert_allclose(ious, [(45 + 2 * filters) / 100 for filters in FILTERS])
     np.testing.assert_allclose(klds, [1 / filters for filters in FILTERS])
-    assert texts(figure.legends[0]) == ["UNet", "Res-UNet", "bar: standard error over scenes"]
+    assert legend_texts(figure.legends[0]) == ["UNet", "Res-UNet", "bar: standard error over scenes"]
 
 
 def test_sizes_are_logarithmic_and_readable():
@@ -68,7 +68,7 @@ def test_sizes_are_logarithmic_and_readable():
         assert axes.get_xlim() == figure.axes[0].get_xlim()
     for axes in figure.axes[3:]:
         assert axes.get_xlabel() == "parameters"
-        assert shown_ticks(axes.xaxis) == ["0.3M", "1M", "3M", "10M"]
+        assert visible_ticks(axes.xaxis) == ["0.3M", "1M", "3M", "10M"]
     for row in (figure.axes[:3], figure.axes[3:]):
         assert len({axes.get_ylim() for axes in row}) == 1
 
@@ -117,7 +117,7 @@ def test_any_runs_can_be_drawn(runs, columns, legend):
 
     assert [axes.get_title() for axes in figure.axes[: len(columns)]] == columns
     assert len(figure.axes) == 2 * len(columns)
-    assert texts(figure.legends[0]) == legend
+    assert legend_texts(figure.legends[0]) == legend
     assert nothing_is_cut_off(figure)
 
 

@@ -1,4 +1,4 @@
-"""The curve through runs of several sizes is the one they were made from, and says no more than they do."""
+"""The label curve recovers the law that its runs follow, and says what they cannot support."""
 
 import csv
 import re
@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 from gym.evaluation import confusion
 from gym.reporting.label_curve import (
     PowerLaw,
+    bootstrap_curves,
     curve_rows,
-    draw_curves,
-    find_curve,
+    describe_curve,
+    draw_label_curves,
+    fit_label_curve,
     fit_power_laws,
-    redraw_curves,
-    word_curve,
-    write_learning_curve,
+    write_label_curve,
 )
 from gym.reporting.run_table import RunGroup
-from tests.reporting.test_figure4 import lines_of
-from tests.reporting.test_figures import nothing_is_cut_off, texts
+from tests.reporting.figure_checks import legend_texts, lines_by_label, nothing_is_cut_off
 from tests.reporting.test_run_table import made_run
 
 SIZES = (15, 30, 60, 105, 150)
@@ -30,7 +29,7 @@ LAW = PowerLaw(0.84, 0.6, 0.45)
 
 
 def made_curve(law=LAW, sizes=SIZES, seeds=(1,), noise=0.0, **more):
-    """Runs of 20 scenes, some hard, some easy, whose mean IoU is that of a law, give or take some noise."""
+    """Runs of 20 scenes, some hard and some easy, whose mean IoU follows a law with some noise."""
     runs = []
     for size in sizes:
         for seed in seeds:
@@ -46,16 +45,17 @@ def made_curve(law=LAW, sizes=SIZES, seeds=(1,), noise=0.0, **more):
 
 
 def curve_of(runs):
-    return find_curve(RunGroup("", {}, runs))
+    """The label curve of some runs."""
+    return fit_label_curve(RunGroup("", {}, runs))
 
 
 def fit_power_law(sizes, ious):
-    """One curve through some points."""
+    """One curve fitted to some points."""
     return PowerLaw(*(value.item() for value in fit_power_laws(np.asarray(sizes), np.asarray(ious)[None])))
 
 
-def test_a_law_by_hand():
-    """A half less a whole over the root: at 4 nothing is left, at 16 a quarter, at 100 four tenths."""
+def test_a_power_law_worked_out_by_hand():
+    """One half minus one over the square root is 0 at 4, a quarter at 16 and 0.4 at 100."""
     np.testing.assert_allclose(PowerLaw(0.5, 1, 0.5).at([4, 16, 100]), [0, 0.25, 0.4])
 
 
@@ -68,8 +68,8 @@ def test_a_law_by_hand():
         lambda sizes: max(sizes) > 4 * min(sizes)
     ),
 )
-def test_a_fit_goes_through_what_lies_on_a_curve(end, missing, rate, sizes):
-    """Whatever the curve; at the sizes there are it is the same one."""
+def test_a_fit_passes_through_points_on_a_curve(end, missing, rate, sizes):
+    """Any curve is recovered at the given sizes."""
     largest = max(sizes)
     law = PowerLaw(end, missing * largest**rate, rate)
     fit = fit_power_law(sizes, law.at(sizes))
@@ -80,8 +80,8 @@ def test_a_fit_goes_through_what_lies_on_a_curve(end, missing, rate, sizes):
     assert fit.c > 0
 
 
-def test_a_fit_finds_the_numbers_of_a_curve():
-    """And with them what lies beyond."""
+def test_a_fit_recovers_the_parameters_of_a_curve():
+    """It therefore extrapolates correctly."""
     fit = fit_power_law(SIZES, LAW.at(SIZES))
 
     np.testing.assert_allclose(fit, LAW, rtol=0.02)
@@ -90,8 +90,8 @@ def test_a_fit_finds_the_numbers_of_a_curve():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 500), st.floats(0, 1)), min_size=3, max_size=10))
-def test_more_labels_never_do_harm(points):
-    """Whatever the points: the fit rises or stays level, within what an IoU may be."""
+def test_a_fit_never_falls(points):
+    """It rises or stays level within [0, 1], whatever the points."""
     assume(len({size for size, _ in points}) > 1)
     fit = fit_power_law(*zip(*points, strict=True))
     largest = max(size for size, _ in points)
@@ -107,8 +107,8 @@ def test_more_labels_never_do_harm(points):
     st.lists(st.tuples(st.integers(1, 300), st.floats(0, 1)), min_size=3, max_size=8),
     st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 5)),
 )
-def test_no_other_curve_lies_nearer(points, other):
-    """Than the one that is fitted, but for the steps between rates."""
+def test_no_other_curve_fits_better(points, other):
+    """The tolerance covers the steps between the rates of the grid."""
     sizes, ious = (np.array(values) for values in zip(*points, strict=True))
     assume(len(set(sizes.tolist())) > 1)
     end, missing, rate = other
@@ -118,7 +118,7 @@ def test_no_other_curve_lies_nearer(points, other):
     assert ((fit.at(sizes) - ious) ** 2).sum() <= ((drawn.at(sizes) - ious) ** 2).sum() + 1e-3
 
 
-def test_many_fits_at_once_are_those_of_one_at_a_time():
+def test_many_fits_at_once_equal_single_fits():
     """Each draw has its own curve."""
     draws = np.random.default_rng(0).uniform(0.3, 0.9, (7, 5))
     fits = fit_power_laws(np.array(SIZES), draws)
@@ -126,48 +126,48 @@ def test_many_fits_at_once_are_those_of_one_at_a_time():
     np.testing.assert_array_equal(np.hstack(fits), [fit_power_law(SIZES, ious) for ious in draws])
 
 
-def test_scores_that_fall_make_a_level_curve():
-    """Their mean: more labels are not expected to do harm, and nothing is promised."""
+def test_falling_scores_have_a_level_fit():
+    """It is their mean: more labels are expected neither to harm nor to help."""
     fit = fit_power_law([10, 20, 40], [0.8, 0.7, 0.6])
 
     np.testing.assert_allclose(fit.at([10, 40, 80]), 0.7, atol=2e-3)
 
 
-def test_the_sentence_says_what_twice_the_labels_would_bring():
-    """Sizes, the fitted level now and then, the interval of it and of the rise."""
+def test_the_sentence_gives_the_gain_from_twice_the_labels():
+    """It has the sizes, the fitted values, and the intervals of the new value and of the gain."""
     curve = curve_of(made_curve())
-    told = re.fullmatch(
+    match = re.fullmatch(
         r"with twice the labels \(300 training pairs instead of 150\), mean IoU is expected to rise from 0\.777 to "
-        r"0\.794 \(90% interval (0\.\d{3}) to (0\.\d{3}), of the rise (0\.\d{3}) to (0\.\d{3})\)\.",
-        word_curve(curve),
+        r"0\.794 \(90% interval (0\.\d{3}) to (0\.\d{3}), of the gain (0\.\d{3}) to (0\.\d{3})\)\.",
+        describe_curve(curve),
     )
-    low, high, least, most = map(float, told.groups())
+    low, high, least, most = map(float, match.groups())
 
     assert low < 0.794 < high
     assert 0.01 < least <= 0.017 <= most < 0.025
     assert (high - low) == pytest.approx(2 * 1.645 * 0.06 / 20**0.5, rel=0.25)
 
 
-def test_a_curve_at_its_end_stays_where_it_is():
-    """What the shown digits cannot tell is no rise."""
-    assert "mean IoU is expected to stay at 0.800 (90%" in word_curve(curve_of(made_curve(PowerLaw(0.8, 40, 2.5))))
+def test_a_curve_at_its_limit_stays_there():
+    """A gain below the shown digits is not mentioned."""
+    assert "mean IoU is expected to stay at 0.800 (90%" in describe_curve(curve_of(made_curve(PowerLaw(0.8, 40, 2.5))))
 
 
-def test_chance_in_training_widens_the_interval():
-    """Redrawn scenes alone would not show that the runs lie beside the curve."""
-    still, moved = (curve_of(made_curve(noise=noise, seeds=(1, 2, 3))).redrawn.at(300).std() for noise in (0, 0.04))
+def test_the_randomness_of_training_widens_the_interval():
+    """Resampling scenes alone would not show that the runs scatter around the curve."""
+    still, moved = (curve_of(made_curve(noise=noise, seeds=(1, 2, 3))).bootstrap.at(300).std() for noise in (0, 0.04))
 
     assert moved > 1.3 * still
 
 
-def test_the_interval_holds_the_truth_nine_times_in_ten():
-    """Over drawn sweeps of three seeds, about."""
+def test_the_interval_contains_the_true_gain_about_nine_times_in_ten():
+    """The sweeps are simulated and have three seeds each."""
     rise, held = LAW.at(300) - LAW.at(150), []
     for number in range(20):
         runs = made_curve(seeds=tuple(range(3 * number, 3 * number + 3)), noise=0.008)
         sizes = np.array([run.scores["training_pairs"] for run in runs])
-        redrawn = redraw_curves(runs, sizes, fit_power_law(sizes, [run.scores["iou"] for run in runs]), 0, draws=300)
-        gains = redrawn.at(300) - redrawn.at(150)
+        samples = bootstrap_curves(runs, sizes, fit_power_law(sizes, [run.scores["iou"] for run in runs]), 0, draws=300)
+        gains = samples.at(300) - samples.at(150)
         low, high = np.percentile(gains, (5, 95))
         held.append(low <= rise <= high)
 
@@ -177,40 +177,40 @@ def test_the_interval_holds_the_truth_nine_times_in_ten():
 @pytest.mark.parametrize(
     ("runs", "obstacle"),
     [
-        (made_curve(sizes=SIZES[:2]), "too few points, 2 sizes of the training side where 3 are needed"),
-        (made_curve(sizes=SIZES[:2], seeds=(1, 2, 3)), "too few points, 2 sizes of the training side where 3 are need"),
-        (made_curve(sizes=SIZES[:1]), "too few points, 1 size of the training side where 3 are needed"),
-        ([made_run(training_pairs=None)], "too few points, 0 sizes of the training side where 3 are needed"),
+        (made_curve(sizes=SIZES[:2]), "the training side has 2 sizes, and a curve needs 3"),
+        (made_curve(sizes=SIZES[:2], seeds=(1, 2, 3)), "the training side has 2 sizes, and a curve needs 3"),
+        (made_curve(sizes=SIZES[:1]), "the training side has 1 size, and a curve needs 3"),
+        ([made_run(training_pairs=None)], "the training side has 0 sizes, and a curve needs 3"),
         (
             [*made_curve(), *made_curve(sizes=[9], images=[f"other{number}" for number in range(20)])],
             "the runs were validated on different images",
         ),
         (
             made_curve(scenes=["one"] * 20),
-            "there is one validation scene only, so chance cannot be estimated",
+            "there is only one validation scene, so chance cannot be estimated",
         ),
     ],
     ids=["two sizes", "two sizes of many runs", "one size", "no sizes", "other scenes", "one scene"],
 )
-def test_what_cannot_be_said_is_not_said(runs, obstacle):
-    """With the reason; the runs are drawn and listed all the same."""
+def test_a_gain_that_cannot_be_estimated_is_not_given(runs, obstacle):
+    """The sentence gives the reason; the runs are still drawn and listed."""
     curve = curve_of(runs)
 
-    assert word_curve(curve).startswith(f"what twice the labels would bring cannot be said: {obstacle}")
+    assert describe_curve(curve).startswith(f"the gain from twice the labels cannot be estimated: {obstacle}")
     assert all(row["fitted"] is None for row in curve_rows(curve))
-    assert nothing_is_cut_off(draw_curves([curve]))
+    assert nothing_is_cut_off(draw_label_curves([curve]))
 
 
-def test_three_runs_are_said_to_leave_no_doubt():
-    """A curve of three numbers goes through three points, wherever they are."""
-    assert "; three runs alone leave nothing to judge the curve by)." in word_curve(
+def test_a_fit_to_three_runs_has_a_warning():
+    """A curve with three parameters passes through any three points."""
+    assert "; with only three runs, the fit itself cannot be checked)." in describe_curve(
         curve_of(made_curve(sizes=SIZES[2:]))
     )
-    assert "three runs" not in word_curve(curve_of(made_curve(sizes=SIZES[1:])))
+    assert "only three runs" not in describe_curve(curve_of(made_curve(sizes=SIZES[1:])))
 
 
-def test_rows_have_each_size_and_twice_the_largest():
-    """Mean and deviation over its runs, exact; the last row has no runs."""
+def test_each_size_and_twice_the_largest_have_a_row():
+    """A row has the exact mean and deviation of its runs; the last row has no runs."""
     runs = made_curve(seeds=(1, 2), noise=0.01)
     rows = curve_rows(curve_of(runs))
 
@@ -224,30 +224,30 @@ def test_rows_have_each_size_and_twice_the_largest():
     assert all(row["low"] < row["fitted"] < row["high"] for row in rows)
 
 
-def test_the_picture_shows_runs_curve_and_what_is_expected():
-    """The curve over the sizes there are, dashed from the largest to twice it, where its value is written."""
+def test_the_figure_shows_runs_curve_and_extrapolation():
+    """The curve is dashed from the largest size to twice that, where its value is written."""
     curve = curve_of(made_curve())
-    figure = draw_curves([curve])
+    figure = draw_label_curves([curve])
     (axes,) = figure.axes
-    lines = lines_of(axes)
+    lines = lines_by_label(axes)
 
-    np.testing.assert_allclose(lines["a run"].get_xydata(), list(zip(SIZES, LAW.at(SIZES), strict=True)), atol=1e-5)
+    np.testing.assert_allclose(lines["run"].get_xydata(), list(zip(SIZES, LAW.at(SIZES), strict=True)), atol=1e-5)
     assert list(lines["fitted curve"].get_xdata()[[0, -1]]) == [15, 150]
-    assert list(lines["expected with more labels"].get_xdata()[[0, -1]]) == [150, 300]
-    assert lines["expected with more labels"].get_linestyle() == "--"
-    np.testing.assert_allclose(lines["with twice the labels"].get_xydata(), [(300, curve.fit.at(300))])
+    assert list(lines["extrapolation"].get_xdata()[[0, -1]]) == [150, 300]
+    assert lines["extrapolation"].get_linestyle() == "--"
+    np.testing.assert_allclose(lines["twice the labels"].get_xydata(), [(300, curve.fit.at(300))])
     assert [text.get_text() for text in axes.texts] == ["0.794"]
-    assert set(texts(figure.legends[0])) == {*lines, "90% interval"}
+    assert set(legend_texts(figure.legends[0])) == {*lines, "90% interval"}
     assert axes.get_xlim()[1] > 300
     assert nothing_is_cut_off(figure)
 
 
 @pytest.mark.parametrize(("count", "panels"), [(1, 1), (2, 2), (4, 4), (5, 6), (7, 9)])
 def test_each_group_has_a_panel(count, panels):
-    """With its label, dollar signs and all; empty places stay empty."""
+    """Its title is the label of the group, in which dollar signs are shown; places left over stay empty."""
     curve = curve_of(made_curve())
     curves = [curve._replace(group=RunGroup(f"${number}$", {}, curve.group.runs)) for number in range(count)]
-    figure = draw_curves(curves)
+    figure = draw_label_curves(curves)
 
     assert len(figure.axes) == panels
     assert [axes.axison for axes in figure.axes] == [True] * count + [False] * (panels - count)
@@ -255,13 +255,15 @@ def test_each_group_has_a_panel(count, panels):
     assert nothing_is_cut_off(figure)
 
 
-def test_a_sweep_over_shares_has_files_and_a_line_for_each_model(tmp_path):
-    """Seeds and numbers in the sweep part nothing."""
+def test_a_sweep_over_shares_has_files_and_a_line_per_model(tmp_path):
+    """Seeds and numbers within the sweep do not separate groups."""
     runs = [*made_curve(seeds=(1, 2), model="unet"), *made_curve(sizes=SIZES[:2], model="resunet")]
-    first, second = write_learning_curve(tmp_path, runs).splitlines()
+    first, second = write_label_curve(tmp_path, runs).splitlines()
 
     assert first.startswith("unet: with twice the labels (300 training pairs instead of 150), mean IoU is expected to")
-    assert second.startswith("resunet: what twice the labels would bring cannot be said: too few points")
+    assert second.startswith(
+        "resunet: the gain from twice the labels cannot be estimated: the training side has 2 sizes"
+    )
     with (tmp_path / "learning_curve.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["model.name"] for row in rows] == ["unet"] * 6 + ["resunet"] * 2
@@ -270,10 +272,10 @@ def test_a_sweep_over_shares_has_files_and_a_line_for_each_model(tmp_path):
     assert (tmp_path / "learning_curve.png").stat().st_size > 10_000
 
 
-def test_another_sweep_has_no_learning_curve(tmp_path):
-    """Nothing is written."""
+def test_another_sweep_has_no_label_curve(tmp_path):
+    """No file is written."""
     runs = [made_run(filters=filters, settings={"split.training_share": 1.0}) for filters in (4, 8)]
 
-    assert write_learning_curve(tmp_path, runs) == ""
-    assert write_learning_curve(tmp_path, []) == ""
+    assert write_label_curve(tmp_path, runs) == ""
+    assert write_label_curve(tmp_path, []) == ""
     assert list(tmp_path.iterdir()) == []

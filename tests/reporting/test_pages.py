@@ -1,24 +1,39 @@
-"""The environment of many runs is told once, and what differs with its runs."""
+"""A page is made of its template and its values."""
 
-from gym.reporting.pages import environment_rows
+import re
 
-COMMON = {"git_commit": "abc", "version.keras": "3.15", "machine": "m 2 cores", "attempt": "x", "mlflow.user": "me"}
+import pytest
+from jinja2 import UndefinedError
 
+from gym.reporting.page_tables import PageTable
+from gym.reporting.pages import render_page
+from gym.reporting.recommendation import Recommendation
 
-def test_what_is_the_same_is_told_once():
-    """Code and machine first, then packages; nothing else that is tagged."""
-    rows = environment_rows([COMMON, COMMON])
-
-    assert rows == [("commit of the code", "abc"), ("machine", "m 2 cores"), ("keras", "3.15")]
-
-
-def test_what_differs_is_told_with_its_runs():
-    """The most frequent first; a run that noted nothing counts nowhere."""
-    runs = [COMMON | {"precision": name} for name in ("float32", "mixed_bfloat16", "mixed_bfloat16")]
-
-    assert ("precision", "mixed_bfloat16 (2 runs), float32 (1 run)") in environment_rows([*runs, COMMON, {}])
+VALUES = {
+    "title": "<b>mine</b>",
+    "recommendation": Recommendation("none & nothing"),
+    "table": PageTable([], []),
+    "pictures": {"figure4": "a", "pareto": "b", "stopping_epochs": "c"},
+}
 
 
-def test_of_no_run_there_is_no_environment():
-    """As where MLflow knows none of them."""
-    assert environment_rows([]) == []
+def test_values_are_escaped():
+    """The head, the body and the parts that pages share are all escaped."""
+    page = render_page("comparison", **VALUES)
+
+    assert "<title>&lt;b&gt;mine&lt;/b&gt;</title>" in page
+    assert '<p class="note">none &amp; nothing</p>' in page
+
+
+def test_a_page_declares_its_type_language_and_encoding():
+    """The navigation leads to every heading and nowhere else."""
+    page = render_page("comparison", **VALUES)
+
+    assert page.lstrip().startswith('<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">')
+    assert set(re.findall(r'href="#(.*?)"', page)) == set(re.findall(r'<h2 id="(.*?)"', page))
+
+
+def test_a_missing_value_is_an_error():
+    """It is not shown as empty text."""
+    with pytest.raises(UndefinedError, match="table"):
+        render_page("comparison", **{name: value for name, value in VALUES.items() if name != "table"})

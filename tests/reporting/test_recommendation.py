@@ -1,4 +1,4 @@
-"""The recommended run is the smallest that the validation scenes cannot tell from the best."""
+"""The recommended run is the smallest that the validation scenes cannot distinguish from the best."""
 
 from dataclasses import replace
 
@@ -13,11 +13,10 @@ from tests.reporting.test_run_table import made_run
 TILES = ["a tile 1", "a tile 2"]
 
 
-def test_redrawn_scenes_by_hand():
-    """Of a perfect scene and one all wrong: both of the one, both of the other, or one of each, half of the times.
+def test_a_bootstrap_worked_out_by_hand():
+    """Of a perfect scene and one that is all wrong, a sample has both of one, both of the other, or one of each.
 
-    One of each has 100 hits of a class and 300 pixels that are it or are taken for it; the deviation of 0, 1/3, 1/3, 1
-    is 0.3632.
+    One of each has 100 true positives per class and a union of 300 pixels; the deviation of 0, 1/3, 1/3, 1 is 0.3632.
     """
     run = replace(made_run([0, 0]), matrices=np.array([[[100, 0], [0, 100]], [[0, 100], [100, 0]]]))
     ious = bootstrap_ious(run, seed=0, draws=4000)
@@ -28,20 +27,20 @@ def test_redrawn_scenes_by_hand():
     assert standard_error(run, draws=4000) == pytest.approx(0.3632, abs=0.01)
 
 
-def test_scenes_that_are_all_alike_leave_nothing_to_chance():
+def test_equal_scenes_have_no_standard_error():
     """Whichever are drawn, the mean IoU is the same."""
     np.testing.assert_allclose(bootstrap_ious(made_run([70, 70, 70]), seed=3), 0.7)
     assert standard_error(made_run([70, 70, 70])) == pytest.approx(0, abs=1e-12)
 
 
-def test_one_scene_has_no_standard_error():
-    """It cannot tell how another would do; nor can two tiles of it."""
+def test_the_standard_error_of_one_scene_is_undefined():
+    """Two tiles of one scene do not help."""
     assert np.isnan(standard_error(made_run([70])))
     assert np.isnan(standard_error(made_run([70, 50], images=TILES, scenes=["a", "a"])))
 
 
 def test_tiles_of_a_scene_are_drawn_together():
-    """Cut into tiles that are all alike, scenes leave as much to chance as whole; order does not matter."""
+    """Scenes cut into equal tiles have the same standard error as whole scenes; order does not matter."""
     whole = made_run([80, 60, 40])
     images, ious = [f"scene{number} tile {tile}" for tile in range(4) for number in range(3)], [80, 60, 40] * 4
     tiled = made_run(ious, images=images, scenes=[image.partition(" ")[0] for image in images])
@@ -53,8 +52,8 @@ def test_tiles_of_a_scene_are_drawn_together():
     np.testing.assert_array_equal(bootstrap_ious(turned, 1), bootstrap_ious(tiled, 1))
 
 
-def test_a_scene_without_a_counted_pixel_may_be_all_that_is_drawn():
-    """Such a draw has no mean IoU, and is left out of the deviation."""
+def test_a_sample_may_have_no_labelled_pixel():
+    """It has no mean IoU and is left out of the standard error."""
     run = replace(made_run([80, 80]), matrices=np.array([[[0, 0], [0, 0]], [[160, 20], [20, 160]]]))
 
     ious = bootstrap_ious(run, seed=0)
@@ -64,8 +63,8 @@ def test_a_scene_without_a_counted_pixel_may_be_all_that_is_drawn():
     assert standard_error(run) == pytest.approx(0)
 
 
-def test_draws_are_those_of_the_seed():
-    """The same again, or others."""
+def test_samples_depend_on_the_seed():
+    """The same seed draws the same samples."""
     run = made_run(range(0, 100, 5))
 
     np.testing.assert_array_equal(bootstrap_ious(run, 1), bootstrap_ious(run, 1))
@@ -73,7 +72,7 @@ def test_draws_are_those_of_the_seed():
 
 
 def test_the_smaller_run_within_one_standard_error_is_recommended():
-    """The best has 0.9, 0.7, 0.7, 0.5 on redrawn scenes: a deviation of 0.141; the smaller is worse by 0.02 on each."""
+    """The best has 0.9, 0.7, 0.7 or 0.5 in samples, a deviation of 0.141; the smaller one is always 0.02 worse."""
     best, smaller, worse = made_run([90, 50], filters=8), made_run([88, 48]), made_run([60, 40], filters=2)
 
     recommendation = recommend([worse, best, smaller], seed=0)
@@ -85,12 +84,12 @@ def test_the_smaller_run_within_one_standard_error_is_recommended():
     assert recommendation.sentence == (
         "Recommended: unet cce f4 (16,000 parameters, mean IoU 0.680), the smallest model within one standard error "
         f"({recommendation.standard_error:.3f}, from 2 validation scenes) of the best, unet cce f8 (64,000 parameters, "
-        "mean IoU 0.700); on redrawn scenes the best leads by 0.020 to 0.020 (95% interval)."
+        "mean IoU 0.700); the 95% interval of the best run's lead is 0.020 to 0.020."
     )
 
 
-def test_the_best_is_recommended_where_no_smaller_one_is_near():
-    """And the sentence says that it is the best."""
+def test_the_best_is_recommended_if_no_smaller_run_is_near():
+    """The sentence says that it is the best."""
     best, smaller = made_run([70, 70], filters=8), made_run([69, 69])
 
     recommendation = recommend([smaller, best], seed=0)
@@ -98,13 +97,13 @@ def test_the_best_is_recommended_where_no_smaller_one_is_near():
     assert recommendation.chosen is recommendation.best is best
     assert recommendation.difference == (0, 0)
     assert recommendation.sentence == (
-        "Recommended: unet cce f8 (64,000 parameters, mean IoU 0.700). It is the best, and no smaller model lies "
+        "Recommended: unet cce f8 (64,000 parameters, mean IoU 0.700). It is the best run, and no smaller model is "
         "within one standard error (0.000, from 2 validation scenes) of it."
     )
 
 
 def test_of_equally_small_runs_the_better_is_recommended():
-    """Of equally good ones the smaller is the best."""
+    """Of equally good runs, the smaller is the best."""
     good, better, best = made_run([86, 50]), made_run([88, 50]), made_run([90, 50], filters=8)
     assert recommend([good, better, best], seed=0).chosen is better
     assert recommend([better, good, best], seed=0).chosen is better
@@ -122,23 +121,23 @@ def test_of_equally_small_runs_the_better_is_recommended():
         ([made_run(), made_run(images=["scene0", "other"])], "the runs were validated on different images"),
         (
             [made_run(settings={"data.seed": 0}), made_run(settings={"data.seed": 1})],
-            "the runs differ in data.seed, so images of one name are not the same",
+            "the runs differ in data.seed, so images with the same name are not the same image",
         ),
         (
             [made_run(settings={"data.remap": {"1": 0}}), made_run(settings={"data.remap": None})],
-            "the runs differ in data.remap, so images of one name are not the same",
+            "the runs differ in data.remap, so images with the same name are not the same image",
         ),
         ([made_run(), replace(made_run(), classes=["sea", "land"])], "the runs have different classes"),
         (
             [made_run(images=TILES, scenes=["a", "a"]), made_run(images=TILES)],
-            "of some runs, made by an earlier version, it is not known which images are of one scene",
+            "some runs were made by an earlier version, which did not record which images share a scene",
         ),
-        ([made_run([50]), made_run([60])], "there is one validation scene only"),
-        ([made_run(), replace(made_run(), scenes=[])], "what the runs came to on each scene is gone"),
+        ([made_run([50]), made_run([60])], "there is only one validation scene"),
+        ([made_run(), replace(made_run(), scenes=[])], "the confusion matrices of the scenes are gone"),
     ],
 )
 def test_runs_that_cannot_be_compared_have_no_recommendation(runs, why):
-    """And the sentence says why."""
+    """The sentence gives the reason."""
     recommendation = recommend(runs, seed=0)
 
     assert recommendation.chosen is recommendation.best is None
@@ -146,8 +145,8 @@ def test_runs_that_cannot_be_compared_have_no_recommendation(runs, why):
     assert recommendation.sentence.startswith(f"No recommendation: {why}")
 
 
-def test_runs_without_a_score_do_not_stand_in_the_way():
-    """Though their scenes may be others."""
+def test_runs_without_a_score_do_not_prevent_a_recommendation():
+    """Their images may even be different."""
     best = made_run([70, 60])
 
     assert recommend([made_run(iou=None, images=["x", "y"]), best], seed=0).chosen is best
@@ -161,7 +160,7 @@ RUNS = st.lists(
 @settings(deadline=None)
 @given(RUNS, st.integers(0, 3))
 def test_the_recommended_run_is_near_the_best_and_not_larger(made, seed):
-    """Not worse by more than the standard error; nothing smaller is as near; all ends of the interval are in order."""
+    """It is within the standard error of the best, no smaller run is, and the ends of the interval are in order."""
     runs = [made_run(ious, filters=filters) for ious, filters in made]
 
     recommendation = recommend(runs, seed, draws=50)

@@ -1,4 +1,4 @@
-"""The report of a run has its scores, also those of its test side, and says what did not come about."""
+"""The report on a run shows the scores of both sides, and says what is missing."""
 
 import re
 from dataclasses import replace
@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from gym.reporting.figure3 import Examples
-from gym.reporting.run_page import RunFacts, score_tables, word_counts, write_run_report
+from gym.reporting.run_page import RunReport, side_tables, total_rows, write_run_report
 from tests.reporting.test_comparison import cells_of
 from tests.reporting.test_figure3 import BANDS, CLASSES, TWO, example
-from tests.reporting.test_figures import epochs_of
+from tests.reporting.test_page_tables import shown
 from tests.reporting.test_run_table import made_run
+from tests.reporting.test_training_curves import epochs_of
 
 SCORES = {
     "overall_accuracy": 0.75,
@@ -24,8 +25,8 @@ SCORES = {
 }
 
 
-def facts_of(**more):
-    """What is known of a finished run whose data are gone."""
+def report_of(**more):
+    """The report on a finished run whose data are gone."""
     known = {
         "name": "unet cce f4",
         "about": [("MLflow run", "0123"), ("status", "FINISHED")],
@@ -36,21 +37,14 @@ def facts_of(**more):
         "sites": {"scene0": "duck", "scene1": "sunset"},
         "examples": "Figure 3 is left out: the data are gone.",
     }
-    return RunFacts(**known | more)
+    return RunReport(**known | more)
 
 
-def shown(table):
-    """Titles and texts."""
-    return [column["title"] for column in table.columns], [
-        [cell["shown"] for cell in row["cells"]] for row in table.rows
-    ]
+def test_scores_are_tabulated_by_side_and_class():
+    """A score that a side lacks is a dash."""
+    tables = side_tables(made_run(**SCORES))
 
-
-def test_scores_stand_by_side_and_class():
-    """In words; what a side does not have is a dash."""
-    tables = dict(score_tables(made_run(**SCORES)))
-
-    assert shown(tables["Over all classes"]) == (
+    assert shown(tables["All classes"]) == (
         ["score", "validation", "test"],
         [
             ["mean IoU", "0.500", "0.400"],
@@ -66,9 +60,9 @@ def test_scores_stand_by_side_and_class():
     assert shown(tables["By class, test"]) == (["class", "IoU"], [["water", "-"], ["land", "0.125"]])
 
 
-def test_sizes_and_epochs_are_whole():
-    """With the time in words and the whole hash of the weights."""
-    assert dict(word_counts(made_run(**SCORES))) == {
+def test_sizes_and_epochs_are_whole_numbers():
+    """The training time is formatted, and the hash of the weights is complete."""
+    assert dict(total_rows(made_run(**SCORES))) == {
         "parameters": "16,000",
         "stopping epoch": "12",
         "best epoch": "9",
@@ -79,10 +73,10 @@ def test_sizes_and_epochs_are_whole():
 
 
 def test_a_report_has_all_its_files_and_needs_no_network(tmp_path):
-    """The page with two pictures, each for print beside it, and the same bytes again."""
+    """The page embeds two pictures; each is also written for print, with the same bytes every time."""
     examples = Examples([example(outputs=1)], TWO[:1], ["one run"], ["the image of median mean IoU"], BANDS, CLASSES)
-    files = write_run_report(tmp_path, facts_of(examples=examples))
-    again = write_run_report(tmp_path / "again", facts_of(examples=examples))
+    files = write_run_report(tmp_path, report_of(examples=examples))
+    again = write_run_report(tmp_path / "again", report_of(examples=examples))
     page = files[0].read_text(encoding="utf-8")
 
     names = ["report.html", "learning_curves.png", "learning_curves.svg", "figure3.png", "figure3.svg"]
@@ -96,9 +90,9 @@ def test_a_report_has_all_its_files_and_needs_no_network(tmp_path):
     assert "Shown is the image of median mean IoU." in page
 
 
-def test_the_page_tells_of_a_run(tmp_path):
-    """Scores, sites, the original's numbers, environment and command."""
-    page = write_run_report(tmp_path, facts_of())[0].read_text(encoding="utf-8")
+def test_the_page_shows_scores_sites_environment_and_command(tmp_path):
+    """It also shows the numbers of the original program."""
+    page = write_run_report(tmp_path, report_of())[0].read_text(encoding="utf-8")
     sites = cells_of(page.split('id="sites"')[1].split("</table>")[0])
 
     assert [row[0][1] for row in sites] == ["duck", "sunset", "all sites"]
@@ -110,19 +104,21 @@ def test_the_page_tells_of_a_run(tmp_path):
 
 
 @pytest.mark.parametrize("epochs", [[], epochs_of(0.9)])
-def test_a_run_that_did_not_come_to_its_end_is_told_so(tmp_path, epochs):
-    """It has no scores, and the epochs that it came to, if any."""
-    facts = facts_of(result=None, epochs=epochs, notes=["The run is FAILED: the loss is <nan>."])
-    page = write_run_report(tmp_path, facts)[0].read_text(encoding="utf-8")
+def test_an_unfinished_run_has_a_note(tmp_path, epochs):
+    """It has no scores, but curves of the epochs that it reached."""
+    report = report_of(result=None, epochs=epochs, notes=["The run is FAILED: the loss is <nan>."])
+    page = write_run_report(tmp_path, report)[0].read_text(encoding="utf-8")
 
     assert '<p class="note">The run is FAILED: the loss is &lt;nan&gt;.</p>' in page
     assert page.count("The run has no scores.") == 2
     assert (tmp_path / "learning_curves.svg").is_file()
 
 
-def test_names_are_no_markup(tmp_path):
-    """Of runs, classes and commands."""
+def test_names_are_escaped(tmp_path):
+    """They may be names of runs or classes, or commands."""
     evil = '"><script>alert(1)</script>'
-    facts = facts_of(name=evil, command=evil, about=[("sweep", evil)], result=replace(made_run(), classes=[evil, "b"]))
+    report = report_of(
+        name=evil, command=evil, about=[("sweep", evil)], result=replace(made_run(), classes=[evil, "b"])
+    )
 
-    assert "<script>alert" not in write_run_report(tmp_path, facts)[0].read_text(encoding="utf-8")
+    assert "<script>alert" not in write_run_report(tmp_path, report)[0].read_text(encoding="utf-8")

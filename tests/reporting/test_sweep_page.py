@@ -1,4 +1,4 @@
-"""The report of a sweep has the numbers of its results, shows what is missing, and needs no network."""
+"""The report on a sweep shows the numbers of its results, says what is missing, and needs no network."""
 
 import re
 from dataclasses import replace
@@ -11,10 +11,19 @@ from plotly.offline import get_plotlyjs
 from gym.reporting.figure3 import Examples
 from gym.reporting.recommendation import Recommendation, recommend
 from gym.reporting.run_table import run_labels
-from gym.reporting.sweep_page import SweepFacts, Unfinished, reason_rows, site_runs, write_sweep_report
+from gym.reporting.sweep_page import (
+    SweepReport,
+    UnfinishedRun,
+    reason_rows,
+    runs_by_site,
+    write_special_reports,
+    write_sweep_report,
+)
 from tests.reporting.test_comparison import cells_of
 from tests.reporting.test_figure3 import BANDS, CLASSES, TWO, example
 from tests.reporting.test_figure4 import paper_matrix
+from tests.reporting.test_held_out_sites import made_site
+from tests.reporting.test_label_curve import made_curve
 from tests.reporting.test_run_table import made_run
 from tests.reporting.test_training_curves import curve
 
@@ -26,8 +35,8 @@ FIGURES = [f"{name}{suffix}" for name in ("figure3", "figure4", "learning_curves
 SITES = {"scene0": "duck", "scene1": "sunset"}
 
 
-def facts_of(results, **more):
-    """What is known of a sweep of finished runs whose data and learning curves are gone."""
+def report_of(results, **more):
+    """The report on a sweep of finished runs whose data and epochs are gone."""
     known = {
         "name": "my_sweep",
         "command": "python -m gym.train -m seed=1,2",
@@ -35,28 +44,28 @@ def facts_of(results, **more):
         "commands": [f"python -m gym.train number={place}" for place in range(len(results))],
         "unfinished": [],
         "curves": [],
-        "environment": [("commit of the code", "abc"), ("keras", "3.15")],
+        "environment": [("code commit", "abc"), ("keras", "3.15")],
         "sites": SITES,
         "examples": "Figure 3 is left out: the data are gone.",
     }
-    return SweepFacts(**known | more)
+    return SweepReport(**known | more)
 
 
-def page_of(folder, facts):
+def page_of(folder, report):
     """The page of a report, without the script of plotly."""
-    page, *_ = write_sweep_report(folder, facts)
+    page, *_ = write_sweep_report(folder, report)
     return page.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
 
 
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory):
-    """The report on runs like the paper's: its folder, its runs and its page."""
+    """The report on runs like those of the paper: its folder, its runs and its page."""
     folder, results = tmp_path_factory.mktemp("report"), paper_matrix()
-    return folder, results, page_of(folder, facts_of(results, **DRAWN))
+    return folder, results, page_of(folder, report_of(results, **DRAWN))
 
 
 def test_a_report_has_all_its_files(matrix):
-    """The page, and each figure for print in both formats."""
+    """They are the page, and each figure for print in two formats."""
     folder, *_ = matrix
 
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FIGURES, "report.html"])
@@ -66,17 +75,17 @@ def test_a_report_has_all_its_files(matrix):
             assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
-def test_the_same_results_give_the_same_report(matrix, tmp_path):
-    """Byte by byte."""
+def test_the_same_results_have_the_same_report(matrix, tmp_path):
+    """Every file has the same bytes."""
     folder, results, _ = matrix
-    write_sweep_report(tmp_path, facts_of(results, **DRAWN))
+    write_sweep_report(tmp_path, report_of(results, **DRAWN))
 
     for name in [*FIGURES, "report.html"]:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
 
 def test_the_page_needs_no_network(matrix):
-    """Plotly is within, once; pictures are within; nothing else has an address."""
+    """Plotly is embedded once, pictures are embedded, and there is no other address."""
     folder, _, page = matrix
 
     assert (folder / "report.html").read_text(encoding="utf-8").count(get_plotlyjs()) == 1
@@ -88,22 +97,21 @@ def test_the_page_needs_no_network(matrix):
     assert "and the output of (c) one run and (d) another, laid over the image" in page
 
 
-def test_the_numbers_are_those_of_the_results(matrix):
-    """Of each run in its row: what is shown, and all digits to sort by."""
+def test_the_table_has_the_numbers_of_the_results(matrix):
+    """Each cell shows few digits and sorts by all of them."""
     _, results, page = matrix
     rows = cells_of(page.split('id="runs"')[1].split("</table>")[0])
 
     assert len(rows) == 30
     for row, run in zip(rows, results, strict=True):
-        shown = {column: value for column, (_, value) in enumerate(row)}
-        assert shown[0].startswith(run.name)
+        assert row[0][1].startswith(run.name)
         assert row[4] == (repr(run.scores["iou"]), f"{run.scores['iou']:.4f}")
         assert row[5] == (repr(run.scores["kld"]), f"{run.scores['kld']:.4f}")
         assert row[9] == (str(int(run.scores["parameters"])), f"{run.scores['parameters']:,.0f}")
 
 
-def test_every_row_can_be_reproduced(matrix):
-    """By its own command, the whole by that of the sweep; with what it was made."""
+def test_every_run_can_be_reproduced(matrix):
+    """The page has the command of each run, the command of the sweep, and the environment."""
     _, results, page = matrix
     labels = run_labels(results)
 
@@ -112,11 +120,11 @@ def test_every_row_can_be_reproduced(matrix):
             f'<th scope="row">{label}</th><td class="command"><code>python -m gym.train number={place}</code>' in page
         )
     assert "<code>python -m gym.train -m seed=1,2</code>" in page
-    assert '<th scope="row">commit of the code</th><td class="words">abc</td>' in page
+    assert '<th scope="row">code commit</th><td class="words">abc</td>' in page
 
 
 def test_the_recommendation_comes_with_its_reasons(matrix):
-    """The sentence, and the recommended run beside the best."""
+    """The page has the sentence and compares the recommended run with the best."""
     _, results, page = matrix
     found = recommend(results, 0)
 
@@ -124,8 +132,8 @@ def test_the_recommendation_comes_with_its_reasons(matrix):
     assert f'<td class="number">{found.standard_error:.4f}</td>' in page
 
 
-def test_the_reasons_by_hand():
-    """The best with its standard error, the recommended with the lead of the best; one row where they are one."""
+def test_the_reasons_compare_the_recommended_run_with_the_best():
+    """The best has its standard error, the recommended one the lead of the best; a single run has one row."""
     best, chosen = made_run(filters=8, iou=0.91, name="b"), made_run(iou=0.9, name="a")
 
     rows = reason_rows(Recommendation("", chosen, best, 0.02, (-0.01, 0.03)))
@@ -134,12 +142,12 @@ def test_the_reasons_by_hand():
         ["recommended", "a", "16,000", "0.9000", "", "-0.0100 to 0.0300"],
     ]
     (row,) = reason_rows(Recommendation("", best, best, 0.02, (0.0, 0.0)))
-    assert list(row.values()) == ["best, and recommended", "b", "64,000", "0.9100", "0.0200", ""]
+    assert list(row.values()) == ["best and recommended", "b", "64,000", "0.9100", "0.0200", ""]
     assert reason_rows(Recommendation("none")) == []
 
 
-def test_the_runs_told_by_site():
-    """The recommended one, or else the best, and the best mid-sized one of cce, unless it is the same."""
+def test_two_runs_are_shown_by_site():
+    """They are the recommended run, or else the best, and the best mid-sized one of cce, unless it is the same run."""
     runs = [
         made_run(iou=0.5, filters=2),
         made_run(iou=0.6, filters=4, model="resunet"),
@@ -153,14 +161,20 @@ def test_the_runs_told_by_site():
     runs[6].settings["seed"] = 3
     runs[2].settings["seed"] = 2
 
-    assert site_runs(runs, Recommendation("none")) == [("unet dice f4, the best run", runs[5]), typical]
-    assert site_runs(runs, Recommendation("", chosen=runs[3]))[0] == ("unet cce f6, the recommended run", runs[3])
-    assert len(site_runs(runs, Recommendation("", chosen=runs[2]))) == 1
-    assert site_runs([made_run(iou=None)], Recommendation("none")) == []
+    assert list(runs_by_site(runs, Recommendation("none")).items()) == [
+        ("unet dice f4, the best run", runs[5]),
+        typical,
+    ]
+    assert next(iter(runs_by_site(runs, Recommendation("", chosen=runs[3])).items())) == (
+        "unet cce f6, the recommended run",
+        runs[3],
+    )
+    assert len(runs_by_site(runs, Recommendation("", chosen=runs[2]))) == 1
+    assert runs_by_site([made_run(iou=None)], Recommendation("none")) == {}
 
 
-def test_sites_have_their_classes(matrix):
-    """Dice of the recommended run at each site, of as many scenes as it has there."""
+def test_the_page_shows_dice_by_site_and_class(matrix):
+    """The table of the recommended run has the number of scenes of each site."""
     _, results, page = matrix
     chosen = recommend(results, 0).chosen
     duck = 2 * np.diag(chosen.matrices[0]) / (chosen.matrices[0].sum(axis=0) + chosen.matrices[0].sum(axis=1))
@@ -171,12 +185,12 @@ def test_sites_have_their_classes(matrix):
 
 
 def test_runs_without_a_result_are_listed(tmp_path):
-    """How they stand, why they failed, and the command that makes them."""
+    """They have a status, the reason of a failure, and the command that trains them."""
     unfinished = [
-        Unfinished("unet cce f2", "failed", "the loss is <nan>", "python -m gym.train seed=3"),
-        Unfinished("unet cce f4", "not started", "", "python -m gym.train seed=4"),
+        UnfinishedRun("unet cce f2", "failed", "the loss is <nan>", "python -m gym.train seed=3"),
+        UnfinishedRun("unet cce f4", "not started", "", "python -m gym.train seed=4"),
     ]
-    page = page_of(tmp_path, facts_of([made_run()], unfinished=unfinished, notes=["Something is gone."]))
+    page = page_of(tmp_path, report_of([made_run()], unfinished=unfinished, notes=["Something is gone."]))
 
     assert "1 of 3 runs have a result." in page
     failed = '<th scope="row">unet cce f2</th><td>failed</td><td class="words">the loss is &lt;nan&gt;</td>'
@@ -186,45 +200,76 @@ def test_runs_without_a_result_are_listed(tmp_path):
 
 
 def test_without_examples_the_page_says_why(tmp_path):
-    """And there is no Figure 3; nor are there scores by class where sites are not known."""
-    page = page_of(tmp_path, facts_of([made_run()], sites={}))
+    """There is no Figure 3, and without sites there are no scores by class and site."""
+    page = page_of(tmp_path, report_of([made_run()], sites={}))
 
     assert '<p class="note">Figure 3 is left out: the data are gone.</p>' in page
     assert not list(tmp_path.glob("figure3*"))
-    assert "The classes of each site are not known" in page
+    assert "Scores per class and site are not available" in page
 
 
 def test_a_sweep_without_any_result_has_a_report(tmp_path):
-    """As one of which all runs failed: it needs no plotly."""
-    failed = [Unfinished("unet cce f2", "failed", "no", "python")]
-    page = page_of(tmp_path, facts_of([], unfinished=failed))
+    """All its runs may have failed; the page then needs no plotly."""
+    failed = [UnfinishedRun("unet cce f2", "failed", "no", "python")]
+    page = page_of(tmp_path, report_of([], unfinished=failed))
 
     assert "No recommendation: no run has a mean IoU." in page
     assert "No run has finished yet." in page
     assert len((tmp_path / "report.html").read_text(encoding="utf-8")) < 1_000_000
 
 
-def test_runs_of_several_seeds_have_their_spread(tmp_path):
-    """The sentence and the picture that the comparison of the sweep has."""
+def test_the_page_shows_the_spread_over_seeds(tmp_path):
+    """It has the sentence and the picture."""
     runs = [made_run([60 + seed, 40], settings={"seed": seed}, name=f"seed {seed}") for seed in range(3)]
-    page = page_of(tmp_path, facts_of(runs))
+    page = page_of(tmp_path, report_of(runs))
 
     assert re.search(r'<p class="good">3 seeds, mean ± standard deviation: mean IoU', page)
     assert len(re.findall(r"<img ", page)) == 3
 
 
-def test_results_without_their_scenes_are_told_as_far_as_they_go(tmp_path):
-    """Where only MLflow has them: scores, but no interval, and no class of a site."""
+def test_results_without_confusion_matrices_are_still_listed(tmp_path):
+    """MLflow has their scores, but neither intervals nor scores by site and class."""
     run = replace(made_run(), images=[], scenes=[], matrices=np.zeros((0, 2, 2), np.int64))
-    page = page_of(tmp_path, facts_of([run, replace(run, settings=run.settings | {"seed": 2})]))
+    page = page_of(tmp_path, report_of([run, replace(run, settings=run.settings | {"seed": 2})]))
 
-    assert "No recommendation: what the runs came to on each scene is gone" in page
+    assert "No recommendation: the confusion matrices of the scenes are gone" in page
     assert len(cells_of(page.split('id="runs"')[1].split("</table>")[0])) == 2
 
 
-def test_names_are_no_markup(tmp_path):
-    """Of runs, sweeps, commands and sites."""
+def test_names_are_escaped(tmp_path):
+    """They may be names of runs, sweeps or sites, or commands."""
     evil = '"><script>alert(1)</script>'
-    facts = facts_of([made_run(name=evil)], name=evil, command=evil, commands=[evil], sites={"scene0": evil} | SITES)
+    report = report_of([made_run(name=evil)], name=evil, command=evil, commands=[evil], sites={"scene0": evil} | SITES)
 
-    assert "<script>alert" not in page_of(tmp_path, facts)
+    assert "<script>alert" not in page_of(tmp_path, report)
+
+
+def file_names(folder):
+    """The names of all files in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_sweep_over_shares_and_seeds_has_a_label_curve_and_a_spread(tmp_path):
+    """Each report has a line."""
+    lines = write_special_reports(tmp_path, made_curve(seeds=(1, 2), noise=0.005))
+
+    assert [line.split()[0] for line in lines] == ["with", "Between"]
+    assert file_names(tmp_path) == ["learning_curve.csv", "learning_curve.png", "spread.csv", "spread.png"]
+
+
+def test_held_out_sites_of_two_models_have_a_line_each(tmp_path):
+    """They share one report."""
+    runs = [
+        made_site(site, iou, model=model) for model in ("unet", "resunet") for site, iou in (("duck", 0.5), ("x", 0.6))
+    ]
+    lines = write_special_reports(tmp_path, runs)
+
+    assert [line.split(":")[0] for line in lines] == ["unet", "resunet"]
+    assert file_names(tmp_path) == ["leave_one_site_out.csv", "leave_one_site_out.png"]
+
+
+def test_other_sweeps_have_no_special_report(tmp_path):
+    """Neither the paper's matrix nor a sweep without finished runs has one."""
+    assert write_special_reports(tmp_path, [made_run(loss=loss, filters=4) for loss in ("cce", "dice")]) == []
+    assert write_special_reports(tmp_path, []) == []
+    assert file_names(tmp_path) == []

@@ -26,8 +26,8 @@ from gym.evaluation.counts import Counts
 from gym.evaluation.run_model import Evaluation
 from gym.evaluation.scores import class_scores, overall_scores, site_scores, to_json_scores
 from gym.reporting.card.contents import CardFacts, ClassFacts, Confusion, DataFacts, SideFacts, SideScores, WorstImage
-from gym.reporting.dataset_page import word_split
-from gym.reporting.figures import rank_by_iou
+from gym.reporting.contact_sheet import rank_by_iou
+from gym.reporting.dataset_page import describe_split
 from gym.runs.result import RunResult
 
 _OVERALL = ("iou", "dice", "precision", "recall", "overall_accuracy", "frequency_weighted_iou", "matthews_correlation")
@@ -180,7 +180,7 @@ def collect_facts(
         totals={name: result.scores[name] for name in _TOTALS if name in result.scores},
         hashes=dict(hashes),
         provenance=dict(provenance),
-        split=word_split(config.split),
+        split=describe_split(config.split),
         data=describe_data(config, dataset, split),
         scores=[score_side(side, of, scene_names(dataset, of.samples)) for side, of in evaluations.items()],
         worst=describe_worst(validation, find_worst(validation)),

@@ -14,11 +14,9 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import keras
 from markupsafe import Markup
 
@@ -43,8 +41,9 @@ from gym.reporting.card.prose import (
     list_warnings,
     train_command,
 )
-from gym.reporting.pages import environment_rows, render_page
-from gym.reporting.style import embed
+from gym.reporting.page_tables import provenance_rows
+from gym.reporting.pages import TEMPLATES, render_page
+from gym.reporting.style import embed_png
 from gym.runs.mlflow_log import RunLog, environment_tags
 from gym.runs.result import RunResult
 
@@ -56,6 +55,8 @@ _FUNCTIONS: Sequence[Callable[..., str]] = (
     *(tables.count_table, tables.pixel_table, tables.worst_table, tables.word_score),
     *(tables.name_images, bullets, code),
 )
+_CARDS = TEMPLATES.overlay(autoescape=False, finalize=escape, keep_trailing_newline=True)
+_CARDS.globals = {make.__name__: make for make in _FUNCTIONS}
 
 
 def write_card(folder: Path, facts: CardFacts, pictures: Path | None = None) -> None:
@@ -78,21 +79,7 @@ def write_card(folder: Path, facts: CardFacts, pictures: Path | None = None) -> 
 
 def render_markdown(facts: CardFacts) -> str:
     """The card as Markdown."""
-    return card_template().render(context_of(facts))
-
-
-@cache
-def card_template() -> jinja2.Template:
-    """The template, in which what is put in is text and no markup."""
-    environment = jinja2.Environment(  # noqa: S701 - it is escaped as Markdown, not as HTML
-        loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
-        finalize=escape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals |= {make.__name__: make for make in _FUNCTIONS}
-    return environment.get_template("card.md.jinja")
+    return _CARDS.get_template("card.md.jinja").render(context_of(facts))
 
 
 def context_of(facts: CardFacts) -> Mapping[str, Any]:
@@ -108,7 +95,7 @@ def context_of(facts: CardFacts) -> Mapping[str, Any]:
         "data": describe_data(facts),
         "training": describe_training(facts),
         "evaluations": dict(sorted(facts.evaluations.items())),
-        "provenance": dict(environment_rows([facts.provenance])),
+        "provenance": dict(provenance_rows([facts.provenance])),
         "command": train_command(facts),
     }
 
@@ -125,8 +112,8 @@ def without_pictures(text: str) -> str:
 
 def render_html(text: str, pictures: Path) -> str:
     """The same as one HTML file, with the pictures that are there inside it."""
-    page = to_page(text, lambda address: embed(pictures / address) if (pictures / address).is_file() else "")
-    return render_page("card.html.jinja", title=page.title, parts=page.parts, body=Markup(page.body))  # noqa: S704 - no markup but its own
+    page = to_page(text, lambda address: embed_png(pictures / address) if (pictures / address).is_file() else "")
+    return render_page("card", title=page.title, parts=page.parts, body=Markup(page.body))  # noqa: S704 - no markup but its own
 
 
 _MODEL = "model/model.keras"

@@ -8,7 +8,7 @@ from gym.data.class_colours import render_errors
 from gym.data.labels import IGNORE
 from gym.evaluation.run_model import Evaluation
 from gym.reporting.card.collect import draw_worst, find_worst, write_worst
-from tests.reporting.test_figures import with_ious
+from tests.reporting.test_contact_sheet import with_ious
 
 BANDS, CLASSES = ["a", "b", "c"], ["water", "sand"]
 GAP = 4

@@ -139,7 +139,7 @@ def test_hashes_and_the_command_are_there(configure, tmp_path):
     text = render_markdown(made_facts(config))
 
     for line in (
-        f"- **commit of the code:** {'c' * 40}",
+        f"- **code commit:** {'c' * 40}",
         f"- **fingerprint of the run:** {'f' * 64}",
         f"- **fingerprint of the data:** {'d' * 64}",
         f"- **SHA-256 of the weights:** {'a' * 64}",

@@ -1,0 +1,48 @@
+"""The summary that the terminal shows at the end of a run."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich.table import Table
+
+from gym.core.text import format_duration, format_score, plain_console
+from gym.evaluation import confusion
+from gym.evaluation.run_model import Evaluation
+
+
+def print_result(name: str, scores: Mapping[str, float], evaluation: Evaluation, next_steps: Sequence[str]) -> None:
+    """Print the validation scores of a run by class, its test scores in one line, and what to do next.
+
+    Args:
+        name: Name of the run.
+        scores: The metrics of the run, as in `gym.runs.result.RunResult.scores`.
+        evaluation: The evaluation of the validation side.
+        next_steps: Lines to print last.
+    """
+    console = plain_console()
+    console.print(f"\n{name}  {format_duration(scores['seconds'])}", style="bold")
+    console.print(_class_table(evaluation))
+    if "test/iou" in scores:
+        iou, dice = format_score(scores["test/iou"]), format_score(scores["test/dice"])
+        console.print(f"test side: mean IoU {iou}, Dice {dice}")
+    console.print(
+        f"KLD {format_score(scores.get('kld', float('nan')), digits=4)}   "
+        f"stopping epoch {scores['stopping_epoch']:.0f}   "
+        f"best epoch {scores['best_epoch']:.0f}   parameters {scores['parameters']:,.0f}"
+    )
+    console.print("\n" + "\n".join(next_steps))
+
+
+def _class_table(evaluation: Evaluation) -> Table:
+    table = Table()
+    table.add_column("class")
+    for column in ("IoU", "Dice", "share of truth"):
+        table.add_column(column, justify="right")
+    matrix = evaluation.matrix
+    shares = confusion.ratio(matrix.sum(axis=1), np.full(len(matrix), matrix.sum()))
+    scores = zip(evaluation.classes, confusion.class_iou(matrix), confusion.class_dice(matrix), shares, strict=True)
+    for label, *values in scores:
+        table.add_row(label, *map(format_score, values))
+    table.add_section()
+    table.add_row("mean", format_score(confusion.mean_iou(matrix)), format_score(confusion.mean_dice(matrix)), "")
+    return table

@@ -34,7 +34,7 @@ class HeldRun:
     def __init__(self, artifacts):
         self.artifacts = artifacts
 
-    def fetch(self, names, folder):
+    def fetch_artifacts(self, names, folder):
         """Copy what there is."""
         for name in names:
             if (self.artifacts / name).is_file():
@@ -110,6 +110,7 @@ def test_a_full_disk_is_named(run, monkeypatch):
         refresh_card(run, "evaluation/test", made_document())
 
 
+@pytest.mark.trains
 def test_evaluating_a_run_refreshes_its_card(configure, tmp_path):
     """Its scores are in the card in MLflow, and those of training stay; the page holds all pictures."""
     result = run_experiment(configure(*TINY, f"outputs={tmp_path}"))

@@ -22,7 +22,7 @@ from hypothesis import settings
 
 from gym.app.command_line import register_configuration
 from gym.config.overrides import configuration_folder, quote_options
-from gym.config.schema import Config, DataConfig, DatasetConfig, EvaluateConfig, ReportConfig
+from gym.config.schema import Config, DatasetConfig, EvaluateConfig, ReportConfig
 from gym.config.validation import read_config
 from gym.data.build import DatasetPlan, build_dataset
 from gym.data.dataset import Dataset
@@ -176,7 +176,7 @@ def make_tiny_dataset(
     sources = {name: reader.sources(name) for name in reader.names}
     rule = LabelRule(TINY_CLASSES, ignored=(IGNORE,))
     plan = DatasetPlan(reader, Preparation(frame, **settings), rule, Grouping(table=table), sources, {})
-    build_dataset(plan, folder, DataConfig(workers=1), plan.fingerprint())
+    build_dataset(plan, folder, 1, plan.fingerprint())
     return Dataset(folder)
 
 

@@ -1,15 +1,15 @@
-"""The model-ready dataset: images and labels as the network will see them, and a manifest.
+"""The model-ready dataset on disk: prepared images and labels, and a manifest.
 
     <kind>-<fingerprint>/
-        manifest.json   what the dataset holds, where it came from, and of each pair what the manifest's types say
-        images.npy      the values of all images end to end, in the imagery's own type, or float32 if they are scaled
-        labels.npy      the classes of all labels likewise, uint8, 255 where nothing counts
+        manifest.json   contents, origin and a record of each pair
+        images.npy      values of all images end to end, in the type of the imagery, or float32 if scaled
+        labels.npy      classes of all labels end to end, uint8, 255 for ignored pixels
 
-Padding is not stored: a pair is as large as its scene is shown, and its record says where in the frame that is. The two
-files are mapped into memory and never opened again, so any pair is one copy, in any order.
+Pairs are stored without the padding that fills the frame; each record says where in the frame its pair lies. Both
+arrays are memory-mapped, so that any pair is read with one copy, in any order.
 
-A dataset is written beside its place and moved there whole, so one that exists can be read. Its name is the
-fingerprint of what it was made from, so a dataset that no longer fits is not found and a new one is made.
+A dataset is written atomically, so an existing one is complete. It is named by the fingerprint of its sources and
+settings; when any of them changes, another dataset is built.
 """
 
 import hashlib
@@ -37,7 +37,15 @@ SCHEMA_VERSION = 4
 
 @dataclass(frozen=True)
 class BandStatistics:
-    """Of the pixels with data in one pair: how many, and by band the sum, sum of squares, least and largest value."""
+    """Statistics over the pixels with data in one pair.
+
+    Attributes:
+        pixels: Number of pixels.
+        sums: Sum of the values of each band.
+        squares: Sum of the squared values of each band.
+        least: Smallest value of each band.
+        largest: Largest value of each band.
+    """
 
     pixels: int
     sums: list[float]
@@ -48,20 +56,20 @@ class BandStatistics:
 
 @dataclass(frozen=True)
 class PairRecord:
-    """What the manifest says of one pair.
+    """The manifest's record of one pair.
 
     Attributes:
         name: Unique in the dataset.
-        start: Pixels before it in ``labels.npy``; in ``images.npy`` there are as many values for each band.
-        groups: Its scene, site, date and whatever a table says, by name.
-        sources: SHA-256 of the files it is made from, by file.
-        placement: Where in the frame which part of the scene is.
-        grid: ``crs`` and the six numbers of the affine ``transform`` of the whole scene; empty where there is none.
-        nodata: The value that marked nodata in the file, as text; empty if there is none.
-        image_sha256: Of the stored pixels.
-        likeness: Perceptual hash of the image; empty where it has no texture.
+        start: Position of its first pixel in ``labels.npy``; multiplied by the number of bands, in ``images.npy``.
+        groups: Its scene, site, date and any other group, by kind.
+        sources: SHA-256 of each source file.
+        placement: Which part of the scene lies where in the frame.
+        grid: ``crs`` and the six coefficients of the affine ``transform`` of the whole scene; empty if unknown.
+        nodata: Nodata value of the file, as text; empty if it has none.
+        image_sha256: Hash of the stored image.
+        likeness: Perceptual hash of the image; empty if it has no pattern.
         counts: Pixels of each class.
-        statistics: Of the bands.
+        statistics: Statistics of the bands.
     """
 
     name: str
@@ -78,30 +86,30 @@ class PairRecord:
 
     @property
     def scene(self) -> str:
-        """What must not be parted."""
+        """The acquisition that the pair is part of; a split keeps it on one side."""
         return self.groups["scene"]
 
     @property
     def site(self) -> str:
-        """Where it was taken."""
+        """The place where the scene was taken."""
         return self.groups["site"]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a dataset holds and where it came from.
+    """Contents and origin of a dataset.
 
     Attributes:
-        fingerprint: Hash of everything the dataset is made from.
-        source: Where it came from, in words.
+        fingerprint: Hash of everything that determines the dataset.
+        source: Description of the imagery.
         classes: Class names, by label value.
-        preparation: What each image went through.
-        dtype: Type of every stored image, as NumPy writes it.
-        label_counts: Labelled pixels of each value or name as it stood in the files, by the class it became.
-        pairs: The pairs, in order.
-        left_out: Why each file or scene that could not be used is not here.
-        passed_over: Why each file that is not meant to be here is not, as the augmented copies of others.
-        schema_version: Of this layout.
+        preparation: How each image was prepared.
+        dtype: Type of the stored images, in NumPy's notation.
+        label_counts: Labelled pixels by value or name in the files and by class.
+        pairs: Record of each pair.
+        left_out: Reason for each file or scene that could not be used.
+        passed_over: Reason for each file that was skipped on purpose, such as an augmented copy.
+        schema_version: Version of this layout.
     """
 
     fingerprint: str
@@ -120,29 +128,29 @@ class Dataset:
     """A dataset on disk, read pair by pair.
 
     Args:
-        folder: A folder that `finish_dataset` made whole.
+        folder: Folder written by `finish_dataset`.
 
     Raises:
-        DataError: There is no manifest, or it is of another version or damaged, or the arrays are not whole.
+        DataError: The manifest is missing, damaged or of another version, or does not fit the arrays.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
             self.manifest = parse_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
-            self._refuse_other_length()
+            self._check_sizes()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{folder} is no readable dataset ({error}); remove it and it will be made anew."
+                f"{folder} is not a readable dataset ({error}); delete it, and it will be built again."
             ) from error
 
     def __len__(self) -> int:
         return len(self.manifest.pairs)
 
-    def _refuse_other_length(self) -> None:
+    def _check_sizes(self) -> None:
         pixels = sum(math.prod(record.placement.size) for record in self.manifest.pairs)
         if (self._images.size, self._labels.size) != (pixels * len(self.bands), pixels):
-            raise ValueError("its arrays do not hold what its manifest says")
+            raise ValueError("the sizes of its arrays differ from the manifest")
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -151,7 +159,7 @@ class Dataset:
 
     @property
     def bands(self) -> list[str]:
-        """Band names."""
+        """Names of the bands in the network's input."""
         return self.manifest.preparation.bands
 
     @property
@@ -161,22 +169,22 @@ class Dataset:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Pixels by pair and class, ``(pairs, classes)`` int64."""
+        """Pixels of each class in each pair, ``(pairs, classes)`` int64."""
         return np.array([record.counts for record in self.manifest.pairs], np.int64)
 
     @property
     def absent_classes(self) -> list[str]:
-        """The classes that not one pixel is of."""
+        """Names of the classes without a single pixel."""
         return [name for name, count in zip(self.manifest.classes, self.counts.sum(axis=0), strict=True) if not count]
 
     @property
     def images_path(self) -> Path:
-        """The values of all images, ``(values,)`` in the manifest's type."""
+        """File with the values of all images, one-dimensional, in the manifest's type."""
         return self.folder / "images.npy"
 
     @property
     def labels_path(self) -> Path:
-        """The classes of all labels, ``(pixels,)`` uint8."""
+        """File with the classes of all labels, one-dimensional, uint8."""
         return self.folder / "labels.npy"
 
     @cached_property
@@ -188,39 +196,39 @@ class Dataset:
         return np.load(self.labels_path, mmap_mode="r", allow_pickle=False)
 
     def unpadded_image(self, position: int) -> np.ndarray:
-        """One image without padding, ``(*placement.size, bands)``; a view of the file, not to be written to."""
+        """Return an image without padding, ``(*placement.size, bands)``, as a read-only view of the file."""
         record, bands = self.manifest.pairs[position], len(self.bands)
         rows, columns = record.placement.size
         values = self._images[record.start * bands : (record.start + rows * columns) * bands]
         return values.reshape(rows, columns, bands)
 
     def unpadded_label(self, position: int) -> np.ndarray:
-        """One label without padding, ``placement.size`` uint8; a view of the file, not to be written to."""
+        """Return a label without padding, ``placement.size`` uint8, as a read-only view of the file."""
         record = self.manifest.pairs[position]
         rows, columns = record.placement.size
         return self._labels[record.start : record.start + rows * columns].reshape(rows, columns)
 
     def read_image(self, position: int) -> np.ndarray:
-        """Read one image in its frame, ``shape`` in the dataset's type."""
+        """Read an image padded to the frame, ``shape`` in the dataset's type."""
         corner = self.manifest.pairs[position].placement.corner
         return np.array(pad_image(self.unpadded_image(position), corner, self.frame))
 
     def read_label(self, position: int) -> np.ndarray:
-        """Read one label in its frame, ``frame`` uint8."""
+        """Read a label padded to the frame, ``frame`` uint8."""
         corner = self.manifest.pairs[position].placement.corner
         return np.array(pad_label(self.unpadded_label(position), corner, self.frame))
 
 
 def parse_manifest(raw: dict[str, Any]) -> Manifest:
-    """Make a manifest of its JSON.
+    """Build a manifest from its JSON.
 
     Raises:
-        ValueError: It is of another version.
-        KeyError: A part is missing.
-        TypeError: A part is of another kind.
+        ValueError: The version differs.
+        KeyError: A key is missing.
+        TypeError: A key is unknown, or a value has the wrong type.
     """
     if raw["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"version {raw['schema_version']}, not {SCHEMA_VERSION}")
+        raise ValueError(f"version {raw['schema_version']} instead of {SCHEMA_VERSION}")
     return Manifest(
         **raw
         | {"pairs": [_parse_record(record) for record in raw["pairs"]]}
@@ -229,7 +237,7 @@ def parse_manifest(raw: dict[str, Any]) -> Manifest:
 
 
 def parse_preparation(raw: Mapping[str, Any]) -> Preparation:
-    """Make a preparation of its JSON; errors as `parse_manifest`."""
+    """Build a preparation from its JSON; errors as for `parse_manifest`."""
     return Preparation(
         frame=(raw["frame"][0], raw["frame"][1]),
         framing=raw["framing"],
@@ -241,26 +249,25 @@ def parse_preparation(raw: Mapping[str, Any]) -> Preparation:
 
 
 def _parse_record(raw: dict[str, Any]) -> PairRecord:
-    """Make a record of its JSON; errors as `parse_manifest`."""
     placement = Placement(*(tuple(part) for part in raw["placement"]))
     return PairRecord(**raw | {"placement": placement, "statistics": BandStatistics(**raw["statistics"])})
 
 
-def write_part(folder: Path, part: str, pair: Pair, classes: int, known: Mapping[str, Any]) -> PairRecord:
-    """Write the two arrays of a pair into a dataset in the making, to be joined with the others by `finish_dataset`.
+def write_part(folder: Path, part: str, pair: Pair, classes: int, metadata: Mapping[str, Any]) -> PairRecord:
+    """Write the arrays of one pair to files of their own, which `finish_dataset` joins.
 
     Args:
-        folder: A dataset in the making.
-        part: Stem of the arrays.
-        pair: The pair.
+        folder: Folder of the unfinished dataset.
+        part: Stem of the files.
+        pair: Pair to write.
         classes: Number of classes.
-        known: The fields of the record that the arrays do not say: groups, sources, grid, nodata.
+        metadata: Fields of the record that do not follow from the arrays: groups, sources, grid and nodata.
 
     Returns:
-        The record, but for ``start`` and ``image_sha256``, which `finish_dataset` knows.
+        The record, without ``start`` and ``image_sha256``, which `finish_dataset` adds.
 
     Raises:
-        OSError: They cannot be written.
+        OSError: A file cannot be written.
     """
     for kind, values in (("images", pair.image), ("labels", pair.label)):
         np.save(_part_path(folder, kind, part), np.ascontiguousarray(values))
@@ -272,14 +279,14 @@ def write_part(folder: Path, part: str, pair: Pair, classes: int, known: Mapping
         likeness=perceptual_hash(pair.image),
         counts=count_classes(pair.label, classes).tolist(),
         statistics=measure_bands(pair.image),
-        **known,
+        **metadata,
     )
 
 
 def measure_bands(image: np.ndarray) -> BandStatistics:
-    """Measure the bands of an image over its pixels with data, of which there is one at least."""
+    """Measure the bands of an image that has at least one pixel with data."""
     has_data = image.any(axis=2)
-    # Band by band: reducing an array along its longer, outer axis is some ten times slower.
+    # Reducing each band by itself is about ten times as fast as reducing over the long outer axis.
     bands = [image[..., band][has_data].astype(np.float64) for band in range(image.shape[2])]
     return BandStatistics(
         pixels=len(bands[0]),
@@ -291,7 +298,7 @@ def measure_bands(image: np.ndarray) -> BandStatistics:
 
 
 def combine_statistics(statistics: Sequence[BandStatistics]) -> tuple[list[float], list[float]]:
-    """Mean and deviation of each band over several pairs; pixels that tiles share count once for each of them."""
+    """Return mean and standard deviation of each band over several pairs. Overlapping tiles count repeatedly."""
     pixels = sum(one.pixels for one in statistics)
     mean = np.sum([one.sums for one in statistics], axis=0) / pixels
     variance = np.sum([one.squares for one in statistics], axis=0) / pixels - mean**2
@@ -299,20 +306,21 @@ def combine_statistics(statistics: Sequence[BandStatistics]) -> tuple[list[float
 
 
 def finish_dataset(folder: Path, manifest: Manifest, parts: Sequence[str]) -> None:
-    """Join the parts of a dataset, of which none is left, and write the manifest: without one it is no dataset.
+    """Join the parts of a dataset, remove them, and write the manifest.
 
     Args:
-        folder: A dataset in the making.
-        manifest: What it holds.
-        parts: The part of each pair, as `write_part` was told.
+        folder: Folder of the unfinished dataset.
+        manifest: Its manifest; positions and hashes of the images are filled in.
+        parts: Part of each pair, as passed to `write_part`.
 
     Raises:
-        OSError: The dataset cannot be written.
+        OSError: A file cannot be written.
     """
     starts = np.cumsum([0, *(math.prod(record.placement.size) for record in manifest.pairs)]).tolist()
     images = _join_parts(folder, "images", parts, starts[-1] * len(manifest.preparation.bands), manifest.dtype)
     labels = _join_parts(folder, "labels", parts, starts[-1], "|u1")
-    pairs = [  # strict also makes both files be finished
+    # strict=True exhausts both generators, which closes both files.
+    pairs = [
         replace(record, start=start, image_sha256=hash_pixels(image))
         for record, start, image, _ in zip(manifest.pairs, starts[:-1], images, labels, strict=True)
     ]
@@ -320,7 +328,7 @@ def finish_dataset(folder: Path, manifest: Manifest, parts: Sequence[str]) -> No
 
 
 def _join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtype: str) -> Iterator[np.ndarray]:
-    """Write the arrays of a kind end to end in one type, one at a time as they are asked for; gives each as stored."""
+    """Append the arrays of one kind to a single file, and yield each as it is stored."""
     with (folder / f"{kind}.npy").open("wb") as stream:
         header = {"descr": dtype, "fortran_order": False, "shape": (values,)}
         np.lib.format.write_array_header_1_0(stream, header)
@@ -333,17 +341,16 @@ def _join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtyp
 
 
 def _part_path(folder: Path, kind: str, part: str) -> Path:
-    """Where an array is until its dataset is finished; ``kind`` is images or labels."""
     return folder / f"{kind}-{part}.npy"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest of a dataset."""
+    """Write ``manifest.json`` into the folder of a dataset."""
     write_json(folder / "manifest.json", asdict(manifest))
 
 
 def hash_pixels(image: np.ndarray) -> str:
-    """The SHA-256 of an image's size and values."""
+    """Return the SHA-256 of the shape and the values of an image."""
     digest = hashlib.sha256(repr(image.shape).encode())
-    digest.update(image.ravel().data)  # row by row; a copy only where they lie otherwise
+    digest.update(image.ravel().data)  # ravel copies only arrays that are not in row-major order
     return digest.hexdigest()

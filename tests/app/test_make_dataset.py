@@ -142,7 +142,10 @@ def test_inspecting_fetches_to_where_a_later_run_looks(configure, shore, tmp_pat
 
 def test_inspecting_bad_imagery_keeps_nothing_either(configure, shore, tmp_path):
     """With strict=true the damaged picture is an error, and the temporary dataset is gone."""
-    with pytest.raises(DataError, match=r"1 left out, the first Küste 5: .* mend it, or set data\.strict=false\."):
+    with pytest.raises(
+        DataError,
+        match=r"1 of the inputs cannot be used \(first: Küste 5: .*\); correct them, or set " r"data\.strict=false\.",
+    ):
         make_dataset(configure(*shore, "inspect=true", "data.strict=true", name="make_dataset"))
 
     assert not list(tmp_path.glob(".inspected-*"))

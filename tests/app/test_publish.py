@@ -300,7 +300,7 @@ def test_a_dataset_that_cannot_be_read_gives_no_samples(copied, release, tmp_pat
 
     assert read(release(**copied[0]).path).keys() - CARD == FILES
     assert "left out samples: " in (said := capsys.readouterr().out)
-    assert "is no readable dataset (" in said
+    assert "is not a readable dataset (" in said
 
 
 def test_a_run_whose_pairs_are_not_in_the_dataset_gives_no_samples(copied, release, capsys):

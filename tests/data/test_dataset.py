@@ -1,4 +1,4 @@
-"""A dataset is whole or absent, and read back as it was written."""
+"""Tests of datasets on disk: they are complete, and read back as they were written."""
 
 import hashlib
 import json
@@ -25,8 +25,8 @@ from tests.conftest import make_scenes, make_tiny_dataset
 from tests.data.imagery import GRID
 
 
-def test_what_is_written_is_read(tmp_path):
-    """Images and labels to the bit, with names, scenes, sites and counts."""
+def test_images_labels_and_records_round_trip(tmp_path):
+    """Images and labels are exact, with names, scenes, sites and counts."""
     scenes = make_scenes()
     dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
@@ -42,7 +42,7 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_padding_is_read_but_not_stored(tmp_path):
-    """A file is as large as the scene is shown; around it is no data and no class."""
+    """Files hold only the unpadded pair; reading surrounds it with nodata and IGNORE."""
     scenes = make_scenes(2, rows=8, columns=24)
     dataset = make_tiny_dataset(tmp_path / "s", scenes)
 
@@ -55,8 +55,8 @@ def test_padding_is_read_but_not_stored(tmp_path):
     assert dataset.counts.sum() == 2 * 8 * 24
 
 
-def test_classes_without_a_pixel_are_named(tmp_path):
-    """In the order of the classes; a single pixel of one is enough."""
+def test_absent_classes_are_listed(tmp_path):
+    """They keep the order of the classes, and a single pixel makes a class present."""
     scenes = make_scenes(2)
     for scene in scenes.values():
         scene.label.fill(1)
@@ -65,8 +65,8 @@ def test_classes_without_a_pixel_are_named(tmp_path):
     assert make_tiny_dataset(tmp_path / "t", scenes).absent_classes == ["low"]
 
 
-def test_a_manifest_comes_back_as_it_was_made(tmp_path):
-    """Preparation, placements, grids and statistics too, whatever they are; a second reading is equal to the first."""
+def test_a_manifest_round_trips(tmp_path):
+    """Preparation, placements, grids and statistics keep their types and values."""
     scenes = make_scenes(2, rows=40, columns=64)
     grid = Grid(CRS.from_string(GRID["crs"]), GRID["transform"])
     scenes = {name: scene._replace(grid=grid, nodata=-1.0) for name, scene in scenes.items()}
@@ -99,13 +99,13 @@ def test_a_manifest_comes_back_as_it_was_made(tmp_path):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_lie_row_by_row_in_their_files(tmp_path, order):
-    """However they lay in memory: the pipeline decodes bytes and knows no other order."""
+def test_arrays_are_stored_in_row_major_order(tmp_path, order):
+    """The input pipeline decodes raw bytes and knows no other order."""
     image = np.asarray(np.arange(24, dtype=np.uint16).reshape(2, 4, 3), order=order)
     label = np.asarray([[0, 1, 2, 0], [2, 1, 0, 1]], np.uint8, order=order)
-    known = {"groups": {}, "sources": {}, "grid": {}, "nodata": ""}
+    metadata = {"groups": {}, "sources": {}, "grid": {}, "nodata": ""}
 
-    record = write_part(tmp_path, "x", Pair("x", image, label, None), 3, known)
+    record = write_part(tmp_path, "x", Pair("x", image, label, None), 3, metadata)
 
     assert (tmp_path / "images-x.npy").read_bytes()[-image.nbytes :] == image.tobytes("C")
     assert (tmp_path / "labels-x.npy").read_bytes()[-label.nbytes :] == label.tobytes("C")
@@ -113,8 +113,8 @@ def test_arrays_lie_row_by_row_in_their_files(tmp_path, order):
     assert record.likeness == perceptual_hash(image)
 
 
-def test_the_hash_of_an_image_is_of_its_pixels(tmp_path):
-    """Two scenes of the same pixels have the same, whatever their labels; one changed pixel makes another."""
+def test_the_hash_of_an_image_depends_on_its_pixels_only(tmp_path):
+    """Equal pixels have equal hashes whatever their labels; one changed pixel changes the hash."""
     scenes = make_scenes(3)
     scenes["pair1"] = scenes["pair1"]._replace(image=scenes["pair0"].image.copy())
     scenes["pair2"] = scenes["pair2"]._replace(image=scenes["pair0"].image.copy())
@@ -137,7 +137,7 @@ def test_the_hash_of_an_image_is_of_its_pixels(tmp_path):
     ],
 )
 def test_types_are_unified(tmp_path, types, stored):
-    """Imagery of two depths is stored in the type that holds both, values unchanged."""
+    """Images of two types are stored in the type that holds both, with equal values."""
     scenes = {
         name: scene._replace(image=scene.image.clip(1, 255).astype(dtype))
         for (name, scene), dtype in zip(make_scenes(2).items(), types, strict=True)
@@ -151,12 +151,12 @@ def test_types_are_unified(tmp_path, types, stored):
 
 
 @pytest.mark.parametrize("damage", ["{", '{"pairs": []}', "[]", '{"schema_version": 4}', "\xff"])
-def test_a_damaged_manifest_is_refused(tmp_path, damage):
-    """With the folder to remove."""
+def test_a_damaged_manifest_is_rejected(tmp_path, damage):
+    """The error names the folder to delete."""
     dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
     (dataset.folder / "manifest.json").write_text(damage, encoding="latin-1")
 
-    with pytest.raises(DataError, match=r"s is no readable dataset .*; remove it and it will be made anew\.$"):
+    with pytest.raises(DataError, match=r"s is not a readable dataset .*; delete it, and it will be built again\.$"):
         Dataset(dataset.folder)
 
 
@@ -172,41 +172,43 @@ def test_a_damaged_manifest_is_refused(tmp_path, damage):
         lambda raw: raw.pop("classes"),
     ],
 )
-def test_a_manifest_of_other_parts_is_refused(tmp_path, change):
-    """A part too few, too many or of another kind, at any depth."""
+def test_a_manifest_with_other_keys_is_rejected(tmp_path, change):
+    """A key may be missing, unknown or of the wrong type, at any depth."""
     dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
     raw = json.loads((dataset.folder / "manifest.json").read_text())
     change(raw)
     (dataset.folder / "manifest.json").write_text(json.dumps(raw))
 
-    with pytest.raises(DataError, match="is no readable dataset"):
+    with pytest.raises(DataError, match="is not a readable dataset"):
         Dataset(dataset.folder)
 
 
 @pytest.mark.parametrize("version", [0, 1, 3, 99, "4", None])
-def test_a_dataset_of_another_version_is_refused(tmp_path, version):
-    """What its files mean is not known; both versions are said."""
+def test_a_dataset_of_another_version_is_rejected(tmp_path, version):
+    """The error states both versions."""
     dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
     raw = json.loads((dataset.folder / "manifest.json").read_text())
     (dataset.folder / "manifest.json").write_text(json.dumps({**raw, "schema_version": version}))
 
     with pytest.raises(
-        DataError, match=rf"is no readable dataset \(version {version}, not 4\); remove it and it will be made anew\.$"
+        DataError,
+        match=rf"is not a readable dataset \(version {version} instead of 4\); delete it, and it will be "
+        r"built again\.$",
     ):
         Dataset(dataset.folder)
 
 
-def test_a_folder_without_a_manifest_is_no_dataset(tmp_path):
-    """The manifest is written last, so what lacks it was never finished."""
+def test_a_folder_without_a_manifest_is_rejected(tmp_path):
+    """The manifest is written last, so the dataset was never finished."""
     dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
     (dataset.folder / "manifest.json").unlink()
 
-    with pytest.raises(DataError, match=r"s is no readable dataset \(.*No such file.*\)"):
+    with pytest.raises(DataError, match=r"s is not a readable dataset \(.*No such file.*\)"):
         Dataset(dataset.folder)
 
 
-def test_the_manifest_is_json_a_person_can_read(tmp_path):
-    """Classes, label counts before any remap, what was left out, hashes, indented."""
+def test_the_manifest_is_readable_json(tmp_path):
+    """It lists classes, label counts, inputs left out and hashes, with indentation."""
     scenes = make_scenes(2)
     scenes["bad"] = RawScene(np.zeros((16, 32, 3), np.uint8), np.zeros((16, 32), np.uint8), None)
     scenes["pair0"].label[0, 0] = IGNORE
@@ -219,7 +221,7 @@ def test_the_manifest_is_json_a_person_can_read(tmp_path):
     }
     assert len(raw["pairs"][0]["image_sha256"]) == 64
     assert [pair["start"] for pair in raw["pairs"]] == [0, 16 * 32]
-    assert sum(sum(became.values()) for became in raw["label_counts"].values()) == 2 * 16 * 32
+    assert sum(sum(classes.values()) for classes in raw["label_counts"].values()) == 2 * 16 * 32
     assert raw["label_counts"]["255"] == {"": 1}
     assert set(raw["label_counts"]["1"]) == {"middle"}
     assert text.count("\n") > 50
@@ -227,8 +229,8 @@ def test_the_manifest_is_json_a_person_can_read(tmp_path):
 
 @settings(max_examples=50, deadline=None)
 @given(hnp.arrays(np.uint16, (3, 4, 2), elements=st.integers(0, 5)))
-def test_statistics_are_of_the_pixels_with_data(image):
-    """As NumPy works them out over a list of those pixels."""
+def test_statistics_cover_the_pixels_with_data(image):
+    """They agree with loops over the list of these pixels."""
     assume(image.any())
     measured = measure_bands(image)
     pixels = [pixel for row in image.tolist() for pixel in row if any(pixel)]
@@ -240,8 +242,8 @@ def test_statistics_are_of_the_pixels_with_data(image):
     assert measured.largest == [max(pixel[band] for pixel in pixels) for band in range(2)]
 
 
-def test_statistics_of_many_pairs_count_each_pixel_once():
-    """A large pair weighs more than a small one; 65535 squared does not overflow."""
+def test_combined_statistics_weigh_each_pixel_equally():
+    """A large pair weighs more than a small one, and 65535 squared does not overflow."""
     images = [np.full((1, 3, 1), 65535, np.uint16), np.array([[[1], [0]]], np.uint16)]
     mean, deviation = combine_statistics([measure_bands(image) for image in images])
 
@@ -249,15 +251,15 @@ def test_statistics_of_many_pairs_count_each_pixel_once():
     np.testing.assert_allclose(deviation, [np.std([65535, 65535, 65535, 1])])
 
 
-def test_rounding_makes_no_deviation_imaginary():
-    """A flat band of large numbers has none, though mean square less squared mean may come out below 0."""
+def test_the_deviation_of_a_flat_band_is_zero():
+    """Rounding may make the mean of squares smaller than the square of the mean."""
     flat = BandStatistics(3, [3e8 + 0.3], [3e16], [1e8], [1e8])
 
     assert combine_statistics([flat])[1] == [0.0]
 
 
-def test_the_hash_is_of_what_is_stored(tmp_path):
-    """One image as uint8 and as uint16 is stored as uint16 twice, and both records say so: a copy is a copy."""
+def test_the_hash_covers_the_stored_image(tmp_path):
+    """An image read as uint8 and as uint16 is stored as uint16 twice, with one hash, so that duplicates are found."""
     scenes = make_scenes(2)
     bytes_only = scenes["pair0"].image.astype(np.uint8)
     scenes["pair0"] = scenes["pair0"]._replace(image=bytes_only)
@@ -270,39 +272,41 @@ def test_the_hash_is_of_what_is_stored(tmp_path):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["|u1", "<u2", "<i4", "<f4"])
-def test_the_hash_is_of_size_and_values_row_by_row(dtype, order):
-    """However they lie in memory."""
+def test_the_hash_covers_shape_and_values_in_row_major_order(dtype, order):
+    """The order in memory does not matter."""
     image = np.arange(24).reshape(2, 4, 3).astype(dtype)
     expected = hashlib.sha256(b"(2, 4, 3)" + image.tobytes()).hexdigest()
 
     assert hash_pixels(np.asarray(image, order=order)) == expected
 
 
-def test_images_of_equal_bytes_and_other_sizes_are_not_one():
-    """The size is part of the hash."""
+def test_images_with_equal_bytes_and_other_shapes_differ():
+    """The shape is part of the hash."""
     assert hash_pixels(np.zeros((2, 3, 1), np.uint8)) != hash_pixels(np.zeros((3, 2, 1), np.uint8))
 
 
 @pytest.mark.parametrize("kind", ["images", "labels"])
-def test_a_dataset_whose_arrays_are_not_whole_is_refused(tmp_path, kind):
-    """Cut short, longer than said, or gone: never read as something else."""
+def test_a_dataset_with_incomplete_arrays_is_rejected(tmp_path, kind):
+    """A file may be cut short, of the wrong length, or missing."""
     dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2))
     path = dataset.folder / f"{kind}.npy"
     whole = path.read_bytes()
 
     path.write_bytes(whole[:-1])
-    with pytest.raises(DataError, match=r"is no readable dataset \(.*\); remove it and it will be made anew\."):
+    with pytest.raises(DataError, match=r"is not a readable dataset \(.*\); delete it, and it will be built again\."):
         Dataset(dataset.folder)
     np.save(path, np.zeros(7, np.uint8))
-    with pytest.raises(DataError, match=r"is no readable dataset \(its arrays do not hold what its manifest says\)"):
+    with pytest.raises(
+        DataError, match=r"is not a readable dataset \(the sizes of its arrays differ from the " r"manifest\)"
+    ):
         Dataset(dataset.folder)
     path.unlink()
-    with pytest.raises(DataError, match=r"is no readable dataset \(.*No such file"):
+    with pytest.raises(DataError, match=r"is not a readable dataset \(.*No such file"):
         Dataset(dataset.folder)
 
 
 def test_a_finished_dataset_is_three_files(tmp_path):
-    """Its parts are joined and gone."""
+    """The parts are removed after they are joined."""
     dataset = make_tiny_dataset(tmp_path / "s", make_scenes(3))
 
     assert sorted(path.name for path in dataset.folder.iterdir()) == ["images.npy", "labels.npy", "manifest.json"]

@@ -60,6 +60,6 @@ def test_a_damaged_dataset_is_named_and_stands_in_no_other_way(built, tmp_path):
     whole, broken = built
     (whole.folder / "manifest.json").write_text("{")
 
-    with pytest.raises(DataError, match="is no readable dataset"):
+    with pytest.raises(DataError, match="is not a readable dataset"):
         find_run_dataset(tmp_path, trained_on(whole))
     assert find_run_dataset(tmp_path, trained_on(broken)).folder == broken.folder

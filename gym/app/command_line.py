@@ -100,9 +100,6 @@ def _run(entry: Command) -> None:
 
 
 def _run_with_hydra(entry: Command) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides notes on CPU features and missing GPUs
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # there would be one for every file
     register_configuration([entry.config_name])
     handle_signals()
     sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]

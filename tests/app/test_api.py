@@ -14,6 +14,8 @@ from gym.app import api
 from gym.data.labels import IGNORE
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.trains
+
 TINY = (
     "+debug=tiny",
     "model.levels=1",
@@ -48,6 +50,7 @@ def image(outputs):
     return scene
 
 
+@pytest.mark.process
 @pytest.mark.process
 def test_importing_the_package_imports_nothing_heavy():
     """``import gym`` takes under 0.1 s and loads neither NumPy nor anything larger."""

@@ -32,7 +32,7 @@ from gym.runs.spec import RunSpec, plan_run, redact_settings
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch, History, epoch_metrics
 from gym.training.graph_cache import get_compiled_model
-from gym.training.loop import Batches, compile_model, train
+from gym.training.loop import BatchStreams, compile_model, train
 from gym.training.progress import progress_callback
 from gym.training.runtime import prepare_tensorflow, resolve_precision, seed_weights
 
@@ -137,7 +137,7 @@ def train_model(task: RunSpec, run: RunLog, listener: Listener) -> tuple[keras.M
 
     history = train(
         model,
-        Batches(
+        BatchStreams(
             lambda first_epoch: training_batches(dataset, samples, config.augment, batch, config.seed, first_epoch),
             steps,
             ordered_batches(dataset, split.validation, batch, config.augment, config.seed),

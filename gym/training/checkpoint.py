@@ -1,12 +1,7 @@
-"""Keep weights in files: the best ones, and the whole state after the last epoch.
+"""Checkpoints: the best weights, the last state, and the history of a training run.
 
-The two are separate files under separate conditions: ``best.npz`` changes only when the validation loss is lower than
-ever, ``last.npz`` after every epoch. Both are NumPy archives of the variables in the model's own order, written whole
-or not at all.
-
-When to stop: no better validation loss for ``patience`` epochs.
-
-What is known of a training so far; plain numbers, so that a checkpoint can hold it.
+``best.npz`` is written when the validation loss reaches a new minimum, ``last.npz`` after every epoch. Both are NumPy
+archives of the variables in the model's own order, and are written atomically.
 """
 
 import hashlib
@@ -23,33 +18,9 @@ import numpy as np
 from gym.core.errors import RunError
 from gym.core.files import atomic_file
 
+BEST, LAST = "best.npz", "last.npz"
 
-@dataclass
-class EarlyStopping:
-    """What is known of a run's validation loss so far; plain numbers, so a checkpoint can hold it.
-
-    Epochs count from 1, and 0 stands for none. The stopping epoch of a run is the last that was trained.
-    """
-
-    patience: int
-    best_loss: float = float("inf")
-    best_epoch: int = 0
-    last_epoch: int = 0
-
-    def observe(self, epoch: int, loss: float) -> bool:
-        """Take the validation loss of an epoch; tell whether it is the lowest so far."""
-        self.last_epoch = epoch
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, epoch
-        return self.best_epoch == epoch
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the last ``patience`` epochs brought nothing better."""
-        return self.last_epoch - self.best_epoch >= self.patience
-
-
-# Names of an epoch's values in MLflow, where its number is the step.
+# Fields of `Epoch` and their names in MLflow, where the step is the number of the epoch.
 MLFLOW_NAMES = {
     "train_loss": "train/loss",
     "train_iou": "train/iou",
@@ -61,10 +32,16 @@ MLFLOW_NAMES = {
 
 
 class Epoch(NamedTuple):
-    """What one epoch came to.
+    """The scores of one epoch.
 
-    ``number`` counts from 1. ``train_loss`` is the mean over the epoch's batches, while the weights change;
-    ``val_loss`` is the loss over all validation scenes as one, so it depends on neither batches nor order.
+    Attributes:
+        number: Number of the epoch, from 1.
+        learning_rate: Its learning rate.
+        train_loss: Mean loss of its training batches, while the weights change.
+        train_iou: Mean IoU of its training batches together.
+        val_loss: Loss over all validation scenes as if they were one batch.
+        val_iou: Mean IoU over all validation scenes.
+        val_kld: Mean Kullback-Leibler divergence of the validation scenes, in nats per pixel.
     """
 
     number: int
@@ -77,12 +54,12 @@ class Epoch(NamedTuple):
 
 
 def epoch_metrics(epoch: Epoch) -> dict[str, float]:
-    """An epoch's values under their names in MLflow."""
+    """Return the values of an epoch under their names in MLflow."""
     return {name: getattr(epoch, value) for value, name in MLFLOW_NAMES.items()}
 
 
 def epochs_from_metrics(metrics: Mapping[str, Mapping[int, float]]) -> list[Epoch]:
-    """The epochs that were logged, by name and step; one of which a value is missing is left out."""
+    """Restore epochs from logged metrics by name and step; epochs with missing values are left out."""
     steps = [set(metrics.get(name, {})) for name in MLFLOW_NAMES.values()]
     return [
         Epoch(number=step, **{value: metrics[name][step] for value, name in MLFLOW_NAMES.items()})
@@ -91,13 +68,38 @@ def epochs_from_metrics(metrics: Mapping[str, Mapping[int, float]]) -> list[Epoc
 
 
 @dataclass
+class EarlyStopping:
+    """Stops training after ``patience`` epochs without a lower validation loss.
+
+    Epochs count from 1; 0 means that there was none. The fields are stored in checkpoints.
+    """
+
+    patience: int
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    last_epoch: int = 0
+
+    def observe(self, epoch: int, loss: float) -> bool:
+        """Record the validation loss of an epoch; return whether it is the lowest so far."""
+        self.last_epoch = epoch
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, epoch
+        return self.best_epoch == epoch
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last ``patience`` epochs brought no improvement."""
+        return self.last_epoch - self.best_epoch >= self.patience
+
+
+@dataclass
 class History:
-    """How a training went, from its first epoch, however often it was taken up again.
+    """The course of a training run over all its attempts.
 
     Attributes:
-        stopping: Which epoch was best, and which was the last.
+        stopping: The best and the last epoch.
         epochs: All epochs.
-        seconds: What they took, without the time between attempts.
+        seconds: Training time, without the time between attempts.
     """
 
     stopping: EarlyStopping
@@ -105,58 +107,52 @@ class History:
     seconds: float = 0.0
 
     def is_finished(self, epochs: int) -> bool:
-        """Whether there is nothing left to train."""
+        """Whether training has stopped early or has reached its number of epochs."""
         return self.stopping.is_over or self.stopping.last_epoch >= epochs
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, JSON-like."""
+        """Convert to values that JSON can represent."""
         return {"stopping": asdict(self.stopping), "epochs": self.epochs, "seconds": self.seconds}
 
     @classmethod
-    def from_dict(cls, notes: dict[str, Any]) -> "History":
-        """What `to_dict` gave, made a history again."""
-        epochs = [Epoch(*values) for values in notes["epochs"]]
-        return cls(EarlyStopping(**notes["stopping"]), epochs, notes["seconds"])
-
-
-BEST, LAST = "best.npz", "last.npz"
+    def from_dict(cls, values: dict[str, Any]) -> "History":
+        """Restore a history from the values of `to_dict`."""
+        epochs = [Epoch(*epoch) for epoch in values["epochs"]]
+        return cls(EarlyStopping(**values["stopping"]), epochs, values["seconds"])
 
 
 def save_best(model: keras.Model, folder: Path) -> None:
-    """Write the weights as the best so far."""
-    _write_arrays(folder / BEST, _values(model.weights), {})
+    """Write the weights to ``best.npz``."""
+    _write_arrays(folder / BEST, model.weights, {})
 
 
 def load_best(model: keras.Model, folder: Path) -> None:
-    """Put the best weights into a model of the same shape.
+    """Load ``best.npz`` into a model of the same shape.
 
     Raises:
-        RunError: The file is missing, damaged, or of another model.
+        RunError: The file is missing or damaged, or belongs to another model.
     """
-    arrays, _ = _read_arrays(folder / BEST)
-    _assign(model.weights, arrays, folder / BEST)
+    _load_arrays(folder / BEST, model.weights)
 
 
 def save_last(model: keras.Model, history: History, folder: Path) -> None:
-    """Write all that the next epoch depends on: weights, optimizer, and what the epochs so far came to."""
-    _write_arrays(folder / LAST, _values(_state(model)), history.to_dict())
+    """Write everything the next epoch depends on to ``last.npz``: weights, optimizer state and history."""
+    _write_arrays(folder / LAST, [*model.weights, *model.optimizer.variables], history.to_dict())
 
 
 def load_last(model: keras.Model, folder: Path) -> History:
-    """Put the state after the last epoch into a compiled model of the same shape; return its history.
+    """Load ``last.npz`` into a compiled model of the same shape and return its history.
 
     Raises:
-        RunError: The file is missing, damaged, or of another model.
+        RunError: The file is missing or damaged, or belongs to another model.
     """
-    arrays, notes = _read_arrays(folder / LAST)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    _assign(_state(model), arrays, folder / LAST)
-    return History.from_dict(notes)
+    return History.from_dict(_load_arrays(folder / LAST, [*model.weights, *model.optimizer.variables]))
 
 
 def read_last_epoch(folder: Path) -> int:
-    """The last complete epoch of a run that was cut off; 0 where there is none."""
+    """Read the number of the last complete epoch of an interrupted run; 0 if there is none."""
     try:
         _, notes = _read_arrays(folder / LAST, only_notes=True)
     except RunError:
@@ -165,32 +161,23 @@ def read_last_epoch(folder: Path) -> int:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove both files, where they are."""
+    """Remove both files if they exist."""
     for name in (BEST, LAST):
         (folder / name).unlink(missing_ok=True)
 
 
 def hash_weights(model: keras.Model) -> str:
-    """Hash all weights, batch-normalisation statistics included: equal only if they are bitwise equal."""
+    """Hash all weights, including batch-normalisation statistics; equal hashes mean bitwise equal weights."""
     digest = hashlib.sha256()
-    for value in _values(model.weights):
-        digest.update(value.tobytes())
+    for variable in model.weights:
+        digest.update(variable.numpy().tobytes())
     return digest.hexdigest()
 
 
-def _state(model: keras.Model) -> list[Any]:
-    return [*model.weights, *model.optimizer.variables]
-
-
-def _values(variables: Sequence[Any]) -> list[np.ndarray]:
-    return [variable.numpy() for variable in variables]
-
-
-def _write_arrays(path: Path, arrays: list[np.ndarray], notes: dict[str, Any]) -> None:
-    with atomic_file(path) as beside, beside.open("wb") as stream:
-        named: dict[str, Any] = {f"{position:04d}": array for position, array in enumerate(arrays)}
-        named["notes"] = np.array(json.dumps(notes))
-        np.savez(stream, **named)
+def _write_arrays(path: Path, variables: Sequence[Any], notes: dict[str, Any]) -> None:
+    arrays: dict[str, Any] = {f"{index:04d}": variable.numpy() for index, variable in enumerate(variables)}
+    with atomic_file(path) as partial, partial.open("wb") as stream:
+        np.savez(stream, **arrays, notes=np.array(json.dumps(notes)))
 
 
 def _read_arrays(path: Path, only_notes: bool = False) -> tuple[list[np.ndarray], dict[str, Any]]:
@@ -202,9 +189,13 @@ def _read_arrays(path: Path, only_notes: bool = False) -> tuple[list[np.ndarray]
         raise RunError(f"{path} cannot be read ({error}); train the run again.") from error
 
 
-def _assign(variables: Sequence[Any], arrays: list[np.ndarray], path: Path) -> None:
-    shapes, expected = [array.shape for array in arrays], [tuple(variable.shape) for variable in variables]
-    if shapes != expected:
-        raise RunError(f"{path} holds {len(shapes)} arrays that do not fit this model's {len(expected)}; train anew.")
+def _load_arrays(path: Path, variables: Sequence[Any]) -> dict[str, Any]:
+    arrays, notes = _read_arrays(path)
+    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+        raise RunError(
+            f"{path} holds {len(arrays)} arrays that do not fit the {len(variables)} variables of this model; "
+            "train the run again."
+        )
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+    return notes

@@ -1,7 +1,7 @@
-"""Compiled models, kept for the next run of this process that trains the same one from other weights.
+"""Compiled models, cached for later runs of the same process that differ only in their weights.
 
-Tracing the graphs of a training step takes seconds, for a small run most of its time. Runs that differ in seed, data of
-the same shape, split, batch, epochs or learning rate have the same graphs.
+Tracing the graphs of a training step takes seconds, which is most of the time of a small run. Runs that differ in seed,
+split, batch, epochs, learning rate or imagery of the same shape share their graphs.
 """
 
 import gc
@@ -11,48 +11,49 @@ from typing import Any
 import keras
 import numpy as np
 
-_MOST_PARAMETERS = 5_000_000  # of all models kept but the last, at some 16 bytes each
-_MOST_MODELS = 4  # kept but the last, at some 40 MB each, which their graphs take
+# Limits for all cached models but the latest: about 16 bytes per parameter, and 40 MB of graphs per model.
+_MAX_PARAMETERS = 5_000_000
+_MAX_MODELS = 4
 
-_kept: dict[str, tuple[keras.Model, list[np.ndarray | None]]] = {}  # by key, the last used last
+_cache: dict[str, tuple[keras.Model, list[np.ndarray | None]]] = {}  # the most recently used model comes last
 
 
 def get_compiled_model(
     key: str, build: Callable[[], keras.Model], compile: Callable[[keras.Model], keras.Model]
 ) -> keras.Model:
-    """Give a model as if it had just been built and compiled.
+    """Return a model in the state of a newly built and compiled one.
 
-    It is this caller's until the next call, which may put other weights into it.
+    The next call may return the same model with other weights.
 
     Args:
-        key: Names all that the graphs depend on.
-        build: Makes the model, with its first weights.
-        compile: Compiles it and builds its optimizer.
+        key: Identifies everything that the graphs depend on.
+        build: Builds the network with its initial weights.
+        compile: Compiles the network, builds its optimizer and returns the trainable model.
     """
-    if key in _kept:
-        model, first = _kept.pop(key)
+    if key in _cache:
+        model, initial = _cache.pop(key)
         for variable, value in zip(model.weights, build().weights, strict=True):
             variable.assign(value)
-        for variable, start in zip(model.optimizer.variables, first, strict=True):
+        for variable, start in zip(model.optimizer.variables, initial, strict=True):
             variable.assign(np.zeros(variable.shape) if start is None else start)
     else:
-        make_room()
+        _evict_models()
         model = compile(build())
-        first = first_values(model.optimizer.variables)
-    _kept[key] = model, first
+        initial = _initial_values(model.optimizer.variables)
+    _cache[key] = model, initial
     return model
 
 
-def first_values(variables: Sequence[Any]) -> list[np.ndarray | None]:
-    """What variables begin with; None for zeros, which are most."""
+def _initial_values(variables: Sequence[Any]) -> list[np.ndarray | None]:
+    # Most of these variables are as large as the weights and zero, so zeros are stored as None.
     values = [variable.numpy() for variable in variables]
     return [value if value.any() else None for value in values]
 
 
-def make_room() -> None:
-    """Forget the models used longest ago, and what else their runs left in this process."""
-    while len(_kept) > _MOST_MODELS or sum(model.count_params() for model, _ in _kept.values()) > _MOST_PARAMETERS:
-        del _kept[next(iter(_kept))]
+def _evict_models() -> None:
+    """Drop the least recently used models, and what else earlier runs have left in this process."""
+    while len(_cache) > _MAX_MODELS or sum(model.count_params() for model, _ in _cache.values()) > _MAX_PARAMETERS:
+        del _cache[next(iter(_cache))]
     policy = keras.config.dtype_policy()
     keras.backend.clear_session()
     keras.config.set_dtype_policy(policy)

@@ -24,7 +24,7 @@ Logs = dict[str, Any] | None
 log = logging.getLogger(__name__)
 
 
-class Batches(NamedTuple):
+class BatchStreams(NamedTuple):
     """The batches of a training run.
 
     Attributes:
@@ -57,7 +57,7 @@ def compile_model(
 
 def train(
     model: keras.Model,
-    batches: Batches,
+    batches: BatchStreams,
     folder: Path,
     on_epoch: Callable[[Epoch], None],
     *,

@@ -1,7 +1,4 @@
-"""The optimizers, for one device.
-
-The learning rate of each epoch.
-"""
+"""Optimizers and the learning-rate schedule."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,14 +11,14 @@ from gym.models.cpu_ops import is_tuned
 
 
 def learning_rate(config: ScheduleConfig, epoch: int) -> float:
-    """Ramp up linearly, stay at the top, then decay exponentially towards the lowest rate.
+    """Compute the learning rate of an epoch: a linear ramp, a plateau, then exponential decay to the lowest rate.
 
     Args:
         config: Rates and numbers of epochs.
-        epoch: From 0.
+        epoch: Number of the epoch, from 0.
 
     Source:
-        The paper, section 2.4; the formula is that of its code.
+        The paper, section 2.4, with the formula of its code.
     """
     span = config.max_rate - config.start_rate
     if epoch < config.rampup_epochs:
@@ -30,42 +27,32 @@ def learning_rate(config: ScheduleConfig, epoch: int) -> float:
     return (config.max_rate - config.min_rate) * config.decay**decaying + config.min_rate
 
 
-class SingleDevice:
-    """Makes Adam, or a kind of it, change the weights itself.
+def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
+    """Build the configured optimizer; its learning rate is set by the schedule."""
+    options = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": config.epsilon}
+    if config.clip_norm:
+        options["global_clipnorm"] = config.clip_norm
+    if config.name == "adamw":
+        return SingleDeviceAdamW(weight_decay=config.weight_decay, **options)
+    return SingleDeviceAdam(**options)
 
-    On TensorFlow Keras first adds the gradients up over the replicas of a distribution strategy, also where there is
-    one. That registers a gradient function each time a step is traced, which is never removed and holds the whole
-    graph: each run of a sweep would leave some hundred megabytes behind.
+
+class SingleDevice:
+    """Mixin that lets Adam update the weights directly.
+
+    On TensorFlow, Keras first sums the gradients over the replicas of a distribution strategy, even if there is only
+    one. Each traced step thereby registers a gradient function that is never removed and keeps the whole graph alive,
+    so every run of a sweep would leak some hundred megabytes.
     """
 
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
         if is_tuned():
-            return take_adam_steps(self, grads, trainable_variables, learning_rate)
+            return _apply_adam(self, grads, trainable_variables, learning_rate)
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             self.update_step(gradient, variable, learning_rate)  # type: ignore[attr-defined]
         return None
-
-
-def take_adam_steps(
-    optimizer: keras.optimizers.Adam, grads: Sequence[Any], variables: Sequence[Any], learning_rate: Any
-) -> None:
-    """Change each variable in one operation, where Keras takes a dozen that each read all of it."""
-    step = tf.cast(optimizer.iterations.value + 1, tf.float32)
-    options = {
-        "beta1_power": tf.pow(optimizer.beta_1, step),
-        "beta2_power": tf.pow(optimizer.beta_2, step),
-        "lr": tf.cast(learning_rate, tf.float32),
-        "beta1": tf.constant(optimizer.beta_1),  # of a bare number each variable would get a constant of its own
-        "beta2": tf.constant(optimizer.beta_2),
-        "epsilon": tf.constant(optimizer.epsilon),
-    }
-    for gradient, variable in zip(grads, variables, strict=True):
-        position = optimizer._get_variable_index(variable)
-        changed = variable, optimizer._momentums[position], optimizer._velocities[position]
-        handles = dict(zip(("var", "m", "v"), (one.value.handle for one in changed), strict=True))
-        tf.raw_ops.ResourceApplyAdam(**handles, **options, grad=gradient)
 
 
 class SingleDeviceAdam(SingleDevice, keras.optimizers.Adam):
@@ -76,11 +63,19 @@ class SingleDeviceAdamW(SingleDevice, keras.optimizers.AdamW):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
 
 
-def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    """Build the configured optimizer; the schedule sets its learning rate."""
-    options = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": config.epsilon}
-    if config.clip_norm:
-        options["global_clipnorm"] = config.clip_norm
-    if config.name == "adamw":
-        return SingleDeviceAdamW(weight_decay=config.weight_decay, **options)
-    return SingleDeviceAdam(**options)
+def _apply_adam(optimizer: Any, grads: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
+    """Update each variable with one operation; Keras uses a dozen, each of which reads the whole variable."""
+    step = tf.cast(optimizer.iterations.value + 1, tf.float32)
+    options = {
+        "beta1_power": tf.pow(optimizer.beta_1, step),
+        "beta2_power": tf.pow(optimizer.beta_2, step),
+        "lr": tf.cast(learning_rate, tf.float32),
+        "beta1": tf.constant(optimizer.beta_1),  # a Python number would become a new constant for each variable
+        "beta2": tf.constant(optimizer.beta_2),
+        "epsilon": tf.constant(optimizer.epsilon),
+    }
+    for gradient, variable in zip(grads, variables, strict=True):
+        index = optimizer._get_variable_index(variable)
+        slots = {"var": variable, "m": optimizer._momentums[index], "v": optimizer._velocities[index]}
+        handles = {name: slot.value.handle for name, slot in slots.items()}
+        tf.raw_ops.ResourceApplyAdam(**handles, **options, grad=gradient)

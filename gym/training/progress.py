@@ -1,4 +1,4 @@
-"""Show how training goes: a live bar in a terminal, one line an epoch elsewhere."""
+"""Show the progress of training: a live bar in a terminal, otherwise one line per epoch."""
 
 import sys
 import time
@@ -13,17 +13,17 @@ Logs = dict[str, Any] | None
 
 
 def progress_callback(epochs: int, steps: int) -> keras.callbacks.Callback:
-    """Choose the display that suits standard output."""
+    """Create the callback that suits standard output, for ``epochs`` epochs of ``steps`` steps."""
     return ProgressBar(epochs, steps) if sys.stdout.isatty() else EpochPrinter(epochs)
 
 
 class EpochPrinter(keras.callbacks.Callback):
-    """One line an epoch, with loss, IoU and the most time that may be left."""
+    """Prints one line per epoch, with losses, IoU, KLD and the maximum time left."""
 
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self._epochs = epochs
-        self._first: int | None = None  # more than 0 where a run goes on
+        self._first: int | None = None  # above 0 in a resumed run
         self._started = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -31,16 +31,19 @@ class EpochPrinter(keras.callbacks.Callback):
             self._first = epoch
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        print(f"epoch {epoch + 1}/{self._epochs}  {summary(logs or {})}  {self.time_left(epoch + 1)}", flush=True)
+        self._print(f"epoch {epoch + 1}/{self._epochs}  {format_logs(logs or {})}  {self.time_left(epoch + 1)}")
 
     def time_left(self, done: float) -> str:
-        """Word the time that the epochs still allowed would take at the pace so far."""
-        seconds_an_epoch = (time.monotonic() - self._started) / (done - (self._first or 0))
-        return f"at most {format_duration((self._epochs - done) * seconds_an_epoch)} left"
+        """Estimate the time for all remaining epochs from the pace so far; early stopping may end sooner."""
+        seconds_per_epoch = (time.monotonic() - self._started) / (done - (self._first or 0))
+        return f"at most {format_duration((self._epochs - done) * seconds_per_epoch)} left"
+
+    def _print(self, line: str) -> None:
+        print(line, flush=True)
 
 
 class ProgressBar(EpochPrinter):
-    """A bar of the epoch's steps that is redrawn in place; each finished epoch leaves its line."""
+    """Shows the steps of the current epoch in a bar, above it one line per finished epoch."""
 
     def __init__(self, epochs: int, steps: int) -> None:
         super().__init__(epochs)
@@ -53,31 +56,30 @@ class ProgressBar(EpochPrinter):
         self._progress.start()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        self._progress.update(self._bar, completed=batch + 1, state=self._state(batch + 1, logs or {}))
+        self._progress.update(self._bar, completed=batch + 1, state=self._format_state(batch + 1, logs or {}))
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._epoch = epoch
         self._progress.update(self._bar, completed=0, description=f"epoch {epoch + 1}/{self._epochs}")
 
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        left = self.time_left(epoch + 1)
-        self._progress.console.print(f"epoch {epoch + 1}/{self._epochs}  {summary(logs or {})}  {left}")
-
     def on_train_end(self, logs: Logs = None) -> None:
         self.close()
 
     def close(self) -> None:
-        """Give the terminal back, also after an error."""
+        """Stop drawing. Call it after an error, too, so that the terminal is restored."""
         self._progress.stop()
 
-    def _state(self, step: int, logs: dict[str, Any]) -> str:
+    def _print(self, line: str) -> None:
+        self._progress.console.print(line)
+
+    def _format_state(self, step: int, logs: dict[str, Any]) -> str:
         left = self.time_left(self._epoch + step / self._steps)
         return f"{step}/{self._steps}  loss {float(logs['loss']):.4f}  iou {float(logs['iou']):.3f}  {left}"
 
 
-def summary(logs: dict[str, Any]) -> str:
-    """Word an epoch's scores."""
+def format_logs(logs: dict[str, Any]) -> str:
+    """Format the scores of an epoch."""
     return (
         f"loss {float(logs['loss']):.4f}  val loss {float(logs['val_epoch_loss']):.4f}  "
         f"val iou {float(logs['val_iou']):.3f}  val kld {float(logs['val_kld']):.4f}"

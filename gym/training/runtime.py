@@ -1,7 +1,4 @@
-"""Set TensorFlow up for one process: threads, repeatability, quiet. Before the first operation, once.
-
-Share several GPUs among the processes of a machine, one each.
-"""
+"""Configure TensorFlow for a process: threads, GPU, precision and determinism."""
 
 import logging
 import os
@@ -21,44 +18,17 @@ from gym.core.seeding import derive_seed
 from gym.core.startup import quiet_imports
 from gym.models.cpu_ops import use_tuning
 
-_held: list[FileLock] = []  # as long as this process lives
-
-
-def claim_gpu() -> None:
-    """Let this process see one GPU of several, if possible one that no other process of this program has.
-
-    A run computes on one GPU; without this all workers of a sweep would take the first. Where there is none, or one,
-    or TensorFlow has begun already, nothing changes.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if len(gpus) > 1 and not _held:
-        tf.config.set_visible_devices(gpus[free_position(gpus)], "GPU")
-
-
-def free_position(gpus: Sequence[Any]) -> int:
-    """The first GPU that is free, and held from now on; one of all where none is."""
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    for position in range(len(gpus)):
-        name = seen[position] if len(seen) == len(gpus) else str(position)
-        lock = FileLock(Path(tempfile.gettempdir()) / f"segsweep-gpu-{name.replace('/', '-')}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except (Timeout, OSError):  # of another process, or of another user
-            continue
-        _held.append(lock)
-        return position
-    return os.getpid() % len(gpus)
-
-
 CPU_FLAGS = Path("/proc/cpuinfo")
+
+_gpu_locks: list[FileLock] = []  # held until the process ends
 
 log = logging.getLogger(__name__)
 
 
 def prepare_tensorflow(config: TrainingConfig) -> None:
-    """Set threads, precision, determinism, and how operations are chosen.
+    """Set threads, GPU, precision, determinism and tuning. Call it before the first TensorFlow operation.
 
-    Thread counts can be set only before TensorFlow's first operation; a later run of the same process keeps them.
+    TensorFlow accepts a number of threads only before its first operation; later runs of the process keep that number.
     """
     threads = config.threads or available_cores()
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
@@ -72,35 +42,65 @@ def prepare_tensorflow(config: TrainingConfig) -> None:
     use_tuning(config.tuned and not tf.config.list_physical_devices("GPU"))
 
 
-def seed_weights(seed: int) -> None:
-    """Seed what draws weights. Directly before a model is built: other libraries draw from the same generator.
-
-    Keras seeds all it draws from Python's generator; its ``set_random_seed`` seeds TensorFlow's own too, which makes
-    TensorFlow forget the graphs it has prepared: half a second for each run of a sweep.
-    """
-    random.seed(derive_seed(seed, "weights"))
-
-
 def set_threads(threads: int) -> None:
-    """Use ``threads`` CPU threads; a warning says so where TensorFlow has begun with another number."""
+    """Use ``threads`` CPU threads; log a warning if TensorFlow has already started with a different number."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError:
-        log.warning("training.threads=%d has no effect: this process has already begun with another number", threads)
+        log.warning(
+            "training.threads=%d has no effect, because this process has already started TensorFlow with a different "
+            "number of threads",
+            threads,
+        )
 
 
-def resolve_precision(wanted: str) -> str:
-    """Choose what ``auto`` stands for on this machine: bfloat16 only where the hardware computes in it."""
-    if wanted != "auto":
-        return wanted
+def claim_gpu() -> None:
+    """Restrict this process to one of several GPUs, if possible one that no other process of this program uses.
+
+    A run uses a single GPU, so without this all workers of a sweep would share the first. Nothing changes if there are
+    fewer than two GPUs or TensorFlow has already started.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) > 1 and not _gpu_locks:
+        tf.config.set_visible_devices(gpus[_lock_free_gpu(gpus)], "GPU")
+
+
+def _lock_free_gpu(gpus: Sequence[Any]) -> int:
+    """Lock the first free GPU until the process ends and return its position; share one if none is free."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    for position in range(len(gpus)):
+        name = visible[position] if len(visible) == len(gpus) else str(position)
+        lock = FileLock(Path(tempfile.gettempdir()) / f"segsweep-gpu-{name.replace('/', '-')}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):  # OSError: the lock file belongs to another user
+            continue
+        _gpu_locks.append(lock)
+        return position
+    return os.getpid() % len(gpus)
+
+
+def resolve_precision(precision: str) -> str:
+    """Resolve ``auto`` to ``mixed_bfloat16`` on hardware with bfloat16 arithmetic, otherwise to ``float32``."""
+    if precision != "auto":
+        return precision
     return "mixed_bfloat16" if has_bfloat16() else "float32"
 
 
 def has_bfloat16() -> bool:
-    """Whether the first GPU, or without one the processor, has bfloat16 arithmetic."""
+    """Whether the first GPU, or without a GPU the processor, has bfloat16 arithmetic."""
     for device in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(device)
         return bool(details.get("compute_capability", (0, 0)) >= (8, 0))
     flags = CPU_FLAGS.read_text(encoding="utf-8") if CPU_FLAGS.exists() else ""
     return any(flag in flags.split() for flag in ("amx_bf16", "avx512_bf16"))
+
+
+def seed_weights(seed: int) -> None:
+    """Seed the initial weights. Call it right before building a model, because other libraries use the same generator.
+
+    Keras derives all its seeds from Python's generator. Its ``set_random_seed`` also seeds TensorFlow, which makes
+    TensorFlow discard its prepared graphs and costs half a second per run of a sweep.
+    """
+    random.seed(derive_seed(seed, "weights"))

@@ -16,18 +16,18 @@ from gym.data.split import Split
 from gym.models.architectures import build_model
 from gym.models.cpu_ops import use_tuning
 from gym.training.graph_cache import get_compiled_model
-from gym.training.loop import Batches, compile_model, train
+from gym.training.loop import BatchStreams, compile_model, train
 
 
 @pytest.fixture(autouse=True)
 def tuning():
-    """As runs have it, unless it is told otherwise, and to the bit."""
+    """Use tuned operations, as runs do by default, and make them deterministic."""
     use_tuning(True)
     tf.config.experimental.enable_op_determinism()
 
 
 def small_config(**training):
-    """One level, two filters, three epochs; every source of chance is on."""
+    """One level, two filters and three epochs, with every source of randomness switched on."""
     return Config(
         model=ModelConfig("unet", 2, 3, 1, 0.3),
         augment=AugmentConfig(
@@ -41,12 +41,12 @@ def small_config(**training):
 
 @pytest.fixture
 def train_small(tiny_dataset, tmp_path):
-    """Train the small model on the tiny dataset, in a folder of its own unless one is given.
+    """Train the small model on the tiny dataset, by default in a new folder.
 
-    As in a sweep, a model of the same graphs begins anew in those of the one before, whose weights are gone with that;
-    ``is_fresh`` has it traced anew.
+    As in a sweep, models with equal graphs are reused, which replaces the weights of the earlier one; with ``is_fresh``
+    the model is built and traced again.
 
-    Returns model, history and the epochs as they were told; ``on_epoch`` is told them too.
+    Returns the model, its history and the reported epochs, which ``on_epoch`` receives as well.
     """
 
     def run(config=None, displays=(), folder=None, on_epoch=lambda epoch: None, is_fresh=False):
@@ -63,7 +63,7 @@ def train_small(tiny_dataset, tmp_path):
             return compile_model(model, config.optimizer, config.loss.name, [1.0, 1.0, 1.0])
 
         model = compile(build()) if is_fresh else get_compiled_model(hash_value(graphs), build, compile)
-        told = []
+        reported = []
         samples = training_samples(Split([0, 1, 2, 3], [4, 5]), config.augment, len(tiny_dataset))
 
         def batches(first_epoch):
@@ -71,23 +71,23 @@ def train_small(tiny_dataset, tmp_path):
                 tiny_dataset, samples, config.augment, config.training.batch, config.seed, first_epoch
             )
 
-        def tell(epoch):
-            told.append(epoch)
+        def report(epoch):
+            reported.append(epoch)
             on_epoch(epoch)
 
         steps = steps_in_epoch(len(samples), config.training.batch)
         validation = ordered_batches(tiny_dataset, [4, 5], 2)
         history = train(
             model,
-            Batches(batches, steps, validation),
+            BatchStreams(batches, steps, validation),
             folder,
-            tell,
+            report,
             epochs=config.training.epochs,
             patience=config.training.patience,
             schedule=config.schedule,
             seed=config.seed,
             displays=displays,
         )
-        return model, history, told
+        return model, history, reported
 
     return run

@@ -1,25 +1,34 @@
-"""Weights come back to the bit, and from nothing but a whole file of the same model."""
+"""Checkpoints restore weights and history exactly, and refuse files that are damaged or of another model."""
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gym.core.errors import RunError
 from gym.training import checkpoint
-from gym.training.checkpoint import EarlyStopping, Epoch, History
+from gym.training.checkpoint import (
+    MLFLOW_NAMES,
+    EarlyStopping,
+    Epoch,
+    History,
+    epoch_metrics,
+    epochs_from_metrics,
+)
 
 
 @pytest.fixture
 def model():
-    """A dense layer that has taken one step of Adam."""
+    """A small model that has taken one step of Adam."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()])
     model.compile(optimizer="adam", loss="mse", jit_compile=False)
     model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
     return model
 
 
-def test_the_last_state_is_whole(model, tmp_path):
-    """Weights, optimizer moments and step, and early stopping; a fresh model goes on as the old one would."""
+def test_the_last_state_is_complete(model, tmp_path):
+    """A new model continues from weights, optimizer state and history as the old one would."""
     stopping = EarlyStopping(3, best_loss=0.25, best_epoch=2, last_epoch=4)
     history = History(stopping, [Epoch(4, 1e-3, 0.5, 0.1, 0.25, float("inf"), 0.4)], seconds=7.5)
     checkpoint.save_last(model, history, tmp_path)
@@ -34,8 +43,8 @@ def test_the_last_state_is_whole(model, tmp_path):
     assert int(other.optimizer.iterations) == 2
 
 
-def test_the_best_weights_come_back(model, tmp_path):
-    """Also batch-normalisation statistics."""
+def test_the_best_weights_are_restored(model, tmp_path):
+    """Batch-normalisation statistics are restored as well."""
     checkpoint.save_best(model, tmp_path)
     before = checkpoint.hash_weights(model)
     model.train_on_batch(np.ones((4, 3)), np.zeros((4, 2)))
@@ -48,7 +57,7 @@ def test_the_best_weights_come_back(model, tmp_path):
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "half"])
 def test_a_damaged_checkpoint_is_refused(model, tmp_path, damage):
-    """With the file and the remedy."""
+    """The error names the file and the remedy."""
     path = tmp_path / checkpoint.BEST
     if damage != "missing":
         checkpoint.save_best(model, tmp_path)
@@ -59,11 +68,83 @@ def test_a_damaged_checkpoint_is_refused(model, tmp_path, damage):
 
 
 def test_a_checkpoint_of_another_model_is_refused(model, tmp_path):
-    """Before one weight is changed."""
+    """No weight is changed."""
     checkpoint.save_best(model, tmp_path)
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5)])
     before = checkpoint.hash_weights(other)
 
-    with pytest.raises(RunError, match=r"holds 6 arrays that do not fit this model's 2; train anew"):
+    with pytest.raises(
+        RunError, match=r"holds 6 arrays that do not fit the 2 variables of this model; train the run again\.$"
+    ):
         checkpoint.load_best(other, tmp_path)
     assert checkpoint.hash_weights(other) == before
+
+
+def observe(losses, patience):
+    """Observe losses until patience runs out."""
+    stopping = EarlyStopping(patience)
+    for epoch, loss in enumerate(losses, start=1):
+        stopping.observe(epoch, loss)
+        if stopping.is_over:
+            break
+    return stopping
+
+
+def test_early_stopping_by_hand():
+    """Epoch 2 is the best; after three epochs without improvement, training stops at epoch 5."""
+    stopping = observe([0.9, 0.5, 0.6, 0.5, 0.7, 0.1], patience=3)
+
+    assert (stopping.best_epoch, stopping.best_loss, stopping.last_epoch) == (2, 0.5, 5)
+
+
+def test_an_equal_loss_is_no_improvement():
+    """The first of several equal epochs remains the best."""
+    stopping = EarlyStopping(2)
+
+    assert stopping.observe(1, 0.5)
+    assert not stopping.observe(2, 0.5)
+
+
+@given(st.lists(st.floats(0, 10), min_size=1), st.integers(1, 10))
+def test_the_best_epoch_is_the_first_with_the_lowest_loss(losses, patience):
+    """Training never continues for more than ``patience`` epochs after it."""
+    stopping = observe(losses, patience)
+    seen = losses[: stopping.last_epoch]
+
+    assert stopping.best_loss == min(seen)
+    assert stopping.best_epoch == seen.index(min(seen)) + 1
+    assert stopping.last_epoch - stopping.best_epoch <= patience
+    assert stopping.is_over or stopping.last_epoch == len(losses)
+
+
+def test_every_value_of_an_epoch_is_logged():
+    """The number of the epoch is the step instead."""
+    assert {*MLFLOW_NAMES, "number"} == set(Epoch._fields)
+    assert epoch_metrics(Epoch(3, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)) == {
+        "learning_rate": 0.1,
+        "train/loss": 0.2,
+        "train/iou": 0.3,
+        "val/loss": 0.4,
+        "val/iou": 0.5,
+        "val/kld": 0.6,
+    }
+
+
+@given(st.lists(st.tuples(*[st.floats(allow_nan=False)] * 6), max_size=5))
+def test_logged_epochs_are_restored(rows):
+    """Epochs are returned in order, whatever the order of the logged steps."""
+    epochs = [Epoch(number, *row) for number, row in enumerate(rows, start=1)]
+    logged = {
+        name: {epoch.number: epoch_metrics(epoch)[name] for epoch in reversed(epochs)} for name in MLFLOW_NAMES.values()
+    }
+
+    assert epochs_from_metrics(logged) == epochs
+
+
+def test_an_incompletely_logged_epoch_is_left_out():
+    """A run without metrics has no epochs."""
+    logged = {name: {1: 0.5, 2: 0.4} for name in MLFLOW_NAMES.values()}
+    del logged["val/iou"][2]
+
+    assert [epoch.number for epoch in epochs_from_metrics(logged)] == [1]
+    assert epochs_from_metrics({}) == []

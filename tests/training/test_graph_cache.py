@@ -1,4 +1,4 @@
-"""A model that is used again is to the bit a new one, and its graphs are not traced again."""
+"""A cached model equals a newly built one bit for bit, and its graphs are not traced again."""
 
 import keras
 import numpy as np
@@ -13,9 +13,9 @@ IMAGES = np.linspace(-1, 1, 4 * 8, dtype=np.float32).reshape(4, 8)
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch):
-    """No model of another test."""
-    monkeypatch.setattr(graph_cache, "_kept", {})
+def _empty_cache(monkeypatch):
+    """Start without models of other tests."""
+    monkeypatch.setattr(graph_cache, "_cache", {})
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def traced():
 
 @pytest.fixture
 def val_losses():
-    """The validation losses of each training that was validated and came to its end."""
+    """The validation losses of each completed training."""
     return []
 
 
 @pytest.fixture
 def train(traced, val_losses):
-    """Take a model of a name and seed, train two steps, and give its weights."""
+    """Train the model with the given name and seed for two steps and return its weights."""
 
     class Loss(keras.losses.Loss):
         def call(self, y_true, y_pred):
@@ -62,8 +62,8 @@ def equal(some, others):
     return all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))
 
 
-def test_a_model_that_is_used_again_begins_anew(train, traced, monkeypatch):
-    """Whatever was trained before it, with the same graphs or others."""
+def test_a_cached_model_starts_afresh(train, traced, monkeypatch):
+    """Earlier trainings, with the same graphs or others, leave no trace."""
     first, second = train("a", 1), train("a", 2)
     train("b", 1)
     again = train("a", 1)
@@ -71,50 +71,50 @@ def test_a_model_that_is_used_again_begins_anew(train, traced, monkeypatch):
     assert traced == ["a", "b"]
     assert equal(first, again)
     assert not equal(first, second)
-    monkeypatch.setattr(graph_cache, "_kept", {})
+    monkeypatch.setattr(graph_cache, "_cache", {})
     assert equal(train("a", 2), second)
     assert traced == ["a", "b", "a"]
 
 
-def test_a_training_that_broke_off_leaves_nothing_behind(train, val_losses):
-    """The next with the model is validated on its own scenes."""
+def test_an_interrupted_training_leaves_nothing_behind(train, val_losses):
+    """The next training of the model is validated on its own scenes."""
 
-    class BreakOff(keras.callbacks.Callback):
+    class Interrupt(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             raise KeyboardInterrupt
 
     train("a", 1, validation=0.0)
     with pytest.raises(KeyboardInterrupt):
-        train("a", 1, validation=1.0, callbacks=[BreakOff()])
+        train("a", 1, validation=1.0, callbacks=[Interrupt()])
     train("a", 1, validation=0.0)
 
     assert len(val_losses) == 2
     assert val_losses[0] == val_losses[1]
 
 
-def test_few_are_kept(train, traced, monkeypatch):
-    """The last always, those before it while they are small."""
-    monkeypatch.setattr(graph_cache, "_MOST_PARAMETERS", 60)
-    for name in "abc":  # of 39 parameters each
+def test_the_number_of_cached_parameters_is_limited(train, traced, monkeypatch):
+    """The latest model is always cached, earlier ones as long as they are small together."""
+    monkeypatch.setattr(graph_cache, "_MAX_PARAMETERS", 60)
+    for name in "abc":  # 39 parameters each
         train(name, 1)
 
-    assert list(graph_cache._kept) == ["b", "c"]
+    assert list(graph_cache._cache) == ["b", "c"]
     train("b", 1)
     assert traced == ["a", "b", "c"]
-    assert list(graph_cache._kept) == ["c", "b"]
+    assert list(graph_cache._cache) == ["c", "b"]
 
 
-def test_not_many_are_kept_however_small_they_are(train, monkeypatch):
-    """Their graphs take memory too."""
-    monkeypatch.setattr(graph_cache, "_MOST_MODELS", 1)
+def test_the_number_of_cached_models_is_limited(train, monkeypatch):
+    """Graphs take memory, too, however small the model."""
+    monkeypatch.setattr(graph_cache, "_MAX_MODELS", 1)
     for name in "abc":
         train(name, 1)
 
-    assert list(graph_cache._kept) == ["b", "c"]
+    assert list(graph_cache._cache) == ["b", "c"]
 
 
-def test_the_precision_stays(train):
-    """What is cleared of the runs before is not what this one has set."""
+def test_clearing_earlier_runs_keeps_the_precision(train):
+    """The dtype policy of the current run survives."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         train("a", 1)

@@ -1,4 +1,4 @@
-"""Training learns, repeats itself to the bit, keeps the best weights, and ends on a loss that is no number."""
+"""Training learns, is reproducible bit for bit, keeps the best weights, and stops at a loss that is not finite."""
 
 import gc
 import math
@@ -19,51 +19,51 @@ from tests.training.conftest import small_config
 
 @pytest.mark.trains
 def test_training_learns_what_one_band_shows(train_small):
-    """The class is written in the first band: twelve epochs are enough to see it."""
-    _, history, told = train_small(small_config(epochs=12, patience=12))
+    """Twelve epochs suffice to learn that the first band encodes the class."""
+    _, history, reported = train_small(small_config(epochs=12, patience=12))
 
-    assert told == history.epochs
-    assert told[-1].train_loss < 0.8 * told[0].train_loss
-    assert max(epoch.train_iou for epoch in told) > 0.4
+    assert reported == history.epochs
+    assert reported[-1].train_loss < 0.8 * reported[0].train_loss
+    assert max(epoch.train_iou for epoch in reported) > 0.4
 
 
 @pytest.mark.trains
-def test_epochs_are_told_with_their_learning_rates(train_small):
-    """Numbers from 1, rates of the schedule, finite values."""
+def test_epochs_are_reported_with_their_learning_rates(train_small):
+    """Epochs are numbered from 1, their rates are those of the schedule, and their values are finite."""
     config = small_config()
-    _, history, told = train_small(config)
+    _, history, reported = train_small(config)
 
-    assert [epoch.number for epoch in told] == [1, 2, 3]
-    assert [epoch.learning_rate for epoch in told] == [learning_rate(config.schedule, epoch) for epoch in range(3)]
-    assert all(math.isfinite(value) for epoch in told for value in epoch)
+    assert [epoch.number for epoch in reported] == [1, 2, 3]
+    assert [epoch.learning_rate for epoch in reported] == [learning_rate(config.schedule, epoch) for epoch in range(3)]
+    assert all(math.isfinite(value) for epoch in reported for value in epoch)
     assert history.stopping.last_epoch == 3
 
 
 @pytest.mark.trains
-def test_a_repetition_is_equal_to_the_bit(train_small):
-    """Same seed, same weights and same numbers; another seed, others."""
-    first, _, told = train_small(is_fresh=True)
-    again, _, told_again = train_small(is_fresh=True)
+def test_training_is_reproducible_bit_for_bit(train_small):
+    """Equal seeds yield equal weights and scores; another seed yields others."""
+    first, _, reported = train_small(is_fresh=True)
+    again, _, reported_again = train_small(is_fresh=True)
     other_config = small_config()
     other_config.seed = 6
     other, _, _ = train_small(other_config)
 
     assert checkpoint.hash_weights(first) == checkpoint.hash_weights(again)
-    assert told == told_again
+    assert reported == reported_again
     assert checkpoint.hash_weights(other) != checkpoint.hash_weights(first)
 
 
 @pytest.mark.trains
-def test_the_model_comes_back_with_its_best_weights(train_small, tiny_dataset):
-    """The validation loss of the returned model is the lowest of all epochs, not that of the last."""
+def test_training_leaves_the_best_weights_in_the_model(train_small, tiny_dataset):
+    """The validation loss of the trained model is the lowest of all epochs, not that of the last epoch."""
     config = small_config(epochs=8, patience=8)
     config.schedule.max_rate = 0.3
-    model, history, told = train_small(config)
+    model, history, reported = train_small(config)
 
     ((images, labels),) = ordered_batches(tiny_dataset, [4, 5], 2)
     loss = PixelLoss("cce", [1.0, 1.0, 1.0])(labels, model(images, training=False))
 
-    lowest = min(told, key=lambda epoch: epoch.val_loss)
+    lowest = min(reported, key=lambda epoch: epoch.val_loss)
     assert history.stopping.best_epoch == lowest.number
     assert lowest.number < 8
     assert float(loss) == pytest.approx(lowest.val_loss, rel=1e-5)
@@ -71,7 +71,7 @@ def test_the_model_comes_back_with_its_best_weights(train_small, tiny_dataset):
 
 @pytest.mark.trains
 def test_best_and_last_are_separate_files(train_small, tmp_path):
-    """The best is of the best epoch, the last of the last."""
+    """One file holds the weights of the best epoch, the other those of the last."""
     config = small_config(epochs=8, patience=8)
     config.schedule.max_rate = 0.3
     model, history, _ = train_small(config, folder=tmp_path)
@@ -81,8 +81,8 @@ def test_best_and_last_are_separate_files(train_small, tmp_path):
     assert checkpoint.hash_weights(model) != best
 
 
-class Cut(BaseException):
-    """What ends a training from outside, as a signal does."""
+class Interruption(BaseException):
+    """Interrupts training as a signal does."""
 
 
 @pytest.mark.trains
@@ -91,105 +91,105 @@ class Cut(BaseException):
     [*(([cut], "float32") for cut in (1, 2, 3, 4)), ([1, 2, 4], "float32"), ([2], "mixed_float16")],
     ids=str,
 )
-def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(train_small, tmp_path, cuts, precision):
-    """After whichever epochs it is cut off: same weights to the bit, same epochs, none trained twice.
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(train_small, tmp_path, cuts, precision):
+    """Whenever it is interrupted, weights and epochs are equal bit for bit, and no epoch is trained twice.
 
-    The last before each cut is told again, since who was to hear of it may have been cut off too.
+    The last epoch before each interruption is reported again, because its report may have been lost.
     """
     keras.config.set_dtype_policy(precision)
     config = small_config(epochs=5, patience=5)
-    model, history, told = train_small(config)
+    model, history, reported = train_small(config)
     whole, numbers, left = checkpoint.hash_weights(model), [], list(cuts)
-    is_fresh = len(cuts) > 1  # as where another process goes on
+    is_fresh = len(cuts) > 1  # as if another process resumed
 
     def cut(epoch):
         numbers.append(epoch.number)
         if left and epoch.number == left[0]:
             left.pop(0)
-            raise Cut
+            raise Interruption
 
     for _ in cuts:
-        with pytest.raises(Cut):
+        with pytest.raises(Interruption):
             train_small(config, folder=tmp_path, on_epoch=cut, is_fresh=is_fresh)
     resumed, resumed_history, _ = train_small(config, folder=tmp_path, on_epoch=cut, is_fresh=is_fresh)
 
     assert checkpoint.hash_weights(resumed) == whole
-    assert resumed_history.epochs == history.epochs == told
+    assert resumed_history.epochs == history.epochs == reported
     assert resumed_history.stopping == history.stopping
     assert numbers == sorted([1, 2, 3, 4, 5, *cuts])
     assert history.seconds > 0
 
 
 @pytest.mark.trains
-def test_a_training_cut_off_within_an_epoch_begins_that_epoch_again(train_small, tmp_path):
-    """What the epoch had done is not counted twice."""
-    model, _, told = train_small()
+def test_a_training_interrupted_within_an_epoch_repeats_that_epoch(train_small, tmp_path):
+    """The steps of the incomplete epoch leave no trace."""
+    model, _, reported = train_small()
     whole = checkpoint.hash_weights(model)
 
-    class CutWithin(keras.callbacks.Callback):
+    class InterruptWithin(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             if self.model.optimizer.iterations == 6:
-                raise Cut
+                raise Interruption
 
-    with pytest.raises(Cut):
-        train_small(folder=tmp_path, displays=[CutWithin()])
+    with pytest.raises(Interruption):
+        train_small(folder=tmp_path, displays=[InterruptWithin()])
     resumed, history, _ = train_small(folder=tmp_path)
 
     assert checkpoint.hash_weights(resumed) == whole
-    assert history.epochs == told
+    assert history.epochs == reported
 
 
 @pytest.mark.trains
-def test_a_training_that_is_over_is_not_trained_further(train_small, tmp_path):
-    """Also where early stopping ended it."""
+def test_a_finished_training_is_not_continued(train_small, tmp_path):
+    """A training that stopped early is finished, too."""
     config = small_config(epochs=30, patience=2)
     config.schedule.max_rate = 1.0
     model, history, _ = train_small(config, folder=tmp_path)
     first = checkpoint.hash_weights(model)
-    again, history_again, told = train_small(config, folder=tmp_path)
+    again, history_again, reported = train_small(config, folder=tmp_path)
 
-    assert told == history.epochs[-1:]
+    assert reported == history.epochs[-1:]
     assert history_again == history
     assert checkpoint.hash_weights(again) == first
 
 
 @pytest.mark.trains
-def test_an_unreadable_checkpoint_begins_anew(train_small, tmp_path, caplog):
-    """With a word on why."""
+def test_an_unreadable_checkpoint_restarts_the_training(train_small, tmp_path, caplog):
+    """A warning gives the reason."""
     for name in (checkpoint.LAST, checkpoint.BEST):
         (tmp_path / name).write_bytes(b"cut off")
-    _, _, told = train_small(folder=tmp_path)
+    _, _, reported = train_small(folder=tmp_path)
 
-    assert [epoch.number for epoch in told] == [1, 2, 3]
+    assert [epoch.number for epoch in reported] == [1, 2, 3]
     assert "cannot be read" in caplog.text
 
 
 @pytest.mark.trains
-def test_training_stops_when_patience_is_over(train_small):
-    """A rate that ruins the model: the loss gets no better, and the epochs left are not trained."""
+def test_training_stops_when_patience_runs_out(train_small):
+    """With a learning rate that ruins the model, the loss does not improve and training stops early."""
     config = small_config(epochs=30, patience=2)
     config.schedule.max_rate = 1.0
-    _, history, told = train_small(config)
+    _, history, reported = train_small(config)
 
-    assert len(told) < 30
+    assert len(reported) < 30
     assert history.stopping.last_epoch - history.stopping.best_epoch == 2
 
 
 @pytest.mark.trains
 @pytest.mark.parametrize("name", ["cce", "dice", "kld", "hinge"])
 def test_every_loss_trains(train_small, name):
-    """No loss that does not compile."""
+    """Every registered loss compiles and is finite."""
     config = small_config(epochs=1)
     config.loss = LossConfig(name)
-    _, _, told = train_small(config)
+    _, _, reported = train_small(config)
 
-    assert math.isfinite(told[0].train_loss)
+    assert math.isfinite(reported[0].train_loss)
 
 
 @pytest.mark.trains
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_trains(train_small, precision):
-    """In float16 the loss is scaled, so that no gradient vanishes; what is told is the loss itself."""
+    """In float16 the loss is scaled so that gradients do not vanish; the reported loss is not."""
     whole = train_small(small_config(epochs=2))[2]
     keras.config.set_dtype_policy(precision)
     model, _, half = train_small(small_config(epochs=2))
@@ -199,8 +199,8 @@ def test_half_precision_trains(train_small, precision):
 
 
 @pytest.mark.trains
-def test_a_loss_that_is_no_number_ends_training(train_small):
-    """With the step, and what to change; nothing is trained further."""
+def test_a_loss_that_is_not_finite_stops_training(train_small):
+    """The error names the step and the settings to change."""
     config = small_config()
     config.schedule.start_rate = config.schedule.max_rate = 1e30
     config.augment.copies = 4
@@ -211,7 +211,7 @@ def test_a_loss_that_is_no_number_ends_training(train_small):
 
 
 def test_only_finite_losses_pass():
-    """NaN and both infinities are refused."""
+    """NaN and both infinities raise an error."""
     check_finite(0.0, "step 1")
     for loss in (math.nan, math.inf, -math.inf):
         with pytest.raises(TrainingError, match=f"the loss is {loss} at step 7, but it must be finite; lower"):
@@ -219,8 +219,8 @@ def test_only_finite_losses_pass():
 
 
 @pytest.mark.trains
-def test_dropout_of_an_epoch_does_not_depend_on_the_epochs_before(train_small):
-    """Each epoch starts every dropout layer from (seed, layer, epoch)."""
+def test_dropout_does_not_depend_on_earlier_epochs(train_small):
+    """Every dropout layer is seeded from (seed, layer, epoch) at the start of an epoch."""
     model, _, _ = train_small(small_config(epochs=1))
     states = []
     for epochs in ([0, 1, 2], [2]):
@@ -237,7 +237,7 @@ def test_dropout_of_an_epoch_does_not_depend_on_the_epochs_before(train_small):
 
 @pytest.mark.trains
 def test_a_training_leaves_no_graph_behind(train_small):
-    """The runs of a sweep share a process: what one traced is gone when its model is."""
+    """The runs of a sweep share a process, so the graphs of a run must be freed with its model."""
     train_small(small_config(epochs=1), is_fresh=True)
     graphs = []
     for _ in range(2):
@@ -251,14 +251,14 @@ def test_a_training_leaves_no_graph_behind(train_small):
 
 @pytest.mark.trains
 def test_xla_is_off(train_small):
-    """It is slower than oneDNN on a CPU, and never chosen by itself."""
+    """XLA is slower than oneDNN on a CPU and must not be chosen automatically."""
     model, _, _ = train_small(small_config(epochs=1))
 
     assert model.jit_compile is False
 
 
-def test_class_weights_reach_the_loss(tiny_dataset):
-    """A heavy class makes its mistakes dear."""
+def test_class_weights_affect_the_loss(tiny_dataset):
+    """A larger weight of one class changes the loss."""
     config = small_config()
     keras.utils.set_random_seed(1)
     from gym.models.architectures import build_model

@@ -1,8 +1,11 @@
-"""TensorFlow is set up as asked."""
+"""TensorFlow is configured as requested, and the workers of a machine use different GPUs."""
+
+import os
 
 import keras
 import pytest
 import tensorflow as tf
+from filelock import FileLock
 
 from gym.config.schema import TrainingConfig
 from gym.models import cpu_ops
@@ -18,8 +21,8 @@ from gym.training import runtime
         (None, "float32"),
     ],
 )
-def test_auto_is_bfloat16_only_where_the_processor_has_it(monkeypatch, tmp_path, flags, precision):
-    """By the processor's own flags; without a list of them it is float32."""
+def test_auto_is_bfloat16_only_if_the_processor_supports_it(monkeypatch, tmp_path, flags, precision):
+    """The processor's flags decide; without a list of flags it is float32."""
     path = tmp_path / "cpuinfo"
     if flags is not None:
         path.write_text(f"flags\t\t: {flags}\n")
@@ -32,8 +35,8 @@ def test_auto_is_bfloat16_only_where_the_processor_has_it(monkeypatch, tmp_path,
 @pytest.mark.parametrize(
     ("capability", "precision"), [((7, 5), "float32"), ((8, 0), "mixed_bfloat16"), ((9, 0), "mixed_bfloat16")]
 )
-def test_a_gpu_decides_before_the_processor(monkeypatch, capability, precision):
-    """Compute capability 8.0 brought bfloat16."""
+def test_a_gpu_takes_precedence_over_the_processor(monkeypatch, capability, precision):
+    """GPUs support bfloat16 from compute capability 8.0."""
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: {"compute_capability": capability})
 
@@ -41,8 +44,8 @@ def test_a_gpu_decides_before_the_processor(monkeypatch, capability, precision):
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_a_chosen_precision_is_used(precision):
-    """Whatever the machine."""
+def test_an_explicit_precision_is_used(precision):
+    """The machine does not matter."""
     runtime.prepare_tensorflow(TrainingConfig(precision=precision))
 
     assert keras.config.dtype_policy().name == precision
@@ -50,7 +53,7 @@ def test_a_chosen_precision_is_used(precision):
 
 @pytest.mark.parametrize(("wanted", "gpus", "is_tuned"), [(True, [], True), (False, [], False), (True, ["gpu"], False)])
 def test_operations_are_tuned_on_a_cpu(monkeypatch, wanted, gpus, is_tuned):
-    """Where they were measured to pay, and not where ``training.tuned=false``."""
+    """A GPU, or ``training.tuned=false``, switches the tuned operations off."""
     monkeypatch.setattr(runtime, "claim_gpu", lambda: None)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
 
@@ -59,8 +62,8 @@ def test_operations_are_tuned_on_a_cpu(monkeypatch, wanted, gpus, is_tuned):
     assert cpu_ops.is_tuned() == is_tuned
 
 
-def test_the_seed_decides_the_weights():
-    """The same seed draws the same weights, another draws others."""
+def test_the_seed_determines_the_weights():
+    """Equal seeds draw equal weights, another seed draws others."""
     drawn = []
     for seed in (1, 1, 2):
         runtime.seed_weights(seed)
@@ -69,10 +72,68 @@ def test_the_seed_decides_the_weights():
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_threads_that_come_too_late_are_said(monkeypatch, caplog):
-    """TensorFlow takes a number of threads once a process."""
+def test_a_late_change_of_threads_logs_a_warning(caplog):
+    """TensorFlow accepts a number of threads once per process."""
     tf.zeros(1)
 
     runtime.set_threads(tf.config.threading.get_intra_op_parallelism_threads() + 3)
 
-    assert "has no effect: this process has already begun with another number" in caplog.text
+    assert (
+        "has no effect, because this process has already started TensorFlow with a different number of threads"
+        in caplog.text
+    )
+
+
+@pytest.fixture
+def set_gpus(monkeypatch, tmp_path):
+    """Pretend that the machine has these GPUs; returns the list of calls that restrict the visible ones."""
+    calls = []
+    monkeypatch.setattr(runtime.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(runtime, "_gpu_locks", [])
+    monkeypatch.setattr(runtime.tf.config, "set_visible_devices", lambda device, kind: calls.append((device, kind)))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def set_gpus(*gpus):
+        monkeypatch.setattr(runtime.tf.config, "list_physical_devices", lambda kind: list(gpus))
+        return calls
+
+    return set_gpus
+
+
+@pytest.mark.parametrize("gpus", [[], ["only"]])
+def test_no_gpu_is_claimed_without_a_choice(set_gpus, gpus):
+    """A machine with fewer than two GPUs offers no choice."""
+    calls = set_gpus(*gpus)
+    runtime.claim_gpu()
+
+    assert calls == []
+
+
+def test_a_process_claims_the_first_free_gpu_and_keeps_it(set_gpus, tmp_path):
+    """The first GPU is in use by another process."""
+    calls = set_gpus("a", "b", "c")
+    with FileLock(tmp_path / "segsweep-gpu-0.lock"):
+        runtime.claim_gpu()
+        runtime.claim_gpu()
+
+    assert calls == [("b", "GPU")]
+
+
+def test_gpus_are_identified_by_the_names_assigned_to_a_job(set_gpus, monkeypatch, tmp_path):
+    """Two jobs of a cluster that each see one GPU as their first do not block each other."""
+    calls = set_gpus("a", "b")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    with FileLock(tmp_path / "segsweep-gpu-0.lock"):
+        runtime.claim_gpu()
+
+    assert calls == [("a", "GPU")]
+    assert (tmp_path / "segsweep-gpu-2.lock").exists()
+
+
+def test_more_processes_than_gpus_share_them(set_gpus, tmp_path):
+    """The process id selects the GPU."""
+    calls = set_gpus("a", "b")
+    with FileLock(tmp_path / "segsweep-gpu-0.lock"), FileLock(tmp_path / "segsweep-gpu-1.lock"):
+        runtime.claim_gpu()
+
+    assert calls == [(["a", "b"][os.getpid() % 2], "GPU")]

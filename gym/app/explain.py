@@ -17,6 +17,9 @@ _PLUS_ON_EXISTING = {
     r"Could not append to config. An item is already at '([^']+)'": "this key already exists; leave out the +.",
 }
 
+# Options and keys by their former names.
+RENAMED = {"experiment=learning_curve": "experiment=label_curve"}
+
 
 def explain(error: Exception, schema: type) -> str:
     """Explain in one line why Hydra could not compose a configuration.
@@ -48,6 +51,8 @@ def _explain_missing_option(path: str, options: list[str]) -> str:
     group, _, option = path.rpartition("/")
     if not group:
         return f"{option} is not a configuration file; see --help."
+    if now := RENAMED.get(f"{group}={option}"):
+        return f"{group}={option} has been renamed; use +{now}."
     width = ", or set any other width with model.filters=N (at least 1)" if group == "filters" else ""
     return (
         f"{group}={option} is not an option; {group} must be one of {', '.join(sorted(options, key=natural))}{width}."

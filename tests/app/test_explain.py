@@ -31,6 +31,7 @@ REFUSED = {
     "+data=synthetic": "+data: this group is already chosen; leave out the +.",
     "+seed=3": "+seed: this key already exists; leave out the +.",
     "experiment=x": "experiment is not in the defaults; add it with +experiment=...",
+    "+experiment=learning_curve": "experiment=learning_curve has been renamed; use +experiment=label_curve.",
     "loss cce": "loss cce is not an override of the form key=value; put quotes around a value with spaces, commas, ",
     "model=null": "model=null is not an option; model must be one of resunet, simple_resunet, simple_unet, unet.",
 }

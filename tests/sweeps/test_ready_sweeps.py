@@ -23,11 +23,11 @@ def runs_of(configure):
     return composed
 
 
-def test_the_learning_curve_is_of_five_shares(runs_of):
+def test_the_label_curve_trains_on_five_shares(runs_of):
     """More than the three sizes that a curve needs, and the whole among them; seeds can be added."""
-    assert [run.split.training_share for run in runs_of("learning_curve")] == [0.1, 0.2, 0.4, 0.7, 1.0]
-    assert {run.seed for run in runs_of("learning_curve", "seed=1,2")} == {1, 2}
-    assert len(runs_of("learning_curve", "seed=1,2")) == 10
+    assert [run.split.training_share for run in runs_of("label_curve")] == [0.1, 0.2, 0.4, 0.7, 1.0]
+    assert {run.seed for run in runs_of("label_curve", "seed=1,2")} == {1, 2}
+    assert len(runs_of("label_curve", "seed=1,2")) == 10
 
 
 def test_seeds_are_five_and_nothing_else_differs(runs_of):

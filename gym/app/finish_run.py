@@ -12,6 +12,7 @@ import keras
 from omegaconf import OmegaConf
 
 from gym.config.overrides import flatten, to_dict
+from gym.config.registries import SCORES, Place
 from gym.core.files import write_json, write_text
 from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
@@ -114,9 +115,12 @@ def log_result(
 def word_result(result: RunResult) -> str:
     """What a run came to and where to look, as the MLflow UI shows it above all else."""
     scores, scenes = result.scores, pluralize(len(set(result.scenes)), "validation scene")
-    values = f"Mean IoU {format_score(scores.get('iou', nan))}, KLD {format_score(scores.get('kld', nan))} on {scenes}"
+    headline = SCORES.at(Place.FIGURE4)
+    values = ", ".join(f"{entry.title} {format_score(scores.get(entry.name, nan))}" for entry in headline)
     course = f"epoch {scores['best_epoch']:.0f} of {scores['stopping_epoch']:.0f} is kept"
-    return f"{values}; {course}; {scores['parameters']:,.0f} parameters. Pictures and model are under Artifacts."
+    size = f"{scores['parameters']:,.0f} parameters"
+    told = f"{values} on {scenes}; {course}; {size}. Pictures and model are under Artifacts."
+    return told[0].upper() + told[1:]
 
 
 def write_inputs(folder: Path, task: RunSpec) -> None:

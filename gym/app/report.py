@@ -17,7 +17,7 @@ from mlflow.entities import Run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gym.config.overrides import read_settings, to_overrides
-from gym.config.registries import ARCHITECTURES
+from gym.config.registries import ARCHITECTURES, SCORES
 from gym.config.schema import AugmentConfig, ReportConfig, TrackingConfig, TrainingConfig
 from gym.core.errors import DataError, GymError, RunError
 from gym.core.files import translate_disk_errors
@@ -75,11 +75,11 @@ def choose_shown(finished: Sequence[FinishedRun]) -> Shown:
     by_result = {id(run.result): run for run in finished}
     chosen = [by_result[id(result)] for result in choose_models([run.result for run in finished])]
     if not chosen:
-        raise DataError("no run with a model has a mean IoU.")
+        raise DataError(f"no run with a model has a {SCORES.get(SCORES.default).title}.")
     is_one_dataset = len({run.logged.data.tags.get("data_fingerprint") for run in chosen}) == 1
     images = choose_images([run.result for run in chosen]) if is_one_dataset else []
     if not images:
-        chosen = [max(chosen, key=lambda run: score_of(run.result, "iou") or 0.0)]
+        chosen = [max(chosen, key=lambda run: score_of(run.result, SCORES.default) or 0.0)]
         images = choose_images([chosen[0].result])
     if not images:
         raise DataError("what the runs came to on each scene is gone.")
@@ -259,7 +259,7 @@ def find_own(outputs: Path, run: Run) -> RunResult | None:
     for result in map(find_result, places):
         if result and result.run_id == run.info.run_id:
             return result
-    return read_logged_result(run) if run.info.status == "FINISHED" and "iou" in run.data.metrics else None
+    return read_logged_result(run) if run.info.status == "FINISHED" and SCORES.default in run.data.metrics else None
 
 
 def find_sites(outputs: Path, finished: Sequence[FinishedRun]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gym.app.train import Listener, RunSpec, carry_out, plan_run, run_experiment
+from gym.config.registries import SCORES
 from gym.config.schema import Config
 from gym.core.errors import GymError, Pruned, RunError, first_line
 from gym.runs.mlflow_log import PARENT
@@ -51,7 +52,7 @@ def train_or_work(config: Config) -> float:
     Returns:
         Mean IoU; NaN where a search gave the run up.
     """
-    return run_job(config) if config.sweep.job >= 0 else run_experiment(config).scores["iou"]
+    return run_job(config) if config.sweep.job >= 0 else run_experiment(config).scores[SCORES.default]
 
 
 def run_job(config: Config) -> float:
@@ -70,7 +71,7 @@ def run_job(config: Config) -> float:
     with _making, sweep.lock_run(sweep.ledger.job(config.sweep.job).fingerprint):
         job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
         if job.status in (FINISHED, PRUNED):
-            return job.scores.get("iou", math.nan)
+            return job.scores.get(SCORES.default, math.nan)
         return make_run(config, sweep, job)
 
 
@@ -109,7 +110,7 @@ def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
         return math.nan
     sweep.ledger.append(FINISHED, job.number, scores=result.scores, run_id=result.run_id)
     end_attempt(folder)
-    return result.scores["iou"]
+    return result.scores[SCORES.default]
 
 
 def plan_job(config: Config, sweep: SweepFolder, job: Job) -> RunSpec:

@@ -6,6 +6,7 @@ and `gym.evaluation.entries`. Plugins add theirs through ``gym.register_architec
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from gym.core.registry import Entry, Registry
 
@@ -75,6 +76,110 @@ class ReaderEntry(Entry):
     licence: str = field(default="", kw_only=True)
 
 
+class Place(StrEnum):
+    """Where a score is computed or shown."""
+
+    RUN = "run"  # logged to MLflow at the end of training
+    EVALUATION = "evaluation"  # computed with its interval by gym.evaluate, and compared between runs
+    IMAGE = "image"  # in an evaluation, of each image
+    SITE = "site"  # in an evaluation and on the model card, of each site
+    SITE_CLASS = "site class"  # at the end of training of each site, in an evaluation of each class there
+    SITE_TABLE = "site table"  # a column of the table of sites on the page of an evaluation
+    SITE_REPORT = "site report"  # the score of the table of sites in reports, one only: the paper reports Dice
+    TERMINAL = "terminal"  # in the terminal at the end of an evaluation
+    BASELINES = "baselines"  # compared with the baselines
+    DIFFERENCES = "differences"  # in the figure of differences between runs
+    CALIBRATION = "calibration"  # in the table of calibration on the model card
+    TABLE = "table"  # a column of the table of runs
+    FIGURE4 = "figure 4"  # a row of panels of Figure 4, which the table, terminal and MLflow show first
+    MLFLOW = "mlflow"  # a column of the table that MLflow shows
+    SPREAD = "spread"  # a panel of the spread over seeds
+    HELD_OUT = "held out"  # a panel of the scores at held-out sites
+    EPOCH = "epoch"  # a field of `gym.training.checkpoint.Epoch`, so that a search can prune by it
+    OBJECTIVE = "objective"  # a search can optimise it
+
+
+@dataclass(frozen=True)
+class ScoreEntry(Entry):
+    """A score: it judges the predictions of a run, or is measured by the run itself, as its number of parameters.
+
+    The implementation is a function of NumPy arrays counted on images, ``(..., their own axes)``, that returns an array
+    ``(...)``; it must take any number of leading axes, because intervals are computed from many draws at once. What is
+    0/0 is NaN.
+
+    Attributes:
+        reads: The fields of `gym.evaluation.counts.Counts` that the function takes, in this order. Only ``matrix`` and
+            ``kld_sum`` are counted at the end of training; what reads others is known from an evaluation on.
+        by_class: A function likewise that returns ``(..., classes)``, as ``module:object``. Without an implementation
+            the score is the mean over the classes that have it. A score with neither is measured by the run.
+        meaning: The title in tables of scores, with the unit; empty if it is the same.
+        highest_is_best: The direction.
+        is_count: Whether values are whole numbers.
+        unit: ``s`` for a duration, ``m`` for what only georeferenced imagery has; else empty.
+        number: How a table of runs formats a value.
+        places: Where it is computed and shown.
+    """
+
+    reads: tuple[str, ...] = field(default=("matrix",), kw_only=True)
+    by_class: str = field(default="", kw_only=True)
+    meaning: str = field(default="", kw_only=True)
+    highest_is_best: bool = field(default=True, kw_only=True)
+    is_count: bool = field(default=False, kw_only=True)
+    unit: str = field(default="", kw_only=True)
+    number: str = field(default="{:.4f}", kw_only=True)
+    places: frozenset[Place] = field(default=frozenset(), kw_only=True)
+
+    @property
+    def judges(self) -> bool:
+        """Whether it is computed from predictions."""
+        return bool(self.implementation or self.by_class)
+
+    @property
+    def long_title(self) -> str:
+        """The title in tables of scores."""
+        return self.meaning or self.title
+
+    @property
+    def class_title(self) -> str:
+        """The title in tables of one class a row."""
+        return self.long_title.removeprefix("mean ")
+
+    @property
+    def is_counted_in_training(self) -> bool:
+        """Whether all that it reads is counted at the end of training."""
+        return self.judges and set(self.reads) <= {"matrix", "kld_sum"}
+
+    @property
+    def is_known_by_image(self) -> bool:
+        """Whether the confusion matrices of images give it, which a result keeps."""
+        return self.judges and set(self.reads) <= {"matrix"}
+
+
+class ScoreRegistry(Registry[ScoreEntry]):
+    """The scores; the default one ranks runs."""
+
+    def at(self, place: Place) -> list[ScoreEntry]:
+        """The scores of a place, those of Figure 4 first in a table of runs, and what the run measures last."""
+        found = [entry for entry in self if place in entry.places]
+        if place not in (Place.TABLE, Place.MLFLOW):
+            return found
+        return sorted(found, key=lambda entry: (Place.FIGURE4 not in entry.places, not entry.judges))
+
+    def names_at(self, place: Place) -> list[str]:
+        """The names of the scores of a place."""
+        return [entry.name for entry in self.at(place)]
+
+    def titles_at(self, place: Place) -> dict[str, str]:
+        """The long titles of the scores of a place, by name."""
+        return {entry.name: entry.long_title for entry in self.at(place)}
+
+    @property
+    def by_class(self) -> list[ScoreEntry]:
+        """The scores that each class has."""
+        return [entry for entry in self if entry.by_class]
+
+
 ARCHITECTURES = Registry[ArchitectureEntry]("architecture", "model.name", "gym.models.entries")
 READERS = Registry[ReaderEntry]("reader", "data.kind", "gym.data.readers.entries")
 LOSSES = Registry[LossEntry]("loss", "loss.name", "gym.models.entries")
+SCORES = ScoreRegistry("score", "search.objective", "gym.evaluation.entries")

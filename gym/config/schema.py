@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from gym.config.registries import ARCHITECTURES, LOSSES, READERS
+from gym.config.registries import ARCHITECTURES, LOSSES, READERS, SCORES
 from gym.core.errors import ConfigError
 from gym.core.registry import Registry
 
@@ -291,7 +291,9 @@ class SearchConfig:
     """A search for the best configuration; used with -m hydra/sweeper=optuna."""
 
     trials: int = setting(40, "Trials in all, over all calls, failed and pruned ones among them.", least=1)
-    objective: list[str] = setting(["iou"], "Scores to be best in; of several, as in [iou,parameters], the front.")
+    objective: list[str] = setting(
+        lambda: [SCORES.default], "Scores to be best in; of several, as in [iou,parameters], the front."
+    )
     sampler: str = setting("tpe", "Who proposes a trial.", choices=("tpe", "random", "grid", "cmaes", "nsga2"))
     startup: int = setting(
         10, "First trials, drawn at random, which median never prunes; for nsga2 the size of a generation.", least=2

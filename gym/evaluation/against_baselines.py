@@ -5,23 +5,19 @@ pixel of a large image. The water threshold separates two classes only, so it is
 reduced to these two.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from gym.config.registries import SCORES, Place
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.evaluation.baselines import Baselines
 from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval, resample, sum_by_scene
-from gym.evaluation.confusion import confusion_matrix
+from gym.evaluation.confusion import confusion_matrix, score_matrix
 
 WATER = "water_index"
-_SCORES: dict[str, Callable] = {
-    "iou": confusion.mean_iou,
-    "dice": confusion.mean_dice,
-    "overall_accuracy": confusion.overall_accuracy,
-}
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,10 @@ def score_matrices(scenes: Sequence[str], matrices: np.ndarray, seed: int) -> di
     """Score the sum of confusion matrices ``(images, classes, classes)``, with intervals over scenes."""
     names, by_scene = sum_by_scene(scenes, matrices)
     whole, drawn = matrices.sum(axis=0), resample(draw_scenes(len(names), seed), by_scene)
-    return {name: percentile_interval(score(whole), score(drawn), len(names)) for name, score in _SCORES.items()}
+    return {
+        entry.name: percentile_interval(score_matrix(entry, whole), score_matrix(entry, drawn), len(names))
+        for entry in SCORES.at(Place.BASELINES)
+    }
 
 
 def iou_lead(scenes: Sequence[str], first: np.ndarray, other: np.ndarray, seed: int) -> Interval:

@@ -14,7 +14,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from gym.data.labels import IGNORE
-from gym.evaluation.confusion import count_cells
+from gym.evaluation.confusion import class_iou, count_cells
 
 SHARE_OF_DIAGONAL = 0.02
 ERROR_BINS = (1, 2, 3, 5, 9, 17, 33)  # pixels from the boundary: lower bounds of all distance bins but the first
@@ -77,6 +77,11 @@ def boundary_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int, widt
     # With 255 classes the interior has the same number as IGNORE, so ignored pixels are removed first.
     strips = [np.where(mask_near_boundary(label, width), label, classes)[counted] for label in labels]
     return count_cells(strips[0], strips[1], classes + 1)
+
+
+def class_boundary_iou(matrix: np.ndarray) -> np.ndarray:
+    """Boundary IoU of each class ``(..., classes)``, from the sum of `boundary_matrix` over images."""
+    return class_iou(matrix)[..., :-1]
 
 
 def boundary_distances(

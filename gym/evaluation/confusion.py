@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gym.config.registries import SCORES, Place, ScoreEntry
+from gym.core.registry import import_object
 from gym.data.labels import IGNORE
 
 MIN_PROBABILITY = 1e-7  # lower bound of probabilities before taking logarithms or dividing; the epsilon of Keras
@@ -127,28 +129,55 @@ def matthews_correlation(matrix: np.ndarray) -> Any:
     return ratio(covariance, np.sqrt(spread))[()]
 
 
-class MatrixScores(NamedTuple):
-    """The scores of one confusion matrix; means are over the classes whose score is defined."""
-
-    iou: float
-    dice: float
-    precision: float
-    recall: float
-    f1: float
-    overall_accuracy: float
-    frequency_weighted_iou: float
-    matthews_correlation: float
+def mean_kld(kld_sum: np.ndarray, matrix: np.ndarray) -> Any:
+    """Kullback-Leibler divergence per counted pixel, in nats, from its sum over these pixels."""
+    return ratio(kld_sum, matrix.sum(axis=(-2, -1)))[()]
 
 
-def score_matrix(matrix: np.ndarray) -> MatrixScores:
-    """Compute all scores of one confusion matrix."""
-    return MatrixScores(
-        iou=mean_iou(matrix),
-        dice=mean_dice(matrix),
-        precision=nan_mean(class_precision(matrix)),
-        recall=nan_mean(class_recall(matrix)),
-        f1=mean_dice(matrix),
-        overall_accuracy=overall_accuracy(matrix),
-        frequency_weighted_iou=frequency_weighted_iou(matrix),
-        matthews_correlation=matthews_correlation(matrix),
-    )
+def share_kld(probability_sums: np.ndarray, matrix: np.ndarray) -> Any:
+    """Kullback-Leibler divergence of the predicted class shares from the true ones, in nats.
+
+    The predicted share of a class is the mean of its probabilities over the counted pixels.
+    """
+    pixels = np.broadcast_to(matrix.sum(axis=(-2, -1))[..., None], probability_sums.shape)
+    truth, given = ratio(matrix.sum(axis=-1), pixels), ratio(probability_sums, pixels)
+    apart = np.log(np.maximum(truth, MIN_PROBABILITY)) - np.log(np.maximum(given, MIN_PROBABILITY))
+    return (truth * apart).sum(axis=-1)
+
+
+class TrainingCounts(NamedTuple):
+    """What is counted at the end of training: the confusion matrix, and the summed Kullback-Leibler divergence."""
+
+    matrix: np.ndarray
+    kld_sum: np.ndarray
+
+
+def compute_score(entry: ScoreEntry, counts: Any) -> Any:
+    """Compute a registered score.
+
+    Args:
+        entry: Its entry.
+        counts: Has the parts that the score reads as attributes, ``(..., their own axes)``.
+
+    Returns:
+        ``(...)``; NaN where it is undefined.
+    """
+    if not entry.implementation:
+        return nan_mean(compute_class_scores(entry, counts))
+    return np.asarray(entry.load()(*(getattr(counts, part) for part in entry.reads)))[()]
+
+
+def compute_class_scores(entry: ScoreEntry, counts: Any) -> np.ndarray:
+    """Compute a registered score of each class, ``(..., classes)``; arguments as for `compute_score`."""
+    function = import_object(entry.by_class, entry.name)
+    return np.asarray(function(*(getattr(counts, part) for part in entry.reads)))
+
+
+def score_matrix(entry: ScoreEntry, matrix: np.ndarray) -> Any:
+    """Compute a score that reads nothing but the confusion matrix, ``(..., classes, classes)``."""
+    return compute_score(entry, TrainingCounts(matrix, np.array(np.nan)))
+
+
+def training_scores(counts: TrainingCounts) -> dict[str, Any]:
+    """Compute the scores that are logged at the end of training, by name."""
+    return {entry.name: compute_score(entry, counts) for entry in SCORES.at(Place.RUN)}

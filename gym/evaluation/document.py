@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gym.config.registries import SCORES
 from gym.core.files import atomic_file, write_json
 from gym.evaluation import confusion
 from gym.evaluation.assessment import Assessment
@@ -82,7 +83,7 @@ def write_document(folder: Path, document: Mapping[str, Any], assessment: Assess
     write_json(files[0], document)
     _write_csv(files[1], ("group", "of", "score", "value", "low", "high"), _score_rows(document))
     columns = ("name", "scene", "site", "pixels", *image_scores(assessment.counts))
-    columns += tuple(f"class_iou/{name}" for name in assessment.evaluation.classes)
+    columns += tuple(f"class_{SCORES.default}/{name}" for name in assessment.evaluation.classes)
     _write_csv(files[2], columns, _image_rows(assessment))
     return files
 
@@ -91,7 +92,7 @@ def _score_rows(document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     groups = {group: {"": document[group]} for group in _UNNAMED_GROUPS}
     groups |= {group: document[group] for group in _NAMED_GROUPS}
     for comparison in (document["baselines"] or {"contests": []})["contests"]:
-        leads = {name: {"iou_model_leads_by": lead} for name, lead in comparison["leads"].items()}
+        leads = {name: {f"{SCORES.default}_model_leads_by": lead} for name, lead in comparison["leads"].items()}
         groups[comparison["title"]] = {
             name: scores | leads.get(name, {}) for name, scores in comparison["scores"].items()
         }

@@ -21,6 +21,15 @@ _EPSILON = 1e-7  # the epsilon of Keras, which the original uses
 _BATCHES_OF_2022 = 10
 _WRONG_PIXEL_KLD = (_EPSILON - 1) * np.log(_EPSILON)  # 16.118
 
+MEANINGS = {
+    "iou": "its mean IoU: averaged over batches; an absent class counts as perfect",
+    "dice": "its mean Dice: computed from probabilities, with the same two flaws",
+    "kld": "its KLD: the share of wrong pixels times 16.118",
+    "iou_2022": "its mean IoU at the time of the paper: first class only",
+    "dice_2022": "its Dice at the time of the paper: all classes at once, first ten batches only",
+    "kld_2022": "its KLD at the time of the paper: first ten batches only",
+}
+
 
 class LegacyScores:
     """Batch averages of the original's scores.

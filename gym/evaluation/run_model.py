@@ -7,9 +7,18 @@ from typing import Any
 import keras
 import numpy as np
 
+from gym.config.registries import SCORES, Place
 from gym.data.dataset import Dataset
 from gym.data.samples import pair_positions, sample_name
-from gym.evaluation import confusion
+from gym.evaluation.confusion import (
+    TrainingCounts,
+    compute_class_scores,
+    compute_score,
+    confusion_matrix,
+    pixel_kld,
+    ratio,
+    training_scores,
+)
 from gym.evaluation.legacy_scores import LegacyScores
 
 
@@ -45,12 +54,20 @@ class Evaluation:
     @property
     def kld(self) -> float:
         """Mean Kullback-Leibler divergence, in nats per counted pixel; NaN if no pixel is counted."""
-        return float(confusion.ratio(self.kld_sums.sum(), self.matrices.sum()))
+        return float(ratio(self.kld_sums.sum(), self.matrices.sum()))
 
-    def site_matrices(self) -> dict[str, np.ndarray]:
-        """Add up the confusion matrices of each site; the sites are sorted by name."""
-        names = sorted(set(self.sites))
-        return {name: self.matrices[[site == name for site in self.sites]].sum(axis=0) for name in names}
+    @property
+    def counts(self) -> TrainingCounts:
+        """The counts of all pairs together."""
+        return TrainingCounts(self.matrix, self.kld_sums.sum())
+
+    def site_counts(self) -> dict[str, TrainingCounts]:
+        """Add up the counts of each site; the sites are sorted by name."""
+        places = {name: [site == name for site in self.sites] for name in sorted(set(self.sites))}
+        return {
+            name: TrainingCounts(self.matrices[place].sum(axis=0), self.kld_sums[place].sum())
+            for name, place in places.items()
+        }
 
 
 def evaluate_model(
@@ -82,8 +99,8 @@ def evaluate_model(
         legacy.add(truth, probabilities)
         predicted = predictions[len(matrices) : len(matrices) + len(truth)]
         predicted[:] = probabilities.argmax(axis=-1)
-        matrices += [confusion.confusion_matrix(*pair, classes) for pair in zip(truth, predicted, strict=True)]
-        kld_sums += [confusion.pixel_kld(*pair) for pair in zip(truth, probabilities, strict=True)]
+        matrices += [confusion_matrix(*pair, classes) for pair in zip(truth, predicted, strict=True)]
+        kld_sums += [pixel_kld(*pair) for pair in zip(truth, probabilities, strict=True)]
     return Evaluation(
         names=[sample_name(dataset, sample) for sample in samples],
         sites=[dataset.manifest.pairs[position].site for position in pair_positions(samples, len(dataset))],
@@ -98,23 +115,11 @@ def evaluate_model(
 
 def named_scores(evaluation: Evaluation) -> dict[str, float]:
     """Compute every score under its name in MLflow, without the undefined ones."""
-    matrix, sites = evaluation.matrix, evaluation.site_matrices()
-    by_class = {
-        "class_iou": confusion.class_iou(matrix),
-        "class_dice": confusion.class_dice(matrix),
-        "class_precision": confusion.class_precision(matrix),
-        "class_recall": confusion.class_recall(matrix),
-    }
-    scores = {
-        **confusion.score_matrix(matrix)._asdict(),
-        "kld": evaluation.kld,
-        **{
-            f"{group}/{name}": float(value)
-            for group, values in by_class.items()
-            for name, value in zip(evaluation.classes, values, strict=True)
-        },
-        **{f"site_dice/{site}": confusion.mean_dice(counts) for site, counts in sites.items()},
-        **{f"site_iou/{site}": confusion.mean_iou(counts) for site, counts in sites.items()},
-        **{f"legacy/{name}": value for name, value in evaluation.legacy.items()},
-    }
+    scores: dict[str, float] = training_scores(evaluation.counts)
+    for entry in (entry for entry in SCORES.at(Place.RUN) if entry.by_class):
+        values = compute_class_scores(entry, evaluation.counts)
+        scores |= {f"class_{entry.name}/{name}": float(of) for name, of in zip(evaluation.classes, values, strict=True)}
+    for site, counts in evaluation.site_counts().items():
+        scores |= {f"site_{entry.name}/{site}": compute_score(entry, counts) for entry in SCORES.at(Place.SITE_CLASS)}
+    scores |= {f"legacy/{name}": value for name, value in evaluation.legacy.items()}
     return {name: value for name, value in scores.items() if not np.isnan(value)}

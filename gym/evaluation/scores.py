@@ -1,89 +1,24 @@
 """Every score of an evaluation, from the counts alone, with its 95 % interval over scenes.
 
-``iou`` and the others of `OVERALL` are of all pixels together (micro); under ``image/`` stands the mean over images of
-the same score of each (macro), which weighs a small image like a large one. Each is defined in
-`gym.evaluation.confusion`, `gym.evaluation.boundary` or `gym.evaluation.calibration`; what is 0/0 is NaN and
-left out of means.
+The overall scores are of all pixels together (micro). The image means are means over the scores of the images (macro),
+which weigh a small image like a large one. The scores are registered in `gym.evaluation.entries`; what is 0/0 is NaN
+and left out of means.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from gym.config.registries import SCORES, Place, ScoreEntry
 from gym.evaluation import confusion
 from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval, resample, sum_by_scene
-from gym.evaluation.calibration import expected_calibration_error
+from gym.evaluation.confusion import compute_class_scores, compute_score
 from gym.evaluation.counts import Counts, map_counts, select_images, sum_counts_by_scene
 
-Score = Callable[[Counts], Any]  # of counts of shape (..., and their own) it makes (...), or (..., classes)
 
-
-def share_kld(counts: Counts) -> Any:
-    """How far the predicted shares of the classes are from the true ones, in nats: the KLD of class proportions.
-
-    The predicted share of a class is the mean of its scores.
-    """
-    pixels = counts.matrix.sum(axis=(-2, -1))[..., None]
-    truth = confusion.ratio(counts.matrix.sum(axis=-1), np.broadcast_to(pixels, counts.probability_sums.shape))
-    given = confusion.ratio(counts.probability_sums, np.broadcast_to(pixels, counts.probability_sums.shape))
-    apart = np.log(np.maximum(truth, confusion.MIN_PROBABILITY)) - np.log(np.maximum(given, confusion.MIN_PROBABILITY))
-    return (truth * apart).sum(axis=-1)
-
-
-OVERALL: dict[str, Score] = {
-    "iou": lambda counts: confusion.mean_iou(counts.matrix),
-    "dice": lambda counts: confusion.mean_dice(counts.matrix),
-    "precision": lambda counts: confusion.nan_mean(confusion.class_precision(counts.matrix)),
-    "recall": lambda counts: confusion.nan_mean(confusion.class_recall(counts.matrix)),
-    "overall_accuracy": lambda counts: confusion.overall_accuracy(counts.matrix),
-    "frequency_weighted_iou": lambda counts: confusion.frequency_weighted_iou(counts.matrix),
-    "matthews_correlation": lambda counts: confusion.matthews_correlation(counts.matrix),
-    "kld": lambda counts: confusion.ratio(counts.kld_sum, counts.matrix.sum(axis=(-2, -1)))[()],
-    "share_kld": share_kld,
-    "boundary_iou": lambda counts: confusion.nan_mean(CLASSES["boundary_iou"](counts)),
-    "boundary_distance": lambda counts: confusion.nan_mean(CLASSES["boundary_distance"](counts)),
-    "boundary_distance_metres": lambda counts: confusion.nan_mean(CLASSES["boundary_distance_metres"](counts)),
-    "boundary_missed": lambda counts: confusion.nan_mean(CLASSES["boundary_missed"](counts)),
-    "calibration_error": lambda counts: expected_calibration_error(counts.reliability)[()],
-    "calibration_error_with_temperature": lambda counts: expected_calibration_error(
-        counts.reliability_with_temperature
-    )[()],
-}
-CLASSES: dict[str, Score] = {
-    "iou": lambda counts: confusion.class_iou(counts.matrix),
-    "dice": lambda counts: confusion.class_dice(counts.matrix),
-    "precision": lambda counts: confusion.class_precision(counts.matrix),
-    "recall": lambda counts: confusion.class_recall(counts.matrix),
-    "boundary_iou": lambda counts: confusion.class_iou(counts.strip_matrix)[..., :-1],
-    "boundary_distance": lambda counts: confusion.ratio(counts.distance_sums, counts.distance_counts),
-    "boundary_distance_metres": lambda counts: confusion.ratio(counts.metre_sums, counts.metre_counts),
-    "boundary_missed": lambda counts: confusion.ratio(counts.missed, counts.drawn),
-}
-_BOUNDARY = ("boundary_iou", "boundary_distance", "boundary_distance_metres", "boundary_missed")
-OF_AN_IMAGE = ("iou", "dice", "overall_accuracy", "kld", "share_kld", *_BOUNDARY)
-OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld", *_BOUNDARY)
-
-MEANINGS = {
-    "iou": "mean IoU",
-    "dice": "mean Dice",
-    "precision": "mean precision",
-    "recall": "mean recall",
-    "overall_accuracy": "share of right pixels",
-    "frequency_weighted_iou": "frequency-weighted IoU",
-    "matthews_correlation": "Matthews correlation",
-    "kld": "KLD per pixel, nats",
-    "share_kld": "KLD of class shares, nats",
-    "boundary_iou": "boundary IoU",
-    "boundary_distance": "boundary distance, pixels",
-    "boundary_distance_metres": "boundary distance, m",
-    "boundary_missed": "boundary missed, share of images",
-    "calibration_error": "calibration error",
-    "calibration_error_with_temperature": "calibration error with temperature",
-}
-MEANINGS_OF_A_CLASS = {
-    name: MEANINGS[name].removeprefix("mean ") for name in ("iou", "dice", "precision", "recall")
-} | {name: MEANINGS[name] for name in CLASSES if name.startswith("boundary")}
+def evaluated(chosen: Sequence[ScoreEntry] | None) -> Sequence[ScoreEntry]:
+    """The chosen scores; without a choice all that an evaluation computes."""
+    return SCORES.at(Place.EVALUATION) if chosen is None else chosen
 
 
 def sum_counts(counts: Counts) -> Counts:
@@ -92,7 +27,7 @@ def sum_counts(counts: Counts) -> Counts:
 
 
 def overall_scores(
-    scenes: Sequence[str], counts: Counts, seed: int, chosen: Sequence[str] = tuple(OVERALL)
+    scenes: Sequence[str], counts: Counts, seed: int, chosen: Sequence[ScoreEntry] | None = None
 ) -> dict[str, Interval]:
     """The scores of all pixels together.
 
@@ -100,11 +35,14 @@ def overall_scores(
         scenes: The scene of each image.
         counts: Of the images, ``(images, ...)``.
         seed: Of the bootstrap.
-        chosen: Names in `OVERALL`.
+        chosen: Which scores; None means all of an evaluation.
     """
     of_scenes, redrawn = resample_counts(scenes, counts, seed)
     whole, number = sum_counts(of_scenes), len(of_scenes.matrix)
-    return {name: percentile_interval(OVERALL[name](whole), OVERALL[name](redrawn), number) for name in chosen}
+    return {
+        entry.name: percentile_interval(compute_score(entry, whole), compute_score(entry, redrawn), number)
+        for entry in evaluated(chosen)
+    }
 
 
 def class_scores(
@@ -112,12 +50,16 @@ def class_scores(
     counts: Counts,
     classes: Sequence[str],
     seed: int,
-    chosen: Sequence[str] = tuple(CLASSES),
+    chosen: Sequence[ScoreEntry] | None = None,
 ) -> dict[str, dict[str, Interval]]:
-    """By class its scores of all pixels; arguments as of `overall_scores`, ``chosen`` in `CLASSES`."""
+    """By class its scores of all pixels; arguments as of `overall_scores`, of which each class has some."""
     of_scenes, redrawn = resample_counts(scenes, counts, seed)
     whole, number = sum_counts(of_scenes), len(of_scenes.matrix)
-    values = {name: (CLASSES[name](whole), CLASSES[name](redrawn)) for name in chosen}
+    values = {
+        entry.name: (compute_class_scores(entry, whole), compute_class_scores(entry, redrawn))
+        for entry in evaluated(chosen)
+        if entry.by_class
+    }
     return {
         kind: {name: percentile_interval(of[index], drawn[:, index], number) for name, (of, drawn) in values.items()}
         for index, kind in enumerate(classes)
@@ -130,17 +72,18 @@ def site_scores(
     counts: Counts,
     classes: Sequence[str],
     seed: int,
-    chosen: Sequence[str] = OF_A_SITE,
+    chosen: Sequence[ScoreEntry] | None = None,
 ) -> dict[str, dict[str, Interval]]:
-    """By site its scores, with the IoU and Dice of each class there as ``iou/CLASS``; arguments as of `class_scores`.
+    """By site its scores, with some of each class there as in ``iou/CLASS``; arguments as of `class_scores`.
 
-    ``sites`` are those of the images, ``chosen`` names in `OVERALL`.
+    ``sites`` are those of the images; without ``chosen`` all scores of a site are computed.
     """
     found = {}
+    chosen = SCORES.at(Place.SITE) if chosen is None else chosen
     for site in sorted(set(sites)):
         here = [index for index, name in enumerate(sites) if name == site]
         of_site, of_scenes = select_images(counts, here), [scenes[index] for index in here]
-        by_class = class_scores(of_scenes, of_site, classes, seed, ("iou", "dice"))
+        by_class = class_scores(of_scenes, of_site, classes, seed, SCORES.at(Place.SITE_CLASS))
         found[site] = overall_scores(of_scenes, of_site, seed, chosen) | {
             f"{name}/{kind}": score for kind, scores in by_class.items() for name, score in scores.items()
         }
@@ -149,7 +92,7 @@ def site_scores(
 
 def image_scores(counts: Counts) -> dict[str, np.ndarray]:
     """Of each image its scores, ``(images,)`` or NaN."""
-    return {name: np.asarray(OVERALL[name](counts)) for name in OF_AN_IMAGE}
+    return {entry.name: np.asarray(compute_score(entry, counts)) for entry in SCORES.at(Place.IMAGE)}
 
 
 def mean_image_scores(scenes: Sequence[str], counts: Counts, seed: int) -> dict[str, Interval]:
@@ -167,7 +110,7 @@ def mean_image_scores(scenes: Sequence[str], counts: Counts, seed: int) -> dict[
 
 
 def score_differences(
-    scenes: Sequence[str], first: Counts, other: Counts, seed: int, chosen: Sequence[str] = tuple(OVERALL)
+    scenes: Sequence[str], first: Counts, other: Counts, seed: int, chosen: Sequence[ScoreEntry] | None = None
 ) -> dict[str, Interval]:
     """The scores of one model less those of another on the same images, both on the same redrawn scenes.
 
@@ -179,18 +122,18 @@ def score_differences(
         first: Counts of the one, ``(images, ...)``.
         other: Those of the other, image by image.
         seed: Of the bootstrap.
-        chosen: Names in `OVERALL`.
+        chosen: Which scores; None means all of an evaluation.
     """
     counted = keep_shared_distances(first, other), keep_shared_distances(other, first)
     (one, one_drawn), (two, two_drawn) = (resample_counts(scenes, counts, seed) for counts in counted)
     whole_one, whole_two = sum_counts(one), sum_counts(two)
     return {
-        name: percentile_interval(
-            OVERALL[name](whole_one) - OVERALL[name](whole_two),
-            OVERALL[name](one_drawn) - OVERALL[name](two_drawn),
+        entry.name: percentile_interval(
+            compute_score(entry, whole_one) - compute_score(entry, whole_two),
+            compute_score(entry, one_drawn) - compute_score(entry, two_drawn),
             len(one.matrix),
         )
-        for name in chosen
+        for entry in evaluated(chosen)
     }
 
 

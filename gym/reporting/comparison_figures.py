@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gym.config.registries import ARCHITECTURES
+from gym.config.registries import ARCHITECTURES, SCORES
 from gym.reporting.figure4 import draw_empty_figure, scale_sizes
-from gym.reporting.figure4_data import SCORE_TITLES
 from gym.reporting.run_table import pareto_front, run_labels, score_of
 from gym.reporting.style import BLUE, LONGEST_LABEL, ORANGE, add_legend, plot_text
 from gym.runs.result import RunResult
@@ -83,7 +82,7 @@ def draw_pareto(results: Sequence[RunResult], chosen: RunResult | None = None) -
         _list_front(below, on_front)
         _scale_costs(axes, panel, [point.cost for point in points])
     upper[0].margins(y=0.08)
-    upper[0].set_ylabel(SCORE_TITLES["iou"])
+    upper[0].set_ylabel(SCORES.get(SCORES.default).title)
     add_legend(figure, upper, loc="outside upper center", ncols=4)
     return figure
 
@@ -97,7 +96,7 @@ def _find_panels(results: Sequence[RunResult]) -> list[CostPanel]:
 
 
 def _find_points(results: Sequence[RunResult], panel: CostPanel) -> list[CostPoint]:
-    scores = [(score_of(run, panel.cost), score_of(run, "iou")) for run in results]
+    scores = [(score_of(run, panel.cost), score_of(run, SCORES.default)) for run in results]
     return [
         CostPoint(cost / panel.unit, iou, label, run)
         for (cost, iou), label, run in zip(scores, run_labels(results), results, strict=True)

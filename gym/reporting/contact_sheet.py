@@ -87,9 +87,10 @@ def _draw_image(panels: np.ndarray, evaluation: Evaluation, bands: Sequence[str]
     pictures = render_errors(image, truth, evaluation.predicted[index], bands, evaluation.classes)
     for axes, picture in zip(panels, pictures, strict=True):
         axes.imshow(np.rint(255 * picture).astype(np.uint8), interpolation="nearest")
-    scores = confusion.score_matrix(evaluation.matrices[index])
+    matrix = evaluation.matrices[index]
+    iou, accuracy = confusion.mean_iou(matrix), confusion.overall_accuracy(matrix)
     panels[0].set_xlabel(plot_text(evaluation.names[index], _LONGEST_NAME), fontsize=6)
-    panels[3].set_xlabel(f"IoU {scores.iou:.3f}  accuracy {scores.overall_accuracy:.3f}", fontsize=6.5)
+    panels[3].set_xlabel(f"IoU {iou:.3f}  accuracy {accuracy:.3f}", fontsize=6.5)
 
 
 def pick_evenly(items: Sequence[T], most: int) -> list[T]:

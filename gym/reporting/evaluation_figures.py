@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gym.config.registries import SCORES, Place
 from gym.evaluation import confusion
 from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval, resample, sum_by_scene
 from gym.evaluation.boundary import ERROR_BINS
@@ -117,7 +118,8 @@ def distance_labels() -> list[str]:
 
 def draw_differences(differences: Mapping[str, Mapping[str, Interval]]) -> Figure:
     """Draw by how much a run exceeds others in mean IoU, boundary IoU and KLD, with 95 % intervals."""
-    scores = ("iou", "boundary_iou", "kld")
+    entries = sorted(SCORES.at(Place.DIFFERENCES), key=lambda entry: not entry.by_class)
+    scores = [entry.name for entry in entries]
     figure = Figure(figsize=(9, 0.35 * len(differences) + 1.5), layout="constrained")
     panels: Sequence[Axes] = figure.subplots(1, len(scores), sharey=True)
     for axes, score in zip(panels, scores, strict=True):

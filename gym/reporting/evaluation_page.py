@@ -13,12 +13,13 @@ from pathlib import Path
 
 from rich.table import Table
 
+from gym.config.registries import SCORES, Place
 from gym.core.files import write_text
 from gym.core.text import plain_console, pluralize
 from gym.data.samples import ReadSample
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
-from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS, OF_A_SITE, sum_counts
+from gym.evaluation.scores import sum_counts
 from gym.reporting.contact_sheet import draw_contact_sheet, rank_by_iou
 from gym.reporting.evaluation_figures import (
     draw_confusion_matrix,
@@ -31,11 +32,6 @@ from gym.reporting.pages import render_page
 from gym.reporting.style import embed_png, save_figure
 
 _SHEET = 8  # images on a contact sheet
-_BASELINE_SCORES = ("iou", "dice", "overall_accuracy")
-_SUMMARY = (
-    *("iou", "dice", "overall_accuracy", "kld", "boundary_iou", "boundary_distance", "boundary_distance_metres"),
-    *("boundary_missed", "calibration_error"),
-)
 
 Differences = Mapping[str, Mapping[str, Interval]]
 
@@ -113,27 +109,29 @@ def _draw_pictures(
 def make_tables(assessment: Assessment, differences: Differences) -> dict[str, PageTable]:
     """Tabulate all scores: overall, by class, by site, and the differences to other runs."""
     overall, means = assessment.overall, assessment.images
-    site_titles = {name: MEANINGS[name] for name in OF_A_SITE if name != "overall_accuracy"}
-    site_titles |= {f"iou/{name}": f"IoU {name}" for name in assessment.classes}
+    main, titles = SCORES.get(SCORES.default), SCORES.titles_at(Place.EVALUATION)
+    class_titles = {entry.name: entry.class_title for entry in SCORES.by_class}
+    site_titles = SCORES.titles_at(Place.SITE_TABLE)
+    site_titles |= {f"{main.name}/{name}": f"{main.class_title} {name}" for name in assessment.classes}
     return {
         "overall": score_table(
             "score",
             {"pixels": "all pixels", "images": "mean over images"},
             {
                 meaning: {"pixels": overall[name]} | ({"images": means[name]} if name in means else {})
-                for name, meaning in MEANINGS.items()
+                for name, meaning in titles.items()
                 if is_defined(overall[name])
             },
         ),
-        "classes": score_table("class", MEANINGS_OF_A_CLASS, assessment.classes),
+        "classes": score_table("class", class_titles, assessment.classes),
         "sites": score_table("site", site_titles, assessment.sites),
-        "differences": score_table("other run", MEANINGS, differences),
+        "differences": score_table("other run", titles, differences),
     }
 
 
 def baseline_tables(assessment: Assessment) -> dict[str, PageTable]:
     """Tabulate the model beside its baselines, one table per contest, by its title."""
-    titles = {name: MEANINGS[name] for name in _BASELINE_SCORES} | {"lead": "lead of the model"}
+    titles = SCORES.titles_at(Place.BASELINES) | {"lead": "lead of the model"}
     return {
         contest.title: score_table(
             "",
@@ -157,7 +155,8 @@ def print_assessment(name: str, assessment: Assessment, differences: Differences
         console.print(f"warning: {warning}")
     console.print(summary_table(assessment))
     for other, scores in differences.items():
-        console.print(f"mean IoU minus that of {other}: {score_cell(scores['iou']).text}")
+        main = SCORES.get(SCORES.default)
+        console.print(f"{main.title} minus that of {other}: {score_cell(scores[main.name]).text}")
     console.print(f"\nin parentheses: 95 % interval over scenes\nfull report: {page}")
 
 
@@ -166,15 +165,17 @@ def summary_table(assessment: Assessment) -> Table:
     table = Table()
     table.add_column("score")
     table.add_column("all pixels", justify="right")
-    for key in _SUMMARY:
+    for entry in SCORES.at(Place.TERMINAL):
         # Every evaluation shows a dash for an undefined score, but metres only if the imagery is georeferenced.
-        if key != "boundary_distance_metres" or is_defined(assessment.overall[key]):
-            table.add_row(MEANINGS[key], score_cell(assessment.overall[key]).text)
+        if entry.unit != "m" or is_defined(assessment.overall[entry.name]):
+            table.add_row(entry.long_title, score_cell(assessment.overall[entry.name]).text)
+    main = SCORES.get(SCORES.default)
     table.add_section()
     for kind, scores in assessment.classes.items():
-        table.add_row(f"IoU {kind}", score_cell(scores["iou"]).text)
+        table.add_row(f"{main.class_title} {kind}", score_cell(scores[main.name]).text)
     for contest in assessment.baselines.comparisons if assessment.baselines else []:
         table.add_section()
         for rival, scores in contest.scores.items():
-            table.add_row(f"IoU on a lattice, {contest.title}: {rival}", score_cell(scores["iou"]).text)
+            row = f"{main.class_title} on a lattice, {contest.title}: {rival}"
+            table.add_row(row, score_cell(scores[main.name]).text)
     return table

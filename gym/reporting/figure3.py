@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from gym.config.registries import ARCHITECTURES
+from gym.config.registries import ARCHITECTURES, SCORES
 from gym.config.schema import AugmentConfig
 from gym.core.errors import DataError
 from gym.core.text import format_score
@@ -46,7 +46,7 @@ def choose_models(results: Sequence[RunResult]) -> list[RunResult]:
     Returns:
         Two runs, in the order of the configuration; one where there is one, none where none has a mean IoU.
     """
-    scored = [(iou, run) for run in results if (iou := score_of(run, "iou")) is not None]
+    scored = [(iou, run) for run in results if (iou := score_of(run, SCORES.default)) is not None]
     ranked = [run for _, run in sorted(scored, key=lambda pair: -pair[0])]
     best_of: dict[str, RunResult] = {}
     for run in ranked:

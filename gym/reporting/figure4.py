@@ -10,6 +10,7 @@ Lengths are points, 1/72 inch; ``x`` to the right and ``y`` upward.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from string import ascii_lowercase
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,10 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import ArrayLike
 
-from gym.config.registries import ARCHITECTURES
+from gym.config.registries import ARCHITECTURES, SCORES, Place, ScoreEntry
 from gym.reporting.figure4_data import (
     COLUMNS_ON_A_PAGE,
-    SCORE_TITLES,
     Level,
     Series,
     SizePoint,
@@ -104,14 +104,14 @@ def walk(line: np.ndarray) -> np.ndarray:
 
 _THIN, _THICK = 0.8, 2.2  # bars over scenes, bars over runs
 _FONT = 7.5
-_PANEL, _HEIGHT = 2.15, 4.4  # inches
+_PANEL, _HEIGHT = 2.15, 2.2  # inches that a panel takes
 _MOST_TICKS = 5
 _DIGIT = 0.65 * SMALLEST_FONT  # width
 _BARS = {_THIN: "bar: standard error over scenes", _THICK: "bar: standard deviation over runs"}
 
 
 def draw_figure4(results: Sequence[RunResult]) -> Figure:
-    """Mean IoU above, KLD below, against the number of parameters, one column a loss.
+    """Draw scores against the number of parameters: a row of panels per score, mean IoU first, and a column per loss.
 
     Each architecture is drawn in its registered style, with the number of filters at each point. Bars are described
     in `gym.reporting.figure4_data.Level`.
@@ -120,18 +120,19 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
     if not series:
         return draw_empty_figure()
     width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(series) - COLUMNS_ON_A_PAGE))
-    figure = Figure(figsize=(width, _HEIGHT), layout="constrained")
-    grid = figure.subplots(2, len(series), sharex=True, sharey="row", squeeze=False)
+    scores = SCORES.at(Place.FIGURE4)
+    figure = Figure(figsize=(width, _HEIGHT * len(scores)), layout="constrained")
+    grid = figure.subplots(len(scores), len(series), sharex=True, sharey="row", squeeze=False)
     for column, (loss, models) in zip(grid.T, series.items(), strict=True):
         column[0].set_title(f"loss {plot_text(loss)}", fontsize=_FONT + 0.5)
-        for axes, score in zip(column, SCORE_TITLES, strict=True):
+        for axes, score in zip(column, SCORES.at(Place.FIGURE4), strict=True):
             for model, points in models.items():
                 draw_series(axes, model, points, score)
-    for axes, title in zip(grid[:, 0], SCORE_TITLES.values(), strict=True):
-        axes.set_ylabel(title, fontsize=_FONT)
+    for axes, score in zip(grid[:, 0], scores, strict=True):
+        axes.set_ylabel(score.title, fontsize=_FONT)
         axes.margins(y=0.1)
     sizes = [point.parameters for models in series.values() for line in models.values() for point in line]
-    for letter, axes in zip("abcdefgh", grid.ravel(), strict=False):
+    for letter, axes in zip(ascii_lowercase, grid.ravel(), strict=False):
         axes.set_title(f"({letter})", fontsize=_FONT, loc="left")
         axes.grid(alpha=0.25)
         scale_sizes(axes, sizes, _MOST_TICKS)
@@ -161,7 +162,7 @@ def scale_sizes(axes: Axes, sizes: Sequence[float], most_ticks: int = 8) -> None
     axes.tick_params(labelsize=8)
 
 
-def draw_series(axes: Axes, model: str, points: Sequence[SizePoint], score: str) -> None:
+def draw_series(axes: Axes, model: str, points: Sequence[SizePoint], score: ScoreEntry) -> None:
     """One architecture in one panel: a line through its points, their bars, and their numbers of filters."""
     entry = ARCHITECTURES.get(model)
     style = entry.style
@@ -176,7 +177,7 @@ def number_points(figure: Figure, grid: np.ndarray, series: Series) -> None:
     """Write beside each point its number of filters, where it is the least in the way; to be done last."""
     figure.draw_without_rendering()  # the layout decides what is near
     for column, models in zip(grid.T, series.values(), strict=True):
-        for axes, score in zip(column, SCORE_TITLES, strict=True):
+        for axes, score in zip(column, SCORES.at(Place.FIGURE4), strict=True):
             levels = [
                 (point.parameters, level.mean, str(point.filters), ARCHITECTURES.get(model).style.colour)
                 for model, points in models.items()

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gym.config.registries import ARCHITECTURES, LOSSES
+from gym.config.registries import ARCHITECTURES, LOSSES, SCORES, Place, ScoreEntry
 from gym.core.registry import Registry
 from gym.reporting.recommendation import standard_error
 from gym.reporting.run_table import score_of
 from gym.runs.result import RunResult
 
-SCORE_TITLES = {"iou": "mean IoU", "kld": "KLD"}
 COLUMNS_ON_A_PAGE = 3  # losses of the paper
 _PAPER_SIZE = 1e6
 _TICK_STEPS = ((1.0, 2.5, 5.0), (1.0, 3.0), (1.0,))
@@ -34,8 +33,8 @@ class SizePoint(NamedTuple):
 class Level(NamedTuple):
     """A score of a point: the mean over its runs, and half the length of its bar, or NaN.
 
-    The bar of several runs is their standard deviation; that of the mean IoU of a single one its standard error over
-    scenes.
+    The bar of several runs is their standard deviation. The bar of a single run is the standard error over scenes, for
+    scores that confusion matrices give.
     """
 
     mean: float
@@ -53,7 +52,7 @@ def size_series(results: Sequence[RunResult]) -> Series:
     groups: dict[tuple[str, str, int, int], list[RunResult]] = defaultdict(list)
     for result in results:
         size = score_of(result, "parameters")
-        if size is not None and any(score_of(result, name) is not None for name in ("iou", "kld")):
+        if size is not None and any(score_of(result, name) is not None for name in SCORES.names_at(Place.FIGURE4)):
             loss, model, filters = (result.settings[key] for key in ("loss.name", "model.name", "model.filters"))
             groups[loss, model, filters, int(size)].append(result)
     losses = sort_by_registration(LOSSES, {loss for loss, *_ in groups})
@@ -78,15 +77,15 @@ def points_of(groups: dict[tuple[str, str, int, int], list[RunResult]], loss: st
     return sorted(points, key=lambda point: (point.parameters, point.filters))
 
 
-def level_of(point: SizePoint, score: str) -> Level | None:
+def level_of(point: SizePoint, score: ScoreEntry) -> Level | None:
     """A score of a point; None where no run of it has the score."""
-    scored = [(value, run) for run in point.runs if (value := score_of(run, score)) is not None]
+    scored = [(value, run) for run in point.runs if (value := score_of(run, score.name)) is not None]
     if not scored:
         return None
     values = [value for value, _ in scored]
     if len(values) > 1:
         return Level(float(np.mean(values)), float(np.std(values, ddof=1)))
-    return Level(values[0], standard_error(scored[0][1]) if score == "iou" else float("nan"))
+    return Level(values[0], standard_error(scored[0][1], score=score) if score.is_known_by_image else float("nan"))
 
 
 def size_range(sizes: Iterable[float]) -> tuple[float, float]:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from gym.config.registries import ARCHITECTURES, Style
+from gym.config.registries import ARCHITECTURES, SCORES, Place, ScoreEntry, Style
 from gym.core.text import format_duration, format_score
 from gym.reporting.figure4_data import (
-    SCORE_TITLES,
     SizePoint,
     level_of,
     size_range,
@@ -63,9 +62,9 @@ def to_html(results: Sequence[RunResult], is_whole: bool) -> str:
 
 def chart_of(results: Sequence[RunResult]) -> go.Figure:
     """Both scores by size, a column a loss."""
-    series = size_series(results)
+    series, scores = size_series(results), SCORES.at(Place.FIGURE4)
     figure = make_subplots(
-        rows=2,
+        rows=len(scores),
         cols=max(1, len(series)),
         shared_xaxes="all",
         shared_yaxes=True,
@@ -75,7 +74,7 @@ def chart_of(results: Sequence[RunResult]) -> go.Figure:
     )
     labels = {id(run): label for run, label in zip(results, run_labels(results), strict=True)}
     for column, models in enumerate(series.values(), start=1):
-        for row, score in enumerate(SCORE_TITLES, start=1):
+        for row, score in enumerate(scores, start=1):
             for model, points in models.items():
                 figure.add_trace(trace_of(model, points, score, labels), row=row, col=column)
     for entry in ARCHITECTURES:
@@ -85,7 +84,7 @@ def chart_of(results: Sequence[RunResult]) -> go.Figure:
     return figure
 
 
-def trace_of(model: str, points: Sequence[SizePoint], score: str, labels: Mapping[int, str]) -> go.Scatter:
+def trace_of(model: str, points: Sequence[SizePoint], score: ScoreEntry, labels: Mapping[int, str]) -> go.Scatter:
     """One architecture in one panel."""
     entry = ARCHITECTURES.get(model)
     style = entry.style
@@ -109,9 +108,9 @@ def trace_of(model: str, points: Sequence[SizePoint], score: str, labels: Mappin
     )
 
 
-def place_numbers(style: Style, score: str) -> str:
-    """Where the numbers of filters stand beside their points: off the lines, which rise to the right for IoU."""
-    return f"{'top' if (style.side == 'left') == (score == 'iou') else 'bottom'} {style.side}"
+def place_numbers(style: Style, score: ScoreEntry) -> str:
+    """Where the numbers of filters stand: off the lines, which rise to the right if a high score is best."""
+    return f"{'top' if (style.side == 'left') == score.highest_is_best else 'bottom'} {style.side}"
 
 
 def word_point(point: SizePoint, labels: Mapping[int, str]) -> str:
@@ -123,14 +122,15 @@ def word_point(point: SizePoint, labels: Mapping[int, str]) -> str:
 
 def word_run(run: RunResult, label: str) -> str:
     """One run: name, size, scores, epochs and time; plotly reads the text as HTML."""
-    iou, kld, seconds, epoch = (score_of(run, name) for name in ("iou", "kld", "seconds", "stopping_epoch"))
-    told_iou, told_kld = (format_score(math.nan if score is None else score, 4) for score in (iou, kld))
+    seconds, epoch = (score_of(run, name) for name in ("seconds", "stopping_epoch"))
+    values = [(entry.title, score_of(run, entry.name)) for entry in SCORES.at(Place.FIGURE4)]
+    told = [f"{title} {format_score(math.nan if value is None else value, 4)}" for title, value in values]
     told_time = "-" if seconds is None else format_duration(seconds)
     return "<br>".join(
         [
             f"<b>{html.escape(label)}</b>",
             f"filters {run.settings['model.filters']}, parameters {score_of(run, 'parameters'):,}",
-            f"mean IoU {told_iou}, KLD {told_kld}",
+            html.escape(", ".join(told)),
             f"stopping epoch {'-' if epoch is None else epoch}, training time {told_time}",
         ]
     )
@@ -141,9 +141,9 @@ def lay_out(figure: go.Figure, sizes: Sequence[int]) -> None:
     ticks = size_ticks(*size_range(sizes))
     # No range: plotly 6.9 then takes no heed of the data when it sets the matched y axes.
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[word_size(tick) for tick in ticks])
-    figure.update_xaxes(title_text="parameters", row=2)
-    for row, title in enumerate(SCORE_TITLES.values(), start=1):
-        figure.update_yaxes(title_text=title, row=row, col=1)
+    figure.update_xaxes(title_text="parameters", row=len(SCORES.at(Place.FIGURE4)))
+    for row, score in enumerate(SCORES.at(Place.FIGURE4), start=1):
+        figure.update_yaxes(title_text=score.title, row=row, col=1)
     figure.update_layout(
         template="plotly_white",
         font={"family": "system-ui, sans-serif", "size": 13, "color": "#1c2733"},

@@ -14,20 +14,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gym.config.registries import SCORES, Place
 from gym.core.text import format_score, pluralize
 from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
 from gym.reporting.style import BLUE, LONGEST_LABEL, ORANGE, add_legend, plot_text, save_figure
 from gym.runs.result import RunResult
 
 HELD_OUT = "split.held_out"
-SCORES = ("test/iou", "test/dice", "iou", "dice")
-_PANELS = {"iou": "mean IoU", "dice": "mean Dice"}
 _BAR_WIDTH = 0.38  # sites are 1 apart
 _SHORTEST_LABELLED = 0.1  # length of a bar below which its number does not fit inside
 
 
 class SiteScores(NamedTuple):
-    """The mean of each of `SCORES` over the runs that hold out one site; NaN if none has the score."""
+    """The mean of each of `score_names` over the runs that hold out one site; NaN if none has the score."""
 
     site: str
     runs: int
@@ -60,15 +59,21 @@ def write_site_report(folder: Path, results: Sequence[RunResult]) -> str:
     return "\n".join(describe_sites(summary) for summary in summaries)
 
 
+def score_names() -> list[str]:
+    """Return the scores of the test side, then those of the validation side."""
+    names = SCORES.names_at(Place.HELD_OUT)
+    return [*(f"test/{name}" for name in names), *names]
+
+
 def summarize_sites(group: RunGroup) -> SiteSummary:
     """Average the scores of each held-out site over its seeds."""
-    sites = []
+    sites, names, main = [], score_names(), f"test/{SCORES.default}"
     for site in dict.fromkeys(str(run.settings[HELD_OUT]) for run in group.runs):
         runs = [run for run in group.runs if run.settings[HELD_OUT] == site]
-        values = {name: [value for run in runs if (value := score_of(run, name)) is not None] for name in SCORES}
+        values = {name: [value for run in runs if (value := score_of(run, name)) is not None] for name in names}
         means = {name: float(np.mean(of)) if of else float("nan") for name, of in values.items()}
         sites.append(SiteScores(site, len(runs), means))
-    sites.sort(key=lambda each: (np.isnan(each.scores["test/iou"]), each.scores["test/iou"]))
+    sites.sort(key=lambda each: (np.isnan(each.scores[main]), each.scores[main]))
     return SiteSummary(group, str(group.runs[0].settings.get("split.by", "site")), sites)
 
 
@@ -80,13 +85,13 @@ def _mean_and_lowest(summary: SiteSummary, name: str) -> tuple[float, float]:
 
 def site_rows(summary: SiteSummary) -> list[Row]:
     """Return one row per site, then one with the mean and one with the lowest value of each score."""
-    means, lowest = zip(*(_mean_and_lowest(summary, name) for name in SCORES), strict=True)
+    means, lowest = zip(*(_mean_and_lowest(summary, name) for name in score_names()), strict=True)
     rows = [(each.site, each.runs, tuple(each.scores.values())) for each in summary.sites]
     runs = len(summary.group.runs)
     return [
         summary.group.settings
         | {HELD_OUT: site, "runs": count}
-        | {name: None if np.isnan(value) else value for name, value in zip(SCORES, values, strict=True)}
+        | {name: None if np.isnan(value) else value for name, value in zip(score_names(), values, strict=True)}
         for site, count, values in [*rows, ("(mean)", runs, means), ("(lowest)", runs, lowest)]
     ]
 
@@ -94,14 +99,15 @@ def site_rows(summary: SiteSummary) -> list[Row]:
 def describe_sites(summary: SiteSummary) -> str:
     """Compare the held-out sites with the validation scenes, in one sentence."""
     label = f"{summary.group.label}: " if summary.group.label else ""
-    tested = [each for each in summary.sites if not np.isnan(each.scores["test/iou"])]
+    main = SCORES.get(SCORES.default)
+    tested = [each for each in summary.sites if not np.isnan(each.scores[f"test/{main.name}"])]
     if not tested:
-        return f"{label}no held-out {summary.kind} has a mean IoU."
-    mean, lowest = _mean_and_lowest(summary, "test/iou")
-    validation, _ = _mean_and_lowest(summary, "iou")
+        return f"{label}no held-out {summary.kind} has a {main.title}."
+    mean, lowest = _mean_and_lowest(summary, f"test/{main.name}")
+    validation, _ = _mean_and_lowest(summary, main.name)
     return (
-        f"{label}{pluralize(len(tested), f'held-out {summary.kind}')}: mean IoU {mean:.3f} on average, lowest "
-        f"{lowest:.3f} ({tested[0].site}); validation scenes of the other {summary.kind}s: {validation:.3f}."
+        f"{label}{pluralize(len(tested), f'held-out {summary.kind}')}: {main.title} {mean:.3f} on average, "
+        f"lowest {lowest:.3f} ({tested[0].site}); validation scenes of the other {summary.kind}s: {validation:.3f}."
     )
 
 
@@ -109,17 +115,18 @@ def draw_sites(summaries: Sequence[SiteSummary]) -> Figure:
     """Draw test and validation scores of each site as bars, the lowest on top; one row of panels per group."""
     lines = [len(summary.sites) for summary in summaries]
     figure = Figure(figsize=(9.5, 0.42 * sum(lines) + 1.1 * len(summaries) + 0.5), layout="constrained")
-    grid = figure.subplots(len(summaries), len(_PANELS), squeeze=False, sharex=True, height_ratios=lines)
+    scores = SCORES.at(Place.HELD_OUT)
+    grid = figure.subplots(len(summaries), len(scores), squeeze=False, sharex=True, height_ratios=lines)
     for panels, summary in zip(grid, summaries, strict=True):
-        for axes, score in zip(panels, _PANELS, strict=True):
-            _draw_panel(axes, summary, score)
+        for axes, score in zip(panels, scores, strict=True):
+            _draw_panel(axes, summary, score.name)
+            axes.set_yticks([])
         panels[0].set_yticks(range(len(summary.sites)), [plot_text(each.site, LONGEST_LABEL) for each in summary.sites])
-        panels[1].set_yticks([])
         panels[0].set_ylabel(f"held-out {summary.kind}")
         if summary.group.label:
             panels[0].set_title(plot_text(summary.group.label), fontsize=9, loc="left")
-    for axes, title in zip(grid[-1], _PANELS.values(), strict=True):
-        axes.set_xlabel(title)
+    for axes, score in zip(grid[-1], scores, strict=True):
+        axes.set_xlabel(score.title)
     add_legend(figure, grid.ravel(), loc="outside lower center", ncols=2)
     return figure
 

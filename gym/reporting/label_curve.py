@@ -22,10 +22,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gym.config.registries import SCORES
 from gym.core.seeding import generator
 from gym.core.text import pluralize
 from gym.evaluation.bootstrap import DRAWS
-from gym.reporting.recommendation import bootstrap_ious, find_obstacle
+from gym.reporting.recommendation import bootstrap_scores, find_obstacle
 from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
 from gym.reporting.style import BLUE, ORANGE, add_legend, plot_text, save_figure
 from gym.runs.result import RunResult
@@ -92,9 +93,10 @@ def write_label_curve(folder: Path, results: Sequence[RunResult]) -> str:
 
 def fit_label_curve(group: RunGroup, seed: int = 0) -> LabelCurve:
     """Fit a curve to a group of runs, with a bootstrap of the given seed."""
-    scored = [run for run in group.runs if score_of(run, "iou") is not None and score_of(run, "training_pairs")]
+    with_score = [run for run in group.runs if score_of(run, SCORES.default) is not None]
+    scored = [run for run in with_score if score_of(run, "training_pairs")]
     sizes = np.array([score_of(run, "training_pairs") for run in scored], np.int64)
-    ious = np.array([score_of(run, "iou") for run in scored], float)
+    ious = np.array([score_of(run, SCORES.default) for run in scored], float)
     curve = LabelCurve(group._replace(runs=scored), sizes, ious, None, None, find_obstacle(scored))
     number = len(set(sizes.tolist()))
     if number < _FEWEST_SIZES:
@@ -144,11 +146,11 @@ def bootstrap_curves(
         seed: Seed of the bootstrap.
         draws: Number of samples; those without a mean IoU are left out.
     """
-    residuals = np.array([score_of(run, "iou") for run in runs], float) - fit.at(sizes)
+    residuals = np.array([score_of(run, SCORES.default) for run in runs], float) - fit.at(sizes)
     # Fitting three parameters pulls the curve towards the runs; without this factor the residuals would be too small.
     residuals *= (len(runs) / max(1, len(runs) - len(fit))) ** 0.5
     picks = generator(seed, "bootstrap distances").integers(0, len(runs), (draws, len(runs)))
-    ious = np.stack([bootstrap_ious(run, seed, draws) for run in runs], axis=1)
+    ious = np.stack([bootstrap_scores(run, seed, draws) for run in runs], axis=1)
     return fit_power_laws(sizes, (ious + residuals[picks])[~np.isnan(ious).any(axis=1)])
 
 
@@ -188,8 +190,8 @@ def curve_rows(curve: LabelCurve) -> list[Row]:
                 SHARE: shares[0] if shares else None,
                 "training_pairs": int(size),
                 "runs": len(ious),
-                "iou": float(ious.mean()) if len(ious) else None,
-                "iou_deviation": float(ious.std(ddof=1)) if len(ious) > 1 else None,
+                SCORES.default: float(ious.mean()) if len(ious) else None,
+                f"{SCORES.default}_deviation": float(ious.std(ddof=1)) if len(ious) > 1 else None,
                 "fitted": float(curve.fit.at(size)) if curve.fit else None,
                 "low": low,
                 "high": high,
@@ -209,7 +211,7 @@ def draw_label_curves(curves: Sequence[LabelCurve]) -> Figure:
     for axes in grid[len(curves) :]:
         axes.set_axis_off()
     for axes in grid[::across]:
-        axes.set_ylabel("mean IoU")
+        axes.set_ylabel(SCORES.get(SCORES.default).title)
     add_legend(figure, grid, loc="outside lower center", ncols=3)
     return figure
 

@@ -6,34 +6,16 @@ from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
+from gym.config.registries import SCORES, Place
 from gym.core.text import format_duration, format_interval, pluralize
 from gym.evaluation import confusion
 from gym.evaluation.bootstrap import Interval
+from gym.evaluation.legacy_scores import MEANINGS
 from gym.reporting.recommendation import Recommendation
-from gym.reporting.run_table import SCORES, Row, comparison_rows, format_setting, score_of, swept_keys
+from gym.reporting.run_table import Row, comparison_rows, format_setting, score_of, swept_keys
 from gym.runs.result import RunResult
 
-LEGACY = {
-    "iou": "its mean IoU: averaged over batches; an absent class counts as perfect",
-    "dice": "its mean Dice: computed from probabilities, with the same two flaws",
-    "kld": "its KLD: the share of wrong pixels times 16.118",
-    "iou_2022": "its mean IoU at the time of the paper: first class only",
-    "dice_2022": "its Dice at the time of the paper: all classes at once, first ten batches only",
-    "kld_2022": "its KLD at the time of the paper: first ten batches only",
-}
-
-_COLUMN_TITLES = {
-    "iou": "mean IoU",
-    "kld": "KLD",
-    "dice": "mean Dice",
-    "stopping_epoch": "stopping epoch",
-    "best_epoch": "best epoch",
-    "seconds": "training time",
-    "weights_sha256": "weights",
-    "run_id": "MLflow run",
-}
-_FORMATS = {"iou": "{:.4f}", "kld": "{:.4f}", "dice": "{:.4f}", "parameters": "{:,}"}
-_SITE_DICE = "site_dice/"  # how the metrics of a run begin that hold the mean Dice of a site
+_COLUMN_TITLES = {"weights_sha256": "weights", "run_id": "MLflow run"}
 _ALL_SITES = "all sites"
 _VERSION = "version."
 _TAG_TITLES = {
@@ -80,9 +62,10 @@ def runs_table(results: Sequence[RunResult], recommendation: Recommendation) -> 
     """List runs with their swept settings and scores, and mark the recommended and the best one."""
     rows = comparison_rows(results, swept_keys(results))
     names = [name for row in rows[:1] for name in row if name != "fingerprint"]
+    titles = _COLUMN_TITLES | {entry.name: entry.title for entry in SCORES.at(Place.TABLE)}
     marked = {"recommended": recommendation.chosen, "best": recommendation.best}
     return PageTable(
-        [Column(_COLUMN_TITLES.get(name, name), _is_numeric(rows, name)) for name in names],
+        [Column(titles.get(name, name), _is_numeric(rows, name)) for name in names],
         [
             PageRow(
                 [_setting_cell(name, row[name]) for name in names],
@@ -101,9 +84,10 @@ def _setting_cell(name: str, value: Any) -> Cell:
     if value is None:
         return Cell("-" if name in SCORES else "null", "")
     exact = format_setting(value)
-    if name == "seconds":
-        return Cell(format_duration(value), exact)
-    return Cell(_FORMATS[name].format(value) if name in _FORMATS else exact, exact)
+    if name not in SCORES:
+        return Cell(exact, exact)
+    entry = SCORES.get(name)
+    return Cell(format_duration(value) if entry.unit == "s" else entry.number.format(value), exact)
 
 
 def site_dice_table(run: RunResult, sites: Mapping[str, str]) -> PageTable:
@@ -116,17 +100,20 @@ def site_dice_table(run: RunResult, sites: Mapping[str, str]) -> PageTable:
         run: A run.
         sites: The site of each validation image, by image name.
     """
+    (dice,) = SCORES.at(Place.SITE_REPORT)
     if not run.images or not set(run.images) <= set(sites):
-        logged = sorted(name for name in run.scores if name.startswith(_SITE_DICE))
-        rows = [[name.removeprefix(_SITE_DICE), score_of(run, name)] for name in logged]
-        rows += [[_ALL_SITES, score_of(run, "dice")]] if len(rows) != 1 else []
-        return build_table(["site"], {"mean Dice": "{:.3f}"}, rows)
+        prefix = f"site_{dice.name}/"
+        logged = sorted(name for name in run.scores if name.startswith(prefix))
+        rows = [[name.removeprefix(prefix), score_of(run, name)] for name in logged]
+        rows += [[_ALL_SITES, score_of(run, dice.name)]] if len(rows) != 1 else []
+        return build_table(["site"], {dice.title: "{:.3f}"}, rows)
     site_of_image, scenes = np.array([sites[image] for image in run.images]), np.array(run.scenes)
     parts = {str(site): site_of_image == site for site in sorted(set(site_of_image))}
     parts |= {_ALL_SITES: np.ones(len(scenes), bool)} if len(parts) > 1 else {}
     return build_table(
         ["site"],
-        {"scenes": "{}"} | dict.fromkeys(["mean Dice", *(f"Dice {name}" for name in run.classes)], "{:.3f}"),
+        {"scenes": "{}"}
+        | dict.fromkeys([dice.title, *(f"{dice.class_title} {name}" for name in run.classes)], "{:.3f}"),
         [[site, len(set(scenes[part])), *_dice_scores(run.matrices[part])] for site, part in parts.items()],
     )
 
@@ -190,14 +177,14 @@ def legacy_rows(legacy: Mapping[str, float], scores: Mapping[str, Interval] | No
     """List the numbers that the original program would have printed, in words that say what is wrong with them.
 
     Args:
-        legacy: The original's numbers by name, those of `LEGACY`.
+        legacy: The original's numbers by name, those of `gym.evaluation.legacy_scores.MEANINGS`.
         scores: The correct scores by name, to set beside them.
 
     Returns:
         ``meaning`` and ``original`` of each, and ``correct`` if ``scores`` are given.
     """
     rows = []
-    for name, meaning in LEGACY.items():
+    for name, meaning in MEANINGS.items():
         if name in legacy:
             correct = {"correct": f"{scores[name.removesuffix('_2022')].value:.3f}"} if scores else {}
             rows.append({"meaning": meaning, "original": f"{legacy[name]:.3f}"} | correct)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gym.config.registries import SCORES, ScoreEntry
 from gym.core.text import pluralize
-from gym.evaluation import confusion
 from gym.evaluation.bootstrap import DRAWS, PERCENTILES, draw_scenes, resample, sum_by_scene
+from gym.evaluation.confusion import score_matrix
 from gym.reporting.run_table import run_labels, score_of
 from gym.runs.result import RunResult
 
@@ -50,7 +51,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
         seed: Seed of the bootstrap.
         draws: Number of bootstrap samples, 2 or more.
     """
-    sizes = [(score_of(result, "parameters"), score_of(result, "iou"), result) for result in results]
+    sizes = [(score_of(result, "parameters"), score_of(result, SCORES.default), result) for result in results]
     scored = [(size, iou, result) for size, iou, result in sizes if size is not None and iou is not None]
     runs = [result for *_, result in scored]
     if obstacle := find_obstacle(runs):
@@ -59,7 +60,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     error = standard_error(best, seed, draws)
     within = [one for one in scored if one[1] >= highest - error]
     chosen = min(within, key=lambda one: (one[0], -one[1]))[2]
-    lead = bootstrap_ious(best, seed, draws) - bootstrap_ious(chosen, seed, draws)
+    lead = bootstrap_scores(best, seed, draws) - bootstrap_scores(chosen, seed, draws)
     low, high = np.nanpercentile(lead, PERCENTILES)
     return Recommendation(
         sentence=_describe_choice(runs, chosen, best, error, (low, high)),
@@ -73,7 +74,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
 def find_obstacle(results: Sequence[RunResult]) -> str:
     """Return why runs cannot be compared scene by scene; empty if they can."""
     if not results:
-        return "no run has a mean IoU"
+        return f"no run has a {SCORES.get(SCORES.default).title}"
     if not all(result.scenes for result in results):
         return "the confusion matrices of the scenes are gone, so chance cannot be estimated"
     if any(set(result.images) != set(results[0].images) for result in results):
@@ -93,21 +94,22 @@ def _scene_by_image(result: RunResult) -> dict[str, str]:
     return dict(zip(result.images, result.scenes, strict=True))
 
 
-def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS) -> float:
-    """Estimate the standard error of a run's mean IoU over scenes; NaN for a single scene.
+def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS, score: ScoreEntry | None = None) -> float:
+    """Estimate the standard error of a run's score over scenes; NaN for a single scene.
 
     Args:
-        result: A run with a mean IoU.
+        result: A run with the score.
         seed: Seed of the bootstrap.
         draws: Number of bootstrap samples, 2 or more.
+        score: A score that confusion matrices determine; None means the one that ranks runs.
     """
     if len(set(result.scenes)) < 2:
         return float("nan")
-    return float(np.nanstd(bootstrap_ious(result, seed, draws), ddof=1))
+    return float(np.nanstd(bootstrap_scores(result, seed, draws, score), ddof=1))
 
 
-def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarray:
-    """Compute the mean IoU of a run on bootstrap samples of its validation scenes.
+def bootstrap_scores(result: RunResult, seed: int, draws: int = DRAWS, score: ScoreEntry | None = None) -> np.ndarray:
+    """Compute a score of a run on bootstrap samples of its validation scenes.
 
     Runs on the same scenes get the same samples, so their values can be compared pairwise. All images of a scene are
     drawn together.
@@ -116,20 +118,23 @@ def bootstrap_ious(result: RunResult, seed: int, draws: int = DRAWS) -> np.ndarr
         result: The run.
         seed: Seed of the bootstrap.
         draws: Number of samples.
+        score: A score that confusion matrices determine; None means the one that ranks runs.
 
     Returns:
-        Mean IoU of each sample, ``(draws,)``, in [0, 1]; NaN if a sample has no labelled pixel.
+        The score of each sample, ``(draws,)``; NaN if a sample has no labelled pixel.
     """
     names, matrices = sum_by_scene(result.scenes, result.matrices)
-    return confusion.mean_iou(resample(draw_scenes(len(names), seed, draws), matrices))
+    redrawn = resample(draw_scenes(len(names), seed, draws), matrices)
+    return score_matrix(score or SCORES.get(SCORES.default), redrawn)
 
 
 def _describe_choice(
     results: Sequence[RunResult], chosen: RunResult, best: RunResult, error: float, difference: tuple[float, float]
 ) -> str:
     labels = {id(result): label for result, label in zip(results, run_labels(results), strict=True)}
+    main = SCORES.get(SCORES.default)
     chosen_text, best_text = (
-        f"{labels[id(run)]} ({score_of(run, 'parameters'):,} parameters, mean IoU {score_of(run, 'iou'):.3f})"
+        f"{labels[id(run)]} ({score_of(run, 'parameters'):,} parameters, {main.title} {score_of(run, main.name):.3f})"
         for run in (chosen, best)
     )
     margin = f"one standard error ({error:.3f}, from {pluralize(len(set(best.scenes)), 'validation scene')})"

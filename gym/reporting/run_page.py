@@ -8,11 +8,12 @@ learning_curves.png, .svg       training curves
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gym.config.registries import SCORES, Place
 from gym.core.files import write_text
 from gym.core.text import format_duration
-from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS
+from gym.evaluation.legacy_scores import MEANINGS
 from gym.reporting.figure3 import ZOOM, Examples, draw_examples
-from gym.reporting.page_tables import LEGACY, PageTable, build_table, legacy_rows, site_dice_table
+from gym.reporting.page_tables import PageTable, build_table, legacy_rows, site_dice_table
 from gym.reporting.pages import render_page
 from gym.reporting.run_table import score_of
 from gym.reporting.style import embed_figure, save_for_print
@@ -91,19 +92,21 @@ def write_run_report(folder: Path, report: RunReport) -> list[Path]:
 def side_tables(result: RunResult) -> dict[str, PageTable]:
     """Tabulate the scores of the validation and test sides, over all classes and by class; by title of the table."""
     sides = {
-        side: prefix for side, prefix in (("validation", ""), ("test", "test/")) if f"{prefix}iou" in result.scores
+        side: prefix
+        for side, prefix in (("validation", ""), ("test", "test/"))
+        if f"{prefix}{SCORES.default}" in result.scores
     }
     overall = [
-        [meaning, *(score_of(result, f"{prefix}{name}") for prefix in sides.values())]
-        for name, meaning in MEANINGS.items()
-        if any(f"{prefix}{name}" in result.scores for prefix in sides.values())
+        [entry.long_title, *(score_of(result, f"{prefix}{entry.name}") for prefix in sides.values())]
+        for entry in SCORES.at(Place.EVALUATION)
+        if any(f"{prefix}{entry.name}" in result.scores for prefix in sides.values())
     ]
     tables = {"All classes": build_table(["score"], dict.fromkeys(sides, "{:.3f}"), overall)}
     for side, prefix in sides.items():
         titles = {
-            f"{prefix}class_{name}/": meaning
-            for name, meaning in MEANINGS_OF_A_CLASS.items()
-            if any(key.startswith(f"{prefix}class_{name}/") for key in result.scores)
+            f"{prefix}class_{entry.name}/": entry.class_title
+            for entry in SCORES.by_class
+            if any(key.startswith(f"{prefix}class_{entry.name}/") for key in result.scores)
         }
         rows = [[kind, *(score_of(result, f"{group}{kind}") for group in titles)] for kind in result.classes]
         tables[f"By class, {side}"] = build_table(["class"], dict.fromkeys(titles.values(), "{:.3f}"), rows)
@@ -122,5 +125,5 @@ def total_rows(result: RunResult) -> list[tuple[str, str]]:
 
 
 def _legacy_numbers(result: RunResult) -> dict[str, float]:
-    found = {name: score_of(result, f"legacy/{name}") for name in LEGACY}
+    found = {name: score_of(result, f"legacy/{name}") for name in MEANINGS}
     return {name: value for name, value in found.items() if value is not None}

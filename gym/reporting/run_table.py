@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gym.config.registries import SCORES, Place
 from gym.core.files import write_text
 from gym.runs.result import RunResult
 
-SCORES = ("iou", "kld", "dice", "stopping_epoch", "best_epoch", "parameters", "seconds")
-COUNTS = ("stopping_epoch", "best_epoch", "parameters")
 _NAMES_AND_PLACES = ("name", "outputs", "tracking.", "sweep.", "search.")
 _HASH_DIGITS = 12
 _SHORT_SETTINGS = {"model.name": "{}", "loss.name": "{}", "model.filters": "f{}"}
@@ -45,14 +44,14 @@ def comparison_rows(results: Sequence[RunResult], swept: Sequence[str]) -> list[
         swept: The configuration keys to include, from `swept_keys`.
 
     Returns:
-        Rows with ``name``, the swept keys, `SCORES`, the first 12 digits of ``weights_sha256``, the MLflow ``run_id``
-        and ``fingerprint``.
+        Rows with ``name``, the swept keys, the scores of `Place.TABLE`, the first 12 digits of ``weights_sha256``, the
+        MLflow ``run_id`` and ``fingerprint``.
     """
     return [
         {
             "name": result.name,
             **{key: result.settings.get(key) for key in swept},
-            **{name: score_of(result, name) for name in SCORES},
+            **{name: score_of(result, name) for name in SCORES.names_at(Place.TABLE)},
             "weights_sha256": result.weights_sha256[:_HASH_DIGITS],
             "run_id": result.run_id,
             "fingerprint": result.fingerprint,
@@ -91,7 +90,7 @@ def score_of(result: RunResult, name: str) -> float | None:
     value = result.scores.get(name)
     if value is None or not math.isfinite(value):
         return None
-    return int(value) if name in COUNTS else float(value)
+    return int(value) if name in SCORES and SCORES.get(name).is_count else float(value)
 
 
 def run_labels(results: Sequence[RunResult]) -> list[str]:
@@ -143,7 +142,7 @@ def pareto_front(results: Sequence[RunResult], cost: str) -> list[RunResult]:
         results: The runs; those without mean IoU or cost are left out.
         cost: The score to minimise, as in ``parameters`` or ``seconds``.
     """
-    pairs = [(score_of(result, "iou"), score_of(result, cost), result) for result in results]
+    pairs = [(score_of(result, SCORES.default), score_of(result, cost), result) for result in results]
     measured = [(iou, price, result) for iou, price, result in pairs if iou is not None and price is not None]
     ious, prices = (np.array([pair[place] for pair in measured], dtype=float) for place in (0, 1))
     front = []

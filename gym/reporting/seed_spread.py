@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.special import stdtrit
 
-from gym.reporting.run_table import COUNTS, Row, RunGroup, group_runs, score_of, swept_keys, write_csv
+from gym.config.registries import SCORES, Place
+from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
 from gym.reporting.style import BLUE, LONGEST_LABEL, ORANGE, add_legend, plot_text, save_figure
 from gym.runs.result import RunResult
 
-SCORES = {"iou": "mean IoU", "kld": "KLD", "stopping_epoch": "stopping epoch"}
 _SEED = "seed"
 _CONFIDENCE = 0.95
 _MOST_NAMED = 100  # groups with a line each
@@ -80,7 +80,7 @@ def measure_spread(group: RunGroup, score: str) -> Spread | None:
 def spread_row(group: RunGroup) -> Row:
     """Return the settings of a group and the `Spread` of each score, with columns as in ``iou_mean``."""
     row = dict(group.settings)
-    for score in SCORES:
+    for score in SCORES.names_at(Place.SPREAD):
         spread = measure_spread(group, score) or Spread(0, *[float("nan")] * 4)
         row |= {f"{score}_{name}": None if np.isnan(value) else value for name, value in spread._asdict().items()}
     return row
@@ -89,37 +89,40 @@ def spread_row(group: RunGroup) -> Row:
 def describe_spread(groups: Sequence[RunGroup]) -> str:
     """Describe how much scores vary: all scores of an only group, or the range of the deviations of several."""
     if len(groups) == 1:
-        spreads = {score: measure_spread(groups[0], score) for score in SCORES}
+        spreads = {score: measure_spread(groups[0], score) for score in SCORES.names_at(Place.SPREAD)}
         scores = ", ".join(_describe_score(score, spread) for score, spread in spreads.items() if spread)
         return f"{len(groups[0].runs)} seeds, mean ± standard deviation: {scores}."
-    spreads_of_iou = [measure_spread(group, "iou") for group in groups]
+    spreads_of_iou = [measure_spread(group, SCORES.default) for group in groups]
     deviations = [spread.deviation for spread in spreads_of_iou if spread and spread.runs > 1]
+    title = SCORES.get(SCORES.default).title
     if not deviations:
-        return f"None of the {len(groups)} groups has two runs with a mean IoU that differ only in their seed."
+        return f"None of the {len(groups)} groups has two runs with a {title} that differ only in their seed."
     return (
-        f"Between seeds, the mean IoU of otherwise equal runs has a standard deviation of {min(deviations):.3f} to "
+        f"Between seeds, the {title} of otherwise equal runs has a standard deviation of {min(deviations):.3f} to "
         f"{max(deviations):.3f} ({len(deviations)} of {len(groups)} groups have several seeds)."
     )
 
 
 def _describe_score(score: str, spread: Spread) -> str:
-    digits = 1 if score in COUNTS else 3
+    entry = SCORES.get(score)
+    digits = 1 if entry.is_count else 3
     mean, deviation, low, high = (f"{value:.{digits}f}" for value in spread[1:])
     if spread.runs == 1:
-        return f"{SCORES[score]} {mean}"
-    return f"{SCORES[score]} {mean} ± {deviation} (95% interval of the mean {low} to {high})"
+        return f"{entry.title} {mean}"
+    return f"{entry.title} {mean} ± {deviation} (95% interval of the mean {low} to {high})"
 
 
 def draw_spread(groups: Sequence[RunGroup]) -> Figure:
     """Draw the runs of each group as points with their mean, the first group on top; one panel per score."""
     lines = min(len(groups), _MOST_NAMED)
     figure = Figure(figsize=(11, 0.32 * lines + 1.7), layout="constrained")
-    panels = figure.subplots(1, len(SCORES), sharey=True)
-    for axes, score in zip(panels, SCORES, strict=True):
+    scores = SCORES.at(Place.SPREAD)
+    panels = figure.subplots(1, len(scores), sharey=True)
+    for axes, score in zip(panels, scores, strict=True):
         for place, group in enumerate(groups):
-            _draw_group(axes, place, group, score)
-        axes.set(xlabel=SCORES[score], ylim=(len(groups) - 0.4, -0.6))
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=score in COUNTS, min_n_ticks=1))
+            _draw_group(axes, place, group, score.name)
+        axes.set(xlabel=score.title, ylim=(len(groups) - 0.4, -0.6))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=score.is_count, min_n_ticks=1))
         axes.tick_params(labelsize=8)
         axes.margins(x=0.08)
         axes.grid(alpha=0.25, axis="x")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from plotly.offline import get_plotlyjs
 
-from gym.config.registries import LOSSES
+from gym.config.registries import LOSSES, SCORES
 from gym.core.files import write_text
 from gym.reporting.figure3 import ZOOM, Examples, draw_examples
 from gym.reporting.figure4 import draw_figure4
@@ -133,7 +133,7 @@ def reason_rows(recommendation: Recommendation) -> list[dict[str, str]]:
             "role": role,
             "name": run.name,
             "parameters": f"{score_of(run, 'parameters'):,}",
-            "iou": f"{score_of(run, 'iou'):.4f}",
+            "score": f"{score_of(run, SCORES.default):.4f}",
             "error": f"{recommendation.standard_error:.4f}" if run is recommendation.best else "",
             "lead": "" if run is recommendation.best else f"{low:.4f} to {high:.4f}",
         }
@@ -148,7 +148,7 @@ def runs_by_site(results: Sequence[RunResult], recommendation: Recommendation) -
     model trained with the default loss. Mid-sized means the median number of filters, or the smaller of two.
     """
     labels = {id(run): label for run, label in zip(results, run_labels(results), strict=True)}
-    scored = [run for run in results if score_of(run, "iou") is not None]
+    scored = [run for run in results if score_of(run, SCORES.default) is not None]
     if not scored:
         return {}
     chosen = recommendation.chosen or _best_of(scored)
@@ -166,7 +166,7 @@ def runs_by_site(results: Sequence[RunResult], recommendation: Recommendation) -
 
 
 def _best_of(runs: Sequence[RunResult]) -> RunResult:
-    return max(runs, key=lambda run: score_of(run, "iou") or 0.0)
+    return max(runs, key=lambda run: score_of(run, SCORES.default) or 0.0)
 
 
 def _find_more(results: Sequence[RunResult]) -> Findings:

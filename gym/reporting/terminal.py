@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich.table import Table
 
+from gym.config.registries import SCORES, Place
 from gym.core.text import format_duration, format_score, plain_console
 from gym.evaluation import confusion
 from gym.evaluation.run_model import Evaluation
@@ -22,12 +23,13 @@ def print_result(name: str, scores: Mapping[str, float], evaluation: Evaluation,
     console = plain_console()
     console.print(f"\n{name}  {format_duration(scores['seconds'])}", style="bold")
     console.print(_class_table(evaluation))
-    if "test/iou" in scores:
-        iou, dice = format_score(scores["test/iou"]), format_score(scores["test/dice"])
-        console.print(f"test side: mean IoU {iou}, Dice {dice}")
+    if f"test/{SCORES.default}" in scores:
+        tested = (f"{one.title} {format_score(scores[f'test/{one.name}'])}" for one in SCORES.at(Place.HELD_OUT))
+        console.print(f"test side: {', '.join(tested)}")
+    others = [entry for entry in SCORES.at(Place.FIGURE4) if not entry.by_class]
+    values = [f"{entry.title} {format_score(scores.get(entry.name, float('nan')), digits=4)}" for entry in others]
     console.print(
-        f"KLD {format_score(scores.get('kld', float('nan')), digits=4)}   "
-        f"stopping epoch {scores['stopping_epoch']:.0f}   "
+        f"{'   '.join(values)}   stopping epoch {scores['stopping_epoch']:.0f}   "
         f"best epoch {scores['best_epoch']:.0f}   parameters {scores['parameters']:,.0f}"
     )
     console.print("\n" + "\n".join(next_steps))

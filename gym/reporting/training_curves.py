@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from gym.config.registries import ARCHITECTURES, LOSSES
+from gym.config.registries import ARCHITECTURES, LOSSES, SCORES
 from gym.reporting.figure4_data import COLUMNS_ON_A_PAGE, sort_by_registration
 from gym.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, plot_text
 from gym.training.checkpoint import Epoch
 
-_SCORES = {"val_iou": "mean IoU, validation", "val_loss": "loss, validation", "train_loss": "loss, training"}
 _FONT, _PAGE_FONT = 7.5, 7.0
 _PANEL, _HEIGHT = 2.15, 1.75  # inches
 _PALEST = 0.4  # strength of the colour of the smallest model
@@ -39,7 +38,7 @@ def draw_training_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     loss, iou, rate = figure.subplots(1, 3)
     numbers = [epoch.number for epoch in epochs]
-    for axes, name in ((loss, "loss"), (iou, "iou")):
+    for axes, name in ((loss, "loss"), (iou, SCORES.default)):
         axes.plot(numbers, [getattr(epoch, f"train_{name}") for epoch in epochs], "o-", ms=3, label="training")
         axes.plot(numbers, [getattr(epoch, f"val_{name}") for epoch in epochs], "s--", ms=3, label="validation")
     rate.plot(numbers, [epoch.learning_rate for epoch in epochs], "o-", ms=3, color="0.3")
@@ -78,23 +77,26 @@ def draw_sweep_curves(curves: Sequence[RunCurve]) -> Figure:
     if not losses:
         return _empty_figure()
     width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(losses) - COLUMNS_ON_A_PAGE))
-    figure = Figure(figsize=(width, _HEIGHT * len(_SCORES) + 0.6), layout="constrained")
-    grid = figure.subplots(len(_SCORES), len(losses), sharex=True, squeeze=False)
+    main = SCORES.get(SCORES.default)
+    titles = {f"val_{main.name}": f"{main.title}, validation", "val_loss": "loss, validation"}
+    titles |= {"train_loss": "loss, training"}
+    figure = Figure(figsize=(width, _HEIGHT * len(titles) + 0.6), layout="constrained")
+    grid = figure.subplots(len(titles), len(losses), sharex=True, squeeze=False)
     widths = sorted({curve.filters for curve in shown})
     for column, loss in zip(grid.T, losses, strict=True):
         column[0].set_title(f"loss {plot_text(loss)}", fontsize=_FONT + 0.5)
         column[-1].set_xlabel("epoch", fontsize=_FONT)
-        for axes, score in zip(column, _SCORES, strict=True):
+        for axes, score in zip(column, titles, strict=True):
             # Unfinished runs come first, so that finished ones are drawn over them.
             for curve in sorted(shown, key=lambda curve: curve.is_finished):
                 if curve.loss == loss:
                     _draw_run(axes, curve, score, widths)
     for axes in grid[0, 1:]:
         axes.sharey(grid[0, 0])
-    for row, (score, title) in zip(grid, _SCORES.items(), strict=True):
+    for row, (score, title) in zip(grid, titles.items(), strict=True):
         row[0].set_ylabel(title, fontsize=_FONT)
         for axes in row:
-            _finish_panel(axes, is_loss=score != "val_iou")
+            _finish_panel(axes, is_loss=score.endswith("loss"))
     handles = _legend_handles(shown, widths)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * len(losses)), fontsize=_FONT)
     return figure

@@ -20,12 +20,12 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.engine import make_url
 
+from gym.config.registries import SCORES, Place
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, translate_disk_errors
 from gym.core.text import redact_uri
 
-_COLUMNS = [f"metrics.`{name}`" for name in ("iou", "kld", "dice", "stopping_epoch", "parameters")]
 _WHOLE, _BY_EPOCH = "whole-runs", "by-epoch"
 
 
@@ -59,32 +59,35 @@ def _section(key: str, name: str) -> dict[str, Any]:
     return {"uuid": key, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
 
 
-_VIEW = {
-    "orderByKey": "metrics.`iou`",
-    "orderByAsc": False,
-    "selectedColumns": [*_COLUMNS, "attributes.`Duration`"],
-    "searchFilter": "",
-    "startTime": "ALL",
-    "lifecycleFilter": "Active",
-    "modelVersionFilter": "All Runs",
-    "datasetsFilter": [],
-    "runsExpanded": {},
-    "runsPinned": [],
-    "runsHidden": [],
-    "runsHiddenMode": "SHOWALL",
-    "groupBy": "",
-    "hideEmptyCharts": True,
-    "isAccordionReordered": True,
-    "compareRunSections": [_section(_WHOLE, "Whole runs"), _section(_BY_EPOCH, "By epoch")],
-    "compareRunCharts": [
-        *(_against("iou", "parameters"), _bar("iou"), _bar("kld")),
-        *(_curve("val/iou"), _curve("val/loss"), _curve("train/loss")),
-    ],
-}
-VIEW_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.sharedViewState.scores": json.dumps(_VIEW),
-}
+def view_tags() -> dict[str, str]:
+    """The tags of an experiment that make the table and charts its first view."""
+    main, columns = SCORES.default, [f"metrics.`{name}`" for name in SCORES.names_at(Place.MLFLOW)]
+    view = {
+        "orderByKey": f"metrics.`{main}`",
+        "orderByAsc": False,
+        "selectedColumns": [*columns, "attributes.`Duration`"],
+        "searchFilter": "",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": [],
+        "runsExpanded": {},
+        "runsPinned": [],
+        "runsHidden": [],
+        "runsHiddenMode": "SHOWALL",
+        "groupBy": "",
+        "hideEmptyCharts": True,
+        "isAccordionReordered": True,
+        "compareRunSections": [_section(_WHOLE, "Whole runs"), _section(_BY_EPOCH, "By epoch")],
+        "compareRunCharts": [
+            *(_against(main, "parameters"), *map(_bar, SCORES.names_at(Place.FIGURE4))),
+            *(_curve(f"val/{main}"), _curve("val/loss"), _curve("train/loss")),
+        ],
+    }
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.sharedViewState.scores": json.dumps(view),
+    }
 
 
 SQLITE = "sqlite:///"
@@ -153,7 +156,7 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient
             if found is not None:
                 return client, found.experiment_id
             location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
-            return client, client.create_experiment(config.experiment, artifact_location=location, tags=VIEW_TAGS)
+            return client, client.create_experiment(config.experiment, artifact_location=location, tags=view_tags())
 
 
 def create_database(uri: str) -> None:

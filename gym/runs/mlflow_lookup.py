@@ -17,6 +17,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
+from gym.config.registries import SCORES
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
 from gym.core.errors import RunError, first_line
 from gym.core.text import redact_uri
@@ -212,7 +213,7 @@ def equals(key: str, value: str) -> str:
 
 def iou_of(run: Run) -> float:
     """The validation IoU of a run; NaN where it has none."""
-    return run.data.metrics.get("iou", math.nan)
+    return run.data.metrics.get(SCORES.default, math.nan)
 
 
 def suggest_nearest(wanted: str, known: set[str], lack: str) -> str:

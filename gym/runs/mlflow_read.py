@@ -20,6 +20,7 @@ import numpy as np
 from mlflow.entities import Run
 
 from gym.config.overrides import read_settings
+from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import DataError
 from gym.data.build import dataset_folder
@@ -30,7 +31,7 @@ from gym.runs.mlflow_lookup import equals, search_runs
 from gym.runs.result import RunResult
 
 _BY_EPOCH = ("train/", "val/", "learning_rate")
-_OF_CLASSES = re.compile(r"(test/)?class_[a-z]+/")
+_OF_CLASSES = re.compile(r"(test/)?class_[a-z0-9_]+/")
 
 
 def read_metrics(client: RetryingClient, run_id: str, names: Iterable[str]) -> dict[str, dict[int, float]]:
@@ -55,7 +56,8 @@ def read_logged_result(run: Run) -> RunResult:
     known = settings["data.classes"] if isinstance(settings.get("data.classes"), list) else []
     names = names_of_classes(metrics, known)
     scores = {names.get(name, name): value for name, value in metrics.items()}
-    classes = known or sorted(name.removeprefix("class_iou/") for name in scores if name.startswith("class_iou/"))
+    prefix = f"class_{SCORES.default}/"
+    classes = known or sorted(name.removeprefix(prefix) for name in scores if name.startswith(prefix))
     return RunResult(
         run_id=run.info.run_id,
         name=run.info.run_name,

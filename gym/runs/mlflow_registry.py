@@ -11,6 +11,7 @@ from typing import NamedTuple
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
+from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.runs.mlflow_client import RetryingClient
@@ -81,7 +82,7 @@ def add_version(client: RetryingClient, name: str, run: Run) -> str:
     """Make the model of a run a version; gives its number."""
     if not client.search_registered_models(equals("name", name)):
         client.create_registered_model(name)
-    score = run.data.metrics.get("iou")
+    score = run.data.metrics.get(SCORES.default)
     described = run.info.run_name + ("" if score is None else f": validation IoU {score:.3f}")
     source = f"{run.info.artifact_uri}/{MODEL}"
     return str(client.create_model_version(name, source, run.info.run_id, description=described).version)

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gym.config.overrides import show_options, to_overrides
+from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.core.text import pluralize, redact_uri
@@ -171,7 +172,7 @@ def read_from_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) 
 
 def record_job(job: Job, result: RunResult | None, logged: Run | None) -> RunRecord:
     """Return the record of a run in the ledger, with its scores from MLflow if its result is lost."""
-    if job.status == FINISHED and result is None and logged is not None and "iou" in logged.data.metrics:
+    if job.status == FINISHED and result is None and logged is not None and SCORES.default in logged.data.metrics:
         result = read_logged_result(logged)
     if job.status != FINISHED or result is None:
         return RunRecord(job.name, _STATUS[job.status], job.message, format_command(job.overrides), None, logged)

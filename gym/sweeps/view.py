@@ -20,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from gym.config.registries import SCORES, Place
 from gym.core.text import format_duration, format_score, plain_console, pluralize
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, Ledger
 from gym.sweeps.progress import DONE, INTERRUPTED, RUNNING, Progress, Session, begin_session
@@ -208,7 +209,7 @@ def table_row(job: Job, progress: Progress) -> list[Text]:
 
 def latest_iou(job: Job) -> float:
     """Return the final mean IoU of a run, or the one after its latest epoch."""
-    return job.scores.get("iou", job.iou)
+    return job.scores.get(SCORES.default, job.iou)
 
 
 def select_jobs(progress: Progress, count: int) -> list[Job]:
@@ -281,8 +282,9 @@ def describe_event(job: Job, progress: Progress) -> str:
     epochs = pluralize(round(job.scores.get("stopping_epoch", job.epoch)), "epoch")
     if job.status == PRUNED:
         return f"pruned after {epochs} and {elapsed}  IoU {iou}  ({overall})"
-    kld = format_score(job.scores.get("kld", float("nan")), digits=4)
-    return f"done after {epochs} and {elapsed}  IoU {iou}  KLD {kld}  ({overall})"
+    others = (entry for entry in SCORES.at(Place.FIGURE4) if entry.name != SCORES.default)
+    told = [f"{one.title} {format_score(job.scores.get(one.name, float('nan')), digits=4)}" for one in others]
+    return f"done after {epochs} and {elapsed}  {'  '.join([f'IoU {iou}', *told])}  ({overall})"
 
 
 def describe_progress(progress: Progress) -> str:

@@ -6,6 +6,7 @@ archives of the variables in the model's own order, and are written atomically.
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,16 +20,6 @@ from gym.core.errors import RunError
 from gym.core.files import atomic_file
 
 BEST, LAST = "best.npz", "last.npz"
-
-# Fields of `Epoch` and their names in MLflow, where the step is the number of the epoch.
-MLFLOW_NAMES = {
-    "train_loss": "train/loss",
-    "train_iou": "train/iou",
-    "val_loss": "val/loss",
-    "val_iou": "val/iou",
-    "val_kld": "val/kld",
-    "learning_rate": "learning_rate",
-}
 
 
 class Epoch(NamedTuple):
@@ -51,6 +42,10 @@ class Epoch(NamedTuple):
     val_loss: float
     val_iou: float
     val_kld: float
+
+
+# Fields of `Epoch` and their names in MLflow, as in train/loss, where the step is the number of the epoch.
+MLFLOW_NAMES = {name: re.sub("^(train|val)_", r"\1/", name) for name in Epoch._fields if name != "number"}
 
 
 def epoch_metrics(epoch: Epoch) -> dict[str, float]:

@@ -188,12 +188,5 @@ class EpochRecorder(keras.callbacks.Callback):
 
 def read_epoch(epoch: int, rate: float, logs: dict[str, Any]) -> Epoch:
     """Read an epoch, counted from 0, from the logs that Keras passes to callbacks."""
-    return Epoch(
-        number=epoch + 1,
-        learning_rate=rate,
-        train_loss=float(logs["loss"]),
-        train_iou=float(logs["iou"]),
-        val_loss=float(logs["val_epoch_loss"]),
-        val_iou=float(logs["val_iou"]),
-        val_kld=float(logs["val_kld"]),
-    )
+    logged = {name: name.removeprefix("train_") for name in Epoch._fields[2:]} | {"val_loss": "val_epoch_loss"}
+    return Epoch(epoch + 1, rate, **{name: float(logs[key]) for name, key in logged.items()})

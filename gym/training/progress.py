@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from gym.config.registries import SCORES, Place
 from gym.core.text import format_duration, plain_console
 
 Logs = dict[str, Any] | None
@@ -75,12 +76,14 @@ class ProgressBar(EpochPrinter):
 
     def _format_state(self, step: int, logs: dict[str, Any]) -> str:
         left = self.time_left(self._epoch + step / self._steps)
-        return f"{step}/{self._steps}  loss {float(logs['loss']):.4f}  iou {float(logs['iou']):.3f}  {left}"
+        main = SCORES.default
+        return f"{step}/{self._steps}  loss {float(logs['loss']):.4f}  {main} {float(logs[main]):.3f}  {left}"
 
 
 def format_logs(logs: dict[str, Any]) -> str:
     """Format the scores of an epoch."""
-    return (
-        f"loss {float(logs['loss']):.4f}  val loss {float(logs['val_epoch_loss']):.4f}  "
-        f"val iou {float(logs['val_iou']):.3f}  val kld {float(logs['val_kld']):.4f}"
-    )
+    values = [f"loss {float(logs['loss']):.4f}", f"val loss {float(logs['val_epoch_loss']):.4f}"]
+    for name in (entry.name for entry in SCORES.at(Place.EPOCH) if entry.judges):
+        digits = 3 if name == SCORES.default else 4
+        values.append(f"val {name} {float(logs[f'val_{name}']):.{digits}f}")
+    return "  ".join(values)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics as independent
 
+from gym.config.registries import SCORES, Place
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 
@@ -20,6 +21,13 @@ def label_pairs(draw):
     truth = draw(hnp.arrays(np.uint8, size, elements=st.sampled_from([0, 1, 2, 3, IGNORE])))
     predicted = draw(hnp.arrays(np.uint8, size, elements=st.integers(0, 3)))
     return truth, predicted
+
+
+def matrix_scores(matrix):
+    """All scores of a confusion matrix that are logged at the end of training, the correlation last."""
+    return {
+        entry.name: confusion.score_matrix(entry, matrix) for entry in SCORES.at(Place.RUN) if entry.is_known_by_image
+    }
 
 
 def test_scores_by_hand():
@@ -50,7 +58,7 @@ def test_an_absent_class_has_no_score_and_is_left_out_of_the_mean():
 
 def test_nothing_counted_has_no_scores():
     """An empty matrix gives NaN everywhere, and no warning."""
-    assert all(np.isnan(value) for value in confusion.score_matrix(np.zeros((4, 4), np.int64)))
+    assert all(np.isnan(value) for value in matrix_scores(np.zeros((4, 4), np.int64)).values())
 
 
 def test_one_class_only_has_no_correlation():
@@ -81,19 +89,19 @@ def test_scores_agree_with_scikit_learn(pair):
     if not counted.any():
         return
     y, z = truth[counted], predicted[counted]
-    scores = confusion.score_matrix(confusion.confusion_matrix(truth, predicted, 4))
+    scores = matrix_scores(confusion.confusion_matrix(truth, predicted, 4))
     classes = sorted(set(y) | set(z))
 
     options = {"labels": classes, "average": "macro", "zero_division": np.nan}
-    assert scores.iou == pytest.approx(independent.jaccard_score(y, z, labels=classes, average="macro"))
-    assert scores.f1 == pytest.approx(independent.f1_score(y, z, labels=classes, average="macro"))
-    assert scores.overall_accuracy == pytest.approx(independent.accuracy_score(y, z))
-    assert scores.precision == pytest.approx(independent.precision_score(y, z, **options))
-    assert scores.recall == pytest.approx(independent.recall_score(y, z, **options))
+    assert scores["iou"] == pytest.approx(independent.jaccard_score(y, z, labels=classes, average="macro"))
+    assert scores["f1"] == pytest.approx(independent.f1_score(y, z, labels=classes, average="macro"))
+    assert scores["overall_accuracy"] == pytest.approx(independent.accuracy_score(y, z))
+    assert scores["precision"] == pytest.approx(independent.precision_score(y, z, **options))
+    assert scores["recall"] == pytest.approx(independent.recall_score(y, z, **options))
     weighted = independent.jaccard_score(y, z, labels=sorted(set(y)), average="weighted")
-    assert scores.frequency_weighted_iou == pytest.approx(weighted)
+    assert scores["frequency_weighted_iou"] == pytest.approx(weighted)
     if len(set(y)) > 1 and len(set(z)) > 1:
-        assert scores.matthews_correlation == pytest.approx(independent.matthews_corrcoef(y, z))
+        assert scores["matthews_correlation"] == pytest.approx(independent.matthews_corrcoef(y, z))
 
 
 @given(label_pairs(), st.integers(1, 7))
@@ -117,8 +125,8 @@ def test_accumulation_does_not_depend_on_batches(pair, parts):
 @given(matrices, st.permutations(range(3)))
 def test_naming_classes_otherwise_changes_no_mean(matrix, order):
     """Scores are in their ranges and do not depend on the numbers of the classes."""
-    scores = np.array(confusion.score_matrix(matrix))
-    renamed = np.array(confusion.score_matrix(matrix[np.ix_(order, order)]))
+    scores = np.array(list(matrix_scores(matrix).values()))
+    renamed = np.array(list(matrix_scores(matrix[np.ix_(order, order)]).values()))
 
     np.testing.assert_allclose(renamed, scores, rtol=1e-12, atol=1e-12)
     defined = scores[:-1][~np.isnan(scores[:-1])]
@@ -130,7 +138,7 @@ def test_naming_classes_otherwise_changes_no_mean(matrix, order):
 def test_a_perfect_prediction_scores_one(matrix):
     """Only hits: every defined score is 1."""
     perfect = np.diag(np.diag(matrix))
-    scores = np.array(confusion.score_matrix(perfect))
+    scores = np.array(list(matrix_scores(perfect).values()))
 
     np.testing.assert_allclose(scores[~np.isnan(scores)], 1.0)
 
@@ -151,7 +159,7 @@ def test_a_score_of_zero_has_a_finite_kld():
 @given(hnp.arrays(np.int64, (2, 3, 3), elements=st.integers(0, 3)))
 def test_scores_of_many_matrices_are_those_of_each(several):
     """Also where classes, or all pixels, are absent."""
-    one_by_one = np.array([confusion.score_matrix(matrix) for matrix in several])
+    one_by_one = np.array([list(matrix_scores(matrix).values()) for matrix in several])
 
-    np.testing.assert_allclose(np.transpose(confusion.score_matrix(several)), one_by_one)
+    np.testing.assert_allclose(np.transpose(list(matrix_scores(several).values())), one_by_one)
     np.testing.assert_allclose(confusion.class_recall(several)[1], confusion.class_recall(several[1]))

@@ -107,11 +107,12 @@ def test_the_divergence_by_hand(evaluation, tiny_dataset):
 
 def test_sites_have_matrices_of_their_own(evaluation):
     """Even pairs are of one site and odd ones of the other; together they are all pairs."""
-    of_site = evaluation.site_matrices()
+    of_site = evaluation.site_counts()
 
     assert list(of_site) == ["site0", "site1"]
-    np.testing.assert_array_equal(of_site["site0"], evaluation.matrices[0] + evaluation.matrices[1])
-    np.testing.assert_array_equal(of_site["site1"], evaluation.matrices[2] + evaluation.matrices[3])
+    np.testing.assert_array_equal(of_site["site0"].matrix, evaluation.matrices[0] + evaluation.matrices[1])
+    np.testing.assert_array_equal(of_site["site1"].matrix, evaluation.matrices[2] + evaluation.matrices[3])
+    assert of_site["site0"].kld_sum + of_site["site1"].kld_sum == pytest.approx(evaluation.kld_sums.sum())
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 100])
@@ -200,8 +201,8 @@ def test_without_a_counted_pixel_there_is_no_score():
     assert named_scores(evaluation) == {}
 
 
-def test_every_summary_score_has_its_name(evaluation):
-    """What `gym.evaluation.confusion.score_matrix` gives is logged under the name it has there."""
-    scores, summary = named_scores(evaluation), confusion.score_matrix(evaluation.matrix)._asdict()
+def test_every_score_of_training_has_its_name(evaluation):
+    """Each is logged under the name it is registered by."""
+    scores, summary = named_scores(evaluation), confusion.training_scores(evaluation.counts)
 
     assert {name: scores[name] for name in summary} == summary

@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 from sklearn.metrics import jaccard_score
 
+from gym.config.registries import SCORES, Place
 from gym.data.labels import IGNORE
-from gym.evaluation.confusion import confusion_matrix, pixel_kld
+from gym.evaluation.confusion import compute_class_scores, compute_score, confusion_matrix, pixel_kld
 from gym.evaluation.counts import count_image, select_images, stack_counts, sum_counts_by_scene
 from gym.evaluation.scores import (
-    CLASSES,
-    OVERALL,
     class_scores,
     defined_values,
     image_scores,
@@ -68,7 +67,7 @@ def test_every_score_is_defined_and_of_its_range():
 
     for shown in (scores, np.roll(scores, 1, axis=-1)):
         values = defined_values(overall_scores(list("abcd"), counted(truth, shown), seed=0))
-        assert set(OVERALL) - set(values) == {"boundary_distance_metres"}
+        assert set(SCORES.names_at(Place.EVALUATION)) - set(values) == {"boundary_distance_metres"}
         correlation = values.pop("matthews_correlation")
         assert -1 <= correlation <= 1
         assert (correlation > 0) == (shown is scores)
@@ -225,7 +224,7 @@ def test_the_order_of_images_changes_nothing(order):
     straight = overall_scores(names, counted(truth, scores), seed=0)
     shuffled = overall_scores([names[at] for at in order], counted(truth[list(order)], scores[list(order)]), seed=0)
 
-    for name in OVERALL:
+    for name in SCORES.names_at(Place.EVALUATION):
         np.testing.assert_allclose(shuffled[name], straight[name], rtol=1e-9)
 
 
@@ -238,10 +237,12 @@ def test_naming_classes_otherwise_changes_no_overall_score(order):
     renamed = np.where(truth == IGNORE, IGNORE, rank[np.minimum(truth, 2)]).astype(np.uint8)
     first, other = sum_counts(counted(truth, scores)), sum_counts(counted(renamed, scores[..., list(order)]))
 
-    for name, score in OVERALL.items():
-        np.testing.assert_allclose(score(other), score(first), rtol=1e-6, err_msg=name)
-    for name, score in CLASSES.items():
-        np.testing.assert_allclose(score(other), score(first)[list(order)], rtol=1e-6, err_msg=name)
+    for entry in SCORES.at(Place.EVALUATION):
+        here, there = compute_score(entry, first), compute_score(entry, other)
+        np.testing.assert_allclose(there, here, rtol=1e-6, err_msg=entry.name)
+    for entry in SCORES.by_class:
+        here, there = compute_class_scores(entry, first), compute_class_scores(entry, other)
+        np.testing.assert_allclose(there, here[list(order)], rtol=1e-6, err_msg=entry.name)
 
 
 def test_tiles_of_a_scene_are_one():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym.config.registries import ARCHITECTURES
+from gym.config.registries import ARCHITECTURES, SCORES
 from gym.reporting.figure4_data import SizePoint, level_of, size_range, size_series, size_ticks, word_size
 from gym.reporting.recommendation import standard_error
 from tests.reporting.test_run_table import made_run
@@ -50,8 +50,8 @@ def test_the_bar_of_several_runs_is_their_deviation():
     """Of 0.5, 0.6 and 0.7 it is 0.1; runs without the score are not counted."""
     point = SizePoint(4, 16000, [made_run(iou=iou, kld=iou) for iou in (0.5, 0.7, 0.6, None)])
 
-    assert level_of(point, "iou") == (pytest.approx(0.6), pytest.approx(0.1))
-    assert level_of(point, "kld") == (pytest.approx(0.6), pytest.approx(0.1))
+    assert level_of(point, SCORES.get("iou")) == (pytest.approx(0.6), pytest.approx(0.1))
+    assert level_of(point, SCORES.get("kld")) == (pytest.approx(0.6), pytest.approx(0.1))
 
 
 def test_the_bar_of_one_run_is_its_standard_error():
@@ -59,10 +59,10 @@ def test_the_bar_of_one_run_is_its_standard_error():
     run = made_run([90, 50])
     point = SizePoint(4, 16000, [made_run(iou=None, kld=None), run])
 
-    assert level_of(point, "iou") == (pytest.approx(0.7), standard_error(run))
-    assert level_of(point, "kld").mean == 0.5
-    assert np.isnan(level_of(point, "kld").bar)
-    assert level_of(SizePoint(4, 16000, [made_run(iou=None)]), "iou") is None
+    assert level_of(point, SCORES.get("iou")) == (pytest.approx(0.7), standard_error(run))
+    assert level_of(point, SCORES.get("kld")).mean == 0.5
+    assert np.isnan(level_of(point, SCORES.get("kld")).bar)
+    assert level_of(SizePoint(4, 16000, [made_run(iou=None)]), SCORES.get("iou")) is None
 
 
 def test_the_ticks_of_the_papers_sizes():

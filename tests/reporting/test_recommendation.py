@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym.reporting.recommendation import bootstrap_ious, recommend, standard_error
+from gym.reporting.recommendation import bootstrap_scores, recommend, standard_error
 from tests.reporting.test_run_table import made_run
 
 TILES = ["a tile 1", "a tile 2"]
@@ -19,7 +19,7 @@ def test_a_bootstrap_worked_out_by_hand():
     One of each has 100 true positives per class and a union of 300 pixels; the deviation of 0, 1/3, 1/3, 1 is 0.3632.
     """
     run = replace(made_run([0, 0]), matrices=np.array([[[100, 0], [0, 100]], [[0, 100], [100, 0]]]))
-    ious = bootstrap_ious(run, seed=0, draws=4000)
+    ious = bootstrap_scores(run, seed=0, draws=4000)
 
     values, times = np.unique(ious.round(9), return_counts=True)
     np.testing.assert_allclose(values, [0, 1 / 3, 1], atol=1e-8)
@@ -29,7 +29,7 @@ def test_a_bootstrap_worked_out_by_hand():
 
 def test_equal_scenes_have_no_standard_error():
     """Whichever are drawn, the mean IoU is the same."""
-    np.testing.assert_allclose(bootstrap_ious(made_run([70, 70, 70]), seed=3), 0.7)
+    np.testing.assert_allclose(bootstrap_scores(made_run([70, 70, 70]), seed=3), 0.7)
     assert standard_error(made_run([70, 70, 70])) == pytest.approx(0, abs=1e-12)
 
 
@@ -45,18 +45,18 @@ def test_tiles_of_a_scene_are_drawn_together():
     images, ious = [f"scene{number} tile {tile}" for tile in range(4) for number in range(3)], [80, 60, 40] * 4
     tiled = made_run(ious, images=images, scenes=[image.partition(" ")[0] for image in images])
 
-    np.testing.assert_allclose(bootstrap_ious(tiled, 1), bootstrap_ious(whole, 1))
+    np.testing.assert_allclose(bootstrap_scores(tiled, 1), bootstrap_scores(whole, 1))
     assert standard_error(tiled) == pytest.approx(standard_error(whole))
     assert "from 3 validation scenes" in recommend([tiled], seed=0).sentence
     turned = replace(tiled, images=images[::-1], scenes=tiled.scenes[::-1], matrices=tiled.matrices[::-1])
-    np.testing.assert_array_equal(bootstrap_ious(turned, 1), bootstrap_ious(tiled, 1))
+    np.testing.assert_array_equal(bootstrap_scores(turned, 1), bootstrap_scores(tiled, 1))
 
 
 def test_a_sample_may_have_no_labelled_pixel():
     """It has no mean IoU and is left out of the standard error."""
     run = replace(made_run([80, 80]), matrices=np.array([[[0, 0], [0, 0]], [[160, 20], [20, 160]]]))
 
-    ious = bootstrap_ious(run, seed=0)
+    ious = bootstrap_scores(run, seed=0)
 
     assert set(ious[~np.isnan(ious)].round(6)) == {0.8}
     assert 0.15 < np.isnan(ious).mean() < 0.35
@@ -67,8 +67,8 @@ def test_samples_depend_on_the_seed():
     """The same seed draws the same samples."""
     run = made_run(range(0, 100, 5))
 
-    np.testing.assert_array_equal(bootstrap_ious(run, 1), bootstrap_ious(run, 1))
-    assert (bootstrap_ious(run, 1) != bootstrap_ious(run, 2)).any()
+    np.testing.assert_array_equal(bootstrap_scores(run, 1), bootstrap_scores(run, 1))
+    assert (bootstrap_scores(run, 1) != bootstrap_scores(run, 2)).any()
 
 
 def test_the_smaller_run_within_one_standard_error_is_recommended():

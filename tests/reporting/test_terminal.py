@@ -105,5 +105,5 @@ def test_a_test_side_has_its_own_line(printed):
     evaluation = made_up([[[6, 2], [1, 1]]], ["site"], ["water", "sand"])
 
     scores = {"test/iou": 0.5, "test/dice": 0.6}
-    assert "test side: mean IoU 0.500, Dice 0.600" in printed(evaluation, **scores)
+    assert "test side: mean IoU 0.500, mean Dice 0.600" in printed(evaluation, **scores)
     assert not any("test side" in line for line in printed(evaluation))

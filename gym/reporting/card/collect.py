@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.image import imsave
 
+from gym.config.registries import SCORES, Place
 from gym.config.schema import Config, EvaluateConfig
 from gym.core.files import atomic_file
 from gym.data.class_colours import colour_codes, render_errors
@@ -22,6 +23,7 @@ from gym.data.ground import pixel_size
 from gym.data.samples import ReadSample, find_near_duplicates, pair_positions, scene_names
 from gym.data.split import Split
 from gym.evaluation import confusion
+from gym.evaluation.confusion import TrainingCounts
 from gym.evaluation.counts import Counts
 from gym.evaluation.run_model import Evaluation
 from gym.evaluation.scores import class_scores, overall_scores, site_scores, to_json_scores
@@ -30,9 +32,6 @@ from gym.reporting.contact_sheet import rank_by_iou
 from gym.reporting.dataset_page import describe_split
 from gym.runs.result import RunResult
 
-_OVERALL = ("iou", "dice", "precision", "recall", "overall_accuracy", "frequency_weighted_iou", "matthews_correlation")
-_OF_A_CLASS = ("iou", "dice", "precision", "recall")
-_OF_A_SITE = ("iou", "dice", "overall_accuracy", "kld")
 _MOST_CONFUSIONS, _LEAST_SHARE = 3, 0.01
 
 
@@ -45,13 +44,15 @@ def score_side(side: str, evaluation: Evaluation, scenes: Sequence[str]) -> Side
         scenes: The scene of each image.
     """
     counts, classes, seed = counts_of(evaluation), evaluation.classes, EvaluateConfig().seed
-    by_class = class_scores(scenes, counts, classes, seed, _OF_A_CLASS)
-    by_site = site_scores(evaluation.sites, scenes, counts, classes, seed, _OF_A_SITE)
+    known = [entry for entry in SCORES.at(Place.EVALUATION) if entry.is_counted_in_training]
+    of_a_site = [entry for entry in known if Place.SITE in entry.places]
+    by_class = class_scores(scenes, counts, classes, seed, known)
+    by_site = site_scores(evaluation.sites, scenes, counts, classes, seed, of_a_site)
     return SideScores(
         side=side,
         images=len(scenes),
         scenes=len(set(scenes)),
-        overall=to_json_scores(overall_scores(scenes, counts, seed, (*_OVERALL, "kld"))),
+        overall=to_json_scores(overall_scores(scenes, counts, seed, known)),
         classes={name: to_json_scores(scores) for name, scores in by_class.items()},
         sites={name: to_json_scores(scores) for name, scores in by_site.items()},
     )
@@ -60,7 +61,7 @@ def score_side(side: str, evaluation: Evaluation, scenes: Sequence[str]) -> Side
 def counts_of(evaluation: Evaluation) -> Counts:
     """What has been counted, of all that could be: the rest is empty, so that no score can be taken of it."""
     nothing = np.zeros((len(evaluation.matrices), 0))
-    known = {"matrix": evaluation.matrices, "kld_sum": evaluation.kld_sums}
+    known = TrainingCounts(evaluation.matrices, evaluation.kld_sums)._asdict()
     return Counts._make(known.get(name, nothing) for name in Counts._fields)
 
 

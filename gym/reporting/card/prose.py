@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from gym.config.overrides import to_overrides
-from gym.config.registries import READERS
+from gym.config.registries import READERS, SCORES
 from gym.core.text import format_duration, pluralize
 from gym.data.split import ONE_SITE
 from gym.evaluation.bootstrap import FEW_SCENES
@@ -171,7 +171,7 @@ def limits_of_scores(facts: CardFacts) -> Iterator[str]:
         yield f"The validation images chose the epoch whose weights are kept, so their scores flatter a little{tested}."
     for side in facts.scores:
         yield from limits_of_side(side)
-    if absent := [name for name, scores in validation.classes.items() if scores["iou"][0] is None]:
+    if absent := [name for name, scores in validation.classes.items() if scores[SCORES.default][0] is None]:
         yield f"Neither truth nor prediction on validation has {name_some(absent)}: no score says how it does there."
 
 
@@ -181,8 +181,10 @@ def limits_of_side(side: SideScores) -> Iterator[str]:
         yield f"All {side.side} images are of one scene: there are no intervals."
     elif side.scenes < FEW_SCENES:
         yield f"Intervals from {side.scenes} {side.side} scenes tend to be too narrow."
-    shares = {site: scores["overall_accuracy"] for site, scores in side.sites.items()}  # a site with pixels has one
-    alone = [site for site, (right, low, _) in shares.items() if right is not None and low is None]
+    defined = {
+        site: [score for score in scores.values() if score[0] is not None] for site, scores in side.sites.items()
+    }
+    alone = [site for site, scores in defined.items() if scores and all(low is None for _, low, _ in scores)]
     if side.scenes > 1 and alone:
         yield f"No interval where a site has one {side.side} scene: {name_some(alone)}."
 

@@ -1,14 +1,14 @@
 """The tables of a card: scores with their intervals, by class and by site, and what the data hold."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
+from gym.config.registries import SCORES, Place
 from gym.core.text import format_interval, format_score
-from gym.evaluation.scores import MEANINGS, MEANINGS_OF_A_CLASS, OF_A_SITE
-from gym.reporting.card.contents import CardFacts, Score, Scores
+from gym.reporting.card.contents import CardFacts, Score, Scores, WorstImage
 from gym.reporting.card.markdown import Markdown, escape, table
 
-_CALIBRATION = ("calibration_error", "calibration_error_with_temperature")
 _UNDEFINED: Score = [None, None, None]
 NONE = Markdown("-")
 
@@ -26,7 +26,8 @@ def is_defined(score: Score | None) -> bool:
 def overall_table(overall: Scores, means: Scores | None = None) -> Markdown:
     """Scores of all pixels together, and where they are known the means over images."""
     columns = ["score", "all pixels", *(["mean over images"] if means else [])]
-    kept = {name: meaning for name, meaning in MEANINGS.items() if is_defined(overall.get(name))}
+    entries = SCORES.at(Place.EVALUATION)
+    kept = {entry.name: entry.long_title for entry in entries if is_defined(overall.get(entry.name))}
     sets = [overall, means] if means else [overall]
     rows = [[meaning, *(word_score(of.get(name, _UNDEFINED)) for of in sets)] for name, meaning in kept.items()]
     return table(columns, rows)
@@ -34,16 +35,20 @@ def overall_table(overall: Scores, means: Scores | None = None) -> Markdown:
 
 def class_table(classes: Sequence[str], scores: Mapping[str, Scores]) -> Markdown:
     """The scores of each class."""
-    return score_table("class", MEANINGS_OF_A_CLASS, {name: scores[name] for name in classes})
+    return score_table(
+        "class", {entry.name: entry.class_title for entry in SCORES.by_class}, {name: scores[name] for name in classes}
+    )
 
 
 def site_table(sites: Mapping[str, Scores]) -> Markdown:
     """The scores at each site."""
-    return score_table("site", {name: MEANINGS[name] for name in OF_A_SITE}, dict(sorted(sites.items())))
+    return score_table(
+        "site", {entry.name: entry.long_title for entry in SCORES.at(Place.SITE)}, dict(sorted(sites.items()))
+    )
 
 
 def site_class_table(score: str, classes: Sequence[str], sites: Mapping[str, Scores]) -> Markdown:
-    """A score, ``iou`` or ``dice``, of each class at each site: the table of the paper's section 3.3."""
+    """A score of each class at each site: the table of the paper's section 3.3."""
     return score_table("site", {f"{score}/{name}": name for name in classes}, dict(sorted(sites.items())))
 
 
@@ -51,8 +56,8 @@ def side_tables(classes: Sequence[str], of_classes: Mapping[str, Scores], sites:
     """The scores of each class, at each site, and of each class at each site where there are several."""
     tables: list[str] = [class_table(classes, of_classes), site_table(sites)]
     if len(sites) > 1:
-        for score, title in (("iou", "IoU"), ("dice", "Dice")):
-            tables += [f"{title} by site and class:", site_class_table(score, classes, sites)]
+        for entry in SCORES.at(Place.SITE_CLASS):
+            tables += [f"{entry.class_title} by site and class:", site_class_table(entry.name, classes, sites)]
     return Markdown("\n\n".join(tables))
 
 
@@ -67,12 +72,14 @@ def score_table(head: str, meanings: Mapping[str, str], rows: Mapping[str, Score
 
 def contest_table(scores: Mapping[str, Scores], leads: Scores) -> Markdown:
     """A model beside its baselines."""
-    kept = ["iou", "dice", "overall_accuracy"]
+    kept = SCORES.at(Place.BASELINES)
     rows = [
-        [name, *(word_score(of[key]) for key in kept), word_score(leads[name]) if name in leads else NONE]
+        [name, *(word_score(of[entry.name]) for entry in kept), word_score(leads[name]) if name in leads else NONE]
         for name, of in sorted(scores.items(), key=lambda one: (one[0] in leads, one[0]))  # the model first
     ]
-    return table(["", *(MEANINGS[name] for name in kept), "mean IoU the model is ahead by"], rows)
+    return table(
+        ["", *(entry.long_title for entry in kept), f"{SCORES.get(SCORES.default).title} the model is ahead by"], rows
+    )
 
 
 def name_images(facts: CardFacts, evaluation: Mapping[str, Any]) -> str:
@@ -83,15 +90,16 @@ def name_images(facts: CardFacts, evaluation: Mapping[str, Any]) -> str:
 
 def calibration_table(facts: CardFacts) -> Markdown:
     """Calibration errors as predicted and with the temperature, and the temperature."""
+    errors = SCORES.at(Place.CALIBRATION)
     rows = [
         [
             name_images(facts, one),
-            *(word_score(one["overall"].get(name, _UNDEFINED)) for name in _CALIBRATION),
+            *(word_score(one["overall"].get(entry.name, _UNDEFINED)) for entry in errors),
             word_score([one["temperature"]["value"], None, None]),
         ]
         for _, one in sorted(facts.evaluations.items())
     ]
-    return table(["images", *(MEANINGS[name] for name in _CALIBRATION), "temperature"], rows)
+    return table(["images", *(entry.long_title for entry in errors), "temperature"], rows)
 
 
 def pixel_table(facts: CardFacts) -> Markdown:
@@ -119,7 +127,8 @@ def count_table(facts: CardFacts) -> Markdown:
 
 def worst_table(facts: CardFacts) -> Markdown:
     """The images of the picture of failures, in its order."""
-    columns = ["image", "site", "mean IoU", MEANINGS["overall_accuracy"]]
+    places, scores = ["image", "site"], [item.name for item in fields(WorstImage)[2:]]
+    columns = [*places, *(SCORES.get(name).long_title for name in scores)]
     rows = [
         [one.name, one.site, Markdown(format_score(one.iou)), Markdown(format_score(one.overall_accuracy))]
         for one in facts.worst

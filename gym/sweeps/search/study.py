@@ -14,25 +14,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from gym.config.registries import SCORES, Place
 from gym.core.errors import ConfigError
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED
 from gym.sweeps.search.pruners import Pruning, make_pruner
 from gym.sweeps.search.samplers import Sampling, make_sampler
 from gym.sweeps.search.space import SearchSpace
 from gym.sweeps.search.storage import naming_storage_errors, open_storage
-
-HIGHEST_BEST = (
-    "iou",
-    "dice",
-    "precision",
-    "recall",
-    "f1",
-    "overall_accuracy",
-    "frequency_weighted_iou",
-    "matthews_correlation",
-)
-LOWEST_BEST = ("kld", "loss", "parameters", "trainable_parameters", "seconds", "stopping_epoch", "best_epoch")
-BY_EPOCH = ("iou", "kld", "loss")
 
 OBJECTIVES = "objectives"  # by name, maximize or minimize: an attribute of the study
 _SPACE, _SHARED = "space", "shared"
@@ -47,7 +35,8 @@ def directions_of(objectives: Sequence[str]) -> dict[str, str]:
     Raises:
         ConfigError: One is no score of a run, or is given twice; or there is none.
     """
-    known = dict.fromkeys(HIGHEST_BEST, "maximize") | dict.fromkeys(LOWEST_BEST, "minimize")
+    entries = SCORES.at(Place.OBJECTIVE)
+    known = {entry.name: "maximize" if entry.highest_is_best else "minimize" for entry in entries}
     for objective in objectives:
         if objective not in known:
             raise ConfigError(f"search.objective={objective} is no score of a run; choose among {', '.join(known)}.")
@@ -69,9 +58,10 @@ def check_pruning(pruning: Pruning, objectives: Sequence[str], space: SearchSpac
             f"search.pruner={pruning.pruner} wants one objective, and there are {len(objectives)}; "
             "set search.pruner=none."
         )
-    if objectives[0] not in BY_EPOCH:
+    by_epoch = SCORES.names_at(Place.EPOCH)
+    if objectives[0] not in by_epoch:
         raise ConfigError(
-            f"search.pruner={pruning.pruner} wants an objective known after each epoch ({', '.join(BY_EPOCH)}), "
+            f"search.pruner={pruning.pruner} wants an objective known after each epoch ({', '.join(by_epoch)}), "
             f"and {objectives[0]} is not; set search.pruner=none."
         )
     if pruning.warmup >= pruning.epochs:

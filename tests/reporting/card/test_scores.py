@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gym.evaluation import confusion
 from gym.evaluation.bootstrap import draw_scenes, resample
 from gym.evaluation.counts import Counts, map_counts
-from gym.evaluation.scores import OF_A_SITE, class_scores, overall_scores, site_scores
+from gym.evaluation.scores import class_scores, overall_scores, site_scores
 from gym.reporting.card.collect import describe_worst, find_confusions, score_side
 from gym.reporting.card.contents import Confusion
 from tests.reporting.card.made_up import CLASSES, MATRICES, as_matrix, made_evaluation, made_side
@@ -66,7 +66,7 @@ def test_an_evaluation_finds_the_same(seed):
     side = score_side("test", made, scenes)
 
     overall, by_class = overall_scores(scenes, whole, 0), class_scores(scenes, whole, CLASSES, 0)
-    by_site = site_scores(made.sites, scenes, whole, CLASSES, 0, OF_A_SITE)
+    by_site = site_scores(made.sites, scenes, whole, CLASSES, 0)
     for found, full in (
         (side.overall, overall),
         *((side.classes[name], by_class[name]) for name in CLASSES),

@@ -385,7 +385,11 @@ def test_studies_share_a_database(url):
 @pytest.mark.parametrize(
     ("objectives", "message"),
     [
-        (["ioo"], r"^search\.objective=ioo is no score of a run; choose among iou, dice, .*, kld, loss, parameters"),
+        (
+            ["ioo"],
+            r"^search\.objective=ioo is no score of a run; choose among iou, dice, .*, kld, loss, "
+            r"stopping_epoch, best_epoch, parameters",
+        ),
         (["iou", "iou"], r"^search\.objective=\[iou,iou\] must name one or more scores, each once\.$"),
         ([], r"^search\.objective=\[\] must name one or more scores, each once\.$"),
     ],

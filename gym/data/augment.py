@@ -1,18 +1,11 @@
-"""Change a training pair at random: turns, zoom, rotation, shifts, flips of image and label alike; values of the image.
+"""Augment training pairs at random: quarter turns, zoom, rotation, shifts and flips of image and label, and jitter.
 
-One affine transform a pair, drawn from (seed, epoch, sample). The image is interpolated bilinearly, the label by
-nearest neighbour, so no class appears that was not there; what comes in from outside the frame is 0 in the image and
-`IGNORE` in the label. Brightness, contrast and noise are in units of a band's own deviation in the image, since
-imagery comes in any scale. TensorFlow operations, to run inside ``tf.data``.
+One affine transform per pair is drawn from (seed, epoch, sample). Images are interpolated bilinearly and labels by
+nearest neighbour, so that no new class appears; pixels from outside the frame are 0 in the image and `IGNORE` in the
+label. Brightness, contrast and noise are relative to the standard deviation of a band in the image, because imagery
+comes in any unit. All functions are TensorFlow operations that run inside ``tf.data``.
 
 Source: the paper, sections 2.2 and 3.2.
-
-Take an image and its label at other places than their pixels: what an affine transform of both needs.
-
-Image and label take the same places. Plain operations on whole arrays, to run inside ``tf.data`` and meant to be
-compiled (``jit_compile``) into few passes over the pixels: about a fifth of the time of TensorFlow's
-``ImageProjectiveTransformV3``, which works value by value and has to be asked three times: for image, label and the
-share of data (``scripts/bench_dataset.py``, "with a copy drawn").
 """
 
 import math
@@ -25,92 +18,36 @@ from gym.data.labels import IGNORE
 
 Tensor = Any
 
-
-class SamplePoints(NamedTuple):
-    """Where in a source each pixel of a result is taken, ``(rows, columns)`` each.
-
-    Attributes:
-        y: Row, float32, clipped into the source.
-        x: Column, likewise.
-        inside: Whether it lies on a pixel of the source, as its half around the centre reaches; bool.
-    """
-
-    y: Tensor
-    x: Tensor
-    inside: Tensor
-
-
-def affine_points(transform: Tensor, size: tuple[int, int]) -> SamplePoints:
-    """Places under an affine transform.
-
-    Args:
-        transform: ``(6,)`` float32, a0 a1 a2 b0 b1 b2: the pixel (x, y) of the result is taken at
-            (a0 x + a1 y + a2, b0 x + b1 y + b2) of the source, x along the columns.
-        size: Rows and columns of source and result.
-    """
-    rows, columns = size
-    a0, a1, a2, b0, b1, b2 = tf.unstack(transform)
-    across, down = tf.range(columns, dtype=tf.float32), tf.range(rows, dtype=tf.float32)[:, tf.newaxis]
-    x, y = a0 * across + (a1 * down + a2), b0 * across + (b1 * down + b2)
-    inside = (x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5)
-    return SamplePoints(tf.clip_by_value(y, 0, rows - 1), tf.clip_by_value(x, 0, columns - 1), inside)
-
-
-def sample_nearest(label: Tensor, places: SamplePoints) -> Tensor:
-    """The nearest pixel's value at each place; ``label`` is ``(rows, columns)`` of any type."""
-    index = tf.cast(tf.round(places.y), tf.int32) * label.shape[1] + tf.cast(tf.round(places.x), tf.int32)
-    return tf.gather(tf.reshape(label, [-1]), index)
-
-
-def sample_bilinear(image: Tensor, places: SamplePoints) -> Tensor:
-    """Bilinear values at each place; ``image`` is ``(rows, columns, bands)`` float32."""
-    rows, columns, bands = image.shape
-    top, left = tf.floor(places.y), tf.floor(places.x)
-    corner = tf.cast(top, tf.int32) * columns + tf.cast(left, tf.int32)
-    right = tf.cast(left < columns - 1, tf.int32)
-    below = tf.cast(top < rows - 1, tf.int32) * columns
-    pixels = tf.reshape(image, [-1, bands])
-    return _between(
-        _between(tf.gather(pixels, corner), tf.gather(pixels, corner + right), places.x - left),
-        _between(tf.gather(pixels, corner + below), tf.gather(pixels, corner + below + right), places.x - left),
-        places.y - top,
-    )
-
-
-def _between(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
-    return first + share[..., tf.newaxis] * (second - first)
-
-
-_TURN, _VALUES, _NOISE = 1, 2, 3  # streams of one seed; the transform has the seed itself
+_TURN, _VALUES, _NOISE = 1, 2, 3  # random streams derived from a seed; the affine transform uses the seed itself
 
 
 def has_changes(config: AugmentConfig) -> bool:
-    """Tell whether the configuration asks for any change at all."""
+    """Tell whether the configuration changes a pair at all."""
     return has_warp(config) or has_jitter(config) or config.quarter_turns
 
 
 def has_warp(config: AugmentConfig) -> bool:
-    """Tell whether it asks for an affine transform."""
+    """Tell whether the configuration includes an affine transform."""
     sizes = (config.zoom, config.rotation, config.shift_rows, config.shift_columns)
     return any(sizes) or config.flip_horizontal or config.flip_vertical
 
 
 def has_jitter(config: AugmentConfig) -> bool:
-    """Tell whether it asks for other values."""
+    """Tell whether the configuration changes the values of an image."""
     return any((config.brightness, config.contrast, config.noise))
 
 
 def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
-    """Change one pair.
+    """Augment one pair.
 
     Args:
         image: ``(rows, columns, bands)`` float32.
         label: ``(rows, columns)`` uint8.
-        config: The largest changes.
-        seed: ``(2,)`` integers; the same give the same change.
+        config: Largest changes.
+        seed: ``(2,)`` integers that determine the change.
 
     Returns:
-        The pair, in the same shapes and types.
+        Image and label with their shapes and types.
     """
     if config.quarter_turns:
         image, label = rotate(image, label, seed)
@@ -120,14 +57,14 @@ def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -
 
 
 def rotate(image: Tensor, label: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn a square pair by 0, 90, 180 or 270 degrees."""
-    drawn = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, _TURN), 0, 4, tf.int32)
-    turned = tf.image.rot90(image, drawn), tf.image.rot90(label[..., tf.newaxis], drawn)[..., 0]
-    return tf.ensure_shape(turned[0], image.shape), tf.ensure_shape(turned[1], label.shape)
+    """Rotate a square pair by 0, 90, 180 or 270 degrees."""
+    turns = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, _TURN), 0, 4, tf.int32)
+    rotated = tf.image.rot90(image, turns), tf.image.rot90(label[..., tf.newaxis], turns)[..., 0]
+    return tf.ensure_shape(rotated[0], image.shape), tf.ensure_shape(rotated[1], label.shape)
 
 
 def jitter(image: Tensor, config: AugmentConfig, seed: Tensor) -> Tensor:
-    """Change contrast and brightness of each band, and add noise; pixels without data stay as they are."""
+    """Change contrast and brightness of each band and add noise. Pixels without data are not changed."""
     draw = tf.random.stateless_uniform(
         [2, image.shape[-1]], tf.random.experimental.stateless_fold_in(seed, _VALUES), -1.0, 1.0
     )
@@ -144,37 +81,20 @@ def jitter(image: Tensor, config: AugmentConfig, seed: Tensor) -> Tensor:
 
 
 def warp(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
-    """Move a pair by one affine transform."""
-    return _take(image, label, draw_transform(config, (label.shape[0], label.shape[1]), seed))
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _take(image: Tensor, label: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
-    """The pair as an affine transform has it. Compiled, it takes a third of the time.
-
-    Pixels without data must not darken their neighbours: what is interpolated is divided by the share that had data.
-    Most images have data everywhere: ones interpolated are ones, and a third of the time is saved.
-    """
-    places = affine_points(transform, (label.shape[0], label.shape[1]))
-    has_data = tf.reduce_any(image != 0, axis=-1, keepdims=True)
-    weights = tf.cast(has_data, image.dtype)
-    share = tf.cond(tf.reduce_all(has_data), lambda: weights, lambda: sample_bilinear(weights, places))
-    valid = places.inside[..., tf.newaxis] & (share >= 0.5)
-    weight = tf.cast(valid, image.dtype) / tf.maximum(share, 0.5)
-    moved = tf.where(valid[..., 0], sample_nearest(label, places), tf.constant(IGNORE, label.dtype))
-    return sample_bilinear(image, places) * weight, moved
+    """Apply a random affine transform to a pair."""
+    return _apply_transform(image, label, draw_transform(config, (label.shape[0], label.shape[1]), seed))
 
 
 def draw_transform(config: AugmentConfig, size: tuple[int, int], seed: Tensor) -> Tensor:
-    """Draw an affine transform about the frame's centre.
+    """Draw an affine transform about the centre of the frame.
 
     Args:
-        config: The largest changes; each is drawn uniformly up to it, in both directions.
+        config: Largest changes; each is drawn uniformly up to this size, in both directions.
         size: Rows and columns.
         seed: ``(2,)`` integers.
 
     Returns:
-        ``(6,)`` float32, as `gym.data.augment.affine_points` reads it.
+        ``(6,)`` float32, as `affine_points` takes it.
     """
     draw = tf.random.stateless_uniform([6], seed, -1.0, 1.0)
     rows, columns = size
@@ -191,3 +111,77 @@ def draw_transform(config: AugmentConfig, size: tuple[int, int], seed: Tensor) -
     a2 = centre_x + shift_x - a0 * centre_x - a1 * centre_y
     b2 = centre_y + shift_y - b0 * centre_x - b1 * centre_y
     return tf.stack([a0, a1, a2, b0, b1, b2])
+
+
+# Compiled, plain operations on whole arrays take about a fifth of the time of ImageProjectiveTransformV3, which works
+# value by value and would have to run for image, label and the share of data (scripts/bench_dataset.py).
+@tf.function(jit_compile=True, autograph=False)
+def _apply_transform(image: Tensor, label: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
+    """Apply an affine transform to a pair.
+
+    Interpolated values are divided by the share of pixels with data, so that nodata does not darken its neighbours.
+    """
+    points = affine_points(transform, (label.shape[0], label.shape[1]))
+    has_data = tf.reduce_any(image != 0, axis=-1, keepdims=True)
+    weights = tf.cast(has_data, image.dtype)
+    # Most images have data everywhere, and interpolating ones gives ones: skipping it saves a third of the time.
+    share = tf.cond(tf.reduce_all(has_data), lambda: weights, lambda: sample_bilinear(weights, points))
+    valid = points.inside[..., tf.newaxis] & (share >= 0.5)
+    weight = tf.cast(valid, image.dtype) / tf.maximum(share, 0.5)
+    warped = tf.where(valid[..., 0], sample_nearest(label, points), tf.constant(IGNORE, label.dtype))
+    return sample_bilinear(image, points) * weight, warped
+
+
+class SamplePoints(NamedTuple):
+    """Where each pixel of a result is sampled in the source, ``(rows, columns)`` each.
+
+    Attributes:
+        y: Row, float32, clipped to the source.
+        x: Column, float32, clipped to the source.
+        inside: Whether the point lies on a pixel of the source, which extends half a unit around its centre; bool.
+    """
+
+    y: Tensor
+    x: Tensor
+    inside: Tensor
+
+
+def affine_points(transform: Tensor, size: tuple[int, int]) -> SamplePoints:
+    """Return the sample points of an affine transform.
+
+    Args:
+        transform: ``(6,)`` float32, a0 a1 a2 b0 b1 b2: the pixel (x, y) of the result is sampled at
+            (a0 x + a1 y + a2, b0 x + b1 y + b2) of the source, where x counts columns.
+        size: Rows and columns of source and result.
+    """
+    rows, columns = size
+    a0, a1, a2, b0, b1, b2 = tf.unstack(transform)
+    across, down = tf.range(columns, dtype=tf.float32), tf.range(rows, dtype=tf.float32)[:, tf.newaxis]
+    x, y = a0 * across + (a1 * down + a2), b0 * across + (b1 * down + b2)
+    inside = (x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5)
+    return SamplePoints(tf.clip_by_value(y, 0, rows - 1), tf.clip_by_value(x, 0, columns - 1), inside)
+
+
+def sample_nearest(label: Tensor, points: SamplePoints) -> Tensor:
+    """Sample ``(rows, columns)`` of any type at the nearest pixel."""
+    index = tf.cast(tf.round(points.y), tf.int32) * label.shape[1] + tf.cast(tf.round(points.x), tf.int32)
+    return tf.gather(tf.reshape(label, [-1]), index)
+
+
+def sample_bilinear(image: Tensor, points: SamplePoints) -> Tensor:
+    """Sample ``(rows, columns, bands)`` float32 by bilinear interpolation."""
+    rows, columns, bands = image.shape
+    top, left = tf.floor(points.y), tf.floor(points.x)
+    corner = tf.cast(top, tf.int32) * columns + tf.cast(left, tf.int32)
+    right = tf.cast(left < columns - 1, tf.int32)
+    below = tf.cast(top < rows - 1, tf.int32) * columns
+    pixels = tf.reshape(image, [-1, bands])
+    return _interpolate(
+        _interpolate(tf.gather(pixels, corner), tf.gather(pixels, corner + right), points.x - left),
+        _interpolate(tf.gather(pixels, corner + below), tf.gather(pixels, corner + below + right), points.x - left),
+        points.y - top,
+    )
+
+
+def _interpolate(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
+    return first + share[..., tf.newaxis] * (second - first)

@@ -1,13 +1,13 @@
-"""Write a split dataset as the files that the original program, Segmentation Gym, trains on.
+"""Write a split dataset as training files of the original program, Segmentation Gym.
 
     train_data/train_npzs/NAME_noaug_nd_data_000000000.npz     a training pair
     train_data/train_npzs/NAME_aug_nd_data_000000000.npz       an augmented copy of one
     val_data/val_npzs/..., test_data/test_npzs/...             the other sides
 
-Each holds ``arr_0`` uint8 image ``(rows, columns, bands)``, ``arr_1`` uint8 one-hot label ``(rows, columns, classes)``,
-all 0 where nothing counts, ``num_bands`` and ``files``, the sources. Imagery of more than 8 bits is stretched to 1..255
-by the least and largest value of each band in the whole dataset, since the original would cast and wrap it; what copies
-brighten or darken beyond 0..255 is clipped.
+Each file holds ``arr_0``, the uint8 image ``(rows, columns, bands)``; ``arr_1``, the uint8 one-hot label ``(rows,
+columns, classes)``, all 0 for ignored pixels; ``num_bands``; and ``files``, the sources. The original program casts
+images to 8 bits and wraps larger values, so imagery of other types is stretched to 1..255 between the smallest and the
+largest value of each band in the dataset. Augmented values outside 0..255 are clipped.
 """
 
 import logging
@@ -33,17 +33,17 @@ log = logging.getLogger(__name__)
 
 
 def export_gym_npz(dataset: Dataset, split: Split, augment: AugmentConfig, read: ReadSample, folder: Path) -> int:
-    """Write every side of a dataset, with the augmented copies of the training side if they are drawn once.
+    """Write the samples of each side, and with ``mode=offline`` the augmented copies of the training side.
 
     Args:
-        dataset: The dataset.
-        split: Its sides, as sample numbers.
-        augment: How copies are made; only those of ``mode=offline`` can be written.
-        read: Gives image and label of a sample.
-        folder: Where to; replaced whole.
+        dataset: Source of the samples.
+        split: Samples of each side.
+        augment: How copies are made.
+        read: Reads image and label of a sample.
+        folder: Folder to write, replaced atomically.
 
     Returns:
-        The number of files.
+        The number of files written.
     """
     stretch = stretch_to_bytes(dataset)
     samples = {side: list(numbers) for side, numbers in split._asdict().items() if numbers}
@@ -51,41 +51,35 @@ def export_gym_npz(dataset: Dataset, split: Split, augment: AugmentConfig, read:
         samples["training"] = sorted({*samples["training"], *training_samples(split, augment, len(dataset))})
     elif has_changes(augment):
         log.warning(
-            "augment.mode=online draws anew in each epoch: no copies are written; augment.mode=offline has some"
+            "no augmented copies are written, because augment.mode=online draws them in each epoch; set "
+            "augment.mode=offline to write them"
         )
-    with atomic_folder(folder) as beside, ThreadPoolExecutor(available_cores()) as threads:
+    with atomic_folder(folder) as temporary, ThreadPoolExecutor(available_cores()) as threads:
         for side, numbers in samples.items():
-            place = beside / f"{_FOLDERS[side]}_data" / f"{_FOLDERS[side]}_npzs"
-            place.mkdir(parents=True)
-            write = partial(_write_sample, place, dataset, stretch, read)
-            list(
-                track(
-                    threads.map(write, *zip(*enumerate(numbers), strict=True)),
-                    f"writing {side}",
-                    len(numbers),
-                    transient=True,
-                )
-            )
+            side_folder = temporary / f"{_FOLDERS[side]}_data" / f"{_FOLDERS[side]}_npzs"
+            side_folder.mkdir(parents=True)
+            write = partial(_write_sample, side_folder, dataset, stretch, read)
+            written = threads.map(write, *zip(*enumerate(numbers), strict=True))
+            list(track(written, f"writing {side}", len(numbers), transient=True))
     return sum(map(len, samples.values()))
 
 
 def _write_sample(
-    place: Path,
+    folder: Path,
     dataset: Dataset,
     stretch: Callable[[np.ndarray], np.ndarray],
     read: ReadSample,
-    count: int,
+    number: int,
     sample: int,
 ) -> None:
-    """Write one sample, the ``count``-th of its side."""
     image, label = map(np.asarray, read(sample))
     record = dataset.manifest.pairs[pair_positions([sample], len(dataset))[0]]
     kind = "noaug" if sample < len(dataset) else "aug"
-    name = f"{record.name.replace(' ', '_')}_{kind}_nd_data_{count:09d}.npz"
+    name = f"{record.name.replace(' ', '_')}_{kind}_nd_data_{number:09d}.npz"
     one_hot = (label[..., np.newaxis] == np.arange(len(dataset.manifest.classes))).astype(np.uint8)
-    with atomic_file(place / name) as beside:
+    with atomic_file(folder / name) as temporary:
         np.savez_compressed(
-            beside,
+            temporary,
             arr_0=stretch(image),
             arr_1=one_hot,
             num_bands=len(dataset.bands),
@@ -94,13 +88,13 @@ def _write_sample(
 
 
 def stretch_to_bytes(dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
-    """How an image becomes uint8: clipped where the dataset is uint8 already, else stretched band by band to 1..255."""
+    """Return a function that converts images to uint8: by clipping if the dataset is uint8, else by a stretch."""
     if dataset.manifest.dtype == "|u1":
         return clip_to_bytes
     statistics = [record.statistics for record in dataset.manifest.pairs]
     low = np.min([one.least for one in statistics], axis=0)
     span = np.maximum(np.max([one.largest for one in statistics], axis=0) - low, np.finfo(np.float32).tiny)
-    log.warning("the original takes 8 bits: values are stretched from %s to %s by band", low, low + span)
+    log.warning("Segmentation Gym takes 8 bits: band values from %s to %s are stretched to 1..255", low, low + span)
 
     def stretch(image: np.ndarray) -> np.ndarray:
         scaled = 1 + np.rint(254 * np.clip((image - low) / span, 0, 1))
@@ -110,7 +104,7 @@ def stretch_to_bytes(dataset: Dataset) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def clip_to_bytes(image: np.ndarray) -> np.ndarray:
-    """Round an image to uint8; a pixel with data keeps 1 in its largest band at least, since 0 in all is nodata."""
+    """Round and clip an image to uint8. A pixel with data keeps at least 1 in its largest band."""
     clipped = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     lost = image.any(axis=2) & ~clipped.any(axis=2)
     clipped[lost, image[lost].argmax(axis=1)] = 1

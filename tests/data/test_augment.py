@@ -1,4 +1,4 @@
-"""Image and label move together to the pixel, and no class appears that was not there."""
+"""Tests of augmentation: image and label move together, and no class appears."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ NOTHING = {
 
 
 def change(label, seed, **options):
-    """Augment a label and an image that says the same in its first band."""
+    """Augment a label and an image with the same values in its first band."""
     image = np.stack([label, 255 - label], axis=-1).astype(np.float32)
     config = AugmentConfig(**{**NOTHING, **options})
     new_image, new_label = augment(tf.constant(image), tf.constant(label), config, tf.constant([3, seed], tf.int64))
@@ -33,8 +33,8 @@ def blocks(seed, rows=24, columns=40):
     return np.kron(rng.choice([0, 3], (rows // 8, columns // 8)), np.ones((8, 8))).astype(np.uint8)
 
 
-def test_no_change_is_no_change():
-    """With everything off the pair comes through to the bit."""
+def test_without_options_nothing_changes():
+    """The pair is returned exactly."""
     label = blocks(0)
     image, moved = change(label, 1)
 
@@ -56,7 +56,7 @@ VALUES = {"brightness": 0.5, "contrast": 0.5, "noise": 0.5}
 
 @pytest.mark.parametrize(("option", "value"), {**MOVES, **VALUES, "quarter_turns": True}.items())
 def test_each_option_alone_changes_something(option, value):
-    """No option does nothing; those that move change image and label, the others the image alone."""
+    """Options that move pixels change image and label; the others change the image only."""
     label = np.random.default_rng(0).integers(0, 4, (24, 24), np.uint8)
     config = AugmentConfig(**{**NOTHING, option: value})
     still = change(label, 0)
@@ -71,8 +71,8 @@ def test_each_option_alone_changes_something(option, value):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000))
-def test_no_class_appears_that_was_not_there(seed):
-    """A mask of 0 and 3 has 0, 3 and what comes from outside after any change; interpolation would give 1 and 2."""
+def test_no_class_appears(seed):
+    """A label of 0 and 3 keeps these and IGNORE after any change; interpolation would create 1 and 2."""
     options = {"zoom": 0.3, "rotation": 180, "shift_rows": 0.2, "shift_columns": 0.2, "flip_vertical": True}
     _, moved = change(blocks(seed, 24, 24), seed, **options, **VALUES, quarter_turns=True)
 
@@ -82,7 +82,7 @@ def test_no_class_appears_that_was_not_there(seed):
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_image_and_label_move_together(seed):
-    """Where the moved image is a pure value, the moved label has that very value."""
+    """Wherever the warped image has a pure value, the warped label has the same."""
     image, moved = change(blocks(seed), seed, zoom=0.3, rotation=90, shift_rows=0.2, shift_columns=0.2)
     pure = (image.sum(axis=-1) > 254.9) & np.isin(np.round(image[..., 0], 3), [0, 3])
 
@@ -91,7 +91,7 @@ def test_image_and_label_move_together(seed):
 
 
 def test_flips_are_exact_mirrors():
-    """Over some seeds both a mirrored and an unmirrored pair occur, and nothing else."""
+    """Over several seeds, both the mirrored and the original pair occur, and nothing else."""
     label = blocks(5)
     results = [change(label, seed, flip_horizontal=True)[1] for seed in range(16)]
     mirrored = [np.array_equal(result, label[:, ::-1]) for result in results]
@@ -102,7 +102,7 @@ def test_flips_are_exact_mirrors():
 
 
 def test_a_quarter_turn_is_exact_on_a_square():
-    """A rotation about the centre takes pixel centres to pixel centres: the centre is where it should be."""
+    """A rotation about the centre by 90 degrees maps pixel centres to pixel centres."""
     transform = draw_transform(AugmentConfig(**NOTHING), (4, 6), tf.constant([0, 0])).numpy()
     np.testing.assert_allclose(transform, [1, 0, 0, 0, 1, 0], atol=1e-6)
 
@@ -114,8 +114,8 @@ def test_a_quarter_turn_is_exact_on_a_square():
         np.testing.assert_allclose(centre, [2.5, 1.5], atol=1e-5)
 
 
-def test_what_comes_from_outside_is_nodata_and_ignored():
-    """A shift uncovers pixels of 0 in the image and IGNORE in the label, the same ones."""
+def test_pixels_from_outside_are_nodata_and_ignored():
+    """A shift uncovers the same pixels in image and label."""
     image, moved = change(np.full((24, 40), 3, np.uint8), 2, shift_rows=0.5, shift_columns=0.5)
     outside = moved == IGNORE
 
@@ -124,8 +124,8 @@ def test_what_comes_from_outside_is_nodata_and_ignored():
     assert (image[~outside].sum(axis=-1) > 0).all()
 
 
-def test_a_change_is_a_function_of_its_seed():
-    """The same seed gives the same pair, another seed another."""
+def test_a_change_depends_on_its_seed_only():
+    """The same seed gives the same pair, another seed another one."""
     options = {"zoom": 0.3, "rotation": 20.0}
     first, again, other = (change(blocks(1), seed, **options)[0] for seed in (4, 4, 5))
 
@@ -134,7 +134,7 @@ def test_a_change_is_a_function_of_its_seed():
 
 
 def test_nodata_does_not_darken_its_neighbours():
-    """Along the rim of what has data a flat image stays flat, and label and image agree on where data is."""
+    """A flat image stays flat along the edge of nodata, and image and label agree on where data is."""
     label = np.zeros((24, 40), np.uint8)
     label[:, 25:] = IGNORE
     image = np.where(label[..., None] == IGNORE, 0, 1000).astype(np.float32).repeat(2, axis=2)
@@ -148,8 +148,8 @@ def test_nodata_does_not_darken_its_neighbours():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_one_pixel_without_data_changes_its_neighbourhood_only(seed):
-    """An image with data everywhere takes another way, which gives the same to the bit."""
+def test_one_pixel_of_nodata_changes_only_its_neighbourhood(seed):
+    """Images with data everywhere skip a step, with exactly the same result."""
     label = np.zeros((24, 40), np.uint8)
     full = np.random.default_rng(seed).uniform(1, 2, (24, 40, 2)).astype(np.float32)
     dotted = full.copy()
@@ -163,7 +163,7 @@ def test_one_pixel_without_data_changes_its_neighbourhood_only(seed):
 
 
 def test_quarter_turns_are_exact():
-    """Of image and label alike: all four occur over some seeds, about equally often, and nothing else."""
+    """All four occur about equally often over many seeds, in image and label alike."""
     label = np.arange(81, dtype=np.uint8).reshape(9, 9)
     turns = [np.rot90(label, count) for count in range(4)]
     found = []
@@ -177,21 +177,21 @@ def test_quarter_turns_are_exact():
 
 
 def coast(rows=24, columns=40, bands=3, seed=0):
-    """Bands of means 100, 200, ... and deviations 10, 20, ..., with a corner of nodata, and where there is data."""
+    """Bands with means 100, 200, ... and deviations 10, 20, ..., with a corner of nodata; and the mask of data."""
     spread = np.arange(1, bands + 1)
     image = (np.random.default_rng(seed).normal(100, 10, (rows, columns, bands)) * spread).astype(np.float32)
     image[:6, :8] = 0
     return image, image.any(axis=2)
 
 
-def varied(image, seed, **options):
+def jittered(image, seed, **options):
     config = AugmentConfig(**{**NOTHING, **options})
     return jitter(tf.constant(image), config, tf.constant([7, seed], tf.int64)).numpy()
 
 
 @pytest.mark.parametrize("options", [{"brightness": 0.5}, {"contrast": 0.5}, {"noise": 0.5}, VALUES])
-def test_other_values_leave_nodata_and_labels_alone(options):
-    """Pixels that are 0 in every band stay that, others do not become it, and no class changes."""
+def test_jitter_changes_neither_nodata_nor_labels(options):
+    """Nodata stays 0 in every band, no other pixel becomes nodata, and no class changes."""
     image, has_data = coast()
     label = np.where(has_data, 1, IGNORE).astype(np.uint8)
     config = AugmentConfig(**{**NOTHING, **options})
@@ -204,17 +204,17 @@ def test_other_values_leave_nodata_and_labels_alone(options):
 
 
 def test_an_image_without_data_stays_empty():
-    """Without a division by no pixels."""
-    np.testing.assert_array_equal(varied(np.zeros((8, 8, 2), np.float32), 0, **VALUES), 0)
+    """There is no division by zero pixels."""
+    np.testing.assert_array_equal(jittered(np.zeros((8, 8, 2), np.float32), 0, **VALUES), 0)
 
 
 def test_brightness_shifts_a_band_by_a_share_of_its_deviation():
-    """Uniformly up to the largest in both directions, the same for each pixel with data, and nothing else."""
+    """The shift is uniform in both directions and equal for all pixels with data."""
     image, has_data = coast()
     deviation = image[has_data].std(axis=0)
     shares = []
     for seed in range(60):
-        shifts = (varied(image, seed, brightness=0.4) - image)[has_data]
+        shifts = (jittered(image, seed, brightness=0.4) - image)[has_data]
         np.testing.assert_allclose(shifts, np.broadcast_to(shifts[0], shifts.shape), atol=1e-3)
         shares.append(shifts.mean(axis=0) / deviation)
 
@@ -225,11 +225,11 @@ def test_brightness_shifts_a_band_by_a_share_of_its_deviation():
 
 
 def test_contrast_stretches_a_band_about_its_mean():
-    """By a factor uniformly within the share of 1; the mean stays, and so does the order of the pixels."""
+    """The factor is uniform around 1; the mean and the order of the pixels are kept."""
     image, has_data = coast()
     factors = []
     for seed in range(60):
-        changed = varied(image, seed, contrast=0.6)
+        changed = jittered(image, seed, contrast=0.6)
         np.testing.assert_allclose(changed[has_data].mean(axis=0), image[has_data].mean(axis=0), rtol=1e-4)
         np.testing.assert_array_equal(
             np.argsort(changed[has_data][:, 0])[[0, -1]], np.argsort(image[has_data][:, 0])[[0, -1]]
@@ -243,9 +243,9 @@ def test_contrast_stretches_a_band_about_its_mean():
 
 
 def test_noise_has_the_stated_deviation_in_each_band():
-    """Of the band's own, normal, without a mean, and its own at each pixel."""
+    """It is normal with zero mean, relative to the deviation of the band, and independent for each pixel."""
     image, has_data = coast(120, 120)
-    noise = (varied(image, 1, noise=0.2) - image)[has_data] / image[has_data].std(axis=0)
+    noise = (jittered(image, 1, noise=0.2) - image)[has_data] / image[has_data].std(axis=0)
 
     np.testing.assert_allclose(noise.std(axis=0), 0.2, rtol=0.05)
     np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.01)
@@ -255,51 +255,51 @@ def test_noise_has_the_stated_deviation_in_each_band():
 
 @pytest.mark.parametrize(("option", "value"), [("brightness", 0.5), ("contrast", 0.5)])
 def test_bands_vary_independently(option, value):
-    """What one band draws says nothing about another; noise in two bands is not alike either."""
+    """Neither the draws nor the noise of two bands are correlated."""
     image, has_data = coast()
     drawn = []
     for seed in range(150):
-        changed = varied(image, seed, **{option: value})[has_data]
+        changed = jittered(image, seed, **{option: value})[has_data]
         drawn.append(changed.mean(axis=0) if option == "brightness" else changed.std(axis=0))
     correlations = np.corrcoef(np.array(drawn).T)[np.triu_indices(3, 1)]
-    noise = (varied(image, 1, noise=0.5) - image)[has_data]
+    noise = (jittered(image, 1, noise=0.5) - image)[has_data]
 
     assert np.abs(correlations).max() < 0.33  # four standard errors of 150 draws
     assert np.abs(np.corrcoef(noise.T)[np.triu_indices(3, 1)]).max() < 0.14
 
 
-def test_brightness_and_contrast_are_drawn_apart():
-    """A brighter band is not for that a richer one."""
+def test_brightness_and_contrast_are_independent():
+    """A brighter band does not tend to have more contrast."""
     image, has_data = coast()
-    changed = [varied(image, seed, brightness=0.5, contrast=0.5)[has_data] for seed in range(150)]
+    changed = [jittered(image, seed, brightness=0.5, contrast=0.5)[has_data] for seed in range(150)]
     brightness, contrast = (np.array([measure(values, axis=0) for values in changed]) for measure in (np.mean, np.std))
 
     for band in range(3):
         assert abs(np.corrcoef(brightness[:, band], contrast[:, band])[0, 1]) < 0.33
 
 
-def test_noise_does_not_change_what_else_is_drawn():
+def test_noise_does_not_change_the_other_draws():
     """Brightness and contrast are the same with and without noise."""
     image, has_data = coast(120, 120)
-    plain, noisy = (varied(image, 3, brightness=0.5, contrast=0.5, noise=noise) for noise in (0.0, 0.1))
+    plain, noisy = (jittered(image, 3, brightness=0.5, contrast=0.5, noise=noise) for noise in (0.0, 0.1))
 
     np.testing.assert_allclose(plain[has_data].mean(axis=0), noisy[has_data].mean(axis=0), rtol=1e-3)
     assert (plain != noisy)[has_data].all()
 
 
-def test_other_values_are_a_function_of_the_seed():
-    """The same seed gives the same image to the bit, another seed another."""
+def test_jitter_depends_on_its_seed_only():
+    """The same seed gives exactly the same image, another seed another one."""
     image, _ = coast()
-    first, again, other = (varied(image, seed, **VALUES) for seed in (4, 4, 5))
+    first, again, other = (jittered(image, seed, **VALUES) for seed in (4, 4, 5))
 
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
 @pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
-def test_the_size_of_a_change_does_not_depend_on_the_unit(unit):
-    """Reflectance or counts: a change is in shares of what the image varies by."""
+def test_the_size_of_a_change_is_independent_of_units(unit):
+    """Reflectance and counts change by the same share of their deviation."""
     image, _ = coast()
-    reference = varied(image, 2, **VALUES)
+    reference = jittered(image, 2, **VALUES)
 
-    np.testing.assert_allclose(varied((image * unit).astype(np.float32), 2, **VALUES) / unit, reference, rtol=2e-3)
+    np.testing.assert_allclose(jittered((image * unit).astype(np.float32), 2, **VALUES) / unit, reference, rtol=2e-3)

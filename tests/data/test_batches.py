@@ -1,4 +1,4 @@
-"""Batches are what the dataset holds, in an order that is a function of (seed, epoch)."""
+"""Tests of batches: they hold the pairs of the dataset, in an order that depends on (seed, epoch) only."""
 
 import hashlib
 import subprocess
@@ -28,7 +28,7 @@ def take(batches, count):
     return [(image.numpy(), label.numpy()) for image, label in batches.take(count)]
 
 
-def joined(batches):
+def concatenate(batches):
     """Images and labels of several batches."""
     images, labels = zip(*batches, strict=True)
     return np.concatenate(images), np.concatenate(labels)
@@ -41,7 +41,7 @@ def read_one(reader, sample):
 
 
 def assert_same_copy(ours, theirs):
-    """Labels to the pixel, images up to the rounding in which TensorFlow's graphs differ from single operations."""
+    """Labels are equal; images are equal up to the rounding that differs between graphs and single operations."""
     np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5, atol=1e-4)
     np.testing.assert_array_equal(ours[1], theirs[1])
 
@@ -50,19 +50,19 @@ def digest(image, label):
     return hashlib.sha256(image.tobytes() + label.tobytes()).hexdigest()
 
 
-def test_ordered_batches_are_the_dataset(tiny_dataset):
-    """In the order asked for, values and labels as they are, the last batch short."""
+def test_ordered_batches_hold_the_requested_pairs(tiny_dataset):
+    """They keep the order, values and labels, and the last batch is smaller."""
     batches = take(ordered_batches(tiny_dataset, [4, 0, 2], batch=2), 9)
 
     assert [len(images) for images, _ in batches] == [2, 1]
-    images, labels = joined(batches)
+    images, labels = concatenate(batches)
     for index, position in enumerate([4, 0, 2]):
         np.testing.assert_array_equal(images[index], tiny_dataset.read_image(position))
         np.testing.assert_array_equal(labels[index], tiny_dataset.read_label(position))
 
 
 def scenes_of_all_sizes(*types, order="C"):
-    """Smaller than the frame, as large, shrunk, one row, one column, with nodata; in one type or several."""
+    """Scenes smaller than the frame, as large and larger, some of a single row or column, in one type or several."""
     sizes = [(5, 7), (16, 32), (40, 20), (1, 9), (15, 1), (64, 128), (17, 31)]
     scenes = {}
     for number, size in enumerate(sizes):
@@ -82,11 +82,11 @@ def scenes_of_all_sizes(*types, order="C"):
     [("uint8",), ("int16",), ("uint16",), ("float32",), ("uint8", "int16"), ("uint16", "int16"), ("uint16", "float64")],
     ids="+".join,
 )
-def test_what_training_sees_is_what_the_dataset_reads(tmp_path, types, framing):
-    """Whatever the type, the size and the framing: values, padding and ignored pixels are those of NumPy's reading."""
+def test_batches_equal_what_the_dataset_reads(tmp_path, types, framing):
+    """Values, padding and ignored pixels agree with NumPy for every type, size and framing."""
     dataset = make_tiny_dataset(tmp_path / "s", scenes_of_all_sizes(*types), framing=framing, overlap=0.3)
     everything = list(range(len(dataset)))
-    images, labels = joined(take(ordered_batches(dataset, everything, 3), 99))
+    images, labels = concatenate(take(ordered_batches(dataset, everything, 3), 99))
 
     assert images.shape == (len(dataset), 16, 32, 3)
     assert labels.dtype == np.uint8
@@ -98,7 +98,7 @@ def test_what_training_sees_is_what_the_dataset_reads(tmp_path, types, framing):
 
 
 def test_the_order_of_pixels_in_memory_does_not_matter(tmp_path):
-    """Arrays that a reader hands over column by column, as some npz hold them, are read as row by row."""
+    """Some npz files hold column-major arrays; they are read like row-major ones."""
     ours, theirs = (make_tiny_dataset(tmp_path / order, scenes_of_all_sizes("uint8", order=order)) for order in "CF")
 
     for (image, label), (other, other_label) in zip(
@@ -109,11 +109,11 @@ def test_the_order_of_pixels_in_memory_does_not_matter(tmp_path):
 
 
 def test_an_epoch_has_each_pair_once_in_a_new_order(tiny_dataset):
-    """Every epoch is a permutation of the training pairs, and epochs differ."""
+    """Each epoch is a permutation of the training pairs, and epochs differ."""
     batches = take(training_batches(tiny_dataset, [0, 1, 3, 5], NOTHING, batch=3, seed=1), 2 * 6)
     orders = []
     for start in range(0, 12, 2):
-        images, _ = joined(batches[start : start + 2])
+        images, _ = concatenate(batches[start : start + 2])
         found = [next(at for at in range(6) if np.array_equal(tiny_dataset.read_image(at), image)) for image in images]
         assert sorted(found) == [0, 1, 3, 5]
         orders.append(tuple(found))
@@ -122,12 +122,12 @@ def test_an_epoch_has_each_pair_once_in_a_new_order(tiny_dataset):
 
 
 def test_steps_are_the_batches_of_an_epoch():
-    """The last one may be short."""
+    """The last batch may be smaller."""
     assert [steps_in_epoch(samples, 3) for samples in (1, 3, 4, 8, 9)] == [1, 1, 2, 3, 3]
 
 
-def test_copies_drawn_anew_repeat_each_pair_with_other_changes(tiny_dataset):
-    """Two copies make twice the samples, and the two copies of a pair differ."""
+def test_online_copies_repeat_each_pair_with_other_changes(tiny_dataset):
+    """Two copies double the samples, and the copies of a pair differ."""
     samples = training_samples(Split([0], [1]), replace(STRONG, copies=2), len(tiny_dataset))
     ((images, _),) = take(training_batches(tiny_dataset, samples, STRONG, batch=8, seed=1), 1)
 
@@ -136,15 +136,15 @@ def test_copies_drawn_anew_repeat_each_pair_with_other_changes(tiny_dataset):
 
 
 def test_online_changes_differ_from_epoch_to_epoch(tiny_dataset):
-    """The same pair is never seen twice alike."""
+    """The same pair never looks the same twice."""
     batches = take(training_batches(tiny_dataset, [0], STRONG, batch=1, seed=1), 6)
 
     assert len({digest(*batch) for batch in batches}) == 6
 
 
 @pytest.mark.parametrize("config", [NOTHING, STRONG, OFFLINE])
-def test_training_that_starts_later_gets_the_same_batches(tiny_dataset, config):
-    """Epoch 3 is epoch 3, whether or not epochs 0 to 2 came before: what a resumed run relies on."""
+def test_training_that_starts_later_gets_the_same_batches_per_epoch(tiny_dataset, config):
+    """Epoch 3 is the same whether or not epochs 0 to 2 came before; resuming relies on it."""
     samples = training_samples(Split([0, 1, 2, 3, 4], [5]), config, len(tiny_dataset))
     steps = steps_in_epoch(len(samples), 2)
     whole = take(training_batches(tiny_dataset, samples, config, batch=2, seed=9), 5 * steps)
@@ -155,12 +155,12 @@ def test_training_that_starts_later_gets_the_same_batches(tiny_dataset, config):
         np.testing.assert_array_equal(label, later_label)
 
 
-def test_the_size_of_a_batch_changes_no_sample(tiny_dataset):
-    """Ten samples in batches of 1, 3 or 10 are the same ten in the same order."""
+def test_the_batch_size_changes_no_sample(tiny_dataset):
+    """Ten samples in batches of 1, 3 or 10 are the same, in the same order."""
     config = replace(STRONG, copies=2)
     samples = training_samples(Split([0, 1, 2, 3, 4], [5]), config, len(tiny_dataset))
     epochs = [
-        joined(take(training_batches(tiny_dataset, samples, config, batch, seed=2), steps_in_epoch(10, batch)))
+        concatenate(take(training_batches(tiny_dataset, samples, config, batch, seed=2), steps_in_epoch(10, batch)))
         for batch in (1, 3, 10)
     ]
 
@@ -169,15 +169,15 @@ def test_the_size_of_a_batch_changes_no_sample(tiny_dataset):
         np.testing.assert_array_equal(labels, epochs[0][1])
 
 
-def test_seeds_give_other_orders_and_changes(tiny_dataset):
-    """The run's seed decides both."""
+def test_the_seed_decides_order_and_changes(tiny_dataset):
+    """Another seed gives another order and other changes."""
     one, two = (take(training_batches(tiny_dataset, range(5), STRONG, batch=10, seed=seed), 1)[0][0] for seed in (1, 2))
 
     assert (one != two).any()
 
 
-def test_copies_drawn_once_are_the_same_in_every_epoch(tiny_dataset):
-    """Only their order is new; each is what reading the samples in order gives, and none is a pair as it is."""
+def test_offline_copies_are_the_same_in_every_epoch(tiny_dataset):
+    """Only their order changes; each copy equals the one read by its number, and differs from its pair."""
     samples = training_samples(Split([0, 3], [1]), OFFLINE, len(tiny_dataset))
     expected = sorted(digest(*batch) for batch in take(ordered_batches(tiny_dataset, samples, 1, OFFLINE, 4), 99))
     batches = take(training_batches(tiny_dataset, samples, OFFLINE, batch=1, seed=4), 3 * len(samples))
@@ -206,8 +206,8 @@ for sample in (6, 11, 23):
 
 
 @pytest.mark.process
-def test_copies_drawn_once_are_the_same_in_another_process(tiny_dataset):
-    """Nothing of a copy is kept on disk, so another process must draw the same."""
+def test_offline_copies_are_the_same_in_another_process(tiny_dataset):
+    """Copies are not stored, so another process must draw the same."""
     read = SampleReader(tiny_dataset, OFFLINE, 4)
     theirs = subprocess.check_output(
         [sys.executable, "-c", IN_ANOTHER_PROCESS, str(tiny_dataset.folder)],
@@ -219,11 +219,11 @@ def test_copies_drawn_once_are_the_same_in_another_process(tiny_dataset):
     assert theirs.split() == [digest(*read_one(read, sample)) for sample in (6, 11, 23)]
 
 
-def test_copies_depend_on_the_seed_and_on_nothing_else(tiny_dataset):
-    """Not on the samples beside them, nor on who reads them."""
+def test_copies_depend_on_the_seed_only(tiny_dataset):
+    """Neither the samples next to them nor the reader matters."""
     read, other = (SampleReader(tiny_dataset, OFFLINE, seed) for seed in (4, 5))
     ((images, labels),) = take(ordered_batches(tiny_dataset, [9], 1, OFFLINE, 4), 99)
-    among = joined(take(ordered_batches(tiny_dataset, [2, 9, 14], 2, OFFLINE, 4), 99))
+    among = concatenate(take(ordered_batches(tiny_dataset, [2, 9, 14], 2, OFFLINE, 4), 99))
 
     assert (read_one(read, 9)[0] != read_one(other, 9)[0]).any()
     assert_same_copy((images[0], labels[0]), read_one(read, 9))
@@ -232,15 +232,15 @@ def test_copies_depend_on_the_seed_and_on_nothing_else(tiny_dataset):
     np.testing.assert_array_equal(among[0][0], tiny_dataset.read_image(2))
 
 
-def test_the_paper_s_sides_read_copies_on_both(tiny_dataset):
-    """Each validating sample is the copy its number says, and so is each that trains."""
+def test_the_split_of_the_paper_reads_copies_on_both_sides(tiny_dataset):
+    """Each sample of training and validation is the copy with its number."""
     split = split_dataset(tiny_dataset, SplitConfig(method="paper", validation=0.5), OFFLINE.copies)
     read = SampleReader(tiny_dataset, OFFLINE, 1)
     assert training_samples(split, OFFLINE, 6) == split.training
 
-    images, labels = joined(take(ordered_batches(tiny_dataset, split.validation, 4, OFFLINE, 1), 99))
-    trained = joined(take(training_batches(tiny_dataset, split.training, OFFLINE, 9, seed=1), 1))
-    ordered = joined(take(ordered_batches(tiny_dataset, split.training, 4, OFFLINE, 1), 99))
+    images, labels = concatenate(take(ordered_batches(tiny_dataset, split.validation, 4, OFFLINE, 1), 99))
+    trained = concatenate(take(training_batches(tiny_dataset, split.training, OFFLINE, 9, seed=1), 1))
+    ordered = concatenate(take(ordered_batches(tiny_dataset, split.training, 4, OFFLINE, 1), 99))
 
     for index, sample in enumerate(split.validation):
         assert_same_copy((images[index], labels[index]), read_one(read, sample))
@@ -249,15 +249,15 @@ def test_the_paper_s_sides_read_copies_on_both(tiny_dataset):
 
 
 def test_a_copy_has_the_classes_of_its_pair_and_no_others(tiny_dataset):
-    """It is that pair changed, with what came from outside ignored."""
+    """It is that pair after augmentation, with pixels from outside ignored."""
     read = SampleReader(tiny_dataset, OFFLINE, 3)
     for sample in range(6, 24):
         _, label = read_one(read, sample)
         assert set(np.unique(label)) <= {*np.unique(tiny_dataset.read_label(sample % 6)), IGNORE}
 
 
-def test_copies_without_any_change_are_the_pair(tiny_dataset):
-    """Asked for copies that nothing changes, each is the pair as float32."""
+def test_copies_without_changes_equal_their_pair(tiny_dataset):
+    """Each is the pair as float32."""
     read = SampleReader(tiny_dataset, replace(NOTHING, mode="offline"), 3)
     image, label = read_one(read, 8)
 
@@ -266,8 +266,8 @@ def test_copies_without_any_change_are_the_pair(tiny_dataset):
     np.testing.assert_array_equal(label, tiny_dataset.read_label(2))
 
 
-def test_what_is_augmented_keeps_its_padding_ignored(tmp_path):
-    """Padding moves with the scene: it is no data and no class before and after, also where noise is added."""
+def test_padding_stays_ignored_after_augmentation(tmp_path):
+    """It moves with the scene and has neither data nor a class, even with noise."""
     dataset = make_tiny_dataset(tmp_path / "s", make_scenes(2, rows=8, columns=16))
     for image, label in take(training_batches(dataset, [0, 1], STRONG, batch=1, seed=1), 12):
         np.testing.assert_array_equal(image.any(axis=-1), label != IGNORE)
@@ -275,7 +275,7 @@ def test_what_is_augmented_keeps_its_padding_ignored(tmp_path):
 
 
 def test_tensorflow_neither_tunes_nor_rewrites_the_pipeline(tiny_dataset):
-    """Its tuner keeps the end of an iterator waiting, for longer the longer it ran; to rewrite copies all imagery."""
+    """The tuner delays the end of an iterator, and graph optimization copies all imagery."""
     for batches in (
         training_batches(tiny_dataset, [0, 1], AugmentConfig(), 1, seed=0),
         ordered_batches(tiny_dataset, [0, 1], 1),

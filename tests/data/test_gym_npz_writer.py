@@ -1,4 +1,4 @@
-"""What is written for the original program is its layout, and comes back as the same pairs."""
+"""Tests of the export for the original program: its layout, and the same pairs when read back."""
 
 import numpy as np
 import pytest
@@ -17,14 +17,14 @@ NO_CHANGE = {"zoom": 0, "rotation": 0, "shift_rows": 0, "shift_columns": 0, "fli
 
 @pytest.fixture(scope="module")
 def byte_dataset(tmp_path_factory):
-    """Six pairs of uint8, the first with an ignored corner."""
+    """Six uint8 pairs, the first with an ignored corner."""
     scenes = {name: scene._replace(image=scene.image.astype(np.uint8)) for name, scene in make_scenes().items()}
     scenes["pair0"].label[:4, :4] = IGNORE
     return make_tiny_dataset(tmp_path_factory.mktemp("stores") / "bytes", scenes)
 
 
 def test_each_side_has_its_folder_and_layout(byte_dataset, tmp_path):
-    """Names, keys and one-hot labels are the original's; what counts nowhere is 0 in every layer."""
+    """Names, keys and one-hot labels are those of the original program; ignored pixels are 0 in every layer."""
     count = export_gym_npz(
         byte_dataset, Split([0, 1, 2], [3, 4], [5]), ONLINE, SampleReader(byte_dataset, ONLINE, 1), tmp_path / "out"
     )
@@ -43,8 +43,8 @@ def test_each_side_has_its_folder_and_layout(byte_dataset, tmp_path):
         assert (int(arrays["num_bands"]), arrays["files"].tolist()) == (3, ["pair0"])
 
 
-def test_what_is_exported_reads_back_as_the_same_pairs(byte_dataset, tmp_path):
-    """``data=gym_npz`` on all three folders gives images and labels to the pixel."""
+def test_exported_files_read_back_as_the_same_pairs(byte_dataset, tmp_path):
+    """``data=gym_npz`` on all three folders reproduces images and labels exactly."""
     split = Split([0, 1, 2], [3, 4], [5])
     export_gym_npz(byte_dataset, split, ONLINE, SampleReader(byte_dataset, ONLINE, 1), tmp_path / "out")
     places = [str(tmp_path / "out" / f"{side}_data" / f"{side}_npzs") for side in ("train", "val", "test")]
@@ -60,8 +60,8 @@ def test_what_is_exported_reads_back_as_the_same_pairs(byte_dataset, tmp_path):
         np.testing.assert_array_equal(back.read_label(position), byte_dataset.read_label(position))
 
 
-def test_offline_copies_are_written_beside_their_sources(byte_dataset, tmp_path):
-    """Two copies of each training pair, as the program itself trains on them; none of the validation side."""
+def test_offline_copies_are_exported_with_their_sources(byte_dataset, tmp_path):
+    """There are two copies of each training pair, as in training, and none of validation pairs."""
     read = SampleReader(byte_dataset, OFFLINE, 1)
 
     assert export_gym_npz(byte_dataset, Split([0, 1], [2]), OFFLINE, read, tmp_path / "out") == 2 + 4 + 1
@@ -74,17 +74,17 @@ def test_offline_copies_are_written_beside_their_sources(byte_dataset, tmp_path)
 
 
 def test_bytes_are_clipped_and_never_wrapped():
-    """A bright pixel is 255, a dark one 0; one that has data stays apart from nodata by 1 in its largest band."""
+    """Bright pixels become 255 and dark ones 0, but a pixel with data keeps 1 in its largest band."""
     image = np.array([[[300.0, 255.4, -7.0], [-3.0, 0.2, 0.1], [-9.0, -2.0, -5.0], [0.0, 0.0, 0.0], [0.4, 8.6, 0.0]]])
 
-    shown = clip_to_bytes(image.astype(np.float32))
+    clipped = clip_to_bytes(image.astype(np.float32))
 
-    np.testing.assert_array_equal(shown[0], [[255, 255, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0], [0, 9, 0]])
-    assert shown.dtype == np.uint8
+    np.testing.assert_array_equal(clipped[0], [[255, 255, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0], [0, 9, 0]])
+    assert clipped.dtype == np.uint8
 
 
-def test_varied_copies_of_bytes_keep_their_order(byte_dataset, tmp_path):
-    """Brightness, contrast and noise beyond 0..255 leave bright bright and dark dark, and make no nodata."""
+def test_jittered_bytes_keep_their_order(byte_dataset, tmp_path):
+    """Values beyond 0..255 stay bright or dark, and no pixel becomes nodata."""
     vivid = AugmentConfig(mode="offline", brightness=3.0, contrast=0.9, noise=0.5, **NO_CHANGE)
     read = SampleReader(byte_dataset, vivid, 1)
     export_gym_npz(byte_dataset, Split([0, 1, 2, 3, 4], [5]), vivid, read, tmp_path / "out")
@@ -101,23 +101,27 @@ def test_varied_copies_of_bytes_keep_their_order(byte_dataset, tmp_path):
 
 
 @pytest.mark.parametrize(("changes", "says"), [({}, True), ({"mode": "offline"}, False), (NO_CHANGE, False)])
-def test_it_says_where_no_copies_can_be_written(byte_dataset, tmp_path, caplog, changes, says):
-    """Changes that are drawn in each epoch are no files; without changes there is nothing to miss."""
+def test_a_warning_explains_missing_copies(byte_dataset, tmp_path, caplog, changes, says):
+    """Online changes cannot be exported; without changes, nothing is missing."""
     augment = AugmentConfig(**changes)
     export_gym_npz(byte_dataset, Split([0, 1], [2]), augment, SampleReader(byte_dataset, augment, 1), tmp_path / "out")
 
-    said = [message for message in caplog.messages if "augment.mode=online draws anew in each epoch" in message]
+    said = [
+        message
+        for message in caplog.messages
+        if "no augmented copies are written, because augment.mode=online" in message
+    ]
     assert len(said) == says
 
 
-def test_more_than_8_bits_are_stretched_and_never_wrapped(tiny_dataset):
-    """Least and largest value of a band in the dataset become 1 and 255; nodata stays 0. The original would wrap."""
+def test_16_bit_values_are_stretched_and_never_wrapped(tiny_dataset):
+    """Smallest and largest value of a band in the dataset become 1 and 255; nodata stays 0."""
     stretch = stretch_to_bytes(tiny_dataset)
     images = np.stack([tiny_dataset.read_image(position) for position in range(len(tiny_dataset))])
     low, high = (images.min(axis=(0, 1, 2)), images.max(axis=(0, 1, 2)))
 
-    shown = stretch(np.array([[low, high, 0 * low]]))
+    stretched = stretch(np.array([[low, high, 0 * low]]))
 
-    np.testing.assert_array_equal(shown[0], [[1, 1, 1], [255, 255, 255], [0, 0, 0]])
+    np.testing.assert_array_equal(stretched[0], [[1, 1, 1], [255, 255, 255], [0, 0, 0]])
     brightest_last = np.argsort(images[0, ..., 0].ravel())
     assert (np.diff(stretch(images[0])[..., 0].ravel()[brightest_last].astype(int)) >= 0).all()

@@ -57,7 +57,7 @@ COMMANDS = {
     "make_dataset": Command(
         "make_dataset", DatasetConfig, "gym.app.make_dataset:make_dataset", "Build a dataset and its report."
     ),
-    "train": Command("config", Config, "gym.app.sweep_worker:train_or_work", "Train a model, or sweep with -m."),
+    "train": Command("config", Config, "gym.app.sweep_worker:train_configuration", "Train a model, or sweep with -m."),
     "evaluate": Command("evaluate", EvaluateConfig, "gym.app.evaluate:judge_runs", "Score trained models."),
     "report": Command("report", ReportConfig, "gym.app.report:write_up", "Write the report of a sweep or a run."),
     "predict": Command("predict", PredictConfig, "gym.app.predict:apply_run", "Segment a folder of images."),

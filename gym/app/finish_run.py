@@ -1,22 +1,24 @@
-"""What a run came to: its scores, and what is logged of it once it is trained.
+"""Evaluate a trained model, and log its scores, pictures and model card.
 
-This imports what draws and what scores, half a second's worth: `gym.app.train` does so after the first epoch.
+Importing this module imports matplotlib, half a second's worth: `gym.app.train` does so after the first epoch.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import nan
 from pathlib import Path
 
 import keras
 from omegaconf import OmegaConf
 
-from gym.config.overrides import flatten, to_dict
+from gym.config.overrides import flatten
 from gym.config.registries import SCORES, Place
+from gym.config.schema import AugmentConfig, SplitConfig
 from gym.core.files import write_json, write_text
 from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
-from gym.data.samples import find_near_duplicates, list_sample_names, pair_positions, scene_names
+from gym.data.near_duplicates import NearDuplicate
+from gym.data.samples import ReadSample, find_near_duplicates, list_sample_names, pair_positions, scene_names
 from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
 from gym.models.architectures import count_parameters
 from gym.reporting.card.write import write_run_card
@@ -26,123 +28,133 @@ from gym.reporting.style import save_figure
 from gym.reporting.training_curves import draw_training_curves
 from gym.runs.mlflow_log import DESCRIPTION, RunLog
 from gym.runs.model_files import save_model
-from gym.runs.result import RunResult
-from gym.runs.spec import RunSpec, redact_settings
+from gym.runs.result import RunResult, write_result
+from gym.runs.spec import RunSpec
 from gym.training import checkpoint
 from gym.training.checkpoint import History, epoch_metrics
 
 
-def evaluate_sides(model: keras.Model, task: RunSpec) -> dict[str, Evaluation]:
-    """Evaluate the validation side, and the test side where there is one."""
-    config, dataset, split = task.config, task.dataset, task.split
-    return {
-        side: evaluate_model(
-            model,
-            dataset,
-            samples,
-            ordered_batches(dataset, samples, config.training.batch, config.augment, config.seed),
-        )
+def finish_run(
+    run: RunLog,
+    spec: RunSpec,
+    model: keras.Model,
+    history: History,
+    steps_per_epoch: int,
+    augment: AugmentConfig,
+    split_config: SplitConfig,
+    *,
+    batch: int,
+    seed: int,
+) -> tuple[RunResult, dict[str, Evaluation]]:
+    """Evaluate a trained model on its validation and test sides, log the run, and write its result.
+
+    Args:
+        run: The MLflow run.
+        spec: The run.
+        model: The trained model.
+        history: Its training.
+        steps_per_epoch: Number of training batches in an epoch.
+        augment: How augmented copies of pairs are made.
+        split_config: How the dataset was split.
+        batch: Images predicted at a time.
+        seed: Seed of the copies.
+
+    Returns:
+        The result, and the evaluations by side.
+
+    Raises:
+        OSError: The result cannot be written.
+        RunError: MLflow cannot be used.
+    """
+    dataset, split = spec.dataset, spec.split
+    evaluations = {
+        side: evaluate_model(model, dataset, samples, ordered_batches(dataset, samples, batch, augment, seed))
         for side, samples in (("validation", split.validation), ("test", split.test))
         if samples
     }
+    result = _make_result(run.run_id, spec, model, history, steps_per_epoch, evaluations)
+    _log_scores(run, history, result)
+    read = SampleReader(dataset, augment, seed)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        _write_inputs(folder, spec, find_near_duplicates(dataset, split, split_config.likeness))
+        save_model(model, dataset, folder / "model")
+        _write_pictures(folder, history, evaluations, dataset.bands, read)
+        write_run_card(folder, dataset, split, split_config, result, evaluations, read)
+        run.log_folder(folder)
+    write_result(spec.folder, result)
+    return result, evaluations
 
 
-def summarize(
-    task: RunSpec, run_id: str, model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]
+def _make_result(
+    run_id: str,
+    spec: RunSpec,
+    model: keras.Model,
+    history: History,
+    steps_per_epoch: int,
+    evaluations: Mapping[str, Evaluation],
 ) -> RunResult:
-    """What a run came to."""
-    validation = evaluations["validation"]
-    trained_on = {
-        "training_pairs": len(set(pair_positions(task.split.training, len(task.dataset)))),
-        "training_steps": history.stopping.last_epoch * task.steps_per_epoch,
-    }
-    return RunResult(
-        run_id=run_id,
-        name=task.name,
-        fingerprint=task.fingerprint,
-        settings=flatten(redact_settings(to_dict(task.config))),
-        scores=final_scores(model, history, evaluations) | trained_on,
-        weights_sha256=checkpoint.hash_weights(model),
-        classes=validation.classes,
-        images=validation.names,
-        scenes=scene_names(task.dataset, validation.samples),
-        matrices=validation.matrices,
-    )
-
-
-def final_scores(model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
-    """The metrics of a whole run under their names in MLflow; those of the test side begin with ``test/``."""
-    count = count_parameters(model)
-    test = (
-        {f"test/{name}": score for name, score in named_scores(evaluations["test"]).items()}
-        if "test" in evaluations
-        else {}
-    )
-    return {
-        **named_scores(evaluations["validation"]),
-        **test,
+    validation, parameters = evaluations["validation"], count_parameters(model)
+    test = named_scores(evaluations["test"]) if "test" in evaluations else {}
+    scores = {
+        **named_scores(validation),
+        **{f"test/{name}": score for name, score in test.items()},
         "loss": history.stopping.best_loss,
         "stopping_epoch": history.stopping.last_epoch,
         "best_epoch": history.stopping.best_epoch,
         "seconds": history.seconds,
-        "parameters": count.total,
-        "trainable_parameters": count.trainable,
+        "parameters": parameters.total,
+        "trainable_parameters": parameters.trainable,
+        "training_pairs": len(set(pair_positions(spec.split.training, len(spec.dataset)))),
+        "training_steps": history.stopping.last_epoch * steps_per_epoch,
     }
+    return RunResult(
+        run_id=run_id,
+        name=spec.name,
+        fingerprint=spec.fingerprint,
+        settings=flatten(spec.settings),
+        scores=scores,
+        weights_sha256=checkpoint.hash_weights(model),
+        classes=validation.classes,
+        images=validation.names,
+        scenes=scene_names(spec.dataset, validation.samples),
+        matrices=validation.matrices,
+    )
 
 
-def log_result(
-    run: RunLog,
-    task: RunSpec,
-    result: RunResult,
-    model: keras.Model,
-    history: History,
-    evaluations: Mapping[str, Evaluation],
-) -> None:
-    """Log what a run came to: every epoch that is not there yet, scores, weights, pictures."""
+def _log_scores(run: RunLog, history: History, result: RunResult) -> None:
     logged = run.logged_steps("learning_rate")
     for epoch in history.epochs:
-        if epoch.number not in logged:
+        if epoch.number not in logged:  # a resumed run may have lost its last epoch
             run.log_metrics(epoch_metrics(epoch), step=epoch.number)
     run.log_metrics(result.scores)
-    run.log_tags({"weights_sha256": result.weights_sha256, DESCRIPTION: word_result(result)})
-    with tempfile.TemporaryDirectory() as folder:
-        write_inputs(Path(folder), task)
-        write_results(Path(folder), task, model, history, evaluations)
-        write_run_card(Path(folder), task.config, task.dataset, task.split, result, evaluations)
-        run.log_folder(Path(folder))
+    run.log_tags({"weights_sha256": result.weights_sha256, DESCRIPTION: _describe_result(result)})
 
 
-def word_result(result: RunResult) -> str:
-    """What a run came to and where to look, as the MLflow UI shows it above all else."""
+def _describe_result(result: RunResult) -> str:
+    """Return the description that the MLflow UI shows above everything else."""
     scores, scenes = result.scores, pluralize(len(set(result.scenes)), "validation scene")
     headline = SCORES.at(Place.FIGURE4)
     values = ", ".join(f"{entry.title} {format_score(scores.get(entry.name, nan))}" for entry in headline)
-    course = f"epoch {scores['best_epoch']:.0f} of {scores['stopping_epoch']:.0f} is kept"
+    epoch = f"epoch {scores['best_epoch']:.0f} of {scores['stopping_epoch']:.0f} is kept"
     size = f"{scores['parameters']:,.0f} parameters"
-    told = f"{values} on {scenes}; {course}; {size}. Pictures and model are under Artifacts."
-    return told[0].upper() + told[1:]
+    text = f"{values} on {scenes}; {epoch}; {size}. Pictures and model are under Artifacts."
+    return text[0].upper() + text[1:]
 
 
-def write_inputs(folder: Path, task: RunSpec) -> None:
-    """Write what a run starts from: configuration, split, the images that look alike across it, what was left out."""
-    config, dataset, split = task.config, task.dataset, task.split
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(redact_settings(to_dict(config)))))
-    write_json(folder / "split.json", list_sample_names(dataset, split))
-    write_json(folder / "left_out.json", dataset.manifest.left_out)
-    alike = find_near_duplicates(dataset, split, config.split.likeness)
-    write_json(folder / "near_duplicates.json", [pair._asdict() for pair in alike])
+def _write_inputs(folder: Path, spec: RunSpec, near_duplicates: Sequence[NearDuplicate]) -> None:
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(spec.settings)))
+    write_json(folder / "split.json", list_sample_names(spec.dataset, spec.split))
+    write_json(folder / "left_out.json", spec.dataset.manifest.left_out)
+    write_json(folder / "near_duplicates.json", [pair._asdict() for pair in near_duplicates])
 
 
-def write_results(
-    folder: Path, task: RunSpec, model: keras.Model, history: History, evaluations: Mapping[str, Evaluation]
+def _write_pictures(
+    folder: Path, history: History, evaluations: Mapping[str, Evaluation], bands: Sequence[str], read: ReadSample
 ) -> None:
-    """Write what a run came to: model, curves, and of each side the confusion matrix and a contact sheet."""
-    config, dataset = task.config, task.dataset
-    save_model(model, dataset, folder / "model")
     save_figure(draw_training_curves(history.epochs, history.stopping.best_epoch), folder / "learning_curves.png")
-    read = SampleReader(dataset, config.augment, config.seed)
     for side, evaluation in evaluations.items():
         place = folder if side == "validation" else folder / side
         write_json(place / "confusion_matrix.json", evaluation.matrix.tolist())
         save_figure(draw_confusion_matrix(evaluation.matrix, evaluation.classes), place / "confusion_matrix.png")
-        save_figure(draw_contact_sheet(evaluation, dataset.bands, read, side), place / "contact_sheet.png")
+        save_figure(draw_contact_sheet(evaluation, bands, read, side), place / "contact_sheet.png")

@@ -1,7 +1,4 @@
-"""One run of a sweep, in whatever process the launcher starts it.
-
-Whether a trial of a search goes on after an epoch.
-"""
+"""Train one run of a sweep, in whichever process the launcher starts it."""
 
 import functools
 import math
@@ -13,96 +10,84 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from gym.app.train import Listener, RunSpec, carry_out, plan_run, run_experiment
+from gym.app.train import execute_run, run_experiment
 from gym.config.registries import SCORES
 from gym.config.schema import Config
 from gym.core.errors import GymError, Pruned, RunError, first_line
 from gym.runs.mlflow_log import PARENT
 from gym.runs.run_folder import end_attempt
+from gym.runs.spec import plan_run
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, STARTED, Job
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch
 
-Judge = Callable[[Epoch], bool]
+_training = threading.Lock()  # held while this process trains
 
 
-def open_judge(config: Config, sweep: SweepFolder, number: int) -> Judge | None:
-    """What tells after each epoch of a trial whether to give it up; None where none is.
-
-    Raises:
-        RunError: The search's database cannot be used.
-    """
-    if config.search.pruner == "none":
-        return None
-    from gym.sweeps.search.pruners import EpochPruner  # imports Optuna
-    from gym.sweeps.search.sweeper import pruning_of, storage_of
-
-    pruner = EpochPruner(storage_of(config, sweep), sweep.name, number, pruning_of(config))
-    objective = config.search.objective[0]
-    return lambda epoch: pruner.report(epoch.number, float(getattr(epoch, f"val_{objective}")))
-
-
-_making = threading.Lock()  # held while this process makes a run
-
-
-def train_or_work(config: Config) -> float:
-    """Train one configuration, as a single run or as the run of a sweep.
+def train_configuration(config: Config) -> float:
+    """Train one configuration, as a single run or as a run of a sweep.
 
     Returns:
-        Mean IoU; NaN where a search gave the run up.
+        Mean IoU; NaN if a search pruned the run.
     """
     return run_job(config) if config.sweep.job >= 0 else run_experiment(config).scores[SCORES.default]
 
 
 def run_job(config: Config) -> float:
-    """Make the run that the sweeper planned, and write down what becomes of it.
+    """Train a run that the sweeper has queued, and record its outcome in the ledger.
 
-    Stopping the process writes nothing: the run counts as cut off and goes on with the next call.
+    If the process is terminated, nothing is recorded: the run counts as interrupted, and the next call resumes it.
 
     Returns:
-        Mean IoU; NaN where a search gave the run up.
+        Mean IoU; NaN if a search pruned the run.
 
     Raises:
-        RunError: The run failed; the ledger says so too.
+        RunError: The run failed. The ledger records it too.
     """
     sweep = SweepFolder(Path(config.outputs), config.sweep.name)
-    leave_with_driver()
-    with _making, sweep.lock_run(sweep.ledger.job(config.sweep.job).fingerprint):
-        job = sweep.ledger.job(config.sweep.job)  # by now: a worker of a driver that was killed may have ended it
+    _exit_with_driver()
+    with _training, sweep.lock_run(sweep.ledger.job(config.sweep.job).fingerprint):
+        job = sweep.ledger.job(config.sweep.job)  # read again: a worker of a killed driver may have finished it
         if job.status in (FINISHED, PRUNED):
             return job.scores.get(SCORES.default, math.nan)
-        return make_run(config, sweep, job)
+        return train_job(config, sweep, job)
 
 
 @functools.cache
-def leave_with_driver() -> None:
-    """End this process, if it is a launcher's worker, once its driver is killed: after the run it makes, which counts.
-
-    It would wait for another run otherwise, for minutes, with its memory and the terminal.
-    """
+def _exit_with_driver() -> None:
+    # A worker whose driver was killed would wait for another run for minutes, with its memory and the terminal. It
+    # finishes its current run first, because the result counts.
     driver = multiprocessing.parent_process()
     if driver is not None:
-        threading.Thread(target=_leave_after, args=[driver.pid], daemon=True).start()
+        threading.Thread(target=_wait_and_exit, args=[driver.pid], daemon=True).start()
 
 
-def _leave_after(driver: int) -> None:
+def _wait_and_exit(driver: int) -> None:
     while os.getppid() == driver:
         time.sleep(1)
-    with _making:
+    with _training:
         os._exit(0)
 
 
-def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
-    """Make a run that this process holds; result and errors as those of `run_job`."""
+def train_job(config: Config, sweep: SweepFolder, job: Job) -> float:
+    """Train a run that this process has locked. Result and errors are those of `run_job`."""
     folder = sweep.run_folder(job.fingerprint)
     sweep.ledger.append(STARTED, job.number, epoch=checkpoint.read_last_epoch(folder), epochs=config.training.epochs)
     try:
-        result, _ = carry_out(plan_job(config, sweep, job), listen(config, sweep, job))
+        spec = plan_run(config, sweep.runs)
+        if spec.fingerprint != job.fingerprint:
+            raise RunError(f"the data of {job.name} has changed since the sweep started; start a new sweep.")
+        metadata = sweep.read_metadata()
+        tags = {PARENT: metadata["run_id"], "sweep": sweep.name, "job": str(job.number)}
+        on_epoch = _epoch_recorder(
+            sweep, job.number, _pruning_check(config, sweep, job) if metadata["is_search"] else None
+        )
+        result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)
     except Exception as error:
         message = explain_failure(error, folder)
         sweep.ledger.append(FAILED, job.number, message=message)
-        raise RunError(message) from None  # any other error may not survive the way back from a worker
+        raise RunError(message) from None  # other exceptions may not survive pickling on the way back from a worker
     except Pruned:
         sweep.ledger.append(PRUNED, job.number)
         checkpoint.remove_checkpoints(folder)
@@ -113,40 +98,37 @@ def make_run(config: Config, sweep: SweepFolder, job: Job) -> float:
     return result.scores[SCORES.default]
 
 
-def plan_job(config: Config, sweep: SweepFolder, job: Job) -> RunSpec:
-    """What is to be done.
+def _pruning_check(config: Config, sweep: SweepFolder, job: Job) -> Callable[[Epoch], bool] | None:
+    """Return a function that decides after each epoch whether to prune the trial; None if the search prunes none."""
+    if config.search.pruner == "none":
+        return None
+    from gym.sweeps.search.pruners import EpochPruner  # imports Optuna
+    from gym.sweeps.search.sweeper import pruning_of, storage_of
 
-    Raises:
-        RunError: The data are no longer those that the sweep was planned with.
-    """
-    task = plan_run(config, sweep.runs)
-    if task.fingerprint != job.fingerprint:
-        raise RunError(f"the data of {job.name} changed after the sweep began; start it again.")
-    return task._replace(name=job.name)
+    pruner = EpochPruner(storage_of(config, sweep), sweep.name, job.number, pruning_of(config))
+    objective = config.search.objective[0]
+    return lambda epoch: pruner.report(epoch.number, float(getattr(epoch, f"val_{objective}")))
 
 
-def listen(config: Config, sweep: SweepFolder, job: Job) -> Listener:
-    """Write each epoch down, give up where a search says so, and tie the MLflow run to that of the sweep."""
-    known = sweep.read_metadata()
-    judge = open_judge(config, sweep, job.number) if known["is_search"] else None
-
-    def tell(epoch: Epoch) -> None:
-        sweep.ledger.append(EPOCH, job.number, epoch=epoch.number, iou=epoch.val_iou)
-        if judge and judge(epoch):
+def _epoch_recorder(
+    sweep: SweepFolder, number: int, is_pruned: Callable[[Epoch], bool] | None
+) -> Callable[[Epoch], None]:
+    def record(epoch: Epoch) -> None:
+        sweep.ledger.append(EPOCH, number, epoch=epoch.number, iou=epoch.val_iou)
+        if is_pruned and is_pruned(epoch):
             raise Pruned
 
-    tags = {PARENT: known["run_id"], "sweep": sweep.name, "job": str(job.number)}
-    return Listener(tags, tell, is_shown=False)
+    return record
 
 
 def explain_failure(error: Exception, folder: Path) -> str:
-    """A failure in one line; the traceback of a defect goes to ``error.txt`` in the run's folder."""
+    """Explain a failure in one line. The traceback of a bug is written to ``error.txt`` in the run's folder."""
     if isinstance(error, GymError):
         return first_line(error)
-    message, place = f"{type(error).__name__}: {first_line(error)}", folder / "error.txt"
+    message, path = f"{type(error).__name__}: {first_line(error)}", folder / "error.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        place.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    except OSError:  # a full disk, which may be the very failure
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:  # the disk may be full, and that may be the failure itself
         return message
-    return f"{message} (traceback in {place})"
+    return f"{message} (traceback in {path})"

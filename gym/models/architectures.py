@@ -1,5 +1,6 @@
 """Build a model by the name of its architecture."""
 
+import random
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import keras
 
 from gym.config.registries import ARCHITECTURES
 from gym.config.schema import ModelConfig
+from gym.core.seeding import derive_seed
 from gym.models.blocks import Standardize
 
 
@@ -18,13 +20,21 @@ class ParameterCount(NamedTuple):
 
 
 def build_model(
-    config: ModelConfig, shape: tuple[int, int, int], classes: int, first: Standardize | None = None
+    config: ModelConfig,
+    shape: tuple[int, int, int],
+    classes: int,
+    first: Standardize | None = None,
+    seed: int | None = None,
 ) -> keras.Model:
     """Build the configured model; arguments and result as for `gym.models.unet.build_encoder_decoder`.
 
-    Without ``first``, images are standardised as in the paper.
+    Without ``first``, images are standardised as in the paper. ``seed`` makes the weights reproducible.
     """
     build: Callable[..., keras.Model] = ARCHITECTURES.get(config.name).load()
+    if seed is not None:
+        # Keras draws all its seeds from Python's generator. keras.utils.set_random_seed would also seed TensorFlow's,
+        # which discards the graphs it has prepared: half a second for each run of a sweep.
+        random.seed(derive_seed(seed, "weights"))
     return build(config, shape, classes, first or Standardize())
 
 

@@ -11,10 +11,9 @@ from gym.config.overrides import to_dict
 from gym.config.schema import Config
 from gym.core.files import hash_value
 from gym.core.text import redact_uri
-from gym.data.batches import steps_in_epoch
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
-from gym.data.samples import list_sample_names, split_dataset, training_samples
+from gym.data.samples import list_sample_names, split_dataset
 from gym.data.split import Split
 
 # Data and split enter the fingerprint as the dataset's own fingerprint and the names on each side.
@@ -23,9 +22,18 @@ _MACHINE_SETTINGS = ("threads", "tuned", "resume")
 
 
 class RunSpec(NamedTuple):
-    """What a run trains, on which data, and where its files go."""
+    """What a run trains on, what it is called, and where its files go.
 
-    config: Config
+    Attributes:
+        settings: The configuration as nested dictionaries, without the user and password of any URI.
+        dataset: The dataset.
+        split: The samples on each side.
+        name: The name given by the user, or one such as ``resunet cce f6``.
+        folder: The run's folder.
+        fingerprint: Hash of everything that the result depends on.
+    """
+
+    settings: dict[str, Any]
     dataset: Dataset
     split: Split
     name: str
@@ -33,15 +41,9 @@ class RunSpec(NamedTuple):
     fingerprint: str
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Number of training batches in an epoch."""
-        samples = training_samples(self.split, self.config.augment, len(self.dataset))
-        return steps_in_epoch(len(samples), self.config.training.batch)
-
-    @property
     def tags(self) -> dict[str, str]:
         """MLflow tags that identify the run and its data."""
-        method = self.config.split.method
+        method = self.settings["split"]["method"]
         return {
             "fingerprint": self.fingerprint,
             "data_fingerprint": self.dataset.manifest.fingerprint,
@@ -64,7 +66,8 @@ def plan_run(config: Config, runs: Path) -> RunSpec:
     split = split_dataset(dataset, config.split, config.augment.copies)
     fingerprint = run_fingerprint(config, dataset, split)
     name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
-    return RunSpec(config, dataset, split, name, runs / fingerprint[:16], fingerprint)
+    settings = redact_settings(to_dict(config))
+    return RunSpec(settings, dataset, split, name, runs / fingerprint[:16], fingerprint)
 
 
 def run_name(given: str, architecture: str, loss: str, filters: int) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from filelock import FileLock, Timeout
 
 from gym.config.schema import TrainingConfig
 from gym.core.parallel import available_cores
-from gym.core.seeding import derive_seed
 from gym.core.startup import quiet_imports
 from gym.models.cpu_ops import use_tuning
 

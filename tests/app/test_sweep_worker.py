@@ -1,4 +1,4 @@
-"""A run in its worker: made once, whoever else is at it, and every failure in a line."""
+"""A run of a sweep is trained once, in any worker, and every failure is one line."""
 
 import math
 import threading
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gym.app import sweep_worker as job_module
+from gym.app import sweep_worker
 from gym.app.sweep_worker import explain_failure, run_job
 from gym.config.schema import Config
 from gym.core.errors import ConfigError, RunError
@@ -16,7 +16,7 @@ from gym.sweeps.sweep_folder import SweepFolder
 
 @pytest.fixture
 def config(tmp_path):
-    """That of the only run of a sweep."""
+    """The configuration of the only run of a sweep."""
     config = Config(outputs=str(tmp_path))
     config.sweep.name, config.sweep.job = "mine", 0
     ledger_of(config).append(QUEUED, 0, fingerprint="f" * 64)
@@ -28,35 +28,35 @@ def ledger_of(config):
 
 
 @pytest.fixture
-def made(monkeypatch):
-    """The runs that are made; none is."""
+def trained(monkeypatch):
+    """The jobs that would be trained; none is."""
     runs = []
-    monkeypatch.setattr(job_module, "make_run", lambda config, sweep, job: runs.append(job) or 0.5)
+    monkeypatch.setattr(sweep_worker, "train_job", lambda config, sweep, job: runs.append(job) or 0.5)
     return runs
 
 
 @pytest.mark.parametrize(("end", "score"), [(FINISHED, 0.75), (PRUNED, math.nan)])
-def test_a_run_that_has_ended_is_not_made_again(config, made, end, score):
-    """Its scores are those it had; it would be trained anew, in a second MLflow run."""
+def test_a_finished_run_is_not_trained_again(config, trained, end, score):
+    """Its recorded score is returned; a second MLflow run would be misleading."""
     ledger_of(config).append(STARTED, 0)
     ledger_of(config).append(end, 0, scores={"iou": 0.75} if end == FINISHED else {})
 
     assert run_job(config) == pytest.approx(score, nan_ok=True)
-    assert made == []
+    assert trained == []
 
 
 @pytest.mark.parametrize("events", [[], [STARTED], [STARTED, FAILED]])
-def test_any_other_is_made(config, made, events):
-    """New, cut off, or failed before."""
+def test_any_other_run_is_trained(config, trained, events):
+    """The run may be new, interrupted or failed."""
     for event in events:
         ledger_of(config).append(event, 0)
 
     assert run_job(config) == 0.5
-    assert [job.attempts for job in made] == [len(events[:1])]
+    assert [job.attempts for job in trained] == [len(events[:1])]
 
 
-def test_a_run_that_another_process_makes_is_waited_for(config, made):
-    """A worker outlives its driver that was killed; what it comes to counts."""
+def test_a_run_locked_by_another_process_is_awaited(config, trained):
+    """A worker outlives its killed driver, and its result counts."""
     sweep = SweepFolder(Path(config.outputs), "mine")
     scores = []
     waiting = threading.Thread(target=lambda: scores.append(run_job(config)))
@@ -68,18 +68,18 @@ def test_a_run_that_another_process_makes_is_waited_for(config, made):
     waiting.join(timeout=30)
 
     assert scores == [0.25]
-    assert made == []
+    assert trained == []
 
 
-def test_a_run_that_the_ledger_does_not_know_is_refused(config):
-    """With where it is missing."""
+def test_a_run_missing_from_the_ledger_is_refused(config):
+    """The error names the ledger."""
     config.sweep.job = 7
     with pytest.raises(RunError, match=r"ledger\.jsonl does not contain run 7; repeat the command that started"):
         run_job(config)
 
 
 def test_a_failure_is_one_line(tmp_path):
-    """A user's mistake as it is; of a defect the traceback is kept, if the disk takes it."""
+    """A user's mistake keeps its message; the traceback of a bug is kept if the disk accepts it."""
     assert explain_failure(ConfigError("seed=x is bad\nand more"), tmp_path / "run") == "seed=x is bad"
     assert not (tmp_path / "run").exists()
     message = explain_failure(ValueError("bad\nday"), tmp_path / "run")

@@ -20,8 +20,8 @@ from PIL import Image
 
 from gym.app.predict import apply_run
 from gym.app.report import sites_of
-from gym.app.train import build_standardisation, class_weights, next_steps, run_experiment
-from gym.config.overrides import flatten
+from gym.app.train import format_next_steps, run_experiment
+from gym.config.overrides import flatten, to_dict
 from gym.config.schema import Config, PredictConfig
 from gym.config.validation import read_config
 from gym.core.errors import DataError, RunError, TrainingError
@@ -33,7 +33,6 @@ from gym.data.framing import frame_image
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_image, read_label
 from gym.data.samples import split_dataset
-from gym.data.split import Split
 from gym.evaluation import confusion
 from gym.evaluation.run_model import evaluate_model
 from gym.prediction.segment import predict_tiles
@@ -212,7 +211,7 @@ def test_a_run_leaves_everything_in_mlflow(finished, outputs):
 
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "unet cce f2"
-    groups = {group: vars(getattr(config, group)) for group in ("model", "data", "split", "augment")}
+    groups = {group: to_dict(config)[group] for group in ("model", "data", "split", "augment")}
     assert set(run.data.params) >= set(flatten(groups))
     assert (run.data.params["split.method"], run.data.params["data.framing"]) == ("random", "fit")
     scores = run.data.metrics
@@ -582,7 +581,7 @@ def test_a_run_that_was_stopped_goes_on_in_its_mlflow_run(configure, tmp_path, m
     assert len(runs[0].inputs.dataset_inputs) == 1
     assert resumed.weights_sha256 == whole.weights_sha256
     assert without_seconds(resumed) == without_seconds(whole)
-    assert "going on after epoch 3" in caplog.text
+    assert "resuming after epoch 3" in caplog.text
     again = run_experiment(config)
     assert again.run_id != resumed.run_id
     assert again.weights_sha256 == whole.weights_sha256
@@ -609,10 +608,10 @@ def test_a_run_killed_after_its_result_was_kept_is_only_ended(configure, tmp_pat
     """Nothing is trained again, and the MLflow run ends."""
     config = configure("+debug=tiny", *TINIEST, f"outputs={tmp_path}")
     with monkeypatch.context() as patch:
-        patch.setattr("gym.app.train.write_result", write_and_stop)
+        patch.setattr("gym.app.finish_run.write_result", write_and_stop)
         with pytest.raises(KeyboardInterrupt):
             run_experiment(config)
-    monkeypatch.setattr("gym.app.train.train_model", None)
+    monkeypatch.setattr("gym.app.train.train", None)
     result = run_experiment(config)
 
     client = MlflowClient(tracking_uri(config.tracking, tmp_path))
@@ -646,22 +645,17 @@ def test_a_run_is_named_after_what_it_is():
     assert run_name("mine", "unet", "dice", 12) == "mine"
 
 
-def test_what_to_do_next_can_be_copied(configure):
-    """The commands find the run where it is, also outside the default folder."""
-    default = configure()
-    default.outputs = "outputs"
-    moved = configure("tracking.uri=http://127.0.0.1:1")
-    moved.outputs = "/data/o"
-
-    assert next_steps(default, "abc")[1:] == [
-        "  see it:   ./scripts/ui",
-        "  judge it: python -m gym.evaluate run=abc",
-        "  use it:   python -m gym.predict run=abc input=IMAGES output=LABELS",
+def test_the_next_steps_can_be_copied():
+    """The commands find the run also outside the default folder."""
+    assert format_next_steps("abc", "outputs", "")[1:] == [
+        "  view:     ./scripts/ui",
+        "  evaluate: python -m gym.evaluate run=abc",
+        "  predict:  python -m gym.predict run=abc input=IMAGES output=LABELS",
     ]
-    assert next_steps(moved, "abc")[1:] == [
-        "  see it:   ./scripts/ui 5000 /data/o",
-        "  judge it: python -m gym.evaluate run=abc outputs=/data/o tracking.uri=http://127.0.0.1:1",
-        "  use it:   python -m gym.predict run=abc input=IMAGES output=LABELS outputs=/data/o "
+    assert format_next_steps("abc", "/data/o", "http://127.0.0.1:1")[1:] == [
+        "  view:     ./scripts/ui 5000 /data/o",
+        "  evaluate: python -m gym.evaluate run=abc outputs=/data/o tracking.uri=http://127.0.0.1:1",
+        "  predict:  python -m gym.predict run=abc input=IMAGES output=LABELS outputs=/data/o "
         "tracking.uri=http://127.0.0.1:1",
     ]
 
@@ -678,7 +672,7 @@ def test_what_is_logged_holds_no_password(configure):
 def test_few_steps_are_said(finished):
     """Batch normalisation needs some hundred steps; the remedy is named."""
     assert (
-        "only 6 steps in all: batch normalisation wants some hundred; raise training.epochs or augment.copies"
+        "only 6 steps in all: batch normalisation needs several hundred; raise training.epochs or augment.copies"
         in finished.said
     )
 
@@ -692,33 +686,3 @@ def test_a_split_is_part_of_what_a_run_is_known_by(finish, configure):
     assert fingerprinted_settings(fold.config) == fingerprinted_settings(site.config)
     assert fold.run.data.tags["data_fingerprint"] == site.run.data.tags["data_fingerprint"]
     assert fold.run.data.tags["fingerprint"] != site.run.data.tags["fingerprint"]
-
-
-def test_class_weights_come_from_the_configuration_or_the_training_scenes(configure, tiny_dataset):
-    """None, given, or from the pixels of the training side alone."""
-    split = Split(training=[0, 1, 2, 3], validation=[4, 5])
-    counts = tiny_dataset.counts[:4].sum(axis=0)
-
-    assert class_weights(configure(), tiny_dataset, split) == [1.0, 1.0, 1.0]
-    given = configure("loss.weighting=given", "loss.class_weights=[1,2,3,4]")
-    assert class_weights(given, tiny_dataset, split) == [1, 2, 3, 4]
-    balanced = class_weights(configure("loss.weighting=frequency"), tiny_dataset, split)
-    assert balanced == pytest.approx(counts.sum() / (3 * counts))
-
-
-def test_standardisation_by_the_data_set_is_of_its_training_side(tiny_dataset):
-    """Mean and deviation of all its pixels, each counted once, also where a scene trains as several copies."""
-    pixels = np.concatenate([tiny_dataset.read_image(position).reshape(-1, 3) for position in (0, 3)])
-
-    for training in ([0, 3], [6 + 0, 6 + 3, 12 + 3]):
-        layer = build_standardisation("dataset", tiny_dataset, Split(training, [1], [2]))
-        np.testing.assert_allclose(layer.mean, pixels.mean(axis=0), rtol=1e-12)
-        np.testing.assert_allclose(layer.deviation, pixels.std(axis=0), rtol=1e-9)
-
-
-@pytest.mark.parametrize("method", ["image", "band", "none"])
-def test_other_standardisations_need_no_numbers(tiny_dataset, method):
-    """They are worked out of each image, or there is none."""
-    layer = build_standardisation(method, tiny_dataset, Split([0], [1]))
-
-    assert (layer.method, layer.mean, layer.deviation) == (method, None, None)

@@ -156,3 +156,11 @@ def test_simple_models_use_max_pooling_and_no_bias():
     assert not any(layer.use_bias for layer in blocks)
     assert [layer.filters for layer in blocks] == [2, 2, 4, 4, 8, 8, 4, 4, 2, 2]
     assert all(isinstance(layer.kernel_initializer, keras.initializers.HeNormal) for layer in blocks)
+
+
+def test_the_seed_decides_the_weights():
+    """Equal seeds give equal weights, and other seeds other weights."""
+    first, again, other = (build_model(small(), (16, 16, 3), 2, seed=seed).get_weights() for seed in (1, 1, 2))
+
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+    assert not all(np.array_equal(*pair) for pair in zip(first, other, strict=True))

@@ -62,16 +62,6 @@ def test_operations_are_tuned_on_a_cpu(monkeypatch, wanted, gpus, is_tuned):
     assert cpu_ops.is_tuned() == is_tuned
 
 
-def test_the_seed_determines_the_weights():
-    """Equal seeds draw equal weights, another seed draws others."""
-    drawn = []
-    for seed in (1, 1, 2):
-        runtime.seed_weights(seed)
-        drawn.append(float(keras.random.normal((), seed=keras.random.SeedGenerator())))
-
-    assert drawn[0] == drawn[1] != drawn[2]
-
-
 def test_a_late_change_of_threads_logs_a_warning(caplog):
     """TensorFlow accepts a number of threads once per process."""
     tf.zeros(1)

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.image import imsave
 
 from gym.config.registries import SCORES, Place
-from gym.config.schema import Config, EvaluateConfig
+from gym.config.schema import EvaluateConfig, SplitConfig
 from gym.core.files import atomic_file
 from gym.data.class_colours import colour_codes, render_errors
 from gym.data.dataset import Dataset, PairRecord
@@ -150,7 +150,7 @@ _MOST_MEASURED = 100  # scenes whose pixels are measured, of which each takes a 
 
 
 def collect_facts(
-    config: Config,
+    split_config: SplitConfig,
     dataset: Dataset,
     split: Split,
     result: RunResult,
@@ -162,7 +162,7 @@ def collect_facts(
     """Collect the facts of a run.
 
     Args:
-        config: Its configuration.
+        split_config: How its samples were chosen.
         dataset: Its data.
         split: Their sides.
         result: What it came to.
@@ -181,15 +181,15 @@ def collect_facts(
         totals={name: result.scores[name] for name in _TOTALS if name in result.scores},
         hashes=dict(hashes),
         provenance=dict(provenance),
-        split=describe_split(config.split),
-        data=describe_data(config, dataset, split),
+        split=describe_split(split_config),
+        data=describe_data(dataset, split, split_config.likeness),
         scores=[score_side(side, of, scene_names(dataset, of.samples)) for side, of in evaluations.items()],
         worst=describe_worst(validation, find_worst(validation)),
         confusions=find_confusions(validation.matrix, validation.classes),
     )
 
 
-def describe_data(config: Config, dataset: Dataset, split: Split) -> DataFacts:
+def describe_data(dataset: Dataset, split: Split, likeness: int) -> DataFacts:
     """What a run has learnt from and was judged on; copies of a pair are one image."""
     manifest = dataset.manifest
     sides = {
@@ -206,7 +206,7 @@ def describe_data(config: Config, dataset: Dataset, split: Split) -> DataFacts:
         pixel_sides=measure_pixels(used),
         dates=find_dates(used),
         left_out=len(manifest.left_out),
-        alike=len(find_near_duplicates(dataset, split, config.split.likeness)),
+        alike=len(find_near_duplicates(dataset, split, likeness)),
         classes=[
             ClassFacts(name, colour, {side: counts[index] for side, counts in pixels.items()})
             for index, (name, colour) in enumerate(classes)

@@ -20,11 +20,11 @@ from typing import Any
 import keras
 from markupsafe import Markup
 
-from gym.config.schema import Config
+from gym.config.schema import SplitConfig
 from gym.core.errors import RunError
 from gym.core.files import hash_file, translate_disk_errors, write_text
-from gym.data.batches import SampleReader
 from gym.data.dataset import Dataset
+from gym.data.samples import ReadSample
 from gym.data.split import Split
 from gym.evaluation.run_model import Evaluation
 from gym.models.cpu_ops import is_tuned
@@ -122,32 +122,33 @@ _KEPT = ("git_commit", "version.")  # a card is handed on: of the machine it tel
 
 def write_run_card(
     folder: Path,
-    config: Config,
     dataset: Dataset,
     split: Split,
+    split_config: SplitConfig,
     result: RunResult,
     evaluations: Mapping[str, Evaluation],
+    read: ReadSample,
 ) -> None:
     """Write the card of a run beside its other files, and the picture of the validation images it does worst on.
 
     Args:
         folder: Holds its model and its pictures.
-        config: Its configuration.
-        dataset: Its data.
-        split: Their sides.
-        result: What it came to.
-        evaluations: What it did on its sides; validation is among them.
+        dataset: The dataset of the run.
+        split: The samples on each side.
+        split_config: How they were chosen.
+        result: The result of the run.
+        evaluations: Its evaluations by side; ``validation`` is among them.
+        read: Reads the image and the label of a sample.
 
     Raises:
         OSError: Something cannot be written.
     """
     validation = evaluations["validation"]
     if worst := find_worst(validation):
-        read = SampleReader(dataset, config.augment, config.seed)
         write_worst(folder / WORST, draw_worst(validation, worst, dataset.bands, read))
     tags = {name: value for name, value in environment_tags().items() if name.startswith(_KEPT)}
     facts = collect_facts(
-        config,
+        split_config,
         dataset,
         split,
         result,

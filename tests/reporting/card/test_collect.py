@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gym.config.schema import Config
 from gym.data.ground import pixel_size
 from gym.data.split import Split
 from gym.reporting.card.collect import describe_data, find_dates, measure_pixels
@@ -30,7 +29,7 @@ def placed(record, side, scene, crs="EPSG:32610"):
 
 def test_classes_and_sides_are_counted(tiny_dataset):
     """Pixels of each class by side, images of each site; what is on no side is not counted."""
-    data = describe_data(Config(), tiny_dataset, SPLIT)
+    data = describe_data(tiny_dataset, SPLIT, likeness=4)
 
     training, validation = tiny_dataset.counts[:3].sum(axis=0), tiny_dataset.counts[4:].sum(axis=0)
     assert [one.name for one in data.classes] == list(TINY_CLASSES)
@@ -48,20 +47,15 @@ def test_classes_and_sides_are_counted(tiny_dataset):
 
 def test_copies_of_an_image_are_one_image(tiny_dataset):
     """As the paper's split has them, on both sides."""
-    leaky = Config()
-    leaky.split.method = "paper"
-    copies = describe_data(leaky, tiny_dataset, Split([6, 12, 7], [18, 24, 8], []))
-    once = describe_data(leaky, tiny_dataset, Split([0, 1], [0, 2], []))
+    copies = describe_data(tiny_dataset, Split([6, 12, 7], [18, 24, 8], []), likeness=4)
+    once = describe_data(tiny_dataset, Split([0, 1], [0, 2], []), likeness=4)
 
     assert (copies.classes, copies.sides) == (once.classes, once.sides)
 
 
 def test_images_that_look_alike_are_counted(tiny_dataset):
     """Pairs within as many bits as the configuration says."""
-    config = Config()
-    config.split.likeness = 64
-
-    assert describe_data(config, tiny_dataset, SPLIT).alike == 3 * 2
+    assert describe_data(tiny_dataset, SPLIT, likeness=64).alike == 3 * 2
 
 
 def test_dates_are_the_first_and_the_last(tiny_dataset):

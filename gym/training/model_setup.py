@@ -1,0 +1,73 @@
+"""The model of a run: built with its standardisation layer, and compiled with its class weights."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import keras
+
+from gym.config.schema import LossConfig, ModelConfig, OptimizerConfig
+from gym.core.files import hash_value
+from gym.data.dataset import Dataset, combine_statistics
+from gym.data.samples import pair_positions
+from gym.models.architectures import build_model
+from gym.models.blocks import Standardize
+from gym.models.cpu_ops import is_tuned
+from gym.models.losses import frequency_weights
+from gym.training.graph_cache import get_compiled_model
+from gym.training.loop import compile_model
+
+
+def set_up_model(
+    model: ModelConfig,
+    loss: LossConfig,
+    optimizer: OptimizerConfig,
+    standardize: str,
+    dataset: Dataset,
+    training: Sequence[int],
+    *,
+    seed: int,
+    is_deterministic: bool,
+) -> keras.Model:
+    """Build and compile a model, or reuse the graphs of an equal model that this process has trained before.
+
+    Args:
+        model: The architecture.
+        loss: The loss and its class weighting.
+        optimizer: The optimizer.
+        standardize: One of `gym.models.blocks.STANDARDISATIONS`.
+        dataset: The dataset.
+        training: Samples of its training side.
+        seed: Seed of the weights.
+        is_deterministic: Whether TensorFlow computes reproducibly.
+    """
+    weights, classes = class_weights(loss, dataset, training), len(dataset.manifest.classes)
+    layer = standardization_layer(standardize, dataset, training)
+    graphs = [asdict(model), asdict(loss), asdict(optimizer), weights, dataset.shape, classes]
+    graphs += [layer.method, layer.mean, layer.deviation]
+    graphs += [keras.config.dtype_policy().name, is_deterministic, is_tuned()]
+    return get_compiled_model(
+        hash_value(graphs),
+        compile=lambda network: compile_model(network, optimizer, loss.name, weights),
+        build=lambda: build_model(model, dataset.shape, classes, layer, seed),
+    )
+
+
+def standardization_layer(method: str, dataset: Dataset, training: Sequence[int]) -> Standardize:
+    """Return the layer that standardises images.
+
+    With ``method="dataset"``, mean and deviation are those of the training pairs. A pair counts once, however many of
+    its copies are among the training samples.
+    """
+    if method != "dataset":
+        return Standardize(method)
+    positions = sorted(set(pair_positions(training, len(dataset))))
+    return Standardize(method, *combine_statistics([dataset.manifest.pairs[at].statistics for at in positions]))
+
+
+def class_weights(loss: LossConfig, dataset: Dataset, training: Sequence[int]) -> list[float]:
+    """Return one positive weight per class: as given, from class frequency on the training side, or all 1."""
+    if loss.weighting == "given":
+        return loss.class_weights
+    if loss.weighting == "frequency":
+        return frequency_weights(dataset.counts[pair_positions(training, len(dataset))].sum(axis=0))
+    return [1.0] * len(dataset.manifest.classes)

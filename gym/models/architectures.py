@@ -32,8 +32,8 @@ def build_model(
     """
     build: Callable[..., keras.Model] = ARCHITECTURES.get(config.name).load()
     if seed is not None:
-        # Keras draws all its seeds from Python's generator. keras.utils.set_random_seed would also seed TensorFlow's,
-        # which discards the graphs it has prepared: half a second for each run of a sweep.
+        # Keras draws all its seeds from Python's generator. keras.utils.set_random_seed would seed TensorFlow as well,
+        # which makes TensorFlow discard its prepared graphs and costs half a second per run of a sweep.
         random.seed(derive_seed(seed, "weights"))
     return build(config, shape, classes, first or Standardize())
 

@@ -93,12 +93,3 @@ def has_bfloat16() -> bool:
         return bool(details.get("compute_capability", (0, 0)) >= (8, 0))
     flags = CPU_FLAGS.read_text(encoding="utf-8") if CPU_FLAGS.exists() else ""
     return any(flag in flags.split() for flag in ("amx_bf16", "avx512_bf16"))
-
-
-def seed_weights(seed: int) -> None:
-    """Seed the initial weights. Call it right before building a model, because other libraries use the same generator.
-
-    Keras derives all its seeds from Python's generator. Its ``set_random_seed`` also seeds TensorFlow, which makes
-    TensorFlow discard its prepared graphs and costs half a second per run of a sweep.
-    """
-    random.seed(derive_seed(seed, "weights"))

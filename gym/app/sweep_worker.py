@@ -102,12 +102,12 @@ def _pruning_check(config: Config, sweep: SweepFolder, job: Job) -> Callable[[Ep
     """Return a function that decides after each epoch whether to prune the trial; None if the search prunes none."""
     if config.search.pruner == "none":
         return None
-    from gym.sweeps.search.pruners import EpochPruner  # imports Optuna
-    from gym.sweeps.search.sweeper import pruning_of, storage_of
+    from gym.sweeps.search.pruners import TrialPruner  # Optuna and SQLAlchemy take a second to import
+    from gym.sweeps.search.storage import default_url
 
-    pruner = EpochPruner(storage_of(config, sweep), sweep.name, job.number, pruning_of(config))
-    objective = config.search.objective[0]
-    return lambda epoch: pruner.report(epoch.number, float(getattr(epoch, f"val_{objective}")))
+    url, objective = config.search.storage or default_url(sweep.path), config.search.objective[0]
+    pruner = TrialPruner(url, sweep.name, job.number, config.search, config.training.epochs)
+    return lambda epoch: pruner.should_prune(epoch.number, float(getattr(epoch, f"val_{objective}")))
 
 
 def _epoch_recorder(

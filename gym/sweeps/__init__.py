@@ -1,1 +1,1 @@
-"""Resumable sweeps: plan, ledger, workers, live view and the parent run in MLflow."""
+"""Sweeps that can be interrupted and resumed: planning, ledger, launching, live view and the parent run in MLflow."""

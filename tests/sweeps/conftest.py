@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.sweeps.search.searching import hurried
+from tests.sweeps.search.searching import unsynced_writes
 
 
 @pytest.fixture
 def quick_writes():
     """Let databases skip syncing to disk."""
-    with hurried():
+    with unsynced_writes():
         yield

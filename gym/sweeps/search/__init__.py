@@ -1,1 +1,1 @@
-"""Optuna searches: the search space, samplers, pruners, storage and figures."""
+"""Optuna searches: search space, samplers, pruners, storage, the search itself and its figures."""

@@ -1,14 +1,14 @@
-"""What a search came to, in pictures: how it went, which keys mattered, what each value gave, and the Pareto front.
+"""Figures of a search: history, parameter importance, parameter slices and Pareto front.
 
-    search.html       everything, to turn and zoom, in one file that needs no network
-    history.png       value by trial, with the best so far
-    importance.png    share of each key in the variance of the value (fANOVA)
+    search.html       all figures in one interactive page that works offline
+    history.png       value of each trial, with the best so far
+    importance.png    fraction of the variance that each key explains (fANOVA)
     slices.png        value by each key
-    pareto.png        of two objectives
+    pareto.png        one objective against the other, if there are two
 
-Source of fANOVA: Hutter et al. 2014, https://proceedings.mlr.press/v32/hutter14.html. Optuna 5 would take PED-ANOVA,
-whose shares are not to be trusted at some dozens of trials: of a size that goes with the square of the filters and with
-the kernel, it gave the kernel three quarters.
+Source of fANOVA: Hutter et al. 2014, https://proceedings.mlr.press/v32/hutter14.html. The default from Optuna 5 on,
+PED-ANOVA, is unreliable with some dozens of trials: for a size proportional to the kernel and the square of the
+filters, it attributed three quarters to the kernel.
 """
 
 import math
@@ -34,80 +34,81 @@ from gym.core.files import atomic_file, write_text
 from gym.core.text import pluralize
 from gym.sweeps.search.study import OBJECTIVES, best_trials
 
-_ACROSS = 4
+_COLUMNS = 4
 _GREY, _RED = "0.6", "#c44e52"
 
 Shares = dict[str, float]
 
 
 def write_search_report(folder: Path, study: Study) -> list[str]:
-    """Write pictures and page of a search.
+    """Write the figures and the page of a search.
 
     Args:
-        folder: Where to.
-        study: Of `gym.sweeps.search.study.open_study`.
+        folder: Output folder.
+        study: A study from `gym.sweeps.search.study.open_study`.
 
     Returns:
-        What could not be drawn, and why.
+        Notes on what could not be drawn, and why.
     """
-    trials, objectives = finished(study), list(study.user_attrs[OBJECTIVES])
+    trials, objectives = finished_trials(study), list(study.user_attrs[OBJECTIVES])
     if not trials:
-        notes = ["There is nothing to draw: no trial has finished."]
-        write_text(folder / "search.html", render(study, notes, []))
+        notes = ["There are no figures because no trial has finished."]
+        write_text(folder / "search.html", render_page(study, notes, []))
         return notes
-    shares, notes = importances(study)
-    drawn = {"history": draw_history(study), "slices": draw_slices(study)}
+    shares, notes = compute_importance(study)
+    figures = {"history": draw_history(study), "slices": draw_slices(study)}
     if shares:
-        drawn["importance"] = draw_importance(shares, len(trials))
+        figures["importance"] = draw_importance(shares, len(trials))
     if len(objectives) == 2:
-        drawn["pareto"] = draw_pareto(study)
-    for name, figure in drawn.items():
-        with atomic_file(folder / f"{name}.png") as beside:
-            figure.savefig(beside, dpi=110)
-    write_text(folder / "search.html", render(study, notes, turnable(study, shares)))
+        figures["pareto"] = draw_pareto(study)
+    for name, figure in figures.items():
+        with atomic_file(folder / f"{name}.png") as temporary:
+            figure.savefig(temporary, dpi=110)
+    write_text(folder / "search.html", render_page(study, notes, interactive_figures(study, shares)))
     return notes
 
 
-def finished(study: Study) -> list[FrozenTrial]:
-    """The trials that have values, by number."""
+def finished_trials(study: Study) -> list[FrozenTrial]:
+    """Return the finished trials, by number."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def importances(study: Study) -> tuple[dict[str, Shares], list[str]]:
-    """How much each key matters to each objective, largest first, and why not to some of them.
+def compute_importance(study: Study) -> tuple[dict[str, Shares], list[str]]:
+    """Compute how much of the variance of each objective each key explains.
 
     Returns:
-        By objective and key shares that sum to one; and a line for each objective without.
+        Shares by objective and key, in decreasing order and with a sum of 1; and a note for each objective that is left
+        out.
     """
-    trials = finished(study)
+    trials = finished_trials(study)
     shares: dict[str, Shares] = {}
     notes = []
     for index, objective in enumerate(study.user_attrs[OBJECTIVES]):
         if len(trials) < 2:
-            notes.append(f"Importance to {objective} wants two finished trials, and there is {len(trials)}.")
+            notes.append(f"No importance for {objective}: {len(trials)} of at least 2 trials have finished.")
         elif len({trial.values[index] for trial in trials}) < 2:
-            notes.append(f"Nothing is important to {objective}: it is the same in all {len(trials)} finished trials.")
+            notes.append(f"No importance for {objective}: it has the same value in all {len(trials)} finished trials.")
         elif len({str(trial.params) for trial in trials}) < 2:
-            notes.append(f"Nothing is important to {objective}: all {len(trials)} finished trials chose the same.")
+            notes.append(f"No importance for {objective}: all {len(trials)} finished trials have the same parameters.")
         else:
             evaluator = FanovaImportanceEvaluator(seed=0)
-            found = get_param_importances(study, evaluator=evaluator, target=value_at(index))
+            found = get_param_importances(study, evaluator=evaluator, target=objective_getter(index))
             shares[objective] = {key: float(share) for key, share in found.items()}
     return shares, notes
 
 
 def draw_history(study: Study) -> Figure:
-    """Value of each objective by trial, with the best so far; pruned trials at their last epoch, failed ones below."""
+    """Plot each objective by trial, with the best so far; pruned trials at their last epoch, failed ones below."""
     objectives = study.user_attrs[OBJECTIVES]
     figure = Figure(figsize=(6.5 * len(objectives), 3.6), layout="constrained")
     panels = figure.subplots(1, len(objectives), squeeze=False)[0]
-    trials = finished(study)
+    trials = finished_trials(study)
     for index, (axes, objective) in enumerate(zip(panels, objectives, strict=True)):
         numbers, values = [trial.number for trial in trials], [trial.values[index] for trial in trials]
         axes.plot(numbers, values, "o", ms=4, label="finished")
         best = np.maximum if study.directions[index] == StudyDirection.MAXIMIZE else np.minimum
         axes.step(numbers, best.accumulate(values), where="post", lw=1.2, color="C0", alpha=0.6, label="best so far")
-        draw_the_others(axes, study)
+        mark_incomplete_trials(axes, study)
         axes.set_title(objective, parse_math=False)
         axes.set_xlabel("trial")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -116,8 +117,8 @@ def draw_history(study: Study) -> Figure:
     return figure
 
 
-def draw_the_others(axes: Axes, study: Study) -> None:
-    """Mark the trials that were given up or failed."""
+def mark_incomplete_trials(axes: Axes, study: Study) -> None:
+    """Mark the pruned and the failed trials."""
     trials = study.get_trials(deepcopy=False)
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED and trial.intermediate_values]
     failed = [trial.number for trial in trials if trial.state == TrialState.FAIL]
@@ -130,10 +131,10 @@ def draw_the_others(axes: Axes, study: Study) -> None:
 
 
 def draw_importance(shares: dict[str, Shares], trials: int) -> Figure:
-    """Bars of how much each key matters to each objective, in the order of the first one."""
+    """Plot the share of each key as bars, for all objectives in the order of the first one."""
     keys = list(next(iter(shares.values())))
     figure = Figure(figsize=(2.2 + 3.8 * len(shares), 0.34 * len(keys) + 1.3), layout="constrained")
-    figure.suptitle(f"Share of each key in the variance over {pluralize(trials, 'trial')}", fontsize=10)
+    figure.suptitle(f"Variance explained by each key ({pluralize(trials, 'trial')})", fontsize=10)
     panels = figure.subplots(1, len(shares), squeeze=False, sharey=True)[0]
     for axes, (objective, of_keys) in zip(panels, shares.items(), strict=True):
         bars = axes.barh(range(len(keys)), [of_keys[key] for key in keys], height=0.7)
@@ -149,54 +150,54 @@ def draw_importance(shares: dict[str, Shares], trials: int) -> Figure:
 
 
 def draw_slices(study: Study) -> Figure:
-    """Each objective by each key; later trials are lighter."""
-    trials, objectives = finished(study), list(study.user_attrs[OBJECTIVES])
+    """Plot each objective against each key; later trials are lighter."""
+    trials, objectives = finished_trials(study), list(study.user_attrs[OBJECTIVES])
     distributions = trials[0].distributions
-    across = min(_ACROSS, len(distributions))
-    lines = -(-len(distributions) // across)
-    figure = Figure(figsize=(2.9 * across + 0.9, 2.4 * lines * len(objectives) + 0.2), layout="constrained")
-    grid = figure.subplots(lines * len(objectives), across, squeeze=False)
+    columns = min(_COLUMNS, len(distributions))
+    rows = -(-len(distributions) // columns)
+    figure = Figure(figsize=(2.9 * columns + 0.9, 2.4 * rows * len(objectives) + 0.2), layout="constrained")
+    grid = figure.subplots(rows * len(objectives), columns, squeeze=False)
     for index, objective in enumerate(objectives):
-        panels = grid[index * lines : (index + 1) * lines].ravel()
+        panels = grid[index * rows : (index + 1) * rows].ravel()
         for axes, (key, distribution) in zip(panels, distributions.items(), strict=False):
-            marks = draw_slice(axes, trials, index, key, distribution)
+            markers = draw_slice(axes, trials, index, key, distribution)
         for axes in panels[len(distributions) :]:
             axes.set_axis_off()
-        for axes in panels[: len(distributions) : across]:
+        for axes in panels[: len(distributions) : columns]:
             axes.set_ylabel(objective, parse_math=False)
-    figure.colorbar(marks, ax=grid, label="trial", aspect=40, ticks=MaxNLocator(6, integer=True))
+    figure.colorbar(markers, ax=grid, label="trial", aspect=40, ticks=MaxNLocator(6, integer=True))
     return figure
 
 
 def draw_slice(
     axes: Axes, trials: Sequence[FrozenTrial], index: int, key: str, distribution: BaseDistribution
 ) -> PathCollection:
-    """One objective by one key; gives the marks back."""
+    """Plot one objective against one key, and return the markers."""
     values = [trial.values[index] for trial in trials]
     numbers = [trial.number for trial in trials]
     if isinstance(distribution, CategoricalDistribution):
-        places = [distribution.to_internal_repr(trial.params[key]) for trial in trials]
+        positions = [distribution.to_internal_repr(trial.params[key]) for trial in trials]
         axes.set_xticks(range(len(distribution.choices)), list(map(str, distribution.choices)), parse_math=False)
         axes.set_xlim(-0.5, len(distribution.choices) - 0.5)
     else:
-        places = [trial.params[key] for trial in trials]
+        positions = [trial.params[key] for trial in trials]
         if isinstance(distribution, IntDistribution | FloatDistribution) and distribution.log:
             axes.set_xscale("log")
     axes.set_xlabel(key, fontsize=8, parse_math=False)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.25)
-    return axes.scatter(places, values, c=numbers, s=14, cmap="viridis", vmin=0, vmax=max(1, *numbers), alpha=0.85)
+    return axes.scatter(positions, values, c=numbers, s=14, cmap="viridis", vmin=0, vmax=max(1, *numbers), alpha=0.85)
 
 
 def draw_pareto(study: Study) -> Figure:
-    """Two objectives against each other; the front is what no other beats, with the trials' numbers."""
+    """Plot two objectives against each other; trials on the Pareto front are labelled with their numbers."""
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axes = figure.subplots()
     front = sorted(best_trials(study), key=lambda trial: trial.values)
     on_front = {trial.number for trial in front}
-    beaten = [trial.values for trial in finished(study) if trial.number not in on_front]
-    if beaten:
-        axes.plot(*zip(*beaten, strict=True), "o", ms=4, color=_GREY, label="beaten by another")
+    dominated = [trial.values for trial in finished_trials(study) if trial.number not in on_front]
+    if dominated:
+        axes.plot(*zip(*dominated, strict=True), "o", ms=4, color=_GREY, label="dominated")
     axes.plot(*zip(*(trial.values for trial in front), strict=True), "o--", ms=5, lw=1, label="Pareto front")
     for trial in front:
         axes.annotate(str(trial.number), trial.values, (4, 4), textcoords="offset points", fontsize=7)
@@ -208,84 +209,89 @@ def draw_pareto(study: Study) -> Figure:
     return figure
 
 
-def turnable(study: Study, shares: dict[str, Shares]) -> list[tuple[str, go.Figure]]:
-    """The same pictures, and the trials as lines through all keys, to turn and zoom, with headings."""
+def interactive_figures(study: Study, shares: dict[str, Shares]) -> list[tuple[str, go.Figure]]:
+    """Return interactive versions of all figures, and parallel coordinates, with their headings."""
     objectives = list(study.user_attrs[OBJECTIVES])
-    pictures = []
+    figures = []
     for index, objective in enumerate(objectives):
-        named = {"target": value_at(index) if len(objectives) > 1 else None, "target_name": objective}
-        pictures += [
+        named = {"target": objective_getter(index) if len(objectives) > 1 else None, "target_name": objective}
+        figures += [
             (f"History: {objective}", visualization.plot_optimization_history(study, **named)),
             (f"Slices: {objective}", visualization.plot_slice(study, **named)),
         ]
-    pictures.append(("Trials as lines", draw_lines(study)))
+    figures.append(("Parallel coordinates", draw_parallel_coordinates(study)))
     for objective, of_keys in shares.items():
         bars = go.Bar(x=list(of_keys.values()), y=list(of_keys), orientation="h")
         layout = {"xaxis_title": "share", "yaxis_autorange": "reversed"}
-        pictures.append((f"Importance: {objective}", go.Figure(bars, layout)))
+        figures.append((f"Importance: {objective}", go.Figure(bars, layout)))
     if len(objectives) == 2:
-        pictures.append(("Pareto front", visualization.plot_pareto_front(study, target_names=objectives)))
-    return [(heading, picture.update_layout(title=None)) for heading, picture in pictures]
+        figures.append(("Pareto front", visualization.plot_pareto_front(study, target_names=objectives)))
+    return [(heading, figure.update_layout(title=None)) for heading, figure in figures]
 
 
-def draw_lines(study: Study) -> go.Figure:
-    """A line a trial, from axis to axis: the objectives, then the keys; yellow for the best in the first objective."""
-    trials = finished(study)
+def draw_parallel_coordinates(study: Study) -> go.Figure:
+    """Plot each trial as a line across axes for all objectives and keys; yellow is best in the first objective."""
+    trials = finished_trials(study)
     axes = [
         {"label": objective, "values": [trial.values[index] for trial in trials]}
         for index, objective in enumerate(study.user_attrs[OBJECTIVES])
     ]
-    axes += [line_axis(key, distribution, trials) for key, distribution in trials[0].distributions.items()]
+    axes += [parallel_axis(key, distribution, trials) for key, distribution in trials[0].distributions.items()]
     is_lowest_best = study.directions[0] == StudyDirection.MINIMIZE
     line = {"color": axes[0]["values"], "colorscale": "Viridis", "reversescale": is_lowest_best, "showscale": True}
     return go.Figure(go.Parcoords(line=line, dimensions=axes))
 
 
-def line_axis(key: str, distribution: BaseDistribution, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
-    """An axis of one key over all it may be: where the trials are on it, and what its ticks say."""
-    places = [distribution.to_internal_repr(trial.params[key]) for trial in trials]
+def parallel_axis(key: str, distribution: BaseDistribution, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+    """Return the axis of one key over its whole range: positions of the trials, and ticks."""
+    positions = [distribution.to_internal_repr(trial.params[key]) for trial in trials]
     if isinstance(distribution, CategoricalDistribution):
         texts = list(map(str, distribution.choices))
-        axis = {"values": places, "range": [0, len(texts) - 1], "tickvals": list(range(len(texts))), "ticktext": texts}
+        axis = {
+            "values": positions,
+            "range": [0, len(texts) - 1],
+            "tickvals": list(range(len(texts))),
+            "ticktext": texts,
+        }
     elif isinstance(distribution, IntDistribution | FloatDistribution) and distribution.log:
         low, high = math.log10(distribution.low), math.log10(distribution.high)
         ticks = [low, *range(math.floor(low) + 1, math.ceil(high)), high]
         texts = [f"{10**tick:.3g}" for tick in ticks]
-        logarithms = [math.log10(place) for place in places]
+        logarithms = [math.log10(position) for position in positions]
         axis = {"values": logarithms, "range": [low, high], "tickvals": ticks, "ticktext": texts}
     else:
         assert isinstance(distribution, IntDistribution | FloatDistribution)
-        axis = {"values": places, "range": [distribution.low, distribution.high]}
+        axis = {"values": positions, "range": [distribution.low, distribution.high]}
     return {"label": key, **axis}
 
 
-def value_at(index: int) -> Callable[[FrozenTrial], float]:
-    """A function that takes one value of a trial."""
+def objective_getter(index: int) -> Callable[[FrozenTrial], float]:
+    """Return a function that returns one objective of a trial."""
     return lambda trial: float(trial.values[index])
 
 
-def render(study: Study, notes: Sequence[str], pictures: Sequence[tuple[str, go.Figure]]) -> str:
-    """Make the page."""
+def render_page(study: Study, notes: Sequence[str], figures: Sequence[tuple[str, go.Figure]]) -> str:
+    """Render the page with notes and interactive figures."""
     template = Path(__file__).with_name("search.html.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     parts = [
-        (heading, figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"picture{number}"))
-        for number, (heading, figure) in enumerate(pictures)
+        (heading, figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"figure{number}"))
+        for number, (heading, figure) in enumerate(figures)
     ]
     return environment.from_string(template).render(
         title=f"Search: {study.study_name}",
-        counts=count_trials(study),
+        counts=describe_counts(study),
         best=best_trials(study),
         objectives=list(study.user_attrs[OBJECTIVES]),
         notes=notes,
-        pictures=parts,
+        figures=parts,
         plotly=get_plotlyjs(),
     )
 
 
-def count_trials(study: Study) -> str:
-    """How many trials there are, and what became of them."""
+def describe_counts(study: Study) -> str:
+    """Return a sentence with the number of trials, and how many of them have finished, failed or been pruned."""
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
-    words = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-    became = [f"{states.count(state)} {word}" for state, word in words.items() if state in states]
-    return f"{pluralize(len(states), 'trial')}: {', '.join(became)}." if became else "No trial has ended."
+    names = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+    counts = [f"{states.count(state)} {name}" for state, name in names.items() if state in states]
+    return f"{pluralize(len(states), 'trial')}: {', '.join(counts)}." if counts else "No trial has ended."

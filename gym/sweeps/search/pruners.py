@@ -1,13 +1,12 @@
-"""Which trials of a search are given up before their last epoch.
+"""Pruners, which stop trials that fall behind.
 
-What a verdict rests on stands in the database, and the verdict too: an epoch that a trial trains again, after its
-process was killed, gets the verdict that it had.
+Everything a decision depends on is in the database, and so is the decision. If a process is killed, an epoch that is
+trained again gets the same decision as before.
 """
 
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import optuna
@@ -17,68 +16,56 @@ from optuna.samplers import RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial
 
+from gym.config.schema import SearchConfig
 from gym.core.errors import RunError
 from gym.core.text import redact_uri
-from gym.sweeps.search.storage import naming_storage_errors, open_storage
+from gym.sweeps.search.storage import open_storage, translate_storage_errors
 
-PRUNERS = ("none", "median", "hyperband")
-REDUCTION = 3  # of three trials that reach a rung one goes on
-
-_JUDGED = "judged"
+_REDUCTION_FACTOR = 3  # one in three trials continues after a rung
+_LAST_DECISION = "judged"  # user attribute of a trial: [epoch, whether it was pruned]
 
 
-@dataclass(frozen=True)
-class Pruning:
-    """How trials are given up.
+def make_pruner(search: SearchConfig, epochs: int) -> BasePruner:
+    """Create the pruner of a search; its steps are epochs, from 1.
 
-    Attributes:
-        pruner: One of `PRUNERS`.
-        startup: For ``median``, how many trials run to their end before any is given up.
-        warmup: Epochs that every trial gets. 1 or more.
-        epochs: Most epochs that a trial may take.
+    Args:
+        search: ``startup`` is the number of trials that ``median`` never prunes, ``warmup`` that of epochs which every
+            trial completes.
+        epochs: Maximum number of epochs of a trial.
     """
-
-    pruner: str = "none"
-    startup: int = 10
-    warmup: int = 3
-    epochs: int = 15
-
-
-def make_pruner(pruning: Pruning) -> BasePruner:
-    """Make the pruner; its steps are epochs, from 1."""
-    if pruning.pruner == "median":
-        return MedianPruner(n_startup_trials=pruning.startup, n_warmup_steps=pruning.warmup)
-    if pruning.pruner == "hyperband":
-        return Hyperband(pruning.warmup, pruning.epochs)
+    if search.pruner == "median":
+        return MedianPruner(n_startup_trials=search.startup, n_warmup_steps=search.warmup)
+    if search.pruner == "hyperband":
+        return ResumableHyperband(search.warmup, epochs)
     return NopPruner()
 
 
-class Hyperband(BasePruner):
-    """Hyperband by the values in the database alone.
+class ResumableHyperband(BasePruner):
+    """Hyperband whose decisions depend only on the values in the database.
 
-    A trial belongs to a bracket. In bracket b it is held against the others of the bracket after ``least x 3^b``
-    epochs, three times as many, and so on, and goes on if it is in the best third of those that came so far.
+    Each trial belongs to a bracket. In bracket b, it is compared with the other trials of the bracket after
+    ``min_epochs x 3^b`` epochs, three times as many, and so on. It continues if it is among the best third so far.
 
-    The verdicts are those of Optuna's HyperbandPruner. That one notes the rungs a trial has reached as it judges, so
-    that a process killed in between judges differently the second time; and it shows samplers only the bracket, of
-    which a search of some dozens of trials has too few to learn from.
+    The decisions equal those of Optuna's HyperbandPruner, except that Optuna's stores the rungs that a trial has
+    completed while it decides, so a process killed in between decides differently the second time. Optuna's also shows
+    samplers only the trials of one bracket, which are too few to learn from in a search of some dozens of trials.
 
     Args:
-        least: Epochs that every trial gets.
-        most: Epochs of a whole run.
+        min_epochs: Epochs that every trial completes.
+        max_epochs: Maximum number of epochs of a trial.
 
     Source:
-        Li et al. 2018, https://jmlr.org/papers/v18/16-558.html; without waiting: Li et al. 2020, arXiv:1810.05934.
+        Li et al. 2018, https://jmlr.org/papers/v18/16-558.html; asynchronous: Li et al. 2020, arXiv:1810.05934.
     """
 
-    def __init__(self, least: int, most: int) -> None:
-        self._least, self._most = least, most
+    def __init__(self, min_epochs: int, max_epochs: int) -> None:
+        self._min_epochs, self._max_epochs = min_epochs, max_epochs
         brackets = sum(1 for _ in self.rungs(0))
-        shares = [math.ceil(brackets * REDUCTION**left / (left + 1)) for left in range(brackets - 1, -1, -1)]
+        shares = [math.ceil(brackets * _REDUCTION_FACTOR**left / (left + 1)) for left in range(brackets - 1, -1, -1)]
         self._ends = list(accumulate(shares))
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial is beaten at a rung that its last epoch reached."""
+        """Whether the trial is eliminated at a rung that it reached with its last epoch."""
         last = trial.last_step
         if last is None or not self._ends:
             return False
@@ -92,85 +79,84 @@ class Hyperband(BasePruner):
         is_highest_best = study.direction == StudyDirection.MAXIMIZE
         value = trial.intermediate_values[last]
         return any(
-            is_beaten(value, values_at(rung, rivals), is_highest_best)
+            is_eliminated(value, values_at_rung(rung, rivals), is_highest_best)
             for rung in self.rungs(bracket)
             if before < rung <= last
         )
 
     def rungs(self, bracket: int) -> Iterator[int]:
-        """The epochs after which the trials of a bracket are held against each other."""
-        rung = self._least * REDUCTION**bracket
-        while rung <= self._most:
+        """Yield the epochs after which the trials of a bracket are compared."""
+        rung = self._min_epochs * _REDUCTION_FACTOR**bracket
+        while rung <= self._max_epochs:
             yield rung
-            rung *= REDUCTION
+            rung *= _REDUCTION_FACTOR
 
     def bracket_of(self, study_name: str, number: int) -> int:
-        """The bracket of a trial, from 0; those with early rungs get more trials."""
+        """Return the bracket of a trial, from 0; brackets with early rungs get more trials."""
         place = zlib.crc32(f"{study_name}_{number}".encode()) % self._ends[-1]
         return next(bracket for bracket, end in enumerate(self._ends) if place < end)
 
 
-def values_at(rung: int, trials: Sequence[FrozenTrial]) -> list[float]:
-    """What trials came to at a rung, of those that reached it."""
+def values_at_rung(rung: int, trials: Sequence[FrozenTrial]) -> list[float]:
+    """Return the values at a rung of those trials that reached it."""
     reached = [[step for step in trial.intermediate_values if step >= rung] for trial in trials]
     return [trial.intermediate_values[min(steps)] for trial, steps in zip(trials, reached, strict=True) if steps]
 
 
-def is_beaten(value: float, rivals: Sequence[float], is_highest_best: bool) -> bool:
-    """Whether a value is not in the best third of itself and its rivals; the best one always is."""
+def is_eliminated(value: float, rivals: Sequence[float], is_highest_best: bool) -> bool:
+    """Whether a value is outside the best third of itself and its rivals; the best value never is."""
     ranked = sorted([*rivals, value], reverse=is_highest_best)
-    threshold = ranked[max(len(ranked) // REDUCTION, 1) - 1]
+    threshold = ranked[max(len(ranked) // _REDUCTION_FACTOR, 1) - 1]
     return value < threshold if is_highest_best else value > threshold
 
 
-class EpochPruner:
-    """The pruner of one trial, in whatever process the trial runs.
+class TrialPruner:
+    """Pruner of one trial, in the process that trains it.
 
     Args:
-        url: Of the database.
-        name: Of the study.
-        number: Of the trial.
-        pruning: How trials are given up.
+        url: URL of the database.
+        name: Name of the study.
+        number: Number of the trial.
+        search: Settings of the pruner.
+        epochs: Maximum number of epochs of a trial.
 
     Raises:
-        RunError: The database cannot be used, or has no such trial.
+        RunError: The database cannot be used, or does not contain the trial.
     """
 
-    def __init__(self, url: str, name: str, number: int, pruning: Pruning) -> None:
+    def __init__(self, url: str, name: str, number: int, search: SearchConfig, epochs: int) -> None:
         self._name = name
-        storage = open_storage(url, is_ready=True)
-        with naming_storage_errors(name):
+        storage, pruner = open_storage(url, is_ready=True), make_pruner(search, epochs)
+        with translate_storage_errors(name):
             try:
-                study = optuna.load_study(
-                    study_name=name, storage=storage, sampler=RandomSampler(), pruner=make_pruner(pruning)
-                )
+                study = optuna.load_study(study_name=name, storage=storage, sampler=RandomSampler(), pruner=pruner)
                 trial = study.get_trials(deepcopy=False)[number]
             except (KeyError, IndexError):
                 raise RunError(
-                    f"search {name} has no trial {number} in {redact_uri(url)}; start the search again."
+                    f"search {name} has no trial {number} in {redact_uri(url)}; "
+                    "repeat the command that started the search."
                 ) from None
             self._trial = Trial(study, trial._trial_id)
         self._known = set(trial.intermediate_values)
 
-    def report(self, epoch: int, value: float) -> bool:
-        """Tell what an epoch came to, and hear whether the trial is to be given up.
+    def should_prune(self, epoch: int, value: float) -> bool:
+        """Store the value of an epoch, and decide whether to prune the trial.
 
         Args:
-            epoch: From 1, in order. One that was told before, by a process that was killed since, keeps its value and
-                its verdict.
-            value: Of the study's objective. One that is not finite says nothing, and its epoch is passed over.
+            epoch: Epoch from 1, in order. An epoch reported before by a killed process keeps its value and decision.
+            value: Value of the objective. The epoch is skipped if it is not finite.
 
         Raises:
-            RunError: The database cannot be used, or says that the trial is over.
+            RunError: The database cannot be used, or the trial has already ended.
         """
         if not math.isfinite(value):
             return False
-        judged, verdict = self._trial.user_attrs.get(_JUDGED, (0, False))
-        if epoch <= judged:
-            return bool(verdict) and epoch == judged
-        with naming_storage_errors(self._name):
+        decided, decision = self._trial.user_attrs.get(_LAST_DECISION, (0, False))
+        if epoch <= decided:
+            return bool(decision) and epoch == decided
+        with translate_storage_errors(self._name):
             if epoch not in self._known:
                 self._trial.report(value, epoch)
-            verdict = bool(self._trial.should_prune())  # a NumPy truth would not be stored
-            self._trial.set_user_attr(_JUDGED, [epoch, verdict])
-        return verdict
+            decision = bool(self._trial.should_prune())  # NumPy booleans cannot be stored
+            self._trial.set_user_attr(_LAST_DECISION, [epoch, decision])
+        return decision

@@ -1,14 +1,13 @@
-"""Who proposes the next trial of a search; each proposal depends on the study alone, not on the process.
+"""Samplers that propose the trials of a search, reproducibly even if the search is interrupted.
 
-Optuna's samplers draw from a stream that goes on from trial to trial, so that a study taken up again in another process
-goes on differently. Here every draw has a sampler of its own, seeded by the study's seed, the trial's number and the
-parameter's name. All else that a proposal depends on stands in the database.
+Optuna's samplers draw from one random stream, so a study that is resumed in another process continues differently.
+Here, every draw has its own sampler, seeded by the study's seed, the trial number and the parameter name. Everything
+else that a proposal depends on is in the database.
 """
 
 import warnings
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from optuna import Study
@@ -17,37 +16,20 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
+from gym.config.schema import SearchConfig
 from gym.core.errors import ConfigError
 from gym.core.seeding import derive_seed
 from gym.sweeps.search.space import SearchSpace
 
-SAMPLERS = ("tpe", "random", "grid", "cmaes", "nsga2")
-
 MakeSampler = Callable[[int], BaseSampler]
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How trials are proposed.
-
-    Attributes:
-        sampler: One of `SAMPLERS`.
-        startup: How many first trials are drawn at random, before ``tpe`` and ``cmaes`` learn from them; for ``nsga2``
-            the size of a generation, of which the first is drawn at random. 2 or more.
-        seed: 0 or more.
-    """
-
-    sampler: str = "tpe"
-    startup: int = 10
-    seed: int = 42
-
-
-class ReplayableSampler(BaseSampler):
-    """A sampler that proposes the same for the same trial of the same study, whenever and wherever it is asked.
+class ReproducibleSampler(BaseSampler):
+    """Sampler whose proposals depend only on the study and the trial, not on the process.
 
     Args:
-        make: Makes one of Optuna's samplers of a seed.
-        seed: Of the study.
+        make: Creates one of Optuna's samplers from a seed.
+        seed: Seed of the study.
     """
 
     def __init__(self, make: MakeSampler, seed: int) -> None:
@@ -55,23 +37,23 @@ class ReplayableSampler(BaseSampler):
         self._seed = seed
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Let the sampler note in the database what it wants to know of the trial later."""
+        """Let the sampler store what it needs to know about the trial later, such as its generation."""
         self._at(trial).before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The parameters that are drawn together."""
+        """Return the parameters that are sampled jointly."""
         return self._at(trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Draw them together."""
+        """Sample the joint parameters."""
         return self._at(trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Draw one by itself, the same whether or not those before it were drawn in this process."""
+        """Sample a single parameter, whether or not this process sampled the others of the trial."""
         sampler = self._at(trial, zlib.crc32(param_name.encode()))
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
@@ -79,53 +61,57 @@ class ReplayableSampler(BaseSampler):
         return self._make(derive_seed(self._seed, "sampler", trial.number, *counters))
 
 
-class SettledNSGAIISampler(NSGAIISampler):
-    """NSGA-II whose parents have one order.
+class StableNSGAIISampler(NSGAIISampler):
+    """NSGA-II with parents in a fixed order.
 
-    Optuna gives them from best to worst to the first child of a generation, and by number to its later ones.
+    Optuna returns the parents from best to worst to the first child of a generation, but by number to the others,
+    which read them from the database.
     """
 
     def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
-        """The parents by number, as they are read from the database."""
-        super().get_parent_population(study, generation)
+        """Return the parents by number."""
+        super().get_parent_population(study, generation)  # writes them to the database
         return super().get_parent_population(study, generation)
 
 
-def make_sampler(sampling: Sampling, space: SearchSpace, objectives: int = 1) -> BaseSampler:
-    """Make the sampler of a study with so many objectives.
+def make_sampler(search: SearchConfig, space: SearchSpace) -> BaseSampler:
+    """Create the sampler of a search.
 
     Raises:
-        ConfigError: The sampler cannot search this space, or not by so many objectives.
+        ConfigError: The sampler does not support this space or number of objectives.
     """
-    make = _maker(sampling, space, objectives)
-    return ReplayableSampler(make, sampling.seed)
+    return ReproducibleSampler(_sampler_factory(search, space), search.seed)
 
 
-def _maker(sampling: Sampling, space: SearchSpace, objectives: int) -> MakeSampler:
-    if sampling.sampler == "grid":
+def _sampler_factory(search: SearchConfig, space: SearchSpace) -> MakeSampler:
+    if search.sampler == "grid":
         grid = space.grid()
-        order = derive_seed(sampling.seed, "grid")
+        order = derive_seed(search.seed, "grid")
         return lambda _: GridSampler(grid, seed=order)
-    if sampling.sampler == "cmaes":
-        refuse_for_cmaes(space, objectives)
-        return lambda seed: CmaEsSampler(n_startup_trials=sampling.startup, warn_independent_sampling=False, seed=seed)
-    if sampling.sampler == "nsga2":
-        return lambda seed: SettledNSGAIISampler(population_size=sampling.startup, seed=seed)
-    if sampling.sampler == "random":
+    if search.sampler == "cmaes":
+        check_cmaes(space, len(search.objective))
+        return lambda seed: CmaEsSampler(n_startup_trials=search.startup, warn_independent_sampling=False, seed=seed)
+    if search.sampler == "nsga2":
+        return lambda seed: StableNSGAIISampler(population_size=search.startup, seed=seed)
+    if search.sampler == "random":
         return lambda seed: RandomSampler(seed)
-    return lambda seed: _make_tpe(sampling.startup, seed, objectives)
+    return lambda seed: _make_tpe(search.startup, seed, is_multivariate=len(search.objective) == 1)
 
 
-def _make_tpe(startup: int, seed: int, objectives: int) -> TPESampler:
+def _make_tpe(startup: int, seed: int, is_multivariate: bool) -> TPESampler:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # these arguments were so before Optuna 5
-        return TPESampler(n_startup_trials=startup, seed=seed, multivariate=objectives == 1, constant_liar=True)
+        warnings.simplefilter("ignore", ExperimentalWarning)  # both options are experimental before Optuna 5
+        return TPESampler(n_startup_trials=startup, seed=seed, multivariate=is_multivariate, constant_liar=True)
 
 
-def refuse_for_cmaes(space: SearchSpace, objectives: int) -> None:
-    """Raise `ConfigError` where CMA-ES cannot search."""
+def check_cmaes(space: SearchSpace, objectives: int) -> None:
+    """Raise `ConfigError` if CMA-ES does not support the space or the number of objectives."""
     if objectives > 1:
-        raise ConfigError(f"cmaes searches by one objective, not by {objectives}; choose search.sampler=nsga2 or tpe.")
-    numbers = [one for one in space.distributions.values() if not isinstance(one, CategoricalDistribution)]
-    if all(one.single() for one in numbers):
-        raise ConfigError("cmaes wants a number to search, and all keys are lists; choose search.sampler=tpe.")
+        raise ConfigError(
+            f"search.sampler=cmaes supports one objective, not {objectives}; use search.sampler=nsga2 or tpe."
+        )
+    distributions = space.distributions.values()
+    if all(isinstance(each, CategoricalDistribution) or each.single() for each in distributions):
+        raise ConfigError(
+            "search.sampler=cmaes needs a key with a numeric range, but all are lists; use search.sampler=tpe."
+        )

@@ -1,4 +1,4 @@
-"""Where a search is kept: Optuna's database, in SQLite or at any URL that SQLAlchemy knows."""
+"""Storage of a search: Optuna's database, in SQLite or at any URL supported by SQLAlchemy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +15,13 @@ from sqlalchemy.pool import NullPool
 from gym.core.errors import ConfigError, RunError, first_line
 from gym.core.text import redact_uri
 
-_PATIENCE = 60  # seconds until a process gives up that waits for another to finish writing
+_LOCK_TIMEOUT = 60  # seconds to wait for another process that is writing to SQLite
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def default_url(folder: Path) -> str:
-    """The database of a search that has no other: ``search.db`` in its folder."""
+    """Return the URL of ``search.db`` in the folder of a sweep, used if no other is configured."""
     return f"sqlite:///{(folder / 'search.db').resolve()}"
 
 
@@ -29,12 +29,12 @@ def open_storage(url: str, is_ready: bool = False) -> RDBStorage:
     """Connect to the database of a search.
 
     Args:
-        url: As SQLAlchemy takes it.
-        is_ready: Whether another process has opened it before. Else file, folder and tables are made where they are
-            missing, by one process at a time: two that make the tables of a fresh database together crash.
+        url: Database URL, as for SQLAlchemy.
+        is_ready: Whether another process has already opened it. Otherwise, missing folders, files and tables are
+            created; only one process may do so, because two that create the tables at the same time crash.
 
     Raises:
-        ConfigError: It is no URL of a database that lasts.
+        ConfigError: The URL is not that of a persistent database.
         RunError: The database cannot be used.
     """
     shown = redact_uri(url)
@@ -42,37 +42,42 @@ def open_storage(url: str, is_ready: bool = False) -> RDBStorage:
         parsed = make_url(url)
     except ArgumentError:
         raise ConfigError(
-            f"search.storage={shown} is no database; give a URL as in sqlite:////data/search.db."
+            f"search.storage={shown} is not a database URL; use one such as sqlite:////data/search.db."
         ) from None
     options: dict[str, Any] = {}
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
-            raise ConfigError(f"search.storage={shown} ends with the process; name a file as in sqlite:///search.db.")
-        options = {"connect_args": {"timeout": _PATIENCE}, "poolclass": NullPool}
+            raise ConfigError(
+                f"search.storage={shown} is in memory, so the search could not be resumed; "
+                "use a file, as in sqlite:///search.db."
+            )
+        options = {"connect_args": {"timeout": _LOCK_TIMEOUT}, "poolclass": NullPool}
     try:
         if options:
             Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-        # Optuna calls str.format on it.
-        template = url.replace("{", "{{").replace("}", "}}")
+        template = url.replace("{", "{{").replace("}", "}}")  # Optuna calls str.format on the URL
         return RDBStorage(template, options, skip_compatibility_check=is_ready, skip_table_creation=is_ready)
     except (OptunaError, SQLAlchemyError, ImportError, OSError, RuntimeError, ValueError) as error:
         raise RunError(
-            f"the search's database {shown} cannot be used ({reason(error)}); mend search.storage."
+            f"the search database {shown} cannot be opened ({_describe_error(error)}); check search.storage."
         ) from error
 
 
 @contextmanager
-def naming_storage_errors(name: str) -> Iterator[None]:
-    """Make a `RunError` of what the database of a study named ``name`` refuses."""
+def translate_storage_errors(name: str) -> Iterator[None]:
+    """Turn database errors into a `RunError` that names the search.
+
+    Args:
+        name: Name of the study.
+    """
     try:
         yield
     except (OptunaError, SQLAlchemyError) as error:
         raise RunError(
-            f"the database of search {name} cannot be used ({reason(error)}); "
-            "nothing finished is lost: mend it or free space, and give the same command again."
+            f"the database of search {name} cannot be used ({_describe_error(error)}); check it and the free disk "
+            "space, then repeat the command: finished trials are kept."
         ) from error
 
 
-def reason(error: BaseException) -> str:
-    """What went wrong, in one line; Optuna tells it only in the error beneath its own."""
-    return redact_uri(first_line(error.__cause__ or error))
+def _describe_error(error: BaseException) -> str:
+    return redact_uri(first_line(error.__cause__ or error))  # Optuna puts the reason into the cause

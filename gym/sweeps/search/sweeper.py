@@ -1,9 +1,7 @@
-"""Make a search, or what is left of it: Optuna proposes configurations, each is a run of a sweep.
+"""Run a search, or resume it: Optuna proposes configurations, and each is a run of a sweep.
 
-A trial and its run have one number. A search that was killed begins with the trials that were under way: those that
-have ended meanwhile are told, the others go on after their last epoch.
-
-The settings of a search, as its parts take them.
+A trial has the same number as its run. A search that was killed starts with the trials that were in progress. Those
+that have ended since are recorded, and the others resume after their last epoch.
 """
 
 import tempfile
@@ -18,7 +16,7 @@ from optuna import Study, Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from gym.config.overrides import quote_options
-from gym.config.schema import Config
+from gym.config.schema import Config, SearchConfig
 from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
 from gym.core.files import hash_value
@@ -26,7 +24,7 @@ from gym.core.text import plain_console, pluralize
 from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import fingerprinted_settings
 from gym.sweeps.launch import RunLauncher, count_workers
-from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
+from gym.sweeps.ledger import ENDED, FAILED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
 from gym.sweeps.plan import (
     Compose,
@@ -38,199 +36,182 @@ from gym.sweeps.plan import (
     plan_sweep_run,
     queue_run,
 )
-from gym.sweeps.search.figures import write_search_report
-from gym.sweeps.search.pruners import Pruning
-from gym.sweeps.search.samplers import Sampling
+from gym.sweeps.search.figures import describe_counts, write_search_report
 from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
-from gym.sweeps.search.study import OBJECTIVES, best_trials, next_trials, open_study, tell, trials_in_all
+from gym.sweeps.search.study import OBJECTIVES, best_trials, limit_trials, open_study, propose_trials, record_result
 from gym.sweeps.sweep_folder import SweepFolder
-from gym.sweeps.view import SweepView
-
-
-def storage_of(config: Config, sweep: SweepFolder) -> str:
-    """The URL of the database."""
-    return config.search.storage or default_url(sweep.path)
-
-
-def sampling_of(config: Config) -> Sampling:
-    """How trials are proposed."""
-    return Sampling(config.search.sampler, config.search.startup, config.search.seed)
-
-
-def pruning_of(config: Config) -> Pruning:
-    """How trials are given up."""
-    return Pruning(config.search.pruner, config.search.startup, config.search.warmup, config.training.epochs)
-
-
-class Search:
-    """A search that is held by this process.
-
-    Args:
-        space: What its trials choose.
-        compose: Makes the configuration of some overrides.
-        folder: Of the sweep.
-        study: Of Optuna.
-        launching: Starts runs.
-    """
-
-    def __init__(
-        self, space: SearchSpace, compose: Compose, folder: SweepFolder, study: Study, launching: RunLauncher
-    ) -> None:
-        self._space, self._compose, self._folder, self._study = space, compose, folder, study
-        self._launching, self._data = launching, DatasetCache()
-
-    def make(self, trials: Sequence[Trial]) -> None:
-        """Make some trials, and tell Optuna what became of them."""
-        # One without a fingerprint and without an end was cut off while it was entered.
-        known = {job.number for job in self._folder.ledger.jobs() if job.fingerprint or job.status in ENDED}
-        for trial in trials:
-            if trial.number not in known:
-                self._enter(trial)
-        jobs = [self._settle(self._folder.ledger.job(trial.number)) for trial in trials]
-        ready = [
-            replace(job, overrides=self._space.overrides_of(trial.params))  # outputs may be elsewhere since
-            for job, trial in zip(jobs, trials, strict=True)
-            if job.status not in ENDED
-        ]
-        self._launching.launch(drop_duplicates(ready))
-        for trial in trials:
-            job = self._settle(self._folder.ledger.job(trial.number))
-            tell(self._study, trial, job.status, job.scores, job.message)
-
-    def _enter(self, trial: Trial) -> None:
-        """Enter a trial in the ledger; one whose configuration breaks a rule has failed."""
-        chosen = [self._space.override_of(key, value) for key, value in trial.params.items()]
-        overrides = [*self._space.fixed, *chosen]
-        try:
-            config = read_config(self._compose(overrides), Config)
-            run = plan_sweep_run(config, overrides, chosen, self._data)
-        except GymError as error:
-            queue_run(self._folder.ledger, trial.number, PlannedRun(" ".join(chosen), "", overrides))
-            self._folder.ledger.append(STARTED, trial.number, epochs=0)
-            self._folder.ledger.append(FAILED, trial.number, message=str(error))
-        else:
-            queue_run(self._folder.ledger, trial.number, run)
-
-    def _settle(self, job: Job) -> Job:
-        """Give a run the scores of another with the same configuration, where that has finished."""
-        if job.status in ENDED:
-            return job
-        for other in self._folder.ledger.jobs():
-            if other.fingerprint == job.fingerprint and other.status in ENDED:
-                what = {"scores": other.scores, "run_id": other.run_id, "message": other.message}
-                self._folder.ledger.append(other.status, job.number, **what)
-                return self._folder.ledger.job(job.number)
-        return job
+from gym.sweeps.view import SweepView, one_line, run_label
 
 
 def run_search(
     params: dict[str, Any], arguments: Sequence[str], compose: Compose, launcher: Launcher, config: DictConfig
 ) -> list[Job]:
-    """Make what is left of a search; arguments and result as those of `gym.sweeps.grid.run_grid`.
+    """Run all trials of a search that have not ended; arguments and result as in `gym.sweeps.grid.run_grid`.
 
     Raises:
-        ConfigError: A configuration that the search may choose breaks a rule.
-        RunError: Not one trial finished, or the search is under way elsewhere.
+        ConfigError: A configuration that the search may propose is invalid; no trial was started.
+        RunError: No trial finished, or another process is running the search.
     """
     texts = [quote_options(f"{key}={value}") for key, value in params.items()]
     space = read_space([*texts, *arguments])
-    corners = corners_of(space)
-    first = plan_sweep(corners, compose)[0]
-    own = read_config(compose(corners[0]), Config)
-    folder = SweepFolder(Path(own.outputs), own.sweep.name or name_search(first, own, space))
-    sampling, total = sampling_of(own), trials_in_all(own.search.trials, sampling_of(own), space)
+    extremes = list_extremes(space)
+    first = plan_sweep(extremes, compose)[0]
+    own = read_config(compose(extremes[0]), Config)
+    search, outputs, workers = own.search, Path(own.outputs), count_workers(config)
+    folder = SweepFolder(outputs, own.sweep.name or name_search(first.fingerprint, search, space))
+    total = limit_trials(search, space)
     with folder.lock():
         folder.initialize(first.validation, is_search=True)
         folder.write_command(config)
-        study = open_study(
-            storage_of(own, folder),
-            folder.name,
-            own.search.objective,
-            space,
-            sampling,
-            pruning_of(own),
-            {"data": first.validation, "configuration": hash_value(fingerprinted_settings(own))},
-        )
-        refuse_strangers(study, folder)
-        with open_parent_run(own.tracking, Path(own.outputs), folder) as parent:
-            workers = count_workers(config)
-            launching = RunLauncher(folder, launcher, workers, own.sweep.attempts, own.training.threads)
-            under_way = Search(space, compose, folder, study, launching)
+        shared = {"data": first.validation, "configuration": hash_value(fingerprinted_settings(own))}
+        url = search.storage or default_url(folder.path)
+        study = open_study(url, folder.name, space, search, own.training.epochs, shared)
+        check_same_trials(study, folder)
+        with open_parent_run(own.tracking, outputs, folder) as parent:
+            run_launcher = RunLauncher(folder, launcher, workers, own.sweep.attempts, own.training.threads)
+            runner = TrialRunner(space, compose, folder, study, run_launcher)
             with SweepView(folder.ledger, f"search {folder.name}", runs=total):
-                while trials := next_trials(study, space, total, own.search.at_once or workers):
-                    under_way.make(trials)
+                while trials := propose_trials(study, space, total, search.at_once or workers):
+                    runner.run(trials)
             jobs = folder.ledger.jobs()
             findings = log_search(parent, folder, study, jobs)
-    return report(study, jobs, findings)
+    print_results(study, jobs, findings)
+    return jobs
 
 
-def corners_of(space: SearchSpace) -> list[Overrides]:
-    """What a search is checked at before it begins: both ends of each interval and every choice, one key at a time.
+def list_extremes(space: SearchSpace) -> list[Overrides]:
+    """Return the configurations to check before a search: each bound and each choice, one key at a time.
 
-    The first has the first of each, and stands for the search itself.
+    The first one has the first value of every key, and represents the search itself.
     """
-    ends = {key: ends_of(distribution) for key, distribution in space.distributions.items()}
-    first = {key: values[0] for key, values in ends.items()}
-    others = [first | {key: value} for key, values in ends.items() for value in values[1:]]
-    return [space.overrides_of(corner) for corner in (first, *others)]
+    extremes = {key: extreme_values(distribution) for key, distribution in space.distributions.items()}
+    first = {key: values[0] for key, values in extremes.items()}
+    others = [first | {key: value} for key, values in extremes.items() for value in values[1:]]
+    return [space.trial_overrides(params) for params in (first, *others)]
 
 
-def ends_of(distribution: BaseDistribution) -> list[Any]:
-    """Both ends of an interval, or all choices."""
+def extreme_values(distribution: BaseDistribution) -> list[Any]:
+    """Return both bounds of a numeric distribution, or all choices."""
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
-    return [getattr(distribution, end) for end in ("low", "high")]  # floats or integers
+    return [getattr(distribution, bound) for bound in ("low", "high")]
 
 
-def name_search(first: PlannedRun, own: Config, space: SearchSpace) -> str:
-    """A name that the same search always has, however it is worded; more trials of it are the same search."""
-    asked = {key: value for key, value in vars(own.search).items() if key not in ("trials", "storage", "at_once")}
-    return hash_value([first.fingerprint, space.words(), asked])[:12]
+def name_search(fingerprint: str, search: SearchConfig, space: SearchSpace) -> str:
+    """Derive a name from the settings of a search, so that the same command resumes it, also with more trials.
+
+    Args:
+        fingerprint: Fingerprint of the first extreme configuration.
+        search: Settings of the search.
+        space: Search space.
+    """
+    settings = {key: value for key, value in vars(search).items() if key not in ("trials", "storage", "at_once")}
+    return hash_value([fingerprint, space.describe(), settings])[:12]
 
 
-def refuse_strangers(study: Study, folder: SweepFolder) -> None:
-    """See that the database and the ledger are of one search.
+def check_same_trials(study: Study, folder: SweepFolder) -> None:
+    """Check that the database and the ledger contain the same trials.
 
     Raises:
-        RunError: One has trials that the other does not know: it was taken from elsewhere, or began anew.
+        RunError: One of them is missing a trial, because it was deleted or belongs to another search.
     """
     trials = study.get_trials(deepcopy=False)
-    told = {trial.number for trial in trials if trial.state.is_finished()}
-    entered = {job.number for job in folder.ledger.jobs()}
-    if strange := told - entered | entered - {trial.number for trial in trials}:
+    recorded = {trial.number for trial in trials if trial.state.is_finished()}
+    queued = {job.number for job in folder.ledger.jobs()}
+    if missing := recorded - queued | queued - {trial.number for trial in trials}:
         raise RunError(
-            f"trial {min(strange)} of search {folder.name} is not both in its database and in {folder.ledger.path}; "
-            "restore the other of the two, or give the search another name with sweep.name=."
+            f"trial {min(missing)} of search {folder.name} is missing from its database or from {folder.ledger.path}; "
+            "restore that file, or start a new search with another sweep.name."
         )
+
+
+class TrialRunner:
+    """Runs trials as runs of a sweep.
+
+    Args:
+        space: Search space.
+        compose: Composes a configuration from overrides.
+        folder: Folder of the sweep, locked by this process.
+        study: Optuna's study.
+        launcher: Launches the runs.
+    """
+
+    def __init__(
+        self, space: SearchSpace, compose: Compose, folder: SweepFolder, study: Study, launcher: RunLauncher
+    ) -> None:
+        self._space, self._compose, self._folder, self._study = space, compose, folder, study
+        self._launcher, self._datasets = launcher, DatasetCache()
+
+    def run(self, trials: Sequence[Trial]) -> None:
+        """Run the trials, and record their results in the study."""
+        ledger = self._folder.ledger
+        # A trial with neither a fingerprint nor an end was interrupted while it was queued.
+        known = {job.number for job in ledger.jobs() if job.fingerprint or job.status in ENDED}
+        for trial in trials:
+            if trial.number not in known:
+                self._queue(trial)
+        jobs = [self._copy_result(ledger.job(trial.number)) for trial in trials]
+        ready = [
+            replace(job, overrides=self._space.trial_overrides(trial.params))  # the outputs folder may have moved
+            for job, trial in zip(jobs, trials, strict=True)
+            if job.status not in ENDED
+        ]
+        self._launcher.launch(drop_duplicates(ready))
+        for trial in trials:
+            job = self._copy_result(ledger.job(trial.number))
+            record_result(self._study, trial, job.status, job.scores, job.message)
+
+    def _queue(self, trial: Trial) -> None:
+        """Queue the run of a trial; a trial with an invalid configuration fails immediately."""
+        distinct = [self._space.format_override(key, value) for key, value in trial.params.items()]
+        overrides = [*self._space.fixed, *distinct]
+        ledger = self._folder.ledger
+        try:
+            config = read_config(self._compose(overrides), Config)
+            run = plan_sweep_run(config, overrides, distinct, self._datasets)
+        except GymError as error:
+            queue_run(ledger, trial.number, PlannedRun(" ".join(distinct), "", overrides))
+            ledger.append(STARTED, trial.number, epochs=0)
+            ledger.append(FAILED, trial.number, message=str(error))
+        else:
+            queue_run(ledger, trial.number, run)
+
+    def _copy_result(self, job: Job) -> Job:
+        """Copy the result of an equal run that has ended, if there is one."""
+        if job.status in ENDED:
+            return job
+        ledger = self._folder.ledger
+        for other in ledger.jobs():
+            if other.fingerprint == job.fingerprint and other.status in ENDED:
+                result = {"scores": other.scores, "run_id": other.run_id, "message": other.message}
+                ledger.append(other.status, job.number, **result)
+                return ledger.job(job.number)
+        return job
 
 
 def log_search(parent: RunLog, folder: SweepFolder, study: Study, jobs: Sequence[Job]) -> list[str]:
-    """Log the comparison of the runs, and what Optuna makes of the search; gives what was found, in sentences."""
+    """Log the comparison of the runs and the figures of the search, and return the findings as sentences."""
     findings = log_comparison(parent, folder, jobs)
-    with tempfile.TemporaryDirectory() as place:
-        findings += write_search_report(Path(place) / "search", study)
-        parent.log_folder(Path(place))
+    with tempfile.TemporaryDirectory() as temporary:
+        findings += write_search_report(Path(temporary) / "search", study)
+        parent.log_folder(Path(temporary))
     return findings
 
 
-def report(study: Study, jobs: Sequence[Job], findings: Sequence[str]) -> list[Job]:
-    """Say what was found.
+def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) -> None:
+    """Print the failed trials, the number of trials, and the best ones with their commands.
 
     Raises:
-        RunError: Not one trial finished.
+        RunError: No trial finished.
     """
-    by_number = {job.number: job for job in jobs}
-    failed = [job for job in jobs if job.status == FAILED]
-    lines = [f"trial {job.number} failed: {job.message}" for job in failed]
-    best = best_trials(study)
-    lines += [f"{pluralize(len(jobs), 'trial')}, {sum(job.status == FINISHED for job in jobs)} to the end"]
+    lines = [f"{run_label(job)}  failed: {one_line(job.message)}" for job in jobs if job.status == FAILED]
+    lines.append(describe_counts(study))
+    overrides, best = {job.number: job.overrides for job in jobs}, best_trials(study)
     for trial in best:
-        values = "  ".join(
-            f"{name} {value:.4g}" for name, value in zip(study.user_attrs[OBJECTIVES], trial.values, strict=True)
-        )
-        lines += [f"best: trial {trial.number}  {values}", f"  {format_command(by_number[trial.number].overrides)}"]
+        names = study.user_attrs[OBJECTIVES]
+        values = "  ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
+        lines += [f"best: trial {trial.number}  {values}", f"    {format_command(overrides[trial.number])}"]
     plain_console().print("\n".join([*lines, *findings]))
     if not best:
-        raise RunError(f"not one of {pluralize(len(jobs), 'trial')} finished; the lines above name each.")
-    return list(jobs)
+        raise RunError(f"none of {pluralize(len(jobs), 'trial')} finished; see the messages above.")

@@ -1,4 +1,4 @@
-"""Pictures of a search show what its study holds, and say what they cannot show."""
+"""The figures of a search show the contents of its study, and notes say what cannot be drawn."""
 
 import re
 from itertools import product
@@ -10,12 +10,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from gym.sweeps.search.figures import (
+    compute_importance,
     draw_history,
     draw_importance,
-    draw_lines,
+    draw_parallel_coordinates,
     draw_pareto,
     draw_slices,
-    importances,
     write_search_report,
 )
 from gym.sweeps.search.study import OBJECTIVES
@@ -55,25 +55,25 @@ def study_of(objectives, *results, name="probe", chosen=CHOSEN):
 
 
 def nothing_is_cut_off(figure):
-    """Whether all that is drawn lies on the page, but for the hundredth of an inch that an edge is wide."""
+    """Whether everything drawn is on the page, with a tolerance of a hundredth of an inch for line widths."""
     figure.draw_without_rendering()
     drawn = figure.get_tightbbox()
     return min(drawn.x0, drawn.y0) >= -0.01 and (drawn.max <= figure.bbox_inches.max + 0.01).all()
 
 
 def line(axes, label):
-    """Points of a line of a panel, by its label."""
+    """Return the points of a line, found by its label."""
     (found,) = [one for one in axes.get_lines() if one.get_label() == label]
     return [(float(x), float(y)) for x, y in zip(*found.get_data(), strict=True)]
 
 
 def panels(figure):
-    """The panels in use, without colour bars."""
+    """Return the visible axes except colour bars."""
     return [axes for axes in figure.axes if axes.axison and axes.get_label() != "<colorbar>"]
 
 
-def test_history_by_hand():
-    """Values and the best so far by trial; pruned trials at their last epoch, failed ones marked below."""
+def test_the_history_shows_every_trial():
+    """Pruned trials are shown at their last epoch, and failed ones are marked at the bottom."""
     study = study_of(MAXIMIZE_IOU, [0.3], {1: 0.1, 2: 0.2}, [0.5], None, [0.4])
     figure = draw_history(study)
     (axes,) = figure.axes
@@ -86,16 +86,16 @@ def test_history_by_hand():
     assert nothing_is_cut_off(figure)
 
 
-def test_history_of_two_objectives():
-    """Each has its panel, and its own best: the highest IoU, the fewest parameters."""
+def test_the_history_has_one_panel_per_objective():
+    """The best so far follows the direction of each objective."""
     iou, parameters = draw_history(study_of(TWO, [0.3, 900], [0.5, 1000], [0.4, 800])).axes
 
     assert line(iou, "best so far") == [(0, 0.3), (1, 0.5), (2, 0.5)]
     assert line(parameters, "best so far") == [(0, 900), (1, 900), (2, 800)]
 
 
-def test_slices_by_hand():
-    """A panel for each key: numbers in place, by logarithm where they were drawn so; choices side by side."""
+def test_slices_show_each_key_on_its_scale():
+    """Scales are linear, logarithmic or categorical, like the distributions."""
     figure = draw_slices(study_of(MAXIMIZE_IOU, [0.3], [0.5], None, [0.4]))
     rate, filters, kernel = panels(figure)
 
@@ -109,8 +109,8 @@ def test_slices_by_hand():
     assert nothing_is_cut_off(figure)
 
 
-def test_slices_of_many_keys_and_two_objectives():
-    """Four keys a line, and the lines of the second objective below those of the first."""
+def test_slices_are_arranged_in_rows_of_four():
+    """The rows of the second objective are below those of the first."""
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.set_user_attr(OBJECTIVES, TWO)
     space = {f"key{number}": FloatDistribution(0, 1) for number in range(6)}
@@ -124,13 +124,13 @@ def test_slices_of_many_keys_and_two_objectives():
     assert nothing_is_cut_off(figure)
 
 
-def test_importance_finds_what_matters():
-    """Of a value that follows one key alone, that key has nearly all the variance; the shares sum to one."""
+def test_importance_identifies_the_decisive_key():
+    """A key that alone determines the value explains nearly all variance; the shares add up to one."""
     chosen = [
         dict(zip(SPACE, values, strict=True)) for values in product((1e-4, 5e-2, 1e-1), ("2", "4", "$8$"), (3, 5, 7))
     ]
     results = [[0.1 * len(one["filters"]), 1000.0 * one["model.kernel"]] for one in chosen]
-    shares, notes = importances(study_of(TWO, *results, chosen=chosen))
+    shares, notes = compute_importance(study_of(TWO, *results, chosen=chosen))
 
     assert notes == []
     assert list(shares) == ["iou", "parameters"]
@@ -139,29 +139,29 @@ def test_importance_finds_what_matters():
     assert [sum(of_keys.values()) for of_keys in shares.values()] == pytest.approx([1, 1])
 
 
-def test_importance_is_the_same_each_time():
-    """Its forest has a seed."""
+def test_importance_is_reproducible():
+    """The random forest has a fixed seed."""
     study = study_of(MAXIMIZE_IOU, *([value] for value in (0.1, 0.5, 0.4, 0.3, 0.7, 0.2)))
 
-    assert importances(study) == importances(study)
+    assert compute_importance(study) == compute_importance(study)
 
 
 @pytest.mark.parametrize(
     ("results", "note"),
     [
-        ([], "Importance to iou wants two finished trials, and there is 0."),
-        ([[0.5], None, {1: 0.1}], "Importance to iou wants two finished trials, and there is 1."),
-        ([[0.5], [0.5], [0.5]], "Nothing is important to iou: it is the same in all 3 finished trials."),
-        ([[0.5], None, None, None, [0.6]], "Nothing is important to iou: all 2 finished trials chose the same."),
+        ([], "No importance for iou: 0 of at least 2 trials have finished."),
+        ([[0.5], None, {1: 0.1}], "No importance for iou: 1 of at least 2 trials have finished."),
+        ([[0.5], [0.5], [0.5]], "No importance for iou: it has the same value in all 3 finished trials."),
+        ([[0.5], None, None, None, [0.6]], "No importance for iou: all 2 finished trials have the same parameters."),
     ],
 )
-def test_importance_that_cannot_be_known(results, note):
-    """Where nothing differs there is a reason instead of a number."""
-    assert importances(study_of(MAXIMIZE_IOU, *results)) == ({}, [note])
+def test_undefined_importance_has_a_note(results, note):
+    """Importance requires differing values and parameters."""
+    assert compute_importance(study_of(MAXIMIZE_IOU, *results)) == ({}, [note])
 
 
-def test_importance_in_bars():
-    """The bars of all objectives are in the order of the first one."""
+def test_importance_bars_share_one_order():
+    """All panels use the order of the first objective."""
     shares = {"iou": {"b": 0.75, "a": 0.25}, "parameters": {"a": 1.0, "b": 0.0}}
     figure = draw_importance(shares, trials=12)
     iou, parameters = figure.axes
@@ -169,24 +169,24 @@ def test_importance_in_bars():
     assert [label.get_text() for label in iou.get_yticklabels()] == ["b", "a"]
     assert [bar.get_width() for bar in iou.patches] == [0.75, 0.25]
     assert [bar.get_width() for bar in parameters.patches] == [0.0, 1.0]
-    assert figure.get_suptitle() == "Share of each key in the variance over 12 trials"
+    assert figure.get_suptitle() == "Variance explained by each key (12 trials)"
     assert nothing_is_cut_off(figure)
 
 
-def test_pareto_by_hand():
-    """The front is joined from low to high and bears the numbers of its trials; the others are apart."""
+def test_the_pareto_front_is_connected_and_labelled():
+    """Dominated trials are shown separately."""
     study = study_of(TWO, [0.9, 900], [0.5, 100], [0.4, 200], None, [0.9, 800])
     figure = draw_pareto(study)
     (axes,) = figure.axes
 
     assert line(axes, "Pareto front") == [(0.5, 100), (0.9, 800)]
-    assert line(axes, "beaten by another") == [(0.9, 900), (0.4, 200)]
+    assert line(axes, "dominated") == [(0.9, 900), (0.4, 200)]
     assert [text.get_text() for text in axes.texts] == ["1", "4"]
     assert nothing_is_cut_off(figure)
 
 
-def test_a_whole_report(tmp_path):
-    """All pictures, and one page that holds everything and asks the network for nothing."""
+def test_a_report_of_two_objectives(tmp_path):
+    """All figures are written, and the page loads nothing from the network."""
     study = study_of(TWO, [0.3, 900], [0.5, 1000], None, [0.4, 800], name="<b>bold</b>")
 
     assert write_search_report(tmp_path / "report", study) == []
@@ -197,12 +197,19 @@ def test_a_whole_report(tmp_path):
     assert "4 trials: 3 finished, 1 failed." in page
     headings = re.findall(r"<h2>([^<]+)</h2>", page)
     each = [f"{kind}: {name}" for name in TWO for kind in ("History", "Slices")]
-    assert headings == ["Best", *each, "Trials as lines", "Importance: iou", "Importance: parameters", "Pareto front"]
+    assert headings == [
+        "Best",
+        *each,
+        "Parallel coordinates",
+        "Importance: iou",
+        "Importance: parameters",
+        "Pareto front",
+    ]
     assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=", page)
 
 
 def test_a_report_of_one_objective(tmp_path):
-    """There is no front, and the best trial stands in the page with what it chose."""
+    """There is no Pareto front, and the page lists the parameters of the best trial."""
     study = study_of(MAXIMIZE_IOU, [0.3], [0.123456789], [0.5])
 
     assert write_search_report(tmp_path, study) == []
@@ -212,9 +219,9 @@ def test_a_report_of_one_objective(tmp_path):
     assert row in page
 
 
-def test_lines_by_hand():
-    """An axis each for objectives and keys: choices by their names, logarithms with ticks at their ends and tens."""
-    (drawn,) = draw_lines(study_of(TWO, [0.3, 900], None, [0.5, 1000])).data
+def test_parallel_coordinates_have_an_axis_per_objective_and_key():
+    """Choices are labelled by name, and logarithmic axes at their ends and powers of ten."""
+    (drawn,) = draw_parallel_coordinates(study_of(TWO, [0.3, 900], None, [0.5, 1000])).data
     axes = {axis.label: axis for axis in drawn.dimensions}
 
     assert list(axes) == ["iou", "parameters", *SPACE]
@@ -230,19 +237,19 @@ def test_lines_by_hand():
     assert (list(drawn.line.color), drawn.line.reversescale) == ([0.3, 0.5], False)
 
 
-def test_lines_are_bright_for_the_lowest_where_that_is_best():
-    """The colours turn with the direction of the first objective."""
-    (drawn,) = draw_lines(study_of({"kld": "minimize"}, [0.3], [0.5])).data
+def test_colours_follow_the_direction_of_the_first_objective():
+    """The scale is reversed if the lowest value is best."""
+    (drawn,) = draw_parallel_coordinates(study_of({"kld": "minimize"}, [0.3], [0.5])).data
 
     assert drawn.line.reversescale
 
 
-def test_a_report_with_notes(tmp_path):
-    """What cannot be drawn is said in the page and handed back."""
+def test_notes_appear_on_the_page(tmp_path):
+    """They are also returned."""
     study = study_of(MAXIMIZE_IOU, [0.5], {1: 0.25})
     notes = write_search_report(tmp_path, study)
 
-    assert notes == ["Importance to iou wants two finished trials, and there is 1."]
+    assert notes == ["No importance for iou: 1 of at least 2 trials have finished."]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["history.png", "search.html", "slices.png"]
     page = (tmp_path / "search.html").read_text(encoding="utf-8")
     assert f'<p class="note">{notes[0]}</p>' in page
@@ -252,10 +259,10 @@ def test_a_report_with_notes(tmp_path):
 @pytest.mark.parametrize(
     ("results", "counts"), [([], "No trial has ended."), ([None, {1: 0.1}], "2 trials: 1 pruned, 1 failed.")]
 )
-def test_a_report_of_nothing(tmp_path, results, counts):
-    """A search without a finished trial has a page that says so."""
+def test_a_report_without_finished_trials(tmp_path, results, counts):
+    """The page states how many trials there are."""
     assert write_search_report(tmp_path, study_of(MAXIMIZE_IOU, *results)) == [
-        "There is nothing to draw: no trial has finished."
+        "There are no figures because no trial has finished."
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["search.html"]
     assert counts in (tmp_path / "search.html").read_text(encoding="utf-8")

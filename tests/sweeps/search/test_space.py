@@ -1,4 +1,4 @@
-"""A search space is what Hydra's sweep syntax says, at both its ends, and every value in it is an override again."""
+"""The search space follows Hydra's sweep syntax, and each value in it can be turned back into an override."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from gym.core.errors import ConfigError
-from gym.sweeps.search.space import MOST_POINTS, SearchSpace, read_space
+from gym.sweeps.search.space import MAX_GRID_POINTS, SearchSpace, read_space
 
 
 def distribution(written):
-    """What ``x=written`` leaves to choose."""
+    """Return the distribution of ``x=written``."""
     return read_space([f"x={written}"]).distributions["x"]
 
 
 def read_back(override):
-    """The value that Hydra reads from an override."""
+    """Return the value that Hydra parses from an override."""
     return OverridesParser.create().parse_override(override).value()
 
 
@@ -53,8 +53,8 @@ def read_back(override):
         ("shuffle(choice(b,a,c))", CategoricalDistribution(["b", "a", "c"])),
     ],
 )
-def test_a_sweep_becomes_its_distribution(written, meant):
-    """Bounds, steps and types are those that Hydra's documentation gives a sweep; an interval has both its ends."""
+def test_each_sweep_has_its_distribution(written, meant):
+    """Bounds, steps and types follow Hydra's documentation; an interval includes both bounds."""
     found = distribution(written)
 
     assert found == meant
@@ -72,15 +72,15 @@ def test_a_sweep_becomes_its_distribution(written, meant):
         ("a,'1',3", ["a", "1", 3]),
     ],
 )
-def test_a_grid_has_every_value(written, values):
-    """The values of a key are those a reader would list by hand."""
+def test_the_grid_has_every_value_of_a_key(written, values):
+    """The values are those a reader would list by hand."""
     assert read_space([f"x={written}"]).grid() == {"x": values}
 
 
 @given(start=st.integers(-20, 20), count=st.integers(1, 30), hundredths=st.integers(1, 300), beyond=st.integers(1, 100))
 @example(start=0, count=3, hundredths=30, beyond=100)
-def test_float_steps_are_exact(start, count, hundredths, beyond):
-    """Whatever the step, a range has the decimal fractions below its stop and no other."""
+def test_decimal_steps_are_exact(start, count, hundredths, beyond):
+    """For any step, a range has exactly the decimal fractions below its stop."""
     step = hundredths / 100
     stop = (100 * start + (count - 1) * hundredths + hundredths * beyond / 100) / 100
     values = read_space([f"x=range({float(start)!r},{stop!r},{step!r})"]).grid()["x"]
@@ -88,16 +88,16 @@ def test_float_steps_are_exact(start, count, hundredths, beyond):
     assert values == [(100 * start + number * hundredths) / 100 for number in range(count)]
 
 
-def test_what_is_not_swept_is_kept_as_written():
-    """Fixed overrides go to every trial, additions and deletions among them."""
+def test_fixed_overrides_are_kept_as_written():
+    """Additions and deletions are among them."""
     space = read_space(["seed=1", "x=1,2", "+a.b='c d'", "~model.kernel"])
 
     assert space.fixed == ["seed=1", "+a.b='c d'", "~model.kernel"]
     assert list(space.distributions) == ["x"]
 
 
-def test_the_later_of_two_overrides_of_a_key_counts():
-    """The command line can fix what a ready search space leaves open, and the reverse."""
+def test_the_last_override_of_a_key_wins():
+    """The command line can fix a searched key, or search a fixed one."""
     space = read_space(["x=1,2", "y=3", "z=1,2", "x=7", "y=interval(0,1)"])
 
     assert space.fixed == ["x=7"]
@@ -105,21 +105,21 @@ def test_the_later_of_two_overrides_of_a_key_counts():
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_real_number_survives_as_an_override(value):
-    """Hydra reads a drawn number back to the last digit, as a float."""
+def test_a_real_number_is_parsed_back_exactly(value):
+    """No digit is lost, and it stays a float."""
     space = SearchSpace([], {"x": FloatDistribution(-1.7e308, 1.7e308)}, {})
 
-    found = read_back(space.override_of("x", value))
+    found = read_back(space.format_override("x", value))
 
     assert (type(found), found) == (float, value)
 
 
 @given(st.integers(-(10**12), 10**12))
-def test_a_whole_number_survives_as_an_override(value):
-    """Hydra reads a drawn whole number as one."""
+def test_an_integer_is_parsed_back_exactly(value):
+    """It stays an integer."""
     space = SearchSpace([], {"x": IntDistribution(-(10**12), 10**12)}, {})
 
-    found = read_back(space.override_of("x", value))
+    found = read_back(space.format_override("x", value))
 
     assert (type(found), found) == (int, value)
 
@@ -142,46 +142,46 @@ def test_a_whole_number_survives_as_an_override(value):
         ("+a,1e3x", "1e3x"),
     ],
 )
-def test_a_choice_survives_as_an_override(written, value):
-    """Hydra reads each choice back as what it was, in value and type."""
+def test_a_choice_is_parsed_back_exactly(written, value):
+    """Its type is preserved, too."""
     space = read_space([f"x={written}"])
 
-    found = read_back(space.override_of("x", value))
+    found = read_back(space.format_override("x", value))
 
     assert (type(found), found) == (type(value), value)
 
 
-def test_a_list_survives_as_an_override():
-    """Optuna holds a list as its text, and Hydra reads a list again."""
+def test_a_list_is_parsed_back_as_a_list():
+    """Optuna stores it as text."""
     space = read_space(["x=[1,2],[3,'4']"])
 
-    assert read_back(space.override_of("x", space.distributions["x"].choices[1])) == [3, "4"]
+    assert read_back(space.format_override("x", space.distributions["x"].choices[1])) == [3, "4"]
 
 
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=4, unique=True))
 @example(["a'b", "c\\'", "d\\\\", "e,f"])
-def test_any_quoted_text_survives_as_an_override(texts):
-    """Text with commas, quotes, backslashes or line ends comes back as it is."""
+def test_any_quoted_text_is_parsed_back_exactly(texts):
+    """It may contain commas, quotes, backslashes and line breaks."""
     quoted = [QuotedString(text, Quote.single).with_quotes() for text in texts]
 
     space = read_space([f"x={','.join(quoted)}"])
 
     assert list(space.distributions["x"].choices) == texts
-    assert [read_back(space.override_of("x", text)) for text in texts] == texts
+    assert [read_back(space.format_override("x", text)) for text in texts] == texts
 
 
-def test_a_drawn_step_is_the_number_written():
-    """Binary fractions add up to 0.30000000000000004; the trial gets 0.3."""
+def test_a_sampled_step_is_the_decimal_number():
+    """Binary fractions add up to 0.30000000000000004, but the trial gets 0.3."""
     space = read_space(["x=range(0.1,0.5,0.1)"])
 
-    assert space.override_of("x", 0.1 + 2 * 0.1) == "x=0.3"
+    assert space.format_override("x", 0.1 + 2 * 0.1) == "x=0.3"
 
 
-def test_a_trial_has_all_overrides():
-    """What is fixed comes first, then what the trial chose, with the key as it was written."""
+def test_a_trial_has_fixed_and_sampled_overrides():
+    """Keys keep a leading plus sign."""
     space = read_space(["seed=1", "+x=1,2", "y=interval(0,1)"])
 
-    assert space.overrides_of({"+x": 2, "y": 0.25}) == ["seed=1", "+x=2", "y=0.25"]
+    assert space.trial_overrides({"+x": 2, "y": 0.25}) == ["seed=1", "+x=2", "y=0.25"]
 
 
 @pytest.mark.parametrize(
@@ -194,48 +194,48 @@ def test_a_trial_has_all_overrides():
         ("'2',2,cce", "one of '2', 2, 'cce'"),
     ],
 )
-def test_a_space_in_words(written, words):
-    """Words tell apart what differs: type, bounds, step, logarithm."""
-    assert read_space([f"x={written}"]).words() == {"x": words}
+def test_descriptions_distinguish_distributions(written, words):
+    """They include type, bounds, step and scale."""
+    assert read_space([f"x={written}"]).describe() == {"x": words}
 
 
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("interval(0.4,0)", r"^x=interval\(0.4,0\) must go from the lower bound to the higher; swap them\.$"),
-        ("tag(log,interval(0,1))", r"starts at 0, which has no logarithm; start above 0, or leave the tag out\.$"),
-        ("tag(log,int(interval(-1,1)))", r"starts at -1, which has no logarithm"),
-        ("interval(0,inf)", r"has no end; give two finite bounds\.$"),
-        ("interval(nan,1)", r"has no end; give two finite bounds\.$"),
-        ("range(0,inf,1)", r"has no end; give a finite start, stop and step\.$"),
-        ("range(9,2)", r"holds no value; give a stop beyond the start, and a step towards it\.$"),
-        ("range(2,9,0)", r"holds no value"),
-        ("range(2,2)", r"holds no value"),
-        ("tag(log,range(0,9))", r"by its logarithm only from 1 or above in steps of 1; use interval\.$"),
-        ("tag(log,range(1,9,2))", r"by its logarithm only from 1 or above"),
-        ("tag(log,choice(1,2))", r"lists its values, which have no logarithm; leave the tag out\.$"),
-        ("tag(lgo,interval(1,2))", r"has the tag lgo, which means nothing here; log is the only tag\.$"),
-        ("int(tag(log,range(1,9)))", r"loses its tag to what is around it; put tag\(log,\.\.\.\) outermost\.$"),
-        ("1,1.0", r"has the same value twice \(1, 1\.0 and true are one here\); give each once\.$"),
-        ("true,1", r"has the same value twice"),
-        ("a,nan", r"offers nan, which is no value; leave it out\.$"),
+        ("interval(0.4,0)", r"^x=interval\(0.4,0\) must start with the lower bound; swap the bounds\.$"),
+        ("tag(log,interval(0,1))", r"starts at 0, but a logarithmic scale must start above 0; raise it\.$"),
+        ("tag(log,int(interval(-1,1)))", r"starts at -1, but a logarithmic scale must start above 0"),
+        ("interval(0,inf)", r"must have finite bounds, as in interval\(0,1\)\.$"),
+        ("interval(nan,1)", r"must have finite bounds, as in interval\(0,1\)\.$"),
+        ("range(0,inf,1)", r"must have a finite start, stop and step, as in range\(2,9,2\)\.$"),
+        ("range(9,2)", r"is empty; choose a stop beyond the start, and a step in its direction\.$"),
+        ("range(2,9,0)", r"is empty; choose a stop"),
+        ("range(2,2)", r"is empty; choose a stop"),
+        ("tag(log,range(0,9))", r"can only be on a logarithmic scale from 1 or above in steps of 1; use interval\.$"),
+        ("tag(log,range(1,9,2))", r"can only be on a logarithmic scale from 1 or above"),
+        ("tag(log,choice(1,2))", r"is a list, which cannot have a logarithmic scale; remove the tag\.$"),
+        ("tag(lgo,interval(1,2))", r"has the unknown tag lgo; the only supported tag is log\.$"),
+        ("int(tag(log,range(1,9)))", r"loses its tag in the conversion around it; put tag\(log,\.\.\.\) outermost\.$"),
+        ("1,1.0", r"contains equal values \(1, 1\.0 and true are equal\); list each value once\.$"),
+        ("true,1", r"contains equal values"),
+        ("a,nan", r"contains nan, which is not a valid choice; remove it\.$"),
         (
             "interval(3)",
-            r"^x=interval\(3\) cannot be read \(TypeError while .*missing a required argument: 'end'\); give",
+            r"^x=interval\(3\) cannot be parsed \(TypeError while .*missing a required argument: 'end'\); use",
         ),
-        ("interval(a,b)", r"cannot be read \(TypeError while evaluating .*\); give key=interval\(low,high\)"),
-        ("a,[b", r"cannot be read \(.*\); give key=interval\(low,high\), key=range\(low,stop,step\), key=one,another"),
+        ("interval(a,b)", r"cannot be parsed \(TypeError while evaluating .*\); use key=interval\(low,high\)"),
+        ("a,[b", r"cannot be parsed \(.*\); use key=interval\(low,high\), key=range\(low,stop,step\), key=one,another"),
     ],
 )
-def test_what_cannot_be_drawn_from_is_refused(written, message):
-    """The line names the override, the rule and the remedy."""
+def test_an_invalid_distribution_is_rejected(written, message):
+    """One line states the override, the rule and the remedy."""
     with pytest.raises(ConfigError, match=message) as caught:
         distribution(written)
     assert "\n" not in str(caught.value)
 
 
-def test_options_found_by_a_pattern():
-    """``glob`` asks Hydra which options there are; none is an error."""
+def test_a_pattern_matches_options_of_a_group():
+    """A pattern without matches is an error."""
 
     class Loader:
         def get_group_options(self, group, results_filter):
@@ -244,30 +244,33 @@ def test_options_found_by_a_pattern():
     space = read_space(["loss=glob(d*)"], Loader())
 
     assert space.distributions["loss"] == CategoricalDistribution(["dice", "dice_ce"])
-    assert space.override_of("loss", "dice_ce") == "loss=dice_ce"
-    with pytest.raises(ConfigError, match=r"^x=glob\(\*\) names nothing that there is; name an option of the group\.$"):
+    assert space.format_override("loss", "dice_ce") == "loss=dice_ce"
+    with pytest.raises(
+        ConfigError, match=r"^x=glob\(\*\) matches no option; use the name of an option of the group\.$"
+    ):
         read_space(["x=glob(*)"], Loader())
 
 
-def test_nothing_to_search_is_refused():
-    """A search wants at least one key with several values."""
+def test_a_search_requires_a_key_with_several_values():
+    """The error gives an example."""
     with pytest.raises(
-        ConfigError, match=r"there is nothing to search; give a key several values, as in model\.dropout"
+        ConfigError, match=r"nothing to search because every key has a single value; give one a range, as in model\.dr"
     ):
         read_space(["seed=1"])
 
 
-def test_a_grid_of_a_continuum_is_refused():
-    """The key without an end of values is named."""
+def test_a_grid_rejects_an_interval():
+    """The error names the key."""
     with pytest.raises(
-        ConfigError, match=r"^y has no end of values, and a grid visits each; give range\(low,stop,step\)"
+        ConfigError,
+        match=r"^y has infinitely many values, but search\.sampler=grid tries all of them; use range\(low,stop",
     ):
         read_space(["x=1,2", "y=interval(0,1)"]).grid()
 
 
-def test_a_huge_grid_is_refused():
-    """Nobody trains a million models, and Optuna would hold them all."""
+def test_a_huge_grid_is_rejected():
+    """Optuna would keep all points in memory."""
     space = read_space(["x=range(1000)", "y=range(1000)"])
 
-    with pytest.raises(ConfigError, match=rf"has 1,000,000 points, and more than {MOST_POINTS:,} are too many; leave"):
+    with pytest.raises(ConfigError, match=rf"has 1,000,000 points, but at most {MAX_GRID_POINTS:,} are supported; rem"):
         space.grid()

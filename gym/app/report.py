@@ -24,7 +24,14 @@ from gym.core.files import translate_disk_errors
 from gym.core.text import plain_console
 from gym.data.dataset import Dataset
 from gym.data.samples import find_samples, pair_positions
-from gym.reporting.figure3 import ChosenImage, Examples, choose_images, choose_models, read_images, segment_images
+from gym.reporting.figure3_data import (
+    ChosenImage,
+    Examples,
+    add_outputs,
+    choose_images,
+    choose_models,
+    read_examples,
+)
 from gym.reporting.page_tables import provenance_rows
 from gym.reporting.run_page import RunReport, write_run_report
 from gym.reporting.run_table import run_labels, score_of
@@ -115,14 +122,14 @@ def exhibit(config: TrackingConfig, outputs: Path, finished: Sequence[FinishedRu
     runs, images = choose_shown(finished)
     dataset, settings = find_run_dataset(outputs, runs[0].logged), runs[0].result.settings
     prepare_tensorflow(TrainingConfig())
-    examples = read_images(dataset, images, augmentation_of(settings), settings["seed"])
+    examples = read_examples(dataset, images, augmentation_of(settings), settings["seed"])
     labels = run_labels([run.result for run in runs])
     for run, label in zip(runs, labels, strict=True):
         tell(f"loading {label}")
         with tempfile.TemporaryDirectory() as place:
             network = load_model(fetch_model_files(config, outputs, run.logged, Path(place)) / MODEL).network
         tell(f"segmenting with {label}")
-        examples = segment_images(examples, network)
+        examples = add_outputs(examples, network)
     return Examples(
         images=examples,
         models=[word_model(run.result) for run in runs],

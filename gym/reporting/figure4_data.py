@@ -1,10 +1,10 @@
-"""Scores by the size of the model, as the paper's Figure 4 sets them out: by loss, then by architecture.
+"""The data of Figure 4: scores by model size, grouped by loss and architecture.
 
-Runs that share loss, architecture, filters and number of parameters, as those of several seeds do, are one point.
+Runs with the same loss, architecture, filters and number of parameters form one point, as several seeds do.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,15 +15,16 @@ from gym.reporting.recommendation import standard_error
 from gym.reporting.run_table import score_of
 from gym.runs.result import RunResult
 
-COLUMNS_ON_A_PAGE = 3  # losses of the paper
-_PAPER_SIZE = 1e6
+COLUMNS_ON_A_PAGE = 3  # the paper has three losses
+NO_SCORES = "No run has finished with a score."
+ROOM = 1.6  # factor left free on either side of the sizes; twice that exceeds any step between ticks
+_DEFAULT_SIZE = 1e6
 _TICK_STEPS = ((1.0, 2.5, 5.0), (1.0, 3.0), (1.0,))
 _MOST_TICKS = 8
-ROOM = 1.6  # factor left free on either side of the sizes; two of it span more than any step between ticks
 
 
 class SizePoint(NamedTuple):
-    """Runs of one loss, architecture, number of filters and number of parameters."""
+    """The runs with one loss, architecture, number of filters and number of parameters."""
 
     filters: int
     parameters: int
@@ -31,10 +32,10 @@ class SizePoint(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A score of a point: the mean over its runs, and half the length of its bar, or NaN.
+    """The mean of a score over the runs of a point, and half the length of its error bar, or NaN.
 
-    The bar of several runs is their standard deviation. The bar of a single run is the standard error over scenes, for
-    scores that confusion matrices give.
+    The bar is the standard deviation over several runs. For one run it is the standard error over scenes, if the score
+    is computed from confusion matrices alone.
     """
 
     mean: float
@@ -45,40 +46,52 @@ Series = dict[str, dict[str, list[SizePoint]]]
 
 
 def size_series(results: Sequence[RunResult]) -> Series:
-    """The points of runs that have a size and a score: by loss, by architecture, the smallest first.
+    """Group the runs that have a size and a score into points, by loss and architecture, the smallest first.
 
-    Losses and architectures come in the order of their registration, which begins with that of the paper.
+    Losses and architectures have the order of their registration, which begins with that of the paper.
     """
-    groups: dict[tuple[str, str, int, int], list[RunResult]] = defaultdict(list)
+    groups: dict[tuple[str, str], dict[tuple[int, int], list[RunResult]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         size = score_of(result, "parameters")
         if size is not None and any(score_of(result, name) is not None for name in SCORES.names_at(Place.FIGURE4)):
             loss, model, filters = (result.settings[key] for key in ("loss.name", "model.name", "model.filters"))
-            groups[loss, model, filters, int(size)].append(result)
-    losses = sort_by_registration(LOSSES, {loss for loss, *_ in groups})
-    models = sort_by_registration(ARCHITECTURES, {model for _, model, *_ in groups})
-    return {loss: {model: points for model in models if (points := points_of(groups, loss, model))} for loss in losses}
+            groups[loss, model][int(size), filters].append(result)
+    models = sort_by_registration(ARCHITECTURES, {model for _, model in groups})
+    return {
+        loss: {
+            model: [SizePoint(filters, size, runs) for (size, filters), runs in sorted(groups[loss, model].items())]
+            for model in models
+            if (loss, model) in groups
+        }
+        for loss in sort_by_registration(LOSSES, {loss for loss, _ in groups})
+    }
 
 
 def sort_by_registration(registry: Registry[Any], names: Collection[str]) -> list[str]:
-    """Names in the order in which a registry holds them.
+    """Sort names in the order of a registry.
 
     Raises:
-        ConfigError: One is not registered, because the plugin that adds it is not loaded.
+        ConfigError: A name is not registered, because its plugin is not loaded.
     """
     for name in names:
         registry.get(name)
     return [name for name in registry.names if name in names]
 
 
-def points_of(groups: dict[tuple[str, str, int, int], list[RunResult]], loss: str, model: str) -> list[SizePoint]:
-    """The points of one loss and architecture, the smallest first."""
-    points = [SizePoint(*key[2:], runs) for key, runs in groups.items() if key[:2] == (loss, model)]
-    return sorted(points, key=lambda point: (point.parameters, point.filters))
+def all_sizes(series: Series) -> list[int]:
+    """Return the number of parameters of every point."""
+    return [point.parameters for models in series.values() for points in models.values() for point in points]
+
+
+def iterate_levels(points: Sequence[SizePoint], score: ScoreEntry) -> Iterator[tuple[SizePoint, Level]]:
+    """Yield each point that has the score, with its level."""
+    for point in points:
+        if (level := level_of(point, score)) is not None:
+            yield point, level
 
 
 def level_of(point: SizePoint, score: ScoreEntry) -> Level | None:
-    """A score of a point; None where no run of it has the score."""
+    """Return the level of a score at a point; None if no run has the score."""
     scored = [(value, run) for run in point.runs if (value := score_of(run, score.name)) is not None]
     if not scored:
         return None
@@ -89,13 +102,13 @@ def level_of(point: SizePoint, score: ScoreEntry) -> Level | None:
 
 
 def size_range(sizes: Iterable[float]) -> tuple[float, float]:
-    """Limits of a logarithmic axis of sizes."""
-    known = list(sizes) or [_PAPER_SIZE]
+    """Return the limits of a logarithmic axis of sizes."""
+    known = list(sizes) or [_DEFAULT_SIZE]
     return min(known) / ROOM, max(known) * ROOM
 
 
 def size_ticks(low: float, high: float, most: int = _MOST_TICKS) -> list[float]:
-    """Round numbers of parameters between two, at least one and few enough to be read."""
+    """Return round numbers of parameters between two limits: at least one, and at most ``most`` if possible."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for steps in _TICK_STEPS:
         ticks = [step * 10.0**decade for decade in decades for step in steps]
@@ -105,8 +118,8 @@ def size_ticks(low: float, high: float, most: int = _MOST_TICKS) -> list[float]:
     return shown
 
 
-def word_size(parameters: float) -> str:
-    """A number of parameters, as in 0.25M, 10k or 500."""
+def format_size(parameters: float) -> str:
+    """Format a number of parameters, as in 0.25M, 10k or 500."""
     if parameters >= 1e5:
         return f"{parameters / 1e6:g}M"
     return f"{parameters / 1e3:g}k" if parameters >= 1e3 else f"{parameters:g}"

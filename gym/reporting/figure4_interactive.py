@@ -1,4 +1,4 @@
-"""Figure 4 to hover over: as a page, one file that needs no network, or as a part of one."""
+"""The interactive version of Figure 4, as an HTML page in one file that needs no network, or as part of a page."""
 
 import html
 import math
@@ -10,18 +10,20 @@ from plotly.subplots import make_subplots
 from gym.config.registries import ARCHITECTURES, SCORES, Place, ScoreEntry, Style
 from gym.core.text import format_duration, format_score
 from gym.reporting.figure4_data import (
+    NO_SCORES,
     SizePoint,
-    level_of,
+    all_sizes,
+    format_size,
+    iterate_levels,
     size_range,
     size_series,
     size_ticks,
-    word_size,
 )
 from gym.reporting.run_table import run_labels, score_of
 from gym.runs.result import RunResult
 
-_MOST_TOLD = 6  # runs of one point
-# What plotly calls the markers and dashes of matplotlib.
+_MOST_DESCRIBED = 6  # runs of one point
+# Plotly's names of the markers and dashes of matplotlib.
 _SYMBOLS = {
     "o": "circle",
     "s": "square",
@@ -41,27 +43,24 @@ _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 
 
 def figure4_html(results: Sequence[RunResult]) -> str:
-    """The paper's Figure 4 as one HTML page, drawn as `gym.reporting.figure4.draw_figure4` does.
+    """Return the figure as an HTML page; the same results always yield the same page.
 
-    Hovering over a point shows which runs it stands for, and what they came to. The same results give the same page.
+    It shows what `gym.reporting.figure4.draw_figure4` draws; hovering over a point lists its runs with their scores.
     """
-    return to_html(results, is_whole=True)
+    return _to_html(results, is_whole=True)
 
 
 def figure4_part(results: Sequence[RunResult]) -> str:
-    """The same as a part of a page that has plotly.js in its head."""
-    return to_html(results, is_whole=False)
+    """Return the figure as part of a page that has plotly.js in its head."""
+    return _to_html(results, is_whole=False)
 
 
-def to_html(results: Sequence[RunResult], is_whole: bool) -> str:
-    """The figure as HTML: a whole page, or a part of one."""
-    figure = chart_of(results)
+def _to_html(results: Sequence[RunResult], is_whole: bool) -> str:
     options = {"include_plotlyjs": is_whole, "full_html": is_whole, "config": {"displaylogo": False}}
-    return figure.to_html(div_id="figure4", **options)
+    return _build_figure(results).to_html(div_id="figure4", **options)
 
 
-def chart_of(results: Sequence[RunResult]) -> go.Figure:
-    """Both scores by size, a column a loss."""
+def _build_figure(results: Sequence[RunResult]) -> go.Figure:
     series, scores = size_series(results), SCORES.at(Place.FIGURE4)
     figure = make_subplots(
         rows=len(scores),
@@ -76,30 +75,32 @@ def chart_of(results: Sequence[RunResult]) -> go.Figure:
     for column, models in enumerate(series.values(), start=1):
         for row, score in enumerate(scores, start=1):
             for model, points in models.items():
-                figure.add_trace(trace_of(model, points, score, labels), row=row, col=column)
-    for entry in ARCHITECTURES:
-        for trace in list(figure.select_traces(selector={"legendgroup": entry.name}))[:1]:
+                figure.add_trace(_build_trace(model, points, score, labels), row=row, col=column)
+    for model in ARCHITECTURES.names:
+        for trace in list(figure.select_traces(selector={"legendgroup": model}))[:1]:
             trace.showlegend = True
-    lay_out(figure, [point.parameters for models in series.values() for line in models.values() for point in line])
+    _lay_out(figure, all_sizes(series))
     return figure
 
 
-def trace_of(model: str, points: Sequence[SizePoint], score: ScoreEntry, labels: Mapping[int, str]) -> go.Scatter:
-    """One architecture in one panel."""
+def _build_trace(model: str, points: Sequence[SizePoint], score: ScoreEntry, labels: Mapping[int, str]) -> go.Scatter:
+    """Build the trace of one architecture in one panel."""
     entry = ARCHITECTURES.get(model)
-    style = entry.style
-    levels = [(point, level) for point in points if (level := level_of(point, score)) is not None]
-    bars = [None if math.isnan(level.bar) else level.bar for _, level in levels]
+    style, levels = entry.style, list(iterate_levels(points, score))
     return go.Scatter(
         x=[point.parameters for point, _ in levels],
         y=[level.mean for _, level in levels],
-        error_y={"array": bars, "thickness": 1, "width": 0},
+        error_y={
+            "array": [None if math.isnan(level.bar) else level.bar for _, level in levels],
+            "thickness": 1,
+            "width": 0,
+        },
         mode="lines+markers+text",
         name=entry.title,
         text=[str(point.filters) for point, _ in levels],
-        textposition=place_numbers(style, score),
+        textposition=_text_position(style, score),
         textfont={"size": 10, "color": style.colour},
-        hovertext=[word_point(point, labels) for point, _ in levels],
+        hovertext=[_describe_point(point, labels) for point, _ in levels],
         hoverinfo="text",
         line={"color": style.colour, "dash": _DASHES.get(style.dash, "solid"), "width": 2},
         marker={"symbol": _SYMBOLS.get(style.marker, "circle"), "size": 9},
@@ -108,41 +109,40 @@ def trace_of(model: str, points: Sequence[SizePoint], score: ScoreEntry, labels:
     )
 
 
-def place_numbers(style: Style, score: ScoreEntry) -> str:
-    """Where the numbers of filters stand: off the lines, which rise to the right if a high score is best."""
+def _text_position(style: Style, score: ScoreEntry) -> str:
+    # Off the lines, which rise to the right if a high score is best.
     return f"{'top' if (style.side == 'left') == score.highest_is_best else 'bottom'} {style.side}"
 
 
-def word_point(point: SizePoint, labels: Mapping[int, str]) -> str:
-    """The runs of a point, for the box that appears beside it."""
-    told = [word_run(run, labels[id(run)]) for run in point.runs[:_MOST_TOLD]]
-    more = len(point.runs) - len(told)
-    return "<br>".join([*told, *([f"and {more} more"] if more else [])])
+def _describe_point(point: SizePoint, labels: Mapping[int, str]) -> str:
+    runs = [_describe_run(run, labels[id(run)]) for run in point.runs[:_MOST_DESCRIBED]]
+    more = len(point.runs) - len(runs)
+    return "<br>".join([*runs, *([f"and {more} more"] if more else [])])
 
 
-def word_run(run: RunResult, label: str) -> str:
-    """One run: name, size, scores, epochs and time; plotly reads the text as HTML."""
+def _describe_run(run: RunResult, label: str) -> str:
+    """Describe a run in lines of HTML, which is how plotly reads them."""
     seconds, epoch = (score_of(run, name) for name in ("seconds", "stopping_epoch"))
     values = [(entry.title, score_of(run, entry.name)) for entry in SCORES.at(Place.FIGURE4)]
-    told = [f"{title} {format_score(math.nan if value is None else value, 4)}" for title, value in values]
-    told_time = "-" if seconds is None else format_duration(seconds)
+    scores = ", ".join(f"{title} {format_score(math.nan if value is None else value, 4)}" for title, value in values)
+    time = "-" if seconds is None else format_duration(seconds)
     return "<br>".join(
         [
             f"<b>{html.escape(label)}</b>",
             f"filters {run.settings['model.filters']}, parameters {score_of(run, 'parameters'):,}",
-            html.escape(", ".join(told)),
-            f"stopping epoch {'-' if epoch is None else epoch}, training time {told_time}",
+            html.escape(scores),
+            f"stopping epoch {'-' if epoch is None else epoch}, training time {time}",
         ]
     )
 
 
-def lay_out(figure: go.Figure, sizes: Sequence[int]) -> None:
-    """Set axes, legend and fonts; without sizes, say that there is nothing to show."""
+def _lay_out(figure: go.Figure, sizes: Sequence[int]) -> None:
     ticks = size_ticks(*size_range(sizes))
-    # No range: plotly 6.9 then takes no heed of the data when it sets the matched y axes.
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[word_size(tick) for tick in ticks])
-    figure.update_xaxes(title_text="parameters", row=len(SCORES.at(Place.FIGURE4)))
-    for row, score in enumerate(SCORES.at(Place.FIGURE4), start=1):
+    # Without a range: given one, plotly 6.9 ignores the data when it scales the matched y axes.
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[format_size(tick) for tick in ticks])
+    scores = SCORES.at(Place.FIGURE4)
+    figure.update_xaxes(title_text="parameters", row=len(scores))
+    for row, score in enumerate(scores, start=1):
         figure.update_yaxes(title_text=score.title, row=row, col=1)
     figure.update_layout(
         template="plotly_white",
@@ -153,4 +153,4 @@ def lay_out(figure: go.Figure, sizes: Sequence[int]) -> None:
     )
     if not sizes:
         figure.update_xaxes(visible=False).update_yaxes(visible=False)
-        figure.add_annotation(text="No run has finished with a score.", showarrow=False, xref="paper", yref="paper")
+        figure.add_annotation(text=NO_SCORES, showarrow=False, xref="paper", yref="paper")

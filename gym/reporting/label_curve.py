@@ -3,7 +3,7 @@
 Mean IoU approaches its limit as a power of the number of examples: ``iou(n) = a - b n**-c``. The curve is fitted to all
 runs of a sweep over ``split.training_share`` that otherwise differ only in their seeds. A bootstrap gives its
 uncertainty: it redraws the validation scenes, the same ones for all runs, and the residuals of the runs, which hold the
-randomness of training. In simulated curves of five sizes, the 90% interval of the gain contained the true gain in 9 of
+randomness of training. In simulated curves of five sizes, the 90 % interval of the gain contained the true gain in 9 of
 10 cases with three seeds per size, and in 3 of 4 with one.
 
 learning_curve.csv      a row per size, and one for twice the largest
@@ -168,14 +168,14 @@ def describe_curve(curve: LabelCurve) -> str:
     few = "; with only three runs, the fit itself cannot be checked" if len(curve.sizes) == len(curve.fit) else ""
     return (
         f"{label}with twice the labels ({twice:,} training pairs instead of {now:,}), mean IoU is expected to {change} "
-        f"(90% interval {low:.3f} to {high:.3f}, of the gain {least:.3f} to {most:.3f}{few})."
+        f"(90 % interval {low:.3f} to {high:.3f}, of the gain {least:.3f} to {most:.3f}{few})."
     )
 
 
 def curve_rows(curve: LabelCurve) -> list[Row]:
     """Return one row per size, and one for twice the largest if a curve is fitted.
 
-    A row has the mean and standard deviation of the runs of its size, the fitted value and its 90% interval.
+    A row has the mean and standard deviation of the runs of its size, the fitted value and its 90 % interval.
     """
     sizes = np.unique(curve.sizes)
     rows: list[Row] = []
@@ -201,7 +201,7 @@ def curve_rows(curve: LabelCurve) -> list[Row]:
 
 
 def draw_label_curves(curves: Sequence[LabelCurve]) -> Figure:
-    """Draw runs and fitted curve with its 90% interval, dashed beyond the largest size; one panel per group."""
+    """Draw runs and fitted curve with its 90 % interval, dashed beyond the largest size; one panel per group."""
     across = min(_MOST_COLUMNS, int(np.ceil(len(curves) ** 0.5)))
     down = -(-len(curves) // across)
     figure = Figure(figsize=(max(6.4, 4.4 * across), 3.6 * down + 0.9), layout="constrained")
@@ -236,7 +236,7 @@ def _draw_fit(axes: Axes, fit: PowerLaw, bootstrap: PowerLaw, smallest: int, lar
     inside, beyond = np.linspace(smallest, largest, 100), np.linspace(largest, 2 * largest, 100)
     whole = np.concatenate([inside, beyond])
     band = np.percentile(bootstrap.at(whole), _INTERVAL, axis=0)
-    axes.fill_between(whole, *band, color=ORANGE, alpha=0.15, lw=0, label="90% interval")
+    axes.fill_between(whole, *band, color=ORANGE, alpha=0.15, lw=0, label="90 % interval")
     axes.plot(inside, fit.at(inside), color=ORANGE, lw=1.5, label="fitted curve")
     axes.plot(beyond, fit.at(beyond), "--", color=ORANGE, lw=1.5, label="extrapolation")
     expected = float(fit.at(2 * largest))

@@ -143,5 +143,5 @@ def _describe_choice(
     low, high = difference
     return (
         f"Recommended: {chosen_text}, the smallest model within {margin} of the best, {best_text}; "
-        f"the 95% interval of the best run's lead is {low:.3f} to {high:.3f}."
+        f"the 95 % interval of the best run's lead is {low:.3f} to {high:.3f}."
     )

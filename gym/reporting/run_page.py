@@ -12,7 +12,8 @@ from gym.config.registries import SCORES, Place
 from gym.core.files import write_text
 from gym.core.text import format_duration
 from gym.evaluation.legacy_scores import MEANINGS
-from gym.reporting.figure3 import ZOOM, Examples, draw_examples
+from gym.reporting.figure3 import ZOOM, draw_examples
+from gym.reporting.figure3_data import Examples
 from gym.reporting.page_tables import PageTable, build_table, legacy_rows, site_dice_table
 from gym.reporting.pages import render_page
 from gym.reporting.run_table import score_of

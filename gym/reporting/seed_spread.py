@@ -34,7 +34,7 @@ class Spread(NamedTuple):
         runs: Number of runs that have the score.
         mean: Their mean.
         deviation: Their standard deviation, with ``runs - 1`` degrees of freedom.
-        low: Lower end of the 95% interval of the mean.
+        low: Lower end of the 95 % interval of the mean.
         high: Upper end of the interval.
     """
 
@@ -109,7 +109,7 @@ def _describe_score(score: str, spread: Spread) -> str:
     mean, deviation, low, high = (f"{value:.{digits}f}" for value in spread[1:])
     if spread.runs == 1:
         return f"{entry.title} {mean}"
-    return f"{entry.title} {mean} ± {deviation} (95% interval of the mean {low} to {high})"
+    return f"{entry.title} {mean} ± {deviation} (95 % interval of the mean {low} to {high})"
 
 
 def draw_spread(groups: Sequence[RunGroup]) -> Figure:
@@ -144,4 +144,4 @@ def _draw_group(axes: Axes, place: int, group: RunGroup, score: str) -> None:
     axes.plot(values, heights, "o", color=BLUE, ms=4.5, mew=0, alpha=0.7, label="run")
     axes.plot(spread.mean, place, "|", color=ORANGE, ms=15, mew=2, label="mean")
     if spread.runs >= _FEWEST_WITH_BAR:
-        axes.hlines(place, spread.low, spread.high, color=ORANGE, lw=1.2, label="95% interval of the mean")
+        axes.hlines(place, spread.low, spread.high, color=ORANGE, lw=1.2, label="95 % interval of the mean")

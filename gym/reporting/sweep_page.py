@@ -16,7 +16,8 @@ from plotly.offline import get_plotlyjs
 
 from gym.config.registries import LOSSES, SCORES
 from gym.core.files import write_text
-from gym.reporting.figure3 import ZOOM, Examples, draw_examples
+from gym.reporting.figure3 import ZOOM, draw_examples
+from gym.reporting.figure3_data import Examples
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.figure4_interactive import figure4_part
 from gym.reporting.held_out_sites import write_site_report

@@ -1,4 +1,4 @@
-"""Figure 3 shows image, label and outputs of scenes, and enlarges where the outputs differ most."""
+"""Figure 3 shows image, label and outputs of examples, and enlarges where the outputs differ most."""
 
 from itertools import pairwise
 
@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from gym.data.class_colours import overlay, render_rgb
 from gym.data.labels import IGNORE
-from gym.reporting.figure3 import ZOOM, Example, draw_figure3, find_part, place_window
+from gym.reporting.figure3 import ZOOM, draw_figure3, find_part, place_window
+from gym.reporting.figure3_data import Example
 from tests.reporting.figure_checks import legend_texts, nothing_is_cut_off
 
 CLASSES, BANDS = ["water", "sand"], ["red", "green", "blue"]
@@ -18,7 +19,7 @@ TWO = [("unet cce f4", "1.0M parameters"), ("resunet cce f4", "1.6M parameters")
 
 
 def example(shape=(12, 18), outputs=2, name="shore"):
-    """A scene of water with sand below; the first model takes one pixel for sand, the others are right."""
+    """An image of water above sand; the first model takes one pixel of water for sand, the others are perfect."""
     rng = np.random.default_rng(0)
     label = np.zeros(shape, np.uint8)
     label[shape[0] // 2 :] = 1
@@ -30,12 +31,12 @@ def example(shape=(12, 18), outputs=2, name="shore"):
 
 
 def panels_of(figure, lines):
-    """The pictures of a figure, by line."""
+    """The pictures of a figure, by row."""
     return np.array([axes.get_images()[0].get_array() for axes in figure.axes], object).reshape(lines, -1)
 
 
-def test_a_scene_is_image_label_and_outputs():
-    """Overlaid with the class colours; what counts nowhere has none, whatever a model says of it."""
+def test_an_example_is_image_label_and_outputs():
+    """Class colours are laid over the image, except on ignored pixels, whatever a model predicts there."""
     shown = example()
     figure = draw_figure3([shown], TWO, BANDS, CLASSES)
 
@@ -53,8 +54,8 @@ def test_a_scene_is_image_label_and_outputs():
     assert legend_texts(figure.legends[0]) == CLASSES
 
 
-def test_the_scores_below_the_outputs_by_hand():
-    """107 counted pixels of water, one of them taken for sand, 108 of sand: IoU 106/107 and 108/109."""
+def test_the_scores_below_the_outputs_worked_out_by_hand():
+    """One of 107 pixels of water is taken for sand, and there are 108 of sand: IoU 106/107 and 108/109."""
     figure = draw_figure3([example()], TWO, BANDS, CLASSES)
 
     by_hand = (106 / 107 + 108 / 109) / 2
@@ -63,7 +64,7 @@ def test_the_scores_below_the_outputs_by_hand():
 
 
 def test_the_part_where_outputs_differ_is_enlarged():
-    """A third of rows and columns around the one pixel, boxed in each panel."""
+    """It has a third of the rows and columns around that pixel, and each panel has a box around it."""
     shown = example()
     part = find_part(shown, shown.label != IGNORE)
     figure = draw_figure3([shown], TWO, BANDS, CLASSES)
@@ -73,18 +74,18 @@ def test_the_part_where_outputs_differ_is_enlarged():
     np.testing.assert_allclose(enlarged.get_images()[0].get_array(), whole.get_images()[0].get_array()[part])
     for axes in figure.axes[:4]:
         assert {box.get_bbox().bounds for box in axes.patches} == {(10.5, -0.5, 6, 4)}
-    assert figure.axes[4].get_xlabel() == f"the box, {ZOOM} times"
+    assert figure.axes[4].get_xlabel() == f"box, enlarged {ZOOM} times"
 
 
-def test_of_one_model_the_part_that_misses_the_label_is_enlarged():
-    """What counts nowhere does not attract it."""
+def test_for_one_model_the_part_that_deviates_from_the_label_is_enlarged():
+    """Ignored pixels do not count."""
     shown = example(outputs=1)
 
     assert find_part(shown, shown.label != IGNORE) == (slice(0, 4), slice(11, 17))
 
 
-def test_where_all_agree_the_middle_is_enlarged():
-    """There is nothing better to show."""
+def test_if_all_agree_the_middle_is_enlarged():
+    """No part is of more interest than another."""
     shown = example()
     agreeing = shown._replace(outputs=[shown.outputs[1]] * 2)
 
@@ -96,8 +97,8 @@ def test_where_all_agree_the_middle_is_enlarged():
     down=st.integers(1, 9),
     right=st.integers(1, 9),
 )
-def test_no_window_holds_more_than_the_chosen_one(marks, down, right):
-    """Counted window by window."""
+def test_no_window_has_more_marks_than_the_chosen_one(marks, down, right):
+    """All windows are counted one by one."""
     down, right = min(down, marks.shape[0]), min(right, marks.shape[1])
     counts = {
         (row, column): marks[row : row + down, column : column + right].sum()
@@ -113,7 +114,7 @@ def test_no_window_holds_more_than_the_chosen_one(marks, down, right):
 @pytest.mark.parametrize("shape", [(12, 18), (8, 64), (64, 8), (2, 2)])
 @pytest.mark.parametrize("models", [1, 2])
 def test_any_frame_fits_a_page(shape, models):
-    """Wide and tall ones, with long names of any kind, of one model or two."""
+    """Frames may be wide or tall, names long, and there may be one model or two."""
     scenes = [example(shape, models, name=r"$\q$ " * 20), example(shape, models)]
     titles = [("resunet cce f4 model.kernel=13", "13,926,052 parameters")] * models
     figure = draw_figure3(scenes, titles, BANDS, ["water " * 9, "$and$"])

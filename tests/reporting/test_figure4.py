@@ -1,11 +1,11 @@
-"""Figure 4 shows what the paper's does, of any set of runs."""
+"""Figure 4 shows any set of runs as the paper's figure does."""
 
 import numpy as np
 import pytest
 
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.recommendation import standard_error
-from tests.reporting.figure_checks import legend_texts, nothing_is_cut_off, visible_ticks
+from tests.reporting.figure_checks import legend_texts, lines_by_label, nothing_is_cut_off, visible_ticks
 from tests.reporting.test_run_table import made_run
 
 FILTERS = (2, 4, 6, 8, 12)
@@ -16,7 +16,7 @@ PAPER_SIZES = {
 
 
 def paper_matrix(losses=("cce", "dice", "kld"), models=("unet", "resunet")):
-    """Runs like the paper's 30, of two scenes."""
+    """Runs like the 30 of the paper, validated on two scenes."""
     return [
         made_run([50 + filters, 40 + 3 * filters], model, loss, filters, parameters=float(size), kld=1 / filters)
         for model in models
@@ -25,13 +25,8 @@ def paper_matrix(losses=("cce", "dice", "kld"), models=("unet", "resunet")):
     ]
 
 
-def lines_of(axes):
-    """The lines of a panel, by what they are called."""
-    return {line.get_label(): line for line in axes.get_lines()}
-
-
 def bars_of(axes):
-    """Ends and width of each bar of a panel, by its place."""
+    """Ends and width of each bar of a panel, by its position."""
     bars = {}
     for bar in axes.collections:
         ((place, low), (_, high)) = bar.get_segments()[0]
@@ -40,26 +35,26 @@ def bars_of(axes):
 
 
 def test_the_papers_thirty_runs_are_drawn_as_in_the_paper():
-    """IoU above and KLD below, a column a loss; Res-UNets squares and dashed, UNets circles and solid."""
+    """IoU is above KLD, each loss has a column; Res-UNets are dashed with squares, UNets solid with circles."""
     figure = draw_figure4(paper_matrix())
 
     assert [axes.get_title() for axes in figure.axes] == ["loss dice", "loss cce", "loss kld", "", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes] == ["mean IoU", "", "", "KLD", "", ""]
     for axes in figure.axes:
-        lines = lines_of(axes)
+        lines = lines_by_label(axes)
         assert (lines["UNet"].get_linestyle(), lines["UNet"].get_marker()) == ("-", "o")
         assert (lines["Res-UNet"].get_linestyle(), lines["Res-UNet"].get_marker()) == ("--", "s")
         assert lines["UNet"].get_color() != lines["Res-UNet"].get_color()
         np.testing.assert_array_equal(lines["UNet"].get_xdata(), PAPER_SIZES["unet"])
         np.testing.assert_array_equal(lines["Res-UNet"].get_xdata(), PAPER_SIZES["resunet"])
-    ious, klds = lines_of(figure.axes[0])["UNet"].get_ydata(), lines_of(figure.axes[3])["UNet"].get_ydata()
+    ious, klds = lines_by_label(figure.axes[0])["UNet"].get_ydata(), lines_by_label(figure.axes[3])["UNet"].get_ydata()
     np.testing.assert_allclose(ious, [(45 + 2 * filters) / 100 for filters in FILTERS])
     np.testing.assert_allclose(klds, [1 / filters for filters in FILTERS])
     assert legend_texts(figure.legends[0]) == ["UNet", "Res-UNet", "bar: standard error over scenes"]
 
 
-def test_sizes_are_logarithmic_and_readable():
-    """With the same ticks in each column; the scores of a row share their axis."""
+def test_sizes_have_a_readable_logarithmic_axis():
+    """All columns have the same ticks, and the panels of a row share their score axis."""
     figure = draw_figure4(paper_matrix())
     figure.draw_without_rendering()
 
@@ -73,17 +68,17 @@ def test_sizes_are_logarithmic_and_readable():
         assert len({axes.get_ylim() for axes in row}) == 1
 
 
-def test_points_are_numbered_by_their_filters():
-    """In the colour of their line."""
+def test_points_are_labelled_with_their_filters():
+    """A label has the colour of its line."""
     panel = draw_figure4(paper_matrix(models=["unet"])).axes[0]
 
     assert [text.get_text() for text in panel.texts] == ["2", "4", "6", "8", "12"]
-    assert {text.get_color() for text in panel.texts} == {lines_of(panel)["UNet"].get_color()}
-    assert [text.xy for text in panel.texts] == [(x, y) for x, y in lines_of(panel)["UNet"].get_xydata()]
+    assert {text.get_color() for text in panel.texts} == {lines_by_label(panel)["UNet"].get_color()}
+    assert [text.xy for text in panel.texts] == [(x, y) for x, y in lines_by_label(panel)["UNet"].get_xydata()]
 
 
 def test_bars_are_thin_over_scenes_and_thick_over_runs():
-    """KLD has the latter only; a single scene gives no bar."""
+    """KLD has bars only over runs, and a single scene has none."""
     single = made_run([90, 50], filters=2)
     seeds = [made_run(iou=iou, kld=kld) for iou, kld in ((0.5, 0.2), (0.7, 0.4))]
     above, below = draw_figure4([single, *seeds, made_run([60], filters=8)]).axes
@@ -94,7 +89,7 @@ def test_bars_are_thin_over_scenes_and_thick_over_runs():
         16000: (pytest.approx(0.6 - 0.02**0.5), pytest.approx(0.6 + 0.02**0.5), thick),
     }
     assert bars_of(below) == {16000: (pytest.approx(0.3 - 0.02**0.5), pytest.approx(0.3 + 0.02**0.5), thick)}
-    np.testing.assert_allclose(lines_of(above)["UNet"].get_ydata(), [0.7, 0.6, 0.6])
+    np.testing.assert_allclose(lines_by_label(above)["UNet"].get_ydata(), [0.7, 0.6, 0.6])
 
 
 @pytest.mark.parametrize(
@@ -112,7 +107,7 @@ def test_bars_are_thin_over_scenes_and_thick_over_runs():
     ids=["one loss", "one run", "no KLD", "all architectures"],
 )
 def test_any_runs_can_be_drawn(runs, columns, legend):
-    """Only losses and architectures that are there have a column or a line; nothing is cut off."""
+    """Losses and architectures without runs have neither a column nor a line."""
     figure = draw_figure4(runs)
 
     assert [axes.get_title() for axes in figure.axes[: len(columns)]] == columns
@@ -121,13 +116,13 @@ def test_any_runs_can_be_drawn(runs, columns, legend):
     assert nothing_is_cut_off(figure)
 
 
-def test_nothing_of_the_full_figure_is_cut_off():
-    """Of three columns."""
+def test_the_full_figure_fits():
+    """It has three columns."""
     assert nothing_is_cut_off(draw_figure4(paper_matrix()))
 
 
 @pytest.mark.parametrize("runs", [[], [made_run(iou=None, kld=None)], [made_run(parameters=None)]])
-def test_without_anything_to_draw_the_figure_says_so(runs):
+def test_a_figure_without_scores_says_so(runs):
     """It has no panels."""
     figure = draw_figure4(runs)
 

@@ -1,4 +1,4 @@
-"""The page of Figure 4 needs nothing but itself, and tells of each point which run it is."""
+"""The interactive Figure 4 is a page of its own and lists the runs of each point."""
 
 import json
 import re
@@ -18,8 +18,8 @@ def drawn(page):
     return traces, layout
 
 
-def test_the_page_is_whole():
-    """Its script is within, nothing is fetched, and the same runs give the same bytes."""
+def test_the_page_needs_no_network():
+    """Its script is embedded, and the same runs have the same page."""
     page = figure4_html(paper_matrix())
 
     assert page.startswith("<html>")
@@ -28,8 +28,8 @@ def test_the_page_is_whole():
     assert figure4_html(paper_matrix()) == page
 
 
-def test_lines_are_those_of_the_figure():
-    """Dashes and markers as in the paper, a trace for each architecture in each panel, each named once."""
+def test_lines_have_the_style_of_the_printed_figure():
+    """Each panel has a trace per architecture, and the legend names each architecture once."""
     traces, layout = drawn(figure4_html(paper_matrix()))
 
     assert len(traces) == 12
@@ -41,20 +41,20 @@ def test_lines_are_those_of_the_figure():
     assert (layout["yaxis"]["title"]["text"], layout["yaxis4"]["title"]["text"]) == ("mean IoU", "KLD")
 
 
-def test_hovering_tells_of_a_run():
-    """Name, filters, parameters, scores, stopping epoch and time."""
+def test_hovering_over_a_point_describes_its_run():
+    """The text has name, filters, parameters, scores, stopping epoch and time."""
     (above, below), _ = drawn(figure4_html([made_run([60, 41], parameters=251236.0)]))
 
-    told = (
+    text = (
         "<b>unet cce f4</b><br>filters 4, parameters 251,236<br>mean IoU 0.5050, KLD 0.5000"
         "<br>stopping epoch 12, training time 1 min 05 s"
     )
-    assert above["hovertext"] == below["hovertext"] == [told]
+    assert above["hovertext"] == below["hovertext"] == [text]
     assert (above["x"], above["y"], below["y"]) == ([251236], [pytest.approx(0.505)], [0.5])
 
 
-def test_hovering_over_several_runs_tells_of_six():
-    """The line goes through their mean; what a run does not have is a dash."""
+def test_hovering_over_several_runs_describes_six():
+    """The line passes through their mean; a missing score is a dash."""
     runs = [made_run([50], iou=0.1 * seed, kld=None, seconds=None, settings={"seed": seed}) for seed in range(1, 9)]
     trace = drawn(figure4_html(runs))[0][0]
 
@@ -64,8 +64,8 @@ def test_hovering_over_several_runs_tells_of_six():
     assert "mean IoU 0.1000, KLD -<br>stopping epoch 12, training time -<br>" in trace["hovertext"][0]
 
 
-def test_names_are_no_markup():
-    """Neither for the page nor for the box of a point."""
+def test_names_are_escaped():
+    """The page and the text of a point both escape them."""
     page = figure4_html([made_run(name="<script>alert(1)</script>")])
 
     assert "<script>alert" not in page
@@ -73,7 +73,7 @@ def test_names_are_no_markup():
 
 
 def test_without_runs_the_page_says_so():
-    """And shows no axes."""
+    """It shows no axes."""
     traces, layout = drawn(figure4_html([]))
 
     assert traces == []

@@ -138,7 +138,7 @@ def test_the_sentence_gives_the_gain_from_twice_the_labels():
     curve = curve_of(made_curve())
     match = re.fullmatch(
         r"with twice the labels \(300 training pairs instead of 150\), mean IoU is expected to rise from 0\.777 to "
-        r"0\.794 \(90% interval (0\.\d{3}) to (0\.\d{3}), of the gain (0\.\d{3}) to (0\.\d{3})\)\.",
+        r"0\.794 \(90 % interval (0\.\d{3}) to (0\.\d{3}), of the gain (0\.\d{3}) to (0\.\d{3})\)\.",
         describe_curve(curve),
     )
     low, high, least, most = map(float, match.groups())
@@ -150,7 +150,7 @@ def test_the_sentence_gives_the_gain_from_twice_the_labels():
 
 def test_a_curve_at_its_limit_stays_there():
     """A gain below the shown digits is not mentioned."""
-    assert "mean IoU is expected to stay at 0.800 (90%" in describe_curve(curve_of(made_curve(PowerLaw(0.8, 40, 2.5))))
+    assert "mean IoU is expected to stay at 0.800 (90 %" in describe_curve(curve_of(made_curve(PowerLaw(0.8, 40, 2.5))))
 
 
 def test_the_randomness_of_training_widens_the_interval():
@@ -237,7 +237,7 @@ def test_the_figure_shows_runs_curve_and_extrapolation():
     assert lines["extrapolation"].get_linestyle() == "--"
     np.testing.assert_allclose(lines["twice the labels"].get_xydata(), [(300, curve.fit.at(300))])
     assert [text.get_text() for text in axes.texts] == ["0.794"]
-    assert set(legend_texts(figure.legends[0])) == {*lines, "90% interval"}
+    assert set(legend_texts(figure.legends[0])) == {*lines, "90 % interval"}
     assert axes.get_xlim()[1] > 300
     assert nothing_is_cut_off(figure)
 

@@ -84,7 +84,7 @@ def test_the_smaller_run_within_one_standard_error_is_recommended():
     assert recommendation.sentence == (
         "Recommended: unet cce f4 (16,000 parameters, mean IoU 0.680), the smallest model within one standard error "
         f"({recommendation.standard_error:.3f}, from 2 validation scenes) of the best, unet cce f8 (64,000 parameters, "
-        "mean IoU 0.700); the 95% interval of the best run's lead is 0.020 to 0.020."
+        "mean IoU 0.700); the 95 % interval of the best run's lead is 0.020 to 0.020."
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from gym.reporting.figure3 import Examples
+from gym.reporting.figure3_data import Examples
 from gym.reporting.run_page import RunReport, side_tables, total_rows, write_run_report
 from tests.reporting.test_comparison import cells_of
 from tests.reporting.test_figure3 import BANDS, CLASSES, TWO, example

@@ -78,8 +78,8 @@ def test_the_sentence_about_one_group_has_all_scores():
     )
 
     assert describe_spread([group]) == (
-        "4 seeds, mean ± standard deviation: mean IoU 0.800 ± 0.100 (95% interval of the mean 0.552 to 1.048), "
-        "KLD 0.250, stopping epoch 12.5 ± 1.0 (95% interval of the mean 10.9 to 14.1)."
+        "4 seeds, mean ± standard deviation: mean IoU 0.800 ± 0.100 (95 % interval of the mean 0.552 to 1.048), "
+        "KLD 0.250, stopping epoch 12.5 ± 1.0 (95 % interval of the mean 10.9 to 14.1)."
     )
 
 
@@ -113,7 +113,7 @@ def test_the_figure_shows_each_run_and_the_means():
     assert len([line for line in klds.get_lines() if line.get_label() == "run"]) == 1
     places = lines_by_label(epochs)["run"].get_ydata()
     assert len(set(places)) == len(places)
-    assert legend_texts(figure.legends[0]) == ["run", "mean", "95% interval of the mean"]
+    assert legend_texts(figure.legends[0]) == ["run", "mean", "95 % interval of the mean"]
     assert nothing_is_cut_off(figure)
 
 

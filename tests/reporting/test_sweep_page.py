@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from gym.reporting.figure3 import Examples
+from gym.reporting.figure3_data import Examples
 from gym.reporting.recommendation import Recommendation, recommend
 from gym.reporting.run_table import run_labels
 from gym.reporting.sweep_page import (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -33,6 +33,9 @@ from gym.data.scaling import Scaling
 from gym.data.split import Grouping
 from tests.blank import draw_nothing
 from tests.tiers import TierReport, guard, rank, work_unit
+
+if TYPE_CHECKING:
+    from tests import golden
 
 ROOT = Path(__file__).parent.parent
 
@@ -105,6 +108,32 @@ def configure(tmp_path) -> Callable[..., Any]:
             return read_config(compose(name, overrides=[f"outputs={tmp_path}", *texts]), schemas[name])
 
     return composed
+
+
+@pytest.fixture(scope="session")
+def golden_run(tmp_path_factory) -> "golden.Golden":
+    """A trained run, made once for the session; read only."""
+    from tests import golden
+
+    return golden.make_once(tmp_path_factory, "golden_run", golden.train_golden_run)
+
+
+@pytest.fixture(scope="session")
+def golden_sweep(tmp_path_factory) -> "golden.Golden":
+    """A sweep of the same run and another seed, which was stopped and resumed; read only."""
+    from tests import golden
+
+    return golden.make_once(tmp_path_factory, "golden_sweep", golden.stop_and_finish_golden_sweep)
+
+
+@pytest.fixture(scope="session")
+def golden_archive(tmp_path_factory, golden_run) -> "golden.Golden":
+    """The trained run as a model archive; read only."""
+    from tests import golden
+
+    return golden.make_once(
+        tmp_path_factory, "golden_archive", lambda outputs: golden.publish_golden_run(golden_run, outputs)
+    )
 
 
 @pytest.fixture

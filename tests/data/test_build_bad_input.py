@@ -64,7 +64,7 @@ def npz_of(**arrays) -> Callable[[Path], None]:
 
 
 NOT_READ = r"cannot be read as an image \(.+\); replace or remove it\.$"
-OTHER_SIZE = r"is 20x41 and its image 20x40 pixels; sizes must agree\.$"
+OTHER_SIZE = r"has 20x41 pixels, but its image has 20x40; give both the same size\.$"
 
 BAD_INPUT = {
     "label of another size": (
@@ -75,12 +75,12 @@ BAD_INPUT = {
     "label turned by a quarter": (
         write_folder,
         lambda root: save_picture(root / "labels" / "b.png", draw_label(1, size=(40, 20))),
-        r"b\.png is 40x20 and its image 20x40 pixels",
+        r"b\.png has 40x20 pixels, but its image has 20x40",
     ),
     "label in colours": (
         write_folder,
         lambda root: save_picture(root / "labels" / "b.png", draw_image(1)),
-        r"b\.png has 3 bands; a label image must have one, holding class numbers\.$",
+        r"b\.png has 3 bands; a label must be a single band of class numbers\.$",
     ),
     "label value that is no class": (
         write_folder,
@@ -101,12 +101,12 @@ BAD_INPUT = {
     "folder named like an image": (
         write_folder,
         replace_image(".tif", lambda path: (path.unlink(), path.mkdir())),
-        r"no file of this stem in .*images",
+        r"no file with this stem in .*images",
     ),
     "no image for a label": (
         write_folder,
         lambda root: (root / "images" / "b.png").unlink(),
-        r"^no file of this stem in .*images$",
+        r"^no file with this stem in .*images$",
     ),
     "no data at all": (
         write_folder,
@@ -126,12 +126,12 @@ BAD_INPUT = {
     "band set of another size": (
         write_band_sets,
         lambda root: save_picture(root / "nir" / "b_nir.png", draw_image(1, 1, size=(20, 41))),
-        r"b_nir\.png is 20x41 and .*b\.png is 20x40 pixels; band sets of one scene must have one size\.$",
+        r"b_nir\.png has 20x41 pixels, but .*b\.png has 20x40; give all band sets of a scene the same size\.$",
     ),
     "label on another grid": (
         write_geotiffs,
         lambda root: save_tiff(root / "labels" / "b.tif", draw_label(1), **GRID | {"crs": "EPSG:32611"}),
-        r"b\.tif and .*b\.tif do not lie on one grid; files of one scene must: warp one onto the other\.$",
+        r"b\.tif and .*b\.tif are on different grids; warp one onto the grid of the other\.$",
     ),
     "truncated npz": (
         write_doodler,
@@ -147,7 +147,7 @@ BAD_INPUT = {
     "npz of the other tool": (
         write_doodler,
         npz_of(arr_0=draw_image(1), arr_1=draw_label(1)),
-        r"b\.npz lacks label: it holds arr_0, arr_1; a file of Doodler holds label and image",
+        r"b\.npz lacks label: it holds arr_0, arr_1; Doodler files hold label and image",
     ),
     "npz label of another size": (
         write_doodler,
@@ -162,14 +162,18 @@ BAD_INPUT = {
     "npz of two classes a pixel": (
         write_gym,
         npz_of(arr_0=draw_image(1, 4), arr_1=np.ones((20, 40, 3), np.uint8)),
-        r"arr_1 of .*b\.npz gives 800 pixels two classes or more",
+        r"arr_1 of .*b\.npz assigns several classes to 800 pixels",
     ),
-    "zip entry that leads out": (write_zip, zip_with_escape, r"^has a name that leads out of the zip; pack it anew\.$"),
+    "zip entry that leads out": (
+        write_zip,
+        zip_with_escape,
+        r"^has a name that points outside the zip; create the zip again\.$",
+    ),
     "zip entry that is no npz": (write_zip, zip_with_damage, r"b\.npz cannot be read \(.+\); replace or remove it"),
     "band set beside an archive missing": (
         write_zip_with_band_set,
         lambda root: (root / "nir" / "b.tif").unlink(),
-        r"^no file of this stem in .*nir$",
+        r"^no file with this stem in .*nir$",
     ),
 }
 
@@ -243,7 +247,7 @@ def test_two_files_with_one_stem_are_rejected(tmp_path):
     source = write_folder(tmp_path / "s")
     save_tiff(tmp_path / "s" / "images" / "b.tif", draw_image(1))
 
-    with pytest.raises(DataError, match=r"b\.png and .*b\.tif have one stem, b; keep one of them"):
+    with pytest.raises(DataError, match=r"b\.png and .*b\.tif have the same stem, b; keep one of them"):
         open_or_build_dataset(source.config, tmp_path)
 
 
@@ -253,19 +257,21 @@ def test_one_folder_for_images_and_labels_is_rejected(tmp_path):
     source.config.labels = source.config.images[0]
 
     with pytest.raises(
-        DataError, match=r"can be used \(3 left out\); the first: .*a\.png has 3 bands; a label image must " r"have one"
+        DataError,
+        match=r"can be used \(3 left out\); the first: .*a\.png has 3 bands; "
+        r"a label must be a single band of class numbers\.$",
     ):
         open_or_build_dataset(source.config, tmp_path)
 
 
 def test_missing_or_empty_sources_are_rejected(tmp_path):
     """A folder may be missing or empty, or an archive missing."""
-    with pytest.raises(DataError, match=r"nowhere is no folder; give the folder that holds the image files"):
+    with pytest.raises(DataError, match=r"nowhere is not a folder; give the folder that holds the image files"):
         open_or_build_dataset(configured("folder", images=[str(tmp_path / "nowhere")], labels=str(tmp_path)), tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty holds no image files"):
+    with pytest.raises(DataError, match=r"empty contains no image files"):
         open_or_build_dataset(configured("folder", images=[str(tmp_path / "empty")], labels=str(tmp_path)), tmp_path)
-    with pytest.raises(DataError, match=r"nowhere\.zip is missing; give a folder of \.npz files"):
+    with pytest.raises(DataError, match=r"nowhere\.zip does not exist; give a folder of \.npz files"):
         open_or_build_dataset(configured("doodler", archives=[str(tmp_path / "nowhere.zip")]), tmp_path)
 
 

@@ -297,7 +297,9 @@ def test_a_dataset_with_incomplete_arrays_is_rejected(tmp_path, kind):
         Dataset(dataset.folder)
     np.save(path, np.zeros(7, np.uint8))
     with pytest.raises(
-        DataError, match=r"is not a readable dataset \(the sizes of its arrays differ from the " r"manifest\)"
+        DataError,
+        match=r"is not a readable dataset \(the sizes of its arrays differ from the manifest\); "
+        r"delete it, and it will be built again\.$",
     ):
         Dataset(dataset.folder)
     path.unlink()

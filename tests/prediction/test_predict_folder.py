@@ -302,7 +302,7 @@ def test_band_sets_are_stacked_from_two_folders(tmp_path):
 
     assert report.done == ["a"]
     assert report.failed == {
-        str(tmp_path / "rgb" / "alone.png"): f"no file of this stem in {tmp_path / 'nir'}",
+        str(tmp_path / "rgb" / "alone.png"): f"no file with this stem in {tmp_path / 'nir'}",
     }
     with rasterio.open(tmp_path / "out" / "a.tif") as label:
         assert label.transform == GRID
@@ -383,9 +383,9 @@ def test_a_label_raster_can_be_read_as_one(model, images, tmp_path):
 
 def test_a_folder_that_cannot_be_used_is_refused(model, images, tmp_path):
     """Missing, or without an image."""
-    with pytest.raises(DataError, match=r"missing is no folder; give the folder that holds the image files"):
+    with pytest.raises(DataError, match=r"missing is not a folder; give the folder that holds the image files"):
         segment_folder(model, [tmp_path / "missing"], tmp_path / "out")
-    with pytest.raises(DataError, match=r"images holds no image files; it must hold files ending in \.png"):
+    with pytest.raises(DataError, match=r"images contains no image files; give a folder of files ending in \.png"):
         segment_folder(model, [images], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -1,1 +1,1 @@
-"""One reader for each kind of imagery: folders, NumPy archives and synthetic scenes."""
+"""Readers of labelled imagery, one per kind: folders, NumPy archives and synthetic scenes."""

@@ -1,13 +1,14 @@
-"""Read image and label files: PNG, JPEG and TIFF, any number of bands, any depth, through GDAL.
+"""Read image and label files through GDAL: PNG, JPEG and TIFF with any number of bands and any bit depth.
 
-Arrays are ``(rows, columns, bands)`` in the file's own type. A pixel without data is 0 in every band, which is what
-`gym.models.blocks.Standardize` takes for nodata. It has none where
+Arrays are ``(rows, columns, bands)`` in the file's type. A pixel without data is 0 in every band, which
+`gym.models.blocks.Standardize` recognizes. A pixel has no data if
 
-- the file's nodata value is 0 and every band is 0: dark water in exported red, green and blue has single zeros;
-- any other nodata value, or NaN or infinity, is in any band: half a spectrum would be an outlier, not a measurement;
-- a mask within the file, full transparency, or a transparent entry of a palette says so.
+- the nodata value is 0 and every band is 0, because dark water in exported RGB images has single zeros;
+- any band has another nodata value, NaN or infinity, because half a spectrum is an outlier rather than a measurement;
+- an internal mask, full transparency or a transparent palette entry marks it.
 
-Files beside an image (masks, statistics, world files) are never looked at: its hash would not tell that they changed.
+Files next to an image (masks, statistics, world files) are never read, because the hash of the image would not reveal
+that they changed.
 """
 
 import logging
@@ -26,11 +27,11 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from gym.core.errors import DataError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-STEP = 1e-6  # the smallest step of floating-point bands; that of integers is 1
+STEP = 1e-6  # smallest step of floating-point bands; that of integers is 1
 
-logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what it would say comes as an exception too
+logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # it also raises everything that it logs
 
-# Without these GDAL gives zeros for what a truncated PNG or JPEG lacks, and reads and writes files beside the imagery.
+# By default, GDAL fills the missing part of a truncated PNG or JPEG with zeros, and reads and writes sidecar files.
 _STRICT = {
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
@@ -40,7 +41,7 @@ _STRICT = {
 
 
 class Grid(NamedTuple):
-    """Where a raster lies: coordinate reference system, None where the file names none, and affine transform to it."""
+    """Georeference of a raster: its coordinate reference system, or None if unknown, and its affine transform."""
 
     crs: Any
     transform: Any
@@ -50,12 +51,11 @@ class Raster(NamedTuple):
     """An image.
 
     Attributes:
-        values: ``(rows, columns, bands)`` in the file's own type, 0 in every band where the file says there is no data.
-        grid: Where it lies, if the file is georeferenced.
-        nodata: The value that marks nodata in the file, if it names one.
-        valid: ``(rows, columns)`` bool, False where there is no data; None where there is data everywhere, or nobody
-            knows.
-        is_declared: Whether the file itself tells pixels without data from dark ones, by a nodata value or a mask.
+        values: ``(rows, columns, bands)`` in the file's type, 0 in every band where there is no data.
+        grid: Georeference, if the file has one.
+        nodata: Nodata value of the file, if it has one.
+        valid: ``(rows, columns)`` bool, False where there is no data; None if unknown or if there is data everywhere.
+        is_declared: Whether the file tells nodata from dark pixels, by a nodata value or a mask.
     """
 
     values: np.ndarray
@@ -66,7 +66,7 @@ class Raster(NamedTuple):
 
 
 class LabelRaster(NamedTuple):
-    """Label values, where the file says anything (None: everywhere), and its grid."""
+    """Label values, the mask of labelled pixels (None if all are labelled), and the grid."""
 
     values: np.ndarray
     labelled: np.ndarray | None
@@ -75,10 +75,10 @@ class LabelRaster(NamedTuple):
 
 @contextmanager
 def open_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster to read; what GDAL finds wrong becomes a `DataError` that names the file."""
+    """Open a raster for reading; GDAL's errors become a `DataError` that names the file."""
     with warnings.catch_warnings(), rasterio.Env(**_STRICT):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        warnings.simplefilter("ignore", NodataShadowWarning)  # alpha is looked at besides
+        warnings.simplefilter("ignore", NodataShadowWarning)  # both nodata and alpha are evaluated
         try:
             with rasterio.open(path) as dataset:
                 yield dataset
@@ -90,12 +90,12 @@ def open_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
 def read_image(path: Path) -> Raster:
     """Read an image with all its bands.
 
-    A palette becomes red, green and blue; an alpha band becomes nodata where it is 0. In a TIFF the fourth of four
-    bands is often marked as alpha though it is imagery (near infra-red, say): it is taken for alpha only if it holds
-    nothing but fully transparent and fully opaque. A dark pixel may be 0 in every band too: `stack_bands` settles that.
+    A palette becomes red, green and blue, and an alpha band becomes nodata where it is 0. TIFFs often mark the fourth
+    of four bands as alpha although it is imagery such as near infra-red, so it counts as alpha only if all of it is
+    either fully transparent or fully opaque. A dark pixel may still be 0 in every band; see `stack_bands`.
 
     Raises:
-        DataError: The file is no image, is damaged or empty, or holds complex numbers.
+        DataError: The file is not an image, is damaged or empty, or holds complex numbers.
     """
     with open_raster(path) as dataset:
         _refuse_complex(dataset, path)
@@ -108,53 +108,56 @@ def read_image(path: Path) -> Raster:
         values = np.delete(values, alpha, axis=2)
     if palette is not None:
         values, is_opaque = _apply_palette(values[..., 0], palette)
-        valid = _both(valid, is_opaque)
+        valid = _intersect(valid, is_opaque)
     is_declared = valid is not None
     if np.issubdtype(values.dtype, np.floating):
         finite = np.isfinite(values).all(axis=2)
-        valid = _both(valid, None if finite.all() else finite)
-    return Raster(_without(values, valid), grid, nodata, valid, is_declared)
+        valid = _intersect(valid, None if finite.all() else finite)
+    return Raster(_clear_nodata(values, valid), grid, nodata, valid, is_declared)
 
 
 def read_bands(paths: Sequence[Path]) -> Raster:
-    """Read and stack the bands of several files of one scene, in the order given; errors as of the two."""
+    """Read and stack the bands of several files of one scene; errors as for `read_image` and `stack_bands`."""
     return stack_bands([(path, read_image(path)) for path in paths])
 
 
 def stack_bands(sources: Sequence[tuple[object, Raster]]) -> Raster:
-    """Stack band sets of one scene, each given with where it comes from.
+    """Stack the band sets of one scene.
 
-    Where one of them has no data, none has. Where one of them declares data, and yet all bands are 0, each becomes the
-    smallest step above it: 1, or 1e-6 of floating-point bands.
+    A pixel without data in one band set has no data at all. A pixel with data that is 0 in every band is set to the
+    smallest step, 1 or 1e-6, if a file tells nodata from dark pixels.
+
+    Args:
+        sources: Name of each band set, for errors, and its raster.
 
     Raises:
-        DataError: Two differ in size or type, or lie elsewhere.
+        DataError: Two band sets differ in size, type or grid.
     """
-    (first_from, first), rasters = sources[0], [raster for _, raster in sources]
+    (first_source, first), rasters = sources[0], [raster for _, raster in sources]
     for source, raster in sources[1:]:
         if raster.values.shape[:2] != first.values.shape[:2]:
             raise DataError(
-                f"{source} is {format_size(raster.values)} and {first_from} is {format_size(first.values)} pixels; "
-                "band sets of one scene must have one size."
+                f"{source} has {format_size(raster.values)} pixels, but {first_source} has "
+                f"{format_size(first.values)}; give all band sets of a scene the same size."
             )
-        check_same_grid(raster.grid, first.grid, raster.values.shape, f"{source} and {first_from}")
+        check_same_grid(raster.grid, first.grid, raster.values.shape, f"{source} and {first_source}")
         if not np.can_cast(raster.values.dtype, first.values.dtype, "equiv"):
             raise DataError(
-                f"{source} holds {raster.values.dtype} and {first_from} {first.values.dtype}; band sets of one scene "
-                "must have one type, or scaling would go wrong: convert them to one."
+                f"{source} holds {raster.values.dtype}, but {first_source} holds {first.values.dtype}; convert all "
+                "band sets of a scene to the same type, because they are scaled together."
             )
-    valid = reduce(_both, (raster.valid for raster in rasters))
+    valid = reduce(_intersect, (raster.valid for raster in rasters))
     is_declared = any(raster.is_declared for raster in rasters)
     values = first.values
     if len(rasters) > 1:
-        values = _without(np.concatenate([raster.values for raster in rasters], axis=2), valid)
+        values = _clear_nodata(np.concatenate([raster.values for raster in rasters], axis=2), valid)
     nodata = next((raster.nodata for raster in rasters if raster.nodata is not None), None)
     grid = choose_grid(*(raster.grid for raster in rasters))
-    return Raster(_lifted(values, valid) if is_declared else values, grid, nodata, valid, is_declared)
+    return Raster(_lift_dark_pixels(values, valid) if is_declared else values, grid, nodata, valid, is_declared)
 
 
 def read_label(path: Path) -> LabelRaster:
-    """Read a label raster; a palette's indices are the labels, and the file's nodata value says nothing.
+    """Read a label raster. Its values may be palette indices; pixels with its nodata value are unlabelled.
 
     Raises:
         DataError: The file cannot be read, has more than one band, or holds complex numbers.
@@ -162,22 +165,22 @@ def read_label(path: Path) -> LabelRaster:
     with open_raster(path) as dataset:
         _refuse_complex(dataset, path)
         if dataset.count != 1:
-            raise DataError(f"{path} has {dataset.count} bands; a label image must have one, holding class numbers.")
+            raise DataError(f"{path} has {dataset.count} bands; a label must be a single band of class numbers.")
         values, nodata = dataset.read(1), dataset.nodata
-        labelled = None if nodata is None else (values != nodata) & ~np.isnan(values)  # nodata may itself be NaN
+        labelled = None if nodata is None else (values != nodata) & ~np.isnan(values)  # nodata may be NaN
         return LabelRaster(values, labelled, _grid_of(dataset))
 
 
 def choose_grid(*grids: Grid | None) -> Grid | None:
-    """The first grid that has a reference system, else the first at all."""
+    """Return the first grid with a reference system, or else the first grid."""
     known = [grid for grid in grids if grid is not None]
     return next((grid for grid in known if grid.crs is not None), known[0] if known else None)
 
 
-def check_same_grid(grid: Grid | None, other: Grid | None, size: tuple[int, ...], what: str) -> None:
-    """Raise `DataError` where a corner of two rasters of ``size`` is half a pixel off, or their systems differ.
+def check_same_grid(grid: Grid | None, other: Grid | None, size: tuple[int, ...], names: str) -> None:
+    """Raise `DataError` if two grids differ by more than half a pixel at any corner of a raster of ``size``.
 
-    A grid without a reference system is taken to be in that of the other.
+    Different reference systems are an error, too; a grid without one is assumed to share the other's.
     """
     if grid is None or other is None:
         return
@@ -187,11 +190,11 @@ def check_same_grid(grid: Grid | None, other: Grid | None, size: tuple[int, ...]
     pixel = np.hypot(grid.transform.a, grid.transform.d)
     is_other_system = None not in (grid.crs, other.crs) and grid.crs != other.crs
     if is_other_system or np.abs(shifts).max() > 0.5 * pixel:
-        raise DataError(f"{what} do not lie on one grid; files of one scene must: warp one onto the other.")
+        raise DataError(f"{names} are on different grids; warp one onto the grid of the other.")
 
 
 def format_size(values: np.ndarray) -> str:
-    """Word a size, as in '153x72'."""
+    """Format rows and columns as in "153x72"."""
     return f"{values.shape[0]}x{values.shape[1]}"
 
 
@@ -201,11 +204,11 @@ def _grid_of(dataset: rasterio.DatasetReader) -> Grid | None:
 
 def _refuse_complex(dataset: rasterio.DatasetReader, path: Path) -> None:
     if any("complex" in dtype for dtype in dataset.dtypes):
-        raise DataError(f"{path} holds complex numbers, where real ones must be; save their amplitude, say, instead.")
+        raise DataError(f"{path} holds complex numbers; save real ones instead, such as their amplitude.")
 
 
 def _read_valid(dataset: rasterio.DatasetReader, values: np.ndarray, alpha: int | None) -> np.ndarray | None:
-    """Where there is data by what the file declares, ``(rows, columns)``; None where it declares nothing."""
+    """Return the mask of pixels with data ``(rows, columns)``, or None if the file declares none."""
     bands = [band for band in range(dataset.count) if band != alpha]
     flags = dataset.mask_flag_enums[bands[0]]
     is_misread = alpha is None and MaskFlags.alpha in flags
@@ -214,22 +217,22 @@ def _read_valid(dataset: rasterio.DatasetReader, values: np.ndarray, alpha: int 
         masks = dataset.read_masks([band + 1 for band in bands]) > 0
         is_zero = flags == [MaskFlags.nodata] and dataset.nodata == 0
         valid = masks.any(axis=0) if is_zero else masks.all(axis=0)
-    return _both(valid, None if alpha is None else values[..., alpha] > 0)
+    return _intersect(valid, None if alpha is None else values[..., alpha] > 0)
 
 
-def _both(valid: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+def _intersect(valid: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
     if valid is None or other is None:
         return other if valid is None else valid
     return valid & other
 
 
-def _without(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
+def _clear_nodata(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
     return values if valid is None or valid.all() else np.where(valid[..., np.newaxis], values, 0).astype(values.dtype)
 
 
-def _lifted(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-    """Give pixels with data that are 0 in every band the smallest step."""
-    # Band by band is four times as fast as np.any over the last axis, which is short.
+def _lift_dark_pixels(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
+    """Set pixels with data that are 0 in every band to the smallest step."""
+    # Looping over bands is four times as fast as np.all along the short last axis.
     dark = reduce(np.logical_and, (values[..., band] == 0 for band in range(values.shape[2])))
     dark = dark if valid is None else dark & valid
     if not dark.any():
@@ -250,7 +253,7 @@ def _alpha_band(dataset: rasterio.DatasetReader, values: np.ndarray) -> int | No
 def _apply_palette(
     indices: np.ndarray, palette: dict[int, tuple[int, int, int, int]]
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Red, green and blue of each pixel, and where it is not transparent; None where no entry of the palette is."""
+    """Return red, green and blue of each pixel, and the mask of opaque pixels, or None if all entries are opaque."""
     table = np.zeros((np.iinfo(indices.dtype).max + 1, 4), np.uint8)
     table[:, 3] = 255
     table[list(palette)] = list(palette.values())

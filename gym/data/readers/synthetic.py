@@ -1,13 +1,11 @@
 """Draw synthetic satellite scenes of coasts, with a true label for every pixel.
 
-A scene belongs to a site (a place with a character of its own) and is one date there. Lengths are pixels, reflectances
-are in 0..1 until the last step. What is ambiguous in one pixel is settled by its surroundings: whitewater lies within
-reach of an open shore, glint and cloud do not care; sand lies on the open shore, bright ground inland is "other".
-No files and no clock here: a scene is a function of its arguments.
+A scene shows a site, with a character of its own, on one date. Lengths are in pixels, and reflectances are in [0, 1]
+until the last step. Pixels that are ambiguous by themselves are resolved by their surroundings: whitewater is near an
+open shore, whereas glint and cloud may be anywhere; sand is on an open shore, whereas bright ground inland is "other".
 """
 
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,21 +22,21 @@ from gym.data.readers.terrain import bump, distance_to, draw_parcels, fractal_no
 BANDS = ("red", "green", "blue", "nir", "swir")
 CLASSES = ("water", "whitewater", "sand", "other")
 SITES = ("duck", "galveston_east", "galveston_west", "klamath", "klamath_region", "ocean_beach", "sunset", "ventura")
-SMALLEST_SIDE = 32
+_MIN_SIDE = 32
 
 _WATER, _WHITEWATER, _SAND, _OTHER = range(len(CLASSES))
 _SCALE = 10_000
 _SATURATED = 16_000
-# The version of the drawing, part of every synthetic dataset's fingerprint: replace it whenever a change moves a pixel.
-# These are the SHA-256 of the two modules that first drew the scenes, kept so that old datasets are still found.
+# Version of the drawing, part of the fingerprint of every synthetic dataset: replace it whenever a pixel changes.
+# It consists of the SHA-256 of the two modules that drew the first scenes, so that older datasets are still found.
 _DRAWING = (
     "39ca79e695d91f88efd48f5af0a0c4a79a560f7bd9083c483df5e12c0e93a72c",
     "71ed919e5c6035dc324d64757bb2ccf04bee7fe8c8d9fe74595634a34feb75c3",
 )
 _SITE_STREAM, _SCENE_STREAM = 0, 1
-_BLURS = (0.7, 0.7, 0.7, 0.7, 1.1)  # of the sensor in each band, standard deviation in pixels
+_BLURS = (0.7, 0.7, 0.7, 0.7, 1.1)  # standard deviation of the sensor's point spread in each band, in pixels
 
-# Reflectance in the order of BANDS. Bare ground is all but sand, saturated sand all but turbid water: on purpose.
+# Reflectances in the order of BANDS. Bare ground resembles sand, and wet sand resembles turbid water, on purpose.
 _SIGNATURES = {
     "deep": (0.020, 0.038, 0.060, 0.010, 0.005),
     "shallow": (0.050, 0.095, 0.105, 0.016, 0.007),
@@ -59,6 +57,28 @@ _SIGNATURES = {
 _SPECTRA = {name: np.array(values, np.float32).reshape(-1, 1, 1) for name, values in _SIGNATURES.items()}
 
 
+class SyntheticReader:
+    """Reads the scenes of a ``data=synthetic`` configuration; see `gym.data.readers.base.Reader`."""
+
+    def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
+        del hashes, downloads
+        self._seed, self._sites, self._size = config.seed, config.sites, frame_of(config.size)
+        self._index = {name_scene(index, config.sites): index for index in range(config.scenes)}
+        self.names = list(self._index)
+        self.bands = list(BANDS)
+        self.left_out, self.skipped = dict[str, str](), dict[str, str]()
+        self.description = f"{config.scenes} synthetic coastal scenes of {config.sites} sites, seed {config.seed}"
+
+    def sources(self, name: str) -> dict[str, str]:
+        """Return the hash of seed, sites, size and version of the drawing, which is the same for all scenes."""
+        return {"drawn": hash_value([self._seed, self._sites, self._size, _DRAWING])}
+
+    def read(self, name: str) -> RawScene:
+        """Draw a scene."""
+        scene = draw_scene(self._seed, self._index[name], *self._size, self._sites)
+        return RawScene(scene.image, scene.label, scene.label != IGNORE)
+
+
 @dataclass(frozen=True)
 class SyntheticScene:
     """One site on one date.
@@ -66,8 +86,8 @@ class SyntheticScene:
     Attributes:
         name: Site and index, such as ``duck_0012``.
         site: One of ``SITES``.
-        image: ``(height, width, 5)`` uint16, reflectance x 10000 in the order of ``BANDS``; 0 exactly where nodata.
-        label: ``(height, width)`` uint8, positions in ``CLASSES``; ``IGNORE`` exactly where nodata.
+        image: ``(height, width, 5)`` uint16, reflectance times 10000 in the order of ``BANDS``; 0 only for nodata.
+        label: ``(height, width)`` uint8, positions in ``CLASSES``; `IGNORE` only for nodata.
     """
 
     name: str
@@ -90,15 +110,15 @@ def _draw(kind: type[_Drawn], rng: np.random.Generator) -> _Drawn:
 
 @dataclass(frozen=True)
 class _Site:
-    """What stays the same at a place, whatever the date."""
+    """Properties of a site that do not depend on the date."""
 
-    seaward: float = _between(0.0, 2 * np.pi)  # direction of the open sea, radians from the columns towards the rows
-    slope: float = _between(3.6, 5.0)  # spectral slope of the coast: rough to smooth
-    relief: float = _between(6.0, 18.0)  # how far the coast wanders
+    seaward: float = _between(0.0, 2 * np.pi)  # direction of the open sea, in radians from columns to rows
+    slope: float = _between(3.6, 5.0)  # spectral slope of the coastline, from rough to smooth
+    relief: float = _between(6.0, 18.0)  # amplitude of the coastline
     beach: float = _between(5.0, 10.0)  # mean width of the sand
-    surf: float = _between(3.5, 7.0)  # reach of the breakers on an ordinary day
+    surf: float = _between(3.5, 7.0)  # width of the surf on an ordinary day
     brightness: float = _between(0.85, 1.15)  # of the sand
-    urban: float = _between(-0.4, 0.8)  # tendencies of the cover, in standard deviations of its field
+    urban: float = _between(-0.4, 0.8)  # bias of the land cover, in standard deviations of its field
     bare: float = _between(-0.1, 0.8)
     dryness: float = _between(-0.6, 0.6)
     murk: float = _between(0.1, 0.6)  # turbidity on an ordinary day
@@ -106,26 +126,26 @@ class _Site:
 
 @dataclass(frozen=True)
 class _Date:
-    """What changes from one scene to the next."""
+    """Properties that change from one scene to the next."""
 
-    sea_share: float = _between(0.32, 0.62)  # of the frame: where the shoreline stands
-    tide: float = _between(0.0, 1.0)  # 0 is high, 1 is low with much wet sand
+    sea_share: float = _between(0.32, 0.62)  # share of the frame seaward of the shoreline
+    tide: float = _between(0.0, 1.0)  # 0 is high water, 1 is low water with much wet sand
     waves: float = _between(0.7, 1.3)
     murk: float = _between(0.5, 1.8)
     season: float = _between(-0.7, 0.7)  # above 0 is dry
     sun: float = _between(0.75, 1.10)
     azimuth: float = _between(0.0, 2 * np.pi)
     haze: float = _between(0.0, 1.0)
-    glint: float = _between(-1.0, 1.0)  # negative is none
-    thin: float = _between(-1.0, 0.8)  # cloud; negative is none
+    glint: float = _between(-1.0, 1.0)  # negative for none
+    thin: float = _between(-1.0, 0.8)  # cloud; negative for none
     thick: float = _between(-2.0, 0.5)
-    swath: float = _between(-0.6, 0.3)  # share of the frame outside the swath; negative is none
+    swath: float = _between(-0.6, 0.3)  # share of the frame outside the swath; negative for none
     noise: float = _between(0.004, 0.015)
 
 
 @dataclass(frozen=True)
 class _Coast:
-    """The shapes of a scene: ``sea`` is open, ``water`` also has lagoons and rivers; distances are in pixels."""
+    """Shapes of a scene: open ``sea``, and ``water`` including lagoons and rivers; distances are in pixels."""
 
     along: np.ndarray
     across: np.ndarray
@@ -137,29 +157,29 @@ class _Coast:
 
 
 def name_scene(index: int, sites: int) -> str:
-    """The name of a scene: its site and its index, such as ``duck_0008``."""
+    """Name a scene by its site and index, such as ``duck_0008``."""
     return f"{SITES[index % sites]}_{index:04d}"
 
 
 def draw_scene(seed: int, index: int, height: int, width: int, sites: int = 8) -> SyntheticScene:
-    """Draw one scene: the same arguments give the same bytes, however many scenes are drawn and in which order.
+    """Draw one scene. Equal arguments give equal bytes, whatever else is drawn and in which order.
 
     Args:
-        seed: Of the whole dataset, 0 or more. A site's character depends on it and on the site only.
-        index: Of the scene, 0 or more. Its site is ``index % sites``.
+        seed: Seed of the dataset, 0 or more. The character of a site depends on the seed and the site only.
+        index: Index of the scene, 0 or more. Its site is ``index % sites``.
         height: Rows, at least 32.
         width: Columns, at least 32.
-        sites: How many of ``SITES`` take part, 1 to 8.
+        sites: Number of sites, 1 to 8.
 
     Returns:
-        The scene. Over many scenes, about 3 % of the pixels are whitewater and 9 % sand; nodata never fills a scene.
+        The scene. On average, about 3 % of the pixels are whitewater and 9 % sand. A scene is never all nodata.
 
     Raises:
         DataError: An argument is outside its range.
     """
     _check(seed, index, height, width, sites)
-    place = index % sites
-    site = _draw(_Site, np.random.default_rng([seed, _SITE_STREAM, place]))
+    number = index % sites
+    site = _draw(_Site, np.random.default_rng([seed, _SITE_STREAM, number]))
     rng = np.random.default_rng([seed, _SCENE_STREAM, index])
     date = _draw(_Date, rng)
     coast = _draw_coast(rng, site, date, (height, width))
@@ -178,22 +198,22 @@ def draw_scene(seed: int, index: int, height: int, width: int, sites: int = 8) -
     image = np.where(valid, np.clip(digital, 1, _SATURATED), 0).astype(np.uint16)
     label[~valid] = IGNORE
     image = np.ascontiguousarray(np.moveaxis(image, 0, -1))
-    return SyntheticScene(name_scene(index, sites), SITES[place], image, label)
+    return SyntheticScene(name_scene(index, sites), SITES[number], image, label)
 
 
 def _check(seed: int, index: int, height: int, width: int, sites: int) -> None:
     if not 1 <= sites <= len(SITES):
-        raise DataError(f"sites={sites} must be 1 to {len(SITES)}, the number of named sites; try sites={len(SITES)}.")
-    if min(height, width) < SMALLEST_SIDE:
+        raise DataError(f"sites={sites} must be at least 1 and at most {len(SITES)}; try sites={len(SITES)}.")
+    if min(height, width) < _MIN_SIDE:
         raise DataError(
-            f"A scene of {height} x {width} is too small to hold a coast; make both at least {SMALLEST_SIDE}."
+            f"a scene of {height}x{width} pixels is too small for a coast; make both sides at least {_MIN_SIDE}."
         )
     if min(seed, index) < 0:
-        raise DataError(f"seed={seed} and index={index} must not be negative; count both from 0.")
+        raise DataError(f"seed={seed} and index={index} must be at least 0; count both from 0.")
 
 
 def _draw_coast(rng: np.random.Generator, site: _Site, date: _Date, shape: tuple[int, int]) -> _Coast:
-    """Raise a fractal plain out of the sea; in some scenes add spit or island, or carve a lagoon or a river."""
+    """Raise a fractal plain from the sea; some scenes add a spit or an island, or carve a lagoon or a river."""
     rows, columns = np.indices(shape) - (np.array(shape).reshape(2, 1, 1) - 1) / 2
     turn = site.seaward + rng.normal(0, 0.2)
     across = -(columns * np.cos(turn) + rows * np.sin(turn))
@@ -222,17 +242,17 @@ def _draw_coast(rng: np.random.Generator, site: _Site, date: _Date, shape: tuple
 
 
 def _draw_swath(rng: np.random.Generator, date: _Date, coast: _Coast) -> np.ndarray:
-    """Cut a corner or side off the frame in some scenes; true is inside the swath."""
+    """Return the mask of pixels inside the swath, which misses a corner or a side in some scenes."""
     turn = rng.uniform(0, 2 * np.pi)
     ahead = coast.along * np.cos(turn) + coast.across * np.sin(turn)
     return ahead <= np.quantile(ahead, 1 - max(date.swath, 0.0))
 
 
 def _draw_foam(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coast, valid: np.ndarray) -> np.ndarray:
-    """Break waves at the shore and on a bar along it, in patches, where open water lies to seaward.
+    """Break waves in patches at the shore and on a bar along it, next to open water.
 
     Returns:
-        ``(height, width)``, 0 where there is no whitewater, else its share of the pixel, 0.35 to 0.95.
+        Share of whitewater in each pixel, ``(height, width)``: 0, or 0.35 to 0.95.
     """
     shape = coast.sea.shape
     reach = site.surf * date.waves
@@ -248,12 +268,12 @@ def _draw_foam(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coast
 
 
 def _mix(under: np.ndarray | str, name: str, share: np.ndarray) -> np.ndarray:
-    """Blend a spectrum over a surface, or over another spectrum.
+    """Blend a spectrum into a surface or into another spectrum.
 
     Args:
-        under: ``(5, height, width)``, or the name of the spectrum to begin with.
-        name: Of the spectrum to blend in.
-        share: Of that spectrum, ``(height, width)``; held to 0..1.
+        under: Surface ``(5, height, width)``, or the name of a spectrum.
+        name: Name of the spectrum to blend in.
+        share: Share of that spectrum, ``(height, width)``, clipped to [0, 1].
 
     Returns:
         ``(5, height, width)`` float32.
@@ -263,7 +283,7 @@ def _mix(under: np.ndarray | str, name: str, share: np.ndarray) -> np.ndarray:
 
 
 def _paint_land(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coast, beach: np.ndarray) -> np.ndarray:
-    """Cover all of the frame as if it were land without sand; bright covers keep away from the shore."""
+    """Paint the whole frame as land without sand. Bright covers stay away from the shore."""
     shape = coast.sea.shape
     cover, town, soil, texture = (
         fractal_noise(rng, shape, s, outer) for s, outer in ((3.4, 40), (4.2, 45), (3.8, 30), (2.0, 8))
@@ -284,7 +304,7 @@ def _paint_land(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coas
 
 
 def _paint_sand(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coast, beach: np.ndarray) -> np.ndarray:
-    """Cover all of the frame with sand, wet up to the reach of the last tide."""
+    """Paint the whole frame as sand, wet up to the last high water."""
     texture = fractal_noise(rng, coast.sea.shape, 2.2, 15)
     wet = np.maximum(beach * (0.15 + 0.5 * date.tide), 1.0)
     sand = _mix("dry sand", "wet sand", ramp(coast.inland / wet, 1.1, 0.7))
@@ -292,7 +312,7 @@ def _paint_sand(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coas
 
 
 def _paint_water(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coast, foam: np.ndarray) -> np.ndarray:
-    """Cover all of the frame with water: darker with depth, brighter with silt, glinting away from land, then foam."""
+    """Paint the whole frame as water: darker with depth, brighter with silt, with glint away from land, and foam."""
     shape = coast.sea.shape
     plume = fractal_noise(rng, shape, 4, 40)
     streaks = fractal_noise(rng, shape, 3.2, 10, stretch=2.5, turn=date.azimuth)
@@ -307,7 +327,7 @@ def _paint_water(rng: np.random.Generator, site: _Site, date: _Date, coast: _Coa
 
 
 def _observe(rng: np.random.Generator, date: _Date, coast: _Coast, surface: np.ndarray) -> np.ndarray:
-    """Look at a surface through cloud, its shadow, haze and a sensor whose SWIR band is the coarsest."""
+    """Observe a surface through cloud, cloud shadow, haze and a sensor whose SWIR band is the coarsest."""
     shape = coast.sea.shape
     veil = fractal_noise(rng, shape, 4.0, 60)
     puffs = fractal_noise(rng, shape, 3.6, 25)
@@ -321,29 +341,3 @@ def _observe(rng: np.random.Generator, date: _Date, coast: _Coast, surface: np.n
     seen = seen + date.haze * (1 + 0.3 * mist) * _SPECTRA["haze"]
     blurred = np.stack([ndimage.gaussian_filter(band, blur) for band, blur in zip(seen, _BLURS, strict=True)])
     return blurred + date.noise * rng.standard_normal(blurred.shape, np.float32) * (1 + blurred)
-
-
-class SyntheticReader:
-    """The scenes of a ``data=synthetic`` configuration; attributes and methods as in `gym.data.readers.base.Reader`."""
-
-    def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
-        del hashes, downloads  # nothing is read
-        self._seed, self._sites, self._size = config.seed, config.sites, frame_of(config.size)
-        self._index = {name_scene(index, config.sites): index for index in range(config.scenes)}
-        self.names = list(self._index)
-        self.bands = list(BANDS)
-        self.left_out, self.skipped = dict[str, str](), dict[str, str]()
-        self.description = f"{config.scenes} synthetic coastal scenes of {config.sites} sites, seed {config.seed}"
-
-    def sources(self, name: str) -> dict[str, str]:
-        """Return the hash of the seed, the size and the version of the drawing."""
-        return {"drawn": self._drawn_by}
-
-    def read(self, name: str) -> RawScene:
-        """Draw a scene."""
-        scene = draw_scene(self._seed, self._index[name], *self._size, self._sites)
-        return RawScene(scene.image, scene.label, scene.label != IGNORE)
-
-    @cached_property
-    def _drawn_by(self) -> str:
-        return hash_value([self._seed, self._sites, self._size, _DRAWING])

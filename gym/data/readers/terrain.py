@@ -1,6 +1,6 @@
-"""Fractal fields and small shapes that the synthetic scenes are drawn from.
+"""Fractal fields and small shapes from which synthetic scenes are drawn.
 
-Fields are ``(rows, columns)`` floats; lengths are pixels. Every random field takes its generator as an argument.
+Fields are ``(rows, columns)`` floats, and lengths are in pixels. Random fields take their generator as an argument.
 """
 
 import numpy as np
@@ -18,18 +18,18 @@ def fractal_noise(
     stretch: float = 1.0,
     turn: float = 0.0,
 ) -> np.ndarray:
-    """Draw a Gaussian field whose power falls as frequency to the minus ``slope``.
+    """Draw a Gaussian field whose power decreases with frequency to the power of ``-slope``.
 
     Args:
-        rng: Generator that is advanced by a count of draws that depends on ``shape`` only.
+        rng: Generator; the number of draws depends on ``shape`` only.
         shape: Rows and columns.
         slope: Spectral slope; 2 is rough, 4 is smooth (fractal dimension of a surface = (8 - slope) / 2).
         outer: Length above which the spectrum is flat, in pixels.
-        stretch: How much longer than wide the shapes are.
-        turn: Direction of their long side, in radians from the columns towards the rows.
+        stretch: Ratio of length to width of the shapes.
+        turn: Direction of their long side, in radians from columns to rows.
 
     Returns:
-        ``shape`` float32 of about zero mean and unit variance (exactly so on a slightly larger, periodic frame).
+        ``shape`` float32 with approximately zero mean and unit variance (exactly so on a larger, periodic frame).
     """
     rows, columns = (n + _MARGIN for n in shape)
     down = np.fft.fftfreq(rows)[:, None]
@@ -44,23 +44,23 @@ def fractal_noise(
 
 
 def ramp(values: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """Rise smoothly from 0 at ``start`` to 1 at ``stop``, flat outside; ``stop`` below ``start`` makes it fall."""
+    """Rise smoothly from 0 at ``start`` to 1 at ``stop``, or fall if ``stop`` is less than ``start``."""
     t = np.clip((values - start) / (stop - start), 0.0, 1.0)
     return t * t * (3 - 2 * t)
 
 
 def bump(values: np.ndarray, centre: float | np.ndarray, width: float) -> np.ndarray:
-    """Peak at 1 where ``values`` equals ``centre``; 1/e at ``width`` from it."""
+    """Gaussian bump: 1 where ``values`` equals ``centre``, 1/e at a distance of ``width``."""
     return np.exp(-(((values - centre) / width) ** 2))
 
 
 def draw_parcels(
     rng: np.random.Generator, along: np.ndarray, across: np.ndarray, side: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lay a grid of plots of one tone each, with tracks between them.
+    """Draw a grid of plots with one tone each, separated by tracks.
 
     Returns:
-        Tone of each pixel's plot in (-1, 1), and a boolean mask of the tracks, about one pixel wide.
+        Tone of the plot of each pixel, in (-1, 1), and a boolean mask of the tracks, about one pixel wide.
     """
     table = rng.uniform(-1, 1, (32, 32))
     i, j = np.floor(along / side).astype(int), np.floor(across / (side * 0.7)).astype(int)
@@ -69,7 +69,7 @@ def draw_parcels(
 
 
 def keep_large(mask: np.ndarray, smallest: float) -> np.ndarray:
-    """Drop the 8-connected pieces of a mask that have fewer than ``smallest`` pixels."""
+    """Remove the 8-connected pieces of a mask with fewer than ``smallest`` pixels."""
     pieces, _ = ndimage.label(mask, _EIGHT)
     large = np.bincount(pieces.ravel()) >= smallest
     large[0] = False
@@ -77,7 +77,7 @@ def keep_large(mask: np.ndarray, smallest: float) -> np.ndarray:
 
 
 def keep_touching(mask: np.ndarray, other: np.ndarray, reach: int) -> np.ndarray:
-    """Drop the 8-connected pieces of a mask with no pixel of ``other`` within ``reach`` pixels (rows or columns)."""
+    """Remove the 8-connected pieces of a mask without a pixel of ``other`` within ``reach`` rows and columns."""
     pieces, count = ndimage.label(mask, _EIGHT)
     near = ndimage.maximum_filter(other, 2 * reach + 1, mode="constant")
     touching = np.bincount(pieces[near], minlength=count + 1) > 0
@@ -86,7 +86,7 @@ def keep_touching(mask: np.ndarray, other: np.ndarray, reach: int) -> np.ndarray
 
 
 def distance_to(mask: np.ndarray) -> np.ndarray:
-    """Measure each pixel's distance to the nearest true pixel, in pixels; far away (the frame's sides) if none is."""
+    """Measure the distance of each pixel to the nearest true one; the sum of both sides if there is none."""
     if not mask.any():
         return np.full(mask.shape, float(sum(mask.shape)))
     return ndimage.distance_transform_edt(~mask)

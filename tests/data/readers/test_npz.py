@@ -1,4 +1,4 @@
-"""Scenes of Doodler and Segmentation Gym: image and label as they were drawn, or a refusal that names the fault."""
+"""Tests of decoding npz files of Doodler and Segmentation Gym."""
 
 import re
 from pathlib import Path
@@ -39,8 +39,8 @@ def write(tmp_path):
     return written
 
 
-def test_a_doodler_file_gives_the_unedited_image_the_classes_and_their_names(write):
-    """The image as it was taken, not as it was balanced for drawing."""
+def test_a_doodler_file_yields_the_unedited_image_classes_and_names(write):
+    """The edited image is balanced for drawing and not used."""
     decoded = decode_doodler(write(orig_image=RGB, image=255 - RGB, label=ONE_HOT, classes=NAMES, doodles=NUMBERS))
 
     np.testing.assert_array_equal(decoded.image, RGB)
@@ -50,14 +50,14 @@ def test_a_doodler_file_gives_the_unedited_image_the_classes_and_their_names(wri
     assert decoded.names == ("water", "sand", "other")
 
 
-def test_the_edited_image_stands_in_where_the_other_does_not_fit(write):
-    """The unedited one may be absent, or larger than what was labelled."""
+def test_the_edited_image_is_the_fallback(write):
+    """The unedited one may be absent, or larger than the label."""
     for arrays in ({"image": RGB}, {"image": RGB, "orig_image": np.zeros((4, 6, 3), np.uint8)}):
         np.testing.assert_array_equal(decode_doodler(write(label=ONE_HOT, **arrays)).image, RGB)
 
 
-def test_older_states_are_never_mixed_in(write):
-    """Keys with leading zeros are older; the newest state has no unedited image and no names, so there are none."""
+def test_older_states_are_ignored(write):
+    """Keys that start with zeros are older; the newest state here has neither unedited image nor names."""
     older = {"0orig_image": 255 - RGB, "0label": ONE_HOT[..., ::-1], "0classes": NAMES, "00label": ONE_HOT[::-1]}
 
     decoded = decode_doodler(write(**older, image=RGB, label=ONE_HOT))
@@ -65,20 +65,20 @@ def test_older_states_are_never_mixed_in(write):
     np.testing.assert_array_equal(decoded.image, RGB)
     np.testing.assert_array_equal(decoded.label, NUMBERS)
     assert decoded.names == ()
-    with pytest.raises(DataError, match=r"x\.npz lacks label: it holds 0label, image; a file of Doodler holds label"):
+    with pytest.raises(DataError, match=r"x\.npz lacks label: it holds 0label, image; Doodler files hold label"):
         decode_doodler(write(**{"0label": ONE_HOT}, image=RGB))
 
 
 def test_a_label_may_have_fewer_layers_than_there_are_names(write):
-    """Doodler writes layers up to the last class that it drew; all water is a single layer of ones."""
+    """Doodler writes layers up to the last class drawn; all water is a single layer of ones."""
     decoded = decode_doodler(write(image=RGB, label=np.ones((2, 3, 1), np.uint8), classes=NAMES))
 
     np.testing.assert_array_equal(decoded.label, np.zeros((2, 3)))
     assert decoded.names == ("water", "sand", "other")
 
 
-def test_a_label_of_class_numbers_is_taken_as_it_is(write):
-    """Whatever the numbers and their type mean is not decided here."""
+def test_class_numbers_are_returned_unchanged(write):
+    """Their meaning and type are not interpreted here."""
     numbers = np.array([[-1, 300, 7], [0, 0, 0]], np.int16)
 
     decoded = decode_doodler(write(image=RGB, label=numbers))
@@ -87,35 +87,37 @@ def test_a_label_of_class_numbers_is_taken_as_it_is(write):
     assert (decoded.label.dtype, decoded.labelled) == (np.int16, None)
 
 
-def test_image_and_label_of_two_sizes_are_refused(write):
-    """The message has both sizes; turned by a quarter is another size too."""
+def test_image_and_label_of_different_sizes_are_rejected(write):
+    """The error states both sizes; a rotated label has another size, too."""
     turned = np.zeros((3, 2, 3), np.uint8)
-    with pytest.raises(DataError, match=r"label of .*x\.npz is 2x3 and its image 3x2 pixels; sizes must agree"):
+    with pytest.raises(
+        DataError, match=r"label of .*x\.npz has 2x3 pixels, but its image has 3x2; give both the same size"
+    ):
         decode_doodler(write(label=ONE_HOT, image=turned))
-    with pytest.raises(DataError, match=r"label of .*x\.npz is 2x3 and its image 3x2 pixels"):
+    with pytest.raises(DataError, match=r"label of .*x\.npz has 2x3 pixels, but its image has 3x2"):
         decode_doodler(write(label=ONE_HOT, orig_image=turned))
-    with pytest.raises(DataError, match=r"arr_1 of .*x\.npz is 2x3 and its image 3x2 pixels"):
+    with pytest.raises(DataError, match=r"arr_1 of .*x\.npz has 2x3 pixels, but its image has 3x2"):
         decode_gym(write(arr_0=turned, arr_1=ONE_HOT))
 
 
-def test_missing_arrays_are_named_with_those_that_are_there(write):
-    """So that a file of the other tool is recognised."""
-    with pytest.raises(DataError, match=r"lacks label: it holds arr_0, arr_1; .* \(data=gym_npz reads those of Segm"):
+def test_missing_arrays_are_named_with_the_present_ones(write):
+    """The error suggests the reader for files of the other tool."""
+    with pytest.raises(DataError, match=r"lacks label: it holds arr_0, arr_1; .* \(use data=gym_npz for files of Segm"):
         decode_doodler(write(arr_0=RGB, arr_1=ONE_HOT))
-    with pytest.raises(DataError, match=r"lacks image: it holds label, classes; a file of Doodler holds label and im"):
+    with pytest.raises(DataError, match=r"lacks image: it holds label, classes; Doodler files hold label and im"):
         decode_doodler(write(label=ONE_HOT, classes=NAMES))
     with pytest.raises(
-        DataError, match=r"lacks arr_0: it holds label, image; .* \(data=doodler reads those of Doodler"
+        DataError, match=r"lacks arr_0: it holds label, image; .* \(use data=doodler for files of Doodler"
     ):
         decode_gym(write(label=ONE_HOT, image=RGB))
-    with pytest.raises(DataError, match=r"lacks arr_1: it holds arr_0, num_bands, files; a training file of Segmenta"):
+    with pytest.raises(DataError, match=r"lacks arr_1: it holds arr_0, num_bands, files; files of Segmenta"):
         decode_gym(write(arr_0=RGB, num_bands=3, files=np.array(["a.jpg"])))
-    with pytest.raises(DataError, match=r"lacks arr_0: it holds nothing; a training file"):
+    with pytest.raises(DataError, match=r"lacks arr_0: it holds nothing; files of Segmentation Gym hold arr_0"):
         decode_gym(write())
 
 
-def test_a_gym_file_gives_every_band_and_no_names(write):
-    """One-hot or class numbers, from one band to many."""
+def test_a_gym_file_yields_all_bands_and_no_names(write):
+    """Labels are one-hot or class numbers, and there may be any number of bands."""
     five = np.arange(30, dtype=np.uint8).reshape(2, 3, 5)
     for label in (ONE_HOT, NUMBERS):
         decoded = decode_gym(write(arr_0=five, arr_1=label, num_bands=5, files=np.array(["a.jpg", "b.jpg"])))
@@ -125,7 +127,7 @@ def test_a_gym_file_gives_every_band_and_no_names(write):
 
 
 def test_the_earliest_four_band_files_of_gym_have_the_label_in_the_third_array(write):
-    """The fourth band is no label; a third array of text is the image's name."""
+    """The second array is the fourth band; a third array of text is the name of the image."""
     near_infrared = np.full((2, 3), 9, np.uint8)
 
     decoded = decode_gym(write(arr_0=RGB, arr_1=near_infrared, arr_2=ONE_HOT))
@@ -134,7 +136,7 @@ def test_the_earliest_four_band_files_of_gym_have_the_label_in_the_third_array(w
     np.testing.assert_array_equal(decoded.image, np.dstack([RGB, near_infrared]))
     np.testing.assert_array_equal(decoded.label, NUMBERS)
     np.testing.assert_array_equal(named.image, RGB)
-    with pytest.raises(DataError, match=r"arr_1 of .*x\.npz is 3x2 and its image 2x3 pixels"):
+    with pytest.raises(DataError, match=r"arr_1 of .*x\.npz has 3x2 pixels, but its image has 2x3"):
         decode_gym(write(arr_0=RGB, arr_1=near_infrared.T, arr_2=ONE_HOT))
 
 
@@ -142,16 +144,16 @@ def test_the_earliest_four_band_files_of_gym_have_the_label_in_the_third_array(w
     hnp.arrays(np.int64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.integers(0, 6)),
     st.sampled_from([np.uint8, np.int64, np.float32, np.bool_]),
 )
-def test_one_hot_is_undone(numbers, dtype):
-    """Class numbers made one-hot by NumPy come back, whatever the type of the layers."""
+def test_one_hot_labels_become_class_numbers(numbers, dtype):
+    """The type of the layers does not matter."""
     label, labelled = decode_label(np.eye(7, dtype=dtype)[numbers], "x")
 
     np.testing.assert_array_equal(label, numbers)
     assert labelled is None
 
 
-def test_pixels_without_a_class_are_marked():
-    """They are no pixels of class 0."""
+def test_pixels_without_a_class_are_unlabelled():
+    """They do not become class 0."""
     raw = ONE_HOT.copy()
     raw[0, 1] = raw[1, 2] = 0
 
@@ -161,8 +163,8 @@ def test_pixels_without_a_class_are_marked():
     np.testing.assert_array_equal(label[labelled], NUMBERS[labelled])
 
 
-def test_a_mask_of_true_and_false_is_two_classes():
-    """False is 0, True is 1."""
+def test_a_boolean_mask_has_two_classes():
+    """False is 0, and True is 1."""
     label, _ = decode_label(NUMBERS == 2, "x")
 
     np.testing.assert_array_equal(label, [[0, 1, 0], [1, 1, 0]])
@@ -170,28 +172,38 @@ def test_a_mask_of_true_and_false_is_two_classes():
 
 
 FAULTY_LABELS = [
-    (ONE_HOT | np.array([1, 0, 0], np.uint8), r"gives 4 pixels two classes or more, .*FILTER_VALUE 0\)"),
-    (ONE_HOT * 0, "gives none of its 6 pixels a class; label the image or remove the file"),
-    (np.repeat(NUMBERS[..., None], 3, 2), r"holds 2 \(9 of 18 values\), where layers hold 0 and 1; save class numbers"),
-    (ONE_HOT * 0.5, r"holds 0\.5 \(6 of 18 values\), where layers hold 0 and 1"),
+    (ONE_HOT | np.array([1, 0, 0], np.uint8), r"assigns several classes to 4 pixels, .*FILTER_VALUE 0\)"),
+    (ONE_HOT * 0, "assigns no class to any of its 6 pixels; label them or remove the file"),
+    (
+        np.repeat(NUMBERS[..., None], 3, 2),
+        r"holds 2 \(9 of 18 values\), but one-hot layers must be 0 or 1; save class numbers",
+    ),
+    (ONE_HOT * 0.5, r"holds 0\.5 \(6 of 18 values\), but one-hot layers must be 0 or 1"),
     (ONE_HOT * np.nan, r"holds nan \(18 of 18 values\)"),
-    (ONE_HOT[..., :1], "has one layer that holds 0 and 1, which may be two classes or one; save class numbers"),
-    (np.zeros((1, 1, 256), np.uint8), "has 256 classes; at most 255 can be told apart: merge some"),
-    (NAMES[NUMBERS], r"is <U5 of shape \(2, 3\); it must be numbers of shape \(rows, columns\) or \(rows, columns, cl"),
-    (NUMBERS[0], r"is uint8 of shape \(3,\); it must be numbers of shape"),
-    (NUMBERS[:0], r"is uint8 of shape \(0, 3\); it must be numbers of shape .*, at least one each: mend or remove"),
+    (ONE_HOT[..., :1], "has a single layer of 0 and 1, which may mean one class or two; save class numbers"),
+    (np.zeros((1, 1, 256), np.uint8), "has 256 classes, but at most 255 are supported; merge some"),
+    (
+        NAMES[NUMBERS],
+        r"is <U5 of shape \(2, 3\); it must be a non-empty array of numbers of shape \(rows, "
+        r"columns\) or \(rows, columns, cl",
+    ),
+    (NUMBERS[0], r"is uint8 of shape \(3,\); it must be a non-empty array of numbers of shape"),
+    (
+        NUMBERS[:0],
+        r"is uint8 of shape \(0, 3\); it must be a non-empty array of numbers of shape .*: correct or remove the file",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("raw", "message"), FAULTY_LABELS)
-def test_labels_that_are_neither_one_hot_nor_class_numbers_are_refused(raw, message):
-    """With what they hold, and how often."""
+def test_ambiguous_labels_are_rejected(raw, message):
+    """The error states what they contain and how often."""
     with pytest.raises(DataError, match=f"label of x {message}"):
         decode_label(raw, "label of x")
 
 
 def test_an_image_keeps_its_type_and_gains_a_band_axis():
-    """Sixteen bits stay; a grey image has one band; a mask becomes numbers."""
+    """16 bits are kept, a grey image has one band, and a mask becomes numbers."""
     grey = np.array([[300, 60000]], np.uint16)
 
     assert decode_image(RGB, "x") is RGB
@@ -201,7 +213,7 @@ def test_an_image_keeps_its_type_and_gains_a_band_axis():
 
 
 def test_a_pixel_that_is_not_finite_in_one_band_has_no_data():
-    """0 in every band, as for every other kind of file."""
+    """It is 0 in every band, as in every other kind of file."""
     raw = np.array([[[np.nan, 5], [7, np.inf], [1, 2]]], np.float32)
 
     image = decode_image(raw, "x")
@@ -211,81 +223,82 @@ def test_a_pixel_that_is_not_finite_in_one_band_has_no_data():
 
 
 @pytest.mark.parametrize("raw", [np.zeros(3), np.zeros((1, 2, 3, 4)), np.zeros((0, 2, 3)), NAMES[NUMBERS]])
-def test_an_image_of_another_kind_is_refused(raw):
-    """With its type and shape."""
-    said = re.escape(f"image of x is {raw.dtype} of shape {raw.shape}; it must be numbers of shape (rows, columns) or")
+def test_an_image_of_another_type_or_shape_is_rejected(raw):
+    """The error states both."""
+    said = re.escape(
+        f"image of x is {raw.dtype} of shape {raw.shape}; it must be a non-empty array of numbers "
+        "of shape (rows, columns) or"
+    )
     with pytest.raises(DataError, match=said):
         decode_image(raw, "image of x")
 
 
-def test_names_lose_the_spaces_and_quotes_around_them():
-    """As they stand in a text file of classes."""
+def test_spaces_and_quotes_around_names_are_removed():
+    """They come from text files of classes."""
     assert decode_names(np.array(["'water'", "dry sand\n", ' "x y" ']), "x") == ("water", "dry sand", "x y")
     assert decode_names(None, "x") == ()
 
 
 @pytest.mark.parametrize("raw", [np.array("water"), np.arange(3), np.array([["a"]]), np.array(["a"] * 256)])
-def test_names_that_are_no_short_list_of_texts_are_refused(raw):
-    """A name must not slip to another class."""
-    said = re.escape(f"classes of x are {raw.dtype} of shape {raw.shape}, where a list of at most 255 texts must be")
+def test_names_that_are_no_list_of_strings_are_rejected(raw):
+    """Otherwise a name might shift to another class."""
+    said = re.escape(f"classes of x are {raw.dtype} of shape {raw.shape}; they must be a list of at most 255 strings")
     with pytest.raises(DataError, match=said):
         decode_names(raw, "classes of x")
 
 
-def members_of(*stems):
+def files_of(*stems):
     return [NpzFile(Path("npzs") / f"{stem}.npz") for stem in stems]
 
 
-def by_stem(members):
-    """Members as `find_npz_files` names them."""
-    return {member.stem: member for member in members}
+def by_stem(files):
+    """Files named as by `find_npz_files`."""
+    return {npz.stem: npz for npz in files}
 
 
-def test_augmented_copies_of_gym_are_left_out_beside_the_unaugmented():
-    """Else a copy could be trained on while its source is validated on."""
-    members = members_of("l8_aug_nd_data_0000000", "l8_noaug_nd_data_0000000", "l8_augimage_00000012", "aug_shore")
+def test_augmented_copies_are_skipped_if_there_are_originals():
+    """Otherwise, training could see a copy of a validation image."""
+    files = files_of("l8_aug_nd_data_0000000", "l8_noaug_nd_data_0000000", "l8_augimage_00000012", "aug_shore")
 
-    kept, left_out = skip_augmented(by_stem(members))
+    kept, left_out = skip_augmented(by_stem(files))
 
-    assert list(kept.values()) == [members[1], members[3]]
-    assert left_out == {
-        str(members[place]): "is an augmented copy; the unaugmented files are used." for place in (0, 2)
-    }
+    assert list(kept.values()) == [files[1], files[3]]
+    assert left_out == {str(files[place]): "is an augmented copy; only unaugmented files are used." for place in (0, 2)}
 
 
-def test_augmented_copies_are_kept_where_there_is_nothing_else():
-    """The earliest sets hold only such; who uses them can tell."""
-    members = members_of("l8_aug_nd_data_0000000", "l8_aug_nd_data_0000001")
+def test_augmented_copies_are_kept_without_originals():
+    """The earliest datasets hold nothing else."""
+    files = files_of("l8_aug_nd_data_0000000", "l8_aug_nd_data_0000001")
 
-    assert skip_augmented(by_stem(members)) == (by_stem(members), {})
-    assert all(is_augmented(member) for member in members)
-    assert not is_augmented(members_of("l8_noaug_nd_data_0000000")[0])
+    assert skip_augmented(by_stem(files)) == (by_stem(files), {})
+    assert all(is_augmented(npz) for npz in files)
+    assert not is_augmented(files_of("l8_noaug_nd_data_0000000")[0])
 
 
-def test_working_files_of_doodler_are_left_out_beside_what_they_repeat():
-    """One that stands alone is all there is of its scene."""
-    members = members_of("a", "a_labelgen", "b_labelgen")
+def test_working_files_of_doodler_are_skipped_if_they_repeat_a_scene():
+    """One without its original is the only file of its scene."""
+    files = files_of("a", "a_labelgen", "b_labelgen")
 
-    kept, left_out = skip_working_files(by_stem(members))
+    kept, left_out = skip_working_files(by_stem(files))
 
-    assert list(kept.values()) == [members[0], members[2]]
-    assert left_out == {str(members[1]): "repeats the scene of a, which is used."}
+    assert list(kept.values()) == [files[0], files[2]]
+    assert left_out == {str(files[1]): "shows the same scene as a, which is used."}
 
 
 def test_the_real_doodler_files_decode_to_their_listed_classes(real_data):
-    """Sizes and class names as the list beside them has them; labels as the largest layer of each pixel."""
+    """Sizes and class names agree with the list in their folder, and labels with the largest layer."""
     listed = {}
     for line in (real_data / "doodler" / "classes.csv").read_text(encoding="utf-8").splitlines()[1:]:
         _, name, classes = line.split(",")
         listed[name] = tuple(classes.split("|"))
     shapes = set()
 
-    for member in find_npz_files([real_data / "doodler"])[0].values():
-        decoded = decode_doodler(member)
-        with np.load(member.path) as whole:
+    for npz in find_npz_files([real_data / "doodler"])[0].values():
+        decoded = decode_doodler(npz)
+        with np.load(npz.path) as whole:
             np.testing.assert_array_equal(decoded.image, whole["orig_image"])
             np.testing.assert_array_equal(decoded.label, np.argmax(whole["label"], axis=2))
-        assert decoded.names == listed[member.path.name]
+        assert decoded.names == listed[npz.path.name]
         assert decoded.labelled is None
         shapes.add(decoded.image.shape)
 

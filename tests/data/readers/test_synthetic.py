@@ -1,4 +1,6 @@
-"""Synthetic scenes: the same every time, true everywhere, and not to be told apart pixel by pixel."""
+"""Tests of synthetic scenes: reproducible, correctly labelled, and not separable by single pixels."""
+
+import hashlib
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ EIGHT = np.ones((3, 3), bool)
 
 @pytest.fixture(scope="module")
 def scenes():
-    """Forty scenes of 128 x 128, five dates of each site."""
+    """Forty scenes of 128x128 pixels, five dates of each site."""
     return [draw_scene(0, index, 128, 128) for index in range(40)]
 
 
@@ -28,8 +30,8 @@ def same(a, b):
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**40), index=st.integers(0, 10**6), height=st.integers(32, 80), width=st.integers(32, 80))
-def test_a_scene_of_any_size_keeps_its_promises(seed, index, height, width):
-    """Size, types, classes and nodata are as documented, and a second drawing gives the same bytes."""
+def test_a_scene_of_any_size_is_as_documented(seed, index, height, width):
+    """Size, types, classes and nodata are as documented, and drawing it again gives equal bytes."""
     scene = draw_scene(seed, index, height, width)
     nodata = scene.label == IGNORE
 
@@ -42,8 +44,8 @@ def test_a_scene_of_any_size_keeps_its_promises(seed, index, height, width):
     assert same(scene, draw_scene(seed, index, height, width))
 
 
-def test_a_scene_does_not_depend_on_what_was_drawn_before():
-    """Order, neighbours and numpy's global generator leave a scene as it is, and it leaves them as they are."""
+def test_a_scene_is_independent_of_other_draws():
+    """Neither other scenes nor the global generator of NumPy change it, nor does it change them."""
     alone = draw_scene(5, 11, 48, 64)
     np.random.seed(3)  # noqa: NPY002 - the global generator is what must stay untouched
     expected = np.random.RandomState(3).random()
@@ -55,8 +57,23 @@ def test_a_scene_does_not_depend_on_what_was_drawn_before():
     assert np.random.random() == expected  # noqa: NPY002
 
 
+@pytest.mark.parametrize(
+    ("arguments", "digest"),
+    [
+        ((0, 0, 48, 64, 8), "383c435c03086b5954052ed2264bd598171078c9ea5edb8ee1fed566cc4c1008"),
+        ((3, 5, 64, 40, 8), "6f52b261f77a0904c4b8d0d185478d612ecedb5765360522565f685bdd616d65"),
+        ((7, 10, 96, 96, 3), "9bf370500e922b56a1147346c541464093001d008ad9a2bb175053bae9165537"),
+    ],
+)
+def test_a_scene_keeps_its_pixels_in_every_version(arguments, digest):
+    """A change of any pixel needs another version of the drawing, so that older datasets are not reused."""
+    scene = draw_scene(*arguments)
+
+    assert hashlib.sha256(scene.image.tobytes() + scene.label.tobytes()).hexdigest() == digest
+
+
 def test_seed_and_index_both_change_a_scene():
-    """Another seed or another index is another coast."""
+    """Another seed or index gives another coast."""
     scene = draw_scene(0, 0, 48, 48)
 
     assert not np.array_equal(scene.label, draw_scene(1, 0, 48, 48).label)
@@ -64,8 +81,8 @@ def test_seed_and_index_both_change_a_scene():
 
 
 @pytest.mark.parametrize("sites", [1, 3, 8])
-def test_scenes_go_round_the_sites(sites):
-    """The site is the index modulo the number of sites, and the name says both."""
+def test_scenes_cycle_through_the_sites(sites):
+    """The site is the index modulo the number of sites, and the name contains both."""
     for index in range(2 * sites):
         scene = draw_scene(0, index, 32, 32, sites)
         assert scene.site == SITES[index % sites]
@@ -73,12 +90,12 @@ def test_scenes_go_round_the_sites(sites):
 
 
 def test_the_number_of_sites_does_not_change_a_site():
-    """Scene 2 is at the third site whether there are three sites or eight, and is the same to the byte."""
+    """Scene 2 is at the third site with three or eight sites, with equal bytes."""
     assert same(draw_scene(0, 2, 48, 48, sites=3), draw_scene(0, 2, 48, 48, sites=8))
 
 
 def test_a_site_faces_the_same_sea_on_every_date(scenes):
-    """The direction from land to sea is steady within a site, and not the same at all sites."""
+    """The direction of the sea is constant for a site and differs between sites."""
     headings = {site: [] for site in SITES}
     for scene in scenes:
         rows, columns = np.indices(scene.label.shape)
@@ -90,8 +107,8 @@ def test_a_site_faces_the_same_sea_on_every_date(scenes):
     assert abs(np.mean([np.mean(dates) for dates in headings.values()])) < 0.8
 
 
-def test_every_class_occurs_and_rare_ones_are_rare(scenes):
-    """Of the valid pixels whitewater takes 1 to 4 %, sand 5 to 12 %, water and other each above 30 %."""
+def test_class_frequencies_are_realistic(scenes):
+    """Whitewater covers 1 to 4 % of the valid pixels, sand 5 to 12 %, and water and other each above 30 %."""
     labels = np.concatenate([scene.label[scene.label != IGNORE] for scene in scenes])
     shares = dict(zip(CLASSES, np.bincount(labels, minlength=4) / labels.size, strict=True))
 
@@ -101,23 +118,23 @@ def test_every_class_occurs_and_rare_ones_are_rare(scenes):
     assert shares["other"] > 0.3
 
 
-def test_only_a_part_of_the_scenes_has_nodata(scenes):
-    """Some scenes are cut by the edge of a swath, most are whole."""
+def test_only_some_scenes_have_nodata(scenes):
+    """Some are cut by the edge of the swath, and most are complete."""
     cut = sum(bool((scene.label == IGNORE).any()) for scene in scenes)
 
     assert 4 <= cut <= 20
 
 
 def test_each_patch_of_whitewater_touches_water(scenes):
-    """Whatever is whitewater has water within three pixels."""
+    """Every piece has water within three pixels."""
     for scene in scenes:
         patches, count = ndimage.label(scene.label == WHITEWATER, EIGHT)
         near = ndimage.binary_dilation(scene.label == WATER, EIGHT, iterations=3)
         assert set(range(1, count + 1)) <= set(np.unique(patches[near])), scene.name
 
 
-def test_position_tells_whitewater_and_sand(scenes):
-    """Whitewater lies within 20 pixels of land, and sand within 18 of water: the rule that context teaches."""
+def test_context_identifies_whitewater_and_sand(scenes):
+    """Whitewater is within 20 pixels of land, and sand within 18 pixels of water."""
     for scene in scenes:
         if (scene.label == IGNORE).any():
             continue
@@ -127,8 +144,8 @@ def test_position_tells_whitewater_and_sand(scenes):
         assert from_water[scene.label == SAND].max(initial=0) <= 18.0
 
 
-def test_mean_spectra_are_in_the_natural_order(scenes):
-    """Water is dark in NIR and SWIR, foam bright in blue, sand rises from blue to SWIR, plants from red to NIR."""
+def test_mean_spectra_have_the_natural_order(scenes):
+    """Water is dark in NIR and SWIR, foam bright in blue, sand brightest in SWIR, and plants brightest in NIR."""
     image = np.concatenate([scene.image.reshape(-1, 5) for scene in scenes])
     label = np.concatenate([scene.label.ravel() for scene in scenes])
     mean = {c: dict(zip(BANDS, image[label == i].mean(axis=0), strict=True)) for i, c in enumerate(CLASSES)}
@@ -139,8 +156,8 @@ def test_mean_spectra_are_in_the_natural_order(scenes):
     assert mean["other"]["nir"] > mean["other"]["red"]
 
 
-def test_pixels_alone_do_not_give_the_classes_away(scenes):
-    """A random forest on standardised pixels stays at a mean IoU of 0.45 to 0.66, below what context gives."""
+def test_single_pixels_do_not_separate_the_classes(scenes):
+    """A random forest on standardized pixels reaches a mean IoU of 0.45 to 0.66, less than with context."""
     rng = np.random.default_rng(0)
     samples = []
     for scene in scenes:
@@ -163,22 +180,22 @@ def test_pixels_alone_do_not_give_the_classes_away(scenes):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 0, 64, 64, 0), r"sites=0 must be 1 to 8, .* try sites=8\."),
-        ((0, 0, 64, 64, 9), r"sites=9 must be 1 to 8, .* try sites=8\."),
-        ((0, 0, 31, 64), r"31 x 64 is too small .* make both at least 32\."),
-        ((0, 0, 64, 31), r"64 x 31 is too small .* make both at least 32\."),
-        ((-1, 0, 64, 64), r"seed=-1 and index=0 must not be negative; count both from 0\."),
-        ((0, -2, 64, 64), r"seed=0 and index=-2 must not be negative; count both from 0\."),
+        ((0, 0, 64, 64, 0), r"sites=0 must be at least 1 and at most 8; try sites=8\."),
+        ((0, 0, 64, 64, 9), r"sites=9 must be at least 1 and at most 8; try sites=8\."),
+        ((0, 0, 31, 64), r"31x64 pixels is too small .* make both sides at least 32\."),
+        ((0, 0, 64, 31), r"64x31 pixels is too small .* make both sides at least 32\."),
+        ((-1, 0, 64, 64), r"seed=-1 and index=0 must be at least 0; count both from 0\."),
+        ((0, -2, 64, 64), r"seed=0 and index=-2 must be at least 0; count both from 0\."),
     ],
 )
-def test_a_bad_argument_is_refused_with_its_remedy(arguments, message):
-    """The error names the value, the rule and what to do."""
+def test_an_argument_out_of_range_is_rejected_with_a_remedy(arguments, message):
+    """The error states the value, the rule and what to do."""
     with pytest.raises(DataError, match=message):
         draw_scene(*arguments)
 
 
 def test_noise_of_a_steeper_slope_is_smoother():
-    """Neighbours differ less as the slope rises, while the spread stays about one."""
+    """Neighbours differ less with a steeper slope, while the variance stays about one."""
     steps = []
     for slope in (2.0, 3.0, 4.0):
         field = terrain.fractal_noise(np.random.default_rng(3), (96, 128), slope, 30)
@@ -188,15 +205,15 @@ def test_noise_of_a_steeper_slope_is_smoother():
     assert steps[0] > 1.5 * steps[1] > 2.25 * steps[2]
 
 
-def test_stretched_noise_is_longer_along_its_turn():
-    """With no turn the shapes run along the columns, so values change less from column to column."""
+def test_stretched_noise_is_longer_in_its_direction():
+    """By default, shapes are longer along the columns, so neighbouring columns differ less."""
     field = terrain.fractal_noise(np.random.default_rng(3), (96, 96), 3.2, 10, stretch=4.0)
 
     assert np.abs(np.diff(field, axis=1)).mean() < 0.6 * np.abs(np.diff(field, axis=0)).mean()
 
 
 def test_masks_keep_the_pieces_that_qualify():
-    """Of a pair and a lone pixel, size keeps the pair, and a neighbour within reach keeps the lone pixel."""
+    """Of a pair and a single pixel, the size keeps the pair, and a nearby neighbour keeps the single pixel."""
     mask = np.array([[1, 1, 0, 0, 0, 1]], bool)
     other = np.array([[0, 0, 0, 1, 0, 0]], bool)
 
@@ -205,8 +222,8 @@ def test_masks_keep_the_pieces_that_qualify():
     np.testing.assert_array_equal(terrain.keep_touching(mask, other, 2), mask)
 
 
-def test_ramps_bumps_and_distances_by_hand():
-    """A ramp is half way at its middle and falls when reversed; an empty mask is as far as both sides together."""
+def test_ramps_bumps_and_distances():
+    """A ramp is 0.5 in its middle and falls if reversed; an empty mask is as far as the sum of both sides."""
     np.testing.assert_allclose(terrain.ramp(np.array([-1.0, 2.0, 3.0, 9.0]), 1, 5), [0, 0.15625, 0.5, 1])
     np.testing.assert_allclose(terrain.ramp(np.array([0.0, 3.0, 6.0]), 5, 1), [1, 0.5, 0])
     np.testing.assert_allclose(terrain.bump(np.array([2.0, 5.0]), 2, 3), [1, np.exp(-1)])
@@ -214,8 +231,8 @@ def test_ramps_bumps_and_distances_by_hand():
     np.testing.assert_array_equal(terrain.distance_to(np.zeros((1, 3), bool)), [[4, 4, 4]])
 
 
-def test_parcels_have_one_tone_between_tracks():
-    """A plot has a single tone, and tracks are one pixel wide."""
+def test_parcels_have_one_tone_each():
+    """Tracks between them are one pixel wide."""
     rows, columns = np.indices((20, 70))
     tone, track = terrain.draw_parcels(np.random.default_rng(0), columns, rows, 10)
 

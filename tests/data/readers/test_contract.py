@@ -1,4 +1,4 @@
-"""One contract for every reader: what it names, reads and hashes, whatever its files look like."""
+"""The contract of readers: every reader names, reads and hashes its scenes in the same way."""
 
 import pickle
 import re
@@ -11,7 +11,7 @@ from gym.core.errors import DataError
 from gym.data.build import open_or_build_dataset
 from gym.data.labels import IGNORE
 from gym.data.readers.archives import NpzFile
-from gym.data.readers.base import RawScene, Reader, check_same_size, most_common_count, name_bands, probe_bands
+from gym.data.readers.base import RawScene, Reader
 from gym.data.readers.raster import read_bands
 from tests.data.imagery import (
     GRID,
@@ -42,18 +42,18 @@ on_disk = pytest.mark.parametrize("source", [kind for kind in WRITERS if kind !=
 
 @pytest.fixture(params=WRITERS)
 def source(request, tmp_path) -> Source:
-    """A dataset of each kind, alone in its folder."""
+    """A dataset of each kind in a folder of its own."""
     return WRITERS[request.param](tmp_path / "source")
 
 
 @pytest.fixture
 def reader(source, tmp_path) -> Reader:
-    """Its reader, which keeps what it must keep in another folder."""
+    """Its reader, which keeps caches and downloads in another folder."""
     return make_reader(source.config, tmp_path / "elsewhere")
 
 
 def assert_same(first: RawScene, second: RawScene) -> None:
-    """Every part of two scenes is equal, types included."""
+    """All parts of two scenes are equal, including their types."""
     for ours, theirs in ((first.image, second.image), (first.label, second.label)):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
@@ -62,12 +62,12 @@ def assert_same(first: RawScene, second: RawScene) -> None:
 
 
 def copied(scene: RawScene) -> RawScene:
-    """A scene that shares no memory with what a reader may keep."""
+    """A scene that shares no memory with the reader."""
     return scene._replace(image=scene.image.copy(), label=scene.label.copy())
 
 
 def test_names_are_distinct_and_stable(source, reader, tmp_path):
-    """Each scene has its own name, in the same order whoever asks; nothing is left out and the source is said."""
+    """Another reader of the same source returns the same names in the same order, and nothing is left out."""
     assert reader.names == list(source.images)
     assert len(set(reader.names)) == 3
     assert make_reader(source.config, tmp_path).names == reader.names
@@ -75,8 +75,8 @@ def test_names_are_distinct_and_stable(source, reader, tmp_path):
     assert reader.description
 
 
-def test_a_scene_is_what_was_written(source, reader):
-    """Each pixel of image and label, in the type of the file, with one name for each band."""
+def test_a_scene_equals_what_was_written(source, reader):
+    """Every pixel has the value and type of the file, and every band has a name."""
     for name in reader.names:
         scene = reader.read(name)
         assert scene.image.shape == (*scene.label.shape, len(reader.bands))
@@ -92,7 +92,7 @@ def test_a_scene_is_what_was_written(source, reader):
 
 
 def test_sources_are_hashes_of_contents(source, reader, tmp_path):
-    """At least one file or recipe a scene, each with 64 hexadecimal digits that any reader finds again."""
+    """Each scene has at least one source with a SHA-256, which another reader reproduces."""
     again = make_reader(source.config, tmp_path)
     for name in reader.names:
         hashes = reader.sources(name)
@@ -102,8 +102,8 @@ def test_sources_are_hashes_of_contents(source, reader, tmp_path):
 
 
 @on_disk
-def test_a_changed_file_has_another_hash(source, reader, tmp_path):
-    """Each file that a scene names among its sources is followed, and no other hash of that scene moves with it."""
+def test_a_changed_file_changes_its_hash_only(source, reader, tmp_path):
+    """All files named as sources are hashed, each by itself."""
     name = reader.names[1]
     before = reader.sources(name)
     for changed in before:
@@ -114,8 +114,8 @@ def test_a_changed_file_has_another_hash(source, reader, tmp_path):
         before = after
 
 
-def test_a_scene_reads_the_same_twice(reader):
-    """Also after somebody wrote into the arrays of the first reading, and in the other order."""
+def test_reading_a_scene_twice_gives_equal_arrays(reader):
+    """Neither overwriting the first arrays nor the order of reading matters."""
     first = {}
     for name in reader.names:
         scene = reader.read(name)
@@ -127,8 +127,8 @@ def test_a_scene_reads_the_same_twice(reader):
         assert_same(reader.read(name), first[name])
 
 
-def test_a_reader_travels_to_another_process(reader):
-    """Pickled it names, reads and hashes the same, whether or not it had been used before."""
+def test_a_reader_can_be_pickled(reader):
+    """A copy behaves the same, whether or not the reader was used before."""
     fresh = pickle.loads(pickle.dumps(reader))  # noqa: S301 - its own bytes
     used_bands = list(reader.bands)
     used = pickle.loads(pickle.dumps(reader))  # noqa: S301
@@ -141,8 +141,8 @@ def test_a_reader_travels_to_another_process(reader):
 
 
 @on_disk
-def test_nothing_is_written_beside_the_sources(source, reader, tmp_path):
-    """Neither GDAL's statistics nor caches nor unpacked archives: the folder stays as it was, times included."""
+def test_nothing_is_written_next_to_the_sources(source, reader, tmp_path):
+    """No statistics of GDAL, caches or unpacked archives appear, and modification times do not change."""
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "source").rglob("*")}
     for name in reader.names:
         reader.read(name)
@@ -153,8 +153,8 @@ def test_nothing_is_written_beside_the_sources(source, reader, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "source").rglob("*")} == before
 
 
-def test_a_dataset_holds_what_the_reader_gives(source, reader, tmp_path):
-    """In the frame, with the classes the configuration makes of the labels and no class around the scene."""
+def test_a_dataset_holds_what_the_reader_returns(source, reader, tmp_path):
+    """Images are framed, labels are remapped, and pixels around the scene are ignored."""
     dataset = open_or_build_dataset(source.config, tmp_path / "outputs")
 
     assert [record.name for record in dataset.manifest.pairs] == reader.names
@@ -181,14 +181,14 @@ def test_a_dataset_holds_what_the_reader_gives(source, reader, tmp_path):
     ],
     indirect=["source"],
 )
-def test_bands_have_names(reader, expected):
-    """The given ones, or red, green and blue for three, or numbers."""
+def test_bands_are_named(reader, expected):
+    """Names are given, or red, green and blue for three bands, or numbers."""
     assert list(reader.bands) == expected
 
 
 @pytest.mark.parametrize("source", ["GeoTIFF", "zip with band set"], indirect=True)
-def test_a_grid_comes_from_whichever_file_has_one(reader):
-    """Reference system and transform, also where only a band set beside an archive has them."""
+def test_the_grid_comes_from_any_file_that_has_one(reader):
+    """It may be a band set next to an archive."""
     grid = reader.read("b").grid
 
     assert grid.crs.to_string() == GRID["crs"]
@@ -196,13 +196,13 @@ def test_a_grid_comes_from_whichever_file_has_one(reader):
 
 
 @pytest.mark.parametrize("source", ["Doodler", "zip"], indirect=True)
-def test_names_of_classes_come_from_the_file(reader):
-    """In the order of the label's layers."""
+def test_class_names_come_from_the_file(reader):
+    """They have the order of the label's layers."""
     assert reader.read("a").names == ("water", "sand", "other")
 
 
-def test_the_nodata_value_of_a_file_is_told(tmp_path):
-    """It is 0 in every band of the array, and the value itself goes along."""
+def test_the_nodata_value_of_a_file_is_returned(tmp_path):
+    """The pixel itself is 0 in every band."""
     source = write_geotiffs(tmp_path)
     source.images["a"][3, 4] = -9999
     save_tiff(tmp_path / "images" / "a.tif", source.images["a"], nodata=-9999, **GRID)
@@ -213,8 +213,8 @@ def test_the_nodata_value_of_a_file_is_told(tmp_path):
     assert scene.image[3, 4].tolist() == [0] * 5
 
 
-def test_bands_beside_an_archive_without_data_take_the_whole_pixel(tmp_path):
-    """Where their file declares it, for half a spectrum would be an outlier; a dark 0 is a measurement."""
+def test_declared_nodata_in_a_further_band_set_clears_the_pixel(tmp_path):
+    """Half a spectrum would be an outlier, whereas an undeclared 0 is a measurement."""
     source = write_zip_with_band_set(tmp_path)
     nir = draw_image(5, 1)
     nir[2, 3], nir[2, 4] = 0, 255
@@ -227,8 +227,8 @@ def test_bands_beside_an_archive_without_data_take_the_whole_pixel(tmp_path):
     assert image.any(axis=2).sum() == 20 * 40 - 1
 
 
-def test_what_is_black_in_the_archive_may_have_data_beside_it(tmp_path):
-    """As where the same bands come in files: only what a file declares takes a pixel out."""
+def test_black_in_the_archive_may_have_data_in_a_further_band_set(tmp_path):
+    """Only declared nodata clears a pixel, as with image files."""
     source = write_zip_with_band_set(tmp_path)
     black = source.images["a"][..., :3].copy()
     black[2, 3] = 0
@@ -239,8 +239,8 @@ def test_what_is_black_in_the_archive_may_have_data_beside_it(tmp_path):
     assert image[2, 3].tolist() == [0, 0, 0, source.images["a"][2, 3, 3]]
 
 
-def test_bands_beside_an_archive_are_read_as_in_prediction(tmp_path):
-    """Stacked as `read_bands` stacks the same bands in files, dark pixels and nodata included."""
+def test_further_band_sets_are_read_as_in_prediction(tmp_path):
+    """Dark pixels and nodata are treated as `read_bands` treats the same bands in files."""
     source = write_zip_with_band_set(tmp_path)
     rgb, nir = source.images["a"][..., :3].copy(), draw_image(5, 1)
     rgb[2, 3:6], nir[2, 3:7] = 0, [[0], [9], [255], [255]]
@@ -256,17 +256,17 @@ def test_bands_beside_an_archive_are_read_as_in_prediction(tmp_path):
     assert scene.image[2, 3:7].tolist() == [[1] * 4, [0, 0, 0, 9], [0] * 4, [0] * 4]
 
 
-def test_bands_beside_an_archive_must_have_its_size(tmp_path):
-    """The message has the file and both sizes."""
+def test_a_further_band_set_must_have_the_size_of_the_archive(tmp_path):
+    """The error states the file and both sizes."""
     source = write_zip_with_band_set(tmp_path)
     save_tiff(tmp_path / "nir" / "a.tif", draw_image(5, 1, size=(20, 41)))
 
-    with pytest.raises(DataError, match=r"a\.tif is 20x41 and .*zip!.*a\.npz is 20x40 pixels; band sets of one"):
+    with pytest.raises(DataError, match=r"a\.tif has 20x41 pixels, but .*zip!.*a\.npz has 20x40; give all band sets"):
         make_reader(source.config, tmp_path).read("a")
 
 
 def test_archive_and_band_set_may_share_a_folder(tmp_path):
-    """The npz files are the archive, the TIFFs the band set."""
+    """Npz files are the archive, and TIFFs the band set."""
     source = write_doodler(tmp_path / "all")
     for seed, name in enumerate(NAMES):
         save_tiff(tmp_path / "all" / f"{name}.tif", draw_image(seed, 1))
@@ -279,8 +279,8 @@ def test_archive_and_band_set_may_share_a_folder(tmp_path):
     assert reader.read("a").image.shape == (20, 40, 4)
 
 
-def test_what_stands_only_in_the_archive_is_left_out(tmp_path):
-    """By its place in the zip, with the folder that lacks it; likewise a band set that no npz goes with."""
+def test_scenes_without_a_partner_are_left_out(tmp_path):
+    """An npz lacks its band set and a band set its npz; the reason names the folder without a match."""
     source = write_zip_with_band_set(tmp_path)
     (tmp_path / "nir" / "c.tif").rename(tmp_path / "nir" / "z.tif")
 
@@ -289,13 +289,13 @@ def test_what_stands_only_in_the_archive_is_left_out(tmp_path):
     assert reader.names == ["a", "b"]
     archive = tmp_path / "release.zip"
     assert reader.left_out == {
-        f"{archive}!release/npz/c.npz": f"no file of this stem in {tmp_path / 'nir'}",
-        str(tmp_path / "nir" / "z.tif"): f"no file of this stem in {archive}",
+        f"{archive}!release/npz/c.npz": f"no file with this stem in {tmp_path / 'nir'}",
+        str(tmp_path / "nir" / "z.tif"): f"no file with this stem in {archive}",
     }
 
 
-def test_augmented_copies_are_left_out_or_warned_of(tmp_path, caplog):
-    """Beside the unaugmented files they are passed over; alone they are used, and the leak is announced."""
+def test_augmented_copies_are_skipped_or_cause_a_warning(tmp_path, caplog):
+    """They are skipped if there are other files, and otherwise used although they leak."""
     source = write_gym(tmp_path / "npz")
     for name in NAMES:
         for copy in range(2):
@@ -306,81 +306,25 @@ def test_augmented_copies_are_left_out_or_warned_of(tmp_path, caplog):
     assert beside.names == list(NAMES)
     assert beside.left_out == {}
     assert len(beside.skipped) == 6
-    assert set(beside.skipped.values()) == {"is an augmented copy; the unaugmented files are used."}
+    assert set(beside.skipped.values()) == {"is an augmented copy; only unaugmented files are used."}
     assert not caplog.records
 
     for name in NAMES:
         (tmp_path / "npz" / f"{name}.npz").unlink()
     assert len(make_reader(source.config, tmp_path).names) == 6
-    assert "copies of one scene will stand on both sides of the split" in caplog.text
+    assert "copies of one scene end up on both sides of a split" in caplog.text
 
 
-@pytest.mark.parametrize("writer", [write_folder, write_doodler])
-def test_most_images_say_how_many_bands_there_are(tmp_path, writer):
-    """One damaged and one grey image of five do not change it; the grey one is refused when its turn comes."""
-    if writer is write_folder:
-        source = write_folder(tmp_path / "s", ("a", "b", "c", "d", "e"))
-        save_picture(tmp_path / "s" / "images" / "a.png", draw_image(0, 1))
-        (tmp_path / "s" / "images" / "b.png").write_bytes(b"broken")
-    else:
-        source = write_doodler(tmp_path / "s")
-        for name in ("d", "e"):
-            (tmp_path / "s" / f"{name}.npz").write_bytes(npz_bytes(image=draw_image(1), label=draw_label(1)))
-        (tmp_path / "s" / "a.npz").write_bytes(npz_bytes(image=draw_image(0, 1), label=draw_label(0)))
-        (tmp_path / "s" / "b.npz").write_bytes(b"broken")
-
-    assert make_reader(source.config, tmp_path).bands == ["red", "green", "blue"]
-
-
-@pytest.mark.parametrize(
-    ("writer", "what"),
-    [
-        (write_folder, r"not one scene can be read: .*a\.png cannot be read as an image"),
-        (write_doodler, r"not one scene can be read: .*a\.npz cannot be read"),
-    ],
-)
-def test_a_data_set_of_which_nothing_can_be_read_is_refused(tmp_path, writer, what):
-    """With the first reason."""
-    source = writer(tmp_path / "s")
-    for path in (tmp_path / "s").rglob("*.np[zg]" if writer is write_doodler else "images/*"):
-        path.write_bytes(b"broken")
-
-    with pytest.raises(DataError, match=what):
-        _ = make_reader(source.config, tmp_path).bands
-
-
-@pytest.mark.parametrize(
-    ("count", "probed"),
-    [
-        (1, [0]),
-        (3, [0, 1, 2]),
-        (9, list(range(9))),
-        (10, [0, 1, 2, 3, 4, 6, 7, 8, 9]),
-        (801, list(range(0, 801, 100))),
-    ],
-)
-def test_at_most_nine_scenes_are_probed(count, probed):
-    """From the first to the last, evenly spread."""
-    asked = []
-
-    def count_of(name):
-        asked.append(int(name))
-        return 2
-
-    assert probe_bands([str(number) for number in range(count)], count_of, []) == ["band_1", "band_2"]
-    assert asked == probed
-
-
-def test_files_of_other_kinds_are_passed_over(tmp_path):
-    """In each folder of images or labels, also beside an archive; repeats and working files of archives likewise."""
+def test_files_of_other_kinds_are_skipped(tmp_path):
+    """Folders of images and labels are inspected, and duplicates and working files in archives."""
     source = write_folder(tmp_path / "s")
     (tmp_path / "s" / "images" / "d.jp2").touch()
     (tmp_path / "s" / "labels" / "old").mkdir()
     reader = make_reader(source.config, tmp_path)
     assert reader.left_out == {}
     assert reader.skipped == {
-        str(tmp_path / "s" / "images" / "d.jp2"): "is no PNG, JPEG or TIFF",
-        str(tmp_path / "s" / "labels" / "old"): "is a folder; its files are not looked at",
+        str(tmp_path / "s" / "images" / "d.jp2"): "is not a PNG, JPEG or TIFF",
+        str(tmp_path / "s" / "labels" / "old"): "is a folder; its files are not read",
     }
 
     source = write_zip_with_band_set(tmp_path)
@@ -396,7 +340,7 @@ def test_files_of_other_kinds_are_passed_over(tmp_path):
 
 
 def test_labels_in_jpeg_are_used_with_one_warning(tmp_path, caplog):
-    """It names the first and the remedy; images in JPEG are as good as any."""
+    """It names the first file and a remedy; JPEG images cause none."""
     source = write_folder(tmp_path / "s", suffix=".jpg")
     make_reader(source.config, tmp_path)
     assert not caplog.records
@@ -409,34 +353,14 @@ def test_labels_in_jpeg_are_used_with_one_warning(tmp_path, caplog):
     assert (reader.read("b").label == 1).all()
     (record,) = caplog.records
     assert re.search(
-        r"^labels that are JPEGs: 2, as .*b\.jpg; JPEG changes class numbers; save them as", record.message
+        r"^2 labels in JPEG format, such as .*b\.jpg; JPEG compression alters class numbers: save "
+        r"labels as PNG or TIFF$",
+        record.message,
     )
 
 
-def test_band_names_must_fit_the_bands():
-    """As many as there are, in any number; without any, three are colours."""
-    assert name_bands([], 3) == ["red", "green", "blue"]
-    assert name_bands([], 2) == ["band_1", "band_2"]
-    assert name_bands(("r", "g"), 2) == ["r", "g"]
-    with pytest.raises(DataError, match=r"data\.bands=\['r', 'g'\] must name the 4 bands of the imagery, in stacking"):
-        name_bands(["r", "g"], 4)
-
-
-@pytest.mark.parametrize(("counts", "expected"), [([3, 4, 3], 3), ([4, 3], 4), ([3, 4], 4), ([1], 1)])
-def test_the_most_common_number_of_bands(counts, expected):
-    """The larger of two equally common ones, whatever the order."""
-    assert most_common_count(counts) == expected
-
-
-def test_sizes_must_agree():
-    """Rows and columns; a label turned by a quarter is of another size too."""
-    check_same_size(np.zeros((2, 3)), np.zeros((2, 3, 5)), "x")
-    with pytest.raises(DataError, match=r"^x is 3x2 and its image 2x3 pixels; sizes must agree\.$"):
-        check_same_size(np.zeros((3, 2)), np.zeros((2, 3, 5)), "x")
-
-
-def test_a_url_is_fetched_into_the_downloads(tmp_path):
-    """And read from there, the second time without the server."""
+def test_a_url_is_downloaded_once(tmp_path):
+    """The second reader works without the server."""
     source = write_zip(tmp_path / "web")
     config = configured("doodler", archives=[(tmp_path / "web" / "release.zip").as_uri()])
 

@@ -116,7 +116,7 @@ def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, c
         (tmp_path / "away").rename(stores)
 
     reason = (
-        r"Figure 3 is left out: the data of unet cce f2 \S+ are gone: no dataset in \S+ has what it was trained on\."
+        r"Figure 3 is left out: the dataset of unet cce f2 \S+ is missing from \S+; build it again from the same data"
     )
     assert re.search(f"^{reason}$", capsys.readouterr().out, re.MULTILINE)
     assert re.search(f'<p class="note">{reason}</p>', page.read_text(encoding="utf-8"))

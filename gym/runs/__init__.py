@@ -1,1 +1,1 @@
-"""One run on disk and in MLflow: its fingerprint, folder, result and model files."""
+"""Runs on disk and in MLflow: specification, folder, result, model files, logging and lookup."""

@@ -1,10 +1,6 @@
-"""MLflow's client as a run needs it: connected, with its database made, patient, and clear where it fails.
+"""Connect to MLflow: create the database, retry while it is locked, and report errors in one line.
 
-MLflow takes seconds to import: this module is imported only by what logs or looks up a run.
-
-How MLflow's UI shows the experiment, by the link that ``scripts/ui`` prints: a table of scores, and charts.
-
-MLflow keeps a view that is shared as a tag of the experiment, in JSON of its own; this is that of MLflow 3.
+Import this module only where runs are logged or looked up, because MLflow takes seconds to import.
 """
 
 import json
@@ -26,41 +22,99 @@ from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, translate_disk_errors
 from gym.core.text import redact_uri
 
+SQLITE = "sqlite:///"
+_PATIENCE = 60.0  # seconds
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+# It logs a traceback of every error that `RetryingClient` reports in one line.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+class RetryingClient:
+    """MLflow's client, whose methods wait up to a minute while another process locks the SQLite database.
+
+    Args:
+        uri: Tracking URI.
+
+    Raises:
+        RunError: MLflow cannot be reached or reports an error. Every method raises it.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._client = self._retry(MlflowClient, uri)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+        return lambda *arguments, **options: self._retry(method, *arguments, **options)
+
+    def _retry(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return call(*arguments, **options)
+            except (MlflowException, OSError) as error:  # OSError: artifacts are files
+                if "database is locked" not in str(error) or time.monotonic() > deadline:
+                    raise RunError(
+                        f"MLflow at {redact_uri(self._uri)} cannot be used ({first_line(error)}); check tracking.uri."
+                    ) from error
+                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - keeps two processes from colliding again
+
+
+def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
+    """The configured tracking URI, by default the SQLite database in ``outputs``."""
+    return config.uri or f"{SQLITE}{(outputs / 'mlflow.db').resolve()}"
+
+
+def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient, str]:
+    """Connect to MLflow; create the database and the experiment if they are missing.
+
+    A lock admits one process at a time: two that create the tables of a new database together would crash.
+
+    Returns:
+        The client, and the id of the experiment.
+
+    Raises:
+        DataError: ``outputs`` cannot be written.
+        RunError: MLflow cannot be reached or reports an error.
+    """
+    uri = tracking_uri(config, outputs)
+    with translate_disk_errors(outputs):
+        outputs.mkdir(parents=True, exist_ok=True)
+        with FileLock(outputs / ".mlflow.lock"):
+            create_database(uri)
+            client = RetryingClient(uri)
+            found = client.get_experiment_by_name(config.experiment)
+            if found is not None:
+                return client, found.experiment_id
+            location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
+            return client, client.create_experiment(config.experiment, artifact_location=location, tags=_view_tags())
+
+
+def create_database(uri: str) -> None:
+    """Create the tables of an SQLite database if it is missing.
+
+    MLflow creates tables one by one and cannot use an incomplete database, such as a killed process would leave.
+    """
+    if not uri.startswith(SQLITE):
+        return
+    url = make_url(uri)
+    path = Path(url.database or "")
+    if path.exists():
+        return
+    with atomic_file(path) as partial:
+        RetryingClient(str(url.set(database=str(partial)))).search_experiments(max_results=1)
+
+
 _WHOLE, _BY_EPOCH = "whole-runs", "by-epoch"
 
 
-def _card(section: str, name: str, **what: Any) -> dict[str, Any]:
-    shared = {"isGenerated": False, "deleted": False, "runsCountToCompare": 100, "displayName": None}
-    return {"uuid": f"{section}-{name}", "metricSectionId": section, **shared, **what}
+def _view_tags() -> dict[str, str]:
+    """Define the view of the experiment that ``scripts/ui`` links to: a table of scores, and charts.
 
-
-def _bar(metric: str) -> dict[str, Any]:
-    return _card(_WHOLE, metric, type="BAR", metricKey=metric)
-
-
-def _against(metric: str, other: str) -> dict[str, Any]:
-    axes = {name: {"type": "METRIC", "key": key} for name, key in (("xaxis", other), ("yaxis", metric))}
-    return _card(_WHOLE, f"{metric}-{other}", type="SCATTER", **axes)
-
-
-def _curve(metric: str) -> dict[str, Any]:
-    axis = {"xAxisKey": "step", "xAxisScaleType": "linear", "selectedXAxisMetricKey": "", "yAxisKey": "metric"}
-    scale = {"scaleType": "linear", "lineSmoothness": 0, "range": dict.fromkeys(("xMin", "xMax", "yMin", "yMax"))}
-    chosen = {
-        "metricKey": metric,
-        "selectedMetricKeys": [metric],
-        "selectedYAxisMetricKeys": [],
-        "yAxisExpressions": [],
-    }
-    return _card(_BY_EPOCH, metric, type="LINE", **axis, **scale, **chosen)
-
-
-def _section(key: str, name: str) -> dict[str, Any]:
-    return {"uuid": key, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
-
-
-def view_tags() -> dict[str, str]:
-    """The tags of an experiment that make the table and charts its first view."""
+    MLflow stores shared views as experiment tags in an undocumented JSON format; this is the format of MLflow 3.
+    """
     main, columns = SCORES.default, [f"metrics.`{name}`" for name in SCORES.names_at(Place.MLFLOW)]
     view = {
         "orderByKey": f"metrics.`{main}`",
@@ -80,95 +134,33 @@ def view_tags() -> dict[str, str]:
         "isAccordionReordered": True,
         "compareRunSections": [_section(_WHOLE, "Whole runs"), _section(_BY_EPOCH, "By epoch")],
         "compareRunCharts": [
-            *(_against(main, "parameters"), *map(_bar, SCORES.names_at(Place.FIGURE4))),
-            *(_curve(f"val/{main}"), _curve("val/loss"), _curve("train/loss")),
+            *(_scatter_chart(main, "parameters"), *map(_bar_chart, SCORES.names_at(Place.FIGURE4))),
+            *(_line_chart(f"val/{main}"), _line_chart("val/loss"), _line_chart("train/loss")),
         ],
     }
-    return {
-        "mlflow.experimentKind": "custom_model_development",
-        "mlflow.sharedViewState.scores": json.dumps(view),
-    }
+    return {"mlflow.experimentKind": "custom_model_development", "mlflow.sharedViewState.scores": json.dumps(view)}
 
 
-SQLITE = "sqlite:///"
-_PATIENCE = 60.0  # seconds
-
-logging.getLogger("alembic").setLevel(logging.WARNING)
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what `RetryingClient` says
+def _section(key: str, name: str) -> dict[str, Any]:
+    return {"uuid": key, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
 
 
-class RetryingClient:
-    """The methods of MLflow's client; each waits while SQLite is locked by another process, for up to a minute.
-
-    Args:
-        uri: Tracking URI.
-
-    Raises:
-        RunError: MLflow cannot be reached or refuses; so does every method.
-    """
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._client = self._patiently(MlflowClient, uri)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-        return lambda *arguments, **options: self._patiently(method, *arguments, **options)
-
-    def _patiently(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                return call(*arguments, **options)
-            except (MlflowException, OSError) as error:  # artifacts are files
-                if "database is locked" not in str(error) or time.monotonic() > until:
-                    raise RunError(
-                        f"MLflow at {redact_uri(self._uri)} cannot be used ({first_line(error)}); check tracking.uri."
-                    ) from error
-                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - so that two do not meet again
+def _chart(section: str, name: str, **options: Any) -> dict[str, Any]:
+    shared = {"isGenerated": False, "deleted": False, "runsCountToCompare": 100, "displayName": None}
+    return {"uuid": f"{section}-{name}", "metricSectionId": section, **shared, **options}
 
 
-def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
-    """The configured tracking URI; without one, SQLite under ``outputs``."""
-    return config.uri or f"{SQLITE}{(outputs / 'mlflow.db').resolve()}"
+def _bar_chart(metric: str) -> dict[str, Any]:
+    return _chart(_WHOLE, metric, type="BAR", metricKey=metric)
 
 
-def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient, str]:
-    """Connect, making database and experiment where they are missing.
-
-    One process at a time does this: two that create the tables of a fresh database together crash.
-
-    Returns:
-        The client, and the id of the experiment.
-
-    Raises:
-        DataError: ``outputs`` cannot be written.
-        RunError: MLflow cannot be reached or refuses.
-    """
-    uri = tracking_uri(config, outputs)
-    with translate_disk_errors(outputs):
-        outputs.mkdir(parents=True, exist_ok=True)
-        with FileLock(outputs / ".mlflow.lock"):
-            create_database(uri)
-            client = RetryingClient(uri)
-            found = client.get_experiment_by_name(config.experiment)
-            if found is not None:
-                return client, found.experiment_id
-            location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
-            return client, client.create_experiment(config.experiment, artifact_location=location, tags=view_tags())
+def _scatter_chart(metric: str, other: str) -> dict[str, Any]:
+    axes = {name: {"type": "METRIC", "key": key} for name, key in (("xaxis", other), ("yaxis", metric))}
+    return _chart(_WHOLE, f"{metric}-{other}", type="SCATTER", **axes)
 
 
-def create_database(uri: str) -> None:
-    """Make the tables of an SQLite database that is missing, beside its place.
-
-    MLflow makes them one by one, and cannot use a database in which a killed process left some.
-    """
-    if not uri.startswith(SQLITE):
-        return
-    url = make_url(uri)
-    place = Path(url.database or "")
-    if place.exists():
-        return
-    with atomic_file(place) as beside:
-        RetryingClient(str(url.set(database=str(beside)))).search_experiments(max_results=1)
+def _line_chart(metric: str) -> dict[str, Any]:
+    axis = {"xAxisKey": "step", "xAxisScaleType": "linear", "selectedXAxisMetricKey": "", "yAxisKey": "metric"}
+    scale = {"scaleType": "linear", "lineSmoothness": 0, "range": dict.fromkeys(("xMin", "xMax", "yMin", "yMax"))}
+    keys = {"selectedMetricKeys": [metric], "selectedYAxisMetricKeys": [], "yAxisExpressions": []}
+    return _chart(_BY_EPOCH, metric, type="LINE", **axis, **scale, metricKey=metric, **keys)

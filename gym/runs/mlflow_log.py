@@ -1,10 +1,10 @@
 """Log runs to MLflow.
 
-One `RunLog` is one MLflow run. Whatever ends the block it is used in ends the run too: FINISHED when the block ends
-well or a search gives the run up, KILLED for Ctrl-C and SIGTERM, FAILED for anything else. A process that is killed
-outright leaves it RUNNING until the same attempt goes on, in the same MLflow run.
+A `RunLog` is one MLflow run. Its status follows the block it is used in: FINISHED if the block succeeds or a search
+prunes the run, KILLED for Ctrl-C and SIGTERM, FAILED for any other exception. A killed process leaves the run RUNNING
+until the attempt is resumed, in the same MLflow run.
 
-MLflow takes seconds to import: this module is imported only by what logs or looks up a run.
+Import this module only where runs are logged or looked up, because MLflow takes seconds to import.
 """
 
 import getpass
@@ -30,58 +30,58 @@ from gym.core.files import hash_value
 from gym.runs.mlflow_client import RetryingClient, open_tracking
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
-_BATCH_OF_PARAMS = 100
-_LONGEST_PARAM = 6000
+_PARAMS_PER_CALL = 100  # limits of MLflow
+_MAX_PARAM_LENGTH = 6000
 
 ATTEMPT, PARENT, DESCRIPTION = "attempt", "mlflow.parentRunId", "mlflow.note.content"  # tags
 
 
 class RunLog:
-    """One MLflow run, open to be written."""
+    """An MLflow run that can be written to."""
 
     def __init__(self, client: RetryingClient, run_id: str, is_resumed: bool) -> None:
         self._client, self.run_id, self.is_resumed = client, run_id, is_resumed
         self._writer = ThreadPoolExecutor(1, "mlflow")
-        self._being_written: Future[None] | None = None
+        self._pending: Future[None] | None = None
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log parameters, but for those logged before; a value beyond MLflow's length is cut."""
+        """Log parameters that have not been logged before; long values are truncated."""
         logged = self._client.get_run(self.run_id).data.params if self.is_resumed else {}
-        entities = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items() if key not in logged]
-        for start in range(0, len(entities), _BATCH_OF_PARAMS):
-            self._client.log_batch(self.run_id, params=entities[start : start + _BATCH_OF_PARAMS])
+        entities = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in params.items() if key not in logged]
+        for start in range(0, len(entities), _PARAMS_PER_CALL):
+            self._client.log_batch(self.run_id, params=entities[start : start + _PARAMS_PER_CALL])
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Log tags."""
         self._client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log metrics of one step in one call."""
+        """Log the metrics of one step."""
         now = int(time.time() * 1000)
         metrics = [Metric(metric_name(key), value, now, step) for key, value in values.items()]
         self._client.log_batch(self.run_id, metrics=metrics)
 
     def log_metrics_in_background(self, values: Mapping[str, float], step: int) -> None:
-        """Log metrics of one step in a thread while the caller goes on, once those before are written.
+        """Log the metrics of one step in a thread, after waiting for the previous call.
 
         Raises:
-            RunError: Those before could not be written.
+            RunError: The metrics of the previous call could not be written.
         """
         self.wait_until_written()
-        self._being_written = self._writer.submit(self.log_metrics, values, step)
+        self._pending = self._writer.submit(self.log_metrics, values, step)
 
     def wait_until_written(self) -> None:
-        """Wait until all is written.
+        """Wait until all metrics are written.
 
         Raises:
-            RunError: It could not be.
+            RunError: They could not be written.
         """
-        if pending := self._being_written:
-            self._being_written = None
+        if pending := self._pending:
+            self._pending = None
             pending.result()
 
     def logged_steps(self, name: str) -> set[int]:
-        """The steps at which a metric has been logged."""
+        """Return the steps at which a metric has been logged."""
         self.wait_until_written()
         return {metric.step for metric in self._client.get_metric_history(self.run_id, metric_name(name))}
 
@@ -91,43 +91,43 @@ class RunLog:
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def log_folder(self, folder: Path, place: str | None = None) -> None:
-        """Log all files of a folder as artifacts, by their path in it, below ``place`` among the run's artifacts."""
+        """Log a folder as artifacts, below the artifact path ``place``."""
         self._client.log_artifacts(self.run_id, str(folder), place)
 
     def log_files(self, files: Iterable[Path], place: str) -> None:
-        """Log some files as artifacts, by their names, below ``place`` among the run's artifacts."""
+        """Log files as artifacts, below the artifact path ``place``."""
         for path in files:
             self._client.log_artifact(self.run_id, str(path), place)
 
     def fetch_artifacts(self, names: Iterable[str], folder: Path) -> None:
-        """Copy artifacts into a folder, each to its path there; what the run does not have is left out."""
+        """Copy artifacts to the same paths in a folder; artifacts that the run does not have are left out."""
         wanted = list(dict.fromkeys(names))
         parents = {name.rpartition("/")[0] for name in wanted}
         present = {item.path for parent in parents for item in self._client.list_artifacts(self.run_id, parent or None)}
         for name in (name for name in wanted if name in present):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory() as place:
-                shutil.move(self._client.download_artifacts(self.run_id, name, place), folder / name)
+            with tempfile.TemporaryDirectory() as scratch:
+                shutil.move(self._client.download_artifacts(self.run_id, name, scratch), folder / name)
 
 
 @contextmanager
 def open_mlflow_run(
     config: TrackingConfig, outputs: Path, name: str, tags: Mapping[str, str], attempt: str
 ) -> Iterator[RunLog]:
-    """Open an MLflow run for a block, and end it as the block ends.
+    """Open an MLflow run for a block, and end it with the block.
 
     Args:
-        config: Where to log.
-        outputs: Folder of the database.
+        config: The MLflow server and experiment.
+        outputs: The folder of the database.
         name: Name of the run.
-        tags: First tags of the run.
-        attempt: Whose run it is: an attempt that was cut off goes on in the MLflow run it began.
+        tags: Tags of a new run.
+        attempt: Name of the attempt. An interrupted attempt resumes in its own MLflow run.
 
     Raises:
         RunError: MLflow cannot be used.
     """
     client, experiment = open_tracking(config, outputs)
-    resumed = resume_run(client, experiment, attempt)
+    resumed = _resume_run(client, experiment, attempt)
     run_id = resumed or start_run(client, experiment, name, {**tags, ATTEMPT: attempt})
     run, status = RunLog(client, run_id, is_resumed=bool(resumed)), "FAILED"
     try:
@@ -145,25 +145,25 @@ def open_mlflow_run(
         client.set_tag(run_id, "error", f"{type(error).__name__}: {first_line(error)}")
         raise
     finally:
-        with suppress(RunError):  # what ends the run is said already
+        with suppress(RunError):  # must not hide the error that ends the run
             run.wait_until_written()
         client.set_terminated(run_id, status)
 
 
 def open_run_log(config: TrackingConfig, outputs: Path, run_id: str) -> RunLog:
-    """Open a run that has ended, to log more to it; its status stays."""
+    """Open a finished run to log more to it; its status does not change."""
     client, _ = open_tracking(config, outputs)
     return RunLog(client, run_id, is_resumed=True)
 
 
 def start_run(client: RetryingClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
-    """Create a run; gives its id."""
+    """Create a run and return its id."""
     run = client.create_run(experiment, run_name=name, tags={**environment_tags(), **tags})
     return str(run.info.run_id)
 
 
-def resume_run(client: RetryingClient, experiment: str, attempt: str) -> str | None:
-    """Open the run of an attempt again; gives its id, or None where there is none."""
+def _resume_run(client: RetryingClient, experiment: str, attempt: str) -> str | None:
+    """Reopen the run of an attempt and return its id; None if there is none."""
     found = client.search_runs([experiment], f"tags.{ATTEMPT} = '{attempt}'", max_results=1)
     if not found:
         return None
@@ -175,19 +175,19 @@ def resume_run(client: RetryingClient, experiment: str, attempt: str) -> str | N
 
 
 def end_abandoned_run(config: TrackingConfig, outputs: Path, attempt: str) -> None:
-    """End as KILLED the run of an attempt that was cut off and that nobody will go on with.
+    """Mark the unfinished run of an attempt that will not be resumed as KILLED.
 
     Raises:
         RunError: MLflow cannot be used.
     """
     client, experiment = open_tracking(config, outputs)
-    open_ended = f"tags.{ATTEMPT} = '{attempt}' and attributes.status = 'RUNNING'"
-    for run in client.search_runs([experiment], open_ended):
+    unfinished = f"tags.{ATTEMPT} = '{attempt}' and attributes.status = 'RUNNING'"
+    for run in client.search_runs([experiment], unfinished):
         client.set_terminated(run.info.run_id, "KILLED")
 
 
 def environment_tags() -> dict[str, str]:
-    """Where and with what a run is made: commit, package versions, machine."""
+    """Describe the environment of a run: commit, package versions and machine."""
     versions = {f"version.{name}": metadata.version(name) for name in PACKAGES}
     commit = git_commit()
     return {
@@ -203,7 +203,7 @@ def environment_tags() -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """The commit of this code, with ``-dirty`` for uncommitted changes; ``none`` outside a repository."""
+    """Return the commit of this code, with ``-dirty`` for uncommitted changes; ``none`` outside a repository."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(
@@ -215,11 +215,11 @@ def git_commit() -> str:
 
 
 def metric_name(name: str) -> str:
-    """Make a name that MLflow takes, and that no other name becomes: one with signs that it refuses ends in a hash."""
-    fit = replace_signs(name)
-    return fit if fit == name else f"{fit}_{hash_value(name)[:4]}"
+    """Convert a name to one that MLflow accepts; a converted name ends in a hash, so that it stays unique."""
+    accepted = replace_special_characters(name)
+    return accepted if accepted == name else f"{accepted}_{hash_value(name)[:4]}"
 
 
-def replace_signs(name: str) -> str:
-    """Make what MLflow refuses in a name, as it is neither letter, digit nor one of ``_-./: ``, an underscore."""
+def replace_special_characters(name: str) -> str:
+    """Replace the characters that MLflow rejects by underscores: all but letters, digits and ``_-./: ``."""
     return re.sub(r"[^\w\-./: ]", "_", name)

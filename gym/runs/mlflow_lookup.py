@@ -1,6 +1,6 @@
-"""Find the run whose model is to be used: by id, by name, as the best of a sweep, or by its registered name.
+"""Find the run whose model is wanted: by id or name, as the best run of a sweep, or by its registered name.
 
-MLflow takes seconds to import: this module is imported only by what looks up a run.
+Import this module only where runs are looked up, because MLflow takes seconds to import.
 """
 
 import logging
@@ -28,82 +28,103 @@ MODEL = "model"
 DESCRIPTIONS = ("config.yaml", "split.json", "card.md", "card.html", "card.json")
 
 _PAGE = 1000
-_FINISHED = "attributes.status = 'FINISHED'"  # a filter of MLflow's
-_OTHER_SCENES = ("split.training_share", "split.likeness")  # what of the split leaves the validation side as it is
+_FINISHED = "attributes.status = 'FINISHED'"  # an MLflow filter
+# Settings of the split that do not change the validation side.
+_TRAINING_ONLY = ("split.training_share", "split.likeness")
 
 log = logging.getLogger(__name__)
 
 
-def find_model_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
-    """Find a run by what ``run=...`` names.
+def find_model_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
+    """Find the run that ``run=...`` refers to.
 
     Args:
-        config: Where runs are logged.
-        outputs: Folder of the database.
-        wanted: An MLflow run id, a run name, ``best:SWEEP``, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+        config: The MLflow server and experiment.
+        outputs: The folder of the database.
+        address: A run id, a run name, ``best:SWEEP``, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
 
     Raises:
-        RunError: There is none; the message names the nearest.
+        RunError: There is no such run; the message names the closest match.
     """
-    if wanted.startswith(BEST):
-        return find_best_run(config, outputs, wanted.removeprefix(BEST))
-    if wanted.startswith(REGISTERED):
-        return find_registered_run(config, outputs, wanted.removeprefix(REGISTERED))
-    return find_run(config, outputs, wanted)
+    if address.startswith(BEST):
+        return find_best_run(config, outputs, address.removeprefix(BEST))
+    if address.startswith(REGISTERED):
+        return find_registered_run(config, outputs, address.removeprefix(REGISTERED))
+    return find_run(config, outputs, address)
 
 
-def find_run(config: TrackingConfig, outputs: Path, wanted: str) -> Run:
-    """Find a run by id, or by name: of several of one name the one that FINISHED last.
+def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
+    """Find a run by id or by name. If several finished runs share the name, the most recent one is used.
 
     Raises:
-        RunError: There is none; the message names the nearest.
+        RunError: There is no such run; the message names the closest match.
     """
     client, experiment = open_tracking(config, outputs)
     with suppress(RunError):
-        return client.get_run(wanted)
-    named = search_runs(client, experiment, f"{_FINISHED} and {equals('attributes.run_name', wanted)}")
+        return client.get_run(address)
+    named = search_runs(client, experiment, f"{_FINISHED} and {equality_filter('attributes.run_name', address)}")
     if named:
         return max(named, key=lambda run: run.info.end_time)
-    known = {
-        known for run in search_runs(client, experiment, _FINISHED) for known in (run.info.run_name, run.info.run_id)
-    }
-    near = suggest_nearest(wanted, known, "finished run yet: train one")
-    raise RunError(f"run={wanted} is no run in {redact_uri(tracking_uri(config, outputs))}; {near}.")
+    finished = search_runs(client, experiment, _FINISHED)
+    known = {name for run in finished for name in (run.info.run_name, run.info.run_id)}
+    near = suggest_nearest(address, known, "there is no finished run yet: train one")
+    raise RunError(f"run={address} was not found in {redact_uri(tracking_uri(config, outputs))}; {near}.")
 
 
 def find_best_run(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
-    """Find the run of a sweep that has the highest validation IoU of those that FINISHED; of equal ones the first.
+    """Find the finished run of a sweep with the highest validation IoU; in a tie, the earliest one.
 
     Args:
-        config: Where runs are logged.
-        outputs: Folder of the database.
-        sweep: Name of the sweep, or name or id of its parent run; of several of one name the last is taken.
+        config: The MLflow server and experiment.
+        outputs: The folder of the database.
+        sweep: Name of the sweep, or name or id of its parent run. If several sweeps share the name, the most recent one
+            is used.
 
     Raises:
-        RunError: There is no such sweep, or it has no such run yet.
+        RunError: There is no such sweep, or none of its runs has finished with a score.
     """
     client, experiment = open_tracking(config, outputs)
-    children = find_sweep_runs(client, experiment, sweep)
-    if not children:
+    runs = find_sweep_runs(client, experiment, sweep)
+    if not runs:
         names = {run.data.tags["sweep"] for run in search_runs(client, experiment, "tags.sweep LIKE '%'")}
-        place = redact_uri(tracking_uri(config, outputs))
-        near = suggest_nearest(sweep, names, "sweep yet: run one with -m")
-        raise RunError(f"run={BEST}{sweep} is no sweep in {place}; {near}.")
-    finished = [run for run in children if run.info.status == "FINISHED" and not math.isnan(iou_of(run))]
+        uri = redact_uri(tracking_uri(config, outputs))
+        near = suggest_nearest(sweep, names, "there is no sweep yet: run one with -m")
+        raise RunError(f"run={BEST}{sweep} was not found in {uri}; {near}.")
+    finished = [run for run in runs if run.info.status == "FINISHED" and not math.isnan(_validation_iou(run))]
     if not finished:
-        raise RunError(f"run={BEST}{sweep} has no finished run with a score yet; wait for one, or give a run.")
-    warn_of_other_scenes(sweep, finished)
-    return min(finished, key=lambda run: (-iou_of(run), run.info.start_time, run.info.run_id))
+        raise RunError(f"run={BEST}{sweep}: no run of this sweep has finished with a score; wait, or pass another run.")
+    _warn_about_different_scenes(sweep, finished)
+    return min(finished, key=lambda run: (-_validation_iou(run), run.info.start_time, run.info.run_id))
+
+
+def _validation_iou(run: Run) -> float:
+    return run.data.metrics.get(SCORES.default, math.nan)
+
+
+def _warn_about_different_scenes(sweep: str, runs: Sequence[Run]) -> None:
+    validated = {
+        (
+            run.data.tags.get("data_fingerprint"),
+            *sorted((k, v) for k, v in run.data.params.items() if k.startswith("split.") and k not in _TRAINING_ONLY),
+        )
+        for run in runs
+    }
+    if len(validated) > 1:
+        log.warning(
+            "the runs of sweep %s were validated on different scenes; the highest IoU may reflect the easiest scenes",
+            sweep,
+        )
 
 
 def find_sweep_runs(client: RetryingClient, experiment: str, sweep: str) -> list[Run]:
-    """The runs of a sweep, by its name or by name or id of its parent run; none where there is no such sweep."""
-    named = search_runs(client, experiment, equals("tags.sweep", sweep))
+    """List the runs of a sweep by its name, or by name or id of its parent run; empty if there is no such sweep."""
+    named = search_runs(client, experiment, equality_filter("tags.sweep", sweep))
     children = [run for run in named if PARENT in run.data.tags]
     if not children:
-        parents = [run.info.run_id for run in search_runs(client, experiment, equals("attributes.run_name", sweep))]
-        filters = [equals(f"tags.`{PARENT}`", parent) for parent in (sweep, *parents)]
-        children = [run for wanted in filters for run in search_runs(client, experiment, wanted)]
+        parents = search_runs(client, experiment, equality_filter("attributes.run_name", sweep))
+        ids = (sweep, *(run.info.run_id for run in parents))
+        filters = [equality_filter(f"tags.`{PARENT}`", parent) for parent in ids]
+        children = [run for condition in filters for run in search_runs(client, experiment, condition)]
     if not children:
         return []
     last = max(children, key=lambda run: run.info.start_time).data.tags[PARENT]
@@ -114,81 +135,84 @@ def find_registered_run(config: TrackingConfig, outputs: Path, address: str) -> 
     """Find the run that a version of a registered model was made from.
 
     Args:
-        config: Where models are registered.
-        outputs: Folder of the database.
+        config: The MLflow server.
+        outputs: The folder of the database.
         address: ``NAME@ALIAS`` or ``NAME/VERSION``.
 
     Raises:
-        RunError: There is no such model, alias or version, or it was not made from a run.
+        RunError: There is no such model, alias or version, or the version was not made from a run.
     """
     client, _ = open_tracking(config, outputs)
-    name, _, which = address.partition("@" if "@" in address else "/")
-    found = client.search_registered_models(equals("name", name))
+    name, _, selector = address.partition("@" if "@" in address else "/")
+    found = client.search_registered_models(equality_filter("name", name))
     if not found:
-        known = every_page(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token))
-        near = suggest_nearest(name, {model.name for model in known}, "registered model yet: publish a run")
-        raise RunError(f"run={REGISTERED}{address} is no registered model; {near}.")
-    versions = {str(one.version): one for one in client.search_model_versions(equals("name", name))}
+        known = _fetch_all_pages(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token))
+        names = {model.name for model in known}
+        near = suggest_nearest(name, names, "there is no registered model yet: publish a run")
+        raise RunError(f"run={REGISTERED}{address} was not found; {near}.")
+    versions = {str(one.version): one for one in client.search_model_versions(equality_filter("name", name))}
     aliases = {alias: versions.get(str(version)) for alias, version in found[0].aliases.items()}
-    version = (aliases if "@" in address else versions).get(which)
+    version = (aliases if "@" in address else versions).get(selector)
     if version is None:
-        has = ", ".join([*(f"@{alias}" for alias in sorted(aliases)), *(f"/{one}" for one in sorted(versions))])
-        raise RunError(f"run={REGISTERED}{address} is none of what {name} has: {has or 'nothing'}; give one of them.")
+        choices = ", ".join([*(f"@{alias}" for alias in sorted(aliases)), *(f"/{one}" for one in sorted(versions))])
+        remedy = f"pass one of {choices}" if choices else "publish a run first"
+        raise RunError(f"run={REGISTERED}{address} is not a version of {name}; {remedy}.")
     if not version.run_id:
-        raise RunError(f"run={REGISTERED}{address} was registered without a run; give the run itself.")
+        raise RunError(f"run={REGISTERED}{address} was not registered from a run; pass the run itself.")
     return client.get_run(version.run_id)
 
 
-def fetch_model_files(config: TrackingConfig, outputs: Path, run: Run, place: Path) -> Path:
-    """Bring a run's model and what describes it to this machine, or find them here.
+def fetch_model_files(config: TrackingConfig, outputs: Path, run: Run, scratch: Path) -> Path:
+    """Locate the model of a run and the files that describe it, and download them if they are not on this machine.
 
     Args:
-        config: Where runs are logged.
-        outputs: Folder of the database.
+        config: The MLflow server.
+        outputs: The folder of the database.
         run: The run.
-        place: A folder to bring them to.
+        scratch: The folder for downloads.
 
     Returns:
-        The folder that holds ``model/``, and of `DESCRIPTIONS` what the run has; not to be written to.
+        A read-only folder with ``model/`` and whichever of `DESCRIPTIONS` the run has.
 
     Raises:
-        RunError: The run has no model, or it cannot be fetched.
+        RunError: The run has no model, or it cannot be downloaded.
     """
     client, _ = open_tracking(config, outputs)
     present = {item.path for item in client.list_artifacts(run.info.run_id)}
     if MODEL not in present:
-        raise RunError(without_model(run))
+        raise RunError(_explain_missing_model(run))
     try:
         if urlparse(run.info.artifact_uri).scheme in ("", "file"):
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=run.info.artifact_uri))  # copies nothing
-        uri, wanted = tracking_uri(config, outputs), [name for name in (MODEL, *DESCRIPTIONS) if name in present]
-        for name in wanted:
+        uri = tracking_uri(config, outputs)
+        for name in (name for name in (MODEL, *DESCRIPTIONS) if name in present):
             mlflow.artifacts.download_artifacts(
-                run_id=run.info.run_id, artifact_path=name, dst_path=str(place), tracking_uri=uri
+                run_id=run.info.run_id, artifact_path=name, dst_path=str(scratch), tracking_uri=uri
             )
     except (MlflowException, OSError) as error:
         raise RunError(
-            f"the model of run={run.info.run_id} cannot be fetched ({first_line(error)}); check tracking.uri."
+            f"the model of run={run.info.run_id} cannot be downloaded ({first_line(error)}); check tracking.uri."
         ) from error
-    return place
+    return scratch
 
 
-def without_model(run: Run) -> str:
-    """Say that a run has no model, and what to give in its place."""
+def _explain_missing_model(run: Run) -> str:
     info, tags = run.info, run.data.tags
-    of_sweep = "sweep" in tags and PARENT not in tags
-    remedy = f"it is a sweep, give run={BEST}{tags['sweep']}" if of_sweep else "choose a finished run"
-    where = redact_uri(info.artifact_uri)
-    return f"run={info.run_id} ({info.run_name}, {info.status}) has no model in {where}; {remedy}."
+    is_sweep = "sweep" in tags and PARENT not in tags
+    remedy = f"it is a sweep, so pass run={BEST}{tags['sweep']}" if is_sweep else "pass a finished run"
+    uri = redact_uri(info.artifact_uri)
+    return f"run={info.run_id} ({info.run_name}, {info.status}) has no model in {uri}; {remedy}."
 
 
-def search_runs(client: RetryingClient, experiment: str, wanted: str) -> list[Run]:
-    """All runs of an experiment that a filter lets through."""
-    return every_page(lambda token: client.search_runs([experiment], wanted, max_results=_PAGE, page_token=token))
+def search_runs(client: RetryingClient, experiment: str, condition: str) -> list[Run]:
+    """List all runs of an experiment that match an MLflow filter."""
+    return _fetch_all_pages(
+        lambda token: client.search_runs([experiment], condition, max_results=_PAGE, page_token=token)
+    )
 
 
-def every_page(search: Callable[[str | None], PagedList]) -> list[Any]:
-    """All that a search of MLflow's finds, which gives it page by page, each by the token of the one before."""
+def _fetch_all_pages(search: Callable[[str | None], PagedList]) -> list[Any]:
+    """Collect all pages of a search, which takes the token of the next page."""
     found: list[Any] = []
     token = None
     while True:
@@ -199,37 +223,19 @@ def every_page(search: Callable[[str | None], PagedList]) -> list[Any]:
             return found
 
 
-def equals(key: str, value: str) -> str:
-    """A filter of MLflow's, which knows no way to write both kinds of quotes.
+def equality_filter(key: str, value: str) -> str:
+    """Build an MLflow filter for an equal value.
 
     Raises:
-        RunError: The value has both.
+        RunError: The value contains both kinds of quotes, which MLflow has no way to escape.
     """
     quote = '"' if "'" in value else "'"
     if quote in value:
-        raise RunError(f"{value} holds both kinds of quotes, which MLflow cannot look for; give an id.")
+        raise RunError(f"{value} contains both kinds of quotes, which MLflow cannot search for; pass an id.")
     return f"{key} = {quote}{value}{quote}"
 
 
-def iou_of(run: Run) -> float:
-    """The validation IoU of a run; NaN where it has none."""
-    return run.data.metrics.get(SCORES.default, math.nan)
-
-
-def suggest_nearest(wanted: str, known: set[str], lack: str) -> str:
-    """Word the nearest of what is known; where nothing is, what is lacking and how to make it."""
-    near = get_close_matches(wanted, sorted(known), n=1, cutoff=0)
-    return f"the nearest is {near[0]}" if near else f"there is no {lack}"
-
-
-def warn_of_other_scenes(sweep: str, runs: Sequence[Run]) -> None:
-    """Warn where the scores of runs are not of the same scenes: the best of them is then the luckiest."""
-    validated = {
-        (
-            run.data.tags.get("data_fingerprint"),
-            *sorted((k, v) for k, v in run.data.params.items() if k.startswith("split.") and k not in _OTHER_SCENES),
-        )
-        for run in runs
-    }
-    if len(validated) > 1:
-        log.warning("the runs of sweep %s validate on different scenes; the highest IoU may be of the easiest", sweep)
+def suggest_nearest(name: str, known: set[str], otherwise: str) -> str:
+    """Name the closest match among known names; return ``otherwise`` if none are known."""
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0)
+    return f"the closest match is {near[0]}" if near else otherwise

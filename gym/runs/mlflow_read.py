@@ -1,10 +1,6 @@
-"""What MLflow keeps of runs, read back: values by epoch, and what a run came to.
+"""Read runs back from MLflow: metrics by epoch, results, datasets, and tables of runs.
 
-MLflow takes seconds to import: this module is imported only by what logs or looks up a run.
-
-Find the dataset that a run was trained on.
-
-MLflow takes seconds to import: this module is imported only by what looks up a run.
+Import this module only where runs are looked up, because MLflow takes seconds to import.
 """
 
 import math
@@ -26,16 +22,16 @@ from gym.core.errors import DataError
 from gym.data.build import dataset_folder
 from gym.data.dataset import Dataset
 from gym.runs.mlflow_client import RetryingClient, open_tracking
-from gym.runs.mlflow_log import metric_name, replace_signs
-from gym.runs.mlflow_lookup import equals, search_runs
+from gym.runs.mlflow_log import metric_name, replace_special_characters
+from gym.runs.mlflow_lookup import equality_filter, search_runs
 from gym.runs.result import RunResult
 
-_BY_EPOCH = ("train/", "val/", "learning_rate")
-_OF_CLASSES = re.compile(r"(test/)?class_[a-z0-9_]+/")
+_EPOCH_METRICS = ("train/", "val/", "learning_rate")
+_CLASS_METRICS = re.compile(r"(test/)?class_[a-z0-9_]+/")
 
 
 def read_metrics(client: RetryingClient, run_id: str, names: Iterable[str]) -> dict[str, dict[int, float]]:
-    """The values of some metrics of a run, by name and step; of a step that was logged again the last."""
+    """Read metrics of a run by name and step. If a step was logged twice, the later value is used."""
     return {
         name: {metric.step: metric.value for metric in client.get_metric_history(run_id, metric_name(name))}
         for name in names
@@ -43,18 +39,18 @@ def read_metrics(client: RetryingClient, run_id: str, names: Iterable[str]) -> d
 
 
 def read_logged_result(run: Run) -> RunResult:
-    """What a run came to, but for the confusion matrices of its scenes, which MLflow does not have: there are none.
+    """Read the result of a run without its confusion matrices and images, which MLflow does not store.
 
-    Classes are those of the settings, or where these do not name them, those with an IoU, by name.
+    The classes are those of the settings. If the settings name none, they are the classes with an IoU, sorted by name.
     """
     settings = read_settings(run.data.params)
     metrics = {
         name: float(value)
         for name, value in run.data.metrics.items()
-        if not name.startswith(_BY_EPOCH) and math.isfinite(value)
+        if not name.startswith(_EPOCH_METRICS) and math.isfinite(value)
     }
     known = settings["data.classes"] if isinstance(settings.get("data.classes"), list) else []
-    names = names_of_classes(metrics, known)
+    names = _original_names(metrics, known)
     scores = {names.get(name, name): value for name, value in metrics.items()}
     prefix = f"class_{SCORES.default}/"
     classes = known or sorted(name.removeprefix(prefix) for name in scores if name.startswith(prefix))
@@ -72,41 +68,43 @@ def read_logged_result(run: Run) -> RunResult:
     )
 
 
-def names_of_classes(metrics: Iterable[str], classes: Sequence[str]) -> dict[str, str]:
-    """The score of a class that each metric is: MLflow takes fewer signs than a class may have.
+def _original_names(metrics: Iterable[str], classes: Sequence[str]) -> dict[str, str]:
+    """Map the metrics of classes to their original names, from which MLflow's rules have removed special characters.
 
-    Earlier versions gave two classes one metric where they differ in such signs; whose it is cannot be told.
+    Earlier versions gave classes that differ only in such characters the same metric. It cannot be attributed to a
+    class and keeps its name.
     """
-    kinds = {found.group() for name in metrics if (found := _OF_CLASSES.match(name))}
+    kinds = {found.group() for name in metrics if (found := _CLASS_METRICS.match(name))}
     scores = [f"{kind}{name}" for kind in sorted(kinds) for name in classes]
-    uses = Counter(map(replace_signs, scores))
-    earlier = {replace_signs(score): score for score in scores if uses[replace_signs(score)] == 1}
+    uses = Counter(map(replace_special_characters, scores))
+    earlier = {old: score for score in scores if uses[old := replace_special_characters(score)] == 1}
     return earlier | {metric_name(score): score for score in scores}
 
 
 def find_run_dataset(outputs: Path, run: Run) -> Dataset:
     """Open the dataset that a run was trained on.
 
-    A run logs the fingerprint of what its dataset holds. The folder is named after the fingerprint of what the dataset
-    was to be made from, which differs if a scene could not be prepared. The manifests are therefore searched.
+    A run logs the fingerprint of the dataset's content, but the folder is named after the fingerprint of its sources.
+    They differ if a scene could not be prepared, so the manifests are searched.
 
     Args:
-        outputs: Folder of the stores.
+        outputs: The folder of datasets.
         run: The run.
 
     Raises:
-        DataError: It is gone or damaged.
+        DataError: The dataset is missing or damaged.
     """
     kind, wanted = run.data.params.get("data.kind", ""), run.data.tags.get("data_fingerprint", "")
     named = dataset_folder(outputs, kind, wanted)
     if named.is_dir() and (dataset := Dataset(named)).manifest.fingerprint == wanted:
         return dataset
     for path in sorted(named.parent.glob(f"{kind}-*/manifest.json")):
-        with suppress(DataError):  # a damaged one may be of any data
+        with suppress(DataError):  # another dataset that is damaged does not matter
             if (dataset := Dataset(path.parent)).manifest.fingerprint == wanted:
                 return dataset
     raise DataError(
-        f"the data of {run.info.run_name} are gone: no dataset in {named.parent} has what it was trained on."
+        f"the dataset of {run.info.run_name} is missing from {named.parent}; build it again from the same data, or "
+        "train the run again."
     )
 
 
@@ -126,7 +124,7 @@ def tabulate_runs(config: TrackingConfig, outputs: Path, sweep: str | None) -> l
         RunError: MLflow cannot be reached, or the sweep's name cannot be searched for.
     """
     client, experiment = open_tracking(config, outputs)
-    runs = search_runs(client, experiment, "" if sweep is None else equals("tags.sweep", sweep))
+    runs = search_runs(client, experiment, "" if sweep is None else equality_filter("tags.sweep", sweep))
     return [
         {
             "run_id": run.info.run_id,
@@ -134,7 +132,7 @@ def tabulate_runs(config: TrackingConfig, outputs: Path, sweep: str | None) -> l
             "status": run.info.status,
             "sweep": run.data.tags.get("sweep", ""),
             "started": datetime.fromtimestamp(run.info.start_time / 1000, UTC),
-            **{name: value for name, value in run.data.metrics.items() if not name.startswith(_BY_EPOCH)},
+            **{name: value for name, value in run.data.metrics.items() if not name.startswith(_EPOCH_METRICS)},
             **read_settings(run.data.params),
         }
         for run in runs

@@ -1,7 +1,7 @@
-"""MLflow's model registry: a published run becomes a version of a registered model, and an alias moves to it.
+"""Register published runs in MLflow's model registry: each becomes a version of a model, and an alias moves to it.
 
-The versions of a registered model are interchangeable: of the same classes and bands, so that who uses
-``models:/NAME@champion`` gets a better model one day, and never one of something else.
+All versions of a registered model have the same classes and bands. A user of ``models:/NAME@champion`` may receive a
+better model over time, but never one for other data.
 """
 
 import json
@@ -15,12 +15,12 @@ from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.runs.mlflow_client import RetryingClient
-from gym.runs.mlflow_lookup import MODEL, equals
+from gym.runs.mlflow_lookup import MODEL, equality_filter
 from gym.runs.model_files import ModelDescription
 
 
 class RegisteredVersion(NamedTuple):
-    """A version of a registered model, and the alias that was moved to it."""
+    """A version of a registered model, and the alias that points to it."""
 
     name: str
     number: str
@@ -28,71 +28,69 @@ class RegisteredVersion(NamedTuple):
 
 
 def registry_name(config: TrackingConfig, name: str) -> str:
-    """The name to register a model by: the one given, or that of the MLflow experiment, whose runs are of one kind."""
+    """Return the given name, by default that of the MLflow experiment without the characters that MLflow rejects."""
     return name or re.sub(r"[^\w .-]", "_", config.experiment)
 
 
 def check_compatible(client: RetryingClient, name: str, description: ModelDescription) -> None:
-    """Hold a model against the newest version of a registered one; a name that is free takes any.
+    """Check that a model has the classes and bands of the newest version registered under a name, if there is one.
 
     Raises:
-        RunError: They have other classes or bands, or MLflow cannot be used.
+        RunError: They differ, or MLflow cannot be used.
     """
-    versions, wanted = versions_of(client, name), tags_of(description)
-    for key, names in kind_of(description).items() if versions else ():
-        known = versions[-1].tags.get(key, wanted[key])
-        if known not in (wanted[key], ", ".join(names)):  # as an earlier version of this program wrote it
+    versions, tags = _find_versions(client, name), _interface_tags(description)
+    for key, names in _interface(description).items() if versions else ():
+        known = versions[-1].tags.get(key, tags[key])
+        if known not in (tags[key], ", ".join(names)):  # earlier versions of this program joined the names by commas
             raise RunError(
-                f"name={name} is a registered model of the {key} {known}, and this one has {wanted[key]}; "
-                "give it another name=..."
+                f"name={name} is a registered model with the {key} {known}, but this model has {tags[key]}; "
+                "choose another name=..."
             )
 
 
 def register_model(
     client: RetryingClient, name: str, alias: str, run: Run, description: ModelDescription, digest: str
 ) -> RegisteredVersion:
-    """Make the model of a run a version, unless it is one already, and move the alias to it.
+    """Register the model of a run as a version, unless it is one already, and move the alias to it.
 
     Args:
-        client: Of the registry.
-        name: Of the registered model; made where it is missing.
-        alias: What moves.
+        client: Client of the MLflow server.
+        name: Name of the registered model, which is created if missing.
+        alias: The alias.
         run: The run.
-        description: Of its model.
-        digest: The SHA-256 of the zip, a tag of the version.
+        description: Description of its model.
+        digest: SHA-256 of the model archive, stored as a tag.
 
     Raises:
         RunError: MLflow cannot be used.
     """
-    known = [str(version.version) for version in versions_of(client, name) if version.run_id == run.info.run_id]
-    number = known[-1] if known else add_version(client, name, run)
-    for key, value in {**tags_of(description), "zip_sha256": digest}.items():
+    known = [str(version.version) for version in _find_versions(client, name) if version.run_id == run.info.run_id]
+    number = known[-1] if known else _add_version(client, name, run)
+    for key, value in {**_interface_tags(description), "zip_sha256": digest}.items():
         client.set_model_version_tag(name, number, key, value)
     client.set_registered_model_alias(name, alias, number)
     return RegisteredVersion(name, number, alias)
 
 
-def versions_of(client: RetryingClient, name: str) -> list[ModelVersion]:
-    """The versions of a registered model, the newest last; none where there is no such model."""
-    found: list[ModelVersion] = list(client.search_model_versions(equals("name", name)))
+def _find_versions(client: RetryingClient, name: str) -> list[ModelVersion]:
+    """List the versions of a registered model, the newest last; empty if there is no such model."""
+    found: list[ModelVersion] = list(client.search_model_versions(equality_filter("name", name)))
     return sorted(found, key=lambda version: int(version.version))
 
 
-def add_version(client: RetryingClient, name: str, run: Run) -> str:
-    """Make the model of a run a version; gives its number."""
-    if not client.search_registered_models(equals("name", name)):
+def _add_version(client: RetryingClient, name: str, run: Run) -> str:
+    if not client.search_registered_models(equality_filter("name", name)):
         client.create_registered_model(name)
     score = run.data.metrics.get(SCORES.default)
-    described = run.info.run_name + ("" if score is None else f": validation IoU {score:.3f}")
+    text = run.info.run_name + ("" if score is None else f": validation IoU {score:.3f}")
     source = f"{run.info.artifact_uri}/{MODEL}"
-    return str(client.create_model_version(name, source, run.info.run_id, description=described).version)
+    return str(client.create_model_version(name, source, run.info.run_id, description=text).version)
 
 
-def kind_of(description: ModelDescription) -> dict[str, list[str]]:
-    """What the versions of a registered model have in common."""
+def _interface(description: ModelDescription) -> dict[str, list[str]]:
     return {"classes": description.classes, "bands": list(description.preparation.source_bands)}
 
 
-def tags_of(description: ModelDescription) -> dict[str, str]:
-    """The same as tags, in JSON: a name may hold any sign."""
-    return {key: json.dumps(names, ensure_ascii=False) for key, names in kind_of(description).items()}
+def _interface_tags(description: ModelDescription) -> dict[str, str]:
+    # In JSON, because a name may contain any separator.
+    return {key: json.dumps(names, ensure_ascii=False) for key, names in _interface(description).items()}

@@ -1,13 +1,12 @@
-"""A trained model as files: the network with its preprocessing, and what a user of it must know.
+"""A trained model as files: the network with its preprocessing, and a description of its input and output.
 
 model/
-    model.keras      prepared images in, class scores out; standardisation is its first layer
-    model.json       how an image is prepared (values, indices, frame), and which classes come back
+    model.keras      the network, from prepared images to probabilities; standardisation is its first layer
+    model.json       how to prepare an image (values, indices, frame), and the class names
 """
 
 import json
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,27 +17,15 @@ from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, write_json
 from gym.data.dataset import Dataset, parse_preparation
 from gym.data.preparation import Preparation
-from gym.models import blocks  # noqa: F401 - registers the layers that a saved model names
+from gym.models import blocks  # noqa: F401 - registers the layers that saved models contain
+from gym.runs.model_archive import DAMAGED_ZIP_ERRORS
 
 SCHEMA_VERSION = 2
-
-# What reading a damaged archive can raise.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """How to use a model: what an image goes through before it, and class names by index."""
+    """The preparation of images for a model, and its class names by label value."""
 
     preparation: Preparation
     classes: list[str]
@@ -47,7 +34,7 @@ class ModelDescription:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model read back."""
+    """A model restored from its files."""
 
     network: keras.Model
     description: ModelDescription
@@ -56,49 +43,39 @@ class SavedModel:
 def save_model(network: keras.Model, dataset: Dataset, folder: Path) -> None:
     """Write a model that was trained on a dataset."""
     manifest = dataset.manifest
-    bare = keras.Model(network.inputs, network.outputs, name=network.name)  # Adam's state is twice the weights
-    with atomic_file(folder / "model.keras") as beside:
-        bare.save(beside)
+    # A model without an optimizer: the state of Adam is twice as large as the weights.
+    bare = keras.Model(network.inputs, network.outputs, name=network.name)
+    with atomic_file(folder / "model.keras") as partial:
+        bare.save(partial)
     write_json(folder / "model.json", asdict(ModelDescription(manifest.preparation, manifest.classes)))
 
 
 def load_model(folder: Path) -> SavedModel:
-    """Read a model that `save_model` wrote.
+    """Read a model written by `save_model`.
 
     Raises:
         RunError: A file is missing or damaged.
     """
     try:
-        description = read_description(json.loads((folder / "model.json").read_text(encoding="utf-8")))
-        refuse_damage(folder / "model.keras")
+        description = _parse_description(json.loads((folder / "model.json").read_text(encoding="utf-8")))
+        _check_archive(folder / "model.keras")
         return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)
-    except _DAMAGE as error:
+    except (*DAMAGED_ZIP_ERRORS, TypeError) as error:
         reason = first_line(error) or type(error).__name__
         raise RunError(f"{folder} holds no readable model ({reason}); train the run again.") from error
 
 
-def read_description(raw: dict[str, Any]) -> ModelDescription:
-    """Make a description of its JSON.
-
-    Raises:
-        ValueError: It is of another version, or has a part that this one does not know.
-        LookupError: A part is missing.
-        TypeError: A part is of another kind.
-    """
+def _parse_description(raw: dict[str, Any]) -> ModelDescription:
     if raw["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"version {raw['schema_version']}, not {SCHEMA_VERSION}")
     description = ModelDescription(parse_preparation(raw["preparation"]), [str(name) for name in raw["classes"]])
     if json.loads(json.dumps(asdict(description))) != raw:
-        raise ValueError("a part is not known here")
+        raise ValueError("model.json has unknown fields")
     return description
 
 
-def refuse_damage(path: Path) -> None:
-    """Check every part of an archive against its checksum: a damaged weight may load without an error otherwise.
-
-    Raises:
-        BadZipFile: A part does not fit its checksum.
-    """
+def _check_archive(path: Path) -> None:
+    # Keras may load a damaged weight without an error.
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
     if damaged is not None:

@@ -1,6 +1,6 @@
-"""Where a trained model is taken from: a run, by any of its names, or a zip that was published.
+"""Open a trained model from a run or from a model archive.
 
-A zip holds all it takes, and needs no MLflow.
+A model archive is complete and needs no MLflow.
 """
 
 import json
@@ -25,16 +25,16 @@ from gym.runs.model_archive import RUN_FILE, SUFFIX, unpack_zip
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A trained model and what came with it.
+    """A trained model and the files stored with it.
 
     Attributes:
-        name: Of its run, as in 'resunet cce f6'.
-        origin: Where it comes from, as the user is told: the id of the run, or the zip with its SHA-256.
-        folder: Holds ``model/``, as `gym.runs.model_files.load_model` takes it, and of ``config.yaml``, ``split.json``,
-            ``card.md``, ``card.html`` and ``card.json`` what the run has. Not to be written to.
-        data_fingerprint: Of the data it was trained on; empty where it is not known.
-        run: The run in MLflow; None for a zip.
-        sha256: Of the zip; empty for a run.
+        name: Name of its run, such as ``resunet cce f6``.
+        origin: Where it comes from, for messages: the id of the run, or the zip with its SHA-256.
+        folder: Holds ``model/`` for `gym.runs.model_files.load_model`, and whichever of ``config.yaml``,
+            ``split.json``, ``card.md``, ``card.html`` and ``card.json`` the run has. Read-only.
+        data_fingerprint: Fingerprint of its training data; empty if unknown.
+        run: Its run in MLflow; None for a model archive.
+        sha256: SHA-256 of the model archive; empty for a run.
     """
 
     name: str
@@ -46,24 +46,24 @@ class ModelSource:
 
     @property
     def run_id(self) -> str | None:
-        """Of the run in MLflow; None for a zip."""
+        """Id of its run in MLflow; None for a model archive."""
         return None if self.run is None else str(self.run.info.run_id)
 
     @property
     def is_zip(self) -> bool:
-        """Whether it was published, by whomever, and is no run of this machine."""
+        """Whether it is a model archive, which anyone may have published, and not a run."""
         return self.run is None
 
     @property
     def short_id(self) -> str:
-        """What tells two of one name apart: the first signs of the run's id, or of the zip's SHA-256."""
+        """The beginning of the run id, or of the archive's SHA-256, to distinguish models of the same name."""
         return (self.run_id or self.sha256)[:8]
 
     def read_config(self) -> Config:
-        """The configuration that the model was trained with. Its data need not be on this machine.
+        """Read the configuration of the training. Its data need not exist on this machine.
 
         Raises:
-            RunError: There is none, or it breaks a rule, or another version of this program wrote it.
+            RunError: It is missing or invalid, or another version of this program wrote it.
         """
         try:
             known = OmegaConf.load(self.folder / "config.yaml")
@@ -73,66 +73,62 @@ class ModelSource:
             check_values(config.data)
             return config
         except (OSError, ValueError, TypeError, YAMLError, OmegaConfBaseException, ConfigError) as error:
-            raise RunError(
-                f"{self.name} ({self.origin}) has no configuration that can be read ({first_line(error)}); "
-                "train the run again."
-            ) from error
+            raise self._unreadable("configuration", error) from error
 
     def read_split(self) -> dict[str, list[str]]:
-        """The names of the pairs that trained, validated and tested the model, by side.
+        """Read the names of the samples on each side of the split.
 
         Raises:
-            RunError: They are not known.
+            RunError: The split is missing or invalid.
         """
         try:
             raw = json.loads((self.folder / "split.json").read_text(encoding="utf-8"))
             return {str(side): [str(name) for name in names] for side, names in raw.items()}
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise RunError(
-                f"{self.name} ({self.origin}) has no split that can be read ({first_line(error)}); train the run again."
-            ) from error
+            raise self._unreadable("split", error) from error
+
+    def _unreadable(self, part: str, error: Exception) -> RunError:
+        return RunError(
+            f"the {part} of {self.name} ({self.origin}) cannot be read ({first_line(error)}); train the run again."
+        )
 
 
 @contextmanager
-def open_model_source(tracking: TrackingConfig, outputs: Path, wanted: str) -> Iterator[ModelSource]:
-    """Find a trained model, for a block: what was unpacked or fetched for it is removed then.
+def open_model_source(tracking: TrackingConfig, outputs: Path, address: str) -> Iterator[ModelSource]:
+    """Find a trained model, for a block; files unpacked or downloaded for it are removed afterwards.
 
     Args:
-        tracking: Where runs are logged.
-        outputs: Folder of the database; neither is looked at for a zip.
-        wanted: The value of ``run=...``: a path ending in ``.zip``, or an address for
+        tracking: The MLflow server and experiment; not used for a model archive.
+        outputs: The folder of the MLflow database; not used for a model archive.
+        address: The value of ``run=...``: a path ending in ``.zip``, or an address for
             `gym.runs.mlflow_lookup.find_model_run`.
 
     Raises:
-        DataError: There is no room to unpack a zip.
-        RunError: There is no such model, or a zip is not as it was published.
+        DataError: There is no space to unpack a model archive.
+        RunError: There is no such model, or the model archive was altered.
     """
-    with tempfile.TemporaryDirectory() as place:
-        if wanted.endswith(SUFFIX):
-            yield open_zip(Path(wanted), Path(place))
+    with tempfile.TemporaryDirectory() as scratch:
+        if address.endswith(SUFFIX):
+            yield _open_archive(Path(address), Path(scratch))
         else:
-            yield open_run(tracking, outputs, wanted, Path(place))
+            yield _open_run(tracking, outputs, address, Path(scratch))
 
 
-def open_zip(path: Path, place: Path) -> ModelSource:
-    """Unpack a published model into a folder; errors as those of `open_model_source`."""
-    unpack_zip(path, place)
+def _open_archive(path: Path, folder: Path) -> ModelSource:
+    unpack_zip(path, folder)
     try:
-        raw = json.loads((place / RUN_FILE).read_text(encoding="utf-8"))
+        raw = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
         name, fingerprint = str(raw["name"]), str(dict(raw.get("tags", {})).get("data_fingerprint", ""))
     except (ValueError, LookupError, TypeError) as error:
-        raise RunError(f"run={path} has no {RUN_FILE} that can be read; give a zip that gym.publish wrote.") from error
+        raise RunError(f"run={path} has no readable {RUN_FILE}; pass a zip written by gym.publish.") from error
     digest = hash_file(path)
-    return ModelSource(name, f"{path}, SHA-256 {digest}", place, fingerprint, sha256=digest)
+    return ModelSource(name, f"{path}, SHA-256 {digest}", folder, fingerprint, sha256=digest)
 
 
-def open_run(tracking: TrackingConfig, outputs: Path, wanted: str, place: Path) -> ModelSource:
-    """Find a run in MLflow and download missing files to ``place``; errors as for `open_model_source`."""
-    from gym.runs.mlflow_lookup import (  # MLflow, which no zip needs, takes seconds to import
-        fetch_model_files,
-        find_model_run,
-    )
+def _open_run(tracking: TrackingConfig, outputs: Path, address: str, scratch: Path) -> ModelSource:
+    # MLflow takes seconds to import, and model archives do not need it.
+    from gym.runs.mlflow_lookup import fetch_model_files, find_model_run
 
-    run = find_model_run(tracking, outputs, wanted)
-    folder = fetch_model_files(tracking, outputs, run, place)
+    run = find_model_run(tracking, outputs, address)
+    folder = fetch_model_files(tracking, outputs, run, scratch)
     return ModelSource(run.info.run_name, run.info.run_id, folder, run.data.tags.get("data_fingerprint", ""), run)

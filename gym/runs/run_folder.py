@@ -1,10 +1,10 @@
-"""The folder in which a run is made: its checkpoints, its result, and what tells an attempt from the next.
+"""The folder of a run: its checkpoints, its result and the attempt in progress.
 
 outputs/runs/<fingerprint>/
-attempt.json    made when the run is begun, removed when it is done with: while it is there, the run goes on
+attempt.json    the attempt in progress; removed when the run is finished
 best.npz        weights of the best epoch
 last.npz        state after the last epoch
-result.json     what it came to, with matrices.npy
+result.json     the result, with matrices.npy
 """
 
 import json
@@ -25,21 +25,21 @@ log = logging.getLogger(__name__)
 
 
 class Attempt(NamedTuple):
-    """What a run is made in: the name of the attempt, and of the one before that is not gone on with, if there is."""
+    """The name of an attempt, and of an earlier unfinished one that it replaces, if any."""
 
     name: str
     abandoned: str | None = None
 
 
 @contextmanager
-def hold_run_folder(folder: Path, begins_with: dict[str, object], resume: bool) -> Iterator[Attempt]:
-    """Hold a run's folder for a block; gives the attempt, which lasts until `end_attempt`.
+def hold_run_folder(folder: Path, conditions: dict[str, object], resume: bool) -> Iterator[Attempt]:
+    """Lock the folder of a run for a block; yield the attempt, which lasts until `end_attempt`.
 
     Args:
-        folder: Made as needed; emptied first unless an attempt is to go on in it.
-        begins_with: What an attempt keeps of where it began, as precision and threads; one that goes on under other
-            conditions is warned of, since it may differ from an undisturbed one in the last bits.
-        resume: Go on with the attempt that was cut off, if there is one.
+        folder: Created if missing, and emptied unless an attempt resumes in it.
+        conditions: Recorded when an attempt starts, such as precision and threads. An attempt that resumes under other
+            conditions logs a warning, because it may differ from an uninterrupted one in the last bits.
+        resume: Whether to resume an interrupted attempt.
 
     Raises:
         RunError: Another process holds the folder.
@@ -49,30 +49,31 @@ def hold_run_folder(folder: Path, begins_with: dict[str, object], resume: bool) 
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(f"{folder} is in use: another process trains this very run; wait, or change its seed.") from None
+        raise RunError(
+            f"{folder} is in use by another process that trains the same run; wait for it, or change the seed."
+        ) from None
     try:
         before = read_attempt(folder)
         if before and resume:
-            warn_of_changes(before, begins_with)
+            _warn_about_changes(before, conditions)
             yield Attempt(str(before["attempt"]))
         else:
             shutil.rmtree(folder, ignore_errors=True)
             name = uuid.uuid4().hex
-            write_json(folder / "attempt.json", {"attempt": name, **begins_with})
+            write_json(folder / "attempt.json", {"attempt": name, **conditions})
             yield Attempt(name, str(before["attempt"]) if before else None)
     finally:
         lock.release()
 
 
-def warn_of_changes(before: dict[str, object], now: dict[str, object]) -> None:
-    """Warn where an attempt goes on under other conditions than it began with."""
+def _warn_about_changes(before: dict[str, object], now: dict[str, object]) -> None:
     for key, value in now.items():
         if before.get(key) != value:
-            log.warning("this run began with %s=%s and goes on with %s", key, before.get(key), value)
+            log.warning("this run started with %s=%s and resumes with %s", key, before.get(key), value)
 
 
 def read_attempt(folder: Path) -> dict[str, object] | None:
-    """What the attempt in a folder began with; None where there is none."""
+    """Read the attempt in progress and its conditions; None if there is none."""
     try:
         attempt = json.loads((folder / "attempt.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -81,5 +82,5 @@ def read_attempt(folder: Path) -> dict[str, object] | None:
 
 
 def end_attempt(folder: Path) -> None:
-    """Say that a run is done with: its next start will be a new attempt."""
+    """Mark a run as finished, so that its next start is a new attempt."""
     (folder / "attempt.json").unlink(missing_ok=True)

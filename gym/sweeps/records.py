@@ -138,7 +138,7 @@ def explain_absence(runs: Sequence[Run], outputs: Path, wanted: str, places: str
     if wanted in names:
         return f"sweep={wanted} has no runs yet; repeat the command that started it."
     names |= {path.parent.name for path in (outputs / "sweeps").glob("*/ledger.jsonl")}
-    near = suggest_nearest(wanted, names, "sweep yet: run one with -m")
+    near = suggest_nearest(wanted, names, "there is no sweep yet: run one with -m")
     return f"sweep={wanted} was not found in {places}; {near}."
 
 

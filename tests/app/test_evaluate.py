@@ -207,7 +207,7 @@ def test_an_unknown_run_is_named_with_the_nearest(trained, judge):
     """In one line."""
     trained("model=unet")
 
-    with pytest.raises(RunError, match=r"run=unet cce f3 is no run in .*; the nearest is unet cce f2"):
+    with pytest.raises(RunError, match=r"run=unet cce f3 was not found in .*; the closest match is unet cce f2"):
         judge("run=unet cce f3")
 
 
@@ -342,7 +342,7 @@ def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(trained, judge,
     with pytest.raises(RunError, match="are one model; name each once"):
         judge(f"run=[{path},{result.run_id}]", "data=synthetic", "data.scenes=4", "data.seed=3")
     bad = zip_of(outputs, result, tmp_path / "bad.zip", ("kind: synthetic", "kind: no_such"))
-    with pytest.raises(RunError, match=r"has no configuration that can be read \(data.kind=no_such must be one of"):
+    with pytest.raises(RunError, match=r"the configuration of .* cannot be read \(data.kind=no_such must be one of"):
         judge(f"run={bad}", "data=synthetic", "data.scenes=4")
 
 

@@ -290,7 +290,9 @@ def test_where_the_dataset_is_gone_there_are_no_samples(copied, release, tmp_pat
 
     assert read(release(**copied[0]).path).keys() - CARD == FILES
     said = capsys.readouterr().out
-    assert f"left out samples: the data of simple_unet cce f2 are gone: no dataset in {tmp_path}/stores has" in said
+    assert (
+        f"left out samples: the dataset of simple_unet cce f2 is missing from {tmp_path}/stores; build it again" in said
+    )
 
 
 def test_a_dataset_that_cannot_be_read_gives_no_samples(copied, release, tmp_path, capsys):
@@ -343,7 +345,9 @@ def test_a_model_of_another_kind_keeps_its_name(release, client, tmp_path):
     client.create_registered_model("other kind")
     client.create_model_version("other kind", "file:///elsewhere", tags={"classes": "a, b"})
 
-    with pytest.raises(RunError, match=r"^name=other kind is a registered model of the classes a, b, and this one has"):
+    with pytest.raises(
+        RunError, match=r"^name=other kind is a registered model with the classes a, b, but this model has"
+    ):
         release(name="other kind")
 
     assert not (tmp_path / "model.zip").exists()

@@ -1,4 +1,4 @@
-"""The connection to MLflow: made once, patient where it is locked, and clear where it fails."""
+"""The connection to MLflow creates its database, waits for locks and reports errors in one line."""
 
 import pytest
 from mlflow import MlflowClient
@@ -14,36 +14,36 @@ CONFIG = TrackingConfig()
 
 
 @pytest.fixture(autouse=True)
-def databases_by_mlflow(monkeypatch):
-    """Not copied, as elsewhere."""
+def _databases_by_mlflow(monkeypatch):
+    """Let MLflow create databases; other tests copy one."""
     monkeypatch.setattr(mlflow_client, "create_database", create_database)
 
 
 @pytest.fixture
 def answers(monkeypatch):
-    """What MLflow is to say to each call, errors raised; nobody sleeps."""
+    """The answers of MLflow to successive calls; exceptions are raised, and no call sleeps."""
     monkeypatch.setattr(mlflow_client.time, "sleep", lambda seconds: None)
-    said = []
+    answers = []
 
     def get_run(client, run_id):
-        answer = said.pop(0)
+        answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     monkeypatch.setattr(mlflow_client.MlflowClient, "get_run", get_run)
-    return said
+    return answers
 
 
-def test_a_locked_database_is_waited_for(answers, tmp_path):
-    """Again and again."""
+def test_a_call_is_repeated_while_the_database_is_locked(answers, tmp_path):
+    """The third attempt succeeds."""
     answers += [MlflowException("database is locked"), MlflowException("(database is locked)"), 7]
 
     assert RetryingClient(f"sqlite:///{tmp_path}/m.db").get_run("x") == 7
 
 
-def test_it_is_not_waited_for_without_end(answers, tmp_path, monkeypatch):
-    """After a minute the lock is an error like others."""
+def test_a_lock_becomes_an_error_after_a_minute(answers, tmp_path, monkeypatch):
+    """The message names the database and the setting to check."""
     monkeypatch.setattr(mlflow_client, "_PATIENCE", -1)
     answers += [MlflowException("database is locked")]
 
@@ -52,16 +52,16 @@ def test_it_is_not_waited_for_without_end(answers, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [MlflowException("no such table\nmore"), OSError("no space left")])
-def test_any_other_error_is_one_line(answers, tmp_path, error):
-    """At once."""
+def test_any_other_error_is_reported_in_one_line(answers, tmp_path, error):
+    """It is not retried."""
     answers += [error, 7]
 
     with pytest.raises(RunError, match=r"^MLflow at sqlite:///.*m\.db cannot be used \(no s[\w ]+\); check"):
         RetryingClient(f"sqlite:///{tmp_path}/m.db").get_run("x")
 
 
-def test_outputs_that_cannot_be_written_are_named(tmp_path):
-    """Before anything is made."""
+def test_an_outputs_folder_that_cannot_be_written_is_named(tmp_path):
+    """The error names remedies."""
     (tmp_path / "file").touch()
     with pytest.raises(
         DataError, match=r"file cannot be written \(.*\); check its permissions and free space, or set outputs="
@@ -69,22 +69,22 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path):
         open_tracking(CONFIG, tmp_path / "file")
 
 
-def test_a_database_with_options_is_made_in_its_place(tmp_path):
-    """What follows the question mark is no part of its name."""
+def test_a_database_uri_may_have_options(tmp_path):
+    """Options after the question mark are not part of the file name."""
     open_tracking(TrackingConfig(uri=f"sqlite:///{tmp_path}/my.db?timeout=30"), tmp_path)
 
     assert (tmp_path / "my.db").exists()
     assert MlflowClient(f"sqlite:///{tmp_path}/my.db").get_experiment_by_name("segsweep")
 
 
-def test_a_dataset_that_is_no_dataset_is_refused(tmp_path):
-    """A tracking URI that MLflow does not know."""
+def test_an_unsupported_tracking_uri_is_refused(tmp_path):
+    """MLflow does not know its scheme."""
     with pytest.raises(RunError, match=r"MLflow at nothing:///x cannot be used \(.*\); check tracking\.uri"):
         open_tracking(TrackingConfig(uri="nothing:///x"), tmp_path)
 
 
-def test_a_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    """MLflow cannot use one in which a process was killed that made its tables."""
+def test_a_database_is_created_completely_or_not_at_all(tmp_path, monkeypatch):
+    """MLflow cannot use a database whose creation was interrupted."""
     with monkeypatch.context() as patch:
         patch.setattr(
             mlflow_client.MlflowClient, "search_experiments", lambda *a, **k: (_ for _ in ()).throw(Terminated())
@@ -97,13 +97,13 @@ def test_a_database_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     assert (tmp_path / "mlflow.db").exists()
 
 
-def test_passwords_are_not_shown(tmp_path):
-    """Nor is the user."""
+def test_errors_do_not_show_user_and_password(tmp_path):
+    """Both are replaced by asterisks."""
     with pytest.raises(RunError, match=r"MLflow at nothing://\*\*\*@host/x cannot be used"):
         open_tracking(TrackingConfig(uri="nothing://me:secret@host/x"), tmp_path)
 
 
-def test_an_own_uri_is_taken_over(tmp_path):
-    """Without one it is SQLite under the outputs."""
+def test_a_configured_uri_is_used(tmp_path):
+    """The default is an SQLite database in the outputs folder."""
     assert tracking_uri(TrackingConfig(uri="http://127.0.0.1:5000"), tmp_path) == "http://127.0.0.1:5000"
     assert tracking_uri(CONFIG, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"

@@ -1,4 +1,4 @@
-"""MLflow runs end as their blocks end, are found again, and survive a crowd on a fresh database."""
+"""MLflow runs take their status from their block, can be resumed, and survive many processes on a new database."""
 
 import re
 import threading
@@ -18,7 +18,7 @@ CONFIG = TrackingConfig()
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    """One database for the tests of this file: making one takes seconds."""
+    """One database for all tests of this file, because creating one takes seconds."""
     return tmp_path_factory.mktemp("outputs")
 
 
@@ -26,8 +26,8 @@ def status_of(outputs, run_id):
     return MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run_id).info.status
 
 
-def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
-    """Parameters, metrics by step, tags, dataset and files are all there, with the machine and the versions."""
+def test_a_successful_run_is_finished(outputs, tmp_path):
+    """Parameters, metrics by step, tags, dataset, files, machine and package versions are logged."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "note.txt").write_text("x")
     with open_mlflow_run(CONFIG, outputs, "a name", {"mine": "1"}, "attempt 1") as run:
@@ -56,8 +56,8 @@ def test_a_run_that_ends_well_is_finished(outputs, tmp_path):
 @pytest.mark.parametrize(
     ("error", "status"), [(ValueError("bad\nday"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (Terminated(), "KILLED")]
 )
-def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
-    """FAILED with its error for an error, KILLED for Ctrl-C and SIGTERM."""
+def test_an_interrupted_run_is_not_left_running(outputs, error, status):
+    """An error makes it FAILED and is logged; Ctrl-C and SIGTERM make it KILLED."""
     with pytest.raises(type(error)), open_mlflow_run(CONFIG, outputs, "broken", {}, type(error).__name__) as run:
         raise error
 
@@ -66,23 +66,23 @@ def test_a_run_that_is_broken_off_is_never_left_running(outputs, error, status):
     assert stored.data.tags.get("error") == ("ValueError: bad" if status == "FAILED" else None)
 
 
-def log_as_one_of_many(outputs, name):
-    """What each process of a crowd does."""
-    with open_mlflow_run(CONFIG, outputs, "crowd", {}, name) as run:
+def log_many_steps(outputs, name):
+    """Log a run of 25 steps."""
+    with open_mlflow_run(CONFIG, outputs, "parallel", {}, name) as run:
         for step in range(25):
             run.log_metrics({"x": float(step), "y": 1.0}, step=step)
 
 
 @pytest.mark.process
-def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
-    """The tables are made once, by whoever comes first; whoever finds the database locked tries again."""
-    crowd = [FORKS.Process(target=log_as_one_of_many, args=(tmp_path, name)) for name in "abcdefgh"]
-    for process in crowd:
+def test_eight_processes_share_a_new_database_without_losses(tmp_path):
+    """The first process creates the tables; processes that find the database locked try again."""
+    processes = [FORKS.Process(target=log_many_steps, args=(tmp_path, name)) for name in "abcdefgh"]
+    for process in processes:
         process.start()
-    for process in crowd:
+    for process in processes:
         process.join(timeout=300)
 
-    assert [process.exitcode for process in crowd] == [0] * 8
+    assert [process.exitcode for process in processes] == [0] * 8
     client, experiment = open_tracking(CONFIG, tmp_path)
     runs = client.search_runs([experiment])
     assert [run.info.status for run in runs] == ["FINISHED"] * 8
@@ -90,8 +90,8 @@ def test_eight_processes_share_a_fresh_database_and_lose_nothing(tmp_path):
         assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "x")) == list(range(25))
 
 
-def test_metrics_are_written_while_the_caller_goes_on(outputs, monkeypatch):
-    """The call comes back at once; the next waits, and so does whoever asks what is there, or ends the run."""
+def test_metrics_can_be_logged_in_the_background(outputs, monkeypatch):
+    """The call returns at once; the next call, queries and the end of the run wait for it."""
     may_write, write = threading.Event(), RunLog.log_metrics
 
     def write_when_allowed(self, values, step):
@@ -99,7 +99,7 @@ def test_metrics_are_written_while_the_caller_goes_on(outputs, monkeypatch):
         write(self, values, step)
 
     monkeypatch.setattr(RunLog, "log_metrics", write_when_allowed)
-    with open_mlflow_run(CONFIG, outputs, "behind", {}, "attempt 8") as run:
+    with open_mlflow_run(CONFIG, outputs, "background", {}, "attempt 8") as run:
         run.log_metrics_in_background({"x": 0.5}, step=1)
         may_write.set()
         run.log_metrics_in_background({"x": 0.25}, step=2)
@@ -110,27 +110,27 @@ def test_metrics_are_written_while_the_caller_goes_on(outputs, monkeypatch):
     assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25), (3, 0.125)]
 
 
-@pytest.mark.parametrize(("error", "said"), [(None, "RunError: MLflow at"), (ValueError("mine"), "ValueError: mine")])
-def test_what_could_not_be_written_behind_ends_the_run(outputs, error, said):
-    """As FAILED, at its end at the latest; it does not hide another error."""
+@pytest.mark.parametrize(("error", "logged"), [(None, "RunError: MLflow at"), (ValueError("mine"), "ValueError: mine")])
+def test_metrics_that_cannot_be_written_fail_the_run(outputs, error, logged):
+    """The run fails at its end at the latest; another error is not hidden."""
 
-    def log_what_is_refused(attempt):
+    def log_invalid_metrics(attempt):
         with open_mlflow_run(CONFIG, outputs, "lost", {}, attempt) as run:
             run.log_metrics_in_background({"x" * 1000: 0.5}, step=1)
             if error:
                 raise error
 
     with pytest.raises(type(error) if error else RunError):
-        log_what_is_refused(said)
+        log_invalid_metrics(logged)
 
     client, experiment = open_tracking(CONFIG, outputs)
-    [stored] = client.search_runs([experiment], f"tags.attempt = '{said}'")
+    [stored] = client.search_runs([experiment], f"tags.attempt = '{logged}'")
     assert stored.info.status == "FAILED"
-    assert stored.data.tags["error"].startswith(said)
+    assert stored.data.tags["error"].startswith(logged)
 
 
-def test_an_attempt_goes_on_in_the_run_it_began(outputs):
-    """Its status, parameters and error are those of the end; another attempt has a run of its own."""
+def test_an_attempt_resumes_in_its_own_run(outputs):
+    """Status and error reflect its end, and parameters keep their first values."""
     client, experiment = open_tracking(CONFIG, outputs)
     begun = start_run(client, experiment, "killed", {"attempt": "attempt 6"})
     with open_mlflow_run(CONFIG, outputs, "killed", {}, "attempt 6") as run:
@@ -150,8 +150,8 @@ def test_an_attempt_goes_on_in_the_run_it_began(outputs):
     assert "error" not in stored.data.tags
 
 
-def test_a_run_that_a_search_gives_up_is_no_failure(outputs):
-    """It ends well, with a tag."""
+def test_a_pruned_run_is_finished(outputs):
+    """A tag marks it as pruned."""
     with pytest.raises(Pruned), open_mlflow_run(CONFIG, outputs, "pruned", {}, "attempt 7") as run:
         raise Pruned
 
@@ -159,14 +159,14 @@ def test_a_run_that_a_search_gives_up_is_no_failure(outputs):
     assert (stored.info.status, stored.data.tags["pruned"]) == ("FINISHED", "true")
 
 
-def test_metric_names_are_made_fit():
-    """Signs become underscores, with a hash behind them; letters of any script, groups, spaces and points stay."""
+def test_metric_names_are_converted_for_mlflow():
+    """Special characters become underscores and add a hash; letters, slashes, spaces and dots remain."""
     assert metric_name("class_iou/wet sand-2.5:x") == "class_iou/wet sand-2.5:x"
     assert re.fullmatch("site_dice/plage d_été _n__[0-9a-f]{4}", metric_name("site_dice/plage d'été (n)"))
 
 
-def test_two_names_are_two_metrics(outputs):
-    """Though they differ only in signs that MLflow refuses."""
+def test_different_names_are_different_metrics(outputs):
+    """They stay distinct even if they differ only in characters that MLflow rejects."""
     scores = {"class_iou/a+b": 0.25, "class_iou/a&b": 0.5, "class_iou/a_b": 0.75}
     with open_mlflow_run(CONFIG, outputs, "signs", {}, "attempt signs") as run:
         run.log_metrics(scores)
@@ -175,15 +175,15 @@ def test_two_names_are_two_metrics(outputs):
     assert {name: logged[metric_name(name)] for name in scores} == scores
 
 
-def test_the_commit_is_one_or_none(monkeypatch):
-    """In a repository its hash; where git fails, ``none``."""
+def test_the_commit_is_a_hash_or_none(monkeypatch):
+    """If git fails, it is ``none``."""
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|none", git_commit())
     monkeypatch.setattr(mlflow_log.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
     assert git_commit() == "none"
 
 
 def test_artifacts_are_copied_to_their_paths(outputs, tmp_path):
-    """Those that the run has, also below a folder; those it has not are left out."""
+    """Nested artifacts keep their paths, and missing ones are left out."""
     (tmp_path / "in" / "sub" / "deep").mkdir(parents=True)
     for name in ("a.txt", "b.txt", "sub/deep/c.txt"):
         (tmp_path / "in" / name).write_text(name)

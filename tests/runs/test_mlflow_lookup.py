@@ -1,4 +1,4 @@
-"""The run whose model is wanted is found by any of its names, or the nearest is named."""
+"""The run of a model is found by any of its addresses, and errors name the closest match."""
 
 import logging
 import uuid
@@ -11,20 +11,20 @@ from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_log import PARENT, open_mlflow_run
-from gym.runs.mlflow_lookup import equals, fetch_model_files, find_model_run
+from gym.runs.mlflow_lookup import equality_filter, fetch_model_files, find_model_run
 
 CONFIG = TrackingConfig()
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    """One database for the tests of this file: making one takes seconds."""
+    """One database for all tests of this file, because creating one takes seconds."""
     return tmp_path_factory.mktemp("outputs")
 
 
 @pytest.fixture
 def log(outputs):
-    """Log a finished run; gives its id."""
+    """Log a finished run and return its id."""
 
     def log_run(name, *, iou=None, params=(), folder=None, fails=False, **tags):
         try:
@@ -44,7 +44,7 @@ def log(outputs):
 
 @pytest.fixture
 def sweep(log):
-    """Log a sweep of runs by their scores; gives the id of its parent, and theirs."""
+    """Log a sweep of runs with these scores; return the id of its parent and the ids of the runs."""
 
     def log_sweep(name, scores, **options):
         parent = log(f"sweep {name}", sweep=name)
@@ -57,12 +57,12 @@ def sweep(log):
 
 @pytest.fixture
 def found(outputs):
-    """The id of what is found."""
+    """Find a run and return its id."""
     return lambda wanted: find_model_run(CONFIG, outputs, wanted).info.run_id
 
 
 def test_a_run_is_found_by_id_and_by_name(log, found):
-    """Of several of one name the last that finished."""
+    """If several finished runs share a name, the most recent one is used."""
     first, last = log("twice"), log("twice")
     log("twice", fails=True)
 
@@ -70,30 +70,32 @@ def test_a_run_is_found_by_id_and_by_name(log, found):
     assert found("twice") == last
 
 
-def test_a_long_run_that_ended_last_is_the_last(outputs, log, found):
-    """Whichever was started first: another of its name began and ended meanwhile."""
+def test_the_most_recent_run_is_the_one_that_ended_last(outputs, log, found):
+    """A long run counts as more recent than one that started and ended in the meantime."""
     with open_mlflow_run(CONFIG, outputs, "overlapping", {}, uuid.uuid4().hex) as long:
         log("overlapping")
 
     assert found("overlapping") == long.run_id
 
 
-def test_an_unknown_run_is_refused_with_the_nearest(log, found):
-    """A misspelt name finds its neighbour."""
+def test_an_unknown_run_is_refused_with_the_closest_match(log, found):
+    """A misspelt name is recognised."""
     log("resunet cce f6")
 
-    with pytest.raises(RunError, match=r"run=resunet ccf f6 is no run in sqlite:.*; the nearest is resunet cce f6\."):
+    with pytest.raises(
+        RunError, match=r"run=resunet ccf f6 was not found in sqlite:.*; the closest match is resunet cce f6\."
+    ):
         found("resunet ccf f6")
 
 
-def test_an_empty_database_says_so(outputs):
-    """Nothing to choose from: train first."""
+def test_an_empty_database_suggests_training(outputs):
+    """There is no finished run to suggest."""
     with pytest.raises(RunError, match="there is no finished run yet: train one"):
         find_model_run(TrackingConfig(experiment="empty"), outputs, "x")
 
 
 def test_the_best_of_a_sweep_has_the_highest_validation_iou(sweep, log, found):
-    """By the sweep's name, and by name or id of its parent; failed runs, those without a score and others count not."""
+    """A sweep is named by itself or by its parent run; failed runs and runs without a score do not count."""
     parent, runs = sweep("coast", [0.3, 0.8, 0.5])
     tags = {"sweep": "coast", PARENT: parent}
     log("failed", iou=0.9, fails=True, **tags)
@@ -105,15 +107,15 @@ def test_the_best_of_a_sweep_has_the_highest_validation_iou(sweep, log, found):
     assert {found(f"best:{name}") for name in ("coast", "sweep coast", parent)} == {runs[1]}
 
 
-def test_of_equal_runs_the_first_is_the_best(sweep, found):
-    """So that it stays the same one."""
+def test_the_earliest_of_equal_runs_is_the_best(sweep, found):
+    """The best run therefore does not change when a later run ties."""
     _, runs = sweep("draw", [0.5, 0.7, 0.7])
 
     assert found("best:draw") == runs[1]
 
 
-def test_of_sweeps_of_one_name_the_last_is_taken(sweep, found):
-    """As of runs of one name."""
+def test_the_most_recent_sweep_of_a_name_is_used(sweep, found):
+    """Runs of the same name are treated alike."""
     sweep("twice", [0.9])
     _, runs = sweep("twice", [0.4, 0.6])
 
@@ -122,47 +124,51 @@ def test_of_sweeps_of_one_name_the_last_is_taken(sweep, found):
 
 @pytest.mark.parametrize("name", ["plage d'été", 'the "best" one', "100%", "a_b"])
 def test_a_sweep_may_have_any_name(sweep, found, name):
-    """Quotes and signs of a pattern among its letters find it, and nothing else."""
+    """Quotes and wildcards in a name are taken literally."""
     sweep("100 more" if name == "100%" else "axb", [0.9])
     _, runs = sweep(name, [0.5])
 
     assert found(f"best:{name}") == runs[0]
 
 
-def test_both_kinds_of_quotes_cannot_be_looked_for():
-    """MLflow has no way to write them; an id has none."""
-    assert (equals("name", "a'b"), equals("name", 'a"b')) == ('name = "a\'b"', "name = 'a\"b'")
-    with pytest.raises(RunError, match="a'\"b holds both kinds of quotes, which MLflow cannot look for; give an id"):
-        equals("name", "a'\"b")
+def test_a_name_with_both_kinds_of_quotes_is_refused():
+    """MLflow cannot escape quotes; an id contains none."""
+    assert (equality_filter("name", "a'b"), equality_filter("name", 'a"b')) == ('name = "a\'b"', "name = 'a\"b'")
+    with pytest.raises(
+        RunError, match="a'\"b contains both kinds of quotes, which MLflow cannot search for; pass an id"
+    ):
+        equality_filter("name", "a'\"b")
 
 
-def test_an_unknown_sweep_is_refused_with_the_nearest(sweep, found):
-    """A misspelt name finds its neighbour; where there is none, how to make one."""
+def test_an_unknown_sweep_is_refused_with_the_closest_match(sweep, found):
+    """A misspelt name is recognised."""
     sweep("pocket_matrix", [0.5])
 
     with pytest.raises(
-        RunError, match=r"^run=best:poket_matrx is no sweep in sqlite:.*; the nearest is pocket_matrix\."
+        RunError, match=r"^run=best:poket_matrx was not found in sqlite:.*; the closest match is pocket_matrix\."
     ):
         found("best:poket_matrx")
 
 
-def test_where_there_is_no_sweep_it_is_said_how_to_make_one(outputs):
-    """Nothing to choose from."""
+def test_without_any_sweep_the_error_suggests_one(outputs):
+    """There is no sweep to suggest."""
     with pytest.raises(RunError, match=r"; there is no sweep yet: run one with -m\.$"):
         find_model_run(TrackingConfig(experiment="empty"), outputs, "best:x")
 
 
 def test_a_sweep_without_a_finished_run_is_refused(sweep, log, found):
-    """Its one run failed."""
+    """Its only run failed."""
     parent, _ = sweep("begun", [])
     log("failed", iou=0.9, fails=True, sweep="begun", **{PARENT: parent})
 
-    with pytest.raises(RunError, match=r"^run=best:begun has no finished run with a score yet; wait for one, or give"):
+    with pytest.raises(
+        RunError, match=r"^run=best:begun: no run of this sweep has finished with a score; wait, or pass another run\.$"
+    ):
         found("best:begun")
 
 
-def test_a_best_of_scores_that_do_not_compare_is_warned_of(sweep, log, found, caplog):
-    """Runs that validate on other scenes; what trains may differ."""
+def test_a_warning_says_if_scores_are_not_comparable(sweep, log, found, caplog):
+    """Runs of a sweep may differ in their training side, but not in their validation side."""
     for name, key in (("folds", "split.fold"), ("shares", "split.training_share")):
         parent = log(f"sweep {name}", sweep=name)
         for value in ("0", "1"):
@@ -172,12 +178,14 @@ def test_a_best_of_scores_that_do_not_compare_is_warned_of(sweep, log, found, ca
         found("best:folds")
         found("best:shares")
 
-    said = "the runs of sweep folds validate on different scenes; the highest IoU may be of the easiest"
-    assert [record.getMessage() for record in caplog.records if record.name == "gym.runs.mlflow_lookup"] == [said]
+    warning = (
+        "the runs of sweep folds were validated on different scenes; the highest IoU may reflect the easiest scenes"
+    )
+    assert [record.getMessage() for record in caplog.records if record.name == "gym.runs.mlflow_lookup"] == [warning]
 
 
-def test_more_runs_than_a_page_are_all_looked_at(sweep, found, monkeypatch):
-    """MLflow gives them page by page."""
+def test_all_pages_of_runs_are_searched(sweep, found, monkeypatch):
+    """MLflow returns runs in pages."""
     monkeypatch.setattr("gym.runs.mlflow_lookup._PAGE", 2)
     _, runs = sweep("long", [0.1, 0.9, 0.3, 0.2, 0.5])
 
@@ -186,7 +194,7 @@ def test_more_runs_than_a_page_are_all_looked_at(sweep, found, monkeypatch):
 
 @pytest.fixture
 def registered(log, outputs):
-    """A model with two versions, one with an alias, and one version that no run made; gives the two runs."""
+    """A model with two versions, one of them with an alias, and a version without a run; return the two run ids."""
     client, _ = open_tracking(CONFIG, outputs)
     if not client.search_registered_models("name = 'shore'"):
         client.create_registered_model("shore")
@@ -200,47 +208,47 @@ def registered(log, outputs):
 
 
 def test_a_registered_model_is_found_by_alias_and_by_version(registered, found):
-    """As MLflow writes them."""
+    """The addresses are written as in MLflow."""
     assert (found("models:/shore/1"), found("models:/shore@champion")) == registered
 
 
-def test_a_registered_model_is_found_among_more_than_a_page(registered, found, outputs, monkeypatch):
-    """As is the nearest name."""
+def test_all_pages_of_registered_models_are_searched(registered, found, outputs, monkeypatch):
+    """The closest match is searched on all pages, too."""
     client, _ = open_tracking(CONFIG, outputs)
     for name in ("a first one", "a second one"):
-        if not client.search_registered_models(equals("name", name)):
+        if not client.search_registered_models(equality_filter("name", name)):
             client.create_registered_model(name)
     monkeypatch.setattr("gym.runs.mlflow_lookup._PAGE", 1)
 
     assert found("models:/shore@champion") == registered[1]
-    with pytest.raises(RunError, match="run=models:/shor/1 is no registered model; the nearest is shore"):
+    with pytest.raises(RunError, match="run=models:/shor/1 was not found; the closest match is shore"):
         found("models:/shor/1")
 
 
 @pytest.mark.parametrize(
     ("address", "message"),
     {
-        "models:/shor@champion": r"run=models:/shor@champion is no registered model; the nearest is shore\.",
-        "models:/shore@best": r"run=models:/shore@best is none of what shore has: @champion, /1, /2, /3; give one",
-        "models:/shore/9": r"run=models:/shore/9 is none of what shore has: @champion, /1, /2, /3; give one of them\.",
-        "models:/shore/3": r"run=models:/shore/3 was registered without a run; give the run itself\.",
+        "models:/shor@champion": r"run=models:/shor@champion was not found; the closest match is shore\.",
+        "models:/shore@best": r"run=models:/shore@best is not a version of shore; pass one of @champion, /1, /2, /3\.",
+        "models:/shore/9": r"run=models:/shore/9 is not a version of shore; pass one of @champion, /1, /2, /3\.",
+        "models:/shore/3": r"run=models:/shore/3 was not registered from a run; pass the run itself\.",
     }.items(),
 )
 def test_an_unknown_registered_model_is_refused(registered, found, address, message):
-    """With what there is."""
+    """The error names the choices."""
     with pytest.raises(RunError, match=f"^{message}"):
         found(address)
 
 
-def test_where_no_model_is_registered_it_is_said_how_to(tmp_path_factory):
-    """Nothing to choose from."""
-    message = r"^run=models:/x@champion is no registered model; there is no registered model yet: publish a run\.$"
+def test_without_any_registered_model_the_error_suggests_publishing(tmp_path_factory):
+    """There is no model to suggest."""
+    message = r"^run=models:/x@champion was not found; there is no registered model yet: publish a run\.$"
     with pytest.raises(RunError, match=message):
         find_model_run(CONFIG, tmp_path_factory.mktemp("fresh"), "models:/x@champion")
 
 
-def test_a_model_on_this_machine_is_found_where_it_is(log, outputs, tmp_path):
-    """Nothing is copied; what describes it stands beside it."""
+def test_a_model_on_this_machine_is_used_in_place(log, outputs, tmp_path):
+    """Nothing is copied, and the files that describe it are in the same folder."""
     (tmp_path / "model").mkdir()
     for name in ("model/model.json", "config.yaml", "other.txt"):
         (tmp_path / name).write_text(name)
@@ -257,7 +265,7 @@ def test_a_model_on_this_machine_is_found_where_it_is(log, outputs, tmp_path):
 
 @pytest.fixture
 def elsewhere(log, outputs, tmp_path):
-    """A run whose artifacts seem to be on another machine; MLflow brings them by the run's id all the same."""
+    """A run whose artifacts seem to be on another machine; MLflow downloads them by the id of the run."""
     (tmp_path / "files" / "model").mkdir(parents=True)
     for name in ("model/model.json", "config.yaml", "card.md", "contact_sheet.png"):
         (tmp_path / "files" / name).write_text(name)
@@ -265,8 +273,8 @@ def elsewhere(log, outputs, tmp_path):
     return SimpleNamespace(data=run.data, info=SimpleNamespace(**{**dict(run.info), "artifact_uri": "s3://bucket/run"}))
 
 
-def test_a_model_of_another_machine_is_brought(elsewhere, outputs, tmp_path):
-    """With what describes it, and nothing else."""
+def test_a_model_on_another_machine_is_downloaded(elsewhere, outputs, tmp_path):
+    """The files that describe it are downloaded as well, other artifacts are not."""
     folder = fetch_model_files(CONFIG, outputs, elsewhere, tmp_path / "place")
 
     assert folder == tmp_path / "place"
@@ -274,20 +282,22 @@ def test_a_model_of_another_machine_is_brought(elsewhere, outputs, tmp_path):
     assert (folder / "model" / "model.json").read_text() == "model/model.json"
 
 
-def test_a_model_that_cannot_be_brought_is_refused(elsewhere, outputs, tmp_path, monkeypatch):
-    """With MLflow's reason."""
+def test_a_model_that_cannot_be_downloaded_is_refused(elsewhere, outputs, tmp_path, monkeypatch):
+    """The error gives MLflow's reason."""
     broken = MlflowException("no answer\nat all")
     monkeypatch.setattr("mlflow.artifacts.download_artifacts", lambda **_: (_ for _ in ()).throw(broken))
 
-    with pytest.raises(RunError, match=r"the model of run=\w+ cannot be fetched \(no answer\); check tracking\.uri\.$"):
+    with pytest.raises(
+        RunError, match=r"the model of run=\w+ cannot be downloaded \(no answer\); check tracking\.uri\.$"
+    ):
         fetch_model_files(CONFIG, outputs, elsewhere, tmp_path)
 
 
 def test_a_run_without_a_model_is_refused(log, sweep, outputs):
-    """With its name and status; of a sweep it is said how to choose one."""
+    """The error gives its name and status, and for a sweep how to address its best run."""
     parent, _ = sweep("has none", [0.5])
 
-    with pytest.raises(RunError, match=r"\(no model, FINISHED\) has no model in file:.*; choose a finished run\.$"):
+    with pytest.raises(RunError, match=r"\(no model, FINISHED\) has no model in file:.*; pass a finished run\.$"):
         fetch_model_files(CONFIG, outputs, find_model_run(CONFIG, outputs, log("no model")), outputs)
-    with pytest.raises(RunError, match=r"has no model in file:.*; it is a sweep, give run=best:has none\.$"):
+    with pytest.raises(RunError, match=r"has no model in file:.*; it is a sweep, so pass run=best:has none\.$"):
         fetch_model_files(CONFIG, outputs, find_model_run(CONFIG, outputs, parent), outputs)

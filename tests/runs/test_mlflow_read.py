@@ -1,4 +1,4 @@
-"""What MLflow keeps of a run is read back: values by epoch, scores and settings."""
+"""Metrics, scores and settings of a run are read back from MLflow."""
 
 import math
 import uuid
@@ -17,7 +17,7 @@ CONFIG = TrackingConfig()
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory):
-    """A run of two epochs, the second logged twice, and a client that knows it."""
+    """A client and a run of two epochs, the second of which was logged twice."""
     outputs = tmp_path_factory.mktemp("outputs")
     with open_mlflow_run(CONFIG, outputs, "unet cce f4", {"fingerprint": "f" * 64}, uuid.uuid4().hex) as run:
         run.log_params({"model.filters": 4, "name": "", "search.objective": ["iou"], "data.remap": None})
@@ -29,8 +29,8 @@ def logged(tmp_path_factory):
     return client, client.get_run(run.run_id)
 
 
-def test_values_are_read_by_name_and_step(logged):
-    """The last of each step, as of a run that was cut off between logging and its checkpoint; none where none is."""
+def test_metrics_are_read_by_name_and_step(logged):
+    """A resumed run may have logged a step twice, and its later value is used; a missing metric has no values."""
     client, run = logged
 
     assert read_metrics(client, run.info.run_id, ["val/loss", "val/kld"]) == {
@@ -39,8 +39,8 @@ def test_values_are_read_by_name_and_step(logged):
     }
 
 
-def test_a_result_is_read_as_far_as_mlflow_has_it(logged):
-    """Scores that are defined and not of an epoch, settings by their types; no image, and so no matrix."""
+def test_a_result_is_read_as_far_as_mlflow_stores_it(logged):
+    """It has the defined scores and typed settings, but no images and no matrices."""
     _, run = logged
     result = read_logged_result(run)
 
@@ -52,13 +52,13 @@ def test_a_result_is_read_as_far_as_mlflow_has_it(logged):
 
 
 def with_metrics(metrics, classes):
-    """The record of a run on imagery of these classes."""
+    """A logged run with these metrics and classes."""
     params, info = {"data.classes": repr(classes)}, SimpleNamespace(run_id="0", run_name="unet cce f4")
     return SimpleNamespace(info=info, data=SimpleNamespace(params=params, tags={}, metrics=metrics))
 
 
-def test_classes_have_their_own_names():
-    """In their order, whatever signs MLflow would not take; those without a score too."""
+def test_class_names_are_restored():
+    """Characters that MLflow rejects are restored, and classes without a score are kept in order."""
     scores = {"class_iou/sand (wet)": 0.25, "class_iou/sand [wet]": 0.5, "test/class_dice/a": 0.75, "site_iou/a": 1.0}
     classes = ["sand (wet)", "sand [wet]", "sand _wet_", "a"]
 
@@ -68,8 +68,8 @@ def test_classes_have_their_own_names():
     assert result.matrices.shape == (0, 4, 4)
 
 
-def test_classes_of_an_earlier_run_have_their_own_names_where_that_can_be_told():
-    """Its metrics had underscores alone; of two classes that became one the last was kept, and which is not known."""
+def test_class_names_of_earlier_versions_are_restored_if_they_are_unique():
+    """Their metrics had underscores without a hash; a metric that two classes share keeps its name."""
     logged = {"class_iou/sand _wet_": 0.25, "class_iou/a_b": 0.5, "class_iou/sea": 0.75}
 
     result = read_logged_result(with_metrics(logged, ["sand (wet)", "a+b", "a&b", "sea"]))

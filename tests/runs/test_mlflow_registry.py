@@ -1,4 +1,4 @@
-"""A published run becomes one version of a registered model, and the alias moves to it."""
+"""A published run becomes a version of a registered model, and the alias moves to it."""
 
 import re
 import uuid
@@ -21,7 +21,7 @@ CONFIG = TrackingConfig()
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    """One database for the tests of this file: making one takes seconds."""
+    """One database for all tests of this file, because creating one takes seconds."""
     return tmp_path_factory.mktemp("outputs")
 
 
@@ -32,7 +32,7 @@ def client(outputs):
 
 @pytest.fixture
 def log(outputs, client, tmp_path):
-    """Log a run with a model that no test here loads."""
+    """Log a run with a placeholder model."""
 
     def log_run(name="unet cce f2", **scores):
         (tmp_path / "model").mkdir(exist_ok=True)
@@ -46,12 +46,12 @@ def log(outputs, client, tmp_path):
 
 
 def described(classes=("water", "other"), bands=("red", "nir")):
-    """A description of a model."""
+    """The description of a model."""
     return ModelDescription(Preparation((32, 32), "fit", 0.0, Scaling(), tuple(bands)), list(classes))
 
 
 def test_a_run_becomes_a_version_with_an_alias(client, log):
-    """With its run, score, classes, bands and the zip's hash; what MLflow fetches of it is the model."""
+    """The version has the run's id, score, classes, bands and archive hash, and MLflow downloads its model."""
     run = log(iou=0.78349)
 
     assert register_model(client, "one", "champion", run, described(), "ab12") == RegisteredVersion(
@@ -66,15 +66,15 @@ def test_a_run_becomes_a_version_with_an_alias(client, log):
     assert (Path(fetched) / "model.keras").read_text() == "unet cce f2"
 
 
-def test_a_run_without_a_score_is_named_only(client, log):
-    """There is none to tell."""
+def test_a_run_without_a_score_is_described_by_its_name(client, log):
+    """The description omits the score."""
     register_model(client, "scoreless", "champion", log(), described(), "")
 
     assert client.get_model_version("scoreless", "1").description == "unet cce f2"
 
 
 def test_the_same_run_stays_the_same_version(client, log):
-    """However often it is published; the hash is that of the last zip, and another alias may be added."""
+    """Publishing it again updates the hash and may add another alias."""
     run = log()
     register_model(client, "same", "champion", run, described(), "first")
     register_model(client, "same", "champion", run, described(), "second")
@@ -87,8 +87,8 @@ def test_the_same_run_stays_the_same_version(client, log):
     ]
 
 
-def test_the_alias_moves_to_what_is_published_last(client, log):
-    """Also back to an older version."""
+def test_the_alias_moves_to_the_model_published_last(client, log):
+    """It can move back to an older version."""
     old, new = log(), log()
     numbers = [register_model(client, "moves", "champion", run, described(), "").number for run in (old, new, old)]
 
@@ -101,19 +101,19 @@ def test_the_alias_moves_to_what_is_published_last(client, log):
     [
         (
             described(classes=("water", "sand")),
-            'name=kind is a registered model of the classes ["water", "other"], and this one has ["water", "sand"]; '
-            "give it another name=...",
+            'name=kind is a registered model with the classes ["water", "other"], but this model has '
+            '["water", "sand"]; choose another name=...',
         ),
         (
             described(bands=("nir", "red")),
-            'name=kind is a registered model of the bands ["red", "nir"], and this one has ["nir", "red"]; '
-            "give it another name=...",
+            'name=kind is a registered model with the bands ["red", "nir"], but this model has ["nir", "red"]; '
+            "choose another name=...",
         ),
     ],
     ids=["classes", "bands"],
 )
-def test_a_model_of_another_kind_is_refused(client, log, other, message):
-    """Who uses the alias would get a model of something else."""
+def test_a_model_with_other_classes_or_bands_is_refused(client, log, other, message):
+    """Users of the alias would otherwise receive a model for other data."""
     register_model(client, "kind", "champion", log(), described(), "")
 
     check_compatible(client, "kind", described())
@@ -121,30 +121,30 @@ def test_a_model_of_another_kind_is_refused(client, log, other, message):
         check_compatible(client, "kind", other)
 
 
-def test_a_name_may_hold_what_parts_names(client, log):
-    """One class of two words is not two classes."""
+def test_class_names_may_contain_commas(client, log):
+    """A class named "sand, wet" is not two classes."""
     register_model(client, "parted", "champion", log(), described(classes=("sand, wet", "other")), "")
 
     check_compatible(client, "parted", described(classes=("sand, wet", "other")))
-    with pytest.raises(RunError, match=r"^name=parted is a registered model of the classes"):
+    with pytest.raises(RunError, match=r"^name=parted is a registered model with the classes"):
         check_compatible(client, "parted", described(classes=("sand", "wet, other")))
 
 
-def test_a_version_of_earlier_takes_models_of_its_kind(client, log):
-    """Its tags were words between commas; from the next version on they are not."""
+def test_versions_registered_by_earlier_programs_are_understood(client, log):
+    """Their tags are comma-separated names; new versions use JSON."""
     client.create_registered_model("earlier")
     tags = {"classes": "water, other", "bands": "red, nir"}
     client.create_model_version("earlier", "file:///elsewhere", tags=tags)
 
     check_compatible(client, "earlier", described())
-    with pytest.raises(RunError, match=r"^name=earlier is a registered model of the classes water, other, and this"):
+    with pytest.raises(RunError, match=r"^name=earlier is a registered model with the classes water, other, but this"):
         check_compatible(client, "earlier", described(classes=("water", "sand")))
     register_model(client, "earlier", "champion", log(), described(), "")
     assert client.get_model_version("earlier", "2").tags["classes"] == '["water", "other"]'
 
 
-def test_a_free_name_and_a_version_of_someone_else_take_any_model(client, log):
-    """Nothing is known of their classes and bands."""
+def test_a_new_name_and_a_foreign_version_accept_any_model(client, log):
+    """Their classes and bands are unknown."""
     client.create_registered_model("theirs")
     check_compatible(client, "theirs", described())
     client.create_model_version("theirs", "file:///elsewhere")
@@ -154,8 +154,8 @@ def test_a_free_name_and_a_version_of_someone_else_take_any_model(client, log):
     assert register_model(client, "theirs", "champion", log(), described(), "").number == "2"
 
 
-def test_the_newest_version_decides_of_which_kind_a_model_is(client, log):
-    """By its number, of which 10 comes after 9."""
+def test_a_model_is_compared_with_the_newest_version(client, log):
+    """Version 10 is newer than version 9."""
     for _ in range(9):
         register_model(client, "tenth", "champion", log(), described(), "")
     register_model(client, "tenth", "champion", log(), described(classes=("a", "b")), "")
@@ -163,8 +163,8 @@ def test_the_newest_version_decides_of_which_kind_a_model_is(client, log):
     check_compatible(client, "tenth", described(classes=("a", "b")))
 
 
-def test_a_model_is_named_after_its_experiment():
-    """Unless a name is given; signs that the registry refuses become underscores."""
+def test_a_model_is_named_after_its_experiment_by_default():
+    """Characters that the registry rejects become underscores."""
     assert registry_name(TrackingConfig(), "") == "segsweep"
     assert registry_name(TrackingConfig(experiment="/Users/me@x/it's: sand"), "") == "_Users_me_x_it_s_ sand"
     assert registry_name(TrackingConfig(), "mine") == "mine"

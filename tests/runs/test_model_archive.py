@@ -1,4 +1,4 @@
-"""A published model is one zip, the same each time, and is taken apart only where nothing of it was changed."""
+"""A model archive is reproducible, and is unpacked only if it was not altered."""
 
 import hashlib
 import io
@@ -42,23 +42,23 @@ def contents(folder):
 
 @pytest.fixture
 def published(tmp_path):
-    """A published model."""
+    """A model archive."""
     write_zip(fill(tmp_path / "made"), tmp_path / "model.zip")
     return tmp_path / "model.zip"
 
 
 def rewrite(path, change, compression=zipfile.ZIP_STORED):
-    """Pack a zip anew with what ``change`` makes of its list of names and contents."""
+    """Pack a zip again after applying ``change`` to its list of names and contents."""
     with zipfile.ZipFile(path) as archive:
         entries = [(name, archive.read(name)) for name in archive.namelist()]
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w", compression) as archive:
-        warnings.simplefilter("ignore")  # of two files of one name
+        warnings.simplefilter("ignore")  # about two files of the same name
         for name, content in change(entries):
             archive.writestr(name, content)
 
 
 def refusal(path, tmp_path):
-    """What is said of a zip; nothing may be written outside the folder that it is unpacked to."""
+    """The error for a zip; nothing may be written outside the folder that it is unpacked to."""
     (tmp_path / "deep" / "inside").mkdir(parents=True)
     with pytest.raises(RunError) as caught:
         unpack_zip(path, tmp_path / "deep" / "inside")
@@ -67,8 +67,8 @@ def refusal(path, tmp_path):
     return str(caught.value)
 
 
-def test_what_was_published_comes_back(published, tmp_path):
-    """Every file; the checksums are for the way."""
+def test_unpacking_restores_all_published_files(published, tmp_path):
+    """The file of checksums itself is not unpacked."""
     unpack_zip(published, tmp_path / "back")
 
     assert contents(tmp_path / "back") == FILES
@@ -76,8 +76,8 @@ def test_what_was_published_comes_back(published, tmp_path):
 
 @given(content=st.binary(max_size=300))
 @settings(max_examples=20, deadline=None)
-def test_the_same_files_make_the_same_bytes(tmp_path_factory, content):
-    """Whenever, wherever and in whatever order they were written; other files make others."""
+def test_equal_files_yield_equal_bytes(tmp_path_factory, content):
+    """Time, place and order of writing do not matter; other files yield other bytes."""
     place = tmp_path_factory.mktemp("zips")
     files = FILES | {"card.md": content}
     one = write_zip(fill(place / "one", files), place / "one.zip")
@@ -90,8 +90,8 @@ def test_the_same_files_make_the_same_bytes(tmp_path_factory, content):
 
 
 @pytest.mark.process
-def test_its_checksums_are_those_of_sha256sum(published, tmp_path):
-    """Unpacked by unzip, as anyone would: every file is readable, and is what it was."""
+def test_the_checksums_agree_with_sha256sum(published, tmp_path):
+    """The files are unpacked with unzip and are readable."""
     for tool in ("unzip", "sha256sum"):
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
@@ -102,8 +102,8 @@ def test_its_checksums_are_those_of_sha256sum(published, tmp_path):
     assert (done.returncode, done.stdout.count(": OK"), done.stderr) == (0, len(FILES), "")
 
 
-def test_a_write_that_fails_leaves_the_older_zip(published, tmp_path, monkeypatch):
-    """Whole or absent."""
+def test_a_failed_write_keeps_the_older_zip(published, tmp_path, monkeypatch):
+    """No partial file remains."""
     before = published.read_bytes()
     monkeypatch.setattr(model_archive.shutil, "copyfileobj", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
 
@@ -114,8 +114,8 @@ def test_a_write_that_fails_leaves_the_older_zip(published, tmp_path, monkeypatc
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "model.zip"]
 
 
-def test_a_zip_that_was_packed_anew_is_taken(published, tmp_path):
-    """Compressed, in another order, with entries of folders: the files are what counts."""
+def test_a_repacked_zip_is_accepted(published, tmp_path):
+    """Compression, order and entries of folders do not matter."""
     rewrite(published, lambda entries: [("model/", b""), *reversed(entries)], zipfile.ZIP_DEFLATED)
     unpack_zip(published, tmp_path / "back")
 
@@ -123,19 +123,19 @@ def test_a_zip_that_was_packed_anew_is_taken(published, tmp_path):
 
 
 def replaced(name, content):
-    """A change that gives one file another content."""
+    """A change that replaces the content of one file."""
     return lambda entries: [(known, content if known == name else old) for known, old in entries]
 
 
 def bombed(entries):
-    """A file of 40 MB of zeros, with a right checksum."""
+    """A change that adds a file of 40 MB of zeros with a correct checksum."""
     zeros = bytes(40_000_000)
     line = f"{hashlib.sha256(zeros).hexdigest()}  zeros\n".encode()
     return [*((name, old + line if name == "SHA256SUMS" else old) for name, old in entries), ("zeros", zeros)]
 
 
 def misled(name):
-    """A change that adds a file of a name that leads elsewhere, with a right checksum."""
+    """A change that adds a file with a misleading name and a correct checksum."""
     line = f"{hashlib.sha256(b'x').hexdigest()}  {name}\n".encode()
     return lambda entries: [
         *((known, old + line if known == "SHA256SUMS" else old) for known, old in entries),
@@ -149,46 +149,51 @@ def short(content):
 
 
 CHANGED = {
-    "a file of another content": (
+    "another content": (
         replaced("model/model.keras", b"another"),
         f"model/model.keras has the SHA-256 {short(b'another')}, not {short(FILES['model/model.keras'])}",
     ),
-    "a file more": (lambda entries: [*entries, ("notes.txt", b"x")], "notes.txt has no checksum in SHA256SUMS"),
-    "a file less": (lambda entries: [e for e in entries if e[0] != "config.yaml"], "config.yaml is missing"),
-    "a file twice": (lambda entries: [*entries, ("config.yaml", b"x")], "two of its files have one name"),
-    "a line that is none": (
+    "an additional file": (lambda entries: [*entries, ("notes.txt", b"x")], "notes.txt has no checksum in SHA256SUMS"),
+    "a missing file": (lambda entries: [e for e in entries if e[0] != "config.yaml"], "config.yaml is missing"),
+    "a duplicate file": (lambda entries: [*entries, ("config.yaml", b"x")], "two of its files have the same name"),
+    "an invalid line": (
         replaced("SHA256SUMS", b"0 zero\n"),
-        "SHA256SUMS has a line that is no checksum with a name",
+        "SHA256SUMS has a line that is not a checksum and a name",
     ),
-    "checksums without end": (replaced("SHA256SUMS", bytes(1 << 21)), "SHA256SUMS is longer than 1048576 bytes"),
-    "a way up": (misled("../outside"), "../outside is no plain path inside it"),
-    "a way up on the way": (misled("model/../../outside"), "model/../../outside is no plain path inside it"),
-    "a way from the root": (misled("/etc/outside"), "/etc/outside is no plain path inside it"),
-    "a way of another system": (misled("C:outside"), "C:outside is no plain path inside it"),
-    "a file in a file": (misled("config.yaml/outside"), "config.yaml is a file and a folder"),
-    "a file in place of a folder": (misled("samples/images"), "samples/images is a file and a folder"),
-    "a file in place of all": (misled("."), ". is a file and a folder"),
-    "a backslash": (misled("model\\outside"), "model\\outside is no plain path inside it"),
+    "too many checksums": (replaced("SHA256SUMS", bytes(1 << 21)), "SHA256SUMS is longer than 1048576 bytes"),
+    "a parent folder": (misled("../outside"), "../outside is not a path inside the zip"),
+    "a parent folder within the path": (
+        misled("model/../../outside"),
+        "model/../../outside is not a path inside the zip",
+    ),
+    "an absolute path": (misled("/etc/outside"), "/etc/outside is not a path inside the zip"),
+    "a Windows path": (misled("C:outside"), "C:outside is not a path inside the zip"),
+    "a file in a file": (misled("config.yaml/outside"), "config.yaml is both a file and a folder"),
+    "a file instead of a folder": (misled("samples/images"), "samples/images is both a file and a folder"),
+    "a file instead of the root": (misled("."), ". is both a file and a folder"),
+    "a backslash": (misled("model\\outside"), "model\\outside is not a path inside the zip"),
 }
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_a_zip_that_was_changed_is_refused(published, tmp_path, name):
-    """With what is wrong and what to do, in one line; nothing lands outside the folder."""
+def test_an_altered_zip_is_refused(published, tmp_path, name):
+    """The error gives reason and remedy in one line, and nothing is written outside the folder."""
     change, what = CHANGED[name]
     rewrite(published, change)
 
-    remedy = "get it anew from where it was published."
-    assert refusal(published, tmp_path) == f"run={published} is not as it was published: {what}; {remedy}"
+    remedy = "download it again from where it was published."
+    assert refusal(published, tmp_path) == f"run={published} was altered after it was published: {what}; {remedy}"
 
 
-def test_a_bomb_is_refused_before_it_swells(published, tmp_path):
-    """Its size is declared, and held against that of the zip; what lies about its size is damaged."""
+def test_a_zip_bomb_is_refused_before_it_expands(published, tmp_path):
+    """Its declared size is compared with the size of the zip."""
     rewrite(published, bombed, zipfile.ZIP_DEFLATED)
 
     said = refusal(published, tmp_path)
-    of = published.stat().st_size
-    assert re.search(rf"its files would take 400\d+ bytes, more than 20 times the {of} they are in; get it anew", said)
+    size = published.stat().st_size
+    assert re.search(
+        rf"its files would expand from {size} to 400\d+ bytes, by more than 20 times; download it again", said
+    )
     assert not list((tmp_path / "deep" / "inside").iterdir())
 
 
@@ -201,8 +206,8 @@ def packed(files):
     return stream.getvalue()
 
 
-def test_a_bomb_in_the_model_is_refused_before_it_swells(tmp_path, monkeypatch):
-    """The model is a zip as well, which is only as large as what is in it once something reads it."""
+def test_a_zip_bomb_in_the_model_is_refused_before_it_expands(tmp_path, monkeypatch):
+    """The model is a zip itself and must not be unpacked by its reader."""
     bomb = packed({"config.json": b"{}", "model.weights.h5": bytes(40_000_000)})
     write_zip(fill(tmp_path / "made", FILES | {"model/model.keras": bomb}), tmp_path / "bomb.zip")
     opened = zipfile.ZipFile.open
@@ -214,12 +219,12 @@ def test_a_bomb_in_the_model_is_refused_before_it_swells(tmp_path, monkeypatch):
         ),
     )
 
-    what = f"the files in model/model.keras would take 40000002 bytes, more than 20 times the {len(bomb)} they are in"
+    what = f"the files in model/model.keras would expand from {len(bomb)} to 40000002 bytes, by more than 20 times"
     assert what in refusal(tmp_path / "bomb.zip", tmp_path)
 
 
-def test_a_model_that_does_not_swell_is_taken(tmp_path):
-    """Compressed or not."""
+def test_a_compressed_model_is_accepted(tmp_path):
+    """It expands only moderately."""
     model = packed({"config.json": b"{}" * 10, "model.weights.h5": bytes(range(256)) * 40})
     write_zip(fill(tmp_path / "made", FILES | {"model/model.keras": model}), tmp_path / "model.zip")
 
@@ -229,12 +234,12 @@ def test_a_model_that_does_not_swell_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["model/model.json", "model/model.keras", "run.json", "SHA256SUMS"])
-def test_a_zip_of_something_else_is_no_published_model(published, tmp_path, name):
-    """The first thing that it lacks is named."""
+def test_another_zip_is_not_a_model_archive(published, tmp_path, name):
+    """The error names the first missing file."""
     rewrite(published, lambda entries: [entry for entry in entries if entry[0] != name])
 
     assert refusal(published, tmp_path) == (
-        f"run={published} is no published model: it holds no {name}; give a zip that gym.publish wrote."
+        f"run={published} is not a model archive, because it has no {name}; pass a zip written by gym.publish."
     )
 
 
@@ -250,15 +255,15 @@ def test_a_zip_of_something_else_is_no_published_model(published, tmp_path, name
     ids=["text", "empty", "half of it", "a flipped part", "checksums in no text"],
 )
 def test_a_damaged_zip_is_refused(published, tmp_path, damage):
-    """With the reason that the reader gives."""
+    """The error gives the reason of the reader."""
     damage(published)
 
-    remedy = r"get it anew from where it was published\."
-    assert re.fullmatch(rf"run={published} is no readable zip \(.+\); {remedy}", refusal(published, tmp_path))
+    remedy = r"download it again from where it was published\."
+    assert re.fullmatch(rf"run={published} is not a readable zip \(.+\); {remedy}", refusal(published, tmp_path))
 
 
 def test_an_encrypted_zip_is_refused(published, tmp_path):
-    """Nobody published it so."""
+    """The program never publishes one."""
     content = bytearray(published.read_bytes())
     for sign, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         for match in re.finditer(re.escape(sign), bytes(content)):
@@ -268,21 +273,21 @@ def test_an_encrypted_zip_is_refused(published, tmp_path):
     assert "is encrypted, password required" in refusal(published, tmp_path)
 
 
-def test_a_zip_that_is_not_there_is_refused(tmp_path):
-    """By its path."""
+def test_a_missing_zip_is_refused(tmp_path):
+    """The error names its path."""
     assert refusal(tmp_path / "no.zip", tmp_path) == (
-        f"run={tmp_path}/no.zip is not there; give the path of a zip that gym.publish wrote."
+        f"run={tmp_path}/no.zip does not exist; pass the path of a zip written by gym.publish."
     )
 
 
 @pytest.mark.parametrize("refused", ["mkdir", "open", "write"])
-def test_a_full_disk_is_named(published, tmp_path, monkeypatch, refused):
-    """It is not the zip that is to blame, whether folder, file or the last of its bytes found no room."""
-    wholly = {"mkdir": Path.mkdir, "open": Path.open}
+def test_a_full_disk_is_reported(published, tmp_path, monkeypatch, refused):
+    """The error does not blame the zip, whether a folder, a file or the last bytes cannot be written."""
+    original = {"mkdir": Path.mkdir, "open": Path.open}
 
     def full(name, path, *arguments, **options):
         if "back" not in path.parts:
-            return wholly[name](path, *arguments, **options)
+            return original[name](path, *arguments, **options)
         if refused == "write":
             return Path("/dev/full").open("wb")
         raise OSError(28, "No space left on device")
@@ -297,18 +302,18 @@ def test_a_full_disk_is_named(published, tmp_path, monkeypatch, refused):
         unpack_zip(published, tmp_path / "back")
 
 
-def test_a_zip_whose_disk_fails_is_not_taken_for_a_full_one(published, tmp_path, monkeypatch):
-    """What cannot be read is the zip."""
+def test_a_read_error_is_not_mistaken_for_a_full_disk(published, tmp_path, monkeypatch):
+    """The error names the zip that cannot be read."""
 
     def fail(self, size=-1):
         raise OSError(5, "Input/output error")
 
     def read_sums(archive, entries, path):
-        sums = whole(archive, entries, path)
+        sums = original(archive, entries, path)
         monkeypatch.setattr(zipfile.ZipExtFile, "read", fail)
         return sums
 
-    whole = model_archive.read_sums
-    monkeypatch.setattr(model_archive, "read_sums", read_sums)
+    original = model_archive._read_sums
+    monkeypatch.setattr(model_archive, "_read_sums", read_sums)
 
-    assert "is no readable zip ([Errno 5] Input/output error); get it anew" in refusal(published, tmp_path)
+    assert "is not a readable zip ([Errno 5] Input/output error); download it again" in refusal(published, tmp_path)

@@ -1,4 +1,4 @@
-"""A model comes back from its files bit for bit, or is refused with a reason."""
+"""A model is restored from its files bit for bit, or refused with a reason."""
 
 import json
 import re
@@ -21,14 +21,14 @@ from tests.conftest import make_scenes, make_tiny_dataset
 
 @pytest.fixture
 def policy():
-    """Set Keras' global type policy for a test, and put back what was there."""
+    """Set Keras' global dtype policy and restore it after the test."""
     before = keras.config.dtype_policy()
     yield keras.config.set_dtype_policy
     keras.config.set_dtype_policy(before)
 
 
 def tiny_network(first=None):
-    """Standardisation, a convolution of every other pixel, normalisation, scores of three classes."""
+    """A small network with standardisation, convolution, normalisation and three classes."""
     images = keras.Input((16, 32, 3))
     maps = keras.layers.Conv2D(4, 3, padding="same")((first or Standardize())(images))
     maps = keras.layers.UpSampling2D(2)(EveryOtherPixel()(keras.layers.BatchNormalization()(maps)))
@@ -42,7 +42,7 @@ def tiny_network(first=None):
 
 @pytest.fixture(scope="module")
 def images(tiny_dataset):
-    """Two raw images of the dataset, as float32."""
+    """Two images of the dataset, as float32."""
     return next(iter(ordered_batches(tiny_dataset, [0, 1], 2)))[0].numpy()
 
 
@@ -53,13 +53,13 @@ def network():
 
 @pytest.fixture
 def folder(tmp_path, network, tiny_dataset):
-    """A saved model, to read or to damage."""
+    """A saved model that a test may damage."""
     save_model(network, tiny_dataset, tmp_path / "model")
     return tmp_path / "model"
 
 
-def test_scores_come_back_to_the_bit(folder, network, images):
-    """Raw imagery in, the same scores out: weights, statistics and standardisation are all in the file."""
+def test_probabilities_are_restored_bit_for_bit(folder, network, images):
+    """The file contains weights, statistics and standardisation."""
     back = load_model(folder).network
 
     np.testing.assert_array_equal(back.predict_on_batch(images), network.predict_on_batch(images))
@@ -68,7 +68,7 @@ def test_scores_come_back_to_the_bit(folder, network, images):
 
 
 def test_standardisation_is_in_the_saved_model(folder, images):
-    """A scene ten times as bright has the same scores; a model that wants prepared images would not give them."""
+    """An image ten times as bright has the same probabilities, because the model standardises it."""
     back = load_model(folder).network
 
     assert any(isinstance(layer, Standardize) for layer in back.layers)
@@ -77,8 +77,8 @@ def test_standardisation_is_in_the_saved_model(folder, images):
     assert np.ptp(scores) > 0.1
 
 
-def test_what_a_user_must_know_comes_along(folder):
-    """What an image goes through, and the classes, as JSON that a person can read."""
+def test_the_description_is_saved_with_the_model(folder):
+    """The preparation of images and the classes are stored as readable JSON."""
     description = load_model(folder).description
 
     preparation = Preparation((16, 32), "fit", 0.0, Scaling(), ("a", "b", "c"))
@@ -108,8 +108,8 @@ def test_what_a_user_must_know_comes_along(folder):
     ],
     ids=lambda options: "-".join(options),
 )
-def test_the_whole_preparation_comes_along(tmp_path, network, options):
-    """To the last number, so that an image goes through the same ever after."""
+def test_the_preparation_is_restored_completely(tmp_path, network, options):
+    """Images are prepared in prediction exactly as in training."""
     dataset = make_tiny_dataset(tmp_path / "dataset", make_scenes(2), **options)
     save_model(network, dataset, tmp_path / "model")
 
@@ -124,8 +124,8 @@ def test_the_whole_preparation_comes_along(tmp_path, network, options):
 
 
 @pytest.mark.parametrize("method", ["band", "dataset", "none"])
-def test_any_standardisation_comes_along(tmp_path, tiny_dataset, images, method):
-    """With its numbers, where it has any: scores come back to the bit."""
+def test_every_standardisation_is_restored(tmp_path, tiny_dataset, images, method):
+    """Probabilities are restored bit for bit."""
     numbers = {"mean": [100.0, 20.0, 25.0], "deviation": [80.0, 10.0, 12.0]} if method == "dataset" else {}
     network = tiny_network(Standardize(method, **numbers))
     save_model(network, tiny_dataset, tmp_path)
@@ -137,12 +137,12 @@ def test_any_standardisation_comes_along(tmp_path, tiny_dataset, images, method)
 
 
 def test_only_the_two_files_are_written(folder):
-    """Nothing is left beside them."""
+    """No temporary file remains."""
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.keras"]
 
 
-def test_a_model_of_mixed_precision_comes_back_to_the_bit(policy, tmp_path, tiny_dataset, images):
-    """Its layers keep bfloat16 in a program that knows nothing of it, and its scores and standardisation float32."""
+def test_a_model_of_mixed_precision_is_restored_bit_for_bit(policy, tmp_path, tiny_dataset, images):
+    """Layers keep bfloat16 under another policy, output and standardisation keep float32."""
     policy("mixed_bfloat16")
     mixed = tiny_network()
     expected = mixed.predict_on_batch(images)
@@ -164,16 +164,16 @@ def test_a_model_of_mixed_precision_comes_back_to_the_bit(policy, tmp_path, tiny
     assert (scores != tiny_network().predict_on_batch(images)).any()
 
 
-def test_the_policy_of_the_reader_changes_nothing(policy, folder, network, images):
-    """A float32 model read while bfloat16 is the rule computes as it was saved."""
+def test_the_current_policy_does_not_affect_a_saved_model(policy, folder, network, images):
+    """A float32 model that is read under a bfloat16 policy computes in float32."""
     expected = network.predict_on_batch(images)
     policy("mixed_bfloat16")
 
     np.testing.assert_array_equal(load_model(folder).network.predict_on_batch(images), expected)
 
 
-def test_a_model_can_be_saved_over_an_older_one(folder, tiny_dataset, images):
-    """The newer one is read."""
+def test_a_model_replaces_an_older_one(folder, tiny_dataset, images):
+    """Reading returns the newer model."""
     newer = tiny_network()
     newer.layers[-2].kernel.assign(-newer.layers[-2].kernel)
 
@@ -182,8 +182,8 @@ def test_a_model_can_be_saved_over_an_older_one(folder, tiny_dataset, images):
     np.testing.assert_array_equal(load_model(folder).network.predict_on_batch(images), newer.predict_on_batch(images))
 
 
-def test_a_save_that_fails_leaves_the_older_model(folder, network, tiny_dataset, images, monkeypatch):
-    """A full disk costs the new model, not the old one."""
+def test_a_failed_save_keeps_the_older_model(folder, network, tiny_dataset, images, monkeypatch):
+    """A full disk loses only the new model."""
 
     def breaking(model, path):
         path.write_bytes(b"half")
@@ -199,7 +199,7 @@ def test_a_save_that_fails_leaves_the_older_model(folder, network, tiny_dataset,
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    """With its name, the reason and the remedy."""
+    """The error gives the folder, the reason and the remedy."""
     with pytest.raises(
         RunError, match=r"nowhere holds no readable model \(.*No such file or directory.*\); train the run again\.$"
     ):
@@ -208,7 +208,7 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["model.keras", "model.json"])
 def test_a_missing_file_is_refused(folder, name):
-    """One of the two is no model."""
+    """A model needs both files."""
     (folder / name).unlink()
 
     with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
@@ -217,7 +217,7 @@ def test_a_missing_file_is_refused(folder, name):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe{", b"{}", b'{"schema_version": 2}'])
 def test_a_damaged_description_is_refused(folder, content):
-    """Empty, cut off, no mapping, no text, or with keys missing."""
+    """It may be empty, truncated, of another type, not text, or incomplete."""
     (folder / "model.json").write_bytes(content)
 
     with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
@@ -234,8 +234,8 @@ def test_a_damaged_description_is_refused(folder, content):
         (["preparation"], "source_bands", "'source_bands'"),
     ],
 )
-def test_a_description_without_one_of_its_parts_is_refused(folder, where, key, reason):
-    """What an image must go through is never guessed; the part is named."""
+def test_an_incomplete_description_is_refused(folder, where, key, reason):
+    """The error names the missing part, because the preparation is never guessed."""
     raw = json.loads((folder / "model.json").read_text())
     part = raw
     for name in where:
@@ -249,20 +249,22 @@ def test_a_description_without_one_of_its_parts_is_refused(folder, where, key, r
 
 @pytest.mark.parametrize("where", ["description", "preparation"])
 def test_a_description_with_an_unknown_part_is_refused(folder, where):
-    """It was written by another version, and what it means is not known."""
+    """Another version wrote it, and its meaning is unknown."""
     raw = json.loads((folder / "model.json").read_text())
     (raw if where == "description" else raw["preparation"])["gamma"] = 2
     (folder / "model.json").write_text(json.dumps(raw))
 
-    with pytest.raises(RunError, match=r"holds no readable model \(a part is not known here\); train the run again\.$"):
+    with pytest.raises(
+        RunError, match=r"holds no readable model \(model\.json has unknown fields\); train the run again\.$"
+    ):
         load_model(folder)
 
 
 @pytest.mark.parametrize(
     "damaged", [{"frame": 16}, {"frame": [16]}, {"scaling": []}, {"scaling": {"gamma": 2}}, {"indices": [{}]}]
 )
-def test_a_preparation_of_another_kind_is_refused(folder, damaged):
-    """A number for a pair, half a pair, a list for a mapping."""
+def test_a_preparation_of_the_wrong_types_is_refused(folder, damaged):
+    """Numbers, pairs, lists and mappings cannot replace each other."""
     raw = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(raw | {"preparation": raw["preparation"] | damaged}))
 
@@ -272,7 +274,7 @@ def test_a_preparation_of_another_kind_is_refused(folder, damaged):
 
 @pytest.mark.parametrize("version", [0, 1, 3, 99, "2", None])
 def test_a_model_of_another_version_is_refused(folder, version):
-    """What its files mean is not known; both versions are said."""
+    """The error gives both versions."""
     raw = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**raw, "schema_version": version}))
 
@@ -284,7 +286,7 @@ def test_a_model_of_another_version_is_refused(folder, version):
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_network_is_refused(folder, share):
-    """Wherever the file was cut off."""
+    """The file may end anywhere."""
     whole = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(whole[: int(share * len(whole))])
 
@@ -294,7 +296,7 @@ def test_a_truncated_network_is_refused(folder, share):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_flipped_byte_among_the_weights_is_refused(folder, seed):
-    """A damaged weight is found, never used."""
+    """A damaged weight is detected and never used."""
     path = folder / "model.keras"
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
@@ -309,7 +311,7 @@ def test_a_flipped_byte_among_the_weights_is_refused(folder, seed):
 
 @pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
 def test_a_network_without_one_of_its_parts_is_refused(folder, member):
-    """Architecture and weights are both needed."""
+    """A network needs architecture and weights."""
     path = folder / "model.keras"
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist() if name != member}
@@ -321,12 +323,12 @@ def test_a_network_without_one_of_its_parts_is_refused(folder, member):
         load_model(folder)
 
 
-# Places in an entry of an archive's directory: the flags at 8, the way of compression at 10.
+# Offsets in a directory entry of a zip: flags at 8, compression method at 10.
 @pytest.mark.parametrize(
     ("offset", "value"), [(8, 1), (10, 8), (10, 12), (10, 14), (10, 99)], ids=lambda number: str(number)
 )
 def test_a_damaged_directory_is_refused(folder, offset, value):
-    """An entry that says to be encrypted, or compressed in a way it is not, or in one that is unknown."""
+    """The entry claims to be encrypted, or compressed by a wrong or unknown method."""
     path = folder / "model.keras"
     content = bytearray(path.read_bytes())
     content[directory_entries(content)["config.json"] + offset] = value
@@ -338,7 +340,7 @@ def test_a_damaged_directory_is_refused(folder, offset, value):
 
 @pytest.mark.parametrize("member", ["metadata.json", "config.json", "model.weights.h5"])
 def test_a_damaged_byte_of_the_directory_is_refused_or_harmless(folder, network, member):
-    """Whichever it is: there is a model with the right weights, or a reason."""
+    """Either the model has the correct weights, or an error gives the reason."""
     path = folder / "model.keras"
     whole = path.read_bytes()
     entry = directory_entries(whole)[member]
@@ -359,13 +361,13 @@ def test_a_damaged_byte_of_the_directory_is_refused_or_harmless(folder, network,
 
 
 def directory_entries(archive):
-    """Where the entry of each file begins in the directory of an archive."""
+    """The offset of each file's entry in the directory of a zip."""
     starts = [match.start() for match in re.finditer(rb"PK\x01\x02", archive)]
     return {archive[at + 46 : at + 46 + archive[at + 28]].decode(): at for at in starts}
 
 
-def test_what_only_training_needs_is_not_saved(tiny_dataset, tmp_path):
-    """A compiled network takes no more room than a bare one, and can go on training."""
+def test_the_optimizer_is_not_saved(tiny_dataset, tmp_path):
+    """A compiled network is saved like a bare one and can still be trained."""
     network = tiny_network()
     save_model(network, tiny_dataset, tmp_path / "bare")
     network.compile(optimizer="adam", loss="mse")

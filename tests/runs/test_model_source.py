@@ -1,4 +1,4 @@
-"""A model is taken from a run or from a zip alike, with its configuration and split."""
+"""A model is opened from a run or from a model archive, with its configuration and split."""
 
 import json
 
@@ -18,7 +18,7 @@ TRAINED = Config(name="mine", model=ModelConfig(filters=10))
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
-    """What a run logs, with a model that no test here loads."""
+    """The artifacts of a run, with a placeholder model."""
     folder = tmp_path_factory.mktemp("artifacts")
     (folder / "model").mkdir()
     (folder / "model" / "model.json").write_text("{}")
@@ -30,7 +30,7 @@ def artifacts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    """One database for the tests of this file: making one takes seconds."""
+    """One database for all tests of this file, because creating one takes seconds."""
     return tmp_path_factory.mktemp("outputs")
 
 
@@ -44,14 +44,14 @@ def logged(outputs, artifacts):
 
 @pytest.fixture
 def zipped(artifacts, tmp_path):
-    """A zip of the same."""
+    """A model archive with these artifacts."""
     (artifacts / "run.json").write_text('{"name": "mine", "tags": {"data_fingerprint": "abc"}}')
     write_zip(artifacts, tmp_path / "mine.zip")
     return tmp_path / "mine.zip"
 
 
-def test_a_run_is_opened_where_it_is(outputs, logged, artifacts):
-    """With its name and id, what it was trained with and on what."""
+def test_a_run_is_opened_in_place(outputs, logged, artifacts):
+    """Its name, id, configuration and split are available."""
     with open_model_source(CONFIG, outputs, "mine") as source:
         assert (source.name, source.origin, source.run_id) == ("mine", logged, logged)
         assert (source.short_id, source.is_zip, source.data_fingerprint) == (logged[:8], False, "abc")
@@ -61,8 +61,8 @@ def test_a_run_is_opened_where_it_is(outputs, logged, artifacts):
         assert source.read_split() == {"training": ["a"], "validation": ["b"], "test": []}
 
 
-def test_a_zip_is_opened_without_mlflow(zipped, tmp_path):
-    """No database is made or looked for; what is unpacked is gone at the end. Its SHA-256 tells it from others."""
+def test_a_model_archive_is_opened_without_mlflow(zipped, tmp_path):
+    """No database is created, and the unpacked files are removed afterwards; the SHA-256 identifies it."""
     with open_model_source(TrackingConfig(uri="http://127.0.0.1:1"), tmp_path / "outputs", str(zipped)) as source:
         assert (source.name, source.run, source.run_id) == ("mine", None, None)
         assert source.origin == f"{zipped}, SHA-256 {hash_file(zipped)}"
@@ -76,12 +76,12 @@ def test_a_zip_is_opened_without_mlflow(zipped, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"title": 1}', '{"name": "x", "tags": 5}'])
-def test_a_zip_whose_run_has_no_name_is_refused(artifacts, tmp_path, content):
-    """Though its checksums fit."""
+def test_an_archive_whose_run_has_no_name_is_refused(artifacts, tmp_path, content):
+    """Its checksums are correct, but run.json is not."""
     (artifacts / "run.json").write_text(content)
     write_zip(artifacts, tmp_path / "x.zip")
 
-    refused = pytest.raises(RunError, match=r"x\.zip has no run\.json that can be read; give a zip that gym\.publish")
+    refused = pytest.raises(RunError, match=r"x\.zip has no readable run\.json; pass a zip written by gym\.publish\.$")
     with refused, open_model_source(CONFIG, tmp_path, str(tmp_path / "x.zip")):
         pass
 
@@ -93,18 +93,20 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("content", BROKEN)
-def test_a_configuration_that_cannot_be_read_is_refused_only_when_asked_for(zipped, content):
-    """Prediction needs none, so that a model outlives the program that trained it."""
+def test_an_unreadable_configuration_is_reported_only_when_needed(zipped, content):
+    """Prediction needs no configuration, so that old models remain usable."""
     with open_model_source(CONFIG, zipped.parent, str(zipped)) as source:
         path = source.folder / "config.yaml"
         path.unlink() if content is None else path.write_text(content)
 
-        with pytest.raises(RunError, match=r"^mine \(.*\) has no configuration that can be read \(.+\); train the run"):
+        with pytest.raises(
+            RunError, match=r"^the configuration of mine \(.*\) cannot be read \(.+\); train the run again\.$"
+        ):
             source.read_config()
 
 
-def test_a_configuration_of_an_older_program_has_todays_defaults_for_newer_keys(zipped):
-    """What it does not say was so then, too."""
+def test_keys_missing_from_an_older_configuration_have_their_defaults(zipped):
+    """Defaults of new keys preserve the earlier behaviour."""
     with open_model_source(CONFIG, zipped.parent, str(zipped)) as source:
         (source.folder / "config.yaml").write_text("model: {filters: 10}\nname: mine\n")
 
@@ -112,13 +114,11 @@ def test_a_configuration_of_an_older_program_has_todays_defaults_for_newer_keys(
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"training": 1}', None])
-def test_a_split_that_cannot_be_read_is_refused_only_when_asked_for(zipped, content):
-    """Likewise."""
+def test_an_unreadable_split_is_reported_only_when_needed(zipped, content):
+    """Prediction needs no split either."""
     with open_model_source(CONFIG, zipped.parent, str(zipped)) as source:
         path = source.folder / "split.json"
         path.unlink() if content is None else path.write_text(content)
 
-        with pytest.raises(
-            RunError, match=r"^mine \(.*\) has no split that can be read \(.+\); train the run again\.$"
-        ):
+        with pytest.raises(RunError, match=r"^the split of mine \(.*\) cannot be read \(.+\); train the run again\.$"):
             source.read_split()

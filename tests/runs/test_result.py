@@ -1,4 +1,4 @@
-"""What a run came to is read as it was written, or said to be damaged."""
+"""The result of a run is read as it was written, or reported as damaged."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gym.core.errors import RunError
 from gym.runs.result import RunResult, read_result, write_result
 
-PLAIN = {
+VALUES = {
     "run_id": "f00d",
     "name": "unet cce f2",
     "fingerprint": "3f" * 32,
@@ -23,39 +23,39 @@ PLAIN = {
     "scenes": ["20240101", "20240101", "20240103"],
 }
 MATRICES = np.array([[[1, 2], [3, 2**40]], [[0, 0], [0, 0]], [[5, 6], [7, 8]]], np.int64)
-RESULT = RunResult(**PLAIN, matrices=MATRICES)
+RESULT = RunResult(**VALUES, matrices=MATRICES)
 
 
-def plain(result):
-    """All but the matrices."""
+def values_of(result):
+    """Everything but the matrices."""
     return {name: value for name, value in vars(result).items() if name != "matrices"}
 
 
 def test_a_result_is_read_as_it_was_written(tmp_path):
-    """To the last bit, in a folder that did not exist."""
+    """Numbers are exact, and the folder is created."""
     write_result(tmp_path / "runs" / "3f", RESULT)
     read = read_result(tmp_path / "runs" / "3f")
 
-    assert plain(read) == PLAIN
+    assert values_of(read) == VALUES
     np.testing.assert_array_equal(read.matrices, MATRICES)
     assert read.matrices.dtype == np.int64
     assert sorted(path.name for path in (tmp_path / "runs" / "3f").iterdir()) == ["matrices.npy", "result.json"]
 
 
-def test_a_result_from_before_images_had_scenes_is_read(tmp_path):
-    """As it was: each name stands for an image and for a scene."""
+def test_a_result_written_before_images_had_scenes_is_read(tmp_path):
+    """Each name stands for an image and for a scene."""
     write_result(tmp_path, RESULT)
-    older = {name: value for name, value in PLAIN.items() if name != "images"} | {"scenes": PLAIN["images"]}
+    older = {name: value for name, value in VALUES.items() if name != "images"} | {"scenes": VALUES["images"]}
     (tmp_path / "result.json").write_text(json.dumps(older), encoding="utf-8")
 
     read = read_result(tmp_path)
 
-    assert plain(read) == PLAIN | {"scenes": PLAIN["images"]}
+    assert values_of(read) == VALUES | {"scenes": VALUES["images"]}
     np.testing.assert_array_equal(read.matrices, MATRICES)
 
 
-def test_a_later_result_takes_the_place_of_an_earlier_one(tmp_path):
-    """As a whole."""
+def test_a_later_result_replaces_an_earlier_one(tmp_path):
+    """Scores and matrices are replaced together."""
     write_result(tmp_path, RESULT)
     write_result(tmp_path, replace(RESULT, name="later", matrices=MATRICES + 1))
     read = read_result(tmp_path)
@@ -65,8 +65,8 @@ def test_a_later_result_takes_the_place_of_an_earlier_one(tmp_path):
 
 
 @pytest.mark.parametrize("refused", ["matrices.npy", "result.json"])
-def test_a_write_that_breaks_off_leaves_no_mixture(tmp_path, monkeypatch, refused):
-    """Neither matrices of one result beside the scores of another, nor a new one that lacks something."""
+def test_an_interrupted_write_leaves_no_mixture(tmp_path, monkeypatch, refused):
+    """Matrices of one result are never combined with scores of another."""
     write_result(tmp_path, RESULT)
     replace_path = type(tmp_path).replace
 
@@ -83,15 +83,15 @@ def test_a_write_that_breaks_off_leaves_no_mixture(tmp_path, monkeypatch, refuse
         read_result(tmp_path)
 
 
-def test_no_result_is_told(tmp_path):
-    """With the folder, the reason and the remedy, in one line."""
+def test_a_missing_result_is_reported(tmp_path):
+    """The error gives the folder, the reason and the remedy in one line."""
     with pytest.raises(RunError, match=r"3f holds no readable result \(.*No such file.*\); train the run again\.$"):
         read_result(tmp_path / "3f")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", "null", "{}", '{"scores": {}}', '"text"', "\udcff"])
-def test_a_damaged_result_is_told(tmp_path, text):
-    """Cut off, something else altogether, or without what belongs there."""
+def test_a_damaged_result_is_reported(tmp_path, text):
+    """It may be truncated, of another type, or incomplete."""
     write_result(tmp_path, RESULT)
     (tmp_path / "result.json").write_bytes(text.encode(errors="surrogateescape"))
 
@@ -99,10 +99,10 @@ def test_a_damaged_result_is_told(tmp_path, text):
         read_result(tmp_path)
 
 
-def test_a_result_of_another_version_is_told(tmp_path):
-    """With the key that is not known here."""
+def test_a_result_of_another_version_is_reported(tmp_path):
+    """The error names the unknown key."""
     write_result(tmp_path, RESULT)
-    (tmp_path / "result.json").write_text(json.dumps({**PLAIN, "mood": "good"}), encoding="utf-8")
+    (tmp_path / "result.json").write_text(json.dumps({**VALUES, "mood": "good"}), encoding="utf-8")
 
     with pytest.raises(RunError, match=r"holds no readable result .*mood"):
         read_result(tmp_path)
@@ -110,8 +110,8 @@ def test_a_result_of_another_version_is_told(tmp_path):
 
 @settings(deadline=None)  # the disk may be slow
 @given(cut=st.integers(0, 223))
-def test_matrices_that_were_cut_off_are_told(tmp_path_factory, cut):
-    """At any byte."""
+def test_truncated_matrices_are_reported(tmp_path_factory, cut):
+    """The file may end at any byte."""
     folder = tmp_path_factory.mktemp("result")
     write_result(folder, RESULT)
     content = (folder / "matrices.npy").read_bytes()
@@ -125,8 +125,8 @@ def test_matrices_that_were_cut_off_are_told(tmp_path_factory, cut):
 @pytest.mark.filterwarnings("ignore:Reading `.npy`")
 @pytest.mark.parametrize("byte", [0, 6, 8, 12, 20, 21, 30, 61])
 @pytest.mark.parametrize("value", [0, 35, 40, 255])
-def test_matrices_with_a_damaged_head_are_told(tmp_path, byte, value):
-    """Whatever the parser makes of it."""
+def test_matrices_with_a_damaged_header_are_reported(tmp_path, byte, value):
+    """The parser may raise any error."""
     write_result(tmp_path, RESULT)
     content = bytearray((tmp_path / "matrices.npy").read_bytes())
     content[byte] = value
@@ -136,8 +136,8 @@ def test_matrices_with_a_damaged_head_are_told(tmp_path, byte, value):
         read_result(tmp_path)
 
 
-def test_a_full_disk_costs_no_earlier_result(tmp_path, monkeypatch):
-    """Nothing of it is touched before the new matrices are on the disk."""
+def test_a_full_disk_keeps_the_earlier_result(tmp_path, monkeypatch):
+    """The earlier result is not touched before the new matrices are written."""
     write_result(tmp_path, RESULT)
 
     def fail(*_):
@@ -147,12 +147,12 @@ def test_a_full_disk_costs_no_earlier_result(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_result(tmp_path, replace(RESULT, name="later"))
 
-    assert plain(read_result(tmp_path)) == PLAIN
+    assert values_of(read_result(tmp_path)) == VALUES
 
 
 @pytest.mark.parametrize("matrices", [MATRICES[:2], MATRICES[:, :1], MATRICES[0], MATRICES.astype(float)])
-def test_matrices_of_something_else_are_told(tmp_path, matrices):
-    """There is one for each image, of as many rows and columns as classes, of counts."""
+def test_matrices_of_the_wrong_shape_or_type_are_reported(tmp_path, matrices):
+    """There must be one integer matrix per image, with as many rows and columns as classes."""
     write_result(tmp_path, RESULT)
     np.save(tmp_path / "matrices.npy", matrices)
 
@@ -160,8 +160,8 @@ def test_matrices_of_something_else_are_told(tmp_path, matrices):
         read_result(tmp_path)
 
 
-def test_scenes_of_other_images_are_told(tmp_path):
-    """There is one for each image."""
+def test_a_wrong_number_of_scenes_is_reported(tmp_path):
+    """There must be one scene per image."""
     write_result(tmp_path, replace(RESULT, scenes=["20240101"]))
 
     with pytest.raises(RunError, match=r"holds no readable result \(1 scenes for 3 images\)"):

@@ -1,4 +1,4 @@
-"""A run's folder: held by one process, kept while its attempt goes on, emptied when a new one begins."""
+"""The folder of a run is locked by one process, kept while an attempt resumes, and emptied for a new one."""
 
 import json
 import logging
@@ -12,24 +12,24 @@ from gym.core.errors import RunError
 from gym.runs.run_folder import end_attempt, hold_run_folder, read_attempt
 from tests.conftest import ROOT
 
-BEGINS = {"precision": "float32", "threads": 2}
+CONDITIONS = {"precision": "float32", "threads": 2}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """The folder of a run that has not begun, in one that is not there yet."""
+    """The folder of a run that has not started; its parent does not exist either."""
     return tmp_path / "runs" / "0123456789abcdef"
 
 
-def begin(folder, resume=True, **begins_with):
-    """Begin an attempt, or go on with it; gives its name."""
-    with hold_run_folder(folder, BEGINS | begins_with, resume) as attempt:
+def begin(folder, resume=True, **conditions):
+    """Start or resume an attempt and return its name."""
+    with hold_run_folder(folder, CONDITIONS | conditions, resume) as attempt:
         (folder / "last.npz").touch()
         return attempt.name
 
 
-def test_an_attempt_goes_on_until_it_is_ended(folder):
-    """One name however often it is cut off, with the files it has; then another, in an empty folder."""
+def test_an_attempt_resumes_until_it_is_ended(folder):
+    """It keeps its name and files after interruptions; the next attempt starts in an empty folder."""
     first = begin(folder)
     (folder / "result.json").touch()
     again = begin(folder)
@@ -43,19 +43,19 @@ def test_an_attempt_goes_on_until_it_is_ended(folder):
     assert not (folder / "result.json").exists()
 
 
-def test_an_error_ends_no_attempt(folder):
-    """Only who says so does."""
-    with pytest.raises(ZeroDivisionError), hold_run_folder(folder, BEGINS, resume=True) as failed:
+def test_an_error_does_not_end_an_attempt(folder):
+    """Only `end_attempt` ends it."""
+    with pytest.raises(ZeroDivisionError), hold_run_folder(folder, CONDITIONS, resume=True) as failed:
         raise ZeroDivisionError
 
     assert begin(folder) == failed.name
 
 
-def test_an_attempt_that_is_not_to_go_on_is_dropped(folder):
-    """With ``resume`` false each start is a new attempt, which knows of the one before."""
+def test_without_resume_an_unfinished_attempt_is_abandoned(folder):
+    """The new attempt knows the name of the abandoned one."""
     first = begin(folder)
     (folder / "best.npz").touch()
-    with hold_run_folder(folder, BEGINS, resume=False) as second:
+    with hold_run_folder(folder, CONDITIONS, resume=False) as second:
         assert not (folder / "best.npz").exists()
 
     assert second.name != first
@@ -64,38 +64,38 @@ def test_an_attempt_that_is_not_to_go_on_is_dropped(folder):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '"attempt"', '{"precision": "float32"}', "\x00\x00"])
-def test_a_damaged_attempt_is_none(folder, content):
-    """Whatever a disk made of it: the run begins anew."""
+def test_a_damaged_attempt_is_ignored(folder, content):
+    """The run starts a new attempt."""
     first = begin(folder)
     (folder / "attempt.json").write_text(content)
     assert read_attempt(folder) is None
     assert begin(folder) != first
 
 
-def test_what_is_no_text_is_no_attempt(folder):
-    """Bytes that are no UTF-8."""
+def test_an_attempt_that_is_not_utf_8_is_ignored(folder):
+    """Its bytes cannot be decoded."""
     begin(folder)
     (folder / "attempt.json").write_bytes(b"\xff\xfe")
 
     assert read_attempt(folder) is None
 
 
-def test_what_an_attempt_began_with_is_kept(folder, caplog):
-    """One that goes on under other conditions says so, and still counts as begun under the first."""
+def test_the_initial_conditions_of_an_attempt_are_kept(folder, caplog):
+    """Resuming under other conditions logs a warning and keeps the first ones on record."""
     attempt = begin(folder)
-    assert json.loads((folder / "attempt.json").read_text()) == {"attempt": attempt, **BEGINS}
+    assert json.loads((folder / "attempt.json").read_text()) == {"attempt": attempt, **CONDITIONS}
     with caplog.at_level(logging.WARNING):
         begin(folder)
         assert caplog.text == ""
         assert begin(folder, threads=4) == attempt
-    assert "this run began with threads=2 and goes on with 4" in caplog.text
+    assert "this run started with threads=2 and resumes with 4" in caplog.text
 
-    assert read_attempt(folder) == {"attempt": attempt, **BEGINS}
+    assert read_attempt(folder) == {"attempt": attempt, **CONDITIONS}
 
 
 @pytest.mark.process
-def test_a_folder_in_use_is_refused_and_left_as_it_is(folder):
-    """Another process that holds it is no matter of waiting; it is free as soon as that process has died."""
+def test_a_folder_in_use_is_refused_and_not_changed(folder):
+    """The error comes at once, and the folder is free as soon as the other process has died."""
     first = begin(folder)
     code = (
         "import sys, time; from pathlib import Path; from gym.runs.run_folder import hold_run_folder\n"
@@ -103,7 +103,9 @@ def test_a_folder_in_use_is_refused_and_left_as_it_is(folder):
     )
     with subprocess.Popen([sys.executable, "-c", code, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(RunError, match=r"0123456789abcdef is in use: another process trains this very run; wait"):
+        with pytest.raises(
+            RunError, match=r"0123456789abcdef is in use by another process that trains the same run; wait for it"
+        ):
             begin(folder, resume=False)
         other.kill()
 
@@ -111,17 +113,17 @@ def test_a_folder_in_use_is_refused_and_left_as_it_is(folder):
     assert begin(folder) == first
 
 
-def test_a_folder_is_let_go_whatever_happens(folder):
-    """Also by an error."""
-    with pytest.raises(ZeroDivisionError), hold_run_folder(folder, BEGINS, resume=True):
+def test_an_error_releases_the_folder(folder):
+    """The lock can be acquired afterwards."""
+    with pytest.raises(ZeroDivisionError), hold_run_folder(folder, CONDITIONS, resume=True):
         raise ZeroDivisionError
 
     with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
         pass
 
 
-def test_ending_what_never_began_is_nothing(folder):
-    """A run may be given up before its folder is made."""
+def test_ending_an_attempt_that_never_started_does_nothing(folder):
+    """A run may be pruned before its folder exists."""
     end_attempt(folder)
 
     assert not folder.exists()

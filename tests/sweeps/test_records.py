@@ -168,7 +168,9 @@ def test_a_retried_run_is_represented_by_its_last_attempt(outputs):
 
 def test_an_unknown_sweep_is_answered_with_the_nearest_name(outputs, tmp_path):
     """Without any sweep, the error says how to run one."""
-    with pytest.raises(RunError, match=r"^sweep=whale was not found in .*sweeps or sqlite.*; the nearest is whole\.$"):
+    with pytest.raises(
+        RunError, match=r"^sweep=whale was not found in .*sweeps or sqlite.*; the closest match is whole\.$"
+    ):
         find_sweep(CONFIG, outputs, "whale")
     with pytest.raises(RunError, match=r"; there is no sweep yet: run one with -m\.$"):
         find_sweep(CONFIG, tmp_path, "whale")

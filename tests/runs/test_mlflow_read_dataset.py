@@ -1,4 +1,4 @@
-"""The dataset that a run was trained on is the one that holds what it has logged, whatever its folder is called."""
+"""The dataset of a run is found by its content, whatever the name of its folder."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from tests.data.imagery import write_folder
 
 
 def trained_on(dataset, kind="folder"):
-    """The record of a run that was trained on a dataset."""
+    """A logged run that was trained on a dataset."""
     return SimpleNamespace(
         data=SimpleNamespace(params={"data.kind": kind}, tags={"data_fingerprint": dataset.manifest.fingerprint}),
         info=SimpleNamespace(run_name="unet cce f4"),
@@ -20,14 +20,14 @@ def trained_on(dataset, kind="folder"):
 
 @pytest.fixture
 def built(tmp_path):
-    """Two stores: of three scenes, and of three others of which one could not be prepared."""
+    """Two datasets: one of three scenes, and one of three others, of which one could not be prepared."""
     whole, broken = write_folder(tmp_path / "whole"), write_folder(tmp_path / "broken", ("d", "e", "f"))
     (tmp_path / "broken" / "labels" / "e.png").write_bytes(b"broken")
     return [open_or_build_dataset(source.config, tmp_path) for source in (whole, broken)]
 
 
-def test_a_dataset_is_found_by_what_it_holds(built, tmp_path):
-    """Also where one scene could not be prepared: the folder is then named by another fingerprint."""
+def test_a_dataset_is_found_by_its_content(built, tmp_path):
+    """If a scene could not be prepared, the folder is named after a different fingerprint."""
     whole, broken = built
     assert whole.folder.name == f"folder-{whole.manifest.fingerprint[:16]}"
     assert broken.folder.name != f"folder-{broken.manifest.fingerprint[:16]}"
@@ -37,26 +37,27 @@ def test_a_dataset_is_found_by_what_it_holds(built, tmp_path):
         assert find_run_dataset(tmp_path, trained_on(dataset)).folder == dataset.folder
 
 
-def test_a_dataset_made_anew_with_less_in_it_is_another_one(built, tmp_path):
-    """It stands in the place of the one that the run was trained on, and is not taken for it."""
+def test_a_rebuilt_dataset_with_other_content_is_not_used(built, tmp_path):
+    """It has the folder of the dataset that the run was trained on, but not its fingerprint."""
     whole, broken = built
     run = trained_on(whole)
     (broken.folder / "manifest.json").replace(whole.folder / "manifest.json")
     for name in ("images.npy", "labels.npy"):
         (broken.folder / name).replace(whole.folder / name)
 
-    with pytest.raises(DataError, match=r"^the data of unet cce f4 are gone: no dataset in .*/stores has what it was"):
+    remedy = r"build it again from the same data, or train the run again\.$"
+    with pytest.raises(DataError, match=rf"^the dataset of unet cce f4 is missing from .*/stores; {remedy}"):
         find_run_dataset(tmp_path, run)
 
 
-def test_a_dataset_of_another_kind_is_another_one(built, tmp_path):
-    """Two readers may make different things of the same files."""
-    with pytest.raises(DataError, match="are gone"):
+def test_a_dataset_of_another_reader_is_not_used(built, tmp_path):
+    """Two readers may read the same files differently."""
+    with pytest.raises(DataError, match="is missing from"):
         find_run_dataset(tmp_path, trained_on(built[0], "doodler"))
 
 
-def test_a_damaged_dataset_is_named_and_stands_in_no_other_way(built, tmp_path):
-    """It is said of the run's own; one that has nothing to do with the run is passed over."""
+def test_a_damaged_dataset_is_reported_only_for_its_own_run(built, tmp_path):
+    """Another run ignores it."""
     whole, broken = built
     (whole.folder / "manifest.json").write_text("{")
 

@@ -1,0 +1,79 @@
+"""A run is identified by everything that its result depends on, and by nothing else."""
+
+from dataclasses import asdict
+
+from gym.data.build import plan_dataset
+from gym.data.split import Split
+from gym.runs.spec import (
+    fingerprinted_settings,
+    redact_settings,
+    run_fingerprint,
+    run_name,
+    validation_fingerprint,
+)
+
+
+def of_folder(folder):
+    return ["data=folder", f"data.images={folder}/images", f"data.labels={folder}/labels", "data.classes=[land,sea]"]
+
+
+def test_names_and_places_do_not_affect_the_fingerprint(configure, tmp_path):
+    """Name, folder, tracking server and location of files do not matter; the seed and others do."""
+    base = fingerprinted_settings(configure())
+
+    assert fingerprinted_settings(configure("name=x", "tracking.experiment=y", "outputs=elsewhere")) == base
+    for place in ("a/images", "a/labels", "b/images", "b/labels"):
+        (tmp_path / place).mkdir(parents=True)
+    here, there = (fingerprinted_settings(configure(*of_folder(folder))) for folder in (tmp_path / "a", tmp_path / "b"))
+    assert here == there
+    for other in ("seed=1", "model.kernel=5", "data.standardize=band", "augment.mode=offline", "training.batch=2"):
+        assert fingerprinted_settings(configure(other)) != base
+
+
+def test_data_settings_do_not_affect_the_fingerprinted_settings(configure):
+    """The fingerprint of the dataset covers them."""
+    base = fingerprinted_settings(configure())
+
+    assert fingerprinted_settings(configure("data.workers=2", "data.strict=true", "data.size=64")) == base
+    assert "data" not in base
+
+
+def test_threads_and_resuming_do_not_affect_the_fingerprint(configure):
+    """The sweep of a run does not matter either."""
+    assert fingerprinted_settings(
+        configure("training.threads=1", "training.tuned=false", "training.resume=false", "sweep.name=mine")
+    ) == fingerprinted_settings(configure())
+
+
+def test_the_sides_of_the_split_affect_the_fingerprint(configure, tiny_dataset):
+    """Validation has a fingerprint of its own, which the training side does not affect."""
+    config, dataset = configure(), tiny_dataset
+    base, fewer, other = Split([0, 1, 2], [3, 4, 5]), Split([0, 1], [3, 4, 5]), Split([0, 1, 3], [2, 4, 5])
+
+    assert len({run_fingerprint(config, dataset, split) for split in (base, fewer, other)}) == 3
+    assert validation_fingerprint(dataset, base) == validation_fingerprint(dataset, fewer)
+    assert validation_fingerprint(dataset, base) != validation_fingerprint(dataset, other)
+
+
+def test_licence_and_citation_do_not_affect_the_fingerprint(configure, tmp_path):
+    """Dataset and run keep their fingerprints."""
+    bare, cited = configure(), configure("data.licence=CC BY 4.0", "data.citation=Someone 2020")
+    without, with_citation = (plan_dataset(config.data, tmp_path / "stores", tmp_path) for config in (bare, cited))
+
+    assert (cited.data.licence, cited.data.citation) == ("CC BY 4.0", "Someone 2020")
+    assert without.fingerprint() == with_citation.fingerprint()
+    assert fingerprinted_settings(bare) == fingerprinted_settings(cited)
+
+
+def test_a_run_is_named_after_its_model_by_default():
+    """A name given by the user takes precedence."""
+    assert run_name("", "unet", "dice", 12) == "unet dice f12"
+    assert run_name("mine", "unet", "dice", 12) == "mine"
+
+
+def test_logged_settings_contain_no_password(configure):
+    """The URIs of MLflow and of the search storage are redacted."""
+    uris = "tracking.uri=postgresql://me:secret@host/db", "search.storage=postgresql://me:secret@host/db"
+    logged = redact_settings(asdict(configure(*uris)))
+
+    assert (logged["tracking"]["uri"], logged["search"]["storage"]) == ("postgresql://***@host/db",) * 2

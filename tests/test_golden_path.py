@@ -219,9 +219,9 @@ def test_a_report_shows_the_scores_of_the_sweep(golden_sweep, tmp_path):
 
 
 def test_an_unknown_run_is_refused_by_the_commands(golden_run, tmp_path):
-    """In one line that names the nearest run."""
+    """The error is one line that names the closest match."""
     done = run_here("predict", "run=unet cce f3", f"input={tmp_path}", "output=x", f"outputs={golden_run.outputs}")
 
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("error: run=unet cce f3 is no run in ")
-    assert f"the nearest is {RUN}" in done.err
+    assert done.err.startswith("error: run=unet cce f3 was not found in ")
+    assert f"the closest match is {RUN}" in done.err

@@ -1,4 +1,4 @@
-"""The scores of this program. Nothing heavy is imported here.
+"""The scores of this program. Imports nothing heavy.
 
 To add one, write its function, register it here, and add a test: tables, figures, searches and MLflow follow.
 """
@@ -41,7 +41,7 @@ SCORES.register(
 SCORES.register(
     ScoreEntry(
         "overall_accuracy",
-        "share of right pixels",
+        "overall accuracy",
         "gym.evaluation.confusion:overall_accuracy",
         places=_EVERYWHERE | {Place.IMAGE, Place.SITE, Place.TERMINAL, Place.BASELINES},
     )
@@ -119,7 +119,7 @@ SCORES.register(
 SCORES.register(
     ScoreEntry(
         "boundary_missed",
-        "boundary missed, share of images",
+        "missed boundaries, share of images",
         by_class="gym.evaluation.confusion:ratio",
         reads=("missed", "drawn"),
         highest_is_best=False,

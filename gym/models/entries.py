@@ -1,4 +1,4 @@
-"""The architectures and losses of this program. Nothing heavy is imported here.
+"""The architectures and losses of this program. Imports nothing heavy.
 
 To add one, write its module, register it here, and add its YAML to ``conf/model`` or ``conf/loss`` and a test.
 """

@@ -375,7 +375,7 @@ def test_a_changed_zip_never_reaches_tensorflow(release, images, tmp_path, monke
     monkeypatch.setattr(predict, "load_model", lambda folder: pytest.fail("the weights were loaded"))
 
     with pytest.raises(
-        RunError, match=r"model\.zip is no readable zip \(Bad CRC-32 for file 'model/model\.keras'\); get"
+        RunError, match=r"model\.zip is not a readable zip \(Bad CRC-32 for file 'model/model\.keras'\); download"
     ):
         apply_run(PredictConfig(str(published.path), images, str(tmp_path / "labels"), str(tmp_path)))
 

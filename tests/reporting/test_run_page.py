@@ -49,7 +49,7 @@ def test_scores_are_tabulated_by_side_and_class():
         [
             ["mean IoU", "0.500", "0.400"],
             ["mean Dice", f"{made_run().scores['dice']:.3f}", "-"],
-            ["share of right pixels", "0.750", "-"],
+            ["overall accuracy", "0.750", "-"],
             ["KLD per pixel, nats", "0.500", "-"],
         ],
     )

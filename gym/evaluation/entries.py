@@ -119,7 +119,7 @@ SCORES.register(
 SCORES.register(
     ScoreEntry(
         "boundary_missed",
-        "missed boundaries, share of images",
+        "boundary missed, share of images",
         by_class="gym.evaluation.confusion:ratio",
         reads=("missed", "drawn"),
         highest_is_best=False,

@@ -80,7 +80,7 @@ def test_the_page_holds_all_results(tmp_path):
     page = (tmp_path / "evaluation.html").read_text()
     for text in ("&lt;south&gt;", "&lt;b&gt;", "fitted on the moon", "0.700 (0.600 to 0.800)", "1.50", "4 scenes"):
         assert text in page
-    assert page.count("missed boundaries, share of images</button>") == 2  # by class and by site
+    assert page.count("boundary missed, share of images</button>") == 2  # by class and by site
     assert page.count("data:image/png;base64") == 5
     assert "other-runs" not in page
     assert set(files) == set(tmp_path.iterdir())

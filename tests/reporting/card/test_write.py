@@ -212,7 +212,7 @@ def test_evaluations_are_shown():
     assert text.index("### On all images of other shores") < text.index("### On test images of other shores")
     assert rows_of(text, "boundary IoU") == [["0.310 (0.250 to 0.350)", "-"]] * 2
     assert rows_of(text, "boundary distance, pixels") == [["12.5 (11.0 to 14.0)", "-"]] * 2
-    assert rows_of(text, "missed boundaries, share of images") == [["0.125 (0.000 to 0.250)", "-"]] * 2
+    assert rows_of(text, "boundary missed, share of images") == [["0.125 (0.000 to 0.250)", "-"]] * 2
     assert rows_of(text, "mean IoU")[1][1] == "0.654 (0.600 to 0.700)"
     errors = ["0.081 (0.070 to 0.090)", "0.012 (0.010 to 0.020)"]
     assert rows_of(text, "test images of other shores") == [[*errors, "1.375"]]

@@ -1,4 +1,4 @@
-"""A folder of images becomes a folder of labels, and a bad file costs nothing but itself."""
+"""Tests of segmenting a folder of images."""
 
 import csv
 import os
@@ -18,15 +18,15 @@ from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_image, read_label
 from gym.prediction import predict_folder
 from gym.prediction.predict_folder import segment_folder
-from tests.prediction.test_segment import bright, saved
+from tests.prediction.test_segment import bright, make_model
 
 GRID = Affine(10, 0, 500_000, 0, -10, 4_000_000)
 
 
 @pytest.fixture(scope="module")
 def model():
-    """Three bands, class 1 where the first is above 100."""
-    return saved(bright)
+    """Three bands; class 1 where the first is above 100."""
+    return make_model(bright)
 
 
 @pytest.fixture
@@ -56,17 +56,17 @@ def read_rows(path):
         return list(csv.reader(stream))
 
 
-def listing(folder):
+def list_files(folder):
     return sorted(contents(folder))
 
 
 def contents(folder):
-    """The bytes of every file in a folder and the folders in it, by path."""
+    """The bytes of each file in a folder, by relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_picture_gets_its_label_and_its_overlay(model, images, tmp_path):
-    """Two PNGs, and nothing is left behind beside the outputs or beside the images."""
+def test_every_image_gets_a_label_and_an_overlay(model, images, tmp_path):
+    """Two PNGs are written, and no temporary file is left."""
     for seed, name in enumerate(["a", "b.2020"]):
         save_png(images / f"{name}.png", scene(seed))
 
@@ -74,15 +74,15 @@ def test_every_picture_gets_its_label_and_its_overlay(model, images, tmp_path):
 
     assert report == (["a", "b.2020"], {})
     outputs = ["a.png", "b.2020.png", "class_areas.csv", "overlays/a.png", "overlays/b.2020.png"]
-    assert listing(tmp_path / "new" / "labels") == outputs
-    assert listing(images) == ["a.png", "b.2020.png"]
+    assert list_files(tmp_path / "new" / "labels") == outputs
+    assert list_files(images) == ["a.png", "b.2020.png"]
     for seed, name in enumerate(["a", "b.2020"]):
         label = read_label(tmp_path / "new" / "labels" / f"{name}.png").values
         np.testing.assert_array_equal(label, scene(seed)[..., 0] > 100)
 
 
-def test_a_label_has_the_class_colours_for_a_palette(model, images, tmp_path):
-    """What a viewer shows is the class colour, and black and see-through where there is no data."""
+def test_a_label_has_the_class_colours_as_its_palette(model, images, tmp_path):
+    """Viewers show the class colours, and transparent black where there is no data."""
     values = scene()
     values[0] = 0
     save_png(images / "a.png", values)
@@ -102,8 +102,8 @@ def test_a_label_has_the_class_colours_for_a_palette(model, images, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(12, 20), (40, 30), (1, 7)])
-def test_an_overlay_is_a_picture_of_the_images_size(model, images, tmp_path, shape):
-    """Three bands of 8 bits at the size as read, with nodata black."""
+def test_an_overlay_has_the_size_of_its_image(model, images, tmp_path, shape):
+    """It has three 8-bit bands, and nodata is black."""
     values = scene(rows=shape[0], columns=shape[1])
     values[:, 0] = 0
     save_png(images / "a.png", values)
@@ -127,7 +127,7 @@ def test_an_overlay_is_a_picture_of_the_images_size(model, images, tmp_path, sha
     ],
 )
 def test_a_geotiff_gives_a_geotiff_on_its_grid(model, images, tmp_path, crs, transform):
-    """Reference system, transform and size are the image's; 255 is said to be nodata."""
+    """Reference system, transform and size are those of the image, and the nodata value is 255."""
     values = scene(rows=40, columns=30)
     values[:5] = 0
     save_tiff(images / "a.tif", values, transform, crs)
@@ -135,7 +135,7 @@ def test_a_geotiff_gives_a_geotiff_on_its_grid(model, images, tmp_path, crs, tra
     report = segment_folder(model, [images], tmp_path / "out")
 
     assert report.done == ["a"]
-    assert listing(tmp_path / "out") == ["a.tif", "class_areas.csv", "overlays/a.png"]
+    assert list_files(tmp_path / "out") == ["a.tif", "class_areas.csv", "overlays/a.png"]
     with rasterio.open(tmp_path / "out" / "a.tif") as label:
         assert (label.crs, label.transform, label.shape) == (crs, transform, (40, 30))
         assert (label.count, label.dtypes, label.nodata) == (1, ("uint8",), 255)
@@ -143,24 +143,24 @@ def test_a_geotiff_gives_a_geotiff_on_its_grid(model, images, tmp_path, crs, tra
         assert label.colormap(1)[1] == (*(int(part) for part in np.rint(255 * class_colours(["low", "high"])[1])), 255)
 
 
-def test_a_tiff_without_a_grid_gives_a_picture(model, images, tmp_path):
-    """There is no place on Earth to write down."""
+def test_a_tiff_without_a_grid_gives_a_png(model, images, tmp_path):
+    """There is no georeference to write."""
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
         save_tiff(images / "a.tif", scene(), transform=None, crs=None)
 
     segment_folder(model, [images], tmp_path / "out")
 
-    assert listing(tmp_path / "out") == ["a.png", "class_areas.csv", "overlays/a.png"]
+    assert list_files(tmp_path / "out") == ["a.png", "class_areas.csv", "overlays/a.png"]
 
 
-def test_a_tiff_with_a_reference_system_and_no_transform_gives_a_picture(model, images, tmp_path):
-    """Of pixels that lie nowhere nobody knows the area."""
+def test_a_tiff_without_a_transform_gives_a_png(model, images, tmp_path):
+    """A reference system alone does not locate pixels, so their area is unknown."""
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
         save_tiff(images / "a.tif", scene(), transform=None)
 
     segment_folder(model, [images], tmp_path / "out")
 
-    assert listing(tmp_path / "out") == ["a.png", "class_areas.csv", "overlays/a.png"]
+    assert list_files(tmp_path / "out") == ["a.png", "class_areas.csv", "overlays/a.png"]
     assert [row[-1] for row in read_rows(tmp_path / "out" / "class_areas.csv")[1:]] == ["", ""]
 
 
@@ -169,8 +169,8 @@ def test_a_tiff_with_a_reference_system_and_no_transform_gives_a_picture(model, 
     [CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]'), CRS.from_epsg(3857), None],
     ids=["local", "Web Mercator", "none"],
 )
-def test_a_grid_without_areas_costs_only_the_areas(model, images, tmp_path, crs):
-    """The label is on its grid, the square metres are empty, and the next image is done."""
+def test_areas_are_empty_on_a_grid_that_does_not_preserve_them(model, images, tmp_path, crs):
+    """The label is on its grid, and the next image is segmented."""
     save_tiff(images / "a.tif", scene(), crs=crs)
     save_png(images / "b.png", scene(1))
 
@@ -184,8 +184,8 @@ def test_a_grid_without_areas_costs_only_the_areas(model, images, tmp_path, crs)
     assert sum(int(row[2]) for row in rows[:2]) == 12 * 20
 
 
-def test_no_name_of_an_image_can_meet_that_of_an_overlay(model, images, tmp_path):
-    """An image may be called after the overlay of another, or after their folder."""
+def test_names_of_images_and_overlays_never_collide(model, images, tmp_path):
+    """An image may be named after the overlay of another, or after their folder."""
     names = ["a", "a_overlay", "overlays"]
     for seed, name in enumerate(names):
         save_png(images / f"{name}.png", scene(seed))
@@ -199,8 +199,8 @@ def test_no_name_of_an_image_can_meet_that_of_an_overlay(model, images, tmp_path
             assert picture.mode == "RGB"
 
 
-def test_everyone_may_read_what_is_written(model, images, tmp_path):
-    """Files and folders have the permissions that the user's mask leaves, as any other file has."""
+def test_written_files_have_the_usual_permissions(model, images, tmp_path):
+    """Files and folders follow the umask of the user."""
     save_png(images / "a.png", scene())
     save_tiff(images / "b.tif", scene(1))
     before = os.umask(0o022)
@@ -214,8 +214,8 @@ def test_everyone_may_read_what_is_written(model, images, tmp_path):
     assert modes == {path: 0o755 if path.is_dir() else 0o644 for path in modes}
 
 
-def test_class_areas_by_hand(model, images, tmp_path):
-    """Pixels of 10 m: of 4 x 5 pixels one row is nodata, 6 are bright and 9 dark; a picture has no square metres."""
+def test_class_areas_are_written_as_csv(model, images, tmp_path):
+    """With pixels of 10 m, one row of 4 x 5 is nodata, 6 are bright and 9 dark; a PNG has no square metres."""
     values = np.full((4, 5, 3), 50, np.uint8)
     values[0] = 0
     values[1] = 200
@@ -234,8 +234,8 @@ def test_class_areas_by_hand(model, images, tmp_path):
     ]
 
 
-def test_an_image_without_data_is_listed(model, images, tmp_path):
-    """There is nothing to label; the others are done, and the table has no row of it."""
+def test_an_image_without_data_is_reported(model, images, tmp_path):
+    """There is nothing to segment; the other images are done, and the CSV has no row of it."""
     save_tiff(images / "empty.tif", np.zeros((4, 5, 3), np.uint8))
     save_png(images / "fine.png", scene())
 
@@ -243,18 +243,18 @@ def test_an_image_without_data_is_listed(model, images, tmp_path):
 
     assert report == (
         ["fine"],
-        {str(images / "empty.tif"): "has not one pixel with data; every band is 0 or nodata everywhere."},
+        {str(images / "empty.tif"): "has no data: every pixel is 0 or nodata in all bands; remove it."},
     )
-    assert listing(tmp_path / "out") == ["class_areas.csv", "fine.png", "overlays/fine.png"]
+    assert list_files(tmp_path / "out") == ["class_areas.csv", "fine.png", "overlays/fine.png"]
     assert {row[0] for row in read_rows(tmp_path / "out" / "class_areas.csv")[1:]} == {"fine"}
 
 
 def test_a_larger_image_is_labelled_tile_by_tile(images, tmp_path):
-    """To the pixel, at its own size and on its own grid, nodata 255; the overlay is of the image as read."""
+    """The label is exact at the size and on the grid of the image, and so is its nodata."""
     values = scene(rows=75, columns=110)
     values[20:30, 40:90] = 0
     save_tiff(images / "a.tif", values)
-    tiled = saved(bright, framing="tile", overlap=0.3)
+    tiled = make_model(bright, framing="tile", overlap=0.3)
 
     report = segment_folder(tiled, [images], tmp_path / "out")
 
@@ -269,8 +269,8 @@ def test_a_larger_image_is_labelled_tile_by_tile(images, tmp_path):
 
 
 def test_an_overlay_shows_the_bands_as_read(images, tmp_path):
-    """A model that takes an index besides has more bands than the image; red, green and blue are found by name."""
-    model = saved(
+    """With an index, the model has more bands than the image; red, green and blue are found by name."""
+    model = make_model(
         lambda maps: bright(100 + maps[..., 4:]),
         bands=4,
         source_bands=("nir", "blue", "green", "red"),
@@ -289,8 +289,8 @@ def test_an_overlay_shows_the_bands_as_read(images, tmp_path):
 
 
 def test_band_sets_are_stacked_from_two_folders(tmp_path):
-    """Red and green from pictures, the last band from a GeoTIFF, whose grid the label gets."""
-    model = saved(lambda stacked: bright(stacked[..., 3:]), bands=4)
+    """Red and green are PNGs, and the last band is a GeoTIFF whose grid the label gets."""
+    model = make_model(lambda stacked: bright(stacked[..., 3:]), bands=4)
     (tmp_path / "rgb").mkdir()
     (tmp_path / "nir").mkdir()
     save_png(tmp_path / "rgb" / "a.png", scene(0))
@@ -309,9 +309,9 @@ def test_band_sets_are_stacked_from_two_folders(tmp_path):
         np.testing.assert_array_equal(label.read(1), nir[..., 0] > 100)
 
 
-def test_stems_may_differ_by_what_is_cut_out(tmp_path):
-    """By the same patterns as in training."""
-    model = saved(lambda stacked: bright(stacked[..., 3:]), bands=4)
+def test_differences_between_stems_are_removed(tmp_path):
+    """The patterns are those used in training."""
+    model = make_model(lambda stacked: bright(stacked[..., 3:]), bands=4)
     for kind, values in (("rgb", scene(0)), ("nir", scene(1)[..., 0])):
         (tmp_path / kind).mkdir()
         save_png(tmp_path / kind / f"a_{kind}.png", values)
@@ -322,8 +322,8 @@ def test_stems_may_differ_by_what_is_cut_out(tmp_path):
     np.testing.assert_array_equal(read_label(tmp_path / "out" / "a.png").values, scene(1)[..., 0] > 100)
 
 
-def test_a_file_that_cannot_be_used_is_listed_and_the_others_are_done(model, images, tmp_path):
-    """A broken file, one with another band count, and one between them that is right."""
+def test_a_bad_file_is_reported_and_the_others_are_segmented(model, images, tmp_path):
+    """One file is broken, another has a wrong number of bands, and one between them is good."""
     (images / "broken.png").write_bytes(b"no picture")
     save_png(images / "fine.png", scene())
     save_png(images / "grey.png", scene()[..., 0])
@@ -334,12 +334,12 @@ def test_a_file_that_cannot_be_used_is_listed_and_the_others_are_done(model, ima
     assert set(report.failed) == {str(images / "broken.png"), str(images / "grey.png")}
     assert "broken.png cannot be read as an image" in report.failed[str(images / "broken.png")]
     assert "has 1 band where 3 are expected (red, green, blue)" in report.failed[str(images / "grey.png")]
-    assert listing(tmp_path / "out") == ["class_areas.csv", "fine.png", "overlays/fine.png"]
+    assert list_files(tmp_path / "out") == ["class_areas.csv", "fine.png", "overlays/fine.png"]
     assert {row[0] for row in read_rows(tmp_path / "out" / "class_areas.csv")[1:]} == {"fine"}
 
 
-def test_when_every_file_fails_the_table_is_empty(model, images, tmp_path):
-    """The report says why; the table has its head only."""
+def test_if_every_file_fails_the_csv_has_only_a_header(model, images, tmp_path):
+    """The result contains the reasons."""
     (images / "broken.tif").write_bytes(b"")
 
     report = segment_folder(model, [images], tmp_path / "out")
@@ -350,7 +350,7 @@ def test_when_every_file_fails_the_table_is_empty(model, images, tmp_path):
 
 
 def test_a_second_run_writes_the_same_bytes(model, images, tmp_path):
-    """Outputs are a function of model and images, and old ones are replaced."""
+    """Outputs depend on model and images only, and existing ones are replaced."""
     save_png(images / "a.png", scene())
     save_tiff(images / "b.tif", scene(1))
     out = tmp_path / "out"
@@ -365,8 +365,8 @@ def test_a_second_run_writes_the_same_bytes(model, images, tmp_path):
     assert contents(out) == first
 
 
-def test_a_label_raster_can_be_read_as_one(model, images, tmp_path):
-    """A written label is a label image again, silent where there is no data, and as an image the class colours."""
+def test_a_written_label_can_be_read_back(model, images, tmp_path):
+    """As a label, it is unlabelled where there is no data; as an image, it has the class colours."""
     values = np.full((2, 2, 3), 200, np.uint8)
     values[0, 1] = 0
     save_tiff(images / "a.tif", values)
@@ -381,8 +381,8 @@ def test_a_label_raster_can_be_read_as_one(model, images, tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.tif").values, shown)
 
 
-def test_a_folder_that_cannot_be_used_is_refused(model, images, tmp_path):
-    """Missing, or without an image."""
+def test_a_missing_or_empty_folder_is_rejected(model, images, tmp_path):
+    """The error says what is expected."""
     with pytest.raises(DataError, match=r"missing is not a folder; give the folder that holds the image files"):
         segment_folder(model, [tmp_path / "missing"], tmp_path / "out")
     with pytest.raises(DataError, match=r"images contains no image files; give a folder of files ending in \.png"):
@@ -391,8 +391,8 @@ def test_a_folder_that_cannot_be_used_is_refused(model, images, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["the only one", "the second", "by another name", "through a link"])
-def test_an_output_that_is_an_input_is_refused(model, images, tmp_path, kind):
-    """A label would take the place of its image; nothing is read, and nothing is written."""
+def test_an_output_that_is_an_input_is_rejected(model, images, tmp_path, kind):
+    """A label would replace its image; nothing is read or written."""
     (tmp_path / "other").mkdir()
     (tmp_path / "link").symlink_to(images)
     save_png(images / "a.png", scene())
@@ -404,27 +404,27 @@ def test_an_output_that_is_an_input_is_refused(model, images, tmp_path, kind):
     )
 
     with pytest.raises(
-        DataError, match=r"^output=.+ is an input folder; its images would be overwritten: give another folder\.$"
+        DataError, match=r"^output=.+ is an input folder, whose images would be overwritten; give another folder\.$"
     ):
         segment_folder(model, inputs, output)
 
     assert contents(tmp_path) == before
 
 
-def test_an_output_that_is_a_file_is_refused(model, images, tmp_path):
-    """It stays as it is."""
+def test_an_output_that_is_a_file_is_rejected(model, images, tmp_path):
+    """The file is not changed."""
     save_png(images / "a.png", scene())
     (tmp_path / "out").write_bytes(b"mine")
 
     with pytest.raises(DataError, match=r"^output=.+out is a file; give a folder\.$"):
         segment_folder(model, [images], tmp_path / "out")
 
-    assert listing(tmp_path) == ["images/a.png", "out"]
+    assert list_files(tmp_path) == ["images/a.png", "out"]
     assert (tmp_path / "out").read_bytes() == b"mine"
 
 
-def test_an_output_under_a_file_is_refused(model, images, tmp_path):
-    """In one line, as is one whose folder of overlays is a file."""
+def test_an_unwritable_output_is_rejected(model, images, tmp_path):
+    """The parent or the folder of overlays is a file; the error is one line."""
     save_png(images / "a.png", scene())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "overlays").write_bytes(b"mine")
@@ -438,10 +438,10 @@ def test_an_output_under_a_file_is_refused(model, images, tmp_path):
             segment_folder(model, [images], output)
 
 
-@pytest.mark.parametrize("writer", ["write_raster", "write_csv"])
+@pytest.mark.parametrize("writer", ["write_raster", "_write_areas"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RasterioIOError("Write failed\nat once")])
-def test_a_full_disk_is_one_line(model, images, tmp_path, monkeypatch, writer, error):
-    """Whoever finds it first: GDAL or Python."""
+def test_a_full_disk_raises_an_error_of_one_line(model, images, tmp_path, monkeypatch, writer, error):
+    """Either GDAL or Python may raise it."""
     save_png(images / "a.png", scene())
 
     def refused(*_):

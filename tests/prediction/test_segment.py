@@ -1,4 +1,4 @@
-"""A network that is a known function shows what segmentation adds: preparation, frame, way back, blending, nodata."""
+"""Tests of segmentation with networks that are known functions of the image."""
 
 from dataclasses import replace
 
@@ -22,46 +22,46 @@ FRAME = (16, 24)
 BANDS = ("red", "green", "blue", "nir")
 
 
-def saved(scores, bands=3, classes=("low", "high"), **options):
+def make_model(probabilities, bands=3, classes=("low", "high"), **options):
     """A saved model whose network is a function of the framed images; ``options`` are those of `Preparation`."""
     settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": BANDS[:bands]} | options
     preparation = Preparation(FRAME, **settings)
     images = keras.Input((*FRAME, len(preparation.bands)))
-    return SavedModel(keras.Model(images, scores(images)), ModelDescription(preparation, list(classes)))
+    return SavedModel(keras.Model(images, probabilities(images)), ModelDescription(preparation, list(classes)))
 
 
 def bright(images):
-    """Score class 1 where the first band is above 100."""
+    """Predict class 1 where the first band is above 100."""
     above = keras.ops.cast(images[..., :1] > 100, "float32")
     return keras.ops.concatenate([1 - above, above], axis=-1)
 
 
 def right_of_the_middle(images):
-    """Score class 1 in the right half of the frame, whatever is there."""
+    """Predict class 1 in the right half of the frame, whatever it contains."""
     ramp = keras.ops.cast(keras.ops.arange(FRAME[1]) >= FRAME[1] // 2, "float32")[None, None, :, None]
     above = ramp + 0 * images[..., :1]
     return keras.ops.concatenate([1 - above, above], axis=-1)
 
 
 def bright_half(images):
-    """Score class 1 where the first band is above a half."""
+    """Predict class 1 where the first band is above 0.5."""
     above = keras.ops.cast(images[..., :1] > 0.5, "float32")
     return keras.ops.concatenate([1 - above, above], axis=-1)
 
 
 @pytest.fixture(scope="module")
 def threshold_model():
-    return saved(bright)
+    return make_model(bright)
 
 
 @pytest.fixture(scope="module")
 def tiled_model():
-    return saved(bright, framing="tile", overlap=0.25)
+    return make_model(bright, framing="tile", overlap=0.25)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, np.float64])
-def test_an_image_of_the_frames_size_is_labelled_pixel_by_pixel(threshold_model, dtype):
-    """Every type of imagery reaches the network with its own values."""
+def test_an_image_of_the_size_of_the_frame_is_labelled_per_pixel(threshold_model, dtype):
+    """The network receives the values of every type of imagery unchanged."""
     image = np.random.default_rng(0).integers(1, 127, (*FRAME, 3)).astype(dtype)
 
     label = segment(threshold_model, image)
@@ -70,8 +70,8 @@ def test_an_image_of_the_frames_size_is_labelled_pixel_by_pixel(threshold_model,
     np.testing.assert_array_equal(label, image[..., 0] > 100)
 
 
-def test_values_above_255_are_not_squeezed(threshold_model):
-    """Sixteen-bit imagery: 356 is 100 modulo 256, and above 100."""
+def test_16_bit_values_reach_the_network_unchanged(threshold_model):
+    """356 is above 100, although it is 100 modulo 256."""
     image = np.full((*FRAME, 3), 356, np.uint16)
 
     np.testing.assert_array_equal(segment(threshold_model, image), 1)
@@ -80,22 +80,22 @@ def test_values_above_255_are_not_squeezed(threshold_model):
 @settings(max_examples=30, deadline=None)
 @given(rows=st.integers(1, 16), columns=st.integers(1, 24), seed=st.integers(0, 99))
 def test_a_smaller_image_is_labelled_to_the_pixel(threshold_model, rows, columns, seed):
-    """It is padded, never enlarged, so nothing is lost on the way."""
+    """It is padded and never enlarged, so nothing is lost."""
     image = np.random.default_rng(seed).integers(1, 255, (rows, columns, 3), dtype=np.uint8)
 
     np.testing.assert_array_equal(segment(threshold_model, image), image[..., 0] > 100)
 
 
-def test_a_smaller_image_lies_in_the_middle_of_the_frame():
-    """Eight columns lie at 8 to 15 of 24: the right four of them are right of the frame's middle."""
-    label = segment(saved(right_of_the_middle), np.ones((4, 8, 3), np.uint8))
+def test_a_smaller_image_is_centred_in_the_frame():
+    """Eight columns are at 8 to 15 of 24, so the right four are right of the middle."""
+    label = segment(make_model(right_of_the_middle), np.ones((4, 8, 3), np.uint8))
 
     np.testing.assert_array_equal(label, np.tile([0, 0, 0, 0, 1, 1, 1, 1], (4, 1)))
 
 
 @pytest.mark.parametrize("shape", [(64, 48), (32, 48), (16, 96), (64, 24), (100, 37), (15, 200)])
 def test_a_larger_image_comes_back_at_its_own_size_and_aspect(threshold_model, shape):
-    """Left and right half keep their labels but for the pixels that shrinking mixes at the edge."""
+    """Both halves keep their labels, except where shrinking mixes them."""
     rows, columns = shape
     middle, mixed = columns // 2, int(np.ceil(max(rows / FRAME[0], columns / FRAME[1]))) + 1
     image = np.full((rows, columns, 3), 50, np.uint8)
@@ -108,15 +108,15 @@ def test_a_larger_image_comes_back_at_its_own_size_and_aspect(threshold_model, s
     np.testing.assert_array_equal(label[:, middle + mixed :], 1)
 
 
-def test_a_larger_image_is_shrunk_with_the_mean_of_its_pixels(threshold_model):
-    """A fine chequerboard of 50 and 250 is 150 everywhere in the frame, so all of it is class 1."""
+def test_a_larger_image_is_averaged(threshold_model):
+    """A fine checkerboard of 50 and 250 is 150 in the frame, so all of it is class 1."""
     image = np.where(np.add.outer(np.arange(64), np.arange(96)) % 2, 250, 50)[..., None].repeat(3, axis=2)
 
     np.testing.assert_array_equal(segment(threshold_model, image.astype(np.uint8)), 1)
 
 
 def test_nodata_is_ignored_and_a_dark_band_is_not_nodata(threshold_model):
-    """Only what is 0 in every band has no data."""
+    """Only pixels that are 0 in every band have no data."""
     image = np.full((4, 6, 3), 200, np.uint8)
     image[0] = 0
     image[1, :, 0] = 0
@@ -129,7 +129,7 @@ def test_nodata_is_ignored_and_a_dark_band_is_not_nodata(threshold_model):
 
 
 def test_nodata_of_a_larger_image_is_exact(threshold_model):
-    """Nodata is taken from the image as read, so shrinking cannot move its edge."""
+    """It is taken from the image as read, so shrinking does not move its edge."""
     image = np.random.default_rng(0).integers(1, 255, (70, 50, 3), dtype=np.uint8)
     image[13:29, 7:31] = 0
     empty = ~image.any(axis=2)
@@ -137,8 +137,8 @@ def test_nodata_of_a_larger_image_is_exact(threshold_model):
     np.testing.assert_array_equal(segment(threshold_model, image) == IGNORE, empty)
 
 
-def test_nodata_that_no_file_declares_is_ignored(threshold_model):
-    """A value that float32 cannot hold counts as no data in training, and so it does here."""
+def test_undeclared_nodata_is_ignored(threshold_model):
+    """A value that float32 cannot hold is nodata, as in training."""
     image = np.full((4, 6, 3), 200.0)
     image[1, 2, 0] = np.finfo(np.float64).min
 
@@ -150,14 +150,14 @@ def test_nodata_that_no_file_declares_is_ignored(threshold_model):
 
 @pytest.mark.parametrize("model", ["threshold_model", "tiled_model"])
 @pytest.mark.parametrize("dtype", [np.uint16, np.float64])
-def test_an_image_without_any_data_is_refused(request, model, dtype):
-    """There is nothing to label, whatever its size."""
-    with pytest.raises(DataError, match=r"^has not one pixel with data; every band is 0 or nodata everywhere\.$"):
+def test_an_image_without_data_is_rejected(request, model, dtype):
+    """There is nothing to segment, whatever its size."""
+    with pytest.raises(DataError, match=r"^has no data: every pixel is 0 or nodata in all bands; remove it\.$"):
         segment(request.getfixturevalue(model), np.zeros((9, 40, 3), dtype))
 
 
-def test_an_image_whose_data_cannot_be_seen_in_the_frame_is_refused(threshold_model, tiled_model):
-    """One pixel of 160x240 is gone when they are shrunk to 16x24; at full resolution it is labelled."""
+def test_an_image_with_too_little_data_is_rejected(threshold_model, tiled_model):
+    """A single pixel of 160x240 vanishes when shrunk to 16x24, but at full resolution it is labelled."""
     image = np.zeros((160, 240, 3), np.uint8)
     image[77, 99] = 200
 
@@ -166,14 +166,14 @@ def test_an_image_whose_data_cannot_be_seen_in_the_frame_is_refused(threshold_mo
     assert label[77, 99] == 1
     assert (label == IGNORE).sum() == 160 * 240 - 1
     with pytest.raises(
-        DataError, match=r"^has too few pixels with data to be seen in 16x24 pixels; cut the image closer\.$"
+        DataError, match=r"^has too little data to be visible in 16x24 pixels; crop the image to its data\.$"
     ):
         segment(threshold_model, image)
 
 
-def test_the_class_of_the_highest_score_is_taken():
-    """Three classes by the brightest of three bands."""
-    model = saved(lambda images: images / 255, classes=("red", "green", "blue"))
+def test_the_most_probable_class_is_predicted():
+    """The network predicts the brightest of three bands."""
+    model = make_model(lambda images: images / 255, classes=("red", "green", "blue"))
     image = np.array([[[9, 1, 2], [1, 9, 2], [1, 2, 9]]], np.uint8)
 
     np.testing.assert_array_equal(segment(model, image), [[0, 1, 2]])
@@ -181,8 +181,8 @@ def test_the_class_of_the_highest_score_is_taken():
 
 @pytest.mark.parametrize("model", ["threshold_model", "tiled_model"])
 @pytest.mark.parametrize("image", [np.ones((8, 8, 4)), np.zeros((8, 8, 4)), np.ones((100, 100, 4), np.uint8)])
-def test_an_image_with_other_bands_is_refused(request, model, image):
-    """Before anything else is said of it; the message has both counts and the names in order."""
+def test_an_image_with_a_wrong_number_of_bands_is_rejected(request, model, image):
+    """The error states both numbers and the names of the bands in order."""
     with pytest.raises(
         DataError,
         match=r"^has 4 bands where 3 are expected \(red, green, blue\); give the same bands in the same order\.$",
@@ -198,7 +198,7 @@ def test_an_image_with_other_bands_is_refused(request, model, image):
     seed=st.integers(0, 99),
 )
 def test_tiles_show_no_seam(tiled_model, rows, columns, overlap, seed):
-    """A network that labels each pixel by its own value labels an image of any size to the pixel, nodata 255."""
+    """A network that labels pixels by their own value labels images of any size exactly, with 255 for nodata."""
     rng = np.random.default_rng(seed)
     image = rng.integers(1, 255, (rows, columns, 3), dtype=np.uint8)
     image[rng.random((rows, columns)) < 0.2] = 0
@@ -212,19 +212,16 @@ def test_tiles_show_no_seam(tiled_model, rows, columns, overlap, seed):
 
 
 def test_tiles_that_disagree_are_blended():
-    """Two tiles of 24 columns share the columns 12 to 23, where the first says 1 and the second 0.
-
-    The nearer centre counts more, so the label changes halfway, at 18.
-    """
-    model = saved(right_of_the_middle, framing="tile", overlap=0.5)
+    """Two tiles share the columns 12 to 23 and disagree, so the label changes halfway, at 18."""
+    model = make_model(right_of_the_middle, framing="tile", overlap=0.5)
 
     label = segment(model, np.ones((16, 36, 3), np.uint8))
 
     np.testing.assert_array_equal(label, np.tile([0] * 12 + [1] * 6 + [0] * 6 + [1] * 12, (16, 1)))
 
 
-def test_only_tiles_with_data_are_scored(tiled_model):
-    """An image that is mostly nodata costs only what it holds."""
+def test_only_tiles_with_data_are_predicted(tiled_model):
+    """An image that is mostly nodata takes little time."""
     image = np.zeros((16, 72, 3), np.uint8)
     image[:, 57:] = 200
 
@@ -236,8 +233,8 @@ def test_only_tiles_with_data_are_scored(tiled_model):
 
 
 def test_a_resized_image_comes_back_at_its_own_size():
-    """It fills the frame, whatever becomes of its aspect: the right half of the frame is that of the image."""
-    label = segment(saved(right_of_the_middle, framing="resize"), np.ones((7, 60, 3), np.uint8))
+    """It fills the frame without keeping its aspect ratio, so the right half of the frame is its right half."""
+    label = segment(make_model(right_of_the_middle, framing="resize"), np.ones((7, 60, 3), np.uint8))
 
     np.testing.assert_array_equal(label, np.tile(np.arange(60) >= 30, (7, 1)))
 
@@ -251,8 +248,8 @@ def test_a_resized_image_comes_back_at_its_own_size():
     ],
 )
 def test_values_are_scaled_as_in_training(scaling, value, scaled):
-    """The network sees what a dataset of such imagery holds."""
-    model = saved(lambda images: images[..., :2], scaling=scaling)
+    """The network receives the values that a dataset of such imagery holds."""
+    model = make_model(lambda images: images[..., :2], scaling=scaling)
     image = np.full((*FRAME, 3), value, np.uint16)
 
     ((_, scores),) = predict_tiles(model, model.description.preparation.prepare_image(image))
@@ -260,18 +257,18 @@ def test_values_are_scaled_as_in_training(scaling, value, scaled):
     np.testing.assert_allclose(scores, scaled, rtol=1e-6)
 
 
-def test_percentiles_are_those_of_the_whole_image():
-    """Not of each tile: where all is as dark as its surroundings, a stretch by tiles would show a seam."""
-    model = saved(bright_half, framing="tile", scaling=Scaling("percentile", 0, 100))
+def test_percentiles_are_taken_over_the_whole_image():
+    """A stretch per tile would show a seam where a tile is uniformly dark."""
+    model = make_model(bright_half, framing="tile", scaling=Scaling("percentile", 0, 100))
     image = np.tile(np.linspace(1, 1001, 101).astype(np.uint16)[None, :, None], (16, 1, 3))
 
     np.testing.assert_array_equal(segment(model, image), np.tile(np.arange(101) > 50, (16, 1)))
 
 
 @pytest.mark.parametrize("framing", ["fit", "tile"])
-def test_indices_are_made_from_the_bands_as_read(framing):
-    """NDWI above 0 is what is greener than near infra-red; the model takes four bands and one index."""
-    model = saved(
+def test_indices_are_computed_from_the_bands_as_read(framing):
+    """NDWI is positive where green exceeds near infra-red; the model takes four bands and one index."""
+    model = make_model(
         lambda images: keras.ops.concatenate([-images[..., 4:], images[..., 4:]], axis=-1),
         bands=4,
         framing=framing,
@@ -283,11 +280,11 @@ def test_indices_are_made_from_the_bands_as_read(framing):
 
 
 @pytest.mark.parametrize("framing", ["fit", "tile", "resize"])
-def test_an_image_is_never_changed(framing):
-    """Who gives it may need it again."""
+def test_the_image_is_not_modified(framing):
+    """The caller may use it again."""
     image = np.random.default_rng(0).integers(0, 255, (30, 40, 3)).astype(np.float32)
     before = image.copy()
 
-    segment(saved(bright, framing=framing, scaling=Scaling("reflectance", factor=2.0)), image)
+    segment(make_model(bright, framing=framing, scaling=Scaling("reflectance", factor=2.0)), image)
 
     np.testing.assert_array_equal(image, before)

@@ -205,7 +205,7 @@ def test_an_experiment_elsewhere_trains_with_the_printed_command(bring, old, tmp
     refused = subprocess.run(["bash", "-c", command], **started)
     assert shown.returncode == 0, shown.stderr
     assert "name: unet\n  filters: 6\n  kernel: 5\n" in shown.stdout
-    assert refused.stderr.startswith("error: data.images: path/to/images is no folder")
+    assert refused.stderr.startswith("error: data.images: path/to/images is not a folder")
 
 
 @pytest.mark.parametrize("output", [[], ["--output", "conf"]])

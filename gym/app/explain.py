@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from gym.config.overrides import group_names, natural
 from gym.config.schema import Config
-from gym.config.validation import all_keys, unknown_key
+from gym.config.validation import all_keys, explain_unknown_key
 from gym.core.errors import first_line
 
 # Hydra gives the key only within its message. The group of each pattern is that key.
@@ -67,4 +67,4 @@ def _explain_override(key: str, cause: BaseException | None, schema: type) -> st
         return f"{key}: {first_line(cause).rstrip('.') if cause else 'cannot be set'}; see --help for the keys."
     groups = [name for name in group_names() if name in known or schema is Config]
     near = [] if "." in key else get_close_matches(key, groups, n=1)
-    return f"{key}: unknown group; did you mean {near[0]}?" if near else f"{key}: {unknown_key(key, known)}"
+    return f"{key}: unknown group; did you mean {near[0]}?" if near else f"{key}: {explain_unknown_key(key, known)}"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gym.config.schema import PredictConfig, TrainingConfig, folders_of
+from gym.config.schema import PredictConfig, TrainingConfig, parse_folders
 from gym.core.errors import DataError
 from gym.core.text import plain_console, pluralize
 from gym.prediction.predict_folder import FolderResult, segment_folder
@@ -23,7 +23,7 @@ def apply_run(config: PredictConfig) -> FolderResult:
     with open_model_source(config.tracking, Path(config.outputs), config.run) as source:
         model = load_model(source.folder / "model")
     report = segment_folder(
-        model, [Path(folder) for folder in folders_of("input", config.input)], output, config.drop_from_stem
+        model, [Path(folder) for folder in parse_folders("input", config.input)], output, config.drop_from_stem
     )
     console = plain_console()
     for name, reason in report.failed.items():

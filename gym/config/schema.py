@@ -1,7 +1,7 @@
-"""The configuration: every key, its type, its rule and its meaning, in one place.
+"""The configuration schema: the type, rule and meaning of every key.
 
 Hydra composes the YAML files of ``conf/`` over these dataclasses. `gym.config.validation.read_config` checks the result
-and returns plain dataclasses, so no higher package sees OmegaConf. Nothing heavy is imported here.
+and returns plain dataclasses, so that no higher package sees OmegaConf. Nothing heavy is imported here.
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ from gym.core.errors import ConfigError
 from gym.core.registry import Registry
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-FREE_MAPPINGS = ("data.remap", "model.options", "loss.options", "data.options")  # their keys are not in the schema
-BEST, REGISTERED = "best:", "models:/"  # how run=... begins for the best of a sweep, and for a registered model
+FREE_MAPPINGS = ("data.remap", "model.options", "loss.options", "data.options")  # users choose their keys
+BEST, REGISTERED = "best:", "models:/"  # prefixes of run=... for the best run of a sweep and for a registered model
 
 
 def setting(
@@ -30,7 +30,7 @@ def setting(
     registry: Registry[Any] | None = None,
     only: dict[str, tuple[str, ...] | Registry[Any]] | None = None,
 ) -> Any:
-    """Declare one key: its default, what it means, and the rule its value must keep.
+    """Declare one key: its default, its meaning, and the rule that its value must obey.
 
     Args:
         default: Its value if none is given; a function of no arguments makes a new one each time.
@@ -63,255 +63,287 @@ class ModelConfig:
     """The network."""
 
     name: str = setting(ARCHITECTURES.default_name, "Architecture.", registry=ARCHITECTURES)
-    filters: int = setting(6, "Feature maps at full resolution; each level down doubles them.", least=1)
-    kernel: int = setting(7, "Side of the convolution kernels, in pixels.", least=1)
-    levels: int = setting(4, "Levels of stride 2 on the way down.", least=1, most=8)
-    dropout: float = setting(0.1, "Dropout rate of the first level down.", least=0, below=1)
-    dropout_change: float = setting(0.0, "Added to the dropout rate at each further level.", above=-1, below=1)
-    dropout_kind: str = setting("standard", "Drop single values, or whole maps.", choices=("standard", "spatial"))
-    dropout_on_up: bool = setting(False, "Use dropout on the way up too.")
-    upsampling: str = setting("nearest", "How a level up doubles the resolution.", choices=("nearest", "transpose"))
+    filters: int = setting(6, "Number of filters at full resolution; each encoder level doubles it.", least=1)
+    kernel: int = setting(7, "Size of the convolution kernels, in pixels.", least=1)
+    levels: int = setting(4, "Number of encoder levels, each with stride 2.", least=1, most=8)
+    dropout: float = setting(0.1, "Dropout rate at the first encoder level.", least=0, below=1)
+    dropout_change: float = setting(0.0, "Change of the dropout rate from one level to the next.", above=-1, below=1)
+    dropout_kind: str = setting(
+        "standard", "Drop single values (standard) or whole feature maps (spatial).", choices=("standard", "spatial")
+    )
+    dropout_on_up: bool = setting(False, "Use dropout in the decoder too.")
+    upsampling: str = setting(
+        "nearest",
+        "Upsampling in the decoder: nearest neighbour or transposed convolution.",
+        choices=("nearest", "transpose"),
+    )
     decoder: str = setting(
         "half",
-        "Levels up at half the resolution, where that is exact, or plain: the same on the doubled map, in more time.",
+        "half: compute decoder levels at half resolution, faster and with the same result; plain: at full resolution.",
         choices=("half", "plain"),
         only={"name": ARCHITECTURES},
     )
     head: str = setting("softmax", "Activation of the last layer.", choices=("softmax", "sigmoid"))
-    options: Any = setting(None, "Further keys of the architecture, as in {heads:4}; most have none.")
+    options: Any = setting(None, "Further options of the architecture, as in {heads:4}; most have none.")
 
 
 @dataclass
 class LossConfig:
-    """What training minimises."""
+    """The loss that training minimises."""
 
-    name: str = setting(LOSSES.default_name, "With one-hot labels cce and kld have the same gradient.", registry=LOSSES)
+    name: str = setting(
+        LOSSES.default_name, "Loss; with one-hot labels, cce and kld have the same gradient.", registry=LOSSES
+    )
     weighting: str = setting(
         "none",
-        "Class weights: none, from class frequency in the training scenes, or as given in loss.class_weights.",
+        "Class weights: none, from class frequency on the training side, or given in loss.class_weights.",
         choices=("none", "frequency", "given"),
     )
-    class_weights: list[float] = setting([], "One weight a class, for loss.weighting=given.")
-    options: Any = setting(None, "Further keys of the loss, as in {gamma:2.0}; most have none.")
+    class_weights: list[float] = setting([], "One weight per class, with loss.weighting=given.")
+    options: Any = setting(None, "Further options of the loss, as in {gamma:2.0}; most have none.")
 
 
 @dataclass
 class SplitConfig:
-    """Which pairs train, which choose the epoch, and which are kept aside for the last judgement."""
+    """How pairs are divided into training, validation and test sides."""
 
     method: str = setting(
         "random",
-        "How the sides are found; paper repeats the leaky order of the paper's program.",
+        "How pairs are assigned to sides; paper reproduces the leaky split of the original program.",
         choices=("random", "kfold", "leave_one_out", "given", "paper"),
     )
     by: str = setting(
         "scene",
-        "What stays on one side: scene, site, date, or a column of data.table.",
+        "Unit that stays on one side: scene, site, date, or a column of data.table.",
         only={"method": ("random", "kfold", "leave_one_out")},
     )
     validation: float = setting(
-        0.25, "Share that validates.", above=0, below=1, only={"method": ("random", "leave_one_out", "paper")}
+        0.25, "Fraction used for validation.", above=0, below=1, only={"method": ("random", "leave_one_out", "paper")}
     )
-    test: float = setting(0.0, "Share kept aside, drawn first.", least=0, below=1, only={"method": ("random", "kfold")})
+    test: float = setting(
+        0.0, "Fraction held out for testing; drawn first.", least=0, below=1, only={"method": ("random", "kfold")}
+    )
     folds: int = setting(5, "Number of folds.", least=2, only={"method": ("kfold",)})
-    fold: int = setting(0, "The fold that validates, from 0.", least=0, only={"method": ("kfold",)})
-    held_out: str = setting("", "The site, date or scene that tests.", only={"method": ("leave_one_out",)})
-    sides: str = setting("", "A CSV with the columns name and side.", only={"method": ("given",)})
+    fold: int = setting(0, "Index of the validation fold, counted from 0.", least=0, only={"method": ("kfold",)})
+    held_out: str = setting("", "Site, date or scene used for testing.", only={"method": ("leave_one_out",)})
+    sides: str = setting("", "CSV file with the columns name and side.", only={"method": ("given",)})
     seed: int = setting(
         0,
-        "Which of the possible draws; the run's own seed does not change it.",
+        "Seed of the split; the run's own seed does not affect it.",
         least=0,
         only={"method": ("random", "kfold", "leave_one_out")},
     )
     training_share: float = setting(
-        1.0, "Share of the training side that is used; a larger share holds all of a smaller one.", above=0, most=1
+        1.0, "Fraction of the training side to use; a larger fraction contains every smaller one.", above=0, most=1
     )
     likeness: int = setting(
-        4, "Report images of two sides whose 64-bit perceptual hashes differ in so few bits.", least=0, most=16
+        4,
+        "Report images on different sides whose 64-bit perceptual hashes differ in at most this many bits.",
+        least=0,
+        most=16,
     )
 
 
 @dataclass
 class DataConfig:
-    """Where pairs of image and label come from, and what is made of them."""
+    """Where image-label pairs come from, and how they are prepared."""
 
-    kind: str = setting(READERS.default_name, "Reader of the pairs.", registry=READERS)
-    size: Any = setting(128, "Rows and columns of the model's input: one number, or [rows, columns].")
+    kind: str = setting(READERS.default_name, "Reader of the image-label pairs.", registry=READERS)
+    size: Any = setting(128, "Rows and columns of the model's input: one number, or [rows,columns].")
     framing: str = setting(
         "fit",
-        "fit: shrink larger scenes, pad smaller ones; tile: cut at full resolution; resize: distort the aspect.",
+        "fit: shrink larger scenes, pad smaller ones; tile: cut at full resolution; resize: ignore the aspect ratio.",
         choices=("fit", "tile", "resize"),
     )
     overlap: float = setting(
-        0.25, "Least overlap of two tiles, as a share of their side.", least=0, most=0.9, only={"framing": ("tile",)}
+        0.25,
+        "Minimum overlap of two tiles, as a fraction of their side.",
+        least=0,
+        most=0.9,
+        only={"framing": ("tile",)},
     )
     scaling: str = setting(
         "none",
-        "none: values as they are; dtype: share of the type's largest value; percentile: stretch each band of each "
+        "none: keep the values; dtype: divide by the largest value of the type; percentile: stretch each band of each "
         "image; reflectance: value x factor + offset.",
         choices=("none", "dtype", "percentile", "reflectance"),
     )
     percentiles: list[float] = setting(
-        [2.0, 98.0], "What becomes 0 and 1 with scaling=percentile.", only={"scaling": ("percentile",)}
+        [2.0, 98.0], "Percentiles that scaling=percentile maps to 0 and 1.", only={"scaling": ("percentile",)}
     )
     reflectance: list[float] = setting(
         [1e-4, 0.0], "Factor and offset of scaling=reflectance.", only={"scaling": ("reflectance",)}
     )
-    indices: list[str] = setting([], "Spectral indices as further bands: NDWI, or name=(green-nir)/(green+nir).")
+    indices: list[str] = setting([], "Spectral indices to add as bands, such as NDWI or name=(green-nir)/(green+nir).")
     standardize: str = setting(
         "image",
-        "Zero mean and unit deviation: of an image (the paper), of each band of it, of each band of the training side.",
+        "Zero mean and unit deviation of each image (as in the paper), of each band of an image, or of each band over "
+        "the training side (dataset).",
         choices=("image", "band", "dataset", "none"),
     )
-    workers: int = setting(0, "Processes that read; 0 means one for each core, where there is enough to read.", least=0)
-    strict: bool = setting(False, "A file that cannot be used is an error, and not only reported.")
-    scenes: int = setting(200, "Number of scenes.", least=2, only={"kind": READERS})
-    sites: int = setting(8, "Number of sites.", least=1, most=8, only={"kind": READERS})
-    seed: int = setting(0, "Which scenes are drawn.", least=0, only={"kind": READERS})
-    archives: Any = setting([], "Folders, npz or zip files, or URLs of zip files.", only={"kind": READERS})
+    workers: int = setting(0, "Processes that read imagery; 0 means one per core if there is enough to read.", least=0)
+    strict: bool = setting(False, "Raise an error for a file that cannot be used instead of leaving it out.")
+    scenes: int = setting(200, "Number of synthetic scenes.", least=2, only={"kind": READERS})
+    sites: int = setting(8, "Number of synthetic sites.", least=1, most=8, only={"kind": READERS})
+    seed: int = setting(0, "Seed of the synthetic scenes.", least=0, only={"kind": READERS})
+    archives: Any = setting([], "Folders, .npz or .zip files, or URLs of .zip files.", only={"kind": READERS})
     images: Any = setting(
         [],
-        "One folder, or one for each band set, or of a folder a pattern as in shots/*_nir.tif; bands are stacked in "
-        "this order, behind those of an archive.",
+        "Folder of images, a pattern such as shots/*_nir.tif, or a list with one for each band set; bands are stacked "
+        "in this order, after those of an archive.",
         only={"kind": READERS},
     )
-    labels: str = setting(
-        "", "The folder of label images, or of a folder a pattern as in shots/*_label.png.", only={"kind": READERS}
-    )
+    labels: str = setting("", "Folder of label images, or a pattern such as shots/*_label.png.", only={"kind": READERS})
     drop_from_stem: list[str] = setting(
-        [], "Regular expressions cut out of file stems before they are paired, as in _label$.", only={"kind": READERS}
+        [],
+        "Regular expressions removed from file stems before files are paired, as in _label$.",
+        only={"kind": READERS},
     )
     classes: list[str] = setting([], "Class names; the index of a name is its label value.", only={"kind": READERS})
     bands: list[str] = setting(
-        [], "Band names, in stacking order; none means red, green, blue, or band_1, band_2, ...", only={"kind": READERS}
+        [],
+        "Band names in stacking order; the default is red, green, blue, or band_1, band_2, ...",
+        only={"kind": READERS},
     )
-    # Not dict: the command line cannot add a key to a typed mapping.
+    # Not dict, because the command line cannot add keys to a typed mapping.
     remap: Any = setting(
-        None, "Label value or name in the file -> class, or its index; all at once.", only={"kind": READERS}
+        None,
+        "Maps label values or names in the files to classes or their indices, all at once.",
+        only={"kind": READERS},
     )
-    aliases: str = setting("", "A JSON file of other names of names.", only={"kind": READERS})
-    ignore_values: list[Any] = setting([], "Label values or names that count nowhere.", only={"kind": READERS})
-    table: str = setting("", "A CSV with a row a file: name, and any of scene, site, date.", only={"kind": READERS})
+    aliases: str = setting("", "JSON file that maps alternative class names to names.", only={"kind": READERS})
+    ignore_values: list[Any] = setting([], "Label values or names to ignore.", only={"kind": READERS})
+    table: str = setting(
+        "", "CSV file with one row per file: name, and any of scene, site, date.", only={"kind": READERS}
+    )
     scene_pattern: str = setting(
-        "", "A regular expression; its first group in a file's stem is the scene.", only={"kind": READERS}
+        "", "Regular expression whose first group in a file's stem is the scene.", only={"kind": READERS}
     )
-    site_pattern: str = setting("", "Likewise for the site; none means one site.", only={"kind": READERS})
-    date_pattern: str = setting("", "Likewise for the date.", only={"kind": READERS})
-    options: Any = setting(None, "Further keys of the reader, as in {year:2020}; most have none.")
+    site_pattern: str = setting(
+        "", "The same for the site; without it, all scenes belong to one site.", only={"kind": READERS}
+    )
+    date_pattern: str = setting("", "The same for the date.", only={"kind": READERS})
+    options: Any = setting(None, "Further options of the reader, as in {year:2020}; most have none.")
     licence: str = setting("", "Licence of the imagery and labels, for the model card.")
-    citation: str = setting("", "How to cite them, likewise; neither changes what a dataset or a run is known by.")
+    citation: str = setting("", "How to cite them, for the model card; neither key affects fingerprints.")
 
 
 @dataclass
 class AugmentConfig:
-    """Random changes of the training pairs."""
+    """Random changes to training pairs."""
 
     mode: str = setting(
         "online",
-        "online: drawn anew in each epoch; offline: drawn once, as the copies that the paper wrote to disk.",
+        "online: new changes in every epoch; offline: fixed copies, like those the original program wrote to disk.",
         choices=("online", "offline"),
     )
-    copies: int = setting(1, "Augmented copies of each training pair in an epoch.", least=1)
-    zoom: float = setting(0.05, "Largest change of scale, as a share.", least=0, below=1)
-    rotation: float = setting(3.0, "Largest rotation, in degrees.", least=0, most=180)
-    shift_rows: float = setting(0.05, "Largest shift up or down, as a share of the rows.", least=0, below=1)
-    shift_columns: float = setting(0.05, "Largest shift left or right, as a share of the columns.", least=0, below=1)
-    flip_horizontal: bool = setting(True, "Mirror left and right in half of the cases.")
-    flip_vertical: bool = setting(False, "Mirror top and bottom in half of the cases.")
-    quarter_turns: bool = setting(False, "Turn by 0, 90, 180 or 270 degrees; wants a square frame.")
-    brightness: float = setting(0.0, "Largest shift of a band, as a share of its deviation in the image.", least=0)
-    contrast: float = setting(0.0, "Largest change of a band's deviation, as a share.", least=0, below=1)
-    noise: float = setting(0.0, "Deviation of noise, as a share of the band's deviation in the image.", least=0)
+    copies: int = setting(1, "Augmented copies of each training pair per epoch.", least=1)
+    zoom: float = setting(0.05, "Maximum change of scale, as a fraction.", least=0, below=1)
+    rotation: float = setting(3.0, "Maximum rotation, in degrees.", least=0, most=180)
+    shift_rows: float = setting(0.05, "Maximum vertical shift, as a fraction of the rows.", least=0, below=1)
+    shift_columns: float = setting(0.05, "Maximum horizontal shift, as a fraction of the columns.", least=0, below=1)
+    flip_horizontal: bool = setting(True, "Flip left to right with probability 0.5.")
+    flip_vertical: bool = setting(False, "Flip top to bottom with probability 0.5.")
+    quarter_turns: bool = setting(False, "Rotate randomly by 0, 90, 180 or 270 degrees; needs a square frame.")
+    brightness: float = setting(
+        0.0, "Maximum shift of a band, as a fraction of its standard deviation in the image.", least=0
+    )
+    contrast: float = setting(0.0, "Maximum change of a band's standard deviation, as a fraction.", least=0, below=1)
+    noise: float = setting(
+        0.0, "Standard deviation of the noise, as a fraction of that of the band in the image.", least=0
+    )
 
 
 @dataclass
 class OptimizerConfig:
-    """How a gradient becomes a step; the learning rate is the schedule's."""
+    """The optimizer. Its learning rate comes from the schedule."""
 
     name: str = setting("adam", "Optimizer.", choices=("adam", "adamw"))
-    beta_1: float = setting(0.9, "Decay of the mean of gradients.", least=0, below=1)
-    beta_2: float = setting(0.999, "Decay of the mean of squared gradients.", least=0, below=1)
-    epsilon: float = setting(1e-7, "Added to the denominator.", above=0)
+    beta_1: float = setting(0.9, "Decay rate of the first-moment estimates.", least=0, below=1)
+    beta_2: float = setting(0.999, "Decay rate of the second-moment estimates.", least=0, below=1)
+    epsilon: float = setting(1e-7, "Added to the denominator for numerical stability.", above=0)
     weight_decay: float = setting(
-        0.004, "Decay of the weights, as a share of the learning rate.", least=0, only={"name": ("adamw",)}
+        0.004, "Weight decay, as a fraction of the learning rate.", least=0, only={"name": ("adamw",)}
     )
-    clip_norm: float = setting(0.0, "Largest norm of the whole gradient; 0 means no limit.", least=0)
+    clip_norm: float = setting(0.0, "Maximum norm of the whole gradient; 0 means no clipping.", least=0)
 
 
 @dataclass
 class ScheduleConfig:
-    """Learning rate by epoch: a ramp up, a plateau, an exponential decay (paper, section 2.4)."""
+    """Learning rate by epoch: ramp-up, plateau and exponential decay (paper, section 2.4)."""
 
-    start_rate: float = setting(1e-3, "Rate of the first epoch.", above=0)
-    max_rate: float = setting(4e-3, "Rate at the top.", above=0)
-    min_rate: float = setting(1e-5, "Rate the decay tends to.", least=0)
-    rampup_epochs: int = setting(2, "Epochs of the ramp.", least=0)
-    sustain_epochs: int = setting(5, "Epochs at the top.", least=0)
-    decay: float = setting(0.65, "Factor from one epoch to the next after that.", above=0, most=1)
+    start_rate: float = setting(1e-3, "Learning rate of the first epoch.", above=0)
+    max_rate: float = setting(4e-3, "Maximum learning rate.", above=0)
+    min_rate: float = setting(1e-5, "Learning rate that the decay approaches.", least=0)
+    rampup_epochs: int = setting(2, "Number of ramp-up epochs.", least=0)
+    sustain_epochs: int = setting(5, "Number of epochs at the maximum learning rate.", least=0)
+    decay: float = setting(0.65, "Decay factor per epoch after the plateau.", above=0, most=1)
 
 
 @dataclass
 class TrainingConfig:
-    """The loop."""
+    """The training loop."""
 
-    batch: int = setting(4, "Scenes in a step.", least=1)
-    epochs: int = setting(15, "Most epochs.", least=1)
-    patience: int = setting(10, "Epochs without a better validation loss before training stops.", least=1)
-    threads: int = setting(0, "CPU threads; 0 means all this process may use.", least=0)
+    batch: int = setting(4, "Samples per training step.", least=1)
+    epochs: int = setting(15, "Maximum number of epochs.", least=1)
+    patience: int = setting(10, "Epochs without a lower validation loss before training stops.", least=1)
+    threads: int = setting(0, "CPU threads; 0 means all that this process may use.", least=0)
     precision: str = setting(
         "auto",
-        "Type of the maps inside the network; auto is bfloat16 where processor or GPU has it, else float32.",
+        "Type inside the network; auto means bfloat16 if the processor or GPU supports it, otherwise float32.",
         choices=PRECISIONS,
     )
-    tuned: bool = setting(True, "On a CPU, compute with TensorFlow's own operations where they are faster than Keras'.")
-    deterministic: bool = setting(True, "Make a repetition bitwise equal.")
-    resume: bool = setting(True, "Go on with this very run where it was stopped before it ended.")
+    tuned: bool = setting(True, "On a CPU, use TensorFlow's operations where they are faster than those of Keras.")
+    deterministic: bool = setting(True, "Make repeated runs equal, bit for bit.")
+    resume: bool = setting(True, "Resume this run if it was interrupted.")
 
 
 @dataclass
 class TrackingConfig:
-    """Where results are logged."""
+    """Where runs are logged."""
 
     uri: str = setting("", "MLflow tracking URI; empty means SQLite in the outputs folder.")
-    experiment: str = setting("segsweep", "MLflow experiment.")
+    experiment: str = setting("segsweep", "Name of the MLflow experiment.")
 
 
 @dataclass
 class SweepConfig:
-    """What many runs of one command share; used with -m."""
+    """Settings shared by the runs of a sweep, which is started with -m."""
 
-    name: str = setting("", "Name of the sweep, to go on with or to add to; empty means one made from its runs.")
-    attempts: int = setting(3, "Most times that a run is started which fails, over all calls.", least=1)
-    mix: bool = setting(False, "Let runs differ in data or in what validates; their scores are not comparable.")
-    job: int = setting(-1, "Number of the run in its sweep; the sweeper sets it.", least=-1)
+    name: str = setting("", "Name of the sweep, to resume or extend it; empty means a name derived from its runs.")
+    attempts: int = setting(3, "Maximum number of times a failing run is started, over all calls.", least=1)
+    mix: bool = setting(False, "Allow runs with different data or validation sides, whose scores are not comparable.")
+    job: int = setting(-1, "Number of the run in its sweep; set by the sweeper.", least=-1)
 
 
 @dataclass
 class SearchConfig:
-    """A search for the best configuration; used with -m hydra/sweeper=optuna."""
+    """A search for the best configuration, which is started with -m hydra/sweeper=optuna."""
 
-    trials: int = setting(40, "Trials in all, over all calls, failed and pruned ones among them.", least=1)
+    trials: int = setting(40, "Number of trials over all calls, including failed and pruned ones.", least=1)
     objective: list[str] = setting(
-        lambda: [SCORES.default], "Scores to be best in; of several, as in [iou,parameters], the front."
+        lambda: [SCORES.default], "Scores to optimise; several, as in [iou,parameters], give a Pareto front."
     )
-    sampler: str = setting("tpe", "Who proposes a trial.", choices=("tpe", "random", "grid", "cmaes", "nsga2"))
+    sampler: str = setting("tpe", "Sampler that proposes trials.", choices=("tpe", "random", "grid", "cmaes", "nsga2"))
     startup: int = setting(
-        10, "First trials, drawn at random, which median never prunes; for nsga2 the size of a generation.", least=2
+        10, "Number of initial random trials, which median never prunes; for nsga2, the population size.", least=2
     )
-    pruner: str = setting("none", "Who gives trials up early.", choices=("none", "median", "hyperband"))
-    warmup: int = setting(3, "Epochs that every trial gets.", least=1)
-    at_once: int = setting(0, "Trials proposed together; 0 means one for each worker of the launcher.", least=0)
-    storage: str = setting("", "URL of the database; empty means SQLite in the folder of the sweep.")
-    seed: int = setting(42, "Of the proposals.", least=0)
+    pruner: str = setting(
+        "none", "Pruner that stops unpromising trials early.", choices=("none", "median", "hyperband")
+    )
+    warmup: int = setting(3, "Epochs that every trial completes.", least=1)
+    at_once: int = setting(0, "Trials proposed together; 0 means one per worker of the launcher.", least=0)
+    storage: str = setting("", "URL of the Optuna database; empty means SQLite in the sweep's folder.")
+    seed: int = setting(42, "Seed of the sampler.", least=0)
 
 
 @dataclass
 class Config:
-    """One experiment."""
+    """One experiment: the configuration of gym.train."""
 
-    name: str = setting("", "Name of the run; empty means what it is, as in 'resunet cce f6'.")
-    seed: int = setting(42, "Seed of weights, order, augmentation and dropout.", least=0)
-    outputs: str = setting("outputs", "Folder of runs, stores and the MLflow database.")
+    name: str = setting("", "Name of the run; empty means one such as 'resunet cce f6'.")
+    seed: int = setting(42, "Seed of the weights, sample order, augmentation and dropout.", least=0)
+    outputs: str = setting("outputs", "Folder of runs, datasets and the MLflow database.")
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -327,14 +359,14 @@ class Config:
 
 @dataclass
 class DatasetConfig:
-    """One model-ready dataset, to make or to look at."""
+    """A dataset to build or inspect: the configuration of gym.make_dataset."""
 
-    inspect: bool = setting(False, "Only report: nothing but the report is kept.")
+    inspect: bool = setting(False, "Write only the report, and discard the dataset.")
     export: str = setting(
         "none", "gym_npz also writes the files that the original program reads.", choices=("none", "gym_npz")
     )
-    seed: int = setting(42, "Seed of the augmented examples and of exported copies.", least=0)
-    outputs: str = setting("outputs", "Folder of stores and reports.")
+    seed: int = setting(42, "Seed of the augmented examples and the exported copies.", least=0)
+    outputs: str = setting("outputs", "Folder of datasets and reports.")
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -342,94 +374,104 @@ class DatasetConfig:
 
 @dataclass
 class PredictConfig:
-    """One use of a trained model on a folder of images."""
+    """Images to segment with a trained model: the configuration of gym.predict."""
 
-    run: str = setting(MISSING, "Run id, run name, best:SWEEP, models:/NAME@ALIAS, or a zip of gym.publish.")
+    run: str = setting(
+        MISSING, "Run id, run name, best:SWEEP, models:/NAME@ALIAS, or a model archive from gym.publish."
+    )
     input: Any = setting(MISSING, "Folder of images, or [folder,folder] with one for each band set.")
-    output: str = setting(MISSING, "Folder to write to.")
+    output: str = setting(MISSING, "Folder for the results.")
     outputs: str = setting("outputs", "Folder of the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     drop_from_stem: list[str] = setting(
-        [], "Regular expressions cut out of file stems before band sets are matched, as data.drop_from_stem."
+        [], "Regular expressions removed from file stems before band sets are matched, like data.drop_from_stem."
     )
 
 
 @dataclass
 class PublishConfig:
-    """One trained model, to hand on."""
+    """A trained model to publish: the configuration of gym.publish."""
 
     run: str = setting(MISSING, "Run id, run name, best:SWEEP, or models:/NAME@ALIAS.")
-    output: str = setting("", "The zip to write; empty means one named after the run, in outputs/published.")
-    samples: int = setting(4, "Validation pairs to add; 0 where the imagery may not be handed on.", least=0)
-    name: str = setting("", "Name of the registered model; empty means that of the MLflow experiment.")
-    alias: str = setting("champion", "Alias of the registered model that moves to this version.")
-    outputs: str = setting("outputs", "Folder of stores and the MLflow database.")
+    output: str = setting("", "Path of the model archive; empty means one named after the run, in outputs/published.")
+    samples: int = setting(
+        4, "Number of validation pairs to include; 0 if the imagery may not be redistributed.", least=0
+    )
+    name: str = setting("", "Name of the registered model; empty means the name of the MLflow experiment.")
+    alias: str = setting("champion", "Alias of the registered model that is moved to this version.")
+    outputs: str = setting("outputs", "Folder of datasets and the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
 @dataclass
 class EvaluateConfig:
-    """One judgement of trained models."""
+    """Trained models to evaluate: the configuration of gym.evaluate."""
 
     run: Any = setting(
-        MISSING, "Run id, run name, best:SWEEP, models:/NAME@ALIAS or a zip, or [run,run] to compare the first with."
+        MISSING,
+        "Run id, run name, best:SWEEP, models:/NAME@ALIAS or a model archive; [run,run] compares the first to others.",
     )
     data: DataConfig | None = setting(
-        None, "Other data than the run's own, by group; frame, scaling and indices are the run's."
+        None, "Data to evaluate on instead of the run's own; frame, scaling and indices stay those of the run."
     )
     side: str = setting(
         "auto",
-        "Which images; auto: of the run's own data the test side if there is one, else validation; of other data all.",
+        "Images to evaluate on; auto: the test side of the run's own data, or else its validation side; all images of "
+        "other data.",
         choices=("auto", "training", "validation", "test", "all"),
     )
-    batch: int = setting(0, "Images predicted at a time; 0 means as in training.", least=0)
+    batch: int = setting(0, "Images predicted at a time; 0 means the batch size of training.", least=0)
     boundary_width: int = setting(
-        0, "Pixels from a boundary that boundary IoU looks at; 0 means 2 % of the diagonal.", least=0
+        0, "Width of the boundary in pixels, for boundary IoU; 0 means 2 % of the image diagonal.", least=0
     )
-    baselines: bool = setting(True, "Fit the baselines on the run's training side, to stand beside it.")
-    seed: int = setting(0, "Of the redrawn scenes behind the intervals, and of the baselines.", least=0)
-    workers: int = setting(0, "Processes that count; 0 means one for each core, where that pays.", least=0)
-    output: str = setting("", "Folder of results; empty means one named after run and side, in outputs/evaluations.")
-    outputs: str = setting("outputs", "Folder of stores and the MLflow database.")
+    baselines: bool = setting(True, "Fit baselines on the run's training side, for comparison.")
+    seed: int = setting(0, "Seed of the bootstrap and of the baselines.", least=0)
+    workers: int = setting(0, "Processes that count pixels; 0 means one per core if that pays.", least=0)
+    output: str = setting(
+        "", "Folder for the results; empty means one named after run and side, in outputs/evaluations."
+    )
+    outputs: str = setting("outputs", "Folder of datasets and the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
 @dataclass
 class ReportConfig:
-    """One report, on a sweep or on a run."""
+    """A sweep or run to report on: the configuration of gym.report."""
 
     sweep: str = setting("", "Name of a sweep, or MLflow id or name of its parent run.")
     run: str = setting("", "Run id, run name, best:SWEEP, or models:/NAME@ALIAS.")
-    output: str = setting("", "Folder to write to; empty means one named after sweep or run, in outputs/reports.")
-    outputs: str = setting("outputs", "Folder of sweeps, stores and the MLflow database.")
+    output: str = setting(
+        "", "Folder for the report; empty means one named after the sweep or run, in outputs/reports."
+    )
+    outputs: str = setting("outputs", "Folder of sweeps, datasets and the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
-def frame_of(size: Any) -> tuple[int, int]:
-    """Read ``data.size``: one number for a square, or rows and columns.
+def parse_size(size: Any) -> tuple[int, int]:
+    """Parse ``data.size``, one number for a square or a pair, into rows and columns.
 
     Raises:
         ConfigError: It is neither.
     """
     pair = [size, size] if isinstance(size, int) and not isinstance(size, bool) else size
     if not (isinstance(pair, list | tuple) and len(pair) == 2 and all(type(side) is int for side in pair)):
-        raise ConfigError(f"data.size={size} must be one whole number, or two as in data.size=[160,96].")
+        raise ConfigError(f"data.size={size} must be a whole number, or a pair as in data.size=[160,96].")
     return pair[0], pair[1]
 
 
-def folders_of(key: str, value: Any) -> list[str]:
-    """Read a key that names one folder, or a list with one for each band set.
+def parse_folders(key: str, value: Any) -> list[str]:
+    """Parse a key that names one folder, or a list with one for each band set, into a list.
 
     Raises:
         ConfigError: It is neither.
     """
     folders = value if isinstance(value, list) else [value]
     if not folders or not all(isinstance(folder, str) and folder for folder in folders):
-        raise ConfigError(f"{key}={value} must be a folder, or folders as in {key}=[rgb,nir].")
+        raise ConfigError(f"{key}={value} must be a folder, or a list of folders as in {key}=[rgb,nir].")
     return folders
 
 
 def split_pattern(place: str) -> tuple[str, str]:
-    """Split a place of files into its folder and the pattern of their names: as in ``shots/*_label.png``, or all."""
+    """Split ``shots/*_label.png`` into folder and file pattern; a path without ``*`` is a folder of any files."""
     folder, _, names = place.rpartition("/")
     return (folder or ".", names) if "*" in names else (place, "*")

@@ -1,7 +1,7 @@
-"""Check a composed configuration before anything heavy is imported.
+"""Validation of a composed configuration, before anything heavy is imported.
 
-A bad value is refused in a fraction of a second, in one line. The rules that concern one key stand beside the key, in
-`gym.config.schema`; the rules that tie keys together are functions here.
+A bad value is refused in a fraction of a second and in one line. `gym.config.schema` states the rule of each key; rules
+that tie several keys together are functions here and in `gym.config.data_rules`.
 """
 
 import math
@@ -17,7 +17,15 @@ from typing import Any, TypeVar, cast, get_args
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config.data_rules import check_augment, check_data, check_frame, check_split, compile_pattern, refuse_missing
+from gym.config.data_rules import (
+    check_augment,
+    check_data,
+    check_frame,
+    check_split,
+    compile_pattern,
+    require_file,
+    require_folder,
+)
 from gym.config.registries import ARCHITECTURES, LOSSES, READERS
 from gym.config.schema import (
     BEST,
@@ -25,10 +33,13 @@ from gym.config.schema import (
     Config,
     DatasetConfig,
     EvaluateConfig,
+    LossConfig,
+    ModelConfig,
     PredictConfig,
     PublishConfig,
     ReportConfig,
-    folders_of,
+    ScheduleConfig,
+    parse_folders,
     split_pattern,
 )
 from gym.core.errors import ConfigError, first_line
@@ -55,12 +66,12 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
     typed = OmegaConf.structured(schema)
     for item in fields(cast(Any, schema)):
         if isinstance(item.type, UnionType) and composed.get(item.name) is not None:
-            typed[item.name] = OmegaConf.structured(get_args(item.type)[0])  # a part that need not be given
-    refuse_unknown_keys(composed, typed)
+            typed[item.name] = OmegaConf.structured(get_args(item.type)[0])  # an optional part
+    _check_keys(composed, typed)
     try:
         config = cast(Schema, OmegaConf.to_object(OmegaConf.merge(typed, composed)))
     except OmegaConfBaseException as error:
-        raise ConfigError(describe(error)) from error
+        raise ConfigError(_explain(error)) from error
     check_rules(config)
     if isinstance(config, Config | DatasetConfig):
         check_frame(config.data, config.model.levels if isinstance(config, Config) else 4)
@@ -68,35 +79,33 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         check_split(config.split, config.augment)
         check_augment(config.augment, config.data)
     if isinstance(config, Config):
-        check_loss(config)
-        check_schedule(config)
-        check_dropout(config)
-        check_sweep_name(config.sweep.name)
+        _check_loss(config.loss, len(READERS.get(config.data.kind).classes or config.data.classes))
+        _check_schedule(config.schedule)
+        _check_dropout(config.model)
+        _check_sweep_name(config.sweep.name)
     if isinstance(config, DatasetConfig) and config.inspect and config.export != "none":
-        raise ConfigError(f"inspect=true keeps nothing but the report; leave out inspect, or export={config.export}.")
+        raise ConfigError(f"inspect=true discards the dataset; leave out inspect=true or export={config.export}.")
     if isinstance(config, PredictConfig):
-        check_source(config.run)
-        check_places(config)
+        _check_prediction(config)
     if isinstance(config, PublishConfig):
-        check_publishing(config)
+        _check_publishing(config)
     if isinstance(config, EvaluateConfig):
-        check_evaluation(config)
+        _check_evaluation(config)
     if isinstance(config, ReportConfig):
-        check_report(config)
+        _check_report(config)
     return config
 
 
-def describe(error: OmegaConfBaseException) -> str:
-    """Say in one line what OmegaConf found wrong, and where."""
+def _explain(error: OmegaConfBaseException) -> str:
     first, key = first_line(error).rstrip("."), error.full_key or "configuration"
     if "missing mandatory value" in first.lower():
         missing = first.rpartition(": ")[2]
-        return f"{missing} is missing; give it as {missing}=..."
+        return f"{missing} is missing; set {missing}=..."
     return f"{key}: {first}; see --help for the keys."
 
 
 def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """List the dotted keys below a configuration node, groups included."""
+    """Yield the dotted keys below a configuration node, including those of groups."""
     keys: list[Any] = list(node)
     for key in keys:
         dotted = f"{prefix}{key}"
@@ -107,17 +116,17 @@ def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from all_keys(node[key], f"{dotted}.")
 
 
-def refuse_unknown_keys(composed: DictConfig, typed: DictConfig) -> None:
-    """Raise `ConfigError` for a key outside the schema, which Hydra lets in with a leading +."""
+def _check_keys(composed: DictConfig, typed: DictConfig) -> None:
+    # Hydra accepts keys outside the schema if they have a leading +.
     known = list(all_keys(typed))
     free = tuple(f"{key}." for key in FREE_MAPPINGS)
     for key in all_keys(composed):
         if key not in known and not key.startswith(free):
-            raise ConfigError(f"{key}: {unknown_key(key, known)}")
+            raise ConfigError(f"{key}: {explain_unknown_key(key, known)}")
 
 
-def unknown_key(key: str, known: list[str]) -> str:
-    """Word the refusal of a key, with the nearest known one."""
+def explain_unknown_key(key: str, known: list[str]) -> str:
+    """Explain that a key is unknown, and suggest the most similar one."""
     near = get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else "see --help for the keys."
     return f"unknown key; {hint}"
@@ -160,20 +169,20 @@ def read_options(given: Any, entry: Entry, key: str) -> dict[str, Any] | None:
     known = [item.name for item in fields(cast(Any, entry.options))] if entry.options else []
     for name in given or {}:
         if name not in known:
-            offers = f"give one of {', '.join(known)}" if known else "leave it out"
+            offers = f"choose one of {', '.join(known)}" if known else "leave it out"
             raise ConfigError(f"{key}.{name} is not an option of {entry.name}; {offers}.")
     if not entry.options:
         return None
     try:
         options = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(entry.options), given or {}))
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{key}.{describe(error)}") from error
+        raise ConfigError(f"{key}.{_explain(error)}") from error
     check_rules(options, f"{key}.")
     return asdict(cast(Any, options))
 
 
 def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
-    """Word the rule that ``value`` breaks; None where it keeps it."""
+    """Return the rule that a value breaks, as in "at least 1", or None if it obeys its rule."""
     if isinstance(value, float) and not math.isfinite(value):
         return "a finite number"
     if "choices" in rule:
@@ -183,100 +192,90 @@ def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
     return " and ".join(f"{_BOUNDS[name][0]} {bound}" for name, bound in rule.items())
 
 
-def check_source(run: str) -> None:
-    """A zip must be there, and a sweep have a name."""
+def _check_run(run: str) -> None:
     if run.endswith(".zip"):
-        refuse_missing("run", run, os.path.isfile(run), "file")  # noqa: PTH113 - no pathlib so early
+        require_file("run", run)
     if run == BEST:
-        raise ConfigError(f"run={run} must name the sweep, as in run={BEST}my_sweep.")
+        raise ConfigError(f"run={run} must name a sweep, as in run={BEST}my_sweep.")
 
 
-def check_evaluation(config: EvaluateConfig) -> None:
-    """Each run must be named, and other data be sound."""
+def _check_evaluation(config: EvaluateConfig) -> None:
     runs = config.run if isinstance(config.run, list) else [config.run]
     if not runs or not all(isinstance(run, str) and run for run in runs):
-        raise ConfigError(f"run={config.run} must be a run, or runs as in run=[one,other].")
+        raise ConfigError(f"run={config.run} must be a run, or a list of runs as in run=[one,other].")
     if len(set(runs)) < len(runs):
-        raise ConfigError(f"run={config.run} must be distinct runs; name each once.")
+        raise ConfigError(f"run={config.run} must not repeat a run; name each run once.")
     for run in runs:
-        check_source(run)
+        _check_run(run)
     if config.data is not None:
         check_data(config.data)
 
 
-def check_report(config: ReportConfig) -> None:
-    """A report is on one thing, and goes into a folder."""
+def _check_report(config: ReportConfig) -> None:
     if bool(config.sweep) == bool(config.run):
-        found = f"sweep={config.sweep} and run={config.run} are both given" if config.run else "neither is given"
-        raise ConfigError(f"give exactly one of sweep=NAME and run=NAME; {found}.")
-    refuse_published(config.run)
-    check_source(config.run)
-    if os.path.isfile(config.output):  # noqa: PTH113 - no pathlib so early
-        raise ConfigError(f"output={config.output} is a file; give a folder.")
+        found = f"sweep={config.sweep} and run={config.run} are both set" if config.run else "neither is set"
+        raise ConfigError(f"set exactly one of sweep=NAME and run=NAME; {found}.")
+    _check_unpublished(config.run)
+    if os.path.isfile(config.output):  # noqa: PTH113 - importing pathlib takes longer
+        raise ConfigError(f"output={config.output} is a file; choose a folder.")
 
 
-def refuse_published(run: str) -> None:
-    """Raise `ConfigError` for a zip, which is no run."""
+def _check_unpublished(run: str) -> None:
     if run.endswith(".zip"):
-        raise ConfigError(f"run={run} is a published model; give the run that it was made from.")
+        raise ConfigError(f"run={run} is a model archive; name the run that it was published from.")
+    _check_run(run)
 
 
-def check_publishing(config: PublishConfig) -> None:
-    """A run is published, as a zip, under names that MLflow's registry takes."""
-    refuse_published(config.run)
-    check_source(config.run)
+def _check_publishing(config: PublishConfig) -> None:
+    _check_unpublished(config.run)
     if config.output and not config.output.endswith(".zip"):
-        raise ConfigError(f"output={config.output} must end in .zip, by which it is known; try {config.output}.zip.")
+        raise ConfigError(f"output={config.output} must end in .zip; try {config.output}.zip.")
     if config.name and not re.fullmatch(r"\w[\w .-]*", config.name):
         raise ConfigError(
-            f"name={config.name} must begin with a letter or digit, and hold those, spaces and _-. only; "
-            "try shore_models."
+            f"name={config.name} must start with a letter or digit, followed by letters, digits, spaces, _, - and . "
+            "only; try shore_models."
         )
     if not re.fullmatch(r"(?!latest$|v\d+$)[\w-]+", config.alias, re.IGNORECASE | re.ASCII):
         raise ConfigError(
-            f"alias={config.alias} must be of letters, digits, _ and -, and not latest, v1, v2, ..., which are "
-            "MLflow's own; try champion."
+            f"alias={config.alias} must consist of letters, digits, _ and -, and must not be latest, v1, v2, ..., "
+            "which MLflow reserves; try champion."
         )
 
 
-def check_places(config: PredictConfig) -> None:
-    """What is read must be there, and what is written must not fall on it."""
+def _check_prediction(config: PredictConfig) -> None:
+    _check_run(config.run)
     for pattern in config.drop_from_stem:
         compile_pattern("drop_from_stem", pattern)
-    for folder in folders_of("input", config.input):
-        place, _ = split_pattern(folder)
-        refuse_missing("input", folder, os.path.isdir(place), "folder")  # noqa: PTH112 - no pathlib so early
-        if os.path.realpath(place) == os.path.realpath(config.output):
-            raise ConfigError(f"output={config.output} must be another folder than the input.")
+    for folder in parse_folders("input", config.input):
+        require_folder("input", folder)
+        if os.path.realpath(split_pattern(folder)[0]) == os.path.realpath(config.output):
+            raise ConfigError(f"output={config.output} must not be the input folder; choose another folder.")
 
 
-def check_loss(config: Config) -> None:
-    """Given class weights must be positive, finite, and wanted."""
-    weights, given = config.loss.class_weights, config.loss.weighting == "given"
-    if given and not weights:
-        raise ConfigError("loss.class_weights=[] must give one weight a class with loss.weighting=given.")
-    if weights and not given:
+def _check_loss(loss: LossConfig, classes: int) -> None:
+    weights, are_given = loss.class_weights, loss.weighting == "given"
+    if are_given and not weights:
+        raise ConfigError("loss.class_weights=[] must have one weight per class with loss.weighting=given.")
+    if weights and not are_given:
         raise ConfigError(f"loss.class_weights={weights} is used only with loss.weighting=given; add that.")
     if any(not weight > 0 or not math.isfinite(weight) for weight in weights):
         raise ConfigError(f"loss.class_weights={weights} must be finite and above 0.")
-    if config.loss.weighting == "frequency" and LOSSES.get(config.loss.name).balances_classes:
+    if loss.weighting == "frequency" and LOSSES.get(loss.name).balances_classes:
         raise ConfigError(
-            f"loss.weighting=frequency is not for {config.loss.name}, which weighs classes equally already; use none."
+            f"loss.weighting=frequency is not for {loss.name}, which already weights all classes equally; "
+            "use loss.weighting=none."
         )
-    expected = len(READERS.get(config.data.kind).classes or config.data.classes)
-    if given and len(weights) != expected:
-        raise ConfigError(f"loss.class_weights={weights} must have one weight for each of {expected} classes.")
+    if are_given and len(weights) != classes:
+        raise ConfigError(f"loss.class_weights={weights} must have one weight for each of {classes} classes.")
 
 
-def check_sweep_name(name: str) -> None:
-    """It is the name of a folder."""
+def _check_sweep_name(name: str) -> None:
+    # The sweep's folder has this name.
     if name in (".", "..") or any(sign in name for sign in "/\\\0"):
-        raise ConfigError(f"sweep.name={name} must be the name of one folder, without slashes; try my_sweep.")
+        raise ConfigError(f"sweep.name={name} must be a folder name without slashes; try my_sweep.")
 
 
-def check_schedule(config: Config) -> None:
-    """The top of the schedule must be its top."""
-    schedule = config.schedule
+def _check_schedule(schedule: ScheduleConfig) -> None:
     for key in ("start_rate", "min_rate"):
         if getattr(schedule, key) > schedule.max_rate:
             raise ConfigError(
@@ -284,13 +283,11 @@ def check_schedule(config: Config) -> None:
             )
 
 
-def check_dropout(config: Config) -> None:
-    """The dropout rate must stay a share at every level."""
-    model = config.model
+def _check_dropout(model: ModelConfig) -> None:
     deepest = model.levels if ARCHITECTURES.get(model.name).drops_at_bottom else model.levels - 1
     last = model.dropout + model.dropout_change * deepest
     if not 0 <= last < 1:
         raise ConfigError(
-            f"model.dropout_change={model.dropout_change} takes the rate to {last:g} at the deepest level; "
+            f"model.dropout_change={model.dropout_change} changes the dropout rate to {last:g} at the deepest level; "
             "it must stay at least 0 and below 1."
         )

@@ -10,7 +10,7 @@ import numpy as np
 from filelock import FileLock
 
 from gym.config.registries import READERS
-from gym.config.schema import DataConfig, frame_of
+from gym.config.schema import DataConfig, parse_size
 from gym.config.spectral_index import missing_bands, parse_index
 from gym.core.errors import DataError
 from gym.core.files import HashCache, atomic_folder, hash_value, translate_disk_errors
@@ -127,7 +127,7 @@ def _plan_preparation(config: DataConfig, reader: Reader) -> Preparation:
                 f"{', '.join(reader.bands)}; name them in order with data.bands."
             )
     return Preparation(
-        frame=frame_of(config.size),
+        frame=parse_size(config.size),
         framing=config.framing,
         overlap=config.overlap,
         scaling=Scaling(config.scaling, low, high, factor, offset),

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from gym.config.registries import ARCHITECTURES
-from gym.config.schema import ModelConfig, frame_of
+from gym.config.schema import ModelConfig, parse_size
 from gym.sweeps.ledger import Job
 
 _POWER = 0.5  # prior exponent of time over work: 12 filters instead of 2 are 36 times the work, but took 3 to 14 times
@@ -78,7 +78,7 @@ def estimate_work(model: ModelConfig, size: Any, samples: int, epochs: int) -> f
         samples: Training samples per epoch.
         epochs: Maximum number of epochs.
     """
-    rows, columns = frame_of(size)
+    rows, columns = parse_size(size)
     network = ARCHITECTURES.get(model.name).work * (model.levels + 1) * (model.filters * model.kernel) ** 2
     return network * rows * columns * samples * epochs
 

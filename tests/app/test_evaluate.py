@@ -380,9 +380,9 @@ def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["run=[]"], "run=\\[\\] must be a run, or runs as in run=\\[one,other\\]"),
-        (["run=[a,a]"], "must be distinct runs"),
-        (["run=gone.zip"], "run: gone.zip is no file"),
+        (["run=[]"], r"^run=\[\] must be a run, or a list of runs as in run=\[one,other\]\.$"),
+        (["run=[a,a]"], "must not repeat a run; name each run once"),
+        (["run=gone.zip"], "run: gone.zip is not a file"),
         (["run=a", "batch=-1"], "batch=-1 must be at least 0"),
         (["run=a", "side=other"], "side=other must be one of auto, training"),
         (["run=a", "data=folder"], "data"),

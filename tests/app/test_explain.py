@@ -23,7 +23,7 @@ REFUSED = {
     "split.validation=1.5": "split.validation=1.5 must be above 0 and below 1.",
     "split.folds=3": "split.folds=3 is used only with split.method=kfold, not with random; leave it out.",
     "split=x": "split=x is not an option; split must be one of given, kfold, leave_one_site_out, paper, random.",
-    "split=paper": "split.method=paper parts augmented copies; it needs augment.mode=offline: add augment=paper.",
+    "split=paper": "split.method=paper splits augmented copies; add augment=paper, or set augment.mode=offline.",
     "data=folder": "data.images is missing; data=folder needs it",
     "data=coast_train": "data.archives is missing; data=doodler needs it, as in data.archives=[path/to/release.zip].",
     "data.indices=[NDXI]": "data.indices: 'NDXI' must be one of NDVI, NDWI, MNDWI, NDMI, NDTI, or name=expression",

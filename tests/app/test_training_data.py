@@ -73,4 +73,4 @@ def test_files_of_another_machine_are_an_obstacle_and_no_error(tiny_dataset, tmp
     own = open_own(source_of(tiny_dataset, tmp_path), trained, tmp_path, None)
 
     assert own.dataset is None
-    assert "/nowhere/aliases.csv is no file" in own.obstacle
+    assert "/nowhere/aliases.csv is not a file" in own.obstacle

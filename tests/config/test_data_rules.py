@@ -91,14 +91,14 @@ def test_what_a_reader_needs_must_be_given(folder, doodler, kind, key, message, 
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"images": "nowhere"}, "data.images: nowhere is no folder"),
-        ({"images": "nowhere/*_image.tif"}, "data.images: nowhere/*_image.tif is no folder"),
-        ({"images": ["{here}", "nowhere"]}, "data.images: nowhere is no folder"),
-        ({"images": "{file}"}, "data.images: {file} is no folder"),
-        ({"labels": "nowhere"}, "data.labels: nowhere is no folder"),
-        ({"table": "nowhere.csv"}, "data.table: nowhere.csv is no file"),
-        ({"table": "{here}"}, "data.table: {here} is no file"),
-        ({"aliases": "nowhere.json"}, "data.aliases: nowhere.json is no file"),
+        ({"images": "nowhere"}, "data.images: nowhere is not a folder"),
+        ({"images": "nowhere/*_image.tif"}, "data.images: nowhere/*_image.tif is not a folder"),
+        ({"images": ["{here}", "nowhere"]}, "data.images: nowhere is not a folder"),
+        ({"images": "{file}"}, "data.images: {file} is not a folder"),
+        ({"labels": "nowhere"}, "data.labels: nowhere is not a folder"),
+        ({"table": "nowhere.csv"}, "data.table: nowhere.csv is not a file"),
+        ({"table": "{here}"}, "data.table: {here} is not a file"),
+        ({"aliases": "nowhere.json"}, "data.aliases: nowhere.json is not a file"),
     ],
 )
 def test_a_path_must_lead_somewhere(folder, tmp_path, monkeypatch, change, what):
@@ -113,7 +113,7 @@ def test_a_path_must_lead_somewhere(folder, tmp_path, monkeypatch, change, what)
 
     line = refusal(check_data, replace(folder, **filled))
 
-    assert line == f"{what.format(**places)} (looked in {tmp_path}); mend the path."
+    assert line == f"{what.format(**places)} (current folder: {tmp_path}); correct the path."
 
 
 @pytest.mark.parametrize("place", ["nowhere.zip", "htp://x.org/a.zip", "ftp://x.org/a.zip"])
@@ -123,7 +123,7 @@ def test_an_archive_must_be_there_or_be_a_url(doodler, tmp_path, monkeypatch, pl
 
     line = refusal(check_data, replace(doodler, archives=[*doodler.archives, place]))
 
-    assert line == f"data.archives: {place} is no file or folder (looked in {tmp_path}); mend the path."
+    assert line == f"data.archives: {place} is not a file or folder (current folder: {tmp_path}); correct the path."
 
 
 @pytest.mark.parametrize("place", ["https://x.org/a.zip", "http://x.org/a.zip", "file:///a.zip"])
@@ -134,7 +134,7 @@ def test_a_url_is_not_looked_for_on_disk(doodler, place):
 
 def test_band_sets_beside_archives_must_be_there(doodler):
     """They are further bands of the same scenes."""
-    assert "data.images: nowhere is no folder" in refusal(check_data, replace(doodler, images=["nowhere"]))
+    assert "data.images: nowhere is not a folder" in refusal(check_data, replace(doodler, images=["nowhere"]))
 
 
 @pytest.mark.parametrize("key", ["images", "archives"])
@@ -143,7 +143,7 @@ def test_places_are_texts(doodler, key, value):
     """A number is no folder, and neither is nothing."""
     line = refusal(check_data, replace(doodler, **{key: value}))
 
-    assert line == f"data.{key}={value} must be a folder, or folders as in data.{key}=[rgb,nir]."
+    assert line == f"data.{key}={value} must be a folder, or a list of folders as in data.{key}=[rgb,nir]."
 
 
 @pytest.mark.parametrize(
@@ -151,11 +151,11 @@ def test_places_are_texts(doodler, key, value):
     [
         ([], "data.classes=[] must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."),
         (["a"], "data.classes=['a'] must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."),
-        (["a", "a"], "data.classes=['a', 'a'] must be distinct names."),
-        (["a", "A "], "data.classes=['a', 'A '] must be distinct names."),
-        (["", "b"], "data.classes=['', 'b'] must be names, not empty and without a slash."),
-        ([" ", "b"], "data.classes=[' ', 'b'] must be names, not empty and without a slash."),
-        (["a/b", "c"], "data.classes=['a/b', 'c'] must be names, not empty and without a slash."),
+        (["a", "a"], "data.classes=['a', 'a'] must have distinct names, also if case is ignored; rename one."),
+        (["a", "A "], "data.classes=['a', 'A '] must have distinct names, also if case is ignored; rename one."),
+        (["", "b"], "data.classes=['', 'b'] must not contain empty names or slashes; rename those classes."),
+        ([" ", "b"], "data.classes=[' ', 'b'] must not contain empty names or slashes; rename those classes."),
+        (["a/b", "c"], "data.classes=['a/b', 'c'] must not contain empty names or slashes; rename those classes."),
     ],
 )
 def test_classes_have_names(folder, classes, message):
@@ -213,7 +213,7 @@ def test_names_of_labels_are_for_files_that_have_them(folder, doodler):
             "data.remap={surf:a} must map label values to classes: a, b, or their indices 0..1."
         )
         assert refusal(check_data, replace(sound, ignore_values=named["ignore_values"])) == (
-            "data.ignore_values=['nodata', 0] must be label values; nodata is none."
+            "data.ignore_values=['nodata', 0] must contain only label values; remove nodata."
         )
 
 
@@ -222,7 +222,7 @@ def test_ignored_values_are_values_or_names(doodler, wrong):
     """The one that is neither is named."""
     line = refusal(check_data, replace(doodler, ignore_values=[0, wrong]))
 
-    assert line == f"data.ignore_values=[0, {wrong}] must be label values or names; {wrong} is none."
+    assert line == f"data.ignore_values=[0, {wrong}] must contain only label values or names; remove {wrong}."
 
 
 @pytest.mark.parametrize("key", ["scene_pattern", "site_pattern", "date_pattern"])
@@ -230,10 +230,10 @@ def test_a_pattern_takes_a_group_out_of_a_name(folder, key):
     """It compiles, and has a group."""
     check_data(replace(folder, **{key: "^([0-9]{8})"}))
     assert refusal(check_data, replace(folder, **{key: "(["})).startswith(
-        f"data.{key}=([ must be a regular expression: unterminated character set"
+        f"data.{key}=([ is not a valid regular expression: unterminated character set"
     )
     assert refusal(check_data, replace(folder, **{key: "abc"})) == (
-        f"data.{key}=abc must have a group, as in '^([0-9]{{8}})'."
+        f"data.{key}=abc must contain a group, as in '^([0-9]{{8}})'."
     )
 
 
@@ -241,7 +241,7 @@ def test_what_is_cut_out_of_stems_wants_no_group(folder):
     """But it compiles."""
     check_data(replace(folder, drop_from_stem=["_label$", "^rgb_"]))
     assert refusal(check_data, replace(folder, drop_from_stem=["_label$", "*"])) == (
-        "data.drop_from_stem=* must be a regular expression: nothing to repeat at position 0."
+        "data.drop_from_stem=* is not a valid regular expression: nothing to repeat at position 0."
     )
 
 
@@ -253,7 +253,7 @@ def test_percentiles_rise_from_0_to_100(percentiles):
     """They are two."""
     line = refusal(check_data, DataConfig(scaling="percentile", percentiles=percentiles))
 
-    assert line == f"data.percentiles={percentiles} must be two, rising, from 0 to 100, as in [2,98]."
+    assert line == f"data.percentiles={percentiles} must be two increasing numbers from 0 to 100, as in [2,98]."
 
 
 @pytest.mark.parametrize("percentiles", [[0.0, 100.0], [0.0, 0.1]])
@@ -267,7 +267,7 @@ def test_a_reflectance_has_a_factor_and_an_offset(reflectance):
     """A factor of 0 would leave nothing of the image."""
     line = refusal(check_data, DataConfig(scaling="reflectance", reflectance=reflectance))
 
-    assert line == f"data.reflectance={reflectance} must be a factor other than 0 and an offset."
+    assert line == f"data.reflectance={reflectance} must be a factor other than 0 and an offset, as in [0.0001,0]."
 
 
 @pytest.mark.parametrize("scaling", ["none", "dtype", "reflectance"])
@@ -275,7 +275,7 @@ def test_indices_go_with_scalings_that_keep_ratios(scaling):
     """A stretch by percentiles does not: it is refused."""
     check_data(DataConfig(scaling=scaling, indices=["NDWI", "wet=green - swir"], standardize="band"))
     assert refusal(check_data, DataConfig(scaling="percentile", indices=["NDWI"])) == (
-        "data.scaling=percentile leaves no meaning to ratios of bands; use another with data.indices."
+        "data.scaling=percentile makes ratios of bands meaningless; use another scaling with data.indices."
     )
 
 
@@ -290,8 +290,8 @@ def test_an_index_must_mean_something():
 def test_an_index_wants_a_deviation_of_its_own():
     """Beside bands in thousands a ratio in -1..1 would reach the network as a constant."""
     assert refusal(check_data, DataConfig(indices=["NDWI"])) == (
-        "data.indices vanish beside the bands with data.standardize=image, which has one deviation for all; use "
-        "data.standardize=dataset, or band."
+        "data.indices have no effect with data.standardize=image, which divides all bands by the same deviation; "
+        "use data.standardize=dataset or data.standardize=band."
     )
 
 
@@ -301,12 +301,10 @@ def test_an_index_is_made_of_the_bands_there_are(folder):
     check_data(replace(folder, indices=["NDWI"]))
     check_data(replace(folder, indices=["NDWI"], bands=["Green", "NIR"]))
     assert refusal(check_data, replace(folder, indices=["NDWI"], bands=["red", "green", "blue"])) == (
-        "data.indices: NDWI uses nir, and the bands are red, green, blue; give their names in data.bands, or change "
-        "the index."
+        "data.indices: NDWI uses nir, but the bands are red, green, blue; correct data.bands or the index."
     )
     assert refusal(check_data, DataConfig(indices=["x=thermal/green"])) == (
-        "data.indices: x uses thermal, and the bands are red, green, blue, nir, swir; give their names in data.bands, "
-        "or change the index."
+        "data.indices: x uses thermal, but the bands are red, green, blue, nir, swir; correct data.bands or the index."
     )
 
 
@@ -322,13 +320,13 @@ def test_bands_and_indices_have_distinct_names(folder, bands, indices, names):
     """In any case, also where bands have no names yet."""
     line = refusal(check_data, replace(folder, bands=bands, indices=indices))
 
-    assert line == f"data.bands and data.indices must be distinct names; they are {names}."
+    assert line == f"data.bands and data.indices must have distinct names, not {names}; rename one."
 
 
 def test_the_synthetic_bands_are_those_that_are_drawn():
     """Named twice, since NumPy is not imported here."""
     assert READERS.get("synthetic").bands == synthetic.BANDS
-    assert "must be distinct names; they are red, green, blue, nir, swir, nir." in refusal(
+    assert "must have distinct names, not red, green, blue, nir, swir, nir; rename one." in refusal(
         check_data, DataConfig(indices=["NIR=red-blue"])
     )
 
@@ -338,20 +336,20 @@ def test_the_synthetic_bands_are_those_that_are_drawn():
     [
         (
             {"validation": 0.5, "test": 0.5},
-            "split.validation=0.5 and split.test=0.5 must be below 1 together; lower one.",
+            "split.validation=0.5 and split.test=0.5 must add up to less than 1; lower one.",
         ),
         (
             {"method": "kfold", "folds": 3, "fold": 3},
-            "split.fold=3 must be below split.folds=3; they count from 0.",
+            "split.fold=3 must be below split.folds=3; folds count from 0.",
         ),
         (
             {"method": "leave_one_out", "by": "site"},
             "split.held_out is missing; leave_one_out needs it, as in split.held_out=duck.",
         ),
-        ({"method": "given"}, "split.sides is missing; split=given needs a CSV with the columns name and side."),
+        ({"method": "given"}, "split.sides is missing; split=given needs a CSV file with the columns name and side."),
         (
             {"method": "paper"},
-            "split.method=paper parts augmented copies; it needs augment.mode=offline: add augment=paper.",
+            "split.method=paper splits augmented copies; add augment=paper, or set augment.mode=offline.",
         ),
     ],
 )
@@ -376,7 +374,7 @@ def test_a_table_of_sides_must_be_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for place in ("nowhere.csv", "."):
         line = refusal(check_split, SplitConfig(method="given", sides=place), AugmentConfig())
-        assert line == f"split.sides: {place} is no file (looked in {tmp_path}); mend the path."
+        assert line == f"split.sides: {place} is not a file (current folder: {tmp_path}); correct the path."
 
 
 def test_quarter_turns_want_a_square():
@@ -386,7 +384,7 @@ def test_quarter_turns_want_a_square():
     check_augment(turning, DataConfig(size=64))
     check_augment(turning, DataConfig(size=[64, 64]))
     assert refusal(check_augment, turning, DataConfig(size=[32, 64])) == (
-        "augment.quarter_turns=true needs a square frame; data.size is [32,64]."
+        "augment.quarter_turns=true needs a square frame, but data.size=[32,64]; set data.size to one number."
     )
 
 
@@ -410,5 +408,5 @@ def test_a_pattern_that_is_refused_keeps_its_reason(folder):
 
     assert isinstance(refused.value.__cause__, re.error)
     assert str(refused.value) == (
-        "data.site_pattern=(a must be a regular expression: missing ), unterminated subpattern at position 0."
+        "data.site_pattern=(a is not a valid regular expression: missing ), unterminated subpattern at position 0."
     )

@@ -10,7 +10,7 @@ import yaml
 from gym.app.command_line import COMMANDS
 from gym.config.overrides import configuration_folder
 from gym.config.registries import READERS
-from gym.config.schema import Config, DataConfig, DatasetConfig, SplitConfig, folders_of, frame_of
+from gym.config.schema import Config, DataConfig, DatasetConfig, SplitConfig, parse_folders, parse_size
 from gym.config.validation import broken_rule, check_rules
 from gym.core.errors import ConfigError
 from gym.data.framing import MAX_OVERLAP
@@ -72,8 +72,8 @@ REFUSED = {
     "split.seed=-1": "split.seed=-1 must be at least 0.",
     "split.training_share=0": "split.training_share=0.0 must be above 0 and at most 1.",
     "sweep.attempts=0": "sweep.attempts=0 must be at least 1.",
-    "sweep.name=../mine": "sweep.name=../mine must be the name of one folder, without slashes; try my_sweep.",
-    "sweep.name=..": "sweep.name=.. must be the name of one folder, without slashes; try my_sweep.",
+    "sweep.name=../mine": "sweep.name=../mine must be a folder name without slashes; try my_sweep.",
+    "sweep.name=..": "sweep.name=.. must be a folder name without slashes; try my_sweep.",
     "sweep.job=-2": "sweep.job=-2 must be at least -1.",
     "search.trials=0": "search.trials=0 must be at least 1.",
     "search.sampler=gp": "search.sampler=gp must be one of tpe, random, grid, cmaes, nsga2.",
@@ -113,22 +113,22 @@ REFUSED = {
 }
 
 REFUSED_TOGETHER = {
-    "model.dropout_change=0.4": "model.dropout_change=0.4 takes the rate to 1.3 at the deepest level; it must stay at "
-    "least 0 and below 1.",
-    "loss.weighting=frequency loss=dice": "loss.weighting=frequency is not for dice, which weighs classes equally "
-    "already; use none.",
-    "loss.weighting=given": "loss.class_weights=[] must give one weight a class with loss.weighting=given.",
+    "model.dropout_change=0.4": "model.dropout_change=0.4 changes the dropout rate to 1.3 at the deepest level; it "
+    "must stay at least 0 and below 1.",
+    "loss.weighting=frequency loss=dice": "loss.weighting=frequency is not for dice, which already weights all classes "
+    "equally; use loss.weighting=none.",
+    "loss.weighting=given": "loss.class_weights=[] must have one weight per class with loss.weighting=given.",
     "loss.class_weights=[1,2,3,4]": "loss.class_weights=[1.0, 2.0, 3.0, 4.0] is used only with loss.weighting=given; "
     "add that.",
     "schedule.start_rate=1": "schedule.start_rate=1.0 must be at most schedule.max_rate=0.004.",
     "schedule.min_rate=1": "schedule.min_rate=1.0 must be at most schedule.max_rate=0.004.",
     "data.size=100": "data.size=100 must be a multiple of 16, at least 16; try 96.",
-    "data.percentiles=[98,2] data.scaling=percentile": "data.percentiles=[98.0, 2.0] must be two, rising, from 0 to "
-    "100, as in [2,98].",
-    "split.validation=0.5 split.test=0.5": "split.validation=0.5 and split.test=0.5 must be below 1 together; lower "
-    "one.",
-    "augment.quarter_turns=true data.size=[32,64]": "augment.quarter_turns=true needs a square frame; data.size is "
-    "[32,64].",
+    "data.percentiles=[98,2] data.scaling=percentile": "data.percentiles=[98.0, 2.0] must be two increasing "
+    "numbers from 0 to 100, as in [2,98].",
+    "split.validation=0.5 split.test=0.5": "split.validation=0.5 and split.test=0.5 must add up to less than 1; "
+    "lower one.",
+    "augment.quarter_turns=true data.size=[32,64]": "augment.quarter_turns=true needs a square frame, but "
+    "data.size=[32,64]; set data.size to one number.",
     "data=folder": "data.images is missing; data=folder needs it, as in data.images=[path/to/images].",
     "+foo=1": "foo: unknown key; see --help for the keys.",
     "+model.filter=1": "model.filter: unknown key; did you mean model.filters?",
@@ -271,7 +271,9 @@ def test_a_folder_configuration_is_checked(configure):
     with pytest.raises(ConfigError) as refusal:
         configure(*FOLDER, "data.classes=[a,a]")
 
-    assert str(refusal.value) == "data.classes=['a', 'a'] must be distinct names."
+    assert (
+        str(refusal.value) == "data.classes=['a', 'a'] must have distinct names, also if case is ignored; rename one."
+    )
 
 
 def test_a_remap_comes_from_the_command_line(configure):
@@ -355,7 +357,7 @@ def test_defaults_of_a_data_set_do_not_drift(configure):
         "export=zip": "export=zip must be one of none, gym_npz.",
         "seed=-1": "seed=-1 must be at least 0.",
         "data.size=40": "data.size=40 must be a multiple of 16, at least 16; try 32.",
-        "split=given": "split.sides is missing; split=given needs a CSV with the columns name and side.",
+        "split=given": "split.sides is missing; split=given needs a CSV file with the columns name and side.",
         "data.overlap=0.3": "data.overlap=0.3 is used only with data.framing=tile, not with fit; leave it out.",
         "+model.filters=2": "model: unknown key; see --help for the keys.",
     }.items(),
@@ -380,21 +382,25 @@ def test_a_report_is_on_a_sweep_or_on_a_run(configure, tmp_path):
     """Exactly one of them, into a folder; and a published model is neither."""
     assert configure("sweep=mine", name="report").sweep == "mine"
     assert configure("run=best:mine", name="report").run == "best:mine"
-    for given, found in {(): "neither is given", ("sweep=a", "run=b"): "sweep=a and run=b are both given"}.items():
-        with pytest.raises(ConfigError, match=rf"^give exactly one of sweep=NAME and run=NAME; {found}\.$"):
+    for given, found in {(): "neither is set", ("sweep=a", "run=b"): "sweep=a and run=b are both set"}.items():
+        with pytest.raises(ConfigError, match=rf"^set exactly one of sweep=NAME and run=NAME; {found}\.$"):
             configure(*given, name="report")
-    with pytest.raises(ConfigError, match=r"^run=m\.zip is a published model; give the run that it was made from\.$"):
+    with pytest.raises(
+        ConfigError, match=r"^run=m\.zip is a model archive; name the run that it was published from\.$"
+    ):
         configure("run=m.zip", name="report")
-    with pytest.raises(ConfigError, match=r"must name the sweep, as in run=best:my_sweep"):
+    with pytest.raises(ConfigError, match=r"must name a sweep, as in run=best:my_sweep"):
         configure("run=best:", name="report")
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"^output=.*file is a file; give a folder\.$"):
+    with pytest.raises(ConfigError, match=r"^output=.*file is a file; choose a folder\.$"):
         configure("sweep=mine", f"output={tmp_path}/file", name="report")
 
 
 def test_inspecting_and_exporting_exclude_each_other(configure):
     """What only reports writes no files for another program."""
-    with pytest.raises(ConfigError, match=r"inspect=true keeps nothing but the report; leave out inspect, or export="):
+    with pytest.raises(
+        ConfigError, match=r"^inspect=true discards the dataset; leave out inspect=true or export=gym_npz\.$"
+    ):
         configure("inspect=true", "export=gym_npz", name="make_dataset")
 
 
@@ -430,20 +436,22 @@ def test_bounds_are_held_at_their_ends():
 
 def test_a_size_is_a_number_or_a_pair():
     """One number means a square."""
-    assert frame_of(64) == (64, 64)
-    assert frame_of([160, 96]) == (160, 96)
+    assert parse_size(64) == (64, 64)
+    assert parse_size([160, 96]) == (160, 96)
     for wrong in (True, "big", [1, 2, 3], [16, 16.0]):
-        with pytest.raises(ConfigError, match=r"must be one whole number, or two as in data\.size=\[160,96\]\."):
-            frame_of(wrong)
+        with pytest.raises(ConfigError, match=r"must be a whole number, or a pair as in data\.size=\[160,96\]\."):
+            parse_size(wrong)
 
 
 def test_folders_are_one_or_a_list():
     """One for each band set."""
-    assert folders_of("input", "a") == ["a"]
-    assert folders_of("input", ["a", "b"]) == ["a", "b"]
+    assert parse_folders("input", "a") == ["a"]
+    assert parse_folders("input", ["a", "b"]) == ["a", "b"]
     for wrong in (3, [], "", ["a", 3]):
-        with pytest.raises(ConfigError, match=r"^input=.* must be a folder, or folders as in input=\[rgb,nir\]\.$"):
-            folders_of("input", wrong)
+        with pytest.raises(
+            ConfigError, match=r"^input=.* must be a folder, or a list of folders as in input=\[rgb,nir\]\.$"
+        ):
+            parse_folders("input", wrong)
 
 
 def test_option_files_are_plain_mappings():

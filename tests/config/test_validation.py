@@ -5,8 +5,11 @@ import pytest
 from tests.app.commands import run_lightly
 from tests.conftest import ROOT
 
-NAME_RULE = "must begin with a letter or digit, and hold those, spaces and _-. only; try shore_models."
-ALIAS_RULE = "must be of letters, digits, _ and -, and not latest, v1, v2, ..., which are MLflow's own; try champion."
+NAME_RULE = "must start with a letter or digit, followed by letters, digits, spaces, _, - and . only; try shore_models."
+ALIAS_RULE = (
+    "must consist of letters, digits, _ and -, and must not be latest, v1, v2, ..., which MLflow reserves; "
+    "try champion."
+)
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def refusal():
     {
         "export=x": "export=x must be one of none, gym_npz.",
         "data=folder": "data.images is missing; data=folder needs it, as in data.images=[path/to/images].",
-        "split=given": "split.sides is missing; split=given needs a CSV with the columns name and side.",
+        "split=given": "split.sides is missing; split=given needs a CSV file with the columns name and side.",
     }.items(),
 )
 def test_make_dataset_refuses_a_mistake(refusal, override, message):
@@ -38,33 +41,33 @@ def test_make_dataset_refuses_a_mistake(refusal, override, message):
 
 def test_report_needs_a_sweep_or_a_run(refusal):
     """Without either there is nothing to report on."""
-    assert refusal("report") == "give exactly one of sweep=NAME and run=NAME; neither is given."
+    assert refusal("report") == "set exactly one of sweep=NAME and run=NAME; neither is set."
 
 
 def test_predict_names_a_missing_key(refusal):
     """The first missing key is named, with how to set it."""
-    assert refusal("predict", "run=x") == "input is missing; give it as input=..."
+    assert refusal("predict", "run=x") == "input is missing; set input=..."
 
 
 def test_predict_does_not_write_into_its_input(refusal, tmp_path):
     """Labels would overwrite images of the same name."""
     line = refusal("predict", "run=x", f"input={tmp_path}", f"output={tmp_path}/.")
 
-    assert "must be another folder than the input." in line
+    assert "must not be the input folder; choose another folder." in line
 
 
 def test_the_input_of_predict_must_be_folders(refusal):
     """A number is not a folder."""
     line = refusal("predict", "run=x", "input=3", "output=x")
 
-    assert line == "input=3 must be a folder, or folders as in input=[rgb,nir]."
+    assert line == "input=3 must be a folder, or a list of folders as in input=[rgb,nir]."
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     {
-        "run=no.zip": f"run: no.zip is no file (looked in {ROOT}); mend the path.",
-        "run=best:": "run=best: must name the sweep, as in run=best:my_sweep.",
+        "run=no.zip": f"run: no.zip is not a file (current folder: {ROOT}); correct the path.",
+        "run=best:": "run=best: must name a sweep, as in run=best:my_sweep.",
     }.items(),
 )
 def test_predict_refuses_what_is_not_a_model(refusal, monkeypatch, tmp_path, override, message):
@@ -78,9 +81,9 @@ def test_predict_refuses_what_is_not_a_model(refusal, monkeypatch, tmp_path, ove
     ("override", "message"),
     {
         "samples=-1": "samples=-1 must be at least 0.",
-        "run=a.zip": "run=a.zip is a published model; give the run that it was made from.",
-        "run=best:": "run=best: must name the sweep, as in run=best:my_sweep.",
-        "output=model": "output=model must end in .zip, by which it is known; try model.zip.",
+        "run=a.zip": "run=a.zip is a model archive; name the run that it was published from.",
+        "run=best:": "run=best: must name a sweep, as in run=best:my_sweep.",
+        "output=model": "output=model must end in .zip; try model.zip.",
         "name=a/b": f"name=a/b {NAME_RULE}",
         "name=..a": f"name=..a {NAME_RULE}",
         "alias=Latest": f"alias=Latest {ALIAS_RULE}",

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gym.config.schema import DataConfig, folders_of, split_pattern
+from gym.config.schema import DataConfig, parse_folders, split_pattern
 from gym.core.errors import DataError
 from gym.core.files import HashCache
 from gym.core.text import pluralize
@@ -27,7 +27,7 @@ class FolderReader:
 
     def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
         del downloads
-        folders = [*folders_of("data.images", config.images), config.labels]
+        folders = [*parse_folders("data.images", config.images), config.labels]
         paths = [Path(folder) for folder in folders]
         self._files, self.left_out = match_folders(paths, SUFFIXES, config.drop_from_stem)
         self.skipped = list_skipped(paths, SUFFIXES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gym.config.schema import DataConfig, folders_of
+from gym.config.schema import DataConfig, parse_folders
 from gym.core.errors import DataError
 from gym.core.files import HashCache
 from gym.core.text import pluralize
@@ -51,8 +51,8 @@ class NpzReader:
 
     def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
         self._given_bands, self._hashes = config.bands, hashes
-        archives = folders_of("data.archives", config.archives)
-        folders = folders_of("data.images", config.images) if config.images else []
+        archives = parse_folders("data.archives", config.archives)
+        folders = parse_folders("data.images", config.images) if config.images else []
         paths = [download_file(place, downloads) if is_url(place) else Path(place) for place in archives]
         found, left_out, duplicates = find_npz_files(paths)
         files, repeats = self.skip(found)

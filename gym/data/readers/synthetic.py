@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy import ndimage
 
-from gym.config.schema import DataConfig, frame_of
+from gym.config.schema import DataConfig, parse_size
 from gym.core.errors import DataError
 from gym.core.files import HashCache, hash_value
 from gym.data.labels import IGNORE
@@ -62,7 +62,7 @@ class SyntheticReader:
 
     def __init__(self, config: DataConfig, hashes: HashCache, downloads: Path) -> None:
         del hashes, downloads
-        self._seed, self._sites, self._size = config.seed, config.sites, frame_of(config.size)
+        self._seed, self._sites, self._size = config.seed, config.sites, parse_size(config.size)
         self._index = {name_scene(index, config.sites): index for index in range(config.scenes)}
         self.names = list(self._index)
         self.bands = list(BANDS)

@@ -165,7 +165,7 @@ TINY_CLASSES, TINY_BANDS = ("low", "middle", "high"), ("a", "b", "c")
 
 
 class InMemoryReader:
-    """A reader of scenes held in memory; attributes and methods as in `gym.data.readers.base.Reader`."""
+    """Reads scenes from memory; see `gym.data.readers.base.Reader`."""
 
     def __init__(self, scenes: dict[str, RawScene], bands: Sequence[str] = TINY_BANDS) -> None:
         self._scenes, self.bands = scenes, list(bands)
@@ -173,18 +173,18 @@ class InMemoryReader:
         self.description = f"{len(scenes)} scenes held in memory"
 
     def sources(self, name: str) -> dict[str, str]:
-        """The hash of the pixels."""
+        """Return the hash of the pixels."""
         return {name: hashlib.sha256(self._scenes[name].image.tobytes()).hexdigest()}
 
     def read(self, name: str) -> RawScene:
-        """Hand a scene over."""
+        """Return a scene."""
         return self._scenes[name]
 
 
 def make_scenes(
     count: int = 6, rows: int = 16, columns: int = 32, bands: int = 3, classes: int = 3
 ) -> dict[str, RawScene]:
-    """Scenes in which the class of a pixel can be read from its first band."""
+    """Make scenes whose classes follow from the first band."""
     rng = np.random.default_rng(1)
     scenes = {}
     for number in range(count):
@@ -198,7 +198,7 @@ def make_scenes(
 def make_tiny_dataset(
     folder: Path, scenes: dict[str, RawScene], frame: tuple[int, int] = (16, 32), **options: Any
 ) -> Dataset:
-    """Make a dataset of scenes: two pairs a scene, two sites, three classes; ``options`` are those of `Preparation`."""
+    """Make a dataset of two pairs per scene, two sites and three classes; ``options`` are those of `Preparation`."""
     settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": TINY_BANDS} | options
     table = {name: {"scene": f"scene{number // 2}", "site": f"site{number % 2}"} for number, name in enumerate(scenes)}
     reader = InMemoryReader(scenes, settings["source_bands"])
@@ -211,7 +211,7 @@ def make_tiny_dataset(
 
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory) -> Dataset:
-    """Six pairs of 16x32 in 3 bands and 3 classes; pair 0 has an ignored corner."""
+    """Six pairs of 16x32 pixels with 3 bands and 3 classes; pair 0 has an ignored corner."""
     scenes = make_scenes()
     scenes["pair0"].label[:4, :4] = IGNORE
     return make_tiny_dataset(tmp_path_factory.mktemp("stores") / "tiny", scenes)

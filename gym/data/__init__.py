@@ -1,1 +1,1 @@
-"""From labelled imagery to batches: readers, labels, framing, scaling, the dataset, its split and its samples."""
+"""Labelled imagery: readers, preparation, datasets on disk, splits, augmentation and batches."""

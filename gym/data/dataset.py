@@ -63,7 +63,7 @@ class PairRecord:
         start: Position of its first pixel in ``labels.npy``; multiplied by the number of bands, in ``images.npy``.
         groups: Its scene, site, date and any other group, by kind.
         sources: SHA-256 of each source file.
-        placement: Which part of the scene lies where in the frame.
+        placement: Window of the scene, and its position in the frame.
         grid: ``crs`` and the six coefficients of the affine ``transform`` of the whole scene; empty if unknown.
         nodata: Nodata value of the file, as text; empty if it has none.
         image_sha256: Hash of the stored image.
@@ -91,7 +91,7 @@ class PairRecord:
 
     @property
     def site(self) -> str:
-        """The place where the scene was taken."""
+        """Where the scene was taken."""
         return self.groups["site"]
 
 

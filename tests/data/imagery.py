@@ -1,6 +1,6 @@
-"""Tiny datasets of every kind, written to disk, with what a reader must find in them.
+"""Write tiny datasets of every kind, together with the images and labels that a reader must return.
 
-Images are ``(rows, columns, bands)`` of 1 and more, so that every pixel has data; labels hold classes 0 to 2.
+Images are ``(rows, columns, bands)`` of at least 1, so that every pixel has data; labels hold classes 0 to 2.
 """
 
 import io
@@ -27,13 +27,13 @@ SIZE = (20, 40)
 CLASSES = ("water", "sand", "other")
 NAMES = ("a", "b", "c")
 FRAME = [32, 48]
-INSIDE = np.s_[6:26, 4:44]  # where a scene of SIZE lies in FRAME
+INSIDE = np.s_[6:26, 4:44]  # the position of a scene of SIZE in FRAME
 GRID = {"crs": "EPSG:32610", "transform": Affine(10, 0, 500_000, 0, -10, 4_000_000)}
 
 
 @dataclass
 class Source:
-    """A dataset on disk: its configuration, and the image and label that each scene must give, by name."""
+    """A dataset on disk: its configuration, and the expected image and label of each scene, by name."""
 
     config: DataConfig
     images: dict[str, np.ndarray] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Source:
 
 
 def draw_image(seed: int, bands: int = 3, dtype: Any = np.uint8, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Noise from 1 to 250, times 100 in wider types than uint8."""
+    """Noise from 1 to 250, multiplied by 100 in types wider than uint8."""
     scale = 1 if dtype == np.uint8 else 100
     return (np.random.default_rng([1, seed]).integers(1, 251, (*size, bands)) * scale).astype(dtype)
 
@@ -51,8 +51,8 @@ def draw_label(seed: int, dtype: Any = np.uint8, size: tuple[int, int] = SIZE) -
     return np.random.default_rng([2, seed]).integers(0, len(CLASSES), size).astype(dtype)
 
 
-def save_picture(path: Path, values: np.ndarray) -> None:
-    """Write a PNG or JPEG; a single band is grey. Several bands of 16 bits make a PNG."""
+def save_image(path: Path, values: np.ndarray) -> None:
+    """Write a PNG or JPEG; a single band is grey, and several 16-bit bands need a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if values.dtype == np.uint16 and values.shape[2:] > (1,):
         _save_raster(path, values, driver="PNG")
@@ -76,14 +76,14 @@ def _save_raster(path: Path, values: np.ndarray, **options: Any) -> None:
 
 
 def npz_bytes(**arrays: Any) -> bytes:
-    """An npz, as bytes."""
+    """The bytes of an npz."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
-def doodled(image: np.ndarray, label: np.ndarray) -> bytes:
-    """A file of Doodler, with its one-hot label and the class names."""
+def make_doodler_npz(image: np.ndarray, label: np.ndarray) -> bytes:
+    """The bytes of a Doodler file with a one-hot label and class names."""
     one_hot = np.eye(len(CLASSES), dtype=np.uint8)[label]
     return npz_bytes(orig_image=image, image=255 - image, label=one_hot, classes=np.array(CLASSES))
 
@@ -96,41 +96,41 @@ def save_zip(path: Path, entries: dict[str, bytes]) -> None:
             archive.writestr(name, content)
 
 
-def configured(kind: str, **keys: Any) -> DataConfig:
-    """A configuration of a dataset on disk, read by one process."""
+def make_config(kind: str, **keys: Any) -> DataConfig:
+    """The configuration of a dataset on disk, read by a single process."""
     return DataConfig(kind=kind, size=FRAME, classes=list(CLASSES), workers=1, **keys)
 
 
 def write_folder(root: Path, names: tuple[str, ...] = NAMES, suffix: str = ".png") -> Source:
-    """A folder of RGB pictures and one of labels."""
-    source = Source(configured("folder", images=[str(root / "images")], labels=str(root / "labels")))
+    """Write a folder of RGB images and one of labels."""
+    source = Source(make_config("folder", images=[str(root / "images")], labels=str(root / "labels")))
     for seed, name in enumerate(names):
         source.images[name], source.labels[name] = draw_image(seed), draw_label(seed)
-        save_picture(root / "images" / f"{name}{suffix}", source.images[name])
-        save_picture(root / "labels" / f"{name}.png", source.labels[name])
+        save_image(root / "images" / f"{name}{suffix}", source.images[name])
+        save_image(root / "labels" / f"{name}.png", source.labels[name])
     return source
 
 
 def write_band_sets(root: Path) -> Source:
-    """RGB of 16 bits in one folder, near infra-red in another under longer names, labels of 1 to 3 in a third."""
+    """Write 16-bit RGB in one folder, near infra-red with longer names in another, and labels of 1 to 3 in a third."""
     folders = {"images": [str(root / "rgb"), str(root / "nir")], "labels": str(root / "labels")}
     bands = ["red", "green", "blue", "nir"]
     source = Source(
-        configured("folder", **folders, bands=bands, drop_from_stem=["_nir$"], remap={1: "water", 2: "sand", 3: 2})
+        make_config("folder", **folders, bands=bands, drop_from_stem=["_nir$"], remap={1: "water", 2: "sand", 3: 2})
     )
     for seed, name in enumerate(NAMES):
         rgb, nir = draw_image(seed, 3, np.uint16), draw_image(seed + 10, 1, np.uint16)
         source.images[name] = np.concatenate([rgb, nir], axis=2)
         source.labels[name] = draw_label(seed) + 1
-        save_picture(root / "rgb" / f"{name}.png", rgb)
-        save_picture(root / "nir" / f"{name}_nir.png", nir)
-        save_picture(root / "labels" / f"{name}.png", source.labels[name])
+        save_image(root / "rgb" / f"{name}.png", rgb)
+        save_image(root / "nir" / f"{name}_nir.png", nir)
+        save_image(root / "labels" / f"{name}.png", source.labels[name])
     return source
 
 
 def write_geotiffs(root: Path) -> Source:
-    """Five bands of signed 16 bits, and labels on the same grid."""
-    source = Source(configured("folder", images=[str(root / "images")], labels=str(root / "labels")))
+    """Write five signed 16-bit bands, and labels on the same grid."""
+    source = Source(make_config("folder", images=[str(root / "images")], labels=str(root / "labels")))
     for seed, name in enumerate(NAMES):
         source.images[name] = draw_image(seed, 5, np.int16) - np.int16(3000)
         source.images[name][source.images[name] == 0] = 7
@@ -141,18 +141,18 @@ def write_geotiffs(root: Path) -> Source:
 
 
 def write_doodler(root: Path) -> Source:
-    """Files of Doodler in a folder."""
-    source = Source(configured("doodler", archives=[str(root)]))
+    """Write a folder of Doodler files."""
+    source = Source(make_config("doodler", archives=[str(root)]))
     root.mkdir(parents=True)
     for seed, name in enumerate(NAMES):
         source.images[name], source.labels[name] = draw_image(seed), draw_label(seed)
-        (root / f"{name}.npz").write_bytes(doodled(source.images[name], source.labels[name]))
+        (root / f"{name}.npz").write_bytes(make_doodler_npz(source.images[name], source.labels[name]))
     return source
 
 
 def write_gym(root: Path) -> Source:
-    """Training files of Segmentation Gym, of four bands."""
-    source = Source(configured("gym_npz", archives=[str(root)]))
+    """Write training files of Segmentation Gym with four bands."""
+    source = Source(make_config("gym_npz", archives=[str(root)]))
     root.mkdir(parents=True)
     for seed, name in enumerate(NAMES):
         source.images[name], source.labels[name] = draw_image(seed, 4), draw_label(seed)
@@ -163,18 +163,18 @@ def write_gym(root: Path) -> Source:
 
 
 def write_zip(root: Path) -> Source:
-    """Files of Doodler in the folders of a zip, as the Coast Train release has them."""
-    source = Source(configured("doodler", archives=[str(root / "release.zip")]))
+    """Write Doodler files in folders of a zip, as in the Coast Train release."""
+    source = Source(make_config("doodler", archives=[str(root / "release.zip")]))
     entries = {"release/meta.csv": b"image,classes\n"}
     for seed, name in enumerate(NAMES):
         source.images[name], source.labels[name] = draw_image(seed), draw_label(seed)
-        entries[f"release/npz/{name}.npz"] = doodled(source.images[name], source.labels[name])
+        entries[f"release/npz/{name}.npz"] = make_doodler_npz(source.images[name], source.labels[name])
     save_zip(root / "release.zip", entries)
     return source
 
 
 def write_zip_with_band_set(root: Path) -> Source:
-    """The same zip, with near infra-red beside it in TIFFs that have a grid."""
+    """Write the same zip, and near infra-red in a folder of GeoTIFFs."""
     source = write_zip(root)
     source.config.images, source.config.bands = [str(root / "nir")], ["red", "green", "blue", "nir"]
     for seed, name in enumerate(NAMES):
@@ -185,7 +185,7 @@ def write_zip_with_band_set(root: Path) -> Source:
 
 
 def draw_synthetic(root: Path) -> Source:
-    """Nothing on disk at all."""
+    """Draw synthetic scenes; nothing is written."""
     source = Source(DataConfig(kind="synthetic", size=FRAME, scenes=3, sites=2, seed=4, workers=1))
     for index in range(3):
         scene = draw_scene(4, index, *FRAME, 2)
@@ -206,5 +206,5 @@ WRITERS: dict[str, Callable[[Path], Source]] = {
 
 
 def make_reader(config: DataConfig, elsewhere: Path) -> Reader:
-    """The reader of a configuration; hashes and downloads are kept elsewhere."""
+    """Make the reader of a configuration, with its hashes and downloads in another folder."""
     return READERS.get(config.kind).load()(config, HashCache(elsewhere / "hashes.json"), elsewhere / "downloads")

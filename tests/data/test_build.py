@@ -25,7 +25,7 @@ from tests.data.imagery import (
     INSIDE,
     draw_image,
     draw_label,
-    save_picture,
+    save_image,
     write_band_sets,
     write_folder,
     write_geotiffs,
@@ -58,9 +58,9 @@ def test_a_dataset_is_built_once(tmp_path):
 def test_a_dataset_is_built_from_command_line_overrides(configure, tmp_path):
     """Bands come from two folders, classes from the remap and groups from patterns; padding surrounds the scene."""
     for name in ("duck_20200101-0", "duck_20200101-1", "cape_20210101-0"):
-        save_picture(tmp_path / "rgb" / f"{name}.png", draw_image(1))
-        save_picture(tmp_path / "nir" / f"{name}.png", draw_image(2, 1))
-        save_picture(tmp_path / "labels" / f"{name}.png", draw_label(3) + 1)
+        save_image(tmp_path / "rgb" / f"{name}.png", draw_image(1))
+        save_image(tmp_path / "nir" / f"{name}.png", draw_image(2, 1))
+        save_image(tmp_path / "labels" / f"{name}.png", draw_label(3) + 1)
     config = configure(
         "data=folder",
         f"data.images=[{tmp_path}/rgb,{tmp_path}/nir]",

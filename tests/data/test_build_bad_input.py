@@ -14,12 +14,12 @@ from gym.data.build import check_left_out, open_or_build_dataset
 from tests.data.imagery import (
     GRID,
     NAMES,
-    configured,
-    doodled,
     draw_image,
     draw_label,
+    make_config,
+    make_doodler_npz,
     npz_bytes,
-    save_picture,
+    save_image,
     save_tiff,
     save_zip,
     write_band_sets,
@@ -32,7 +32,7 @@ from tests.data.imagery import (
 )
 
 
-def halve(path: Path) -> None:
+def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -42,49 +42,49 @@ def replace_image(suffix: str, change: Callable[[Path], None]) -> Callable[[Path
     def replaced(root: Path) -> None:
         (root / "images" / "b.png").unlink()
         path = root / "images" / f"b{suffix}"
-        (save_tiff if suffix == ".tif" else save_picture)(path, draw_image(7, size=(64, 96)))
+        (save_tiff if suffix == ".tif" else save_image)(path, draw_image(7, size=(64, 96)))
         change(path)
 
     return replaced
 
 
-def zip_with_escape(root: Path) -> None:
-    entries = {f"npz/{name}.npz": doodled(draw_image(1), draw_label(1)) for name in ("a", "c")}
-    save_zip(root / "release.zip", entries | {"../../b.npz": doodled(draw_image(2), draw_label(2))})
+def write_zip_with_escape(root: Path) -> None:
+    entries = {f"npz/{name}.npz": make_doodler_npz(draw_image(1), draw_label(1)) for name in ("a", "c")}
+    save_zip(root / "release.zip", entries | {"../../b.npz": make_doodler_npz(draw_image(2), draw_label(2))})
 
 
-def zip_with_damage(root: Path) -> None:
-    entries = {f"npz/{name}.npz": doodled(draw_image(1), draw_label(1)) for name in ("a", "c")}
+def write_zip_with_damage(root: Path) -> None:
+    entries = {f"npz/{name}.npz": make_doodler_npz(draw_image(1), draw_label(1)) for name in ("a", "c")}
     save_zip(root / "release.zip", entries | {"npz/b.npz": b"PK\x03\x04 no npz"})
 
 
-def npz_of(**arrays) -> Callable[[Path], None]:
+def replace_npz(**arrays) -> Callable[[Path], None]:
     """Replace the npz of scene b by one with the given arrays."""
     return lambda root: (root / "b.npz").write_bytes(npz_bytes(**arrays))
 
 
-NOT_READ = r"cannot be read as an image \(.+\); replace or remove it\.$"
+UNREADABLE = r"cannot be read as an image \(.+\); replace or remove it\.$"
 OTHER_SIZE = r"has 20x41 pixels, but its image has 20x40; give both the same size\.$"
 
 BAD_INPUT = {
     "label of another size": (
         write_folder,
-        lambda root: save_picture(root / "labels" / "b.png", draw_label(1, size=(20, 41))),
+        lambda root: save_image(root / "labels" / "b.png", draw_label(1, size=(20, 41))),
         rf"b\.png {OTHER_SIZE}",
     ),
-    "label turned by a quarter": (
+    "label rotated by 90 degrees": (
         write_folder,
-        lambda root: save_picture(root / "labels" / "b.png", draw_label(1, size=(40, 20))),
+        lambda root: save_image(root / "labels" / "b.png", draw_label(1, size=(40, 20))),
         r"b\.png has 40x20 pixels, but its image has 20x40",
     ),
-    "label in colours": (
+    "coloured label": (
         write_folder,
-        lambda root: save_picture(root / "labels" / "b.png", draw_image(1)),
+        lambda root: save_image(root / "labels" / "b.png", draw_image(1)),
         r"b\.png has 3 bands; a label must be a single band of class numbers\.$",
     ),
-    "label value that is no class": (
+    "unknown label value": (
         write_folder,
-        lambda root: save_picture(root / "labels" / "b.png", np.full((20, 40), 7, np.uint8)),
+        lambda root: save_image(root / "labels" / "b.png", np.full((20, 40), 7, np.uint8)),
         r"b: label value 7 \(800 pixels\) is not one of the classes 0\.\.2",
     ),
     "interpolated label": (
@@ -92,25 +92,25 @@ BAD_INPUT = {
         lambda root: save_tiff(root / "labels" / "b.tif", np.full((20, 40), 0.5, np.float32), **GRID),
         r"b: label value 0\.5 \(800 pixels\) is not a whole number",
     ),
-    "truncated PNG": (write_folder, lambda root: halve(root / "images" / "b.png"), NOT_READ),
-    "truncated TIFF": (write_folder, replace_image(".tif", halve), NOT_READ),
-    "truncated JPEG": (write_folder, replace_image(".jpg", halve), NOT_READ),
-    "truncated label": (write_folder, lambda root: halve(root / "labels" / "b.png"), NOT_READ),
-    "empty file": (write_folder, lambda root: (root / "images" / "b.png").write_bytes(b""), NOT_READ),
-    "text": (write_folder, replace_image(".tif", lambda path: path.write_text("no image")), NOT_READ),
+    "truncated PNG": (write_folder, lambda root: truncate(root / "images" / "b.png"), UNREADABLE),
+    "truncated TIFF": (write_folder, replace_image(".tif", truncate), UNREADABLE),
+    "truncated JPEG": (write_folder, replace_image(".jpg", truncate), UNREADABLE),
+    "truncated label": (write_folder, lambda root: truncate(root / "labels" / "b.png"), UNREADABLE),
+    "empty file": (write_folder, lambda root: (root / "images" / "b.png").write_bytes(b""), UNREADABLE),
+    "text": (write_folder, replace_image(".tif", lambda path: path.write_text("no image")), UNREADABLE),
     "folder named like an image": (
         write_folder,
         replace_image(".tif", lambda path: (path.unlink(), path.mkdir())),
         r"no file with this stem in .*images",
     ),
-    "no image for a label": (
+    "label without an image": (
         write_folder,
         lambda root: (root / "images" / "b.png").unlink(),
         r"^no file with this stem in .*images$",
     ),
-    "no data at all": (
+    "no data": (
         write_folder,
-        lambda root: save_picture(root / "images" / "b.png", np.zeros((20, 40, 3), np.uint8)),
+        lambda root: save_image(root / "images" / "b.png", np.zeros((20, 40, 3), np.uint8)),
         r"^b has no data in the frame",
     ),
     "nodata everywhere": (
@@ -120,12 +120,12 @@ BAD_INPUT = {
     ),
     "one band of three": (
         write_folder,
-        lambda root: save_picture(root / "images" / "b.png", draw_image(1, 1)),
+        lambda root: save_image(root / "images" / "b.png", draw_image(1, 1)),
         r"^b has 1 band where 3 are expected \(red, green, blue\); give the same bands in the same order\.$",
     ),
     "band set of another size": (
         write_band_sets,
-        lambda root: save_picture(root / "nir" / "b_nir.png", draw_image(1, 1, size=(20, 41))),
+        lambda root: save_image(root / "nir" / "b_nir.png", draw_image(1, 1, size=(20, 41))),
         r"b_nir\.png has 20x41 pixels, but .*b\.png has 20x40; give all band sets of a scene the same size\.$",
     ),
     "label on another grid": (
@@ -135,42 +135,46 @@ BAD_INPUT = {
     ),
     "truncated npz": (
         write_doodler,
-        lambda root: halve(root / "b.npz"),
+        lambda root: truncate(root / "b.npz"),
         r"b\.npz cannot be read \(.+\); replace or rem",
     ),
     "empty npz": (write_doodler, lambda root: (root / "b.npz").write_bytes(b""), r"^is empty \(0 bytes\); replace it"),
-    "npz of objects": (
+    "npz with objects": (
         write_doodler,
-        npz_of(image=draw_image(1), label=np.array([{"a": 1}], object)),
+        replace_npz(image=draw_image(1), label=np.array([{"a": 1}], object)),
         r"label of .*b\.npz holds Python objects, which are never loaded",
     ),
     "npz of the other tool": (
         write_doodler,
-        npz_of(arr_0=draw_image(1), arr_1=draw_label(1)),
+        replace_npz(arr_0=draw_image(1), arr_1=draw_label(1)),
         r"b\.npz lacks label: it holds arr_0, arr_1; Doodler files hold label and image",
     ),
-    "npz label of another size": (
+    "npz with a label of another size": (
         write_doodler,
-        npz_of(image=draw_image(1), label=draw_label(1, size=(20, 41))),
+        replace_npz(image=draw_image(1), label=draw_label(1, size=(20, 41))),
         rf"label of .*b\.npz {OTHER_SIZE}",
     ),
-    "npz of an unknown class": (
+    "npz with an unknown class": (
         write_doodler,
-        npz_of(image=draw_image(1), label=draw_label(1), classes=np.array(["water", "sand", "lava"])),
+        replace_npz(image=draw_image(1), label=draw_label(1), classes=np.array(["water", "sand", "lava"])),
         r"b: label name lava \(\d+ pixels\) is not one of the classes water, sand, other; map it",
     ),
-    "npz of two classes a pixel": (
+    "npz with two classes per pixel": (
         write_gym,
-        npz_of(arr_0=draw_image(1, 4), arr_1=np.ones((20, 40, 3), np.uint8)),
+        replace_npz(arr_0=draw_image(1, 4), arr_1=np.ones((20, 40, 3), np.uint8)),
         r"arr_1 of .*b\.npz assigns several classes to 800 pixels",
     ),
-    "zip entry that leads out": (
+    "zip entry that points outside": (
         write_zip,
-        zip_with_escape,
+        write_zip_with_escape,
         r"^has a name that points outside the zip; create the zip again\.$",
     ),
-    "zip entry that is no npz": (write_zip, zip_with_damage, r"b\.npz cannot be read \(.+\); replace or remove it"),
-    "band set beside an archive missing": (
+    "zip entry that is not an npz": (
+        write_zip,
+        write_zip_with_damage,
+        r"b\.npz cannot be read \(.+\); replace or remove it",
+    ),
+    "archive without its band set": (
         write_zip_with_band_set,
         lambda root: (root / "nir" / "b.tif").unlink(),
         r"^no file with this stem in .*nir$",
@@ -220,7 +224,7 @@ def test_a_corrected_pair_is_included_again(tmp_path):
     """Its file could not be read before."""
     source = write_folder(tmp_path / "s")
     whole = (tmp_path / "s" / "images" / "b.png").read_bytes()
-    halve(tmp_path / "s" / "images" / "b.png")
+    truncate(tmp_path / "s" / "images" / "b.png")
     assert len(open_or_build_dataset(source.config, tmp_path)) == 2
     (tmp_path / "s" / "images" / "b.png").write_bytes(whole)
 
@@ -231,7 +235,7 @@ def test_a_dataset_without_usable_scenes_is_rejected(tmp_path):
     """The error states the source and the first reason, and no folder is left."""
     source = write_folder(tmp_path / "s")
     for name in NAMES:
-        save_picture(tmp_path / "s" / "labels" / f"{name}.png", np.full((20, 40), 9, np.uint8))
+        save_image(tmp_path / "s" / "labels" / f"{name}.png", np.full((20, 40), 9, np.uint8))
 
     with pytest.raises(
         DataError,
@@ -267,12 +271,12 @@ def test_one_folder_for_images_and_labels_is_rejected(tmp_path):
 def test_missing_or_empty_sources_are_rejected(tmp_path):
     """A folder may be missing or empty, or an archive missing."""
     with pytest.raises(DataError, match=r"nowhere is not a folder; give the folder that holds the image files"):
-        open_or_build_dataset(configured("folder", images=[str(tmp_path / "nowhere")], labels=str(tmp_path)), tmp_path)
+        open_or_build_dataset(make_config("folder", images=[str(tmp_path / "nowhere")], labels=str(tmp_path)), tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty contains no image files"):
-        open_or_build_dataset(configured("folder", images=[str(tmp_path / "empty")], labels=str(tmp_path)), tmp_path)
+        open_or_build_dataset(make_config("folder", images=[str(tmp_path / "empty")], labels=str(tmp_path)), tmp_path)
     with pytest.raises(DataError, match=r"nowhere\.zip does not exist; give a folder of \.npz files"):
-        open_or_build_dataset(configured("doodler", archives=[str(tmp_path / "nowhere.zip")]), tmp_path)
+        open_or_build_dataset(make_config("doodler", archives=[str(tmp_path / "nowhere.zip")]), tmp_path)
 
 
 def test_the_number_of_band_names_must_match(tmp_path):

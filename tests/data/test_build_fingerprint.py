@@ -14,7 +14,7 @@ from tests.data.imagery import (
     WRITERS,
     draw_image,
     draw_label,
-    save_picture,
+    save_image,
     write_band_sets,
     write_folder,
 )
@@ -117,12 +117,12 @@ def test_another_synthetic_configuration_has_another_fingerprint(tmp_path, chang
 @pytest.mark.parametrize(
     "change",
     [
-        lambda root: save_picture(root / "images" / "b.png", draw_image(9)),
-        lambda root: save_picture(root / "labels" / "b.png", draw_label(9)),
+        lambda root: save_image(root / "images" / "b.png", draw_image(9)),
+        lambda root: save_image(root / "labels" / "b.png", draw_label(9)),
         lambda root: (root / "images" / "a.png").rename(root / "images" / "d.png"),
         lambda root: [(root / kind / "c.png").rename(root / kind / "d.png") for kind in ("images", "labels")],
         lambda root: (root / "labels" / "c.png").unlink(),
-        lambda root: save_picture(root / "images" / "d.png", draw_image(9)),
+        lambda root: save_image(root / "images" / "d.png", draw_image(9)),
         lambda root: [
             (root / kind / f"{old}.png").rename(root / kind / f"{new}.png")
             for kind in ("images", "labels")
@@ -170,7 +170,7 @@ def test_a_corrected_label_builds_another_dataset(tmp_path):
     """The old dataset stays for runs that used it."""
     source = write_folder(tmp_path / "s")
     first = open_or_build_dataset(source.config, tmp_path)
-    save_picture(tmp_path / "s" / "labels" / "a.png", np.full((20, 40), 1, np.uint8))
+    save_image(tmp_path / "s" / "labels" / "a.png", np.full((20, 40), 1, np.uint8))
 
     second = open_or_build_dataset(source.config, tmp_path)
 

@@ -31,7 +31,7 @@ from gym.data.samples import (
 )
 from gym.data.split import Split, split_paper
 from tests.conftest import make_scenes, make_tiny_dataset
-from tests.data.imagery import configured, draw_image, draw_label, save_picture
+from tests.data.imagery import draw_image, draw_label, make_config, save_image
 
 ONLINE = AugmentConfig()
 OFFLINE = AugmentConfig(mode="offline", copies=3)
@@ -44,12 +44,12 @@ def coasts(tmp_path_factory):
     root = tmp_path_factory.mktemp("coasts")
     names = [f"{site}_{date}_{crop}" for site in SITES for date in DATES for crop in (0, 1)]
     for seed, name in enumerate(names):
-        save_picture(root / "images" / f"{name}.png", draw_image(seed))
-        save_picture(root / "labels" / f"{name}.png", draw_label(seed))
+        save_image(root / "images" / f"{name}.png", draw_image(seed))
+        save_image(root / "labels" / f"{name}.png", draw_label(seed))
     tides = dict(zip(DATES, ("low", "high", "low"), strict=True))
     rows = [f"{name},{tides[name.split('_')[1]]}\n" for name in names]
     (root / "table.csv").write_text("name,tide\n" + "".join(rows))
-    config = configured(
+    config = make_config(
         "folder",
         images=[str(root / "images")],
         labels=str(root / "labels"),
@@ -205,9 +205,9 @@ def test_a_single_site_cannot_be_split(tmp_path):
     """Without a pattern all pairs share one site; the error says what to check."""
     images, labels = tmp_path / "i", tmp_path / "l"
     for seed in range(3):
-        save_picture(images / f"{seed}.png", draw_image(seed))
-        save_picture(labels / f"{seed}.png", draw_label(seed))
-    dataset = open_or_build_dataset(configured("folder", images=[str(images)], labels=str(labels)), tmp_path)
+        save_image(images / f"{seed}.png", draw_image(seed))
+        save_image(labels / f"{seed}.png", draw_label(seed))
+    dataset = open_or_build_dataset(make_config("folder", images=[str(images)], labels=str(labels)), tmp_path)
 
     with pytest.raises(
         DataError,

@@ -55,7 +55,7 @@ class Raster(NamedTuple):
         grid: Georeference, if the file has one.
         nodata: Nodata value of the file, if it has one.
         valid: ``(rows, columns)`` bool, False where there is no data; None if unknown or if there is data everywhere.
-        is_declared: Whether the file tells nodata from dark pixels, by a nodata value or a mask.
+        is_declared: Whether the file distinguishes nodata from dark pixels, by a nodata value or a mask.
     """
 
     values: np.ndarray
@@ -125,7 +125,7 @@ def stack_bands(sources: Sequence[tuple[object, Raster]]) -> Raster:
     """Stack the band sets of one scene.
 
     A pixel without data in one band set has no data at all. A pixel with data that is 0 in every band is set to the
-    smallest step, 1 or 1e-6, if a file tells nodata from dark pixels.
+    smallest step, 1 or 1e-6, if a file distinguishes nodata from dark pixels.
 
     Args:
         sources: Name of each band set, for errors, and its raster.

@@ -10,7 +10,7 @@ from tests.data.imagery import (
     draw_label,
     make_reader,
     npz_bytes,
-    save_picture,
+    save_image,
     write_doodler,
     write_folder,
 )
@@ -21,7 +21,7 @@ def test_the_most_common_number_of_bands_is_used(tmp_path, writer):
     """One damaged and one grey image of five do not change it; the grey one is rejected when it is read."""
     if writer is write_folder:
         source = write_folder(tmp_path / "s", ("a", "b", "c", "d", "e"))
-        save_picture(tmp_path / "s" / "images" / "a.png", draw_image(0, 1))
+        save_image(tmp_path / "s" / "images" / "a.png", draw_image(0, 1))
         (tmp_path / "s" / "images" / "b.png").write_bytes(b"broken")
     else:
         source = write_doodler(tmp_path / "s")

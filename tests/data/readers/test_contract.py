@@ -20,13 +20,13 @@ from tests.data.imagery import (
     SIZE,
     WRITERS,
     Source,
-    configured,
-    doodled,
     draw_image,
     draw_label,
+    make_config,
+    make_doodler_npz,
     make_reader,
     npz_bytes,
-    save_picture,
+    save_image,
     save_tiff,
     save_zip,
     write_doodler,
@@ -232,7 +232,7 @@ def test_black_in_the_archive_may_have_data_in_a_further_band_set(tmp_path):
     source = write_zip_with_band_set(tmp_path)
     black = source.images["a"][..., :3].copy()
     black[2, 3] = 0
-    save_zip(tmp_path / "release.zip", {"a.npz": doodled(black, source.labels["a"])})
+    save_zip(tmp_path / "release.zip", {"a.npz": make_doodler_npz(black, source.labels["a"])})
 
     image = make_reader(source.config, tmp_path).read("a").image
 
@@ -244,9 +244,9 @@ def test_further_band_sets_are_read_as_in_prediction(tmp_path):
     source = write_zip_with_band_set(tmp_path)
     rgb, nir = source.images["a"][..., :3].copy(), draw_image(5, 1)
     rgb[2, 3:6], nir[2, 3:7] = 0, [[0], [9], [255], [255]]
-    save_zip(tmp_path / "release.zip", {"a.npz": doodled(rgb, source.labels["a"])})
+    save_zip(tmp_path / "release.zip", {"a.npz": make_doodler_npz(rgb, source.labels["a"])})
     save_tiff(tmp_path / "nir" / "a.tif", nir, nodata=255, **GRID)
-    save_picture(tmp_path / "rgb.png", rgb)
+    save_image(tmp_path / "rgb.png", rgb)
 
     scene = make_reader(source.config, tmp_path).read("a")
 
@@ -329,7 +329,7 @@ def test_files_of_other_kinds_are_skipped(tmp_path):
 
     source = write_zip_with_band_set(tmp_path)
     (tmp_path / "nir" / "d.jp2").touch()
-    content = doodled(source.images["a"][..., :3], source.labels["a"])
+    content = make_doodler_npz(source.images["a"][..., :3], source.labels["a"])
     save_zip(tmp_path / "release.zip", dict.fromkeys(("a.npz", "x/a.npz", "a_labelgen.npz"), content))
     reader = make_reader(source.config, tmp_path)
     assert set(reader.left_out) == {str(tmp_path / "nir" / f"{name}.tif") for name in "bc"}
@@ -347,7 +347,7 @@ def test_labels_in_jpeg_are_used_with_one_warning(tmp_path, caplog):
 
     for name in ("b", "c"):
         (tmp_path / "s" / "labels" / f"{name}.png").unlink()
-        save_picture(tmp_path / "s" / "labels" / f"{name}.jpg", np.full(SIZE, 1, np.uint8))
+        save_image(tmp_path / "s" / "labels" / f"{name}.jpg", np.full(SIZE, 1, np.uint8))
     reader = make_reader(source.config, tmp_path)
 
     assert (reader.read("b").label == 1).all()
@@ -362,7 +362,7 @@ def test_labels_in_jpeg_are_used_with_one_warning(tmp_path, caplog):
 def test_a_url_is_downloaded_once(tmp_path):
     """The second reader works without the server."""
     source = write_zip(tmp_path / "web")
-    config = configured("doodler", archives=[(tmp_path / "web" / "release.zip").as_uri()])
+    config = make_config("doodler", archives=[(tmp_path / "web" / "release.zip").as_uri()])
 
     first = make_reader(config, tmp_path)
     (tmp_path / "web" / "release.zip").unlink()

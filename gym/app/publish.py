@@ -30,8 +30,8 @@ from gym.core.files import translate_disk_errors, write_json, write_text
 from gym.core.text import plain_console
 from gym.data.class_colours import colour_codes
 from gym.data.sample_pairs import write_sample_pairs
-from gym.reporting.card.contents import FACTS, read_facts
-from gym.reporting.card.write import CARD, without_pictures, write_card
+from gym.reporting.card.contents import CONTENTS, read_contents
+from gym.reporting.card.write import CARD, describe_pictures, write_card
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_lookup import DESCRIPTIONS, MODEL
 from gym.runs.mlflow_read import find_run_dataset
@@ -101,7 +101,7 @@ def gather(source: ModelSource, description: ModelDescription, config: PublishCo
     if not config.samples:
         missing += hide_imagery(source, place)
     if (place / CARD).is_file():
-        write_text(place / CARD, without_pictures((place / CARD).read_text(encoding="utf-8")))
+        write_text(place / CARD, describe_pictures((place / CARD).read_text(encoding="utf-8")))
     obstacle = add_samples(source, config, place / "samples") if config.samples else "samples=0"
     return missing + ([f"samples: {obstacle}"] if obstacle else [])
 
@@ -109,7 +109,7 @@ def gather(source: ModelSource, description: ModelDescription, config: PublishCo
 def hide_imagery(source: ModelSource, place: Path) -> list[str]:
     """Write the card anew without pictures; where its facts cannot be read, leave its page out, and give why."""
     try:
-        write_card(place, read_facts(source.folder / FACTS))
+        write_card(place, read_contents(source.folder / CONTENTS))
     except RunError as error:
         page = place / "card.html"
         if page.is_file():

@@ -17,7 +17,7 @@ from gym.data.samples import training_samples
 from gym.evaluation.run_model import Evaluation
 from gym.models.architectures import count_parameters
 from gym.models.cpu_ops import is_tuned
-from gym.reporting.card.prose import FEW_STEPS
+from gym.reporting.card.limitations import FEW_STEPS
 from gym.reporting.terminal import print_result
 from gym.runs.mlflow_log import RunLog, end_abandoned_run, open_mlflow_run
 from gym.runs.result import RunResult, find_result

@@ -136,16 +136,15 @@ def build_table(texts: Sequence[str], numbers: Mapping[str, str], rows: Iterable
     formats = [*["{}"] * len(texts), *numbers.values()]
     return PageTable(
         [*map(Column, texts), *(Column(title, is_number=True) for title in numbers)],
-        [
-            PageRow(
-                [
-                    Cell("-", "") if value is None else Cell(form.format(value), str(value))
-                    for form, value in zip(formats, row, strict=True)
-                ]
-            )
-            for row in rows
-        ],
+        [PageRow([_format_cell(*pair) for pair in zip(formats, row, strict=True)]) for row in rows],
     )
+
+
+def _format_cell(number_format: str, value: Any) -> Cell:
+    if value is None:
+        return Cell("-", "")
+    # Text is taken as it is, because Markdown is a type of text.
+    return Cell(value if isinstance(value, str) else number_format.format(value), str(value))
 
 
 def score_table(head: str, titles: Mapping[str, str], rows: Mapping[str, Mapping[str, Interval]]) -> PageTable:

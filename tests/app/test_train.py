@@ -35,7 +35,7 @@ from gym.data.samples import split_dataset
 from gym.evaluation import confusion
 from gym.evaluation.run_model import evaluate_model
 from gym.prediction.segment import predict_tiles
-from gym.reporting.card.contents import read_facts
+from gym.reporting.card.contents import read_contents
 from gym.reporting.page_tables import site_dice_table
 from gym.reporting.recommendation import recommend, standard_error
 from gym.runs.mlflow_client import tracking_uri
@@ -279,7 +279,7 @@ def test_a_test_side_is_kept_apart_and_evaluated_too(finish):
 def test_the_card_of_a_run_has_its_scores(finish):
     """Of both sides, by class and by site, as they were logged; and the hashes of what it describes."""
     run = finish(*TESTED)
-    facts, text = read_facts(run.artifacts / "card.json"), (run.artifacts / "card.md").read_text(encoding="utf-8")
+    facts, text = read_contents(run.artifacts / "card.json"), (run.artifacts / "card.md").read_text(encoding="utf-8")
     scores = run.result.scores
 
     assert [(side.side, side.images) for side in facts.scores] == [("validation", 2), ("test", 2)]
@@ -381,7 +381,7 @@ def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
     assert standard_error(result) == pytest.approx(np.std(ious), rel=0.05)
     assert "from 2 validation scenes" in recommend([result], seed=0).sentence
     assert " on 2 validation scenes; epoch" in run.run.data.tags["mlflow.note.content"]
-    side = read_facts(run.artifacts / "card.json").scores[0]
+    side = read_contents(run.artifacts / "card.json").scores[0]
     assert (side.side, side.images, side.scenes) == ("validation", 12, 2)
     dataset = find_run_dataset(outputs, run.run)
     (row,) = site_dice_table(result, sites_of(dataset, result.images)).rows

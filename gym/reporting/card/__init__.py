@@ -1,1 +1,1 @@
-"""The model card: what it contains, and how it is written as Markdown and HTML."""
+"""The model card of a run: its contents, and the card as Markdown and HTML."""

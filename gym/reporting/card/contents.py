@@ -1,6 +1,6 @@
-"""What a model card says, as plain facts: kept beside it as ``card.json``, so that an evaluation can add to it.
+"""The contents of a model card, which are kept in ``card.json`` so that an evaluation can add to the card.
 
-A score stands as ``[value, low, high]``, the last two the ends of its 95 % interval over scenes; null is undefined.
+A score is stored as ``[value, low, high]``, with the bounds of its 95 % interval over scenes; null is undefined.
 """
 
 import json
@@ -13,16 +13,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 from gym.core.errors import RunError, first_line
 from gym.core.files import write_json
 
-FACTS = "card.json"
+CONTENTS = "card.json"
 VERSION = 1
 
-Score = list[float | None]
-Scores = dict[str, Score]
+JsonScores = dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)
-class ClassFacts:
-    """A class, its colour in all pictures as ``#rrggbb``, and its pixels by side."""
+class ClassSummary:
+    """A class, its colour in all pictures as ``#rrggbb``, and its pixels on each side."""
 
     name: str
     colour: str
@@ -30,8 +29,8 @@ class ClassFacts:
 
 
 @dataclass(frozen=True)
-class SideFacts:
-    """What trains, validates or tests: images, scenes, and the images of each site."""
+class SideSummary:
+    """A side of the split: its images and scenes, and the images of each site."""
 
     name: str
     images: int
@@ -40,20 +39,20 @@ class SideFacts:
 
 
 @dataclass(frozen=True)
-class DataFacts:
+class DataSummary:
     """The data of a run.
 
     Attributes:
-        source: Where they came from, in words.
-        fingerprint: Of the dataset.
-        bands: Names, in order, spectral indices last.
-        dtype: Type of the values the network gets.
-        pixel_sides: Least and largest side of a pixel on the ground, in metres; empty where it is not known.
-        dates: First and last, as written in the names or the table; empty where they are not known.
-        left_out: Files or scenes that could not be used.
-        alike: Pairs of images that look alike though they stand on two sides.
-        classes: By label value.
-        sides: Those that have images.
+        source: Where the data come from, in words.
+        fingerprint: Fingerprint of the dataset.
+        bands: Band names in order, spectral indices last.
+        dtype: Type of the values that the network receives.
+        pixel_sides: Smallest and largest side of a pixel on the ground, in metres; empty if unknown.
+        dates: First and last date, as written in the names or the table; empty if unknown.
+        left_out: Number of files or scenes that could not be used.
+        alike: Number of near-duplicates on different sides.
+        classes: The classes in the order of their label values.
+        sides: The sides that have images.
     """
 
     source: str
@@ -64,25 +63,25 @@ class DataFacts:
     dates: list[str]
     left_out: int
     alike: int
-    classes: list[ClassFacts]
-    sides: list[SideFacts]
+    classes: list[ClassSummary]
+    sides: list[SideSummary]
 
 
 @dataclass(frozen=True)
 class SideScores:
-    """What the run scored on a side: overall, by class, and by site, there also of each class as ``iou/CLASS``."""
+    """The scores of a side: overall, by class, and by site, with those of each class there as ``iou/CLASS``."""
 
     side: str
     images: int
     scenes: int
-    overall: Scores
-    classes: dict[str, Scores]
-    sites: dict[str, Scores]
+    overall: JsonScores
+    classes: dict[str, JsonScores]
+    sites: dict[str, JsonScores]
 
 
 @dataclass(frozen=True)
 class WorstImage:
-    """An image of low mean IoU, and its share of right pixels."""
+    """An image with low mean IoU, and its share of correct pixels."""
 
     name: str
     site: str
@@ -92,7 +91,7 @@ class WorstImage:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How much of one class is taken for another: the share of its pixels on the validation side."""
+    """The share of the validation pixels of one class that are predicted as another."""
 
     truth: str
     predicted: str
@@ -100,26 +99,26 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class CardFacts:
-    """What the card of a run says.
+class CardContents:
+    """Everything that the card of a run shows.
 
     Attributes:
-        name: Of the run.
-        run_id: Of its MLflow run.
-        fingerprint: Of all that it depends on.
-        date: When it was trained, as in 2022-05-23.
-        settings: Its configuration by dotted keys.
+        name: Name of the run.
+        run_id: Id of the MLflow run.
+        fingerprint: Fingerprint of the run.
+        date: Date of the training, as in 2022-05-23.
+        settings: The configuration by dotted keys.
         totals: ``parameters``, ``seconds``, ``best_epoch`` and others.
-        hashes: SHA-256 by what is hashed.
-        provenance: Commit, versions, machine, precision.
-        split: How the sides were found, in words.
+        hashes: SHA-256 of weights and files, by name.
+        provenance: Code commit, package versions, precision.
+        split: How the split was made, in words.
         data: The data.
-        scores: As counted at the end of training, by side.
-        worst: The images of `gym.reporting.card.collect`, in its order.
-        confusions: The largest, largest first.
-        evaluations: What `gym.evaluate` found, by the folder of the run's artifacts in which it lies, as of
+        scores: The scores at the end of training, by side.
+        worst: The validation images in the picture of failures, in its order.
+        confusions: The largest confusions, the largest first.
+        evaluations: The results of ``gym.evaluate`` by their folder among the run's artifacts, as returned by
             `gym.evaluation.document.describe_assessment`.
-        version: Of this layout.
+        version: Version of this layout.
     """
 
     name: str
@@ -131,63 +130,68 @@ class CardFacts:
     hashes: dict[str, str]
     provenance: dict[str, str]
     split: str
-    data: DataFacts
+    data: DataSummary
     scores: list[SideScores]
     worst: list[WorstImage]
     confusions: list[Confusion]
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     version: int = VERSION
 
+    @property
+    def validation(self) -> SideScores:
+        """The scores of the validation side."""
+        return next(side for side in self.scores if side.side == "validation")
 
-def add_evaluations(facts: CardFacts, evaluations: Mapping[str, Mapping[str, Any]]) -> CardFacts:
-    """Facts with evaluations added; each takes the place of an earlier one of the same folder."""
-    return replace(facts, evaluations=facts.evaluations | {name: dict(one) for name, one in evaluations.items()})
+    @property
+    def is_leaky(self) -> bool:
+        """Whether copies of one scene are on the training and the validation side."""
+        return self.settings.get("split.method") == "paper"
 
 
-def write_facts(path: Path, facts: CardFacts) -> None:
-    """Write facts as JSON, whole or not at all.
+def add_evaluations(contents: CardContents, evaluations: Mapping[str, Mapping[str, Any]]) -> CardContents:
+    """Return the contents with evaluations added; each replaces an earlier one of the same folder."""
+    added = {name: dict(evaluation) for name, evaluation in evaluations.items()}
+    return replace(contents, evaluations=contents.evaluations | added)
+
+
+def write_contents(path: Path, contents: CardContents) -> None:
+    """Write the contents of a card as JSON.
 
     Raises:
-        OSError: They cannot be written.
+        OSError: The file cannot be written.
     """
-    write_json(path, asdict(facts))
+    write_json(path, asdict(contents))
 
 
-def read_facts(path: Path) -> CardFacts:
-    """Read what `write_facts` wrote.
+def read_contents(path: Path) -> CardContents:
+    """Read a file that `write_contents` wrote.
 
     Raises:
-        RunError: There is none, or it is damaged, or another version of this program wrote it.
+        RunError: The file is missing or damaged, or another version of this program wrote it.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["version"] != VERSION:
-            raise ValueError(f"version {raw['version']}, not {VERSION}")
-        facts: CardFacts = read_as(CardFacts, raw)
+            raise ValueError(f"version {raw['version']} instead of {VERSION}")
+        contents: CardContents = _parse(CardContents, raw)
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise RunError(
-            f"{path} holds no readable facts of a card ({first_line(error)}); train the run again."
-        ) from error
-    return facts
+        raise RunError(f"{path} is not a readable model card ({first_line(error)}); train the run again.") from error
+    return contents
 
 
-def read_as(kind: Any, raw: Any) -> Any:
-    """Make a value of a type from JSON: dataclasses, lists, mappings with text as keys, and plain values.
-
-    Raises:
-        ValueError: A value is of another type, or a part is missing or not known.
-    """
+def _parse(kind: Any, raw: Any) -> Any:
+    """Build a value of a type from JSON: a dataclass, a list, a mapping with text keys, or a plain value."""
     if is_dataclass(kind):
         types = get_type_hints(kind)
         if not isinstance(raw, dict) or set(raw) != {part.name for part in fields(kind)}:
-            raise ValueError(f"no {kind.__name__}")  # type: ignore[union-attr]
-        return kind(**{name: read_as(types[name], value) for name, value in raw.items()})  # type: ignore[operator]
+            raise ValueError(f"expected the fields of {kind.__name__}")  # type: ignore[union-attr]
+        return kind(**{name: _parse(types[name], value) for name, value in raw.items()})  # type: ignore[operator]
     whole, parts = get_origin(kind), get_args(kind)
     if whole is list and isinstance(raw, list):
-        return [read_as(parts[0], value) for value in raw]
+        return [_parse(parts[0], value) for value in raw]
     if whole is dict and isinstance(raw, dict):
-        return {name: read_as(parts[1], value) for name, value in raw.items()}
+        return {name: _parse(parts[1], value) for name, value in raw.items()}
     allowed = parts if whole is UnionType else (kind,)
     if kind is Any or type(raw) in allowed or (float in allowed and type(raw) is int):
         return raw
-    raise ValueError(f"{raw!r:.40} where {kind} belongs")
+    raise ValueError(f"expected {kind}, got {raw!r:.40}")

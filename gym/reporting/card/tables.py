@@ -1,4 +1,4 @@
-"""The tables of a card: scores with their intervals, by class and by site, and what the data hold."""
+"""The tables of a card: scores with their intervals, and what the data contain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -6,131 +6,118 @@ from typing import Any
 
 from gym.config.registries import SCORES, Place
 from gym.core.text import format_interval, format_score
-from gym.reporting.card.contents import CardFacts, Score, Scores, WorstImage
-from gym.reporting.card.markdown import Markdown, escape, table
+from gym.evaluation.bootstrap import Interval
+from gym.reporting.card.contents import CardContents, JsonScores, WorstImage
+from gym.reporting.card.markdown import Markdown, escape, to_markdown
+from gym.reporting.page_tables import build_table, is_defined, score_table
 
-_UNDEFINED: Score = [None, None, None]
-NONE = Markdown("-")
-
-
-def word_score(score: Score) -> Markdown:
-    """A score with its interval; a dash where there is none."""
-    return Markdown(format_interval(*(float("nan") if value is None else value for value in score)))
+_NAN = float("nan")
 
 
-def is_defined(score: Score | None) -> bool:
-    """Whether there is such a score."""
-    return score is not None and score[0] is not None
+def format_json_score(score: Sequence[float | None]) -> str:
+    """Format a stored score with its interval; an undefined score is a dash."""
+    return format_interval(*_to_interval(score))
 
 
-def overall_table(overall: Scores, means: Scores | None = None) -> Markdown:
-    """Scores of all pixels together, and where they are known the means over images."""
-    columns = ["score", "all pixels", *(["mean over images"] if means else [])]
-    entries = SCORES.at(Place.EVALUATION)
-    kept = {entry.name: entry.long_title for entry in entries if is_defined(overall.get(entry.name))}
-    sets = [overall, means] if means else [overall]
-    rows = [[meaning, *(word_score(of.get(name, _UNDEFINED)) for of in sets)] for name, meaning in kept.items()]
-    return table(columns, rows)
+def _to_interval(score: Sequence[float | None]) -> Interval:
+    return Interval(*(_NAN if value is None else value for value in score))
 
 
-def class_table(classes: Sequence[str], scores: Mapping[str, Scores]) -> Markdown:
-    """The scores of each class."""
-    return score_table(
-        "class", {entry.name: entry.class_title for entry in SCORES.by_class}, {name: scores[name] for name in classes}
-    )
+def _to_intervals(scores: JsonScores) -> dict[str, Interval]:
+    return {name: _to_interval(score) for name, score in scores.items()}
 
 
-def site_table(sites: Mapping[str, Scores]) -> Markdown:
-    """The scores at each site."""
-    return score_table(
-        "site", {entry.name: entry.long_title for entry in SCORES.at(Place.SITE)}, dict(sorted(sites.items()))
-    )
+def overall_table(overall: JsonScores, means: JsonScores | None = None) -> Markdown:
+    """Tabulate the scores of all pixels together, and the means over images if they are known."""
+    columns = {"pixels": "all pixels"} | ({"images": "mean over images"} if means else {})
+    sets = {"pixels": _to_intervals(overall), "images": _to_intervals(means or {})}
+    rows = {
+        title: {column: scores[name] for column, scores in sets.items() if name in scores}
+        for name, title in SCORES.titles_at(Place.EVALUATION).items()
+        if is_defined(sets["pixels"].get(name))
+    }
+    return to_markdown(score_table("score", columns, rows))
 
 
-def site_class_table(score: str, classes: Sequence[str], sites: Mapping[str, Scores]) -> Markdown:
-    """A score of each class at each site: the table of the paper's section 3.3."""
-    return score_table("site", {f"{score}/{name}": name for name in classes}, dict(sorted(sites.items())))
-
-
-def side_tables(classes: Sequence[str], of_classes: Mapping[str, Scores], sites: Mapping[str, Scores]) -> Markdown:
-    """The scores of each class, at each site, and of each class at each site where there are several."""
-    tables: list[str] = [class_table(classes, of_classes), site_table(sites)]
-    if len(sites) > 1:
+def side_tables(
+    classes: Sequence[str], class_scores: Mapping[str, JsonScores], site_scores: Mapping[str, JsonScores]
+) -> Markdown:
+    """Tabulate scores by class, by site and, if there are several sites, by site and class."""
+    by_class = {name: _to_intervals(class_scores[name]) for name in classes}
+    by_site = {site: _to_intervals(scores) for site, scores in sorted(site_scores.items())}
+    class_titles = {entry.name: entry.class_title for entry in SCORES.by_class}
+    tables: list[str] = [
+        to_markdown(score_table("class", class_titles, by_class)),
+        to_markdown(score_table("site", SCORES.titles_at(Place.SITE), by_site)),
+    ]
+    if len(by_site) > 1:
         for entry in SCORES.at(Place.SITE_CLASS):
-            tables += [f"{entry.class_title} by site and class:", site_class_table(entry.name, classes, sites)]
+            titles = {f"{entry.name}/{name}": name for name in classes}
+            table = to_markdown(score_table("site", titles, by_site))
+            tables += [f"{entry.class_title} by site and class:", table]
     return Markdown("\n\n".join(tables))
 
 
-def score_table(head: str, meanings: Mapping[str, str], rows: Mapping[str, Scores]) -> Markdown:
-    """Scores by row; columns in which nothing is defined are left out."""
-    kept = [name for name in meanings if any(is_defined(scores.get(name)) for scores in rows.values())]
-    return table(
-        [head, *(meanings[name] for name in kept)],
-        [[row, *(word_score(scores.get(name, _UNDEFINED)) for name in kept)] for row, scores in rows.items()],
-    )
+def baseline_table(scores: Mapping[str, JsonScores], leads: JsonScores) -> Markdown:
+    """Tabulate the scores of the model and its baselines, the model first, and its lead over each of them."""
+    titles = SCORES.titles_at(Place.BASELINES) | {"lead": f"lead of the model in {SCORES.get(SCORES.default).title}"}
+    rows = {
+        name: _to_intervals(scores[name] | ({"lead": leads[name]} if name in leads else {}))
+        for name in sorted(scores, key=lambda name: (name in leads, name))
+    }
+    return to_markdown(score_table("", titles, rows))
 
 
-def contest_table(scores: Mapping[str, Scores], leads: Scores) -> Markdown:
-    """A model beside its baselines."""
-    kept = SCORES.at(Place.BASELINES)
-    rows = [
-        [name, *(word_score(of[entry.name]) for entry in kept), word_score(leads[name]) if name in leads else NONE]
-        for name, of in sorted(scores.items(), key=lambda one: (one[0] in leads, one[0]))  # the model first
-    ]
-    return table(
-        ["", *(entry.long_title for entry in kept), f"{SCORES.get(SCORES.default).title} the model is ahead by"], rows
-    )
+def calibration_table(contents: CardContents) -> Markdown:
+    """Tabulate the calibration errors with and without temperature, and the temperature, of each evaluation."""
+    errors = SCORES.titles_at(Place.CALIBRATION)
+    rows = []
+    for _, evaluation in sorted(contents.evaluations.items()):
+        scores = _to_intervals(evaluation["overall"])
+        undefined = Interval(_NAN, _NAN, _NAN)
+        cells = [format_interval(*scores.get(name, undefined)) for name in errors]
+        temperature = format_json_score([evaluation["temperature"]["value"], None, None])
+        rows.append([name_images(contents, evaluation), *cells, temperature])
+    return to_markdown(build_table(["images"], dict.fromkeys([*errors.values(), "temperature"], "{}"), rows))
 
 
-def name_images(facts: CardFacts, evaluation: Mapping[str, Any]) -> str:
-    """What an evaluation was made on: a side of the run's data, or other data."""
+def name_images(contents: CardContents, evaluation: Mapping[str, Any]) -> str:
+    """Name the images of an evaluation by their side, and by their source if they are not the run's own data."""
     side, data = evaluation["side"], evaluation["data"]
-    return f"{side} images" if data["fingerprint"] == facts.data.fingerprint else f"{side} images of {data['source']}"
+    is_own = data["fingerprint"] == contents.data.fingerprint
+    return f"{side} images" if is_own else f"{side} images of {data['source']}"
 
 
-def calibration_table(facts: CardFacts) -> Markdown:
-    """Calibration errors as predicted and with the temperature, and the temperature."""
-    errors = SCORES.at(Place.CALIBRATION)
-    rows = [
-        [
-            name_images(facts, one),
-            *(word_score(one["overall"].get(entry.name, _UNDEFINED)) for entry in errors),
-            word_score([one["temperature"]["value"], None, None]),
-        ]
-        for _, one in sorted(facts.evaluations.items())
-    ]
-    return table(["images", *(entry.long_title for entry in errors), "temperature"], rows)
-
-
-def pixel_table(facts: CardFacts) -> Markdown:
-    """Colour of each class, and on each side its pixels and their share."""
-    sides = [side.name for side in facts.data.sides]
-    totals = {side: max(1, sum(one.pixels[side] for one in facts.data.classes)) for side in sides}
+def pixel_table(contents: CardContents) -> Markdown:
+    """Tabulate the colour of each class, and its pixels on each side with their share."""
+    sides = [side.name for side in contents.data.sides]
+    totals = {side: max(1, sum(one.pixels[side] for one in contents.data.classes)) for side in sides}
     rows = [
         [
             Markdown(f"`{one.colour}` {escape(one.name)}"),
             *(f"{one.pixels[side]:,} ({one.pixels[side] / totals[side]:.1%})" for side in sides),
         ]
-        for one in facts.data.classes
+        for one in contents.data.classes
     ]
-    return table(["class", *(f"{side} pixels" for side in sides)], rows)
+    return to_markdown(build_table(["class"], {f"{side} pixels": "{}" for side in sides}, rows))
 
 
-def count_table(facts: CardFacts) -> Markdown:
-    """Images of each site on each side, with the scenes and images of all."""
-    sides = facts.data.sides
+def count_table(contents: CardContents) -> Markdown:
+    """Tabulate the images and scenes of each side and, if there are several sites, the images of each site."""
+    sides = contents.data.sides
     sites = sorted({site for side in sides for site in side.sites})
-    rows = [[site, *(side.sites.get(site, 0) for side in sides)] for site in sites] if len(sites) > 1 else []
-    totals = [["images", *(side.images for side in sides)], ["scenes", *(side.scenes for side in sides)]]
-    return table(["", *(side.name for side in sides)], [*totals, *([f"images of {site}", *of] for site, *of in rows)])
-
-
-def worst_table(facts: CardFacts) -> Markdown:
-    """The images of the picture of failures, in its order."""
-    places, scores = ["image", "site"], [item.name for item in fields(WorstImage)[2:]]
-    columns = [*places, *(SCORES.get(name).long_title for name in scores)]
-    rows = [
-        [one.name, one.site, Markdown(format_score(one.iou)), Markdown(format_score(one.overall_accuracy))]
-        for one in facts.worst
+    rows: list[list[Any]] = [
+        ["images", *(side.images for side in sides)],
+        ["scenes", *(side.scenes for side in sides)],
     ]
-    return table(columns, rows, texts=2)
+    if len(sites) > 1:
+        rows += [[f"images of {site}", *(side.sites.get(site, 0) for side in sides)] for site in sites]
+    return to_markdown(build_table([""], {side.name: "{}" for side in sides}, rows))
+
+
+def worst_table(contents: CardContents) -> Markdown:
+    """Tabulate the images in the picture of failures, in its order."""
+    scores = [item.name for item in fields(WorstImage)[2:]]
+    rows = [[one.name, one.site, *(format_score(getattr(one, name)) for name in scores)] for one in contents.worst]
+    titles = {SCORES.get(name).long_title: "{}" for name in scores}
+    return to_markdown(build_table(["image", "site"], titles, rows))

@@ -1,12 +1,8 @@
-"""Write the card of a run.
+"""Write the card of a run, and add evaluations to it.
 
-card.md         to read anywhere; its pictures lie beside it
+card.md         the card as Markdown; its pictures are in the same folder
 card.html       the same as one file that needs no network
-card.json       the facts, for an evaluation to add to
-
-The card of a run that has just ended.
-
-Add an evaluation to the card of the run whose model was judged.
+card.json       the contents, to which an evaluation adds its results
 """
 
 import logging
@@ -29,18 +25,12 @@ from gym.data.split import Split
 from gym.evaluation.run_model import Evaluation
 from gym.models.cpu_ops import is_tuned
 from gym.reporting.card import tables
-from gym.reporting.card.collect import WORST, collect_facts, draw_worst, find_worst, write_worst
-from gym.reporting.card.contents import FACTS, CardFacts, add_evaluations, read_facts, write_facts
-from gym.reporting.card.markdown import bullets, code, escape, to_page
-from gym.reporting.card.prose import (
-    describe_data,
-    describe_model,
-    describe_training,
-    is_leaky,
-    list_limits,
-    list_warnings,
-    train_command,
-)
+from gym.reporting.card.collect import collect_contents
+from gym.reporting.card.contents import CONTENTS, CardContents, add_evaluations, read_contents, write_contents
+from gym.reporting.card.descriptions import describe_data, describe_model, describe_training, train_command
+from gym.reporting.card.limitations import find_limitations, find_warnings
+from gym.reporting.card.markdown import bullets, code_block, escape, to_page
+from gym.reporting.card.worst_images import WORST, draw_worst, find_worst, write_worst
 from gym.reporting.page_tables import provenance_rows
 from gym.reporting.pages import TEMPLATES, render_page
 from gym.reporting.style import embed_png
@@ -48,76 +38,19 @@ from gym.runs.mlflow_log import RunLog, environment_tags
 from gym.runs.result import RunResult
 
 CARD = "card.md"
-
-_PICTURE = re.compile(r"^!\[(.*)\]\((.*)\)$", re.MULTILINE)
-_FUNCTIONS: Sequence[Callable[..., str]] = (
-    *(tables.overall_table, tables.side_tables, tables.contest_table, tables.calibration_table),
-    *(tables.count_table, tables.pixel_table, tables.worst_table, tables.word_score),
-    *(tables.name_images, bullets, code),
-)
-_CARDS = TEMPLATES.overlay(autoescape=False, finalize=escape, keep_trailing_newline=True)
-_CARDS.globals = {make.__name__: make for make in _FUNCTIONS}
-
-
-def write_card(folder: Path, facts: CardFacts, pictures: Path | None = None) -> None:
-    """Write a card, each of its files whole or not at all.
-
-    Args:
-        folder: Where to.
-        facts: What it says.
-        pictures: The folder of the run's artifacts; the pictures that are not there are missing in ``card.html``. None
-            means ``folder``.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    text = render_markdown(facts)
-    write_facts(folder / FACTS, facts)
-    write_text(folder / CARD, text)
-    write_text(folder / "card.html", render_html(text, pictures or folder))
-
-
-def render_markdown(facts: CardFacts) -> str:
-    """The card as Markdown."""
-    return _CARDS.get_template("card.md.jinja").render(context_of(facts))
-
-
-def context_of(facts: CardFacts) -> Mapping[str, Any]:
-    """The values that the template uses."""
-    return {
-        "facts": facts,
-        "classes": [one.name for one in facts.data.classes],
-        "validation": next(side for side in facts.scores if side.side == "validation"),
-        "leaky": is_leaky(facts),
-        "warnings": list_warnings(facts),
-        "limits": list_limits(facts),
-        "model": describe_model(facts),
-        "data": describe_data(facts),
-        "training": describe_training(facts),
-        "evaluations": dict(sorted(facts.evaluations.items())),
-        "provenance": dict(provenance_rows([facts.provenance])),
-        "command": train_command(facts),
-    }
-
-
-def list_pictures(facts: CardFacts) -> list[str]:
-    """The pictures that a card shows, by their paths among the run's artifacts."""
-    return [address for _, address in _PICTURE.findall(render_markdown(facts))]
-
-
-def without_pictures(text: str) -> str:
-    """A card as Markdown that names its pictures and does not show them, for where they do not lie beside it."""
-    return _PICTURE.sub(r"(\1)", text)
-
-
-def render_html(text: str, pictures: Path) -> str:
-    """The same as one HTML file, with the pictures that are there inside it."""
-    page = to_page(text, lambda address: embed_png(pictures / address) if (pictures / address).is_file() else "")
-    return render_page("card", title=page.title, parts=page.parts, body=Markup(page.body))  # noqa: S704 - no markup but its own
-
-
 _MODEL = "model/model.keras"
-_KEPT = ("git_commit", "version.")  # a card is handed on: of the machine it tells no more than the paths of the data
+_PUBLIC_TAGS = ("git_commit", "version.")  # a card is shared, so it does not describe the machine
+_PICTURE = re.compile(r"^!\[(.*)\]\((.*)\)$", re.MULTILINE)
+
+_FUNCTIONS: Sequence[Callable[..., str]] = (
+    *(tables.overall_table, tables.side_tables, tables.baseline_table, tables.calibration_table),
+    *(tables.count_table, tables.pixel_table, tables.worst_table, tables.format_json_score),
+    *(tables.name_images, bullets, code_block),
+)
+_CARD_TEMPLATES = TEMPLATES.overlay(autoescape=False, finalize=escape, keep_trailing_newline=True)
+_CARD_TEMPLATES.globals = {function.__name__: function for function in _FUNCTIONS}
+
+log = logging.getLogger(__name__)
 
 
 def write_run_card(
@@ -129,25 +62,25 @@ def write_run_card(
     evaluations: Mapping[str, Evaluation],
     read: ReadSample,
 ) -> None:
-    """Write the card of a run beside its other files, and the picture of the validation images it does worst on.
+    """Write the card of a finished run, and the picture of the validation images with the lowest IoU.
 
     Args:
-        folder: Holds its model and its pictures.
+        folder: Contains the model and the pictures of the run.
         dataset: The dataset of the run.
         split: The samples on each side.
-        split_config: How they were chosen.
+        split_config: How the split was made.
         result: The result of the run.
         evaluations: Its evaluations by side; ``validation`` is among them.
-        read: Reads the image and the label of a sample.
+        read: Returns image and label of a sample.
 
     Raises:
-        OSError: Something cannot be written.
+        OSError: A file cannot be written.
     """
     validation = evaluations["validation"]
     if worst := find_worst(validation):
         write_worst(folder / WORST, draw_worst(validation, worst, dataset.bands, read))
-    tags = {name: value for name, value in environment_tags().items() if name.startswith(_KEPT)}
-    facts = collect_facts(
+    tags = {name: value for name, value in environment_tags().items() if name.startswith(_PUBLIC_TAGS)}
+    contents = collect_contents(
         split_config,
         dataset,
         split,
@@ -157,35 +90,81 @@ def write_run_card(
         provenance=tags | {"precision": keras.config.dtype_policy().name, "tuned": str(is_tuned())},
         date=datetime.now(UTC).date().isoformat(),
     )
-    write_card(folder, facts)
-
-
-log = logging.getLogger(__name__)
+    write_card(folder, contents)
 
 
 def refresh_card(run: RunLog, place: str, document: Mapping[str, Any]) -> None:
-    """Write the card of a run anew, with what an evaluation found; it takes the place of an earlier one of its kind.
+    """Add an evaluation to the card of a run; it replaces an earlier one of the same folder.
 
-    A card whose facts are not there, or damaged, stays as it is, and a word is said.
+    A card whose contents are missing or damaged is left unchanged, with a warning.
 
     Args:
-        run: Has the card, and the files of the evaluation.
-        place: The folder of its artifacts in which these lie.
-        document: The evaluation, as of `gym.evaluation.document.describe_assessment`.
+        run: The run that has the card and the files of the evaluation.
+        place: The folder of these files among the run's artifacts.
+        document: The evaluation, as returned by `gym.evaluation.document.describe_assessment`.
 
     Raises:
-        DataError: There is no room for the files of the card.
+        DataError: The files of the card cannot be written.
         RunError: MLflow cannot be used.
     """
     disk = translate_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
-    with disk, tempfile.TemporaryDirectory() as scratch:
-        artifacts, card = Path(scratch) / "artifacts", Path(scratch) / "card"
-        run.fetch_artifacts([FACTS], artifacts)
+    with disk, tempfile.TemporaryDirectory() as temporary:
+        artifacts, card = Path(temporary) / "artifacts", Path(temporary) / "card"
+        run.fetch_artifacts([CONTENTS], artifacts)
         try:
-            facts = add_evaluations(read_facts(artifacts / FACTS), {place: document})
+            contents = add_evaluations(read_contents(artifacts / CONTENTS), {place: document})
         except RunError as error:
-            log.warning("the card of run %s stays as it is: %s", run.run_id, error)
+            log.warning("the card of run %s is not updated: %s", run.run_id, error)
             return
-        run.fetch_artifacts(list_pictures(facts), artifacts)
-        write_card(card, facts, artifacts)
+        run.fetch_artifacts(find_pictures(contents), artifacts)
+        write_card(card, contents, artifacts)
         run.log_folder(card)
+
+
+def write_card(folder: Path, contents: CardContents, pictures: Path | None = None) -> None:
+    """Write the files of a card.
+
+    Args:
+        folder: Destination folder.
+        contents: What the card shows.
+        pictures: Folder of the run's artifacts, with the pictures to embed; None means ``folder``. A missing picture is
+            described in words.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    text = render_markdown(contents)
+    write_contents(folder / CONTENTS, contents)
+    write_text(folder / CARD, text)
+    write_text(folder / "card.html", _render_html(text, pictures or folder))
+
+
+def render_markdown(contents: CardContents) -> str:
+    """Return the card as Markdown."""
+    return _CARD_TEMPLATES.get_template("card.md.jinja").render(
+        card=contents,
+        classes=[one.name for one in contents.data.classes],
+        warnings=find_warnings(contents),
+        limitations=find_limitations(contents),
+        model=describe_model(contents),
+        data=describe_data(contents),
+        training=describe_training(contents),
+        evaluations=dict(sorted(contents.evaluations.items())),
+        provenance=dict(provenance_rows([contents.provenance])),
+        command=train_command(contents),
+    )
+
+
+def _render_html(text: str, pictures: Path) -> str:
+    page = to_page(text, lambda address: embed_png(pictures / address) if (pictures / address).is_file() else "")
+    return render_page("card", title=page.title, parts=page.parts, body=Markup(page.body))  # noqa: S704 - to_page escapes
+
+
+def find_pictures(contents: CardContents) -> list[str]:
+    """Return the paths of the pictures on a card, relative to the run's artifacts."""
+    return [address for _, address in _PICTURE.findall(render_markdown(contents))]
+
+
+def describe_pictures(text: str) -> str:
+    """Replace the pictures of a card by their descriptions, for a place without the picture files."""
+    return _PICTURE.sub(r"(\1)", text)

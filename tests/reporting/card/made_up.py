@@ -1,13 +1,14 @@
-"""Facts of a run that never was, and an evaluation of it."""
+"""The contents of a made-up card, and an evaluation of the same run."""
 
 from dataclasses import asdict, replace
 
 import numpy as np
 
+from gym import __version__
 from gym.config.overrides import flatten
 from gym.config.schema import Config
 from gym.reporting.card.collect import score_side
-from gym.reporting.card.contents import CardFacts, ClassFacts, Confusion, DataFacts, SideFacts, WorstImage
+from gym.reporting.card.contents import CardContents, ClassSummary, Confusion, DataSummary, SideSummary, WorstImage
 from tests.evaluation.test_run_model import made_up
 
 CLASSES = ["water", "sand"]
@@ -16,27 +17,27 @@ MATRICES = [[[90, 10], [5, 45]], [[80, 20], [10, 40]], [[60, 0], [30, 60]]]
 
 
 def made_evaluation(matrices=MATRICES, sites=SITES, classes=CLASSES):
-    """What a model did on images of known matrices."""
+    """An evaluation of images with known confusion matrices."""
     return made_up(matrices, sites, classes, kld_sums=[15.0] * len(sites))
 
 
 def made_side(side="validation", scenes=None, **evaluation):
-    """The scores of a side; each image is a scene unless they are given."""
+    """The scores of a side; each image is a scene of its own unless scenes are given."""
     made = made_evaluation(**evaluation)
     return score_side(side, made, scenes or made.names)
 
 
-def made_facts(settings=None, data=None, **others):
-    """Facts, with some settings, some of what is said of the data, and some others in place of the usual ones."""
+def made_card(settings=None, data=None, **others):
+    """The contents of a card, with some settings, fields of the data and other fields replaced."""
     sides = [
-        SideFacts("training", 40, 30, {"duck": 25, "elwha": 15}),
-        SideFacts("validation", 3, 3, {"duck": 2, "elwha": 1}),
+        SideSummary("training", 40, 30, {"duck": 25, "elwha": 15}),
+        SideSummary("validation", 3, 3, {"duck": 2, "elwha": 1}),
     ]
     classes = [
-        ClassFacts("water", "#0072b2", {"training": 6000, "validation": 260}),
-        ClassFacts("sand", "#f0e442", {"training": 4000, "validation": 190}),
+        ClassSummary("water", "#0072b2", {"training": 6000, "validation": 260}),
+        ClassSummary("sand", "#f0e442", {"training": 4000, "validation": 190}),
     ]
-    facts = CardFacts(
+    card = CardContents(
         name="unet cce f6",
         run_id="0123456789abcdef0123456789abcdef",
         fingerprint="f" * 64,
@@ -45,20 +46,20 @@ def made_facts(settings=None, data=None, **others):
         totals={"parameters": 12345.0, "trainable_parameters": 12000.0, "seconds": 61.0}
         | {"best_epoch": 7.0, "stopping_epoch": 9.0, "loss": 0.5},
         hashes={"the weights": "a" * 64, "model/model.keras": "b" * 64},
-        provenance={"git_commit": "c" * 40, "version.segsweep": "0.1.0", "precision": "float32"},
-        split="random by scene; 0.25 validate, 0 test, seed 0",
-        data=DataFacts(
+        provenance={"git_commit": "c" * 40, "version.segsweep": __version__, "precision": "float32"},
+        split="random by scene: 0.25 for validation, 0 for test, seed 0",
+        data=DataSummary(
             "43 images of a shore", "d" * 64, ["red", "nir"], "uint16", [10.0, 10.004], [], 0, 0, classes, sides
         ),
         scores=[made_side()],
         worst=[WorstImage("pair2", "elwha", 0.5, 0.75)],
         confusions=[Confusion("sand", "water", 0.24)],
     )
-    return replace(facts, data=replace(facts.data, **(data or {})), **others)
+    return replace(card, data=replace(card.data, **(data or {})), **others)
 
 
 def made_document(side="test", **others):
-    """An evaluation as `gym.evaluate` writes it."""
+    """An evaluation as ``gym.evaluate`` writes it."""
     scores = made_side(side)
     boundary = {"boundary_iou": [0.31, 0.25, 0.35], "boundary_distance": [12.5, 11.0, 14.0]}
     boundary["boundary_missed"] = [0.125, 0.0, 0.25]
@@ -100,11 +101,6 @@ def made_document(side="test", **others):
             ],
         },
     } | others
-
-
-def lines_of(text, beginning):
-    """The lines that begin so."""
-    return [line for line in text.splitlines() if line.startswith(beginning)]
 
 
 def as_matrix(rows):

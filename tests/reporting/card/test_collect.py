@@ -1,4 +1,4 @@
-"""What a card says of the data is what the dataset holds."""
+"""The summary of the data agrees with the dataset."""
 
 from dataclasses import replace
 
@@ -7,14 +7,14 @@ import pytest
 
 from gym.data.ground import pixel_size
 from gym.data.split import Split
-from gym.reporting.card.collect import describe_data, find_dates, measure_pixels
+from gym.reporting.card.collect import find_dates, measure_pixels, summarize_data
 from tests.conftest import TINY_CLASSES
 
 SPLIT = Split(training=[0, 1, 2], validation=[4, 5])
 
 
 def dated(dataset, *dates):
-    """The records of a dataset with dates; None for none."""
+    """The records of a dataset with these dates; None removes the date."""
     return [
         replace(record, groups=record.groups | ({} if date is None else {"date": date}))
         for record, date in zip(dataset.manifest.pairs, dates, strict=False)
@@ -28,8 +28,8 @@ def placed(record, side, scene, crs="EPSG:32610"):
 
 
 def test_classes_and_sides_are_counted(tiny_dataset):
-    """Pixels of each class by side, images of each site; what is on no side is not counted."""
-    data = describe_data(tiny_dataset, SPLIT, likeness=4)
+    """Pixels are counted by class and side, images by site; pairs on no side are left out."""
+    data = summarize_data(tiny_dataset, SPLIT, likeness=4)
 
     training, validation = tiny_dataset.counts[:3].sum(axis=0), tiny_dataset.counts[4:].sum(axis=0)
     assert [one.name for one in data.classes] == list(TINY_CLASSES)
@@ -45,21 +45,21 @@ def test_classes_and_sides_are_counted(tiny_dataset):
     assert (data.pixel_sides, data.dates, data.left_out) == ([], [], 0)
 
 
-def test_copies_of_an_image_are_one_image(tiny_dataset):
-    """As the paper's split has them, on both sides."""
-    copies = describe_data(tiny_dataset, Split([6, 12, 7], [18, 24, 8], []), likeness=4)
-    once = describe_data(tiny_dataset, Split([0, 1], [0, 2], []), likeness=4)
+def test_copies_of_an_image_count_once(tiny_dataset):
+    """The paper's split has copies on both sides."""
+    copies = summarize_data(tiny_dataset, Split([6, 12, 7], [18, 24, 8], []), likeness=4)
+    once = summarize_data(tiny_dataset, Split([0, 1], [0, 2], []), likeness=4)
 
     assert (copies.classes, copies.sides) == (once.classes, once.sides)
 
 
-def test_images_that_look_alike_are_counted(tiny_dataset):
-    """Pairs within as many bits as the configuration says."""
-    assert describe_data(tiny_dataset, SPLIT, likeness=64).alike == 3 * 2
+def test_near_duplicates_are_counted(tiny_dataset):
+    """All pairs on different sides are within 64 bits."""
+    assert summarize_data(tiny_dataset, SPLIT, likeness=64).alike == 3 * 2
 
 
-def test_dates_are_the_first_and_the_last(tiny_dataset):
-    """Where all images have one that sorts as text."""
+def test_the_first_and_the_last_date_are_found(tiny_dataset):
+    """All images need a date in a format that sorts as text."""
     assert find_dates(dated(tiny_dataset, "2020-05-01", "2019-12-31", "2020-01-02")) == ["2019-12-31", "2020-05-01"]
     assert find_dates(dated(tiny_dataset, "2020", "2021-03")) == ["2020", "2021-03"]
     assert find_dates(dated(tiny_dataset, "2020-05-01", None)) == []
@@ -67,7 +67,7 @@ def test_dates_are_the_first_and_the_last(tiny_dataset):
 
 
 def test_pixels_are_measured_on_the_ground(tiny_dataset):
-    """The least and the largest, of images that are on a grid; a scene counts once."""
+    """The smallest and the largest side of georeferenced images are returned; a scene counts once."""
     first, second, third, *_ = tiny_dataset.manifest.pairs
 
     sides = measure_pixels([placed(first, 10.0, "a"), placed(second, 12.5, "b"), third])
@@ -76,8 +76,8 @@ def test_pixels_are_measured_on_the_ground(tiny_dataset):
     assert measure_pixels([first, second]) == []
 
 
-def test_of_many_scenes_some_are_measured(tiny_dataset, monkeypatch):
-    """A hundred, from the first to the last."""
+def test_at_most_a_hundred_scenes_are_measured(tiny_dataset, monkeypatch):
+    """They are picked evenly from the first to the last."""
     record, seen = tiny_dataset.manifest.pairs[0], []
     monkeypatch.setattr("gym.reporting.card.collect.pixel_size", lambda of: seen.append(of) or pixel_size(of))
 

@@ -1,4 +1,4 @@
-"""Whatever a name holds, Markdown and HTML show it and nothing else comes of it."""
+"""Markdown and HTML show any name unchanged, whatever it contains."""
 
 import re
 from html import unescape
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gym.reporting.card.markdown import Markdown, bullets, code, escape, table, to_page
+from gym.reporting.card.markdown import Markdown, bullets, code_block, escape, to_markdown, to_page
+from gym.reporting.page_tables import build_table
 
 EVIL = (
     "<script>alert(1)</script>",
@@ -33,7 +34,7 @@ texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\\`*_[]<>|&$~#!-
 
 
 def body_of(text, embed=lambda address: ""):
-    """A text below a title as HTML."""
+    """A text below a title, as HTML."""
     return to_page(f"# title\n\n{text}\n", embed).body
 
 
@@ -43,12 +44,12 @@ def shown(markup):
 
 
 def as_line(text):
-    """A name as one line: HTML shows no further spaces."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    """A name as one line, in which HTML collapses spaces."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def every(text):
-    """A test with each of `EVIL` besides what hypothesis draws."""
+    """Run a test with each of `EVIL`, too."""
     for evil in EVIL:
         text = example(evil)(text)
     return text
@@ -56,8 +57,8 @@ def every(text):
 
 @every
 @given(texts)
-def test_a_name_in_a_paragraph_is_shown_as_it_is(name):
-    """At its start, within it, and at its end."""
+def test_a_name_in_a_paragraph_is_shown_unchanged(name):
+    """It may be at the start, inside or at the end."""
     for before, after in (("", ""), ("", " end"), ("a ", " end"), ("(", ")")):
         found = body_of(f"{before}{escape(name)}{after}")
         if as_line(before + name + after):
@@ -68,8 +69,8 @@ def test_a_name_in_a_paragraph_is_shown_as_it_is(name):
 @every
 @given(texts)
 def test_a_name_in_a_table_is_one_cell(name):
-    """In its head and in its rows, whatever bars it has."""
-    found = body_of(table(["of", name], [[name, "1"], ["2", name]]))
+    """It may be in the head or in a row, and contain vertical bars."""
+    found = body_of(to_markdown(build_table(["of", name], {}, [[name, "1"], ["2", name]])))
 
     cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", found)
     assert [as_line(unescape(cell)) for cell in cells] == [as_line(cell) for cell in ("of", name, name, "1", "2", name)]
@@ -82,18 +83,18 @@ def test_a_name_in_a_table_is_one_cell(name):
 @every
 @given(texts)
 def test_a_name_in_a_list_is_one_item(name):
-    """As the value of a bullet, and as all of one."""
-    for listed, words in ((bullets({"it": name}), f"it: {name}"), (f"- {escape(name)}", name)):
+    """It may be the value of an item, or the whole item."""
+    for listed, text in ((bullets({"it": name}), f"it: {name}"), (f"- {escape(name)}", name)):
         found = body_of(listed)
         assert found.count("<li>") == 1
         assert set(re.findall("<(/?[a-z0-9]+)", found)) <= {"ul", "/ul", "li", "/li", "strong", "/strong"}
-        assert as_line(shown(found)) == as_line(words)
+        assert as_line(shown(found)) == as_line(text)
 
 
 @every
 @given(texts)
-def test_a_name_in_the_title_is_shown_as_it_is(name):
-    """Also with signs that close a heading."""
+def test_a_name_in_the_title_is_shown_unchanged(name):
+    """It may contain the marks that close a heading."""
     page = to_page(f"# Card: {escape(name)}\n\ntext\n", lambda address: "")
 
     assert as_line(page.title) == as_line(f"Card: {name}")
@@ -102,27 +103,27 @@ def test_a_name_in_the_title_is_shown_as_it_is(name):
 
 @every
 @given(texts)
-def test_a_command_in_a_block_is_kept_to_the_sign(command):
-    """Backticks do not end it."""
-    (found,) = re.findall(r"<pre><code>(.*)\n</code></pre>", body_of(code(command)), re.DOTALL)
+def test_a_command_in_a_block_is_unchanged(command):
+    """Backticks do not end the block."""
+    (found,) = re.findall(r"<pre><code>(.*)\n</code></pre>", body_of(code_block(command)), re.DOTALL)
 
     assert unescape(found).split() == command.replace("\x00", "\ufffd").split()
 
 
 def test_ordinary_names_stay_readable():
-    """The source is read too: underscores in words, points, hyphens and brackets are as they were."""
+    """People read the source, too: underscores in words, points, hyphens and parentheses are not escaped."""
     for name in ("ocean_beach_0012.tif", "a-b (c), 1.5 m", "3.15.1", "2022-05-23", "50%"):
         assert escape(name) == name
 
 
 def test_markdown_is_not_escaped_again():
-    """What is Markdown already is left as it is."""
+    """Text that is already Markdown is unchanged."""
     assert escape(escape("a|b")) == escape("a|b") == "a&#124;b"
     assert escape(Markdown("**x**")) == "**x**"
 
 
-def test_parts_can_be_linked_to():
-    """The headings of the second level are named, in order, and carry their names."""
+def test_headings_can_be_linked_to():
+    """Second-level headings are listed in order and have ids."""
     page = to_page("# t\n\n## Model\n\n### Not this\n\n## Intended use\n", lambda address: "")
 
     assert page.parts == ["model", "intended use"]
@@ -130,16 +131,16 @@ def test_parts_can_be_linked_to():
 
 
 def test_a_picture_is_embedded_or_described():
-    """By its address; where there is none its description stands."""
+    """A missing picture is replaced by its description."""
     pictures = {"a/b.png": "data:image/png;base64,AAAA"}
     found = body_of("![what it shows](a/b.png) ![lost](c.png)", lambda address: pictures.get(address, ""))
 
     assert found == ('<p><img class="a-b" alt="what it shows" src="data:image/png;base64,AAAA"> (lost: c.png)</p>\n')
 
 
-def test_numbers_are_aligned_and_colours_shown():
-    """Columns of numbers have the class of numbers, and a code that is a colour has a swatch."""
-    found = body_of(table(["class", "pixels"], [[Markdown("`#0072b2` water"), 3]]))
+def test_numbers_are_aligned_and_colours_have_swatches():
+    """Number columns have a class of their own, and the code of a colour has a swatch beside it."""
+    found = body_of(to_markdown(build_table(["class"], {"pixels": "{}"}, [[Markdown("`#0072b2` water"), 3]])))
 
     assert '<th class="number">pixels</th>' in found
     assert '<td class="number">3</td>' in found
@@ -148,5 +149,5 @@ def test_numbers_are_aligned_and_colours_shown():
 
 @pytest.mark.parametrize("markup", ["<b>x</b>", "<script>x</script>", "<!-- x -->"])
 def test_html_in_markdown_is_text(markup):
-    """A second wall behind the escapes."""
+    """Escaping is not the only line of defence."""
     assert shown(body_of(markup)).strip() == markup

@@ -1,4 +1,4 @@
-"""The picture of failures: which images, in which order, and each pixel where it belongs."""
+"""The picture of failures shows the worst images in order, with every pixel in its place."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from matplotlib.image import imread
 from gym.data.class_colours import render_errors
 from gym.data.labels import IGNORE
 from gym.evaluation.run_model import Evaluation
-from gym.reporting.card.collect import draw_worst, find_worst, write_worst
+from gym.reporting.card.worst_images import draw_worst, find_worst, write_worst
 from tests.reporting.test_contact_sheet import with_ious
 
 BANDS, CLASSES = ["a", "b", "c"], ["water", "sand"]
@@ -15,7 +15,7 @@ GAP = 4
 
 
 def evaluation_of(count, rows, columns):
-    """Images that a model labelled at random, and what gives them with their labels."""
+    """Images with random predictions, and a function that reads them with their labels."""
     rng = np.random.default_rng(0)
     images = rng.integers(1, 200, (count, rows, columns, 3)).astype(np.uint8)
     labels = rng.choice(np.array([0, 1, IGNORE], np.uint8), (count, rows, columns))
@@ -38,16 +38,16 @@ def panels_of(picture, rows, columns, count):
     ]
 
 
-def test_the_five_worst_are_found_worst_first():
-    """An image without a counted pixel is none of them."""
+def test_the_five_worst_images_are_found_worst_first():
+    """An image without labelled pixels is not among them."""
     assert find_worst(with_ious(80, 20, None, 60, 10, 90, 50, 70)) == [4, 1, 6, 3, 7]
     assert find_worst(with_ious(80, 20)) == [1, 0]
     assert find_worst(with_ious(None)) == []
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(128, 130), (200, 256)])
-def test_every_pixel_is_drawn_where_it_belongs(rows, columns):
-    """A row an image in the order asked for, with white between; nothing is stretched."""
+def test_every_pixel_is_drawn_in_its_place(rows, columns):
+    """Each image is one row in the given order, with white gaps; nothing is resampled."""
     evaluation, read = evaluation_of(3, rows, columns)
     picture = draw_worst(evaluation, [2, 0], BANDS, read)
 
@@ -62,8 +62,8 @@ def test_every_pixel_is_drawn_where_it_belongs(rows, columns):
     assert (picture[:, columns : columns + GAP] == 255).all()
 
 
-def test_of_a_large_image_pixels_are_left_out():
-    """Every third of 600 x 700, of image and label alike."""
+def test_large_images_are_drawn_at_every_third_pixel():
+    """An image of 600 x 700 pixels and its label are subsampled alike."""
     evaluation, read = evaluation_of(1, 600, 700)
     picture = draw_worst(evaluation, [0], BANDS, read)
 
@@ -73,8 +73,8 @@ def test_of_a_large_image_pixels_are_left_out():
     np.testing.assert_array_equal((picture[:, -234:] == 255).all(axis=-1), wrong[::3, ::3])
 
 
-def test_a_small_image_is_enlarged():
-    """Its pixels become squares of four by four where it is 32 pixels long."""
+def test_small_images_are_enlarged():
+    """The pixels of an image 32 pixels wide become squares of four by four."""
     evaluation, read = evaluation_of(1, 16, 32)
     picture = draw_worst(evaluation, [0], BANDS, read)
 
@@ -83,8 +83,8 @@ def test_a_small_image_is_enlarged():
     assert (squares == squares[:, :1, :, :1]).all()
 
 
-def test_the_picture_is_written_as_it_is(tmp_path):
-    """Whole, as PNG; the same picture gives the same bytes."""
+def test_the_picture_is_written_without_loss(tmp_path):
+    """The same picture always has the same bytes."""
     evaluation, read = evaluation_of(2, 16, 16)
     picture = draw_worst(evaluation, [1, 0], BANDS, read)
     for name in ("one.png", "two.png"):

@@ -1,4 +1,4 @@
-"""The scores of a card are those of the metrics, with the intervals that an evaluation gives."""
+"""The scores of a card equal those of an evaluation, intervals included."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ from gym.reporting.card.contents import Confusion
 from tests.reporting.card.made_up import CLASSES, MATRICES, as_matrix, made_evaluation, made_side
 
 
-def test_scores_by_hand():
-    """Of all pixels together: 340 of 450 right, and so on."""
+def test_scores_worked_out_by_hand():
+    """Overall, 375 of 450 pixels are correct."""
     side = made_side()
 
     assert (side.side, side.images, side.scenes) == ("validation", 3, 3)
@@ -33,8 +33,8 @@ def test_scores_by_hand():
     assert side.sites["duck"]["kld"][0] == pytest.approx(30 / 300)
 
 
-def test_intervals_are_those_of_redrawn_scenes():
-    """An image that shares a scene with another is drawn with it."""
+def test_intervals_come_from_resampled_scenes():
+    """Images of one scene are drawn together."""
     side = made_side(scenes=["a", "b", "b"])
     sums = np.array([MATRICES[0], np.add(MATRICES[1], MATRICES[2])])
     drawn = confusion.mean_iou(resample(draw_scenes(2, 0), sums))
@@ -44,8 +44,8 @@ def test_intervals_are_those_of_redrawn_scenes():
 
 
 @given(st.integers(0, 99))
-def test_an_evaluation_finds_the_same(seed):
-    """What it counts besides changes no score that both have, nor its interval."""
+def test_an_evaluation_has_the_same_scores(seed):
+    """Its additional counts change neither the common scores nor their intervals."""
     rng = np.random.default_rng(seed)
     made = made_evaluation(rng.integers(0, 50, (6, 2, 2)), ["x", "y", "y", "x", "z", "y"])
     scenes = ["a", "b", "b", "c", "d", "e"]
@@ -78,7 +78,7 @@ def test_an_evaluation_finds_the_same(seed):
 
 
 def test_an_absent_class_has_no_score():
-    """Neither a value nor an interval, and it is in no mean."""
+    """It has neither a value nor an interval, and means leave it out."""
     side = made_side(matrices=[[[5, 0], [0, 0]], [[7, 0], [0, 0]]], sites=["a", "b"])
 
     assert side.classes["sand"] == {name: [None] * 3 for name in ("iou", "dice", "precision", "recall")}
@@ -87,7 +87,7 @@ def test_an_absent_class_has_no_score():
 
 
 def test_one_scene_has_no_interval():
-    """Though it has several images."""
+    """Its images are not independent."""
     side = made_side(scenes=["a", "a", "a"])
 
     assert side.scenes == 1
@@ -96,7 +96,7 @@ def test_one_scene_has_no_interval():
 
 
 def test_the_worst_images_are_described():
-    """By name, site, mean IoU and share of right pixels."""
+    """They have name, site, mean IoU and share of correct pixels."""
     (worst,) = describe_worst(made_evaluation(), [2])
 
     assert (worst.name, worst.site) == ("pair2", "elwha")
@@ -105,7 +105,7 @@ def test_the_worst_images_are_described():
 
 
 def test_the_largest_confusions_come_first():
-    """As shares of the true class; the fourth and those below one in a hundred are left out."""
+    """They are shares of the true class; a fourth one and those below 1 % are left out."""
     matrix = as_matrix([[50, 30, 20, 0], [10, 85, 5, 0], [0, 9, 991, 0], [0, 0, 0, 0]])
 
     assert find_confusions(matrix, ["a", "b", "c", "d"]) == [

@@ -10,7 +10,7 @@ from functools import reduce
 
 import numpy as np
 
-from gym.config.spectral_index import Index, evaluate
+from gym.config.spectral_index import Index, compute_index
 from gym.data.readers.raster import STEP
 
 _KEPT = (np.uint8, np.uint16, np.int16, np.float32)
@@ -104,7 +104,7 @@ def add_indices(image: np.ndarray, bands: Sequence[str], indices: Sequence[Index
     valid = _has_data(narrow)
     with np.errstate(all="ignore"):
         for position, index in enumerate(indices, start=len(bands)):
-            values = evaluate(index, by_name)
+            values = compute_index(index, by_name)
             stacked[..., position] = np.where(valid & np.isfinite(values), values, 0)
     return stacked
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gym.config.spectral_index import Index, bands_of, missing_bands, parse_index
+from gym.config.spectral_index import Index, band_names, missing_bands, parse_index
 from gym.data.scaling import add_indices
 
 _BY_PREFERENCE = ("MNDWI", "NDWI")
@@ -57,7 +57,7 @@ class WaterIndex:
         Negative reflectance, which occurs over dark water, counts as 0; 0/0 is 0, as in
         `gym.data.scaling.add_indices`.
         """
-        names = bands_of(self.index)
+        names = band_names(self.index)
         by_name = [band.lower() for band in self.bands]
         needed = np.maximum(image[..., [by_name.index(name) for name in names]], 0)
         # In a nearly constant scene, float32 has fewer distinct values than the histogram has bins.
@@ -101,7 +101,7 @@ def plan_water_index(bands: Sequence[str], classes: Sequence[str], scaling: str)
     indices = [parse_index(name) for name in _BY_PREFERENCE]
     possible = [index for index in indices if not missing_bands(index, bands)]
     if not possible:
-        needs = ", ".join(f"{index.name} needs {' and '.join(bands_of(index))}" for index in indices)
+        needs = ", ".join(f"{index.name} needs {' and '.join(band_names(index))}" for index in indices)
         return f"No water index: {needs}, but the bands are {', '.join(bands)}."
     return WaterIndex(possible[0], tuple(bands), water)
 

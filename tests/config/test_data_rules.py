@@ -1,4 +1,4 @@
-"""What ties keys of imagery, split and augmentation together is refused in one line, before a pixel is read."""
+"""Rules that tie keys of imagery, split and augmentation together refuse in one line, before a pixel is read."""
 
 import re
 from dataclasses import replace
@@ -14,7 +14,7 @@ from gym.data.readers import synthetic
 
 @pytest.fixture
 def folder(tmp_path):
-    """A sound ``data=folder`` configuration."""
+    """A valid ``data=folder`` configuration."""
     for name in ("rgb", "nir", "labels"):
         (tmp_path / name).mkdir()
     images = [str(tmp_path / name) for name in ("rgb", "nir")]
@@ -23,13 +23,13 @@ def folder(tmp_path):
 
 @pytest.fixture
 def doodler(tmp_path):
-    """A sound ``data=doodler`` configuration."""
+    """A valid ``data=doodler`` configuration."""
     (tmp_path / "results.zip").touch()
     return DataConfig(kind="doodler", archives=[str(tmp_path), str(tmp_path / "results.zip")], classes=["a", "b"])
 
 
 def refusal(check, *arguments):
-    """The line of the error that a check raises."""
+    """Return the message of the error that a check raises."""
     with pytest.raises(ConfigError) as refused:
         check(*arguments)
     return str(refused.value)
@@ -46,18 +46,18 @@ def refusal(check, *arguments):
     ],
 )
 def test_a_frame_must_halve_at_each_level(size, levels, message):
-    """Each side by itself; the nearest size that would do is named."""
+    """Each side is checked by itself, and the nearest valid size is suggested."""
     assert refusal(check_frame, DataConfig(size=size), levels) == message
 
 
-def test_a_frame_that_halves_is_taken():
-    """Also one that is not square."""
+def test_a_frame_that_halves_is_accepted():
+    """It need not be square."""
     check_frame(DataConfig(size=[160, 96]), 5)
 
 
 @pytest.mark.parametrize("kind", ["folder", "doodler", "gym_npz", "synthetic"])
-def test_sound_configurations_are_taken(folder, doodler, kind):
-    """Of every kind."""
+def test_valid_configurations_are_accepted(folder, doodler, kind):
+    """There is one for each reader."""
     configurations = {"folder": folder, "gym_npz": replace(doodler, kind="gym_npz"), "synthetic": DataConfig()}
 
     check_data(configurations.get(kind, doodler))
@@ -81,8 +81,8 @@ def test_sound_configurations_are_taken(folder, doodler, kind):
     ],
 )
 @pytest.mark.parametrize("nothing", ["", []])
-def test_what_a_reader_needs_must_be_given(folder, doodler, kind, key, message, nothing):
-    """With an example of it."""
+def test_the_keys_a_reader_needs_must_be_set(folder, doodler, kind, key, message, nothing):
+    """The message has an example."""
     sound = folder if kind == "folder" else replace(doodler, kind=kind)
 
     assert refusal(check_data, replace(sound, **{key: nothing})) == message
@@ -101,8 +101,8 @@ def test_what_a_reader_needs_must_be_given(folder, doodler, kind, key, message, 
         ({"aliases": "nowhere.json"}, "data.aliases: nowhere.json is not a file"),
     ],
 )
-def test_a_path_must_lead_somewhere(folder, tmp_path, monkeypatch, change, what):
-    """Where it was looked for is said, since it may be given from another folder."""
+def test_a_path_must_exist(folder, tmp_path, monkeypatch, change, what):
+    """The message names the current folder, because relative paths depend on it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     places = {"here": str(tmp_path), "file": str(tmp_path / "file")}
@@ -117,8 +117,8 @@ def test_a_path_must_lead_somewhere(folder, tmp_path, monkeypatch, change, what)
 
 
 @pytest.mark.parametrize("place", ["nowhere.zip", "htp://x.org/a.zip", "ftp://x.org/a.zip"])
-def test_an_archive_must_be_there_or_be_a_url(doodler, tmp_path, monkeypatch, place):
-    """A URL of a kind that cannot be fetched is taken for a path."""
+def test_an_archive_must_exist_or_be_a_url(doodler, tmp_path, monkeypatch, place):
+    """A URL with an unsupported scheme is treated as a path."""
     monkeypatch.chdir(tmp_path)
 
     line = refusal(check_data, replace(doodler, archives=[*doodler.archives, place]))
@@ -128,19 +128,19 @@ def test_an_archive_must_be_there_or_be_a_url(doodler, tmp_path, monkeypatch, pl
 
 @pytest.mark.parametrize("place", ["https://x.org/a.zip", "http://x.org/a.zip", "file:///a.zip"])
 def test_a_url_is_not_looked_for_on_disk(doodler, place):
-    """It is fetched later."""
+    """It is downloaded later."""
     check_data(replace(doodler, archives=place))
 
 
-def test_band_sets_beside_archives_must_be_there(doodler):
-    """They are further bands of the same scenes."""
+def test_band_sets_in_addition_to_archives_must_exist(doodler):
+    """They hold further bands of the same scenes."""
     assert "data.images: nowhere is not a folder" in refusal(check_data, replace(doodler, images=["nowhere"]))
 
 
 @pytest.mark.parametrize("key", ["images", "archives"])
 @pytest.mark.parametrize("value", [3, ["a", 3], [""]])
-def test_places_are_texts(doodler, key, value):
-    """A number is no folder, and neither is nothing."""
+def test_paths_are_text(doodler, key, value):
+    """Numbers and empty text are refused."""
     line = refusal(check_data, replace(doodler, **{key: value}))
 
     assert line == f"data.{key}={value} must be a folder, or a list of folders as in data.{key}=[rgb,nir]."
@@ -158,13 +158,13 @@ def test_places_are_texts(doodler, key, value):
         (["a/b", "c"], "data.classes=['a/b', 'c'] must not contain empty names or slashes; rename those classes."),
     ],
 )
-def test_classes_have_names(folder, classes, message):
-    """Two or more, distinct in any case, and such that MLflow can name a metric by them."""
+def test_class_names_are_checked(folder, classes, message):
+    """There are at least two, distinct in any case, and MLflow accepts them in metric names."""
     assert refusal(check_data, replace(folder, classes=classes)) == message
 
 
-def test_255_classes_are_the_most(folder):
-    """255 in a label is what counts nowhere."""
+def test_at_most_255_classes_are_accepted(folder):
+    """The label value 255 marks ignored pixels."""
     names = [f"class {number}" for number in range(256)]
 
     check_data(replace(folder, classes=names[:255]))
@@ -185,8 +185,8 @@ def test_255_classes_are_the_most(folder):
     ],
 )
 @pytest.mark.parametrize("kind", ["folder", "doodler"])
-def test_a_remap_leads_to_classes(folder, doodler, kind, remap, entry):
-    """By index or name; the entry that does not is named. Only Doodler's files name their labels."""
+def test_a_remap_must_map_to_classes(folder, doodler, kind, remap, entry):
+    """Classes are given by index or name; only the files of Doodler name their labels."""
     sound, what = {"folder": (folder, "label values"), "doodler": (doodler, "label values or names")}[kind]
 
     assert refusal(check_data, replace(sound, remap=remap)) == (
@@ -195,15 +195,15 @@ def test_a_remap_leads_to_classes(folder, doodler, kind, remap, entry):
 
 
 @pytest.mark.parametrize("remap", [[1], "1:0", 3])
-def test_a_remap_is_a_mapping(folder, remap):
-    """With an example of one."""
+def test_a_remap_must_be_a_mapping(folder, remap):
+    """The message has an example."""
     line = refusal(check_data, replace(folder, remap=remap))
 
     assert line == f"data.remap={remap} must be a mapping, as in data.remap={{1:0,2:1}}."
 
 
-def test_names_of_labels_are_for_files_that_have_them(folder, doodler):
-    """A raster holds numbers; a name would never be met there."""
+def test_label_names_are_accepted_only_for_files_that_have_them(folder, doodler):
+    """A raster holds numbers, so a name would never occur."""
     named = {"remap": {"surf": "a", 3: " B"}, "ignore_values": ["nodata", 0]}
 
     check_data(replace(doodler, **named))
@@ -218,16 +218,16 @@ def test_names_of_labels_are_for_files_that_have_them(folder, doodler):
 
 
 @pytest.mark.parametrize("wrong", [1.5, None, True])
-def test_ignored_values_are_values_or_names(doodler, wrong):
-    """The one that is neither is named."""
+def test_ignored_values_must_be_label_values_or_names(doodler, wrong):
+    """The invalid one is named."""
     line = refusal(check_data, replace(doodler, ignore_values=[0, wrong]))
 
     assert line == f"data.ignore_values=[0, {wrong}] must contain only label values or names; remove {wrong}."
 
 
 @pytest.mark.parametrize("key", ["scene_pattern", "site_pattern", "date_pattern"])
-def test_a_pattern_takes_a_group_out_of_a_name(folder, key):
-    """It compiles, and has a group."""
+def test_a_pattern_must_compile_and_contain_a_group(folder, key):
+    """The group extracts the scene, site or date from a name."""
     check_data(replace(folder, **{key: "^([0-9]{8})"}))
     assert refusal(check_data, replace(folder, **{key: "(["})).startswith(
         f"data.{key}=([ is not a valid regular expression: unterminated character set"
@@ -237,8 +237,8 @@ def test_a_pattern_takes_a_group_out_of_a_name(folder, key):
     )
 
 
-def test_what_is_cut_out_of_stems_wants_no_group(folder):
-    """But it compiles."""
+def test_a_pattern_that_is_removed_from_stems_needs_no_group(folder):
+    """It must still compile."""
     check_data(replace(folder, drop_from_stem=["_label$", "^rgb_"]))
     assert refusal(check_data, replace(folder, drop_from_stem=["_label$", "*"])) == (
         "data.drop_from_stem=* is not a valid regular expression: nothing to repeat at position 0."
@@ -249,54 +249,54 @@ def test_what_is_cut_out_of_stems_wants_no_group(folder):
     "percentiles",
     [[], [2.0], [2.0, 50.0, 98.0], [98.0, 2.0], [2.0, 2.0], [-1.0, 98.0], [2.0, 101.0], [2.0, float("nan")]],
 )
-def test_percentiles_rise_from_0_to_100(percentiles):
-    """They are two."""
+def test_percentiles_must_be_two_increasing_numbers(percentiles):
+    """They must be between 0 and 100."""
     line = refusal(check_data, DataConfig(scaling="percentile", percentiles=percentiles))
 
     assert line == f"data.percentiles={percentiles} must be two increasing numbers from 0 to 100, as in [2,98]."
 
 
 @pytest.mark.parametrize("percentiles", [[0.0, 100.0], [0.0, 0.1]])
-def test_the_ends_of_the_percentiles_are_in(percentiles):
-    """0 is the least value of an image, and 100 the largest."""
+def test_percentiles_of_0_and_100_are_accepted(percentiles):
+    """They are the smallest and largest values of an image."""
     check_data(DataConfig(scaling="percentile", percentiles=percentiles))
 
 
 @pytest.mark.parametrize("reflectance", [[], [1.0], [0.0, 1.0], [1.0, float("inf")], [1.0, 2.0, 3.0]])
-def test_a_reflectance_has_a_factor_and_an_offset(reflectance):
-    """A factor of 0 would leave nothing of the image."""
+def test_reflectance_must_be_a_factor_and_an_offset(reflectance):
+    """A factor of 0 would erase the image."""
     line = refusal(check_data, DataConfig(scaling="reflectance", reflectance=reflectance))
 
     assert line == f"data.reflectance={reflectance} must be a factor other than 0 and an offset, as in [0.0001,0]."
 
 
 @pytest.mark.parametrize("scaling", ["none", "dtype", "reflectance"])
-def test_indices_go_with_scalings_that_keep_ratios(scaling):
-    """A stretch by percentiles does not: it is refused."""
+def test_indices_need_a_scaling_that_preserves_ratios(scaling):
+    """A stretch by percentiles does not, and is refused."""
     check_data(DataConfig(scaling=scaling, indices=["NDWI", "wet=green - swir"], standardize="band"))
     assert refusal(check_data, DataConfig(scaling="percentile", indices=["NDWI"])) == (
         "data.scaling=percentile makes ratios of bands meaningless; use another scaling with data.indices."
     )
 
 
-def test_an_index_must_mean_something():
-    """What `gym.config.spectral_index` refuses is refused here."""
+def test_an_invalid_index_is_refused():
+    """The message is that of `gym.config.spectral_index`."""
     assert refusal(check_data, DataConfig(indices=["EVI3"])) == (
         "data.indices: 'EVI3' must be one of NDVI, NDWI, MNDWI, NDMI, NDTI, or name=expression, as in "
         "water=(green - nir) / (green + nir)."
     )
 
 
-def test_an_index_wants_a_deviation_of_its_own():
-    """Beside bands in thousands a ratio in -1..1 would reach the network as a constant."""
+def test_indices_need_standardisation_by_band():
+    """Next to bands in thousands, a ratio in [-1, 1] would be nearly constant."""
     assert refusal(check_data, DataConfig(indices=["NDWI"])) == (
         "data.indices have no effect with data.standardize=image, which divides all bands by the same deviation; "
         "use data.standardize=dataset or data.standardize=band."
     )
 
 
-def test_an_index_is_made_of_the_bands_there_are(folder):
-    """Where these are named; names fit in any case. Without names the imagery has to say."""
+def test_an_index_must_use_existing_bands(folder):
+    """Names match in any case; without band names the check is left to the imagery."""
     folder = replace(folder, standardize="dataset")
     check_data(replace(folder, indices=["NDWI"]))
     check_data(replace(folder, indices=["NDWI"], bands=["Green", "NIR"]))
@@ -316,15 +316,15 @@ def test_an_index_is_made_of_the_bands_there_are(folder):
         ([], ["x=a-b", "X=b-a"], "x, x"),
     ],
 )
-def test_bands_and_indices_have_distinct_names(folder, bands, indices, names):
-    """In any case, also where bands have no names yet."""
+def test_bands_and_indices_must_have_distinct_names(folder, bands, indices, names):
+    """Case is ignored, also while bands have no names yet."""
     line = refusal(check_data, replace(folder, bands=bands, indices=indices))
 
     assert line == f"data.bands and data.indices must have distinct names, not {names}; rename one."
 
 
-def test_the_synthetic_bands_are_those_that_are_drawn():
-    """Named twice, since NumPy is not imported here."""
+def test_the_synthetic_band_names_are_known_in_advance():
+    """They are listed in a light module and in the reader, which imports NumPy."""
     assert READERS.get("synthetic").bands == synthetic.BANDS
     assert "must have distinct names, not red, green, blue, nir, swir, nir; rename one." in refusal(
         check_data, DataConfig(indices=["NIR=red-blue"])
@@ -353,13 +353,13 @@ def test_the_synthetic_bands_are_those_that_are_drawn():
         ),
     ],
 )
-def test_a_split_has_what_it_needs(options, message):
-    """Shares that leave something to train on, and what each method asks for."""
+def test_a_split_needs_the_keys_of_its_method(options, message):
+    """Something must also be left to train on."""
     assert refusal(check_split, SplitConfig(**options), AugmentConfig()) == message
 
 
-def test_sound_splits_are_taken(tmp_path):
-    """Each method with what it needs; the folds share what the test side leaves, however little that is."""
+def test_valid_splits_are_accepted(tmp_path):
+    """The folds divide what the test side leaves, however little that is."""
     (tmp_path / "sides.csv").touch()
 
     check_split(SplitConfig(validation=0.5, test=0.4), AugmentConfig())
@@ -369,16 +369,16 @@ def test_sound_splits_are_taken(tmp_path):
     check_split(SplitConfig(method="paper"), AugmentConfig(mode="offline"))
 
 
-def test_a_table_of_sides_must_be_there(tmp_path, monkeypatch):
-    """A folder is none."""
+def test_a_side_table_must_exist(tmp_path, monkeypatch):
+    """A folder is refused too."""
     monkeypatch.chdir(tmp_path)
     for place in ("nowhere.csv", "."):
         line = refusal(check_split, SplitConfig(method="given", sides=place), AugmentConfig())
         assert line == f"split.sides: {place} is not a file (current folder: {tmp_path}); correct the path."
 
 
-def test_quarter_turns_want_a_square():
-    """A turned frame must fit the model."""
+def test_quarter_turns_need_a_square_frame():
+    """A rotated frame must fit the model."""
     turning = AugmentConfig(quarter_turns=True)
 
     check_augment(turning, DataConfig(size=64))
@@ -389,8 +389,8 @@ def test_quarter_turns_want_a_square():
 
 
 @pytest.mark.parametrize("key", ["brightness", "contrast"])
-def test_no_change_is_asked_for_that_is_undone(key):
-    """Standardising each band of an image by itself undoes any shift and stretch of a band; noise it does not."""
+def test_a_change_that_standardisation_undoes_is_refused(key):
+    """Standardising each band of an image undoes shifts and stretches of a band, but not noise."""
     changing = AugmentConfig(**{key: 0.1})
 
     for method in ("image", "dataset", "none"):
@@ -401,8 +401,8 @@ def test_no_change_is_asked_for_that_is_undone(key):
     )
 
 
-def test_a_pattern_that_is_refused_keeps_its_reason(folder):
-    """Python's own words say where in the expression the mistake is."""
+def test_an_invalid_pattern_is_explained(folder):
+    """Python's message says where the mistake is."""
     with pytest.raises(ConfigError) as refused:
         check_data(replace(folder, site_pattern="(a"))
 

@@ -1,4 +1,4 @@
-"""Every key is typed, bounded and explained; what breaks a rule, or what nothing would look at, is refused."""
+"""Every key has a type, a rule and a meaning; values that break a rule or have no effect are refused."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -20,7 +20,7 @@ from gym.models.blocks import STANDARDISATIONS
 FOLDER = ["data=folder", "data.images=[conf]", "data.labels=gym", "data.classes=[a,b]"]
 NPZ = ["data.archives=[conf]", "data.classes=[a,b]"]
 
-# What an option needs beside itself: paths that exist, or another option.
+# What an option needs in addition: paths that exist, or another option.
 NEEDED = {
     "data=folder": FOLDER[1:],
     "data=doodler": NPZ,
@@ -31,7 +31,7 @@ NEEDED = {
     "split=paper": ["augment=paper"],
 }
 
-# Of every key with a rule a value that breaks it, and the line.
+# For every key with a rule: a value that breaks it, and the message.
 REFUSED = {
     "model.options={heads:4}": "model.options.heads is not an option of resunet; leave it out.",
     "loss.options=3": "loss.options=3 must be a mapping, as in loss.options={name:value}.",
@@ -140,7 +140,7 @@ ON_DISK_ONLY = (
 )
 DRAWN = "is used only with split.method=random or split.method=kfold or split.method=leave_one_out, not with"
 
-# Of every key that is not always looked at a use that nothing would look at, and the line.
+# For every conditional key: a use without effect, and the message.
 UNUSED = {
     "data.overlap=0.3": "data.overlap=0.3 is used only with data.framing=tile, not with fit; leave it out.",
     "data.overlap=0.3 data.framing=resize": "data.overlap=0.3 is used only with data.framing=tile, not with resize; "
@@ -190,7 +190,7 @@ UNUSED = {
 
 
 def schema_fields(schema: type, prefix: str = "") -> Iterator[tuple]:
-    """Every key of a schema: its dotted name, its field, and the dataclass it is in."""
+    """Yield the dotted name, the field and the dataclass of every key of a schema."""
     for item in fields(schema):
         nested = item.default_factory() if callable(item.default_factory) else None
         if is_dataclass(nested):
@@ -201,7 +201,7 @@ def schema_fields(schema: type, prefix: str = "") -> Iterator[tuple]:
 
 @pytest.mark.parametrize(("overrides", "message"), (REFUSED | REFUSED_TOGETHER).items())
 def test_a_value_that_breaks_a_rule_is_refused(configure, overrides, message):
-    """The line names the value, the rule, and what to do."""
+    """The message is one line with the value, the rule and the remedy."""
     with pytest.raises(ConfigError) as refusal:
         configure(*overrides.split())
 
@@ -209,8 +209,8 @@ def test_a_value_that_breaks_a_rule_is_refused(configure, overrides, message):
 
 
 @pytest.mark.parametrize(("overrides", "message"), UNUSED.items())
-def test_a_value_that_nothing_would_look_at_is_refused(configure, overrides, message):
-    """An option that does nothing misleads whoever reads the command."""
+def test_a_value_without_effect_is_refused(configure, overrides, message):
+    """An option that does nothing would mislead readers of the command."""
     with pytest.raises(ConfigError) as refusal:
         configure(*overrides.split())
 
@@ -218,8 +218,8 @@ def test_a_value_that_nothing_would_look_at_is_refused(configure, overrides, mes
 
 
 @pytest.mark.parametrize(("kind", "tried"), [("rule", REFUSED), ("only", UNUSED)])
-def test_every_rule_of_the_schema_is_tried(kind, tried):
-    """No key has a rule that the tables above leave out."""
+def test_every_rule_of_the_schema_is_tested(kind, tried):
+    """The tables above cover every key that has a rule."""
     lacking = [
         key
         for key, item, _ in schema_fields(Config)
@@ -230,8 +230,8 @@ def test_every_rule_of_the_schema_is_tried(kind, tried):
 
 
 @pytest.mark.parametrize("schema", [SplitConfig, DataConfig])
-def test_a_key_is_tied_to_keys_beside_it(schema):
-    """What decides whether a key is looked at is a key of the same group, with values that it can have."""
+def test_a_condition_names_a_key_of_the_same_group(schema):
+    """Its values are among the choices of that key."""
     registries = {item.name: item.metadata["registry"] for item in fields(schema)}
     choices = {item.name: item.metadata["rule"].get("choices", ()) for item in fields(schema)}
     tied = [(item.name, *tie) for item in fields(schema) for tie in item.metadata["only"].items()]
@@ -245,13 +245,13 @@ def test_a_key_is_tied_to_keys_beside_it(schema):
             assert set(users) < set(choices[decider]), name
 
 
-def test_a_default_may_be_given_where_nothing_looks_at_it(configure):
-    """It says nothing that is not so."""
+def test_a_default_may_be_set_where_it_has_no_effect(configure):
+    """It does not mislead."""
     assert configure("data.overlap=0.25", "split.folds=5", "data.percentiles=[2,98]").split.folds == 5
 
 
-def test_what_is_looked_at_may_be_given(configure):
-    """The same keys beside the value that uses them."""
+def test_a_conditional_key_may_be_set_where_it_has_an_effect(configure):
+    """The same keys are accepted with the values that use them."""
     data = configure("data.framing=tile", "data.overlap=0.5", "data.scaling=percentile", "data.percentiles=[1,99]").data
     split = configure("split=kfold", "split.folds=3", "split.fold=2", "split.test=0.2", "split.by=site").split
 
@@ -261,13 +261,13 @@ def test_what_is_looked_at_may_be_given(configure):
 
 @pytest.mark.parametrize("weights", ["[1,2,3]", "[1,2,3,0]", "[1,2,3,inf]"])
 def test_given_class_weights_must_fit_the_classes(configure, weights):
-    """One finite positive weight for each class."""
+    """There must be one finite positive weight per class."""
     with pytest.raises(ConfigError, match=r"loss\.class_weights=.* (finite and above 0|each of 4 classes)"):
         configure("loss.weighting=given", f"loss.class_weights={weights}")
 
 
 def test_a_folder_configuration_is_checked(configure):
-    """What `gym.config.data_rules` refuses is refused from the command line."""
+    """The rules of `gym.config.data_rules` apply on the command line."""
     with pytest.raises(ConfigError) as refusal:
         configure(*FOLDER, "data.classes=[a,a]")
 
@@ -276,19 +276,19 @@ def test_a_folder_configuration_is_checked(configure):
     )
 
 
-def test_a_remap_comes_from_the_command_line(configure):
-    """Its keys are numbers there, not text; names of classes may be given for them."""
+def test_a_remap_can_be_set_on_the_command_line(configure):
+    """Its keys are integers there, not text, and classes may be given by name."""
     assert configure(*FOLDER, "data.remap={1:0,2:b}").data.remap == {1: 0, 2: "b"}
 
 
-def test_a_deeper_model_needs_a_rounder_size(configure):
+def test_a_deeper_model_needs_a_larger_multiple(configure):
     """The frame must halve exactly at each level."""
     with pytest.raises(ConfigError, match=r"data.size=48 must be a multiple of 32, at least 32; try 64"):
         configure("model.levels=5", "data.size=48")
 
 
 def needed_by(path: Path) -> list[str]:
-    """What the option in a file needs beside itself, or the options that it chooses in its turn."""
+    """The overrides that the option in a file, or the options it chooses, need in addition."""
     defaults = [entry for entry in yaml.safe_load(path.read_text()).get("defaults", []) if isinstance(entry, dict)]
     chosen = [f"{group.rpartition('/')[2]}={option}" for entry in defaults for group, option in entry.items()]
     return [more for option in (f"{path.parent.name}={path.stem}", *chosen) for more in NEEDED.get(option, [])]
@@ -298,7 +298,7 @@ def needed_by(path: Path) -> list[str]:
     "path", sorted(configuration_folder().glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}={path.stem}"
 )
 def test_every_option_of_every_group_composes(configure, monkeypatch, path):
-    """No option names a key that the schema does not have, or a value it refuses."""
+    """No option file has a key outside the schema or a value that it refuses."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     plus = "+" if path.parent.name in ("experiment", "debug") else ""
 
@@ -313,16 +313,16 @@ def test_every_option_of_every_group_composes(configure, monkeypatch, path):
     sorted(path for group in ("data", "split", "augment") for path in (configuration_folder() / group).glob("*.yaml")),
     ids=lambda path: f"{path.parent.name}={path.stem}",
 )
-def test_every_option_of_a_data_set_composes(configure, path):
-    """With the same outcome as for an experiment."""
+def test_every_option_of_make_dataset_composes(configure, path):
+    """The result is the same as for an experiment."""
     overrides = [f"{path.parent.name}={path.stem}", *needed_by(path)]
     dataset, config = configure(*overrides, name="make_dataset"), configure(*overrides)
 
     assert (dataset.data, dataset.split, dataset.augment) == (config.data, config.split, config.augment)
 
 
-def test_options_are_what_they_are_called(configure):
-    """A fold, a site held out, and the paper's own way, each with the keys it needs."""
+def test_options_set_what_their_names_say(configure):
+    """A fold, a held-out site and the paper's split have the keys they need."""
     paper = configure("split=paper", "augment=paper")
     held_out = configure("split=leave_one_site_out", "split.held_out=duck").split
     coast_train = configure("data=coast_train", "data.archives=[conf]").data
@@ -335,16 +335,16 @@ def test_options_are_what_they_are_called(configure):
     assert coast_train.remap["surf"] == "whitewater"
 
 
-def test_defaults_of_files_and_schema_do_not_drift(configure):
-    """An option file says only what differs from the schema, or the same: the default run is the schema's defaults."""
+def test_the_default_configuration_equals_the_schema_defaults(configure):
+    """The option files and the schema cannot drift apart."""
     config = configure()
     config.outputs = Config().outputs
 
     assert config == Config()
 
 
-def test_defaults_of_a_data_set_do_not_drift(configure):
-    """Likewise for ``conf/make_dataset.yaml``."""
+def test_the_defaults_of_make_dataset_equal_the_schema_defaults(configure):
+    """The same holds for ``conf/make_dataset.yaml``."""
     config = configure(name="make_dataset")
     config.outputs = DatasetConfig().outputs
 
@@ -362,24 +362,24 @@ def test_defaults_of_a_data_set_do_not_drift(configure):
         "+model.filters=2": "model: unknown key; see --help for the keys.",
     }.items(),
 )
-def test_a_data_set_is_checked(configure, override, message):
-    """By the rules of an experiment, but for those of models."""
+def test_make_dataset_applies_the_rules(configure, override, message):
+    """They are those of an experiment, without those of models."""
     with pytest.raises(ConfigError) as refusal:
         configure(override, name="make_dataset")
 
     assert str(refusal.value) == message
 
 
-def test_a_data_set_can_be_configured(configure):
-    """Its own keys are taken over."""
+def test_make_dataset_accepts_its_own_keys(configure):
+    """Export, seed and inspect are set as given."""
     exported = configure("export=gym_npz", "seed=7", name="make_dataset")
 
     assert (exported.inspect, exported.export, exported.seed) == (False, "gym_npz", 7)
     assert configure("inspect=true", name="make_dataset").inspect
 
 
-def test_a_report_is_on_a_sweep_or_on_a_run(configure, tmp_path):
-    """Exactly one of them, into a folder; and a published model is neither."""
+def test_a_report_is_on_exactly_one_sweep_or_run(configure, tmp_path):
+    """Both, neither, a model archive and a file as output are refused."""
     assert configure("sweep=mine", name="report").sweep == "mine"
     assert configure("run=best:mine", name="report").run == "best:mine"
     for given, found in {(): "neither is set", ("sweep=a", "run=b"): "sweep=a and run=b are both set"}.items():
@@ -397,7 +397,7 @@ def test_a_report_is_on_a_sweep_or_on_a_run(configure, tmp_path):
 
 
 def test_inspecting_and_exporting_exclude_each_other(configure):
-    """What only reports writes no files for another program."""
+    """The dataset that would be exported is discarded."""
     with pytest.raises(
         ConfigError, match=r"^inspect=true discards the dataset; leave out inspect=true or export=gym_npz\.$"
     ):
@@ -405,20 +405,20 @@ def test_inspecting_and_exporting_exclude_each_other(configure):
 
 
 @pytest.mark.parametrize("schema", {entry.schema for entry in COMMANDS.values()})
-def test_every_key_says_what_it_means(schema):
-    """No key without a sentence; no sentence without its full stop."""
+def test_every_key_has_a_meaning(schema):
+    """It ends with a full stop."""
     for key, item, _ in schema_fields(schema):
         assert item.metadata["meaning"].endswith("."), key
 
 
 @pytest.mark.parametrize("schema", [Config, DatasetConfig])
-def test_the_defaults_keep_their_own_rules(schema):
-    """A rule that its default breaks would refuse every run."""
+def test_the_defaults_obey_their_own_rules(schema):
+    """Otherwise every run would be refused."""
     check_rules(schema())
 
 
-def test_the_schema_allows_what_the_program_knows():
-    """Readers, standardisations, the most of overlap: named where TensorFlow is not imported, and made elsewhere."""
+def test_the_schema_offers_what_the_program_implements():
+    """Choices are listed in a light module and implemented in modules that import TensorFlow."""
     rules = {item.name: item.metadata["rule"] for item in fields(DataConfig)}
 
     assert READERS.get("synthetic").classes == CLASSES
@@ -426,8 +426,8 @@ def test_the_schema_allows_what_the_program_knows():
     assert rules["overlap"]["most"] == MAX_OVERLAP
 
 
-def test_bounds_are_held_at_their_ends():
-    """A value on an inclusive bound passes, on an exclusive one it does not."""
+def test_bounds_apply_at_their_ends():
+    """A value on an inclusive bound passes; one on an exclusive bound does not."""
     assert broken_rule(0.0, {"least": 0, "below": 1}) is None
     assert broken_rule(1.0, {"least": 0, "below": 1}) == "at least 0 and below 1"
     assert broken_rule(0.0, {"above": 0}) == "above 0"
@@ -443,8 +443,8 @@ def test_a_size_is_a_number_or_a_pair():
             parse_size(wrong)
 
 
-def test_folders_are_one_or_a_list():
-    """One for each band set."""
+def test_folders_are_one_path_or_a_list():
+    """A list has one for each band set."""
     assert parse_folders("input", "a") == ["a"]
     assert parse_folders("input", ["a", "b"]) == ["a", "b"]
     for wrong in (3, [], "", ["a", 3]):
@@ -454,7 +454,7 @@ def test_folders_are_one_or_a_list():
             parse_folders("input", wrong)
 
 
-def test_option_files_are_plain_mappings():
-    """Every option is YAML that opens with a mapping."""
+def test_option_files_are_mappings():
+    """Each parses as a YAML mapping."""
     for path in configuration_folder().glob("*/*.yaml"):
         assert isinstance(yaml.safe_load(path.read_text()), dict), path

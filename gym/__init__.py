@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gym.app.api import Model, assess, compose, fit, list_runs, load, open_dataset
+    from gym.config.plugins import load_plugins
+    from gym.config.registration import (
+        register_architecture,
+        register_exporter,
+        register_loss,
+        register_reader,
+        register_score,
+    )
     from gym.config.schema import Config
     from gym.core.errors import ConfigError, DataError, GymError, RunError, TrainingError
 
@@ -16,6 +24,10 @@ __version__ = "0.2.0"
 
 _MODULES = {
     "gym.app.api": ("Model", "assess", "compose", "fit", "list_runs", "load", "open_dataset"),
+    "gym.config.plugins": ("load_plugins",),
+    "gym.config.registration": (
+        *("register_architecture", "register_exporter", "register_loss", "register_reader", "register_score"),
+    ),
     "gym.config.schema": ("Config",),
     "gym.core.errors": ("ConfigError", "DataError", "GymError", "RunError", "TrainingError"),
 }
@@ -34,7 +46,13 @@ __all__ = [
     "fit",
     "list_runs",
     "load",
+    "load_plugins",
     "open_dataset",
+    "register_architecture",
+    "register_exporter",
+    "register_loss",
+    "register_reader",
+    "register_score",
 ]
 
 

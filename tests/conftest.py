@@ -22,6 +22,7 @@ from hypothesis import settings
 
 from gym.app.command_line import register_configuration
 from gym.config.overrides import configuration_folder, quote_options
+from gym.config.plugins import load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, ReportConfig
 from gym.config.validation import read_config
 from gym.data.build import DatasetPlan, build_dataset
@@ -32,6 +33,7 @@ from gym.data.readers.base import RawScene
 from gym.data.scaling import Scaling
 from gym.data.split import Grouping
 from tests.blank import draw_nothing
+from tests.plugin_files import write_plugin  # noqa: F401 - a fixture
 from tests.tiers import TierReport, guard, rank, work_unit
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ def configure(tmp_path) -> Callable[..., Any]:
     schemas = {"config": Config, "make_dataset": DatasetConfig, "evaluate": EvaluateConfig, "report": ReportConfig}
 
     def composed(*overrides: str, name: str = "config") -> Any:
+        load_plugins(plugins_in(overrides))
         with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):
             texts = [quote_options(override) for override in overrides]
             return read_config(compose(name, overrides=[f"outputs={tmp_path}", *texts]), schemas[name])

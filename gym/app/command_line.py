@@ -8,7 +8,7 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import metadata
@@ -28,6 +28,7 @@ from gym.app.explain import explain
 from gym.app.help import asks_for_help, format_help
 from gym.app.hydra_plugin import register_sweepers
 from gym.config.overrides import configuration_folder, quote_options
+from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
@@ -102,20 +103,22 @@ def _run(entry: Command) -> None:
 def _run_with_hydra(entry: Command) -> None:
     register_configuration([entry.config_name])
     handle_signals()
-    sys.argv[1:] = [quote_options(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = add_environment_plugins([quote_options(argument) for argument in sys.argv[1:]])
+    plugins = load_plugins(plugins_in(sys.argv[1:]))
     if asks_for_help(sys.argv[1:]):
         print(format_help(entry.config_name, entry.schema, sys.argv[1:]))
         return
 
     @hydra.main(config_path=str(configuration_folder()), config_name=entry.config_name, version_base="1.3")
     def main(composed: DictConfig) -> Any:
-        return _check_and_call(entry, composed)
+        return _check_and_call(entry, composed, plugins)
 
     main()
 
 
-def _check_and_call(entry: Command, composed: DictConfig) -> Any:
+def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, str]) -> Any:
     try:
+        load_plugins(plugins, plugins)  # again, because a sweep's workers are other processes
         config: Any = read_config(composed, entry.schema)
         with quiet_tensorflow_imports():
             function = import_object(entry.function)

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from rasterio.errors import RasterioError
 
+from gym.config.plugins import TAG, format_plugins
 from gym.config.schema import PublishConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
 from gym.core.files import translate_disk_errors, write_json, write_text
@@ -120,7 +121,7 @@ def hide_imagery(source: ModelSource, place: Path) -> list[str]:
 
 def describe_run(run: Any) -> dict[str, Any]:
     """Which run it was, what it was made from and with, and what it came to."""
-    versions = {name for name in run.data.tags if name.startswith("version.")}
+    versions = {name for name in run.data.tags if name.startswith(("version.", TAG))}
     return {
         "run_id": run.info.run_id,
         "name": run.info.run_name,
@@ -157,4 +158,6 @@ def tell(source: ModelSource, published: Published, left_out: list[str]) -> None
     console.print(f"zip       {published.path} ({size:.1f} MB)")
     console.print(f"SHA-256   {published.sha256}")
     console.print(f"registry  models:/{version.name}@{version.alias} is version {version.number}")
-    console.print(f"use it    python -m gym.predict run={shlex.quote(str(published.path))} input=IMAGES output=LABELS")
+    plugins = f" {format_plugins(source.plugins)}" if source.plugins else ""
+    place = shlex.quote(str(published.path))
+    console.print(f"use it    python -m gym.predict run={place} input=IMAGES output=LABELS{plugins}")

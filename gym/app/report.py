@@ -17,6 +17,7 @@ from mlflow.entities import Run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gym.config.overrides import read_settings, to_overrides
+from gym.config.plugins import plugins_in_tags, require_plugins
 from gym.config.registries import ARCHITECTURES, SCORES
 from gym.config.schema import AugmentConfig, ReportConfig, TrackingConfig, TrainingConfig
 from gym.core.errors import DataError, GymError, RunError
@@ -161,6 +162,7 @@ def write_up_sweep(config: ReportConfig) -> Path:
     """Write the report on a sweep; errors as those of `write_up`."""
     outputs = Path(config.outputs)
     record = find_sweep(config.tracking, outputs, config.sweep)
+    check_plugins(f"sweep={config.sweep}", [run.logged for run in record.runs if run.logged])
     folder = ready_folder(config, record.name)
     with steps(len(record.runs) + _STEPS) as tell:
         facts = gather_sweep(config, record, tell)
@@ -169,6 +171,11 @@ def write_up_sweep(config: ReportConfig) -> Path:
             files = write_sweep_report(folder, facts)
     say([f"{len(facts.results)} of {len(record.runs)} runs have a result", *facts.notes], facts.examples, files[0])
     return deliver(config, record.run_id, files)
+
+
+def check_plugins(owner: str, runs: Sequence[Run]) -> None:
+    """Raise `RunError` if a plugin of the runs is not loaded."""
+    require_plugins({name: digest for run in runs for name, digest in plugins_in_tags(run.data.tags).items()}, owner)
 
 
 def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> SweepReport:
@@ -217,6 +224,7 @@ def write_up_run(config: ReportConfig) -> Path:
     tags, info = run.data.tags, run.info
     if "sweep" in tags and PARENT not in tags:
         raise RunError(f"run={config.run} is a sweep; give sweep={tags['sweep']}.")
+    check_plugins(f"run={config.run}", [run])
     folder = ready_folder(config, f"{re.sub(r'[^A-Za-z0-9.-]+', '_', info.run_name)}-{info.run_id[:8]}")
     with steps(_STEPS) as tell:
         facts = gather_run(config, run, tell)

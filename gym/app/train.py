@@ -3,17 +3,19 @@
 import importlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
 
 from gym.config.overrides import flatten
+from gym.config.plugins import format_plugins
 from gym.config.schema import Config
 from gym.core.parallel import available_cores
 from gym.core.text import pluralize, redact_uri
 from gym.data.batches import ordered_batches, steps_in_epoch, training_batches
 from gym.data.samples import training_samples
+from gym.evaluation.confusion import check_plugin_scores
 from gym.evaluation.run_model import Evaluation
 from gym.models.architectures import count_parameters
 from gym.models.cpu_ops import is_tuned
@@ -21,7 +23,7 @@ from gym.reporting.card.limitations import FEW_STEPS
 from gym.reporting.terminal import print_result
 from gym.runs.mlflow_log import RunLog, end_abandoned_run, open_mlflow_run
 from gym.runs.result import RunResult, find_result
-from gym.runs.run_folder import end_attempt, hold_run_folder
+from gym.runs.run_folder import end_attempt, hold_run_folder, write_plugins
 from gym.runs.spec import RunSpec, plan_run
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch, epoch_metrics
@@ -47,15 +49,16 @@ def run_experiment(config: Config) -> RunResult:
     result, evaluations = execute_run(config, spec)
     end_attempt(spec.folder)
     if evaluations:
-        next_steps = format_next_steps(result.run_id, config.outputs, config.tracking.uri)
+        next_steps = format_next_steps(result.run_id, config.outputs, config.tracking.uri, config.plugins)
         print_result(spec.name, result.scores, evaluations["validation"], next_steps)
     return result
 
 
-def format_next_steps(run_id: str, outputs: str, tracking_uri: str) -> list[str]:
+def format_next_steps(run_id: str, outputs: str, tracking_uri: str, plugins: Sequence[str] = ()) -> list[str]:
     """Return lines that say where a run is logged, with commands that can be copied."""
     places = {"outputs": (outputs, Config.outputs), "tracking.uri": (tracking_uri, "")}
     where = "".join(f" {key}={redact_uri(value)}" for key, (value, default) in places.items() if value != default)
+    where += f" {format_plugins(plugins)}" if plugins else ""
     return [
         f"logged as run {run_id}",
         "  view:     ./scripts/ui" + (f" 5000 {outputs}" if outputs != Config.outputs else ""),
@@ -85,6 +88,7 @@ def execute_run(
         The result, and the evaluations by side. There are none if the run was interrupted after its result was written.
     """
     training, outputs = config.training, Path(config.outputs)
+    check_plugin_scores()
     prepare_tensorflow(training)
     conditions = {
         "precision": resolve_precision(training.precision),
@@ -93,6 +97,7 @@ def execute_run(
     }
     tags = spec.tags | {name: str(value) for name, value in conditions.items()} | dict(tags or {})
     with hold_run_folder(spec.folder, conditions, training.resume) as attempt:
+        write_plugins(spec.folder, spec.plugins, spec.unversioned)
         if attempt.abandoned:
             end_abandoned_run(config.tracking, outputs, attempt.abandoned)
         with open_mlflow_run(config.tracking, outputs, spec.name, tags, attempt.name) as run:

@@ -76,6 +76,13 @@ class ReaderEntry(Entry):
     licence: str = field(default="", kw_only=True)
 
 
+# The fields of `gym.evaluation.counts.Counts`, named here because that imports NumPy.
+COUNTS = (
+    *("matrix", "kld_sum", "probability_sums", "strip_matrix", "distance_sums", "distance_counts", "metre_sums"),
+    *("metre_counts", "drawn", "missed", "errors", "reliability", "reliability_with_temperature"),
+)
+
+
 class Place(StrEnum):
     """Where a score is computed or shown."""
 
@@ -179,7 +186,13 @@ class ScoreRegistry(Registry[ScoreEntry]):
         return [entry for entry in self if entry.by_class]
 
 
+@dataclass(frozen=True)
+class ExporterEntry(Entry):
+    """A format in which a trained model leaves this program."""
+
+
 ARCHITECTURES = Registry[ArchitectureEntry]("architecture", "model.name", "gym.models.entries")
 READERS = Registry[ReaderEntry]("reader", "data.kind", "gym.data.readers.entries")
 LOSSES = Registry[LossEntry]("loss", "loss.name", "gym.models.entries")
+EXPORTERS = Registry[ExporterEntry]("export format", "format")
 SCORES = ScoreRegistry("score", "search.objective", "gym.evaluation.entries")

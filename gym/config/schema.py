@@ -17,6 +17,8 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 FREE_MAPPINGS = ("data.remap", "model.options", "loss.options", "data.options")  # users choose their keys
 BEST, REGISTERED = "best:", "models:/"  # prefixes of run=... for the best run of a sweep and for a registered model
 
+_PLUGINS = "Modules that add architectures, losses, readers or scores; loaded from the command line only."
+
 
 def setting(
     default: Any,
@@ -355,6 +357,7 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    plugins: list[str] = setting([], _PLUGINS)
 
 
 @dataclass
@@ -370,6 +373,7 @@ class DatasetConfig:
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    plugins: list[str] = setting([], _PLUGINS)
 
 
 @dataclass
@@ -386,6 +390,7 @@ class PredictConfig:
     drop_from_stem: list[str] = setting(
         [], "Regular expressions removed from file stems before band sets are matched, like data.drop_from_stem."
     )
+    plugins: list[str] = setting([], _PLUGINS)
 
 
 @dataclass
@@ -401,6 +406,7 @@ class PublishConfig:
     alias: str = setting("champion", "Alias of the registered model that is moved to this version.")
     outputs: str = setting("outputs", "Folder of datasets and the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    plugins: list[str] = setting([], _PLUGINS)
 
 
 @dataclass
@@ -432,6 +438,7 @@ class EvaluateConfig:
     )
     outputs: str = setting("outputs", "Folder of datasets and the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    plugins: list[str] = setting([], _PLUGINS)
 
 
 @dataclass
@@ -445,6 +452,7 @@ class ReportConfig:
     )
     outputs: str = setting("outputs", "Folder of sweeps, datasets and the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    plugins: list[str] = setting([], _PLUGINS)
 
 
 def parse_size(size: Any) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from gym.config.data_rules import (
     require_file,
     require_folder,
 )
+from gym.config.plugins import check_loaded
 from gym.config.registries import ARCHITECTURES, LOSSES, READERS
 from gym.config.schema import (
     BEST,
@@ -72,6 +73,7 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         config = cast(Schema, OmegaConf.to_object(OmegaConf.merge(typed, composed)))
     except OmegaConfBaseException as error:
         raise ConfigError(_explain(error)) from error
+    check_loaded(cast(Any, config).plugins)
     check_rules(config)
     if isinstance(config, Config | DatasetConfig):
         check_frame(config.data, config.model.levels if isinstance(config, Config) else 4)

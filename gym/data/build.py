@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 
+from gym.config.plugins import plugin_hashes
 from gym.config.registries import READERS
 from gym.config.schema import DataConfig, parse_size
 from gym.config.spectral_index import missing_bands, parse_index
@@ -69,6 +71,7 @@ class DatasetPlan(NamedTuple):
         grouping: How pairs are assigned to scenes, sites and dates.
         sources: SHA-256 by file, for each scene.
         left_out: Reason for each file or scene that cannot be used.
+        extension: Options of the reader and the SHA-256 of its plugin, if it has them.
     """
 
     reader: Reader
@@ -77,6 +80,7 @@ class DatasetPlan(NamedTuple):
     grouping: Grouping
     sources: dict[str, dict[str, str]]
     left_out: dict[str, str]
+    extension: Sequence[Any] = ()
 
     def fingerprint(self) -> str:
         """Hash the plan. The result is independent of the location of the files and of any split."""
@@ -85,7 +89,7 @@ class DatasetPlan(NamedTuple):
         rule = [sorted(map(repr, part.items())) for part in (self.rule.remap, self.rule.aliases)]
         meaning = [self.rule.classes, list(map(repr, self.rule.ignored)), rule, asdict(self.preparation)]
         left_out = sorted(PurePath(source).name for source in self.left_out)
-        return hash_value([SCHEMA_VERSION, hashes, groups, meaning, left_out])
+        return hash_value([SCHEMA_VERSION, hashes, groups, meaning, left_out, *self.extension])
 
 
 def plan_dataset(config: DataConfig, stores: Path, downloads: Path) -> DatasetPlan:
@@ -114,7 +118,13 @@ def plan_dataset(config: DataConfig, stores: Path, downloads: Path) -> DatasetPl
     grouping = _plan_grouping(config)
     if extra := grouping.find_unmatched(reader.names):
         log.warning("data.table lists %s not found in the data (first: %s)", pluralize(len(extra), "name"), extra[0])
-    return DatasetPlan(reader, _plan_preparation(config, reader), _plan_labels(config), grouping, sources, left_out)
+    preparation, rule = _plan_preparation(config, reader), _plan_labels(config)
+    return DatasetPlan(reader, preparation, rule, grouping, sources, left_out, _find_extension(config))
+
+
+def _find_extension(config: DataConfig) -> list[Any]:
+    plugin = READERS.get(config.kind).plugin
+    return [*([config.options] if config.options else []), *([plugin_hashes([plugin])] if plugin else [])]
 
 
 def _plan_preparation(config: DataConfig, reader: Reader) -> Preparation:

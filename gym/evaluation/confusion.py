@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gym.config.registries import SCORES, Place, ScoreEntry
+from gym.core.errors import ConfigError, first_line
 from gym.core.registry import import_object
 from gym.data.labels import IGNORE
 
@@ -181,3 +182,25 @@ def score_matrix(entry: ScoreEntry, matrix: np.ndarray) -> Any:
 def training_scores(counts: TrainingCounts) -> dict[str, Any]:
     """Compute the scores that are logged at the end of training, by name."""
     return {entry.name: compute_score(entry, counts) for entry in SCORES.at(Place.RUN)}
+
+
+def check_plugin_scores() -> None:
+    """Try the scores of plugins on three small matrices, before hours of training end in one that fails.
+
+    Raises:
+        ConfigError: One fails, or does not return one value per matrix.
+    """
+    counts = TrainingCounts(np.ones((3, 2, 2), np.int64), np.ones(3))
+    for entry in (entry for entry in SCORES if entry.plugin and entry.is_counted_in_training):
+        try:
+            shape = np.shape(compute_score(entry, counts))
+        except Exception as error:
+            raise ConfigError(
+                f"score {entry.name} of plugin {entry.plugin} fails for matrices of shape (3, 2, 2) "
+                f"({type(error).__name__}: {first_line(error)}); correct {entry.implementation or entry.by_class}."
+            ) from error
+        if shape != (3,):
+            raise ConfigError(
+                f"score {entry.name} of plugin {entry.plugin} must return one value per matrix, but for matrices of "
+                f"shape (3, 2, 2) its result has shape {shape}; sum over the last two axes only."
+            )

@@ -14,7 +14,7 @@ number changes nothing.
 Source: the paper, section 2.4; hinge: Crammer & Singer 2001, as in ``keras.losses.CategoricalHinge``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -122,17 +122,24 @@ HINGE = LossFormula(hinge, weighted_mean)
 DICE = LossFormula(dice, dice_loss, by_class=True)
 
 
+def load_formula(name: str, options: Mapping[str, Any] | None = None) -> LossFormula:
+    """Import the formula of a registered loss; one with options is made for their values."""
+    entry = LOSSES.get(name)
+    return entry.load()(**(options or {})) if entry.options else entry.load()
+
+
 class PixelLoss(keras.losses.Loss):
     """A registered loss with class weights, as a Keras loss of a batch.
 
     Args:
         name: A name registered in `gym.config.registries.LOSSES`.
         weights: One positive weight per class.
+        options: The options of the loss, if it has some.
     """
 
-    def __init__(self, name: str, weights: Sequence[float]) -> None:
+    def __init__(self, name: str, weights: Sequence[float], options: Mapping[str, Any] | None = None) -> None:
         super().__init__(name=name, reduction=None, dtype="float32")
-        self._formula: LossFormula = LOSSES.get(name).load()
+        self._formula = load_formula(name, options)
         self._weights = np.asarray(weights, np.float32)
 
     def call(self, labels: Tensor, probabilities: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from gym.config.registries import ARCHITECTURES
 from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, write_json
 from gym.data.dataset import Dataset, parse_preparation
@@ -59,10 +60,18 @@ def load_model(folder: Path) -> SavedModel:
     try:
         description = _parse_description(json.loads((folder / "model.json").read_text(encoding="utf-8")))
         _check_archive(folder / "model.keras")
+        _import_plugin_layers()
         return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)
     except (*DAMAGED_ZIP_ERRORS, TypeError) as error:
         reason = first_line(error) or type(error).__name__
         raise RunError(f"{folder} holds no readable model ({reason}); train the run again.") from error
+
+
+def _import_plugin_layers() -> None:
+    # Their modules register the layers that a saved model names.
+    for entry in ARCHITECTURES:
+        if entry.plugin:
+            entry.load()
 
 
 def _parse_description(raw: dict[str, Any]) -> ModelDescription:

@@ -4,10 +4,11 @@ A model archive is complete and needs no MLflow.
 """
 
 import json
+import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +17,14 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gym.config.data_rules import check_frame, check_values
+from gym.config.plugins import plugins_in_tags, require_plugins
 from gym.config.schema import Config, TrackingConfig
 from gym.config.validation import check_rules
 from gym.core.errors import ConfigError, RunError, first_line
 from gym.core.files import hash_file
 from gym.runs.model_archive import RUN_FILE, SUFFIX, unpack_zip
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class ModelSource:
         data_fingerprint: Fingerprint of its training data; empty if unknown.
         run: Its run in MLflow; None for a model archive.
         sha256: SHA-256 of the model archive; empty for a run.
+        plugins: SHA-256 of the plugins that it was trained with, by name.
     """
 
     name: str
@@ -43,6 +48,7 @@ class ModelSource:
     data_fingerprint: str
     run: Any = None
     sha256: str = ""
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str | None:
@@ -68,6 +74,7 @@ class ModelSource:
         try:
             known = OmegaConf.load(self.folder / "config.yaml")
             config = cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), known)))
+            require_plugins({**dict.fromkeys(config.plugins, ""), **self.plugins}, f"run={self.name}")
             check_rules(config)
             check_frame(config.data, config.model.levels)
             check_values(config.data)
@@ -105,24 +112,27 @@ def open_model_source(tracking: TrackingConfig, outputs: Path, address: str) -> 
 
     Raises:
         DataError: There is no space to unpack a model archive.
-        RunError: There is no such model, or the model archive was altered.
+        RunError: There is no such model, the model archive was altered, or a plugin of the model is not loaded.
     """
     with tempfile.TemporaryDirectory() as scratch:
         if address.endswith(SUFFIX):
-            yield _open_archive(Path(address), Path(scratch))
+            source = _open_archive(Path(address), Path(scratch))
         else:
-            yield _open_run(tracking, outputs, address, Path(scratch))
+            source = _open_run(tracking, outputs, address, Path(scratch))
+        require_plugins(source.plugins, f"run={address}")
+        yield source
 
 
 def _open_archive(path: Path, folder: Path) -> ModelSource:
     unpack_zip(path, folder)
     try:
         raw = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        name, fingerprint = str(raw["name"]), str(dict(raw.get("tags", {})).get("data_fingerprint", ""))
+        name, tags = str(raw["name"]), {str(key): str(value) for key, value in dict(raw.get("tags", {})).items()}
     except (ValueError, LookupError, TypeError) as error:
         raise RunError(f"run={path} has no readable {RUN_FILE}; pass a zip written by gym.publish.") from error
     digest = hash_file(path)
-    return ModelSource(name, f"{path}, SHA-256 {digest}", folder, fingerprint, sha256=digest)
+    fingerprint, plugins = tags.get("data_fingerprint", ""), plugins_in_tags(tags)
+    return ModelSource(name, f"{path}, SHA-256 {digest}", folder, fingerprint, sha256=digest, plugins=plugins)
 
 
 def _open_run(tracking: TrackingConfig, outputs: Path, address: str, scratch: Path) -> ModelSource:
@@ -131,4 +141,6 @@ def _open_run(tracking: TrackingConfig, outputs: Path, address: str, scratch: Pa
 
     run = find_model_run(tracking, outputs, address)
     folder = fetch_model_files(tracking, outputs, run, scratch)
-    return ModelSource(run.info.run_name, run.info.run_id, folder, run.data.tags.get("data_fingerprint", ""), run)
+    tags, info = run.data.tags, run.info
+    fingerprint, plugins = tags.get("data_fingerprint", ""), plugins_in_tags(tags)
+    return ModelSource(info.run_name, info.run_id, folder, fingerprint, run, plugins=plugins)

@@ -4,6 +4,7 @@ outputs/runs/<fingerprint>/
 attempt.json    the attempt in progress; removed when the run is finished
 best.npz        weights of the best epoch
 last.npz        state after the last epoch
+plugins.json    SHA-256 of the run's plugins, if it has any
 result.json     the result, with matrices.npy
 """
 
@@ -11,7 +12,7 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -70,6 +71,32 @@ def _warn_about_changes(before: dict[str, object], now: dict[str, object]) -> No
     for key, value in now.items():
         if before.get(key) != value:
             log.warning("this run started with %s=%s and resumes with %s", key, before.get(key), value)
+
+
+def write_plugins(folder: Path, plugins: Mapping[str, str], unversioned: str) -> None:
+    """Write ``plugins.json``, and warn if an interrupted attempt of the same run had other versions of its plugins.
+
+    Args:
+        folder: The folder of the run.
+        plugins: SHA-256 of each plugin by name. Nothing is written without plugins.
+        unversioned: The fingerprint of the run without these hashes.
+    """
+    if not plugins:
+        return
+    for path in sorted(folder.parent.glob("*/plugins.json")):
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known["unversioned"] == unversioned and known["plugins"] != plugins and read_attempt(path.parent):
+            changes = ", ".join(
+                f"{name} {digest[:12]}, now {plugins[name][:12]}"
+                for name, digest in known["plugins"].items()
+                if digest != plugins[name]
+            )
+            log.warning(
+                "a plugin changed after this run was interrupted (%s); restore its file to resume the run, which now "
+                "starts again",
+                changes,
+            )
+    write_json(folder / "plugins.json", {"plugins": dict(plugins), "unversioned": unversioned})
 
 
 def read_attempt(folder: Path) -> dict[str, object] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gym.config.overrides import to_dict
+from gym.config.plugins import TAG, plugin_hashes
 from gym.config.schema import Config
 from gym.core.files import hash_value
 from gym.core.text import redact_uri
@@ -31,6 +32,7 @@ class RunSpec(NamedTuple):
         name: The name given by the user, or one such as ``resunet cce f6``.
         folder: The run's folder.
         fingerprint: Hash of everything that the result depends on.
+        unversioned: The same without the contents of plugins.
     """
 
     settings: dict[str, Any]
@@ -39,6 +41,7 @@ class RunSpec(NamedTuple):
     name: str
     folder: Path
     fingerprint: str
+    unversioned: str = ""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -49,7 +52,13 @@ class RunSpec(NamedTuple):
             "data_fingerprint": self.dataset.manifest.fingerprint,
             "data": self.dataset.manifest.source,
             "split": method + (" (leaky)" if method == "paper" else ""),
+            **{f"{TAG}{name}": digest for name, digest in self.plugins.items()},
         }
+
+    @property
+    def plugins(self) -> dict[str, str]:
+        """SHA-256 of the plugins, by name."""
+        return plugin_hashes(self.settings.get("plugins", []))
 
 
 def plan_run(config: Config, runs: Path) -> RunSpec:
@@ -67,7 +76,8 @@ def plan_run(config: Config, runs: Path) -> RunSpec:
     fingerprint = run_fingerprint(config, dataset, split)
     name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
     settings = redact_settings(to_dict(config))
-    return RunSpec(settings, dataset, split, name, runs / fingerprint[:16], fingerprint)
+    unversioned = run_fingerprint(config, dataset, split, is_versioned=False)
+    return RunSpec(settings, dataset, split, name, runs / fingerprint[:16], fingerprint, unversioned)
 
 
 def run_name(given: str, architecture: str, loss: str, filters: int) -> str:
@@ -75,15 +85,26 @@ def run_name(given: str, architecture: str, loss: str, filters: int) -> str:
     return given or f"{architecture} {loss} f{filters}"
 
 
-def run_fingerprint(config: Config, dataset: Dataset, split: Split) -> str:
-    """Hash everything that the result of a run depends on, as 64 hexadecimal digits."""
-    return hash_value([fingerprinted_settings(config), dataset.manifest.fingerprint, list_sample_names(dataset, split)])
+def run_fingerprint(config: Config, dataset: Dataset, split: Split, *, is_versioned: bool = True) -> str:
+    """Hash everything that the result of a run depends on, as 64 hexadecimal digits.
+
+    Args:
+        config: The configuration of the run.
+        dataset: Its dataset.
+        split: Its split.
+        is_versioned: Whether the contents of plugins count. If not, runs with two versions of a plugin have one hash.
+    """
+    return hash_value(
+        [fingerprinted_settings(config, is_versioned), dataset.manifest.fingerprint, list_sample_names(dataset, split)]
+    )
 
 
-def fingerprinted_settings(config: Config) -> dict[str, Any]:
+def fingerprinted_settings(config: Config, is_versioned: bool = True) -> dict[str, Any]:
     """Select the settings that the result of a run depends on, apart from its dataset and split."""
     kept = {key: value for key, value in to_dict(config).items() if key not in _NOT_FINGERPRINTED}
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE_SETTINGS}
+    if config.plugins:
+        kept["plugins"] = plugin_hashes(config.plugins) if is_versioned else sorted(config.plugins)
     return kept | {"standardize": config.data.standardize}
 
 

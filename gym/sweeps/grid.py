@@ -7,13 +7,14 @@
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from gym.config.plugins import plugin_hashes
 from gym.config.schema import Config
 from gym.config.validation import read_config
 from gym.core.errors import RunError
@@ -63,7 +64,7 @@ def run_grid(
     folder = SweepFolder(Path(own.outputs), own.sweep.name or name_sweep(planned))
     run_launcher = RunLauncher(folder, launcher, count_workers(config), own.sweep.attempts, own.training.threads)
     with folder.lock():
-        queue_new_runs(folder, planned)
+        queue_new_runs(folder, planned, plugin_hashes(own.plugins))
         folder.write_command(config)
         with open_parent_run(own.tracking, Path(own.outputs), folder) as parent:
             requeue_lost_runs(folder, planned)
@@ -83,14 +84,14 @@ def check_finished(jobs: Sequence[Job]) -> None:
         raise RunError(f"{missing} of {pluralize(len(jobs), 'run')} did not finish; see the messages above.")
 
 
-def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun]) -> None:
+def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun], plugins: Mapping[str, str]) -> None:
     """Add the runs that are not yet in the ledger; the others keep their numbers.
 
     Raises:
-        ConfigError: The sweep contains runs on other data.
+        ConfigError: The sweep contains runs on other data, or with other plugins.
     """
     validations = {run.validation for run in planned}
-    folder.initialize(validations.pop() if len(validations) == 1 else "", is_search=False)
+    folder.initialize(validations.pop() if len(validations) == 1 else "", is_search=False, plugins=plugins)
     jobs = folder.ledger.jobs()
     known, number = {job.fingerprint for job in jobs}, max((job.number + 1 for job in jobs), default=0)
     for run in planned:

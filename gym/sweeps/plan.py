@@ -39,6 +39,7 @@ class PlannedRun(NamedTuple):
         overrides: Hydra overrides that make up its configuration.
         validation: Hash of the data that its scores are measured on.
         work: Relative amount of computation, from `gym.sweeps.eta.estimate_work`; 0 if unknown.
+        unversioned: The fingerprint without the contents of plugins; empty if the configuration is invalid.
     """
 
     name: str
@@ -46,6 +47,7 @@ class PlannedRun(NamedTuple):
     overrides: Overrides
     validation: str = ""
     work: float = 0.0
+    unversioned: str = ""
 
 
 def expand_grid(params: dict[str, Any], arguments: Sequence[str]) -> list[Overrides]:
@@ -113,6 +115,7 @@ def plan_sweep_run(config: Config, overrides: Overrides, distinct: Overrides, ca
         overrides=overrides,
         validation=validation_fingerprint(dataset, split),
         work=estimate_work(config.model, config.data.size, samples, config.training.epochs),
+        unversioned=run_fingerprint(config, dataset, split, is_versioned=False),
     )
 
 
@@ -169,8 +172,11 @@ def name_sweep_run(name: str, distinct: Sequence[str], is_custom: bool) -> str:
 
 
 def name_sweep(planned: Sequence[PlannedRun]) -> str:
-    """Derive a name from the fingerprints of the runs, so that the same command resumes the same sweep."""
-    return hash_value(sorted(run.fingerprint for run in planned))[:12]
+    """Derive a name from the fingerprints of the runs, so that the same command resumes the same sweep.
+
+    The contents of plugins do not count, so that a sweep whose plugin changed is found and refused.
+    """
+    return hash_value(sorted(run.unversioned or run.fingerprint for run in planned))[:12]
 
 
 def queue_run(ledger: Ledger, number: int, run: PlannedRun) -> None:

@@ -10,7 +10,7 @@ multirun.yaml   configuration of the command, as composed by Hydra
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from gym.config.plugins import format_plugins
 from gym.core.errors import ConfigError, RunError
 from gym.core.files import translate_disk_errors, write_json, write_text
 from gym.core.text import redact_uri
@@ -69,15 +70,16 @@ class SweepFolder:
         with translate_disk_errors(self.path):
             write_json(self.path / "sweep.json", metadata)
 
-    def initialize(self, validation: str, is_search: bool) -> None:
+    def initialize(self, validation: str, is_search: bool, plugins: Mapping[str, str] | None = None) -> None:
         """Record what all runs of a new sweep share, or check that an existing sweep matches.
 
         Args:
             validation: Hash of the data that scores are measured on; empty if the runs may differ in it.
             is_search: Whether Optuna proposes the runs.
+            plugins: SHA-256 of the plugins, by name.
 
         Raises:
-            ConfigError: The sweep contains runs of another kind or on other data.
+            ConfigError: The sweep contains runs of another kind or on other data, or with other plugins.
         """
         known = self.read_metadata()
         version = known.get("version", _VERSION)
@@ -96,9 +98,22 @@ class SweepFolder:
             raise ConfigError(
                 f"sweep.name={self.name} contains runs on other data or another split; choose another sweep.name."
             )
-        if not known or (before and not validation):
+        plugins = plugins or {}
+        self._check_plugins(known.get("plugins", {}), plugins)
+        if not known or (before and not validation) or known.get("plugins", {}) != plugins:
             wanted = {"version": _VERSION, "validation": validation, "is_search": is_search}
-            self.write_metadata(known | wanted)
+            self.write_metadata(known | wanted | ({"plugins": dict(plugins)} if plugins else {}))
+
+    def _check_plugins(self, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+        for name, digest in before.items():
+            if name not in now:
+                argument = format_plugins([*now, *before])
+                raise ConfigError(f"sweep.name={self.name} contains runs with the plugin {name}; add {argument}.")
+            if now[name] != digest:
+                raise ConfigError(
+                    f"plugin {name} changed since sweep {self.name} began (SHA-256 {digest[:12]}, now {now[name][:12]}"
+                    "); restore its file to resume the sweep, or choose another sweep.name."
+                )
 
     def write_command(self, config: DictConfig) -> None:
         """Write the configuration that Hydra composed from the command, without passwords.

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,14 +39,18 @@ class BatchStreams(NamedTuple):
 
 
 def compile_model(
-    network: keras.Model, optimizer: OptimizerConfig, loss: str, class_weights: Sequence[float]
+    network: keras.Model,
+    optimizer: OptimizerConfig,
+    loss: str,
+    class_weights: Sequence[float],
+    loss_options: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Make a network trainable; the returned model shares its weights."""
     classes = network.output_shape[-1]
-    model = ValidatedModel(network, [PixelKLD(classes), EpochLoss(loss, class_weights)])
+    model = ValidatedModel(network, [PixelKLD(classes), EpochLoss(loss, class_weights, loss_options)])
     model.compile(
         optimizer=build_optimizer(optimizer),
-        loss=PixelLoss(loss, class_weights),
+        loss=PixelLoss(loss, class_weights, loss_options),
         metrics=[ConfusionIoU(classes)],
         jit_compile=False,  # on a CPU, XLA is 2 to 4 times slower than oneDNN
     )

@@ -1,14 +1,13 @@
 """Scores computed inside the training graph, and the model that computes some of them in validation only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from gym.config.registries import LOSSES
-from gym.models.losses import LossFormula, LossSums, cross_entropy
+from gym.models.losses import LossSums, cross_entropy, load_formula
 
 Tensor = Any
 
@@ -93,11 +92,18 @@ class EpochLoss(keras.metrics.Metric):
     Args:
         loss: A name registered in `gym.config.registries.LOSSES`.
         class_weights: One positive weight per class.
+        options: The options of the loss, if it has some.
     """
 
-    def __init__(self, loss: str, class_weights: Sequence[float], name: str = "epoch_loss") -> None:
+    def __init__(
+        self,
+        loss: str,
+        class_weights: Sequence[float],
+        options: Mapping[str, Any] | None = None,
+        name: str = "epoch_loss",
+    ) -> None:
         super().__init__(name=name, dtype="float32")
-        self._formula: LossFormula = LOSSES.get(loss).load()
+        self._formula = load_formula(loss, options)
         self._class_weights = np.asarray(class_weights, np.float32)
         shape = (len(class_weights),) if self._formula.by_class else ()
         self._numerator = self.add_variable(shape, initializer="zeros", name="numerator")

@@ -16,6 +16,7 @@ from optuna import Study, Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from gym.config.overrides import quote_options
+from gym.config.plugins import plugin_hashes
 from gym.config.schema import Config, SearchConfig
 from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
@@ -59,10 +60,10 @@ def run_search(
     first = plan_sweep(extremes, compose)[0]
     own = read_config(compose(extremes[0]), Config)
     search, outputs, workers = own.search, Path(own.outputs), count_workers(config)
-    folder = SweepFolder(outputs, own.sweep.name or name_search(first.fingerprint, search, space))
+    folder = SweepFolder(outputs, own.sweep.name or name_search(first.unversioned or first.fingerprint, search, space))
     total = limit_trials(search, space)
     with folder.lock():
-        folder.initialize(first.validation, is_search=True)
+        folder.initialize(first.validation, is_search=True, plugins=plugin_hashes(own.plugins))
         folder.write_command(config)
         shared = {"data": first.validation, "configuration": hash_value(fingerprinted_settings(own))}
         url = search.storage or default_url(folder.path)

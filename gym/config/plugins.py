@@ -1,0 +1,234 @@
+"""Plugins: modules outside this program that register architectures, losses, readers, scores and export formats.
+
+A plugin is named in ``plugins=[my_module]`` on the command line, or in the environment variable ``GYM_PLUGINS``. The
+names in YAML files, runs and model archives load nothing, because loading a plugin runs its code: they only say which
+plugins are needed. A plugin registers its parts when it is imported::
+
+    import gym
+
+    gym.register_architecture("toy", "toy:build", title="Toy net", marker="P")
+    gym.register_score("hit_rate", "toy:hit_rate", places=["run", "evaluation", "figure 4"])
+"""
+
+import importlib
+import importlib.util
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gym.config.registries import ARCHITECTURES, EXPORTERS, LOSSES, READERS, SCORES
+from gym.core.errors import ConfigError, GymError, RunError, first_line
+from gym.core.files import hash_file, hash_value
+
+VARIABLE = "GYM_PLUGINS"
+TAG = "plugin."  # prefix of the MLflow tags with the SHA-256 of a run's plugins
+
+log = logging.getLogger(__name__)
+
+_OVERRIDE = re.compile(r"\+{0,2}plugins=")
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_KINDS = (ARCHITECTURES, LOSSES, READERS, SCORES, EXPORTERS)
+
+_loaded: dict[str, str] = {}  # SHA-256 of each plugin of this process, as it was when it was imported
+_importing: list[str] = []
+
+
+def add_environment_plugins(arguments: Sequence[str]) -> list[str]:
+    """Merge the plugins of the environment variable into the ``plugins=`` argument of a command line.
+
+    Args:
+        arguments: The arguments of a command.
+
+    Returns:
+        The arguments with one ``plugins=[...]`` among the overrides, or unchanged if no plugin is named.
+
+    Raises:
+        ConfigError: ``plugins=`` is not a list of modules.
+    """
+    names = list(dict.fromkeys([*plugins_in(arguments), *_split(os.environ.get(VARIABLE, ""))]))
+    if not names:
+        return list(arguments)
+    # Hydra's parser takes overrides only in one piece, not before and after its flags.
+    given = [place for place, argument in enumerate(arguments) if _OVERRIDE.match(argument)]
+    overrides = [place for place, argument in enumerate(arguments) if "=" in argument and argument[0] != "-"]
+    place = next(iter([*given, *overrides]), len(arguments))
+    before, after = arguments[:place], [argument for argument in arguments[place:] if not _OVERRIDE.match(argument)]
+    return [*before, format_plugins(names), *after]
+
+
+def plugins_in(overrides: Iterable[str]) -> list[str]:
+    """Return the plugins that overrides name, as in ``plugins=[toy]``.
+
+    Raises:
+        ConfigError: The value is not a list of modules.
+    """
+    names: list[str] = []
+    for override in overrides:
+        if _OVERRIDE.match(override):
+            value = OverridesParser.create().parse_override(override).value()
+            if not isinstance(value, list):
+                raise ConfigError(f"plugins={value} must be a list of modules; try plugins=[{value}].")
+            names += map(str, value)
+    return names
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def current_plugin() -> str:
+    """Return the plugin that is being imported; empty if none is."""
+    return _importing[-1] if _importing else ""
+
+
+def load_plugins(names: Iterable[str], expected: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Import plugins, from the current folder too.
+
+    A plugin is imported once in a process; a later change of its file has no effect there.
+
+    Args:
+        names: The modules.
+        expected: The SHA-256 that each must have, if another process has loaded it before.
+
+    Returns:
+        The SHA-256 of each plugin, by name.
+
+    Raises:
+        ConfigError: A module is missing, fails to import, or registers something wrong.
+        RunError: A plugin is not the expected one.
+    """
+    hashes = {}
+    for name in names:
+        if name not in _loaded:
+            _load(name)
+        hashes[name] = _loaded[name]
+        if expected and expected[name] != hashes[name]:
+            raise RunError(
+                f"plugin {name} changed after the sweep began ({expected[name][:12]}, now {hashes[name][:12]}); "
+                "start the sweep again."
+            )
+    return hashes
+
+
+def _load(name: str) -> None:
+    if not _MODULE.fullmatch(name) or name.endswith(".py"):
+        raise ConfigError(f"plugins=[{name}] must name modules; try plugins=[{_suggest_module(name)}].")
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - as sys.path has it
+        sys.path.append(os.getcwd())  # noqa: PTH109
+    importlib.invalidate_caches()
+    _importing.append(name)
+    try:
+        module = importlib.import_module(name)
+        _loaded[name] = _hash_plugin(name, Path(str(module.__file__)))
+    except Exception as error:
+        unload_plugin(name)
+        if isinstance(error, GymError):
+            raise
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            raise ConfigError(
+                f"plugins=[{name}]: there is no module {name} in {os.getcwd()} or on PYTHONPATH; "  # noqa: PTH109
+                "run the command in the folder of the module, or add that folder to PYTHONPATH."
+            ) from error
+        raise ConfigError(
+            f"plugins=[{name}] cannot be imported ({type(error).__name__}: {first_line(error)}); correct the module, "
+            "or set HYDRA_FULL_ERROR=1 to see where it fails."
+        ) from error
+    finally:
+        _importing.pop()
+
+
+def unload_plugin(name: str) -> None:
+    """Forget a plugin and what it registered; loading it again imports it again."""
+    _loaded.pop(name, None)
+    sys.modules.pop(name, None)
+    for registry in _KINDS:
+        registry.remove_plugin(name)
+
+
+def _suggest_module(name: str) -> str:
+    return re.sub(r"\W+", ".", re.sub(r"\.py$", "", name)).strip(".") or "my_module"
+
+
+def _hash_plugin(name: str, path: Path) -> str:
+    """Hash the file of a plugin, or all files of a package, and the modules of its implementations."""
+    files = {str(file.relative_to(path.parent)): file for file in _files_of(path)}
+    for entry in (entry for registry in _KINDS for entry in registry if entry.plugin == name):
+        for implementation in (entry.implementation, getattr(entry, "by_class", "")):
+            module = implementation.partition(":")[0]
+            spec = importlib.util.find_spec(module) if module else None
+            if spec and spec.origin and not module.startswith("gym.") and Path(spec.origin) not in files.values():
+                files[module] = Path(spec.origin)
+    hashes = {place: hash_file(file) for place, file in files.items()}
+    return next(iter(hashes.values())) if len(hashes) == 1 else hash_value(hashes)
+
+
+def _files_of(path: Path) -> list[Path]:
+    return sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+
+
+def plugin_hashes(names: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of loaded plugins.
+
+    Raises:
+        ConfigError: One is not loaded.
+    """
+    names = list(names)
+    check_loaded(names)
+    return {name: _loaded[name] for name in names}
+
+
+def check_loaded(names: Iterable[str]) -> None:
+    """Check that the plugins of a configuration were loaded from the command line.
+
+    Raises:
+        ConfigError: One was not, because it is named in a YAML file.
+    """
+    names = list(names)
+    for name in names:
+        if name not in _loaded:
+            raise ConfigError(
+                f"plugins=[{name}] is in a YAML file, but plugins run code, so only the command line loads them; "
+                f"type {format_plugins([*_loaded, *names])}."
+            )
+
+
+def plugins_in_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the SHA-256 of the plugins of a run, by name, from its MLflow tags."""
+    return {tag.removeprefix(TAG): digest for tag, digest in tags.items() if tag.startswith(TAG)}
+
+
+def require_plugins(known: Mapping[str, str], owner: str) -> None:
+    """Check that the plugins of a run or model archive are loaded, and warn of those that have changed since.
+
+    Args:
+        known: The plugins that it was made with, and the SHA-256 of each; empty if that is unknown.
+        owner: What needs them, as in ``run=toy cce f2``.
+
+    Raises:
+        RunError: One is not loaded; the message says what to type.
+    """
+    missing = [name for name in known if name not in _loaded]
+    if missing:
+        hashes = ", ".join(f"{name} {known[name][:12]}".strip() for name in missing)
+        raise RunError(
+            f"{owner} was made with a plugin that is not loaded ({hashes}); add {format_plugins([*_loaded, *known])}."
+        )
+    for name, digest in known.items():
+        if digest and digest != _loaded[name]:
+            log.warning(
+                "plugin %s changed since %s was trained (SHA-256 %s, now %s)",
+                name,
+                owner,
+                digest[:12],
+                _loaded[name][:12],
+            )
+
+
+def format_plugins(names: Iterable[str]) -> str:
+    """Return the argument that loads plugins, as in ``plugins=[toy]``."""
+    return f"plugins=[{','.join(dict.fromkeys(names))}]"

@@ -1,0 +1,227 @@
+"""The functions by which plugins register their parts, as ``gym.register_architecture`` and so on."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gym.config.plugins import current_plugin
+from gym.config.registries import (
+    ARCHITECTURES,
+    COUNTS,
+    EXPORTERS,
+    LOSSES,
+    READERS,
+    SCORES,
+    ArchitectureEntry,
+    ExporterEntry,
+    LossEntry,
+    Place,
+    ReaderEntry,
+    ScoreEntry,
+    Style,
+)
+from gym.core.errors import ConfigError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
+_MARKERS, _DASHES = [*"os^v<>Ddph*XP"], ["-", "--", ":", "-."]
+_SPARE_STYLES = (Style("#009e73", "P", "-"), Style("#e69f00", "v", "--"), Style("#999999", "X", ":"))
+
+
+def register_architecture(
+    name: str,
+    implementation: str,
+    *,
+    title: str = "",
+    colour: str = "",
+    marker: str = "",
+    dash: str = "",
+    uses: Sequence[str] = (),
+    options: type | None = None,
+    work: float = 1.0,
+) -> None:
+    """Register an architecture; for plugins.
+
+    Args:
+        name: The value of ``model.name``.
+        implementation: The function that builds it, as ``module:function``, imported on first use. It takes the model's
+            configuration, the shape of an image, the number of classes and the layer that standardises, as
+            `gym.models.unet.build_unet` does.
+        title: Its name in figures; the default is ``name``.
+        colour: Its colour in figures, as in ``#009e73``. Without colour, marker and dash an unused style is chosen.
+        marker: Its marker in figures, as matplotlib names it.
+        dash: The style of its lines, as matplotlib names it.
+        uses: Optional keys of ``model`` that it looks at, such as ``decoder``.
+        options: A dataclass of further keys, set with ``model.options={key:value}``; ``config.options`` holds them.
+        work: Multiply-adds relative to the U-Net of the same width, for estimates of time.
+
+    Raises:
+        ConfigError: An argument breaks a rule, the name is taken, or no plugin is being loaded.
+    """
+    used = {entry.style.colour for entry in ARCHITECTURES}
+    spare = next((style for style in _SPARE_STYLES if style.colour not in used), Style())
+    style = Style(colour or spare.colour, marker or spare.marker, dash or spare.dash)
+    if not _COLOUR.fullmatch(style.colour):
+        raise ConfigError(f"colour={colour} of architecture {name} must be like #009e73.")
+    _check_choice("marker", style.marker, _MARKERS, f"architecture {name}")
+    _check_choice("dash", style.dash, _DASHES, f"architecture {name}")
+    common = _common(name, title, options)
+    entry = ArchitectureEntry(**common, implementation=implementation, uses=tuple(uses), style=style, work=work)
+    ARCHITECTURES.register(entry)
+
+
+def register_loss(
+    name: str,
+    implementation: str,
+    *,
+    title: str = "",
+    balances_classes: bool = False,
+    options: type | None = None,
+) -> None:
+    """Register a loss; for plugins.
+
+    Args:
+        name: The value of ``loss.name``.
+        implementation: A `gym.models.losses.LossFormula`, as ``module:object``, imported on first use. With ``options``
+            it is a function that takes them by name and returns one.
+        title: Its name for readers; the default is ``name``.
+        balances_classes: Whether it weighs all classes equally by itself.
+        options: A dataclass of further keys, set with ``loss.options={key:value}``.
+
+    Raises:
+        ConfigError: As for `register_architecture`.
+    """
+    common = _common(name, title, options)
+    LOSSES.register(LossEntry(**common, implementation=implementation, balances_classes=balances_classes))
+
+
+def register_reader(
+    name: str,
+    implementation: str,
+    *,
+    title: str = "",
+    uses: Sequence[str] = (),
+    needs: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+    bands: Sequence[str] = (),
+    site_pattern: str = "",
+    names_labels: bool = False,
+    licence: str = "",
+    options: type | None = None,
+) -> None:
+    """Register a reader of labelled imagery; for plugins.
+
+    Args:
+        name: The value of ``data.kind``.
+        implementation: A class or function, as ``module:object``, imported on first use. It takes the data
+            configuration, a `gym.core.files.HashCache` and a folder for downloads, and returns a
+            `gym.data.readers.base.Reader`.
+        title: Its name for readers; the default is ``name``.
+        uses: Optional keys of ``data`` that it looks at, such as ``images`` or ``classes``.
+        needs: Those that must be given, each with an example of its value.
+        classes: The class names, if they are known; else ``uses`` should have ``classes``.
+        bands: The band names, if they are known.
+        site_pattern: A regular expression whose first group in the name of a scene is its site.
+        names_labels: Whether its files name their label values, so that ``data.remap`` takes names.
+        licence: The licence that model cards state unless ``data.licence`` is given.
+        options: A dataclass of further keys, set with ``data.options={key:value}``.
+
+    Raises:
+        ConfigError: As for `register_architecture`.
+    """
+    entry = ReaderEntry(
+        **_common(name, title, options),
+        implementation=implementation,
+        uses=tuple(uses),
+        needs=dict(needs or {}),
+        classes=tuple(classes),
+        bands=tuple(bands),
+        site_pattern=site_pattern,
+        names_labels=names_labels,
+        licence=licence,
+    )
+    READERS.register(entry)
+
+
+def register_score(
+    name: str,
+    implementation: str = "",
+    *,
+    by_class: str = "",
+    reads: Sequence[str] = ("matrix",),
+    title: str = "",
+    meaning: str = "",
+    highest_is_best: bool = True,
+    places: Sequence[str] = ("run", "evaluation", "table", "objective"),
+) -> None:
+    """Register a score; for plugins.
+
+    Args:
+        name: Its name in tables, searches and MLflow.
+        implementation: A function of the counts in ``reads``, as ``module:function``, imported on first use. It takes
+            NumPy arrays with any number of leading axes, such as confusion matrices ``(..., classes, classes)``, and
+            returns ``(...)``, NaN where the score is undefined.
+        by_class: A function that returns ``(..., classes)``. Without ``implementation`` the score is its mean.
+        reads: Fields of `gym.evaluation.counts.Counts` in the order of the arguments. A score of a run may read
+            ``matrix`` and ``kld_sum`` only, because nothing else is counted at the end of training.
+        title: Its name in figures; the default is ``name``.
+        meaning: Its name in tables of scores, with the unit; the default is ``title``.
+        highest_is_best: Its direction.
+        places: Where it is computed and shown: values of `gym.config.registries.Place`.
+
+    Raises:
+        ConfigError: As for `register_architecture`.
+    """
+    owner, known = f"score {name}", [str(place) for place in Place]
+    for place in places:
+        _check_choice("places", place, known, owner)
+    for part in reads:
+        _check_choice("reads", part, COUNTS, owner)
+    if not implementation and not by_class:
+        raise ConfigError(f"{owner} must have an implementation or by_class; give one, as module:function.")
+    entry = ScoreEntry(
+        **_common(name, title, None),
+        implementation=implementation,
+        by_class=by_class,
+        reads=tuple(reads),
+        meaning=meaning,
+        highest_is_best=highest_is_best,
+        places=frozenset(map(Place, places)),
+    )
+    if Place.RUN in entry.places and not entry.is_counted_in_training:
+        raise ConfigError(
+            f"{owner} reads {', '.join(reads)}, and only matrix and kld_sum are counted at the end of training; "
+            'leave "run" out of its places.'
+        )
+    SCORES.register(entry)
+
+
+def register_exporter(name: str, implementation: str, *, title: str = "", options: type | None = None) -> None:
+    """Register an export format; for plugins.
+
+    Args:
+        name: Its name.
+        implementation: The function that writes it, as ``module:function``, imported on first use.
+        title: Its name for readers; the default is ``name``.
+        options: A dataclass of its keys.
+
+    Raises:
+        ConfigError: As for `register_architecture`.
+    """
+    EXPORTERS.register(ExporterEntry(**_common(name, title, options), implementation=implementation))
+
+
+def _common(name: str, title: str, options: type | None) -> dict[str, Any]:
+    plugin = current_plugin()
+    if not plugin:
+        raise ConfigError(
+            f"{name} is registered outside a plugin; put the call into a module, and type plugins=[MODULE]."
+        )
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"the name {name!r} must be lowercase letters, digits and underscores, as in my_net.")
+    return {"name": name, "title": title or name, "options": options, "plugin": plugin}
+
+
+def _check_choice(key: str, value: str, choices: Sequence[str], owner: str) -> None:
+    if value not in choices:
+        raise ConfigError(f"{key}={value} of {owner} must be one of {', '.join(choices)}.")

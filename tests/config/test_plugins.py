@@ -1,0 +1,240 @@
+"""Plugins register light entries, load from the command line alone, and are known by the hash of their files."""
+
+import hashlib
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+import gym
+from gym.config.plugins import (
+    add_environment_plugins,
+    current_plugin,
+    load_plugins,
+    plugin_hashes,
+    plugins_in,
+    require_plugins,
+    unload_plugin,
+)
+from gym.config.registries import ARCHITECTURES, COUNTS, EXPORTERS, LOSSES, READERS, SCORES, Place
+from gym.config.schema import Config
+from gym.config.validation import read_config
+from gym.core.errors import ConfigError, RunError
+from gym.core.files import hash_value
+from gym.evaluation.counts import Counts
+from tests.plugin_files import TOY
+
+
+def sha(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_plugin_registers_its_parts(write_plugin):
+    """They have the plugin's name, and titles and styles by default."""
+    write_plugin(
+        "parts",
+        "import gym\n"
+        "gym.register_architecture('plain', 'parts:build')\n"
+        "gym.register_architecture('other', 'parts:build', colour='#112233', work=2.0, uses=['decoder'])\n"
+        "gym.register_loss('steep', 'parts:STEEP')\n"
+        "gym.register_reader('drawn', 'parts:Drawn', classes=['a', 'b'], needs={'table': 'x.csv'}, uses=['table'])\n"
+        "gym.register_score('hits', 'parts:hits', highest_is_best=False)\n"
+        "gym.register_exporter('onnx', 'parts:export', title='ONNX')\n",
+    )
+
+    load_plugins(["parts"])
+
+    assert [registry.get(name).plugin for registry, name in ((LOSSES, "steep"), (READERS, "drawn"))] == ["parts"] * 2
+    assert (ARCHITECTURES.get("plain").title, ARCHITECTURES.get("plain").style.colour) == ("plain", "#009e73")
+    assert ARCHITECTURES.get("other").style.marker == "v"
+    assert "other" in ARCHITECTURES.users_of("decoder")
+    assert READERS.get("drawn").needs == {"table": "x.csv"}
+    assert SCORES.get("hits").places == {Place.RUN, Place.EVALUATION, Place.TABLE, Place.OBJECTIVE}
+    assert SCORES.names_at(Place.TABLE)[3:5] == ["hits", "stopping_epoch"]
+    assert EXPORTERS.get("onnx").title == "ONNX"
+    assert "parts.build" not in sys.modules
+    assert current_plugin() == ""
+
+
+def test_nothing_is_registered_outside_a_plugin():
+    """A run could not say what it was made with."""
+    with pytest.raises(
+        ConfigError, match=r"^toy is registered outside a plugin; put the call into a module, and type plugins=\[MODULE"
+    ):
+        gym.register_architecture("toy", "toy:build")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    {
+        "architecture('Toy', 'a:b')": r"^the name 'Toy' must be lowercase letters, digits and underscores",
+        "architecture('unet', 'a:b')": r"^architecture unet is already registered by segsweep; register it under",
+        "architecture('toy', 'a:b', colour='red')": r"^colour=red of architecture toy must be like #009e73\.$",
+        "architecture('toy', 'a:b', marker='z')": r"^marker=z of architecture toy must be one of o, s, \^, v, <, >, D",
+        "architecture('toy', 'a:b', dash='_')": r"^dash=_ of architecture toy must be one of -, --, :, -\.\.$",
+        "score('hits')": r"^score hits must have an implementation or by_class; give one, as module:function\.$",
+        "score('hits', 'a:b', places=['wall'])": r"^places=wall of score hits must be one of run, evaluation, image, ",
+        "score('hits', 'a:b', reads=['pixels'])": r"^reads=pixels of score hits must be one of matrix, kld_sum, ",
+        "score('hits', 'a:b', reads=['strip_matrix'])": r"^score hits reads strip_matrix, and only matrix and kld_sum "
+        r'are counted at the end of training; leave "run" out of its places\.$',
+    }.items(),
+)
+def test_a_wrong_registration_is_refused_and_leaves_nothing(write_plugin, call, message):
+    """What the plugin registered before is removed, so that it can be corrected and loaded again."""
+    write_plugin("faulty", f"import gym\ngym.register_loss('before', 'a:b')\ngym.register_{call}\n")
+
+    with pytest.raises(ConfigError, match=message):
+        load_plugins(["faulty"])
+
+    assert "before" not in LOSSES
+    assert "faulty" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    {
+        "no_such_plugin": r"^plugins=\[no_such_plugin\]: there is no module no_such_plugin in .* or on PYTHONPATH; run "
+        "the command in the folder of the module, or add that folder to PYTHONPATH",
+        "toy.py": r"^plugins=\[toy\.py\] must name modules; try plugins=\[toy\]\.$",
+        "my-net": r"^plugins=\[my-net\] must name modules; try plugins=\[my\.net\]\.$",
+        "broken": r"^plugins=\[broken\] cannot be imported \(ZeroDivisionError: division by zero\); correct the "
+        "module, or set HYDRA_FULL_ERROR=1 to see where it fails",
+        "needing": r"^plugins=\[needing\] cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)",
+    }.items(),
+)
+def test_a_plugin_that_cannot_be_imported_is_named(write_plugin, name, message):
+    """With the reason and the remedy."""
+    write_plugin("broken", "1 / 0\n")
+    write_plugin("needing", "import no_such_module\n")
+
+    with pytest.raises(ConfigError, match=message):
+        load_plugins([name])
+
+
+def test_a_plugin_is_found_in_the_current_folder(tmp_path, monkeypatch):
+    """As an installed command does not look there by itself."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    (tmp_path / "found_here.py").write_text("")
+
+    assert load_plugins(["found_here"]).keys() == {"found_here"}
+    unload_plugin("found_here")
+
+
+def test_plugins_are_named_in_overrides():
+    """However they are added; one word is no list."""
+    assert plugins_in(["model=unet", "plugins=[toy,'other']", "++plugins=[third]"]) == ["toy", "other", "third"]
+    assert plugins_in(["model=unet"]) == []
+    with pytest.raises(ConfigError, match=r"^plugins=toy must be a list of modules; try plugins=\[toy\]\.$"):
+        plugins_in(["plugins=toy"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "merged"),
+    [
+        (["model=unet"], ["plugins=[extra]", "model=unet"]),
+        (["--cfg", "job"], ["--cfg", "job", "plugins=[extra]"]),
+        (
+            ["-m", "seed=1", "plugins=[toy]", "loss=cce", "--info"],
+            ["-m", "seed=1", "plugins=[toy,extra]", "loss=cce", "--info"],
+        ),
+        (["plugins=[extra]"], ["plugins=[extra]"]),
+    ],
+)
+def test_the_environment_variable_adds_plugins(monkeypatch, arguments, merged):
+    """As if they had been typed among the overrides, so that workers and records have them too."""
+    monkeypatch.setenv("GYM_PLUGINS", "extra, ")
+
+    assert add_environment_plugins(arguments) == merged
+    monkeypatch.delenv("GYM_PLUGINS")
+    assert add_environment_plugins(["model=unet"]) == ["model=unet"]
+
+
+def test_a_plugin_is_known_by_the_hash_of_its_file(write_plugin):
+    """As it was imported: a later change counts from the next process on."""
+    path = write_plugin("hashed", "import gym\n")
+    digest = sha(path)
+
+    assert load_plugins(["hashed"]) == {"hashed": digest}
+    path.write_text("import gym  # changed\n")
+    assert load_plugins(["hashed"]) == plugin_hashes(["hashed"]) == {"hashed": digest}
+
+
+def test_the_hash_covers_all_that_a_plugin_runs(write_plugin):
+    """The files of a package, and a module that holds an implementation."""
+    part = write_plugin("heavy_part", "STEEP = 3\n")
+    light = write_plugin("light", "import gym\ngym.register_loss('steep', 'heavy_part:STEEP')\n")
+    first = write_plugin("bundle.__init__", "import gym\n")
+    second = write_plugin("bundle.more", "x = 1\n")
+
+    hashes = load_plugins(["light", "bundle"])
+
+    unload_plugin("bundle")
+    assert hashes == {
+        "light": hash_value({"light.py": sha(light), "heavy_part": sha(part)}),
+        "bundle": hash_value({"__init__.py": sha(first), "more.py": sha(second)}),
+    }
+    assert LOSSES.get("steep").load() == 3
+
+
+def test_another_version_than_the_sweeps_is_refused(write_plugin):
+    """A worker that starts after the file was changed."""
+    write_plugin("versioned", "")
+
+    with pytest.raises(RunError, match=r"^plugin versioned changed after the sweep began \(0123456789ab, now "):
+        load_plugins(["versioned"], {"versioned": "0123456789abcdef"})
+
+
+def test_a_yaml_file_loads_no_plugin(write_plugin):
+    """The configuration is refused before anything is imported; the message says what to type."""
+    write_plugin("sneaky", "import gym\ngym.register_loss('sneaky', 'a:b')\n")
+    composed = OmegaConf.merge(OmegaConf.structured(Config), {"plugins": ["sneaky"]})
+
+    with pytest.raises(
+        ConfigError,
+        match=r"^plugins=\[sneaky\] is in a YAML file, but plugins run code, so only the command line loads them; type "
+        r"plugins=\[sneaky\]\.$",
+    ):
+        read_config(composed, Config)
+    assert "sneaky" not in sys.modules
+    load_plugins(["sneaky"])
+    assert read_config(composed, Config).plugins == ["sneaky"]
+
+
+def test_what_needs_a_plugin_says_what_to_type(write_plugin, caplog):
+    """Together with those that are loaded; a change of one that is loaded is logged."""
+    write_plugin("present", "")
+    digest = load_plugins(["present"])["present"]
+
+    with pytest.raises(
+        RunError,
+        match=r"^run=mine was made with a plugin that is not loaded \(absent 0123456789ab, bare\); add "
+        r"plugins=\[present,absent,bare\]\.$",
+    ):
+        require_plugins({"absent": "0123456789abcdef", "bare": ""}, "run=mine")
+    require_plugins({"present": digest}, "run=mine")
+    assert caplog.messages == []
+    require_plugins({"present": "0123456789abcdef"}, "run=mine")
+    changed = f"plugin present changed since run=mine was trained (SHA-256 0123456789ab, now {digest[:12]})"
+    assert caplog.messages == [changed]
+
+
+def test_options_are_typed_and_completed(configure, write_plugin):
+    """By the dataclass of the entry; another architecture has none."""
+    write_plugin("toy", TOY)
+    given = ["plugins=[toy]", "model.name=toy"]
+
+    assert configure(*given).model.options == {"blocks": 1}
+    assert configure(*given, "model.options={blocks:3}", "loss.name=scaled").loss.options == {"factor": 2.0}
+    for option, message in {
+        "{blocks:many}": r"^model\.options\.blocks: Value 'many' of type 'str' could not be converted to Integer",
+        "{bloks:3}": r"^model\.options\.bloks is not an option of toy; give one of blocks\.$",
+        "3": r"^model\.options=3 must be a mapping, as in model\.options=\{name:value\}\.$",
+    }.items():
+        with pytest.raises(ConfigError, match=message):
+            configure(*given, f"model.options={option}")
+
+
+def test_the_counts_of_scores_are_those_of_evaluation():
+    """They are named once more where NumPy is not imported."""
+    assert Counts._fields == COUNTS

@@ -404,7 +404,7 @@ def test_inspecting_and_exporting_exclude_each_other(configure):
         configure("inspect=true", "export=gym_npz", name="make_dataset")
 
 
-@pytest.mark.parametrize("schema", {entry.schema for entry in COMMANDS.values()})
+@pytest.mark.parametrize("schema", dict.fromkeys(entry.schema for entry in COMMANDS.values()))
 def test_every_key_has_a_meaning(schema):
     """It ends with a full stop."""
     for key, item, _ in schema_fields(schema):

@@ -15,13 +15,13 @@ from tests.conftest import make_scenes, make_tiny_dataset
 
 @pytest.fixture(scope="module")
 def coasts(tmp_path_factory):
-    """Sixteen synthetic scenes, the first eight to train on."""
+    """Sixteen synthetic scenes, the first eight for training."""
     config = DataConfig(kind="synthetic", size=[64, 64], scenes=16, sites=8, seed=3, workers=1)
     return open_or_build_dataset(config, tmp_path_factory.mktemp("coasts"))
 
 
 def score(dataset, baselines, positions):
-    """Confusion matrices by baseline; that of the water index is of other and water."""
+    """Compute confusion matrices by baseline; that of the water index has two classes, other and water."""
     matrices = dict.fromkeys(baselines.predict(dataset.unpadded_image(positions[0])), 0)
     for position in positions:
         truth, predicted = dataset.unpadded_label(position), baselines.predict(dataset.unpadded_image(position))
@@ -33,8 +33,8 @@ def score(dataset, baselines, positions):
     return matrices
 
 
-def test_a_world_of_two_pixels(tmp_path):
-    """Dark and bright pixels, each of its class; the names of bands and classes leave the water index out."""
+def test_two_kinds_of_pixels(tmp_path):
+    """Dark and bright pixels belong to two classes; bands and classes rule out a water index."""
     scene = RawScene(np.full((4, 8, 3), 10, np.uint16), np.zeros((4, 8), np.uint8), None)
     scene.image[:, 5:], scene.label[:, 5:] = 200, 2
 
@@ -52,8 +52,8 @@ def test_a_world_of_two_pixels(tmp_path):
     }
 
 
-def test_only_labelled_pixels_of_the_training_side_count(tmp_path):
-    """Class 2 fills the larger other side and lies below labels that are left out; neither is seen."""
+def test_only_labelled_pixels_of_the_training_side_are_used(tmp_path):
+    """Class 2 fills the validation side and the ignored pixels, but is never predicted."""
     scenes = make_scenes(4)
     for scene in scenes.values():
         scene.image[:], scene.label[:] = 150, 1
@@ -67,8 +67,8 @@ def test_only_labelled_pixels_of_the_training_side_count(tmp_path):
         np.testing.assert_array_equal(said, 1)
 
 
-def test_copies_are_the_pairs_they_are_of(tiny_dataset):
-    """A dataset of 6 pairs: samples 7, 13 and 1 are one pair, which counts once; the order does not matter."""
+def test_copies_count_as_their_pair(tiny_dataset):
+    """In a dataset of 6 pairs, samples 7, 13 and 1 are the same pair, which counts once."""
     image = tiny_dataset.read_image(2)
     plain, copied = (fit_baselines(tiny_dataset, training, seed=0) for training in ([1, 2], [6 + 2, 6 + 1, 12 + 1]))
 
@@ -81,8 +81,8 @@ def test_copies_are_the_pairs_they_are_of(tiny_dataset):
     )
 
 
-def test_the_seed_is_of_the_pixels_and_of_the_forest(tiny_dataset, monkeypatch):
-    """With fewer pixels than there are, each of the two changes what is learnt."""
+def test_the_seed_affects_both_the_pixels_and_the_forest(tiny_dataset, monkeypatch):
+    """With more pixels than are drawn, changing either seed changes the forest."""
     monkeypatch.setattr(baselines, "MAX_PIXELS", 60)
     positions, bands = [1, 2, 4], tiny_dataset.read_image(0).reshape(-1, 3).astype(np.float32)
 
@@ -100,8 +100,8 @@ def test_the_seed_is_of_the_pixels_and_of_the_forest(tiny_dataset, monkeypatch):
     assert (found != scores_with(0, 3)).any()
 
 
-def test_the_water_index_finds_the_class_of_water(coasts):
-    """MNDWI, since there is a short-wave infra-red band; whitewater is not what it finds."""
+def test_the_water_index_detects_the_water_class(coasts):
+    """MNDWI is used, because there is a short-wave infrared band; whitewater is another class."""
     baselines = fit_baselines(coasts, range(8), seed=0)
 
     assert coasts.manifest.classes[baselines.water_class] == "water"
@@ -113,8 +113,8 @@ def test_the_water_index_finds_the_class_of_water(coasts):
     assert set(np.unique(predicted)) == {0, 1}
 
 
-def test_on_new_coasts_the_forest_beats_the_majority_and_the_index_chance(coasts):
-    """In the order anyone would expect, on scenes that were not in training."""
+def test_on_new_coasts_the_forest_beats_the_majority(coasts):
+    """On scenes outside the training side, the water index is better than chance as well."""
     matrices = score(coasts, fit_baselines(coasts, range(8), seed=0), range(8, 16))
 
     assert confusion.mean_iou(matrices["forest"]) > confusion.mean_iou(matrices["majority"]) + 0.3
@@ -122,7 +122,7 @@ def test_on_new_coasts_the_forest_beats_the_majority_and_the_index_chance(coasts
 
 
 def test_spectral_indices_are_bands_like_any_other(tmp_path):
-    """A forest on five bands and NDMI takes six; the water index takes the bands it is made from."""
+    """The forest uses five bands and NDMI; the water index uses the bands it is defined by."""
     config = DataConfig(kind="synthetic", size=[32, 32], scenes=2, indices=["NDMI"], workers=1)
     dataset = open_or_build_dataset(config, tmp_path)
 
@@ -137,8 +137,8 @@ def test_spectral_indices_are_bands_like_any_other(tmp_path):
     assert baselines.predict(image)["forest"].shape == (32, 32)
 
 
-def test_stretched_values_have_no_water_index(tmp_path):
-    """The manifest says how values were scaled."""
+def test_values_scaled_by_percentiles_have_no_water_index(tmp_path):
+    """The manifest names the scaling."""
     config = DataConfig(kind="synthetic", size=[32, 32], scenes=2, scaling="percentile", workers=1)
     dataset = open_or_build_dataset(config, tmp_path)
 
@@ -151,7 +151,7 @@ def test_stretched_values_have_no_water_index(tmp_path):
 
 @pytest.mark.parametrize("training", [[], [1], [1, 4]])
 def test_a_training_side_without_labels_is_refused(tmp_path, training):
-    """There is nothing to fit on; pairs 1 and its copy 4 have no labelled pixel."""
+    """There is nothing to fit to; pair 1 and its copy 4 have no labelled pixel."""
     scenes = make_scenes(3)
     scenes["pair1"].label[:] = IGNORE
     dataset = make_tiny_dataset(tmp_path / "dataset", scenes)
@@ -163,8 +163,8 @@ def test_a_training_side_without_labels_is_refused(tmp_path, training):
         fit_baselines(dataset, training, seed=0)
 
 
-def test_an_image_of_other_bands_is_refused(tiny_dataset):
-    """It names both numbers, and the bands."""
+def test_an_image_with_a_different_number_of_bands_is_refused(tiny_dataset):
+    """The error names both numbers and the bands."""
     baselines = fit_baselines(tiny_dataset, [0], seed=0)
 
     with pytest.raises(DataError, match=r"has 4 bands, but .* fitted to 3 \(a, b, c\); pass the same bands"):
@@ -172,9 +172,9 @@ def test_an_image_of_other_bands_is_refused(tiny_dataset):
 
 
 def test_real_imagery_of_ocean_beach(real_data, tmp_path):
-    """Thirty dates to train on, ten to test: the forest beats the majority, and NDWI finds nearly all of the water.
+    """The forest beats the majority on ten test dates, and NDWI finds nearly all water.
 
-    Surf and, in some scenes, sand are above its threshold, too.
+    Surf and, in some scenes, sand exceed its threshold, too.
     """
     folder = real_data / "ocean_beach_s2"
     config = DataConfig(

@@ -1,4 +1,4 @@
-"""Intervals over redrawn scenes, against values by hand and the textbook's standard error of a mean."""
+"""Confidence intervals over scenes, compared with values by hand and with the standard error of a mean."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from gym.evaluation.bootstrap import draw_scenes, percentile_interval, resample, sum_by_scene
 
 
-def test_parts_of_a_scene_are_added_up():
-    """In the order of the scenes' names."""
+def test_counts_of_a_scene_are_added_up():
+    """Scenes are sorted by name."""
     names, sums = sum_by_scene(["b", "a", "b"], np.array([[1, 2], [3, 4], [10, 20]]))
 
     assert names == ["a", "b"]
@@ -17,16 +17,16 @@ def test_parts_of_a_scene_are_added_up():
 
 
 @given(st.integers(1, 30), st.integers(0, 5))
-def test_each_draw_has_as_many_scenes_as_there_are(scenes, seed):
-    """With replacement, and the same for the same seed."""
+def test_each_draw_has_the_original_number_of_scenes(scenes, seed):
+    """Draws are with replacement and reproducible."""
     times = draw_scenes(scenes, seed, draws=20)
 
     np.testing.assert_array_equal(times.sum(axis=1), scenes)
     np.testing.assert_array_equal(times, draw_scenes(scenes, seed, draws=20))
 
 
-def test_the_deviation_is_the_standard_error_of_a_mean():
-    """Of the mean of n values it is their deviation by the root of n; 95 % lie within 1.96 of it."""
+def test_the_deviation_of_draws_is_the_standard_error():
+    """For the mean of n values it is their deviation divided by the root of n; 95 % lie within 1.96 of it."""
     values = np.random.default_rng(0).normal(10, 2, 400)
     means = resample(draw_scenes(400, seed=1, draws=4000), values) / 400
 
@@ -39,7 +39,7 @@ def test_the_deviation_is_the_standard_error_of_a_mean():
 
 
 def test_undefined_draws_are_left_out_and_one_scene_has_no_interval():
-    """The score itself stands in both cases."""
+    """The score itself is reported in both cases."""
     assert percentile_interval(0.5, np.array([np.nan, 0.4, 0.4]), scenes=3) == (0.5, 0.4, 0.4)
     assert np.isnan(percentile_interval(0.5, np.array([0.5, 0.5]), scenes=1)[1:]).all()
     assert np.isnan(percentile_interval(np.nan, np.array([np.nan]), scenes=3)).all()

@@ -1,4 +1,4 @@
-"""Scores of boundaries, by hand, against the published definition and against brute force."""
+"""Boundary scores, by hand, compared with the published definition and with brute force."""
 
 import numpy as np
 import pytest
@@ -24,17 +24,17 @@ predictions = hnp.arrays(np.uint8, (7, 9), elements=st.integers(0, 2))
 
 
 def halves(column, rows=6, columns=12):
-    """Class 0 to the left of a column, class 1 from it on."""
+    """A label map with class 1 from the given column on, and class 0 to its left."""
     label = np.zeros((rows, columns), np.uint8)
     label[:, column:] = 1
     return label
 
 
 def test_boundary_iou_by_hand():
-    """A shoreline two pixels off, seen two pixels deep: neither class's strips meet but in what both call theirs.
+    """For a shoreline two pixels off and strips two pixels wide, the strips of a class do not overlap.
 
-    Truth: columns 4, 5 | 6, 7. Prediction: columns 6, 7 | 8, 9. Water has columns 4 to 7 in one of the two and none in
-    both; so has land with columns 6 to 9.
+    Strips of the truth: columns 4, 5 | 6, 7. Strips of the prediction: columns 6, 7 | 8, 9. Water has columns 4 to 7
+    in one of the two and none in both; land likewise with columns 6 to 9.
     """
     matrix = boundary_matrix(halves(6), halves(8), 2, width=2)
 
@@ -44,8 +44,8 @@ def test_boundary_iou_by_hand():
     np.testing.assert_allclose(confusion.class_iou(boundary_matrix(halves(6), halves(6), 2, width=2))[:2], 1)
 
 
-def test_the_interior_beside_255_classes_is_no_ignored_pixel():
-    """It is one class more, 255, which in a label means ignored: as with two classes, and not one pixel fewer."""
+def test_the_interior_is_counted_with_255_classes():
+    """The interior then has the number 255, which marks ignored pixels in labels."""
     truth, predicted = halves(6), halves(8)
     few, many = (boundary_matrix(truth, predicted, classes, width=2) for classes in (2, 255))
 
@@ -54,14 +54,14 @@ def test_the_interior_beside_255_classes_is_no_ignored_pixel():
 
 
 def published_boundary_iou(truth, predicted, width):
-    """Of one mask: intersection over union of what erosion takes away, for masks that do not reach the edge."""
+    """The published boundary IoU of a mask that does not touch the image's edge: IoU of the mask minus its erosion."""
     strips = [mask & ~ndimage.binary_erosion(mask, np.ones((3, 3)), width) for mask in (truth, predicted)]
     return (strips[0] & strips[1]).sum() / (strips[0] | strips[1]).sum()
 
 
 @given(hnp.arrays(bool, (2, 8, 8)), st.integers(1, 3))
-def test_it_is_the_published_score_where_masks_keep_from_the_edge(masks, width):
-    """Of a class whose mask does not reach the edge of the image."""
+def test_boundary_iou_agrees_with_the_published_definition(masks, width):
+    """The masks do not touch the edge of the image."""
     masks = np.pad(masks, ((0, 0), (4, 4), (4, 4)))
     if masks.any(axis=(1, 2)).all():
         matrix = boundary_matrix(*masks.astype(np.uint8), 2, width)
@@ -69,8 +69,8 @@ def test_it_is_the_published_score_where_masks_keep_from_the_edge(masks, width):
 
 
 @given(truths, st.integers(1, 3))
-def test_near_is_within_so_many_pixels_of_another_class(label, width):
-    """Brute force over every pair of pixels; an ignored one is no class."""
+def test_the_strip_agrees_with_brute_force(label, width):
+    """Every pair of pixels is compared; an ignored pixel has no class."""
     expected = np.zeros(label.shape, bool)
     for place in np.ndindex(label.shape):
         area = tuple(slice(max(0, at - width), at + width + 1) for at in place)
@@ -80,8 +80,8 @@ def test_near_is_within_so_many_pixels_of_another_class(label, width):
     np.testing.assert_array_equal(mask_near_boundary(label, width), expected)
 
 
-def test_distance_by_hand():
-    """A shoreline two pixels off: from each of its pixels it is two to the other, for either class."""
+def test_boundary_distance_by_hand():
+    """For a shoreline two pixels off, each boundary pixel of either class is two pixels from the other line."""
     found = boundary_distances(halves(6), halves(8), 2)
 
     assert found.sums.tolist() == [24, 24]
@@ -90,8 +90,8 @@ def test_distance_by_hand():
     assert found.drawn.tolist() == [1, 1]
 
 
-def test_a_boundary_that_only_one_has_is_missed():
-    """It has no distance; where neither has one, nothing is missed."""
+def test_a_boundary_that_only_one_label_map_has_is_missed():
+    """It has no distance; without any boundary, nothing is missed."""
     found = boundary_distances(halves(6), np.zeros((6, 12), np.uint8), 3)
 
     assert found.sums.tolist() == [0, 0, 0]
@@ -100,7 +100,7 @@ def test_a_boundary_that_only_one_has_is_missed():
 
 
 def test_pixels_of_ten_by_twenty_metres_by_hand():
-    """Two columns off are 40 m, two rows 20 m."""
+    """Two columns are 40 m, two rows are 20 m."""
     across = boundary_distances(halves(6), halves(8), 2, (10.0, 20.0))
     down = boundary_distances(halves(6).T, halves(8).T, 2, (10.0, 20.0))
 
@@ -110,8 +110,8 @@ def test_pixels_of_ten_by_twenty_metres_by_hand():
 
 @settings(deadline=None)
 @given(truths, predictions, st.sampled_from([(1.0, 1.0), (10.0, 20.0), (3.0, 0.5)]))
-def test_distances_are_those_of_every_pair_of_pixels(truth, predicted, sides):
-    """Brute force, and the same the other way round."""
+def test_distances_agree_with_brute_force(truth, predicted, sides):
+    """Exchanging truth and prediction does not change them."""
     masked = np.where(truth == IGNORE, IGNORE, predicted)
     found = boundary_distances(truth, predicted, 3, sides)
     back = boundary_distances(masked, np.where(truth == IGNORE, 0, truth), 3, sides)
@@ -127,7 +127,7 @@ def test_distances_are_those_of_every_pair_of_pixels(truth, predicted, sides):
 
 
 def test_neither_the_edge_nor_ignored_pixels_are_boundaries():
-    """What lies behind them is not known."""
+    """The class on their other side is unknown."""
     label = np.array([[0, IGNORE, 1], [0, IGNORE, 1]], np.uint8)
 
     assert not mask_boundary(label).any()
@@ -136,7 +136,7 @@ def test_neither_the_edge_nor_ignored_pixels_are_boundaries():
 
 
 def test_errors_by_distance_by_hand():
-    """Columns 5 and 6 are the boundary; column 6, on it, and columns 7, one away, are wrong."""
+    """Columns 5 and 6 are the boundary; columns 6 (on it) and 7 (one pixel away) are wrong."""
     counts = count_errors_by_distance(halves(6), halves(8))
 
     assert counts[:4].tolist() == [[12, 6], [12, 6], [12, 0], [24, 0]]
@@ -144,8 +144,8 @@ def test_errors_by_distance_by_hand():
 
 
 @given(truths, predictions)
-def test_every_counted_pixel_has_a_distance(truth, predicted):
-    """Each once; an image without a boundary has all of them furthest."""
+def test_every_counted_pixel_is_in_one_distance_bin(truth, predicted):
+    """Without a boundary, all pixels are in the last bin."""
     counts = count_errors_by_distance(truth, predicted)
     counted = truth != IGNORE
 
@@ -156,6 +156,6 @@ def test_every_counted_pixel_has_a_distance(truth, predicted):
 
 
 def test_the_strip_is_two_percent_of_the_diagonal():
-    """And never nothing."""
+    """It is at least one pixel wide."""
     assert default_strip_width(512, 512) == 14
     assert default_strip_width(8, 8) == 1

@@ -1,4 +1,4 @@
-"""Calibration by hand, on models whose calibration is known, and against scikit-learn."""
+"""Calibration by hand, on models of known calibration, and compared with scikit-learn."""
 
 import numpy as np
 import pytest
@@ -19,19 +19,19 @@ from gym.evaluation.calibration import (
 
 
 def drawn(temperature, pixels=20_000, classes=3):
-    """Labels drawn from some scores, and the scores as a model would give them that is too sure, or not enough."""
+    """Labels drawn from probabilities, and these probabilities distorted to be over- or underconfident."""
     random = np.random.default_rng(0)
-    scores = random.dirichlet(np.ones(classes), pixels)
-    truth = (scores.cumsum(axis=1) > random.random((pixels, 1))).argmax(axis=1).astype(np.uint8)
-    return truth, apply_temperature(scores, 1 / temperature)
+    probabilities = random.dirichlet(np.ones(classes), pixels)
+    truth = (probabilities.cumsum(axis=1) > random.random((pixels, 1))).argmax(axis=1).astype(np.uint8)
+    return truth, apply_temperature(probabilities, 1 / temperature)
 
 
 def test_calibration_error_by_hand():
-    """Two pixels sure to 0.9, one of them right; two to 0.6, both right: (2 x 0.4 + 2 x 0.4) / 4."""
+    """Two pixels with confidence 0.9, one correct; two with 0.6, both correct: (2 x 0.4 + 2 x 0.4) / 4."""
     truth = np.array([0, 1, 0, 1, IGNORE], np.uint8)
-    scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6], [1.0, 0.0]])
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6], [1.0, 0.0]])
 
-    counts = count_reliability(truth, scores)
+    counts = count_reliability(truth, probabilities)
 
     assert expected_calibration_error(counts) == pytest.approx(0.4)
     assert counts[:, 0].sum() == 4
@@ -40,57 +40,57 @@ def test_calibration_error_by_hand():
 
 
 def test_bins_agree_with_scikit_learn():
-    """Mean confidence and share of right pixels of each bin that has any."""
-    truth, scores = drawn(2.0)
-    counts = count_reliability(truth, scores)
+    """Mean confidence and accuracy of each non-empty bin agree."""
+    truth, probabilities = drawn(2.0)
+    counts = count_reliability(truth, probabilities)
     filled = counts[:, 0] > 0
 
-    right, confidence = calibration_curve(scores.argmax(axis=1) == truth, scores.max(axis=1), n_bins=BINS)
+    right, confidence = calibration_curve(probabilities.argmax(axis=1) == truth, probabilities.max(axis=1), n_bins=BINS)
 
     np.testing.assert_allclose(counts[filled, 2] / counts[filled, 0], right)
     np.testing.assert_allclose(counts[filled, 1] / counts[filled, 0], confidence)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_that_spoiled_the_scores_is_found(temperature):
-    """And with it they are calibrated."""
-    truth, scores = drawn(temperature)
+def test_the_temperature_that_distorted_the_probabilities_is_found(temperature):
+    """Applying it calibrates the probabilities."""
+    truth, probabilities = drawn(temperature)
 
-    found = fit_temperature(truth, scores)
+    found = fit_temperature(truth, probabilities)
 
     assert found == pytest.approx(temperature, rel=0.05)
-    assert expected_calibration_error(count_reliability(truth, apply_temperature(scores, found))) < 0.015
+    assert expected_calibration_error(count_reliability(truth, apply_temperature(probabilities, found))) < 0.015
     if temperature != 1:
-        assert expected_calibration_error(count_reliability(truth, scores)) > 0.05
+        assert expected_calibration_error(count_reliability(truth, probabilities)) > 0.05
 
 
-def test_no_other_temperature_is_more_likely():
-    """By the log loss of scikit-learn."""
-    truth, scores = drawn(2.0, pixels=500)
-    best = fit_temperature(truth, scores)
+def test_no_other_temperature_has_a_lower_loss():
+    """The log loss of scikit-learn agrees."""
+    truth, probabilities = drawn(2.0, pixels=500)
+    best = fit_temperature(truth, probabilities)
 
-    losses = [log_loss(truth, apply_temperature(scores, best * factor)) for factor in (0.95, 1, 1.05)]
+    losses = [log_loss(truth, apply_temperature(probabilities, best * factor)) for factor in (0.95, 1, 1.05)]
 
     assert losses[1] == min(losses)
 
 
 @pytest.mark.parametrize(("classes", "is_right", "limit"), [(255, True, 0.05), (3, True, 0.05), (3, False, 20.0)])
-def test_a_temperature_at_the_end_of_the_range_is_known(classes, is_right, limit):
-    """Always right and hardly sure: surer is better without end, and with 255 classes powers of scores come to naught.
+def test_a_temperature_at_a_bound_of_the_search_range_is_recognised(classes, is_right, limit):
+    """A model that is always right can never be confident enough, and one that is always wrong never unsure enough.
 
-    Always wrong: less sure is better without end.
+    With 255 classes, powers of the probabilities underflow.
     """
     truth = (np.arange(1000) % classes).astype(np.uint8)
-    scores = np.full((1000, classes), 1.0) + (0.01 if is_right else -0.5) * np.eye(classes)[truth]
+    probabilities = np.full((1000, classes), 1.0) + (0.01 if is_right else -0.5) * np.eye(classes)[truth]
 
-    found = fit_temperature(truth, scores / scores.sum(axis=1, keepdims=True))
+    found = fit_temperature(truth, probabilities / probabilities.sum(axis=1, keepdims=True))
 
     assert found == pytest.approx(limit, rel=0.01)
     assert is_at_limit(found)
 
 
-def test_a_temperature_within_the_range_is_no_end_of_it():
-    """Nor is one that is not there."""
+def test_a_temperature_within_the_search_range_is_not_at_its_limit():
+    """NaN is not at a limit either."""
     assert not is_at_limit(fit_temperature(*drawn(3.0, pixels=500)))
     assert not is_at_limit(float("nan"))
 
@@ -98,17 +98,17 @@ def test_a_temperature_within_the_range_is_no_end_of_it():
 @given(st.floats(0.1, 10))
 def test_a_temperature_keeps_sums_and_the_most_likely_class(temperature):
     """A temperature of 1 changes nothing."""
-    scores = np.random.default_rng(1).dirichlet(np.ones(4), 30).reshape(5, 6, 4)
-    tempered = apply_temperature(scores, temperature)
+    probabilities = np.random.default_rng(1).dirichlet(np.ones(4), 30).reshape(5, 6, 4)
+    tempered = apply_temperature(probabilities, temperature)
 
     np.testing.assert_allclose(tempered.sum(axis=-1), 1)
-    np.testing.assert_array_equal(tempered.argmax(axis=-1), scores.argmax(axis=-1))
-    np.testing.assert_allclose(apply_temperature(scores, 1.0), scores, atol=1e-6)
+    np.testing.assert_array_equal(tempered.argmax(axis=-1), probabilities.argmax(axis=-1))
+    np.testing.assert_allclose(apply_temperature(probabilities, 1.0), probabilities, atol=1e-6)
 
 
-def test_nothing_counted_has_no_calibration():
-    """Neither an error nor a temperature."""
-    truth, scores = np.full(3, IGNORE, np.uint8), np.full((3, 2), 0.5)
+def test_without_counted_pixels_there_is_no_calibration():
+    """Calibration error and temperature are NaN."""
+    truth, probabilities = np.full(3, IGNORE, np.uint8), np.full((3, 2), 0.5)
 
-    assert np.isnan(expected_calibration_error(count_reliability(truth, scores)))
-    assert np.isnan(fit_temperature(truth, scores))
+    assert np.isnan(expected_calibration_error(count_reliability(truth, probabilities)))
+    assert np.isnan(fit_temperature(truth, probabilities))

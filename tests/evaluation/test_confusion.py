@@ -1,4 +1,4 @@
-"""Scores against values worked out by hand, scikit-learn, and their own properties."""
+"""Scores compared with values by hand, with scikit-learn, and with their own properties."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ matrices = hnp.arrays(np.int64, (3, 3), elements=st.integers(0, 50))
 
 @st.composite
 def label_pairs(draw):
-    """Truth with some ignored pixels, and a prediction, of up to 4 classes."""
+    """A truth with some ignored pixels and a prediction, with up to 4 classes."""
     size = draw(st.integers(1, 60))
     truth = draw(hnp.arrays(np.uint8, size, elements=st.sampled_from([0, 1, 2, 3, IGNORE])))
     predicted = draw(hnp.arrays(np.uint8, size, elements=st.integers(0, 3)))
@@ -31,7 +31,7 @@ def matrix_scores(matrix):
 
 
 def test_scores_by_hand():
-    """Two classes, ten pixels: 6 and 1 right, 2 and 1 wrong."""
+    """Two classes and ten pixels: 6 and 1 correct, 2 and 1 wrong."""
     matrix = np.array([[6, 2], [1, 1]])
 
     np.testing.assert_allclose(confusion.class_iou(matrix), [6 / 9, 1 / 4])
@@ -45,7 +45,7 @@ def test_scores_by_hand():
 
 
 def test_an_absent_class_has_no_score_and_is_left_out_of_the_mean():
-    """A class in neither truth nor prediction is NaN; one predicted but not there has an IoU of 0."""
+    """A class in neither truth nor prediction has no IoU; one that is only predicted has an IoU of 0."""
     absent = np.array([[5, 0, 0], [0, 5, 0], [0, 0, 0]])
     invented = np.array([[4, 0, 1], [0, 5, 0], [0, 0, 0]])
 
@@ -56,20 +56,20 @@ def test_an_absent_class_has_no_score_and_is_left_out_of_the_mean():
     assert confusion.class_precision(invented)[2] == 0.0
 
 
-def test_nothing_counted_has_no_scores():
-    """An empty matrix gives NaN everywhere, and no warning."""
+def test_without_counted_pixels_all_scores_are_nan():
+    """No warning is raised."""
     assert all(np.isnan(value) for value in matrix_scores(np.zeros((4, 4), np.int64)).values())
 
 
-def test_one_class_only_has_no_correlation():
-    """Matthews correlation is 0/0 where truth or prediction never varies."""
+def test_a_single_class_has_no_correlation():
+    """Matthews correlation is 0/0 if truth or prediction is constant."""
     assert np.isnan(confusion.matthews_correlation(np.array([[9, 0], [0, 0]])))
     assert np.isnan(confusion.matthews_correlation(np.array([[5, 0], [4, 0]])))
 
 
 @given(label_pairs())
 def test_the_matrix_agrees_with_scikit_learn(pair):
-    """Rows are truth, columns prediction, ignored pixels nowhere."""
+    """Rows are true classes, columns predicted classes; ignored pixels are not counted."""
     truth, predicted = pair
     counted = truth != IGNORE
 
@@ -83,7 +83,7 @@ def test_the_matrix_agrees_with_scikit_learn(pair):
 
 @given(label_pairs())
 def test_scores_agree_with_scikit_learn(pair):
-    """Every score that scikit-learn has, on random labels with absent classes."""
+    """Every score that scikit-learn has agrees on random labels with absent classes."""
     truth, predicted = pair
     counted = truth != IGNORE
     if not counted.any():
@@ -106,7 +106,7 @@ def test_scores_agree_with_scikit_learn(pair):
 
 @given(label_pairs(), st.integers(1, 7))
 def test_accumulation_does_not_depend_on_batches(pair, parts):
-    """Counting in pieces and counting at once give one matrix and one KLD."""
+    """Counting in parts yields the same matrix and KLD as counting at once."""
     truth, predicted = pair
     scores = np.random.default_rng(0).dirichlet(np.ones(4), len(truth))
 
@@ -123,8 +123,8 @@ def test_accumulation_does_not_depend_on_batches(pair, parts):
 
 
 @given(matrices, st.permutations(range(3)))
-def test_naming_classes_otherwise_changes_no_mean(matrix, order):
-    """Scores are in their ranges and do not depend on the numbers of the classes."""
+def test_renumbering_classes_does_not_change_means(matrix, order):
+    """Scores stay within their ranges."""
     scores = np.array(list(matrix_scores(matrix).values()))
     renamed = np.array(list(matrix_scores(matrix[np.ix_(order, order)]).values()))
 
@@ -136,7 +136,7 @@ def test_naming_classes_otherwise_changes_no_mean(matrix, order):
 
 @given(matrices)
 def test_a_perfect_prediction_scores_one(matrix):
-    """Only hits: every defined score is 1."""
+    """Every defined score is 1."""
     perfect = np.diag(np.diag(matrix))
     scores = np.array(list(matrix_scores(perfect).values()))
 
@@ -144,21 +144,21 @@ def test_a_perfect_prediction_scores_one(matrix):
 
 
 def test_kld_by_hand():
-    """The sum of -log of the true class's share over the counted pixels; scores are made to sum to one."""
+    """It sums -log of the true class's probability, after normalisation, over the counted pixels."""
     truth = np.array([0, 1, IGNORE], np.uint8)
     scores = np.array([[0.5, 0.5], [0.2, 0.6], [0.0, 1.0]])
 
     assert confusion.pixel_kld(truth, scores) == pytest.approx(np.log(2) - np.log(0.75))
 
 
-def test_a_score_of_zero_has_a_finite_kld():
-    """A class that was ruled out costs -log(1e-7), the clip of the original."""
+def test_a_probability_of_zero_has_a_finite_kld():
+    """It costs -log(1e-7), the bound that the original program uses."""
     assert confusion.pixel_kld(np.array([0]), np.array([[0.0, 1.0]])) == pytest.approx(16.118, abs=1e-3)
 
 
 @given(hnp.arrays(np.int64, (2, 3, 3), elements=st.integers(0, 3)))
-def test_scores_of_many_matrices_are_those_of_each(several):
-    """Also where classes, or all pixels, are absent."""
+def test_a_stack_of_matrices_is_scored_like_single_matrices(several):
+    """Classes, or all pixels, may be absent."""
     one_by_one = np.array([list(matrix_scores(matrix).values()) for matrix in several])
 
     np.testing.assert_allclose(np.transpose(list(matrix_scores(several).values())), one_by_one)

@@ -1,4 +1,4 @@
-"""The original's numbers, worked out by hand from its definitions."""
+"""The scores of the original program, worked out by hand from its definitions."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,14 @@ from gym.evaluation.legacy_scores import LegacyScores
 SMOOTH = 1e-5
 
 
-def batch(labels, scores):
-    """One image of one row."""
-    return np.array([[labels]], np.uint8).reshape(1, 1, -1), np.array(scores, float).reshape(1, 1, len(labels), -1)
+def batch(labels, probabilities):
+    """A batch of one image with one row."""
+    row = np.array(probabilities, float).reshape(1, 1, len(labels), -1)
+    return np.array([[labels]], np.uint8).reshape(1, 1, -1), row
 
 
 def test_one_batch_by_hand():
-    """Four pixels, three classes of which the third is absent: it counts as a perfect class."""
+    """Of three classes one is absent and counts as perfect."""
     legacy = LegacyScores(3)
     legacy.add(*batch([0, 0, 1, 1], [[0.6, 0.4, 0], [0.4, 0.6, 0], [0.3, 0.7, 0], [0.1, 0.9, 0]]))
     result = legacy.result()
@@ -29,7 +30,7 @@ def test_one_batch_by_hand():
 
 
 def test_the_hard_kld_is_the_error_rate_times_16():
-    """On one-hot predictions the divergence says only how many pixels are wrong."""
+    """On one-hot predictions the divergence only measures the share of wrong pixels."""
     legacy = LegacyScores(2)
     legacy.add(*batch([0, 0, 1, 1], [[1, 0], [0, 1], [0, 1], [0, 1]]))
 
@@ -37,7 +38,7 @@ def test_the_hard_kld_is_the_error_rate_times_16():
 
 
 def test_batches_are_averaged_and_only_ten_in_2022():
-    """Ten perfect batches, then ten wrong ones: today's mean sees all, that of 2022 the first ten."""
+    """After ten perfect batches and ten wrong ones, the 2022 scores include only the first ten."""
     legacy = LegacyScores(2)
     for _ in range(10):
         legacy.add(*batch([0, 1], [[1, 0], [0, 1]]))
@@ -49,8 +50,8 @@ def test_batches_are_averaged_and_only_ten_in_2022():
     assert result["iou_2022"] == pytest.approx(1.0, abs=1e-4)
 
 
-def test_ignored_pixels_count_nowhere():
-    """A batch with ignored pixels scores as the rest of it; one of nothing else is no batch."""
+def test_ignored_pixels_are_not_counted():
+    """A batch of ignored pixels only does not count as a batch."""
     whole, rest = LegacyScores(2), LegacyScores(2)
     rest.add(*batch([0, 1], [[0.9, 0.1], [0.4, 0.6]]))
     whole.add(*batch([0, 1, IGNORE], [[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]]))
@@ -60,10 +61,10 @@ def test_ignored_pixels_count_nowhere():
     assert LegacyScores(2).result() == {}
 
 
-def with_one_hot(labels, scores):
-    """The same as the original writes it: with one-hot labels, every pixel and class."""
-    classes = scores.shape[-1]
-    truth, soft = np.eye(classes)[labels[labels != IGNORE]], scores[labels != IGNORE].astype(np.float64)
+def with_one_hot(labels, probabilities):
+    """Compute the scores as the original does, from one-hot labels."""
+    classes = probabilities.shape[-1]
+    truth, soft = np.eye(classes)[labels[labels != IGNORE]], probabilities[labels != IGNORE].astype(np.float64)
     hard = np.eye(classes)[soft.argmax(axis=1)]
 
     def iou(one, other):
@@ -86,13 +87,13 @@ def with_one_hot(labels, scores):
 
 
 @pytest.mark.parametrize("sharpness", [0.1, 1.0, 30.0])
-def test_they_are_those_of_one_hot_labels(sharpness):
-    """Also of scores that are all but 0 or 1, and with a class that is nowhere."""
+def test_scores_equal_those_of_one_hot_labels(sharpness):
+    """Nearly binary probabilities and an absent class are included."""
     random = np.random.default_rng(0)
     labels = random.choice([0, 1, 2, IGNORE], (3, 9, 8)).astype(np.uint8)
     powers = np.exp(sharpness * random.normal(size=(3, 9, 8, 4)))
-    scores = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    probabilities = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
     legacy = LegacyScores(4)
-    legacy.add(labels, scores)
+    legacy.add(labels, probabilities)
 
-    assert legacy.result() == pytest.approx(with_one_hot(labels, scores), rel=1e-5)
+    assert legacy.result() == pytest.approx(with_one_hot(labels, probabilities), rel=1e-5)

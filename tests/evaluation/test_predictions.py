@@ -1,4 +1,4 @@
-"""Predicting lets go of the imagery, and a worker that is ended while it counts names the evaluation's own key."""
+"""Stored predictions release the imagery, and errors of counting workers name the evaluation's own key."""
 
 import gc
 import sys
@@ -17,13 +17,13 @@ from gym.evaluation.run_model import Evaluation
 
 
 def times_mapped(path):
-    """How often a file is mapped into this process."""
+    """Count the mappings of a file in this process."""
     return Path("/proc/self/maps").read_text().count(str(path.resolve()))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what is mapped")
 def test_predicting_leaves_no_imagery_mapped(tiny_dataset, tmp_path):
-    """It would count as memory of the process until Python happens to look for cycles."""
+    """Mapped imagery would count as memory of the process until the next garbage collection."""
     model = keras.Sequential([keras.Input(tiny_dataset.shape), keras.layers.Conv2D(3, 1, activation="softmax")])
     gc.collect()
     before = times_mapped(tiny_dataset.images_path)
@@ -36,8 +36,8 @@ def test_predicting_leaves_no_imagery_mapped(tiny_dataset, tmp_path):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
-def test_read_batches_are_those_in_one_piece(tiny_dataset, monkeypatch, batch):
-    """Of the same sizes, since the legacy scores depend on them."""
+def test_batches_read_in_parts_equal_those_read_at_once(tiny_dataset, monkeypatch, batch):
+    """Their sizes are equal, too, because the legacy scores depend on them."""
     monkeypatch.setattr(predictions, "IMAGES_PER_MAPPING", 3)
     samples = [4, 0, 3, 1, 5]
 
@@ -50,10 +50,10 @@ def test_read_batches_are_those_in_one_piece(tiny_dataset, monkeypatch, batch):
 
 
 @pytest.mark.usefixtures("ended_workers")
-def test_a_worker_that_is_ended_while_images_are_counted_names_the_key_of_the_evaluation(tmp_path):
-    """Not that of the data, which prepares scenes."""
+def test_a_killed_counting_worker_is_reported_with_the_key_of_the_evaluation(tmp_path):
+    """The key of the data, which controls the preparation of scenes, would be wrong."""
     nothing = Evaluation([], [], [], [], np.empty(0), np.empty(0), np.empty(0), {})
     made = StoredPredictions(nothing, ["one", "other"], [(1.0, 1.0)] * 2, tmp_path)
 
-    with pytest.raises(DataError, match=r"want of memory; set workers=1\.$"):
+    with pytest.raises(DataError, match=r"memory ran out; set workers=1 to use a single process\.$"):
         count_predictions(made, 2, 1.0, workers=2)

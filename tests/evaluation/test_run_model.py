@@ -1,4 +1,4 @@
-"""Counts of a network that is a known function, against counts taken in numpy."""
+"""Counts of a network that is a known function, compared with NumPy."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ SAMPLES = [4, 0, 3, 1]
 
 @pytest.fixture(scope="module")
 def model():
-    """Class by the hundreds of band a, which is the truth, but 0 where band b is above 40; sure to 0.8."""
+    """Predicts the class from the hundreds of band a, or 0 if band b exceeds 40, with a probability of 0.8."""
     images = keras.Input((16, 32, 3))
     kind = keras.ops.where(images[..., 1] > 40, 0.0, keras.ops.floor(images[..., 0] / 100))
     return keras.Model(images, 0.7 * keras.ops.one_hot(keras.ops.cast(kind, "int32"), 3) + 0.1)
@@ -35,8 +35,8 @@ def expected_prediction(dataset, position):
     return np.where(image[..., 1] > 40, 0, image[..., 0] // 100)
 
 
-def made_up(matrices, sites, classes=("a", "b"), kld_sums=None, legacy=None):
-    """An evaluation with these confusion matrices, one a pair."""
+def make_evaluation(matrices, sites, classes=("a", "b"), kld_sums=None, legacy=None):
+    """An evaluation with one confusion matrix per pair."""
     return Evaluation(
         names=[f"pair{number}" for number in range(len(sites))],
         sites=list(sites),
@@ -49,23 +49,23 @@ def made_up(matrices, sites, classes=("a", "b"), kld_sums=None, legacy=None):
     )
 
 
-def test_predictions_are_the_functions(evaluation, tiny_dataset):
-    """Class indices of every pair, in the order asked for."""
+def test_predictions_equal_the_known_function(evaluation, tiny_dataset):
+    """They are in the requested order."""
     assert evaluation.predicted.dtype == np.uint8
     for predicted, position in zip(evaluation.predicted, SAMPLES, strict=True):
         np.testing.assert_array_equal(predicted, expected_prediction(tiny_dataset, position))
 
 
 def test_names_and_sites_follow_the_samples(evaluation):
-    """They come along in the same order, and the class names with them."""
+    """They are in the order of the samples."""
     assert evaluation.samples == SAMPLES
     assert evaluation.names == ["pair4", "pair0", "pair3", "pair1"]
     assert evaluation.sites == ["site0", "site0", "site1", "site1"]
     assert evaluation.classes == ["low", "middle", "high"]
 
 
-def test_copies_are_counted_as_they_are_drawn(model, tiny_dataset):
-    """As the paper's program validated: a copy has the name and the site of its pair, and pixels of its own."""
+def test_copies_are_evaluated_after_augmentation(model, tiny_dataset):
+    """As in the paper's program, a copy has the name and site of its pair, but pixels of its own."""
     mirror = AugmentConfig("offline", 3, 0.0, 0.0, 0.0, 0.0, flip_horizontal=True)
     copies = [6 + 4, 12 + 4, 18 + 1]
 
@@ -84,8 +84,8 @@ def test_copies_are_counted_as_they_are_drawn(model, tiny_dataset):
         np.testing.assert_array_equal(matrix, confusion.confusion_matrix(truth, predicted, 3))
 
 
-def test_matrices_agree_with_counting_in_numpy(evaluation, tiny_dataset):
-    """Cell by cell: pixels of true class ``row`` that are predicted as ``column``; ignored ones in no cell."""
+def test_matrices_agree_with_numpy(evaluation, tiny_dataset):
+    """Every cell is compared; ignored pixels are in none."""
     for matrix, position in zip(evaluation.matrices, SAMPLES, strict=True):
         truth, predicted = tiny_dataset.read_label(position), expected_prediction(tiny_dataset, position)
         for row, column in np.ndindex(3, 3):
@@ -96,7 +96,7 @@ def test_matrices_agree_with_counting_in_numpy(evaluation, tiny_dataset):
 
 
 def test_the_divergence_by_hand(evaluation, tiny_dataset):
-    """A right pixel costs -log(0.8), a wrong one -log(0.1), an ignored one nothing."""
+    """A correct pixel costs -log(0.8), a wrong one -log(0.1), an ignored one nothing."""
     right = np.array([np.trace(matrix) for matrix in evaluation.matrices])
     wrong = evaluation.matrices.sum(axis=(1, 2)) - right
 
@@ -105,8 +105,8 @@ def test_the_divergence_by_hand(evaluation, tiny_dataset):
     assert (tiny_dataset.read_label(0) == IGNORE).sum() == 16
 
 
-def test_sites_have_matrices_of_their_own(evaluation):
-    """Even pairs are of one site and odd ones of the other; together they are all pairs."""
+def test_each_site_has_its_own_counts(evaluation):
+    """Even pairs belong to one site, odd pairs to the other; together they are all pairs."""
     of_site = evaluation.site_counts()
 
     assert list(of_site) == ["site0", "site1"]
@@ -116,8 +116,8 @@ def test_sites_have_matrices_of_their_own(evaluation):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 100])
-def test_no_score_depends_on_the_batch_size_but_the_legacy_ones(model, tiny_dataset, evaluation, batch):
-    """The counts are the same to the bit; the original's averages over batches are not."""
+def test_only_legacy_scores_depend_on_the_batch_size(model, tiny_dataset, evaluation, batch):
+    """All counts are equal bit for bit."""
     other = evaluated(model, tiny_dataset, SAMPLES, batch)
     ours, theirs = named_scores(evaluation), named_scores(other)
 
@@ -130,8 +130,8 @@ def test_no_score_depends_on_the_batch_size_but_the_legacy_ones(model, tiny_data
     assert theirs["legacy/iou"] != pytest.approx(ours["legacy/iou"], rel=1e-9)
 
 
-def test_no_score_depends_on_the_order_of_the_pairs(model, tiny_dataset, evaluation):
-    """Pairs may be listed in any order."""
+def test_scores_do_not_depend_on_the_order_of_pairs(model, tiny_dataset, evaluation):
+    """Matrix and KLD are equal."""
     turned = evaluated(model, tiny_dataset, SAMPLES[::-1], 4)
 
     np.testing.assert_array_equal(turned.matrix, evaluation.matrix)
@@ -154,8 +154,8 @@ def test_a_perfect_model_scores_one(tiny_dataset):
 
 
 def test_names_and_values_by_hand():
-    """Two pairs of two sites: 6 and 1 right, 2 and 1 wrong; then all right."""
-    evaluation = made_up(
+    """Two pairs of two sites: the first has 6 and 1 correct, 2 and 1 wrong pixels; the second is all correct."""
+    evaluation = make_evaluation(
         [[[6, 2], [1, 1]], [[0, 0], [0, 5]]], ["north", "south"], kld_sums=[4.5, 3.0], legacy={"iou": 0.25}
     )
 
@@ -177,10 +177,10 @@ def test_names_and_values_by_hand():
     assert scores["legacy/iou"] == 0.25
 
 
-def test_what_is_undefined_is_left_out():
-    """A class that is nowhere has no score, one never true no recall; a site without a counted pixel none."""
+def test_undefined_scores_are_left_out():
+    """Absent classes, classes missing from the truth and sites without counted pixels lack some or all scores."""
     nothing = np.zeros((3, 3), int)
-    evaluation = made_up([[[4, 0, 1], [0, 0, 0], [0, 0, 0]], nothing], ["seen", "unseen"], ["a", "b", "c"])
+    evaluation = make_evaluation([[[4, 0, 1], [0, 0, 0], [0, 0, 0]], nothing], ["seen", "unseen"], ["a", "b", "c"])
 
     scores = named_scores(evaluation)
 
@@ -193,16 +193,16 @@ def test_what_is_undefined_is_left_out():
     assert "matthews_correlation" not in scores
 
 
-def test_without_a_counted_pixel_there_is_no_score():
-    """No number is better than an invented one."""
-    evaluation = made_up([np.zeros((2, 2), int)], ["unseen"])
+def test_without_counted_pixels_there_are_no_scores():
+    """KLD is NaN, and no score is reported."""
+    evaluation = make_evaluation([np.zeros((2, 2), int)], ["unseen"])
 
     assert np.isnan(evaluation.kld)
     assert named_scores(evaluation) == {}
 
 
-def test_every_score_of_training_has_its_name(evaluation):
-    """Each is logged under the name it is registered by."""
+def test_scores_are_logged_under_their_registered_names(evaluation):
+    """The values are those of `training_scores`."""
     scores, summary = named_scores(evaluation), confusion.training_scores(evaluation.counts)
 
     assert {name: scores[name] for name in summary} == summary

@@ -1,4 +1,4 @@
-"""Scores from counts: by hand, against the metrics of all pixels at once, and by their properties."""
+"""Scores computed from counts, compared with values by hand, other libraries and their own properties."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ CLASS_NAMES = ["water", "sand", "other"]
 
 
 def drawn(images, seed=0, side=12, ignored=0.1):
-    """Labels in patches and scores that are mostly right."""
+    """Labels in patches, and probabilities that are mostly right."""
     random = np.random.default_rng(seed)
     truth = np.kron(random.integers(0, 3, (images, side // 4, side // 4)), np.ones((1, 4, 4))).astype(np.uint8)
     scores = random.dirichlet(np.ones(3), truth.shape) + 0.7 * np.eye(3)[truth]
@@ -45,8 +45,8 @@ def counted(truth, scores, sides=UNKNOWN, temperature=1.5):
     return stack_counts(counts)
 
 
-def test_scores_are_those_of_all_pixels_together():
-    """Mean IoU by scikit-learn; KLD and shares by SciPy's entropy."""
+def test_overall_scores_combine_all_pixels():
+    """Mean IoU agrees with scikit-learn, KLD and class shares with SciPy's entropy."""
     truth, scores = drawn(5)
     valid = truth != IGNORE
     found = overall_scores(list("abcde"), counted(truth, scores), seed=0)
@@ -60,8 +60,8 @@ def test_scores_are_those_of_all_pixels_together():
     assert found["iou"].low < found["iou"].value < found["iou"].high
 
 
-def test_every_score_is_defined_and_of_its_range():
-    """But metres, where no image is georeferenced; a model that is always wrong has a correlation below 0."""
+def test_every_score_is_defined_and_within_its_range():
+    """Only distances in metres need georeferenced images; a model that is always wrong has a negative correlation."""
     truth, scores = drawn(4)
     unbounded = {"kld", "share_kld", "boundary_distance"}
 
@@ -75,15 +75,16 @@ def test_every_score_is_defined_and_of_its_range():
 
 
 def one_hot(labels, classes=2):
-    """Scores that are sure of some labels."""
+    """Probabilities of 1 for the given labels."""
     return np.eye(classes, dtype=np.float32)[labels]
 
 
 def test_the_boundary_distance_is_the_mean_over_classes():
-    """By hand, with sand two pixels wide in truth and one in prediction.
+    """By hand, for sand two pixels wide in the truth and one in the prediction.
 
-    Water ends where it should; so does sand on that side, and on the other it is one pixel short. From its two columns
-    of truth it is 0 and 1, from its one back 0: 1/3. The other class begins a pixel early: 1 there and 1 back.
+    The water boundary agrees. Sand agrees on that side and is one pixel short on the other: its two true columns are
+    0 and 1 from the prediction, its predicted column is 0 from the truth, so the mean is 1/3. The other class begins a
+    pixel early: 1 in both directions.
     """
     truth, predicted = (np.repeat([widths], 2, axis=0) for widths in ([0, 0, 1, 1, 2, 2], [0, 0, 1, 2, 2, 2]))
     counts = counted(truth[None].astype(np.uint8), one_hot(predicted, 3)[None])
@@ -93,8 +94,8 @@ def test_the_boundary_distance_is_the_mean_over_classes():
     assert found == pytest.approx((0 + 1 / 3 + 1) / 3)
 
 
-def test_classes_that_are_exchanged_have_a_boundary_distance():
-    """Their lines lie in one place, but each class is on the other side of it: a pixel off."""
+def test_swapped_classes_have_a_boundary_distance():
+    """Their lines coincide, but each class lies on the other side: a distance of one pixel."""
     truth = np.repeat([[0, 0, 0, 1, 1, 1]], 6, axis=0).astype(np.uint8)
     counts = counted(truth[None], one_hot(1 - truth)[None])
 
@@ -102,14 +103,14 @@ def test_classes_that_are_exchanged_have_a_boundary_distance():
 
 
 def shores():
-    """Three images with a shoreline each, one of all water."""
+    """Three images with a shoreline, and one of water only."""
     truth = np.zeros((4, 6, 12), np.uint8)
     truth[:3, :, 6:] = 1
     return truth
 
 
 def test_a_model_without_a_shoreline_misses_it():
-    """By distance it looks as good as one that draws the only line it draws where it is; the share tells them apart."""
+    """The distance cannot distinguish a model that draws one of three lines correctly; the share of misses can."""
     truth = shores()
     bold, timid = truth.copy(), truth.copy()
     timid[1:] = 0
@@ -124,8 +125,8 @@ def test_a_model_without_a_shoreline_misses_it():
     assert [by_class[name]["boundary_missed"].value for name in ("water", "land")] == pytest.approx([2 / 3, 2 / 3])
 
 
-def test_a_boundary_where_there_is_none_is_missed_too():
-    """Of the four images with one in truth or prediction, one has it in the prediction alone."""
+def test_a_superfluous_boundary_counts_as_missed():
+    """One of four images has a boundary in the prediction only."""
     truth, predicted = shores(), shores()
     predicted[3, :, 3:] = 1
 
@@ -134,8 +135,8 @@ def test_a_boundary_where_there_is_none_is_missed_too():
     assert found["boundary_missed"].value == pytest.approx(1 / 4)
 
 
-def test_distances_differ_only_where_both_runs_have_one():
-    """One draws three lines, the first a pixel off, the other that one only, three off: there they differ by 2."""
+def test_distances_are_compared_only_where_both_models_have_one():
+    """One model draws three lines, the first a pixel off; the other only that one, three off: they differ by 2."""
     truth = shores()
     near, far = truth.copy(), truth.copy()
     near[0, :, 6] = 0
@@ -153,7 +154,7 @@ def test_distances_differ_only_where_both_runs_have_one():
 
 
 def test_distances_are_compared_class_by_class():
-    """An image in which one of the runs has no line of a class says nothing of that class, and something of others."""
+    """An image in which one model has no boundary of a class still counts for the other classes."""
     truth, first, other = (
         np.repeat([widths], 4, axis=0)
         for widths in ([0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 0, 0, 0, 1, 1, 2, 2, 2], [0, 0, 0, 1, 1, 1, 1, 1, 1])
@@ -165,8 +166,8 @@ def test_distances_are_compared_class_by_class():
     assert found == pytest.approx((1 + (1 + 0 + 1 + 0) / 4) / 2 - (0 + (0 + 2 + 0) / 3) / 2)
 
 
-def test_metres_are_pixels_times_their_side():
-    """Where some images are georeferenced, only those count."""
+def test_distances_in_metres_are_pixels_times_their_size():
+    """Only georeferenced images count."""
     truth, scores = drawn(4)
     pixels, metres = counted(truth, scores), counted(truth, scores, sides=(10.0, 10.0))
     mixed = type(pixels)._make(np.concatenate([one[:2], other[2:]]) for one, other in zip(metres, pixels, strict=True))
@@ -177,8 +178,8 @@ def test_metres_are_pixels_times_their_side():
     assert found == pytest.approx(10 * first)
 
 
-def test_metres_know_both_sides_of_a_pixel():
-    """Pixels of 10 m by 20 m: two columns off are 40 m, two rows off 20 m; in pixels both are two."""
+def test_distances_in_metres_respect_pixels_that_are_not_square():
+    """With pixels of 10 m by 20 m, two columns are 40 m and two rows 20 m."""
     truth, predicted = np.zeros((12, 12), np.uint8), np.zeros((12, 12), np.uint8)
     truth[:, 6:], predicted[:, 8:] = 1, 1
     labels, scores = np.stack([truth, truth.T]), np.stack([one_hot(predicted), one_hot(predicted.T)])
@@ -191,8 +192,8 @@ def test_metres_know_both_sides_of_a_pixel():
         assert found["boundary_distance_metres"].value == metres
 
 
-def test_the_mean_over_images_weighs_each_alike():
-    """And leaves out images where the score is undefined."""
+def test_the_mean_over_images_weights_images_equally():
+    """Images where the score is undefined are left out."""
     truth, scores = drawn(3)
     truth[2] = IGNORE
     counts = counted(truth, scores)
@@ -202,8 +203,8 @@ def test_the_mean_over_images_weighs_each_alike():
     assert mean_image_scores(["a", "b", "c"], counts, seed=0)["iou"].value == pytest.approx(each[:2].mean())
 
 
-def test_a_class_that_is_nowhere_has_no_score():
-    """Neither in truth nor in prediction; the others keep theirs."""
+def test_an_absent_class_has_no_score():
+    """The other classes keep theirs."""
     truth = np.zeros((2, 4, 4), np.uint8)
     truth[:, 2:] = 1
     scores = np.eye(3, dtype=np.float32)[truth]
@@ -216,8 +217,8 @@ def test_a_class_that_is_nowhere_has_no_score():
 
 @settings(deadline=None, max_examples=20)
 @given(st.permutations(range(4)))
-def test_the_order_of_images_changes_nothing(order):
-    """Nor does it change the draws: scenes are sorted by name."""
+def test_the_order_of_images_does_not_matter(order):
+    """The draws do not change either, because scenes are sorted by name."""
     truth, scores = drawn(4)
     names = list("abcd")
 
@@ -230,8 +231,8 @@ def test_the_order_of_images_changes_nothing(order):
 
 @settings(deadline=None, max_examples=20)
 @given(st.permutations(range(3)))
-def test_naming_classes_otherwise_changes_no_overall_score(order):
-    """Each class keeps its own under its new number."""
+def test_renumbering_classes_does_not_change_overall_scores(order):
+    """Each class keeps its scores under its new number."""
     truth, scores = drawn(3)
     rank = np.argsort(order).astype(np.uint8)
     renamed = np.where(truth == IGNORE, IGNORE, rank[np.minimum(truth, 2)]).astype(np.uint8)
@@ -245,8 +246,8 @@ def test_naming_classes_otherwise_changes_no_overall_score(order):
         np.testing.assert_allclose(there, here[list(order)], rtol=1e-6, err_msg=entry.name)
 
 
-def test_tiles_of_a_scene_are_one():
-    """Two tiles of one scene have no interval: nothing says how another scene would do."""
+def test_crops_of_a_scene_count_as_one_scene():
+    """A single scene has no interval."""
     truth, scores = drawn(2)
     counts = counted(truth, scores)
 
@@ -255,7 +256,7 @@ def test_tiles_of_a_scene_are_one():
 
 
 def test_a_model_does_not_differ_from_itself():
-    """On any draw; and from another by the difference of their scores, with a narrower interval than either has."""
+    """It differs from another by their scores, with a narrower interval than either score has."""
     truth, scores = drawn(8)
     worse = (scores + np.random.default_rng(1).dirichlet(np.ones(3), truth.shape)).astype(np.float32) / 2
     names = [f"scene{index}" for index in range(8)]

@@ -1,4 +1,4 @@
-"""What of the judged images a model has seen is told by their pixels; two models are compared on equal images only."""
+"""Images that a model has seen are found by their pixels, and models are compared on equal images only."""
 
 import pytest
 
@@ -18,94 +18,96 @@ SIDES = Split([0, 1, 2], [3, 4], [5])
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    """The data a model was trained on."""
-    return make_tiny_dataset(tmp_path_factory.mktemp("stores") / "own", make_scenes())
+def training_data(tmp_path_factory):
+    """The dataset that a model was trained on."""
+    return make_tiny_dataset(tmp_path_factory.mktemp("stores") / "training_data", make_scenes())
 
 
-def judged_of(dataset, samples, side, own, split=SIDES, obstacle=""):
-    """Some samples, to be judged."""
-    return EvaluationSet(dataset, samples, side, AugmentConfig(), 0, TrainingData(own, split, obstacle))
+def evaluated_on(dataset, samples, side, training_data, split=SIDES, obstacle=""):
+    """An evaluation set with these samples."""
+    return EvaluationSet(dataset, samples, side, AugmentConfig(), 0, TrainingData(training_data, split, obstacle))
 
 
-def test_the_sides_of_its_own_data_are_known(own):
-    """Also through another dataset of the same fingerprint."""
-    again = type(own)(own.folder)
+def test_the_side_of_the_training_data_is_recognised(training_data):
+    """Another dataset with the same fingerprint counts as the same."""
+    again = type(training_data)(training_data.folder)
 
-    assert judged_of(again, [5], "test", own).training_side == "test"
-    assert list_warnings(judged_of(again, [5], "test", own)) == []
-    assert list_warnings(judged_of(again, [0, 1, 2], "training", own)) == [
+    assert evaluated_on(again, [5], "test", training_data).training_side == "test"
+    assert list_warnings(evaluated_on(again, [5], "test", training_data)) == []
+    assert list_warnings(evaluated_on(again, [0, 1, 2], "training", training_data)) == [
         "the model was trained on 3 of these images, which inflates its scores"
     ]
-    assert list_warnings(judged_of(again, [3, 4], "validation", own)) == [
+    assert list_warnings(evaluated_on(again, [3, 4], "validation", training_data)) == [
         "these images were used to select the best epoch, which slightly inflates the scores"
     ]
-    assert list_warnings(judged_of(again, range(6), "all", own)) == [
+    assert list_warnings(evaluated_on(again, range(6), "all", training_data)) == [
         "the model was trained on 3 of these images, which inflates its scores",
         "2 of these images were used to select the best epoch, which slightly inflates the scores",
     ]
 
 
-def test_images_are_known_by_their_pixels(own, tmp_path):
-    """Under other names too, and only those; a side of other data is no side of the model's own."""
+def test_images_are_recognised_by_their_pixels(training_data, tmp_path):
+    """Names do not matter, and a side of other data is not a side of the training data."""
     scenes = make_scenes()
     mixed = make_tiny_dataset(
         tmp_path / "mixed", {"a": scenes["pair1"], "b": scenes["pair5"], "pair0": scenes["pair4"]}
     )
 
-    assert judged_of(mixed, [0, 1, 2], "validation", own).training_side == ""
-    assert list_warnings(judged_of(mixed, [0, 1, 2], "validation", own)) == [
+    assert evaluated_on(mixed, [0, 1, 2], "validation", training_data).training_side == ""
+    assert list_warnings(evaluated_on(mixed, [0, 1, 2], "validation", training_data)) == [
         "the model was trained on 1 of these images, which inflates its scores",
         "1 of these images were used to select the best epoch, which slightly inflates the scores",
     ]
-    assert list_warnings(judged_of(mixed, [1], "validation", own)) == []
+    assert list_warnings(evaluated_on(mixed, [1], "validation", training_data)) == []
 
 
-def test_a_split_that_parts_copies_is_said_to_leak_where_it_does(own, tmp_path):
-    """On its own validation side; on other data there are no copies."""
+def test_a_leaky_split_is_reported_on_its_own_validation_side(training_data, tmp_path):
+    """On other data there are no copies."""
     leaky = Split([6, 7, 8], [12, 13], [])
     scenes = make_scenes(12)
     other = make_tiny_dataset(tmp_path / "other", {name: scenes[name] for name in list(scenes)[6:]})
 
-    warning = list_warnings(judged_of(own, [12, 13], "validation", own, leaky))[0]
+    warning = list_warnings(evaluated_on(training_data, [12, 13], "validation", training_data, leaky))[0]
     assert warning == "these images include copies of training scenes, so all scores are too optimistic"
-    assert list_warnings(judged_of(other, range(6), "validation", own, leaky)) == []
+    assert list_warnings(evaluated_on(other, range(6), "validation", training_data, leaky)) == []
 
 
-def test_where_its_own_data_are_gone_nobody_knows(own):
-    """And that is said, with the reason."""
-    assert list_warnings(judged_of(own, [0], "all", None, obstacle="x is gone")) == [
+def test_without_training_data_the_overlap_is_unknown(training_data):
+    """The warning gives the reason."""
+    assert list_warnings(evaluated_on(training_data, [0], "all", None, obstacle="x is gone")) == [
         "it is unknown whether the model was trained on these images, because its training data is unavailable "
         "(x is gone)"
     ]
 
 
-def test_images_are_equal_by_files_and_truth(own, tmp_path):
-    """Other pixels or other labels under the same names are other images."""
+def test_images_are_equal_by_files_and_truth(training_data, tmp_path):
+    """Images with other pixels or labels differ even if they have the same names."""
     scenes = make_scenes()
     brighter = scenes | {"pair1": scenes["pair1"]._replace(image=scenes["pair1"].image + 1)}
     relabelled = scenes | {"pair2": scenes["pair2"]._replace(label=2 - scenes["pair2"].label)}
-    ours = identify_images(judged_of(own, range(6), "all", own))
+    ours = identify_images(evaluated_on(training_data, range(6), "all", training_data))
 
     assert find_differing_images(ours, ours[::-1]) == []
     for name, made in (("pair1", brighter), ("pair2", relabelled)):
         dataset = make_tiny_dataset(tmp_path / name, made)
-        assert find_differing_images(ours, identify_images(judged_of(dataset, range(6), "all", own))) == [name]
+        assert find_differing_images(ours, identify_images(evaluated_on(dataset, range(6), "all", training_data))) == [
+            name
+        ]
     assert find_differing_images(ours[:5], ours[1:]) == ["pair0", "pair5"]
 
 
-def test_more_bands_of_a_scene_are_the_same_scene():
-    """Where the files of one model are among those of the other; other files are another scene."""
+def test_images_with_additional_bands_are_equal():
+    """The files of one model must be among the files of the other."""
     few, many = ImageIdentity("a", frozenset("rl"), "t"), ImageIdentity("a", frozenset("rnl"), "t")
 
     assert find_differing_images([few], [many]) == find_differing_images([many], [few]) == []
     assert find_differing_images([many], [many._replace(files=frozenset("rsl"))]) == ["a"]
 
 
-def test_copies_are_compared_as_augmentation_makes_them(own):
-    """Of another seed they are other images."""
+def test_copies_are_compared_after_augmentation(training_data):
+    """Copies with another seed are other images."""
     flips = AugmentConfig(mode="offline", flip_horizontal=True, flip_vertical=True)
-    judged = judged_of(own, range(6, 12), "validation", own)._replace(augment=flips)
+    judged = evaluated_on(training_data, range(6, 12), "validation", training_data)._replace(augment=flips)
     ours, others = (identify_images(judged._replace(seed=seed)) for seed in (0, 1))
 
     assert find_differing_images(ours, ours) == []

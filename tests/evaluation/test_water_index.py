@@ -1,4 +1,4 @@
-"""Water by a threshold: values by hand, the threshold against an exhaustive search, and when there is none."""
+"""The water index: values by hand, the threshold compared with an exhaustive search, and when there is none."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ NDWI = WaterIndex(parse_index("NDWI"), ("red", "Green", "NIR"), water=1)
 
 
 def image_of(green, nir, red=5):
-    """An image of one row; a pixel for each value."""
+    """An image of one row with one pixel per value."""
     return np.stack([np.full(len(green), red), green, nir], axis=-1)[None].astype(np.float32)
 
 
 def test_two_pixels_by_hand():
-    """(30 - 10) / 40 = 0.5 is water beside (10 - 30) / 40 = -0.5."""
+    """(30 - 10) / 40 = 0.5 is water, (10 - 30) / 40 = -0.5 is not."""
     image = image_of([30, 10], [10, 30])
 
     np.testing.assert_array_equal(NDWI.compute(image), [[0.5, -0.5]])
@@ -28,19 +28,19 @@ def test_two_pixels_by_hand():
 
 
 def test_0_over_0_is_0_and_negative_values_count_as_0():
-    """So that no pixel leaves [-1, 1], where (1 - -0.9) / (1 + -0.9) would be 19."""
+    """Otherwise (1 - -0.9) / (1 + -0.9) would be 19, outside [-1, 1]."""
     index = NDWI.compute(image_of([0, 1, -0.5, -2], [0, -0.9, 2, -3]))
 
     np.testing.assert_array_equal(index, [[0, 1, -1, 0]])
 
 
 def test_unsigned_bands_do_not_wrap_around():
-    """10 - 30 is -20 in uint16 also."""
+    """10 - 30 is -20 in uint16, too."""
     np.testing.assert_array_equal(NDWI.compute(image_of([10], [30]).astype(np.uint16)), [[-0.5]])
 
 
-def test_the_threshold_is_scikit_images_on_a_bimodal_image():
-    """But for half of one of 256 bins; of two humps that nearly meet, hardly a pixel is on the wrong side."""
+def test_the_threshold_agrees_with_scikit_image():
+    """It differs by half a bin, which hardly changes the prediction for two humps that nearly meet."""
     rng = np.random.default_rng(0)
     green = np.concatenate([rng.normal(1200, 150, 700), rng.normal(500, 150, 500)])
     image = image_of(green, np.full(1200, 800.0))
@@ -57,7 +57,7 @@ def test_the_threshold_is_scikit_images_on_a_bimodal_image():
 
 
 def test_the_lower_side_keeps_its_last_bin():
-    """Of 0, 1 and 140 the first two are one side, though 1 lies above the middle of its bin, from 0.55 to 1.09."""
+    """Of 0, 1 and 140, the first two are one side, although 1 lies above the centre of its bin (0.55 to 1.09)."""
     values = np.array([0.0, 1.0, 140.0])
 
     assert threshold_otsu(values) == pytest.approx(140 / 256 * 1.5)
@@ -69,8 +69,8 @@ def test_the_lower_side_keeps_its_last_bin():
     low=st.lists(st.integers(0, 60), min_size=1, max_size=30),
     high=st.lists(st.integers(140, 200), min_size=1, max_size=30),
 )
-def test_no_other_cut_parts_two_humps_better(low, high):
-    """The variance between the two sides is the largest of all cuts."""
+def test_no_other_threshold_separates_two_humps_better(low, high):
+    """The between-class variance is the largest of all thresholds."""
     # With green + nir = 200 the index is a straight line in green, and a bin is narrower than a step of green.
     green = np.array(low + high, np.float64)
     is_water = NDWI.predict(image_of(green, 200 - green))[0].astype(bool)
@@ -83,8 +83,8 @@ def test_no_other_cut_parts_two_humps_better(low, high):
     assert green[is_water].min() > green[~is_water].max()
 
 
-def test_pixels_without_data_are_no_water_and_move_no_threshold():
-    """They are 0 in every band; were they counted, a hump at 0 would part them and the water from the land."""
+def test_pixels_without_data_do_not_affect_the_threshold():
+    """They are 0 in every band, and would otherwise form a hump of their own."""
     image = image_of([30, 28, 10, 12], [20, 20, 20, 20])
     padded = np.concatenate([image, np.zeros((1, 4, 3), np.float32)])
 
@@ -93,16 +93,16 @@ def test_pixels_without_data_are_no_water_and_move_no_threshold():
 
 
 @pytest.mark.parametrize("image", [image_of([30, 60, 90], [10, 20, 30]), np.zeros((1, 3, 3)), np.zeros((0, 0, 3))])
-def test_one_value_or_none_has_no_water(image):
-    """There is nothing to part: the same index everywhere, no data, no pixel."""
+def test_a_constant_or_empty_image_has_no_water(image):
+    """There is nothing to separate."""
     predicted = NDWI.predict(image)
 
     assert predicted.shape == image.shape[:2]
     assert not predicted.any()
 
 
-def test_an_all_but_constant_scene_is_parted():
-    """An index of 0.6 and a value six float32 numbers below it leave room for 256 bins."""
+def test_a_nearly_constant_image_is_separated():
+    """Six float32 values leave no room for 256 bins, but float64 does."""
     image = image_of([1, 1], [0.25, 0.25 + 2e-7])
 
     assert 0 < np.ptp(NDWI.compute(image)) < 4e-7
@@ -112,7 +112,7 @@ def test_an_all_but_constant_scene_is_parted():
 @settings(deadline=None)
 @given(order=st.permutations(range(12)), seed=st.integers(0, 1000))
 def test_moved_pixels_move_the_prediction(order, seed):
-    """The threshold is of the values, not of where they lie."""
+    """The threshold depends on the values, not on their positions."""
     green, nir = np.random.default_rng(seed).integers(1, 200, (2, 12))
     image = image_of(green, nir)
 
@@ -123,8 +123,8 @@ def test_moved_pixels_move_the_prediction(order, seed):
 
 @settings(deadline=None)
 @given(power=st.integers(-6, 6), seed=st.integers(0, 1000))
-def test_a_common_factor_of_the_bands_changes_nothing(power, seed):
-    """Counts or reflectance, the ratio is the same; powers of two, so that nothing is rounded."""
+def test_a_common_scale_of_the_bands_does_not_matter(power, seed):
+    """Ratios of counts and reflectance are equal; powers of two avoid rounding."""
     image = image_of(*np.random.default_rng(seed).integers(1, 200, (2, 12)))
 
     np.testing.assert_array_equal(NDWI.predict(image * 2.0**power), NDWI.predict(image))
@@ -134,8 +134,8 @@ def test_a_common_factor_of_the_bands_changes_nothing(power, seed):
     ("bands", "name"),
     [(["red", "green", "blue", "nir", "swir"], "MNDWI"), (["SWIR", "GREEN"], "MNDWI"), (["NIR", "Green"], "NDWI")],
 )
-def test_mndwi_is_taken_where_bands_allow(bands, name):
-    """Else NDWI; bands are named in any case and stand in any order."""
+def test_mndwi_is_preferred_to_ndwi(bands, name):
+    """Names of bands may be in any case and order."""
     planned = plan_water_index(bands, ["land", "water"], "none")
 
     assert (planned.index.name, planned.water) == (name, 1)
@@ -171,8 +171,8 @@ def test_mndwi_is_taken_where_bands_allow(bands, name):
         ),
     ],
 )
-def test_why_there_is_none_is_said_in_one_sentence(bands, classes, scaling, reason):
-    """Bands, classes or the scaling do not allow it."""
+def test_a_sentence_explains_why_there_is_no_index(bands, classes, scaling, reason):
+    """Bands, classes or the scaling do not allow one."""
     assert plan_water_index(bands, classes, scaling) == reason
 
 
@@ -186,6 +186,6 @@ def test_why_there_is_none_is_said_in_one_sentence(bands, classes, scaling, reas
         (["WATER"], 0),
     ],
 )
-def test_the_class_of_water_is_told_by_the_word(classes, water):
-    """In any case, within other words, but not within a word, nor where its opposite is meant."""
+def test_the_water_class_is_found_by_its_name(classes, water):
+    """The word may be in any case and part of a name, but not part of a word or negated."""
     assert find_water_class(classes) == water

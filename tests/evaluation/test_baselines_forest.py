@@ -1,4 +1,4 @@
-"""A forest on worlds whose classes are known from their bands."""
+"""The random forest, on data whose classes are known from the bands."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from gym.evaluation.baselines import MAX_DEPTH, MIN_LEAF_PIXELS, TREES, fit_fore
 
 
 def draw_world(pixels=600, seed=0):
-    """Two noisy bands; the class is 0, 1 or 3 by the first, and none is 2."""
+    """Two noisy bands; the first determines the class (0, 1 or 3), and class 2 never occurs."""
     values = np.random.default_rng(seed).uniform(0, 3, (pixels, 2)).astype(np.float32)
     return values, np.array([0, 1, 3], np.uint8)[values[:, 0].astype(int)]
 
@@ -19,8 +19,8 @@ def forest():
     return fit_forest(*draw_world(), seed=1)
 
 
-def test_two_kinds_of_pixels_are_told_apart():
-    """A world of a dark and a bright pixel: each gets its class, and so does what is nearer to one of them."""
+def test_two_kinds_of_pixels_are_distinguished():
+    """Dark and bright training pixels determine the class of all nearby values."""
     values = np.repeat(np.array([[10, 10], [90, 90]], np.float32), 50, axis=0)
     forest = fit_forest(values, np.repeat(np.array([4, 2], np.uint8), 50), seed=0)
 
@@ -30,8 +30,8 @@ def test_two_kinds_of_pixels_are_told_apart():
     np.testing.assert_array_equal(predicted, [[4, 2, 4], [2, 4, 2]])
 
 
-def test_new_pixels_of_a_separable_world_are_nearly_all_right(forest):
-    """The edges of three equal ranges are found from 600 pixels, where the commonest class is right for a third."""
+def test_new_pixels_of_separable_classes_are_classified_correctly(forest):
+    """600 pixels suffice to find the bounds of three equal ranges, where the majority class covers a third."""
     values, classes = draw_world(4_000, seed=9)
 
     right = (forest.predict(values.reshape(40, 100, 2)).ravel() == classes).mean()
@@ -40,15 +40,15 @@ def test_new_pixels_of_a_separable_world_are_nearly_all_right(forest):
     assert np.bincount(classes).max() / len(classes) < 0.4
 
 
-def test_a_class_that_was_not_in_training_is_nowhere(forest):
-    """Class 2 has no pixel, so it is never said, and 3 keeps its number."""
+def test_a_class_without_training_pixels_is_never_predicted(forest):
+    """Class 2 is never predicted, and class 3 keeps its number."""
     predicted = forest.predict(np.random.default_rng(2).uniform(-1, 5, (50, 50, 2)))
 
     assert set(np.unique(predicted)) == {0, 1, 3}
 
 
-def test_one_class_only_is_said_everywhere():
-    """There is nothing to tell apart."""
+def test_a_single_class_is_predicted_everywhere():
+    """There is nothing to distinguish."""
     values, _ = draw_world(50)
 
     predicted = fit_forest(values, np.full(50, 3, np.uint8), seed=0).predict(values.reshape(5, 10, 2))
@@ -56,8 +56,8 @@ def test_one_class_only_is_said_everywhere():
     np.testing.assert_array_equal(predicted, np.full((5, 10), 3))
 
 
-def test_the_same_seed_gives_the_same_forest_and_another_a_different_one():
-    """Noise for classes, so that every choice shows; scores are compared, to the bit."""
+def test_equal_seeds_yield_equal_forests():
+    """Trained on noise, forests with other seeds differ; probabilities are compared bit for bit."""
     rng = np.random.default_rng(3)
     values, classes = rng.normal(size=(400, 3)).astype(np.float32), rng.integers(0, 3, 400).astype(np.uint8)
     first, again, other = (
@@ -68,8 +68,8 @@ def test_the_same_seed_gives_the_same_forest_and_another_a_different_one():
     assert (first != other).any()
 
 
-def test_the_forest_is_as_small_as_it_says():
-    """Of noise, which would grow without end, no tree is deeper and no leaf smaller than the bounds."""
+def test_trees_respect_their_bounds():
+    """Trained on noise, which trees would fit without end, no tree is deeper and no leaf smaller than allowed."""
     rng = np.random.default_rng(4)
     values, classes = rng.normal(size=(20_000, 3)).astype(np.float32), rng.integers(0, 3, 20_000).astype(np.uint8)
 
@@ -83,7 +83,7 @@ def test_the_forest_is_as_small_as_it_says():
 @settings(max_examples=20, deadline=None)
 @given(order=st.permutations(range(12)))
 def test_moved_pixels_move_the_prediction(forest, order):
-    """A pixel's class has nothing to do with where it lies."""
+    """The class of a pixel does not depend on its position."""
     pixels = draw_world(12, seed=5)[0]
 
     predicted = forest.predict(pixels.reshape(3, 4, 2)).ravel()

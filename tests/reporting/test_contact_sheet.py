@@ -13,14 +13,14 @@ from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.evaluation.run_model import Evaluation
 from gym.reporting.contact_sheet import draw_contact_sheet, pick_evenly, rank_by_iou
-from tests.evaluation.test_run_model import made_up
+from tests.evaluation.test_run_model import make_evaluation
 from tests.reporting.figure_checks import legend_texts, nothing_is_cut_off
 
 
 def with_ious(*ious):
     """An evaluation whose pairs have these mean IoUs, in hundredths; None is a pair without labelled pixels."""
     matrices = [[[0, 0], [0, 0]] if iou is None else [[2 * iou, 100 - iou], [100 - iou, 2 * iou]] for iou in ious]
-    return made_up(matrices, ["site"] * len(ious))
+    return make_evaluation(matrices, ["site"] * len(ious))
 
 
 def shown_images(sheet):

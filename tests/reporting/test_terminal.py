@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gym.reporting.terminal import print_result
-from tests.evaluation.test_run_model import made_up
+from tests.evaluation.test_run_model import make_evaluation
 
 SCORES = {"seconds": 185.2, "kld": 0.12345, "stopping_epoch": 12.0, "best_epoch": 8.0, "parameters": 1_234_567.0}
 
@@ -24,7 +24,7 @@ def printed(capsys, monkeypatch):
 
 def test_each_class_has_a_line(printed):
     """It has IoU, Dice and the share of the true pixels; the last line has the means."""
-    lines = printed(made_up([[[6, 2], [1, 1]]], ["site"], ["water", "sand"]))
+    lines = printed(make_evaluation([[[6, 2], [1, 1]]], ["site"], ["water", "sand"]))
 
     assert "┃ class ┃ IoU ┃ Dice ┃ share of truth ┃" in lines
     assert "water 0.667 0.800 0.800" in lines
@@ -34,7 +34,7 @@ def test_each_class_has_a_line(printed):
 
 def test_an_absent_class_has_no_score(printed):
     """It is shown as a dash, and the mean leaves it out."""
-    lines = printed(made_up([[[5, 0], [0, 0]]], ["site"], ["there", "absent"]))
+    lines = printed(make_evaluation([[[5, 0], [0, 0]]], ["site"], ["there", "absent"]))
 
     assert "there 1.000 1.000 1.000" in lines
     assert "absent - - 0.000" in lines
@@ -43,14 +43,14 @@ def test_an_absent_class_has_no_score(printed):
 
 def test_pairs_are_summed_before_ratios_are_taken(printed):
     """Two pairs give the scores of their summed confusion matrix."""
-    lines = printed(made_up([[[3, 2], [1, 0]], [[3, 0], [0, 1]]], ["site", "site"], ["water", "sand"]))
+    lines = printed(make_evaluation([[[3, 2], [1, 0]], [[3, 0], [0, 1]]], ["site", "site"], ["water", "sand"]))
 
     assert "water 0.667 0.800 0.800" in lines
 
 
 def test_name_time_and_totals_are_shown(printed):
     """The totals are KLD, stopping epoch, best epoch and parameters."""
-    lines = printed(made_up([[[1, 0], [0, 1]]], ["site"]))
+    lines = printed(make_evaluation([[[1, 0], [0, 1]]], ["site"]))
 
     assert "resunet cce f6 3 min 05 s" in lines
     assert "KLD 0.1235 stopping epoch 12 best epoch 8 parameters 1,234,567" in lines
@@ -58,7 +58,7 @@ def test_name_time_and_totals_are_shown(printed):
 
 def test_without_labelled_pixels_all_scores_are_dashes(printed):
     """NaN is never shown."""
-    lines = printed(made_up([np.zeros((2, 2), int)], ["site"], ["water", "sand"]))
+    lines = printed(make_evaluation([np.zeros((2, 2), int)], ["site"], ["water", "sand"]))
 
     assert "water - - -" in lines
     assert "sand - - -" in lines
@@ -68,7 +68,7 @@ def test_without_labelled_pixels_all_scores_are_dashes(printed):
 
 def test_the_next_steps_come_last(printed):
     """They follow an empty line in the given order."""
-    lines = printed(made_up([[[1, 0], [0, 1]]], ["site"]), next_steps=["logged as run 0123abcd", "see it"])
+    lines = printed(make_evaluation([[[1, 0], [0, 1]]], ["site"]), next_steps=["logged as run 0123abcd", "see it"])
 
     assert lines[-3:] == ["", "logged as run 0123abcd", "see it"]
 
@@ -77,13 +77,13 @@ def test_long_lines_are_not_wrapped(printed):
     """A long path can be copied in one piece."""
     command = "python -m gym.predict outputs=/" + "/".join(["deep"] * 40)
 
-    assert printed(made_up([[[1, 0], [0, 1]]], ["site"]), next_steps=[command])[-1] == command
+    assert printed(make_evaluation([[[1, 0], [0, 1]]], ["site"]), next_steps=[command])[-1] == command
 
 
 @pytest.mark.parametrize("name", ["[red] clay", "[/b]", ":ship:", "sweep [lr=1]", "[link=x]y[/link]"])
 def test_names_are_printed_unchanged(printed, name):
     """Brackets are not markup and colons are not emoji, in run names, class names and next steps."""
-    evaluation = made_up([[[6, 2], [1, 1]]], ["site"], [name, "land"])
+    evaluation = make_evaluation([[[6, 2], [1, 1]]], ["site"], [name, "land"])
 
     lines = printed(evaluation, name=name, next_steps=[f"outputs=/data/{name}/o"])
 
@@ -95,14 +95,14 @@ def test_names_are_printed_unchanged(printed, name):
 def test_many_classes_with_long_names_fit(printed):
     """Each of twelve classes has its own line."""
     names = [f"terrestrial vegetation {number}" for number in range(12)]
-    lines = printed(made_up([[[int(row == column) for column in range(12)] for row in range(12)]], ["site"], names))
+    lines = printed(make_evaluation([[[int(row == column) for column in range(12)] for row in range(12)]], ["site"], names))
 
     assert [line for line in lines if line.startswith("terrestrial")] == [f"{name} 1.000 1.000 0.083" for name in names]
 
 
 def test_a_test_side_has_its_own_line(printed):
     """The table alone shows only the validation side."""
-    evaluation = made_up([[[6, 2], [1, 1]]], ["site"], ["water", "sand"])
+    evaluation = make_evaluation([[[6, 2], [1, 1]]], ["site"], ["water", "sand"])
 
     scores = {"test/iou": 0.5, "test/dice": 0.6}
     assert "test side: mean IoU 0.500, mean Dice 0.600" in printed(evaluation, **scores)

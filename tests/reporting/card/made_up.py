@@ -9,7 +9,7 @@ from gym.config.overrides import flatten
 from gym.config.schema import Config
 from gym.reporting.card.collect import score_side
 from gym.reporting.card.contents import CardContents, ClassSummary, Confusion, DataSummary, SideSummary, WorstImage
-from tests.evaluation.test_run_model import made_up
+from tests.evaluation.test_run_model import make_evaluation
 
 CLASSES = ["water", "sand"]
 SITES = ["duck", "duck", "elwha"]
@@ -18,7 +18,7 @@ MATRICES = [[[90, 10], [5, 45]], [[80, 20], [10, 40]], [[60, 0], [30, 60]]]
 
 def made_evaluation(matrices=MATRICES, sites=SITES, classes=CLASSES):
     """An evaluation of images with known confusion matrices."""
-    return made_up(matrices, sites, classes, kld_sums=[15.0] * len(sites))
+    return make_evaluation(matrices, sites, classes, kld_sums=[15.0] * len(sites))
 
 
 def made_side(side="validation", scenes=None, **evaluation):

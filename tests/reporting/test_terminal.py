@@ -95,7 +95,7 @@ def test_names_are_printed_unchanged(printed, name):
 def test_many_classes_with_long_names_fit(printed):
     """Each of twelve classes has its own line."""
     names = [f"terrestrial vegetation {number}" for number in range(12)]
-    lines = printed(make_evaluation([[[int(row == column) for column in range(12)] for row in range(12)]], ["site"], names))
+    lines = printed(make_evaluation([np.eye(12, dtype=int)], ["site"], names))
 
     assert [line for line in lines if line.startswith("terrestrial")] == [f"{name} 1.000 1.000 0.083" for name in names]
 

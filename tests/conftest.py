@@ -21,7 +21,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 
 from gym.app.command_line import register_configuration
-from gym.config.overrides import configuration_folder, quote_options
+from gym.config.groups import configuration_folder, quote_options
 from gym.config.plugins import load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, ReportConfig
 from gym.config.validation import read_config

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from gym.config.overrides import configuration_folder, group_names
+from gym.config.groups import configuration_folder, group_names
 from gym.config.schema import SearchConfig, SweepConfig
 from tests.conftest import ROOT
 from tests.databases import copy_database

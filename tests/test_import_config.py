@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gym.app import import_config as importing
-from gym.config.overrides import configuration_folder
+from gym.config.groups import configuration_folder
 from gym.config.schema import AugmentConfig, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
 from tests.app.commands import run_here
 from tests.conftest import ROOT

@@ -14,7 +14,7 @@ from hydra import compose as compose_files
 from hydra import initialize_config_dir
 
 from gym.app.command_line import register_configuration
-from gym.config.overrides import configuration_folder, quote_options
+from gym.config.groups import configuration_folder, quote_options
 from gym.config.plugins import load_plugins, plugins_in
 from gym.config.schema import Config, DataConfig, TrackingConfig, TrainingConfig
 from gym.config.validation import read_config

@@ -27,7 +27,7 @@ from gym import __version__
 from gym.app.explain import explain
 from gym.app.help import asks_for_help, format_help
 from gym.app.hydra_plugin import register_sweepers
-from gym.config.overrides import configuration_folder, quote_options
+from gym.config.groups import configuration_folder, quote_options
 from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config.validation import read_config

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from gym.config.overrides import group_names, natural
+from gym.config.groups import group_names, natural_key
 from gym.config.schema import Config
 from gym.config.validation import all_keys, explain_unknown_key
 from gym.core.errors import first_line
@@ -53,10 +53,10 @@ def _explain_missing_option(path: str, options: list[str]) -> str:
         return f"{option} is not a configuration file; see --help."
     if now := RENAMED.get(f"{group}={option}"):
         return f"{group}={option} has been renamed; use +{now}."
-    width = ", or set any other width with model.filters=N (at least 1)" if group == "filters" else ""
-    return (
-        f"{group}={option} is not an option; {group} must be one of {', '.join(sorted(options, key=natural))}{width}."
-    )
+    choices = ", ".join(sorted(options, key=natural_key))
+    if group == "filters":
+        choices += ", or set any other width with model.filters=N (at least 1)"
+    return f"{group}={option} is not an option; {group} must be one of {choices}."
 
 
 def _explain_override(key: str, cause: BaseException | None, schema: type) -> str:

@@ -11,7 +11,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gym.config.overrides import configuration_folder, group_names, options_of
+from gym.config.groups import configuration_folder, group_names, option_names
 
 _COLUMN = 34  # of the comments with the meanings
 
@@ -40,7 +40,7 @@ def format_help(config_name: str, schema: type, arguments: list[str]) -> str:
     groups = [name for name in sorted(group_names()) if name in chosen or config_name == "config"]
     values = OmegaConf.to_container(OmegaConf.masked_copy(composed, [key.name for key in fields(schema)]))
     return Template(composed.hydra.help.template).substitute(
-        APP_CONFIG_GROUPS="".join(f"{name}: {', '.join(options_of(name))}\n" for name in groups),
+        APP_CONFIG_GROUPS="".join(f"{name}: {', '.join(option_names(name))}\n" for name in groups),
         CONFIG="".join(f"{line}\n" for line in _describe_keys(schema, values)),
     )
 

@@ -9,8 +9,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from gym.app.command_line import register_configuration
+from gym.config.groups import configuration_folder
 from gym.config.legacy_experiment import blaming, name_of, refuse_taken, report, to_experiment
-from gym.config.overrides import configuration_folder
 from gym.config.schema import Config
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError

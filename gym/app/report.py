@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from mlflow.entities import Run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gym.config.overrides import read_settings, to_overrides
+from gym.config.overrides import parse_settings, to_overrides
 from gym.config.plugins import plugins_in_tags, require_plugins
 from gym.config.registries import ARCHITECTURES, SCORES
 from gym.config.schema import AugmentConfig, ReportConfig, TrackingConfig, TrainingConfig
@@ -203,7 +203,7 @@ def gather_sweep(config: ReportConfig, record: SweepRecord, tell: Tell) -> Sweep
 def curve_of(client: RetryingClient, run: Run, is_finished: bool, tell: Tell) -> RunCurve:
     """The learning curve of a run; one that was cut off before its settings were logged has no epochs either."""
     tell(f"reading {run.info.run_name}")
-    settings = read_settings(run.data.params)
+    settings = parse_settings(run.data.params)
     return RunCurve(
         model=settings.get("model.name", ""),
         loss=settings.get("loss.name", ""),
@@ -248,7 +248,7 @@ def gather_run(config: ReportConfig, run: Run, tell: Tell) -> RunReport:
         about=[(name, value) for name, value in about.items() if value],
         result=result,
         epochs=read_epochs(client, run),
-        command=format_command(to_overrides(result.settings if result else read_settings(run.data.params))),
+        command=format_command(to_overrides(result.settings if result else parse_settings(run.data.params))),
         environment=provenance_rows([tags]),
         sites=find_sites(outputs, finished),
         examples=find_examples(config.tracking, outputs, finished, tell),

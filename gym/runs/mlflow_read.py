@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from mlflow.entities import Run
 
-from gym.config.overrides import read_settings
+from gym.config.overrides import parse_settings
 from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import DataError
@@ -43,7 +43,7 @@ def read_logged_result(run: Run) -> RunResult:
 
     The classes are those of the settings. If the settings name none, they are the classes with an IoU, sorted by name.
     """
-    settings = read_settings(run.data.params)
+    settings = parse_settings(run.data.params)
     metrics = {
         name: float(value)
         for name, value in run.data.metrics.items()
@@ -133,7 +133,7 @@ def tabulate_runs(config: TrackingConfig, outputs: Path, sweep: str | None) -> l
             "sweep": run.data.tags.get("sweep", ""),
             "started": datetime.fromtimestamp(run.info.start_time / 1000, UTC),
             **{name: value for name, value in run.data.metrics.items() if not name.startswith(_EPOCH_METRICS)},
-            **read_settings(run.data.params),
+            **parse_settings(run.data.params),
         }
         for run in runs
         if "fingerprint" in run.data.tags

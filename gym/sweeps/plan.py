@@ -10,7 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from gym.config.overrides import quote_options, show_options
+from gym.config.groups import quote_options, unquote_options
 from gym.config.schema import AugmentConfig, Config, DataConfig, SplitConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError
@@ -193,7 +193,7 @@ def sort_longest_first(jobs: Sequence[Job]) -> list[Job]:
 def format_command(overrides: Overrides) -> str:
     """Return the command that trains a run by itself, without passwords."""
     kept = [override for override in overrides if not override.startswith(("sweep.", "search."))]
-    shown = [show_options(redact_uri(override)) for override in kept]
+    shown = [unquote_options(redact_uri(override)) for override in kept]
     # An experiment may turn on multirun mode.
     mode = ["hydra.mode=RUN"] if any("experiment=" in override for override in shown) else []
     return shlex.join(["python", "-m", "gym.train", *shown, *mode])

@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gym.config.overrides import show_options, to_overrides
+from gym.config.groups import unquote_options
+from gym.config.overrides import to_overrides
 from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
@@ -216,6 +217,6 @@ def read_command(folder: SweepFolder) -> str:
     try:
         recorded = OmegaConf.select(OmegaConf.load(folder.path / "multirun.yaml"), "hydra.overrides")
         own = [text for text in recorded.hydra if not text.startswith("hydra.mode=")]
-        return shlex.join(["python", "-m", "gym.train", "-m", *own, *map(show_options, recorded.task)])
+        return shlex.join(["python", "-m", "gym.train", "-m", *own, *map(unquote_options, recorded.task)])
     except (OSError, YAMLError, OmegaConfBaseException, AttributeError, TypeError):
         return ""

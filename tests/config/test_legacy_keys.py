@@ -5,8 +5,8 @@ import json
 import pytest
 
 from gym.config import legacy_keys
+from gym.config.groups import configuration_folder
 from gym.config.legacy_keys import Row, parse, translate
-from gym.config.overrides import configuration_folder
 from gym.core.errors import ConfigError
 
 LAST = {

@@ -1,4 +1,4 @@
-"""Settings are read back as they were logged, and the command of a run makes the same run."""
+"""Settings survive logging, and the overrides made from them compose the same configuration."""
 
 from dataclasses import asdict
 
@@ -8,15 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from gym.config.overrides import (
-    flatten,
-    natural,
-    quote_options,
-    read_settings,
-    show_options,
-    to_hydra,
-    to_overrides,
-)
+from gym.config.overrides import flatten, format_value, parse_settings, to_overrides
 from gym.config.schema import Config
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("'\\${}\"[],:= "), max_size=9)
@@ -30,17 +22,17 @@ values = st.recursive(
 
 
 def settings_of(config):
-    """As a run logs them."""
+    """Return the settings of a configuration as runs log them."""
     return flatten(asdict(config))
 
 
-def test_flattening_names_nested_values():
-    """By dotted keys; an empty mapping is a value."""
+def test_nested_mappings_are_flattened_to_dotted_keys():
+    """An empty mapping is kept as a value."""
     assert flatten({"a": {"b": 1, "c": {}}, "d": [2]}) == {"a.b": 1, "a.c": {}, "d": [2]}
 
 
 def test_the_defaults_need_no_override(configure, tmp_path):
-    """A bare command composes what the dataclasses say."""
+    """A bare command composes the defaults of the dataclasses."""
     settings = settings_of(configure())
 
     assert to_overrides(settings) == [f"outputs={tmp_path}"]
@@ -63,17 +55,17 @@ def test_the_defaults_need_no_override(configure, tmp_path):
         ),
     ],
 )
-def test_the_overrides_of_a_run_make_the_same_run(configure, overrides):
-    """Whatever options were chosen; also of settings that MLflow kept as texts."""
+def test_the_overrides_of_a_run_compose_the_same_configuration(configure, overrides):
+    """The same holds for settings that MLflow stored as text."""
     config = configure(*overrides)
     settings = settings_of(config)
 
     assert configure(*to_overrides(settings)) == config
-    assert configure(*to_overrides(read_settings({key: str(value) for key, value in settings.items()}))) == config
+    assert configure(*to_overrides(parse_settings({key: str(value) for key, value in settings.items()}))) == config
 
 
 def test_a_remap_is_one_override(configure, tmp_path):
-    """Its keys are the user's, values or names: they are flattened with the rest."""
+    """Its keys, label values or names, were flattened with all others."""
     (tmp_path / "L8.zip").touch()
     files = ["data=doodler", f"data.archives=[{tmp_path}/L8.zip]", "data.classes=[water,sand]"]
     config = configure(*files, "data.remap={0:0,-7:1,old\\ name:water}")
@@ -84,41 +76,19 @@ def test_a_remap_is_one_override(configure, tmp_path):
 
 
 @given(values)
-def test_hydra_reads_what_is_written(value):
-    """Any text, number, list or mapping, also with quotes, backslashes and what looks like an interpolation."""
-    override = OverridesParser.create().parse_override(f"key={to_hydra(value)}")
+def test_hydra_parses_formatted_values_back(value):
+    """The values include quotes, backslashes and text that looks like an interpolation."""
+    override = OverridesParser.create().parse_override(f"key={format_value(value)}")
     parsed = override.value()
 
     assert OmegaConf.to_container(OmegaConf.create({"key": parsed}), resolve=True)["key"] == value
 
 
-def test_what_cannot_be_read_stays_text():
-    """As a value that MLflow cut; numbers and lists are read, texts of digits too stay text where text is meant."""
-    read = read_settings(
+def test_settings_that_cannot_be_parsed_stay_text():
+    """Digits stay text if the key holds text; numbers and lists are parsed."""
+    read = parse_settings(
         {"model.filters": "6", "name": "6", "data.indices": "['NDWI', 'ND", "search.objective": "['iou']"}
     )
 
     assert read == {"model.filters": 6, "name": "6", "data.indices": "['NDWI', 'ND", "search.objective": ["iou"]}
-    assert settings_of(Config()) == read_settings({key: str(value) for key, value in settings_of(Config()).items()})
-
-
-def test_numbers_of_a_group_become_text():
-    """Hydra would read 6 as an integer; the values of keys are left alone."""
-    assert quote_options("filters=6") == "filters='6'"
-    assert quote_options("filters=2,4,12") == "filters='2','4','12'"
-    assert quote_options("filters=-1") == "filters='-1'"
-    assert quote_options("sweep=12e456789012") == "sweep='12e456789012'"
-    assert quote_options("run=0123") == "run='0123'"
-    assert quote_options("sweep.name=1e5,b") == "sweep.name='1e5',b"
-    assert quote_options("loss=cce,dice") == "loss=cce,dice"
-    assert quote_options("seed=6") == "seed=6"
-    assert quote_options("--multirun") == "--multirun"
-    assert show_options("filters='2','4','12'") == "filters=2,4,12"
-    assert show_options("name='6'") == "name=6"
-    assert show_options("name='a b'") == "name='a b'"
-    assert show_options("data.bands='6'") == "data.bands='6'"
-
-
-def test_options_are_sorted_by_number():
-    """The order is 2, 4, 12 and not 12, 2, 4."""
-    assert sorted(["12", "x", "2", "4"], key=natural) == ["2", "4", "12", "x"]
+    assert settings_of(Config()) == parse_settings({key: str(value) for key, value in settings_of(Config()).items()})

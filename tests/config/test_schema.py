@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gym.app.command_line import COMMANDS
-from gym.config.overrides import configuration_folder
+from gym.config.groups import configuration_folder
 from gym.config.registries import READERS
 from gym.config.schema import Config, DataConfig, DatasetConfig, SplitConfig, parse_folders, parse_size
 from gym.config.validation import broken_rule, check_rules

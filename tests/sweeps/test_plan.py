@@ -3,7 +3,7 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from gym.config.overrides import configuration_folder
+from gym.config.groups import configuration_folder
 from gym.core.errors import ConfigError
 from gym.sweeps.ledger import Ledger
 from gym.sweeps.plan import (

@@ -5,7 +5,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 from gym.app.command_line import register_configuration
-from gym.config.overrides import configuration_folder
+from gym.config.groups import configuration_folder
 from gym.data.readers.synthetic import SITES
 from gym.sweeps.plan import expand_grid
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from optuna import Study, Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from gym.config.overrides import quote_options
+from gym.config.groups import quote_options
 from gym.config.plugins import plugin_hashes
 from gym.config.schema import Config, SearchConfig
 from gym.config.validation import read_config

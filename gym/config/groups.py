@@ -1,0 +1,48 @@
+"""The option groups of ``conf/``, such as ``model`` and ``loss``, and the quoting of option names."""
+
+import re
+import sys
+from pathlib import Path
+
+# Hydra would parse these as numbers, booleans or null.
+_NOT_TEXT = re.compile(r"[-+.\d]+(e[-+]?\d+)?|null|true|false|nan|inf", re.IGNORECASE)
+_NAME_KEYS = ("name", "run", "sweep", "sweep.name")  # their values are text, and a run may be called 12e45
+
+
+def configuration_folder() -> Path:
+    """Return the folder of the YAML files: ``gym/conf`` in an installed wheel, ``conf`` in a checkout."""
+    package = Path(__file__).parent.parent
+    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+
+
+def group_names() -> list[str]:
+    """List the groups, without those of Hydra itself."""
+    folders = (path.name for path in configuration_folder().iterdir() if path.is_dir())
+    return [name for name in folders if name not in ("hydra", "__pycache__")]
+
+
+def option_names(group: str) -> list[str]:
+    """List the options of a group, with numbers in numerical order."""
+    return sorted((path.stem for path in (configuration_folder() / group).glob("*.yaml")), key=natural_key)
+
+
+def natural_key(name: str) -> tuple[int, str]:
+    """Return a sorting key that puts numbers, in numerical order, before words."""
+    return (int(name), "") if name.isdigit() else (sys.maxsize, name)
+
+
+def quote_options(argument: str) -> str:
+    """Quote numbers in ``filters=2,4``, because Hydra would parse them as integers, but options and names are text."""
+    group, _, options = argument.partition("=")
+    if group not in (*group_names(), *_NAME_KEYS):
+        return argument
+    quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
+    return f"{group}={','.join(quoted)}"
+
+
+def unquote_options(override: str) -> str:
+    """Undo `quote_options` in a command that is shown; running it quotes the options again."""
+    group, _, _ = override.partition("=")
+    if group not in (*group_names(), *_NAME_KEYS):
+        return override
+    return re.sub(rf"'({_NOT_TEXT.pattern})'", r"\1", override, flags=_NOT_TEXT.flags)

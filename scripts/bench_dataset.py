@@ -1,14 +1,13 @@
-"""Measure the dataset builder and reader beside what the original program does for each image.
+"""Compare the dataset builder and reader with the original program's processing of each image.
 
     python scripts/bench_dataset.py                  # 200 and 2,000 scenes of 512x512x5; a quarter of an hour, 8 GB
     python scripts/bench_dataset.py --scenes 20,60   # a quick look
 
-The original's way is written anew here, from its description: read with scikit-image, resize, one-hot, a compressed
-npz; then five copies by a spline-free affine transform of image and one-hot label, each a compressed npz; reading
-through ``np.load`` in a ``py_function``. It is timed on a few images, since its cost for each is the same, and in one
-process, as it runs. Ours is the program itself, as a user starts it, on all cores, and once more in one process
-(``data.workers=1``), for a ratio of like and like. Everything is read once before it is timed, so that no disk is
-measured.
+The original's processing is reimplemented from its description: read with scikit-image, resize, one-hot, a compressed
+npz; then five copies by an affine transform of image and one-hot label, each a compressed npz; reading through
+``np.load`` in a ``py_function``. It is timed on a few images, because its cost per image is constant, and in one
+process, as the original runs. This program is run as by a user, on all cores, and once more in one process
+(``data.workers=1``) for a fair ratio. All files are read once before timing, so that the disk is not measured.
 """
 
 import argparse
@@ -39,7 +38,7 @@ SIDE, COPIES, DRAWN, ORIGINALS, REPEATS = 512, 5, 24, 8, 3
 
 
 def write_scenes(folder: Path, count: int) -> None:
-    """Write ``count`` different 5-band TIFFs with PNG labels: some are drawn, the others are those rolled."""
+    """Write ``count`` different 5-band TIFFs with PNG labels: some are drawn, the others are shifted copies of them."""
     for kind in ("images", "labels"):
         (folder / kind).mkdir(parents=True)
     drawn = [draw_scene(0, index, SIDE, SIDE) for index in track(range(min(count, DRAWN)), "drawing", transient=True)]
@@ -55,7 +54,7 @@ def write_scenes(folder: Path, count: int) -> None:
 
 
 def originals_way(folder: Path, out: Path, count: int) -> tuple[float, float]:
-    """Seconds an image takes the original, one after another: its model-ready npz, and that and five copies."""
+    """Time the original in seconds per image: the model-ready npz alone, and with five copies."""
     out.mkdir()
     alone, seconds = [], []
     rng = np.random.default_rng(0)
@@ -87,7 +86,7 @@ def move_channels(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
 
 def make_dataset(folder: Path, outputs: Path, *more: str) -> tuple[float, float]:
-    """Make a dataset as a user does; seconds, and the largest memory of all its processes together in GiB."""
+    """Build a dataset as a user does; return the seconds and the peak memory of all its processes in GiB."""
     command = [sys.executable, "-m", "gym.make_dataset", f"outputs={outputs}", "data=folder", f"data.size={SIDE}"]
     command += [f"data.images=[{folder}/images]", f"data.labels={folder}/labels", f"data.classes=[{','.join(CLASSES)}]"]
     started = time.perf_counter()
@@ -99,7 +98,7 @@ def make_dataset(folder: Path, outputs: Path, *more: str) -> tuple[float, float]
 
 
 def watch_memory(pid: int, ended: Callable[[], object]) -> float:
-    """The largest memory of a process and its children together, in GiB, without pages of files that are mapped."""
+    """Measure the peak memory of a process and its children in GiB, without mapped files."""
     peak = 0
     while ended() is None:
         try:
@@ -113,7 +112,7 @@ def watch_memory(pid: int, ended: Callable[[], object]) -> float:
 
 
 def reading(outputs: Path, npzs: Path) -> dict[str, float]:
-    """Images per second: the dataset as it is, the dataset with five drawn copies, and npz through ``np.load``."""
+    """Measure images per second: the dataset, the dataset with five augmented copies, and npz through ``np.load``."""
     import tensorflow as tf
 
     from gym.config.schema import AugmentConfig
@@ -139,7 +138,7 @@ def reading(outputs: Path, npzs: Path) -> dict[str, float]:
 
 
 def rate(batches: Callable[[], object], images: int) -> float:
-    """Images per second, the median of some passes after a first."""
+    """Measure images per second, the median of several passes after a first one."""
     passes = []
     for _ in range(REPEATS + 1):
         started = time.perf_counter()
@@ -150,7 +149,7 @@ def rate(batches: Callable[[], object], images: int) -> float:
 
 
 def measure(count: int, work: Path) -> dict[str, float]:
-    """All numbers for ``count`` scenes."""
+    """Measure everything for ``count`` scenes."""
     folder, outputs, npzs = work / "scenes", work / "outputs", work / "npzs"
     write_scenes(folder, count)
     for path in folder.rglob("*.*"):
@@ -200,10 +199,10 @@ def show(results: list[dict[str, float]]) -> None:
 
 
 def main() -> None:
-    """Measure each number of scenes in a folder of its own, and remove it."""
+    """Measure each number of scenes in a temporary folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", default="200,2000", help="numbers of scenes, with commas")
-    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument("--scenes", default="200,2000", help="numbers of scenes, separated by commas")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--work", type=Path, help="a folder on the disk to use")
     given = parser.parse_args()
     results = []

@@ -1,15 +1,14 @@
-"""Measure what judging a model costs beside its predictions.
+"""Measure the cost of evaluating a model, apart from its predictions.
 
     python scripts/bench_evaluate.py               # 250 drawn scenes of 512x512; five minutes, most of them drawing
 
-The model is a stand-in that knows the truth and adds noise to it, so that its boundaries are as ragged as a network's;
-the time it takes is left out. All else is what ``python -m gym.evaluate`` does: counting, intervals, baselines,
-pictures and page; but for MLflow, to which results are logged, and a network's own weights and activations.
+The model is a stand-in that adds noise to the truth, so that its boundaries are as ragged as a network's; its own time
+is subtracted. Everything else is what ``python -m gym.evaluate`` does: counting, intervals, baselines, figures and
+page, except for logging to MLflow and a network's weights and activations.
 
-Memory is resident, as Linux has it. The scenes are drawn in a process of their own, and the stand-in lets go of each
-label, so that neither counts. Of the peak, memory of files is what the system takes back where it is short of it; the
-rest it cannot. A worker has a peak of its own from its start on: what ``getrusage`` calls so of children is that of
-the process that started them, where this was larger.
+Memory is resident memory as Linux reports it. The scenes are drawn in a separate process, and the stand-in releases
+each label, so that neither counts. The system can reclaim the part of the peak that belongs to files. The peak of a
+worker is measured from its start, because ``getrusage`` would include that of its parent process.
 """
 
 import argparse
@@ -40,14 +39,14 @@ from gym.reporting.evaluation_page import write_page
 
 
 class NoisyTruth:
-    """A stand-in for a network: the smoothed truth with noise, as class scores."""
+    """A stand-in for a network: the smoothed truth with noise, as class probabilities."""
 
     def __init__(self, labels: Iterator[np.ndarray], classes: int) -> None:
         self._labels, self._classes, self._at = labels, classes, 0
         self.seconds = 0.0
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
-        """Scores ``(batch, rows, columns, classes)`` of the next images."""
+        """Predict probabilities ``(batch, rows, columns, classes)`` for the next images."""
         started = time.perf_counter()
         scores = np.stack([self._score(next(self._labels)) for _ in range(len(images))])
         self.seconds += time.perf_counter() - started
@@ -63,7 +62,7 @@ class NoisyTruth:
 
 
 class Memory:
-    """Watches the memory of this process and of its workers in a block."""
+    """Records the memory of this process and its workers during a block."""
 
     def __init__(self) -> None:
         self.largest_anonymous = self.largest_of_worker = 0.0
@@ -87,9 +86,9 @@ class Memory:
 
 
 def resident(process: int, kind: str) -> float:
-    """What the system says of a process's memory, GiB: ``VmHWM`` is its peak, ``RssAnon`` what is of no file now.
+    """Read the memory of a process in GiB; 0 if it has ended.
 
-    0 of a process that has ended.
+    ``VmHWM`` is its peak, ``RssAnon`` its current memory without files.
     """
     try:
         found = re.search(rf"^{kind}:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
@@ -99,14 +98,14 @@ def resident(process: int, kind: str) -> float:
 
 
 def draw_scenes(data: DataConfig, outputs: Path) -> None:
-    """Make the dataset, where it is not there yet, and leave no memory behind."""
+    """Build the dataset if it is missing, in another process so that its memory is released."""
     drawing = multiprocessing.get_context("spawn").Process(target=open_or_build_dataset, args=(data, outputs))
     drawing.start()
     drawing.join()
 
 
 def main() -> None:
-    """Draw the scenes where they are not there yet, judge the stand-in, print time and memory."""
+    """Draw missing scenes, evaluate the stand-in, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=250)
     parser.add_argument("--size", type=int, default=512)

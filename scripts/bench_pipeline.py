@@ -1,10 +1,10 @@
-"""What it costs to feed a training step: batches read from a dataset, and augmented, against one that lies in memory.
+"""Measure how much longer a training step takes when it is fed from a dataset, plain or augmented, instead of memory.
 
-    python scripts/bench_pipeline.py               # U-Net of two filters, the cheapest step there is; ten minutes
+    python scripts/bench_pipeline.py               # U-Net with two filters, the cheapest step; ten minutes
 
-The same compiled model takes the same number of steps from each feed, in one process, in an order that turns with the
-rounds. Shown is by how much a step from a feed takes longer than one from memory, the median over rounds; below 0 is
-noise. A feed goes on from round to round, as it does through all epochs of a training: that it is begun is not counted.
+The same compiled model takes the same number of steps from each feed, in one process, in an order that rotates between
+rounds. The table shows the median relative increase over rounds; values below 0 are noise. A feed continues from round
+to round, as it does through the epochs of a training, so its start is not counted.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float, float]:
-    """Seconds of a step from memory, by which shares the two others are longer, and by which the last computes more."""
+    """Measure the seconds of a step from memory, the increases of both other feeds, and the extra CPU time of the last."""
     from gym.config.schema import AugmentConfig, DataConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from gym.data.batches import training_batches, without_autotune
     from gym.data.build import open_or_build_dataset
@@ -77,7 +77,7 @@ def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float,
 
 
 def longer(measured: dict[str, list[float]], name: str) -> float:
-    """By which share a feed takes more than memory does: the median over rounds."""
+    """Compute the median relative increase of a feed over memory."""
     return statistics.median(fed / bare - 1 for fed, bare in zip(measured[name], measured["memory"], strict=True))
 
 

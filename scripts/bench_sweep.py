@@ -1,11 +1,11 @@
-"""Measure what a sweep costs beside its training.
+"""Measure the cost of a sweep apart from its training.
 
     python scripts/bench_sweep.py                  # three times 30 small runs; five minutes
 
-30 runs of one epoch on 8 scenes of 32x32, as a user starts them, one after another in one process: of one model with 30
-seeds, and of the 30 models of `smoke_matrix`, whose graphs are 30 different ones. Then 30 seeds with three epochs: an
-epoch once all is warm is timed between the ends of the first and the last, and what is left of each run, evaluation,
-pictures and MLflow, is its cost beyond its own steps. Times are those in the sweep's ledger.
+30 runs of one epoch on 8 scenes of 32x32 are started as by a user, one after another in one process: one model with 30
+seeds, and the 30 models of `smoke_matrix`, which have 30 different graphs. Then 30 seeds with three epochs: a warm
+epoch is timed between the ends of the first and the last epoch, and the rest of each run (evaluation, figures and
+MLflow) is its cost beyond training steps. Times are taken from the sweep's ledger.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SEEDS = [
 
 
 def sweep(outputs: Path, *arguments: str) -> tuple[float, list[Event]]:
-    """Run a sweep as a user does; seconds, and its ledger."""
+    """Run a sweep as a user does; return the seconds and its ledger."""
     command = [sys.executable, "-m", "gym.train", "-m", "sweep.name=bench"]
     started = time.perf_counter()
     subprocess.run([*command, f"outputs={outputs}", *arguments], check=True, stdout=subprocess.DEVNULL)
@@ -40,7 +40,7 @@ def sweep(outputs: Path, *arguments: str) -> tuple[float, list[Event]]:
 
 
 def spans(events: list[Event]) -> list[tuple[float, list[float]]]:
-    """Of each run how long it took, and when its epochs ended, in seconds from its start."""
+    """Compute how long each run took and when its epochs ended, in seconds from its start."""
     found = []
     for job in sorted({event["job"] for event in events}):
         own = [event for event in events if event["job"] == job]
@@ -52,19 +52,19 @@ def spans(events: list[Event]) -> list[tuple[float, list[float]]]:
 
 
 def median_run(events: list[Event]) -> float:
-    """Seconds of a run, the first left out, which warms the process."""
+    """Compute the median seconds of a run, without the first one, which warms up the process."""
     return statistics.median(took for took, _ in spans(events)[1:])
 
 
 def cost_beyond_steps(took: float, epochs: list[float]) -> float:
-    """Seconds of a run that are not its epochs, as they are once all is warm."""
+    """Compute the seconds of a run that are not spent on warm epochs."""
     return took - len(epochs) * (epochs[-1] - epochs[0]) / (len(epochs) - 1)
 
 
 def main() -> None:
-    """Measure the sweeps in folders of their own."""
+    """Measure the sweeps in temporary folders."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         seeds, of_seeds = sweep(Path(folder) / "seeds", *SEEDS)

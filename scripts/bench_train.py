@@ -1,20 +1,20 @@
-"""Compare ways to train the paper's networks: the original's, PyTorch's, ours plain, ours.
+"""Compare ways to train the paper's networks: the original, PyTorch, this program without and with its optimisations.
 
     python scripts/bench_train.py --ways plain_float32,plain,ours                     # nothing to install
     python scripts/bench_train.py --install outputs/bench                            # all; installs what others need
-    python scripts/bench_train.py --install outputs/bench --torch torch==2.13.0      # a build that is at hand
+    python scripts/bench_train.py --install outputs/bench --torch torch==2.13.0      # another build of PyTorch
 
-Each way runs in a process of its own, one after another, round after round; what is shown are medians over the rounds
-of seconds a step of training, images per second of inference, and peak memory, and ratios within a round. Ours and
-PyTorch's are in bfloat16 where the processor computes in it, else in float32. Beside them stands the share that the
-steps reach of a large matrix product's rate in the same type, counted in the multiplications that a way really makes.
-At the end stands a line for each case, in Markdown.
+Each way runs in its own process, one after another, round after round. The table shows medians over rounds of seconds
+per training step, images per second of inference and peak memory, and ratios within a round. This program and PyTorch
+use bfloat16 if the processor computes in it, otherwise float32. The last column is the step's share of the rate of a
+large matrix product in the same type, based on the multiplications that a way really performs. A Markdown table with
+one line per case follows.
 
     python scripts/bench_train.py --json outputs/bench.json --sizes 128
-    python scripts/bench_train.py --json outputs/bench.json --sizes 256              # added to what is there
-    python scripts/bench_train.py --json outputs/bench.json --rounds 0 --chart bench.png   # drawn, nothing measured
+    python scripts/bench_train.py --json outputs/bench.json --sizes 256              # adds to the existing results
+    python scripts/bench_train.py --json outputs/bench.json --rounds 0 --chart bench.png   # draws without measuring
 
-A processor without bfloat16 and AVX-512 is imitated by
+Imitate a processor without bfloat16 and AVX-512 with
 
     ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 python scripts/bench_train.py --precision float32
 """
@@ -53,7 +53,7 @@ Result = dict[str, Any]
 
 
 def install(folder: Path, torch: str) -> None:
-    """Install what the ways of others need into a folder of its own; what cannot be had is left out, with a reason."""
+    """Install the packages of other programs into a folder; print the reason if one is unavailable."""
     for name, packages in {"original": ["--no-deps", "doodleverse-utils"], "torch": [torch]}.items():
         if (folder / name).exists():
             continue
@@ -64,12 +64,12 @@ def install(folder: Path, torch: str) -> None:
 
 
 def available(ways: Sequence[str], folder: Path | None) -> list[str]:
-    """The ways that can run."""
+    """Select the ways that can run."""
     return [way for way in ways if way not in OTHERS or (folder and (folder / OTHERS[way]).exists())]
 
 
 def measure(way: str, case: Case, batch: int, precision: str, folder: Path | None) -> Numbers | None:
-    """One process of one way; None if it fails, which is said."""
+    """Run one way in a process; print the error and return None if it fails."""
     model, filters, size = case
     steps = 1 if way == "original_own" else max(2, min(20, 3 * 256**2 // size**2))
     command = [sys.executable, str(SUBJECT), way, model, "--filters", str(filters), "--size", str(size)]
@@ -85,7 +85,7 @@ def measure(way: str, case: Case, batch: int, precision: str, folder: Path | Non
 
 
 def matrix_rate(precision: str) -> float:
-    """Multiply-adds a second of a product of matrices in the type of a precision, the best of some."""
+    """Measure the multiply-adds per second of a matrix product in the type of a precision, the best of several."""
     import tensorflow as tf
 
     left = tf.cast(tf.random.normal((2048, 2048)), precision.removeprefix("mixed_"))
@@ -98,7 +98,7 @@ def matrix_rate(precision: str) -> float:
 
 
 def table_of(case: Case, rounds: dict[str, list[Numbers]], batch: int, rate: float) -> Table:
-    """A row for each way."""
+    """Build a table with one row per way."""
     model, filters, size = case
     columns = "way", "step s", "images/s", "ours is faster", "inference images/s", "peak GiB", "first s", "of GEMM"
     table = Table(*columns, title=f"{model}, filters {filters}, {size}x{size}x5, batch {batch}", title_justify="left")
@@ -119,7 +119,7 @@ def table_of(case: Case, rounds: dict[str, list[Numbers]], batch: int, rate: flo
 
 
 def summarize(results: Sequence[Result]) -> Table:
-    """A line for each case: seconds of our step, how many times faster it is than others', and what else there is."""
+    """Build a table with one line per case: seconds per step, and how many times faster it is than other ways."""
     against = [way for way in WAYS if way != "ours" and any(result["rounds"].get(way) for result in results)]
     rate = max((result["rate"] for result in results), default=0)  # a noisy machine is never faster than it is
     columns = ["network", "ours, s a step", *(f"against {WAYS[way]}" for way in against)]
@@ -142,14 +142,14 @@ def summarize(results: Sequence[Result]) -> Table:
 
 
 def ratio_of(rounds: dict[str, list[Numbers]], way: str, number: str) -> str:
-    """How many times as long as ours a way takes, the median over rounds; nothing where it was not measured."""
+    """Format the median ratio of a way's time to ours; empty if it was not measured."""
     pairs = zip(rounds.get(way, []), rounds["ours"], strict=False)
     ratios = [theirs[number] / ours[number] for theirs, ours in pairs]
     return f"{statistics.median(ratios):.1f}x" if ratios else ""
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
-    """Draw images per second of training: a panel for each network and size, a group of bars for each width."""
+    """Draw training images per second: one panel per network and size, one group of bars per width."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -180,20 +180,20 @@ def draw(results: Sequence[Result], path: Path) -> None:
 
 
 def images_per_second(result: Result, way: str) -> float:
-    """Of training; NaN where a way was not measured."""
+    """Compute training images per second; NaN if a way was not measured."""
     numbers = result["rounds"].get(way)
     return result["batch"] / statistics.median(one["step"] for one in numbers) if numbers else float("nan")
 
 
 def read_results(path: Path | None) -> dict[Case, Result]:
-    """What was measured before, by case."""
+    """Read earlier results by case."""
     if path is None or not path.exists():
         return {}
     return {tuple(result["case"]): result for result in json.loads(path.read_text())}
 
 
 def main() -> None:
-    """Measure each case, and show it at once."""
+    """Measure each case and print it immediately."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--models", default="unet,resunet")
@@ -217,7 +217,7 @@ def main() -> None:
 
 
 def measure_cases(given: argparse.Namespace, results: dict[Case, Result]) -> None:
-    """Measure what was asked for, and add it to the results, case by case."""
+    """Measure the requested cases and add each to the results."""
     if given.install:
         install(given.install, given.torch)
     from gym.training.runtime import resolve_precision

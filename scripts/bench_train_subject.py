@@ -1,8 +1,8 @@
-"""One way to train a network, timed: what `bench_train.py` starts, a process for each; prints its numbers as JSON.
+"""Time one way to train a network and print the numbers as JSON; `bench_train.py` runs it once for each way.
 
     python scripts/bench_train_subject.py ours unet --filters 6 --size 256 --batch 8 --steps 3
 
-Data are random and stay in memory, so that steps and nothing else are measured.
+The data is random and stays in memory, so that only the steps are measured.
 """
 
 import argparse
@@ -23,7 +23,7 @@ WAYS = ("original_own", "original_graph", *OWN, "torch")
 
 
 def main() -> None:
-    """Time a first call, some steps of training, and inference."""
+    """Time a first call, several training steps, and inference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("way", choices=WAYS)
     parser.add_argument("model", choices=("unet", "resunet"))
@@ -53,21 +53,21 @@ def main() -> None:
 
 
 def random_batch(batch: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels."""
+    """Generate random images and labels."""
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch, size, size, BANDS)).astype(np.float32)
     return images, rng.integers(0, CLASSES, images.shape[:3]).astype(np.uint8)
 
 
 def timed(call: Callable[[int], Any], times: int) -> tuple[float, Any]:
-    """Seconds that a call takes, and what it gives."""
+    """Time a call; return the seconds and its result."""
     started = time.perf_counter()
     given = call(times)
     return time.perf_counter() - started, given
 
 
 def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable]:
-    """The program's own ways, and those of the original's functions, with Keras."""
+    """Prepare a way that uses Keras: this program's or the original's."""
     import tensorflow as tf
 
     from gym.data.batches import without_autotune  # else a step is timed up to twice as long, in all ways
@@ -94,9 +94,9 @@ def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
 
 
 def own(given: argparse.Namespace) -> Any:
-    """The program's network as it trains it: ``ours``, or with the plain decoder and nothing tuned.
+    """Build this program's network: ``ours``, or with the plain decoder and without tuned operations.
 
-    The latter in float32 or in what the machine computes fastest.
+    The latter uses float32, or the fastest precision of the machine.
     """
     from gym.config.schema import LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from gym.models.architectures import build_model
@@ -113,10 +113,10 @@ def own(given: argparse.Namespace) -> Any:
 
 
 def original(given: argparse.Namespace) -> Any:
-    """The original's network, as it trains it (eager, mixed_float16) or at its best (a graph, float32).
+    """Build the original's network, as it trains it (eager, mixed_float16) or at its best (a graph, float32).
 
-    Its strided 1x1 convolution is replaced by a slice and a convolution of stride 1, the same function: its gradient
-    crashes on CPUs.
+    A slice and a convolution of stride 1 replace its strided 1x1 convolution, whose gradient crashes on CPUs. They
+    compute the same function.
     """
     import keras
     import tensorflow as tf
@@ -145,7 +145,7 @@ def original(given: argparse.Namespace) -> Any:
 
 
 def prepare_torch(given: argparse.Namespace, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable]:
-    """A twin of the networks in PyTorch, channels last, in bfloat16 by autocast or in float32."""
+    """Prepare the equivalent PyTorch network, channels last, in bfloat16 by autocast or in float32."""
     import torch
     from bench_train_torch import UNet
 

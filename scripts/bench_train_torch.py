@@ -1,4 +1,4 @@
-"""A twin of the paper's networks in PyTorch, for `bench_train.py`; layers and parameter counts as in gym/models."""
+"""The paper's networks in PyTorch for `bench_train.py`, with the layers and parameter counts of gym/models."""
 
 import itertools
 
@@ -10,7 +10,7 @@ DROPOUT = 0.1
 
 
 class Convolution(nn.Module):
-    """Dropout, batch normalisation, ReLU, convolution."""
+    """Dropout, batch normalisation, ReLU and convolution."""
 
     def __init__(self, before: int, after: int, kernel: int = 7, stride: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Convolution(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """A 1x1 convolution of every ``stride``-th pixel, normalised."""
+    """A 1x1 convolution of every ``stride``-th pixel with batch normalisation."""
 
     def __init__(self, before: int, after: int, stride: int = 1) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """The U; arguments as of `gym.models.unet.build_encoder_decoder`."""
+    """The encoder and decoder; arguments as for `gym.models.unet.build_encoder_decoder`."""
 
     def __init__(self, bands: int, filters: int, classes: int, is_residual: bool) -> None:
         super().__init__()

@@ -1,10 +1,10 @@
-"""Two runs at a time with a thread each, against one run after another with two threads.
+"""Compare two parallel runs of one thread each with sequential runs of two threads.
 
     python scripts/bench_workers.py                 # three rounds; 25 minutes
 
-Steps of the U-Net are timed by `bench_train_subject.py`, both ways in turn. Above 1: two at a time train more images in
-the same time. The two begin together but trace their graphs for themselves, so the last steps of one may be alone on
-the machine: the steps are many, to make little of it.
+`bench_train_subject.py` times steps of the U-Net, alternating between both ways. A ratio above 1 means that two
+parallel runs train more images in the same time. They start together but trace their graphs separately, so the last
+steps of one may run alone; many steps make this negligible.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SUBJECT = Path(__file__).with_name("bench_train_subject.py")
 
 
 def seconds_a_step(workers: int, threads: int, filters: int, size: int) -> float:
-    """Of all workers together: seconds for one step of each, over their number."""
+    """Measure the seconds per step of all workers together."""
     command = [sys.executable, str(SUBJECT), "ours", "unet", "--filters", str(filters), "--size", str(size)]
     command += ["--batch", "4", "--threads", str(threads), "--steps", str(max(4, 1_600_000 // size**2))]
     environment = os.environ | {"PYTHONPATH": "."}

@@ -1,10 +1,10 @@
-"""Which operations a training step spends its time in: the ten dearest kinds, plain in float32, plain, and ours.
+"""Profile a training step: its ten most expensive kinds of operation, plain in float32, plain, and ours.
 
     python scripts/profile_step.py unet --filters 6 --size 512
 
-Seconds are those of the operations themselves; several run at a time, so they add up to more than the step. Beside
-them: what the operations read and write, counted in the graph before TensorFlow fuses any, and the rate at which the
-machine reads and writes when it adds a number to a large array.
+The seconds are those of single operations, several of which run in parallel, so they add up to more than the step. The
+table also shows the bytes that the operations read and write, counted in the graph before TensorFlow fuses any, and the
+memory bandwidth of the machine.
 """
 
 import argparse
@@ -32,7 +32,7 @@ WAYS = {
 
 
 def profile(way: str, model: str, filters: int, size: int, batch: int) -> tuple[float, Counter, Counter, int]:
-    """Seconds of a step; by kind of operation seconds in one, and how many there are; and bytes read and written."""
+    """Measure the seconds of a step, the seconds and number of operations by kind, and the bytes moved."""
     import tensorflow as tf
 
     network = own(argparse.Namespace(way=way, model=model, filters=filters, size=size, threads=0, precision="auto"))
@@ -52,7 +52,7 @@ def profile(way: str, model: str, filters: int, size: int, batch: int) -> tuple[
 
 
 def read_profile(path: Path) -> tuple[Counter, Counter]:
-    """By kind of operation, seconds and numbers."""
+    """Sum the seconds and count the operations of each kind."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     space = xplane_pb2.XSpace()
@@ -69,7 +69,7 @@ def read_profile(path: Path) -> tuple[Counter, Counter]:
 
 
 def bytes_moved(network: Any, batch: int) -> int:
-    """What the operations of a step read and write, each its whole inputs and outputs."""
+    """Sum the bytes of all inputs and outputs of the operations of a step."""
     from step_cost import step_operations
 
     moving = (operation for operation in step_operations(network, batch) if operation.type not in MOVE_NOTHING)
@@ -78,7 +78,7 @@ def bytes_moved(network: Any, batch: int) -> int:
 
 
 def memory_rate() -> float:
-    """Bytes a second read and written by adding a number to 256 MiB again and again, the best of some."""
+    """Measure the memory bandwidth in bytes per second by repeated additions to 256 MiB, the best of several."""
     import tensorflow as tf
 
     numbers, times = tf.zeros(2**26), 8

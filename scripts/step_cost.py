@@ -1,4 +1,4 @@
-"""What a step of training costs, counted in the graph and not timed: the same on every machine, every day."""
+"""Count the operations of a training step in its graph; unlike a time, the count is the same on every machine."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,25 +8,25 @@ import tensorflow as tf
 
 
 class StepCost(NamedTuple):
-    """Multiply-adds of all convolutions and matrix products, forward and backward; and operations of the graph."""
+    """Number of multiply-adds in all convolutions and matrix products, and of operations in the graph."""
 
     multiply_adds: int
     operations: int
 
 
 def step_cost(model: keras.Model, batch: int) -> StepCost:
-    """Count a step of training of a compiled model.
+    """Count the operations of a training step of a compiled model.
 
     Args:
-        model: A compiled model of known rows and columns.
-        batch: Images in the batch.
+        model: A compiled model with known rows and columns.
+        batch: Number of images in the batch.
     """
     operations = step_operations(model, batch)
     return StepCost(sum(map(multiply_adds, operations)), len(operations))
 
 
 def step_operations(model: keras.Model, batch: int) -> list[Any]:
-    """The operations of a step of training of a compiled model, as they are before TensorFlow optimises the graph."""
+    """List the operations of a training step before TensorFlow optimises the graph."""
     images = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32)
     labels = tf.TensorSpec((batch, *model.output_shape[1:3]), tf.uint8)
     step = tf.function(lambda *data: model.train_step(data), autograph=False)
@@ -34,7 +34,7 @@ def step_operations(model: keras.Model, batch: int) -> list[Any]:
 
 
 def needed_operations(graph: Any) -> list[Any]:
-    """Those that results or changes of variables depend on; TensorFlow computes no others."""
+    """List the operations that outputs and variable updates depend on; TensorFlow skips all others."""
     waiting = [*(output.op for output in graph.outputs), *graph.control_outputs]
     found = {}
     while waiting:
@@ -46,7 +46,7 @@ def needed_operations(graph: Any) -> list[Any]:
 
 
 def multiply_adds(operation: Any) -> int:
-    """Those of one operation; 0 for one that is neither convolution nor matrix product."""
+    """Count the multiply-adds of an operation; 0 unless it is a convolution or matrix product."""
     inputs = operation.inputs
     match operation.type:
         case "Conv2D":
@@ -62,5 +62,5 @@ def multiply_adds(operation: Any) -> int:
 
 
 def pixels(maps: Any) -> int:
-    """Of all maps of a batch, one channel of each."""
+    """Count the pixels of one channel in all maps of a batch."""
     return math.prod(maps.shape[:3])

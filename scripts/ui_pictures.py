@@ -1,9 +1,9 @@
-"""Take the README's pictures of the MLflow UI, by a real browser.
+"""Take the README's screenshots of the MLflow UI with a real browser.
 
     python scripts/ui_pictures.py outputs               # the table and the charts of the runs there; a minute
 
-Wants Debian's ``chromium``, and the Python package ``playwright``, which is used without browsers of its own:
-``python -m pip install playwright``. The outputs folder should hold a sweep, as of ``+experiment=pocket_matrix``.
+Needs Debian's ``chromium`` and the Python package ``playwright`` (``python -m pip install playwright``), without
+playwright's own browsers. The outputs folder should hold a sweep such as ``+experiment=pocket_matrix``.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A step of training does not grow unseen: multiply-adds and operations are counted, which no noise can hide."""
+"""The cost of a training step does not grow unnoticed: operations are counted, which is free of noise."""
 
 import keras
 import pytest
@@ -11,14 +11,14 @@ from scripts.step_cost import step_cost
 
 
 def cost_of(**options):
-    """Of a batch of 2 at 64x64x5 in 4 classes."""
+    """The cost of a batch of 2 at 64x64x5 with 4 classes."""
     config = ModelConfig(**options)
     model = build_model(config, (64, 64, 5), 4)
     return step_cost(compile_model(model, OptimizerConfig(), "cce", [1.0] * 4), 2)
 
 
 def test_one_convolution_by_hand():
-    """Forward, gradient of the kernel and, but for the first, gradient of the map: three times the same number."""
+    """Forward pass, kernel gradient and, except in the first layer, map gradient cost the same."""
     images = keras.Input((8, 8, 3))
     maps = keras.layers.Conv2D(4, 3, padding="same")(images)
     network = keras.Model(images, keras.layers.Conv2D(2, 5, strides=2, padding="same")(maps))
@@ -29,15 +29,15 @@ def test_one_convolution_by_hand():
 
 @pytest.mark.parametrize(("name", "forward"), [("unet", 18.6e9), ("resunet", 28.2e9)])
 def test_the_plain_step_is_three_times_its_forward_pass(name, forward):
-    """Forward multiply-adds of the paper's networks at 512x512x5, as they were counted by another program."""
+    """Another program counted the forward multiply-adds of the paper's networks at 512x512x5."""
     plain = cost_of(name=name, decoder="plain")
 
     assert plain.multiply_adds == pytest.approx(3 * 2 * forward / 64, rel=0.03)
 
 
-# Billions of multiply-adds, and operations, of a step today: what makes it cheaper lowers these, what makes it dearer
-# must say why.
-MOST = {
+# Billions of multiply-adds, and operations, of a step. Lower them after an improvement; a commit that raises them must
+# say why.
+LIMITS = {
     ("unet", "half", True): (1.104, 2440),
     ("unet", "plain", True): (1.742, 2290),
     ("unet", "half", False): (1.104, 4400),
@@ -47,9 +47,9 @@ MOST = {
 }
 
 
-@pytest.mark.parametrize(("case", "most"), MOST.items(), ids=[" ".join(map(str, case)) for case in MOST])
+@pytest.mark.parametrize(("case", "most"), LIMITS.items(), ids=[" ".join(map(str, case)) for case in LIMITS])
 def test_a_step_does_not_grow(case, most):
-    """Neither in multiply-adds nor in operations."""
+    """Neither multiply-adds nor operations exceed their limits."""
     name, decoder, is_tuned = case
     use_tuning(is_tuned)
 

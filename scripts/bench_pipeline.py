@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float, float]:
-    """Measure the seconds of a step from memory, the increases of both other feeds, and the extra CPU time of the last."""
+    """Measure the seconds of a step from memory, the increases of both other feeds, and the last feed's extra work."""
     from gym.config.schema import AugmentConfig, DataConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from gym.data.batches import training_batches, without_autotune
     from gym.data.build import open_or_build_dataset

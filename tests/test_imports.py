@@ -1,6 +1,7 @@
-"""Packages are layers: imports only descend, nothing imports in a circle, and ``import gym`` loads nothing heavy."""
+"""Packages are layers: imports only descend, there are no cycles, and each heavy library has its place."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import gym
 
 PACKAGE = Path(gym.__file__).parent
-# A package imports from those on lower layers only; packages of one layer do not import each other.
+# A package imports only from lower layers; packages of one layer do not import each other.
 LAYERS = [
     {"core"},
     {"config"},
@@ -27,10 +28,18 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
     if path.name not in ("__init__.py", "__main__.py") and path.parent != PACKAGE
 }
+# The modules that may import a library, because it takes long to import or ties them to a service.
+IMPORTERS = {
+    "numpy": r"core\.seeding|(?!core\.|config\.).+",
+    "mlflow": r"runs\.mlflow_\w+",
+    "sqlalchemy": r"runs\.mlflow_client|sweeps\.search\.storage",
+    "optuna": r"sweeps\.search\.\w+",
+    "matplotlib": r"reporting\..+|sweeps\.search\.figures",
+}
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the modules of ours that a file imports, also inside functions."""
+    """Return the modules of this program that a file imports, also inside functions."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gym."):
@@ -50,13 +59,24 @@ def test_imports_only_descend(module):
         assert other == package or LAYER[other] < LAYER[package], f"gym.{module} imports gym.{imported}"
 
 
-def test_nothing_imports_in_a_circle():
-    """Within a package, too, the modules can be put in an order; `TopologicalSorter` raises where they cannot."""
+@pytest.mark.parametrize(("library", "importers"), IMPORTERS.items())
+def test_a_heavy_library_is_imported_only_where_it_belongs(library, importers):
+    """Configurations are checked without NumPy, and only a few modules depend on MLflow, Optuna and matplotlib."""
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if library in {name.partition(".")[0] for name in names}:
+                assert re.fullmatch(importers, module), f"gym.{module} imports {library}"
+
+
+def test_no_modules_import_each_other_in_a_cycle():
+    """Modules of one package have an order too; `TopologicalSorter` raises if there is a cycle."""
     assert set(TopologicalSorter({m: imports_of(p) for m, p in MODULES.items()}).static_order()) >= set(MODULES)
 
 
 def test_the_packages_stay_small():
-    """A reader finds a module by its package: at most 25 packages and modules, and 25 modules in each."""
+    """There are at most 25 packages, and at most 25 modules in each, so that readers find their way."""
     folders = {path.parent for path in MODULES.values()}
     assert {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"} == set(LAYER)
     assert len(folders) <= 25
@@ -64,14 +84,14 @@ def test_the_packages_stay_small():
 
 
 def test_commands_hold_no_logic():
-    """A command module is at most 30 lines: it names its entry in the table of commands."""
+    """A command module has at most 30 lines and names its entry in the table of commands."""
     for path in PACKAGE.glob("[!_]*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 30, path
         assert f'main = command("{path.stem}")' in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES.values()}), ids=lambda folder: folder.name)
-def test_a_package_says_what_it_offers_and_imports_nothing(folder):
-    """Its ``__init__`` is a docstring, so that importing one module never loads another."""
+def test_a_package_states_what_it_offers_and_imports_nothing(folder):
+    """Its ``__init__`` is only a docstring, so importing one module never imports another."""
     (only,) = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
     assert isinstance(only, ast.Expr)

@@ -13,7 +13,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlflow.entities import Run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gym.config.overrides import parse_settings, to_overrides
@@ -41,7 +40,7 @@ from gym.reporting.training_curves import RunCurve
 from gym.runs.mlflow_client import RetryingClient, open_tracking
 from gym.runs.mlflow_log import PARENT, open_run_log
 from gym.runs.mlflow_lookup import MODEL, fetch_model_files, find_model_run
-from gym.runs.mlflow_read import find_run_dataset, read_logged_result, read_metrics
+from gym.runs.mlflow_read import Run, find_run_dataset, read_logged_result, read_metrics
 from gym.runs.model_files import load_model
 from gym.runs.result import RunResult, find_result
 from gym.sweeps.plan import format_command

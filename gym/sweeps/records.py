@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mlflow.entities import Run
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -23,7 +22,7 @@ from gym.core.text import pluralize, redact_uri
 from gym.runs.mlflow_client import RetryingClient, open_tracking, tracking_uri
 from gym.runs.mlflow_log import PARENT
 from gym.runs.mlflow_lookup import find_sweep_runs, search_runs, suggest_nearest
-from gym.runs.mlflow_read import read_logged_result
+from gym.runs.mlflow_read import Run, read_logged_result
 from gym.runs.result import RunResult, find_result
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, drop_duplicates
 from gym.sweeps.plan import format_command

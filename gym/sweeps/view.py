@@ -5,6 +5,7 @@ minute for the runs in progress.
 """
 
 import logging
+import math
 import sys
 import threading
 import time
@@ -282,9 +283,9 @@ def describe_event(job: Job, progress: Progress) -> str:
     epochs = pluralize(round(job.scores.get("stopping_epoch", job.epoch)), "epoch")
     if job.status == PRUNED:
         return f"pruned after {epochs} and {elapsed}  IoU {iou}  ({overall})"
-    others = (entry for entry in SCORES.at(Place.FIGURE4) if entry.name != SCORES.default)
-    told = [f"{one.title} {format_score(job.scores.get(one.name, float('nan')), digits=4)}" for one in others]
-    return f"done after {epochs} and {elapsed}  {'  '.join([f'IoU {iou}', *told])}  ({overall})"
+    others = [entry for entry in SCORES.at(Place.FIGURE4) if entry.name != SCORES.default]
+    scores = [f"{entry.title} {format_score(job.scores.get(entry.name, math.nan), digits=4)}" for entry in others]
+    return f"done after {epochs} and {elapsed}  {'  '.join([f'IoU {iou}', *scores])}  ({overall})"
 
 
 def describe_progress(progress: Progress) -> str:

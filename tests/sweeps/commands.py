@@ -45,7 +45,10 @@ def kill_after(seconds, outputs, *arguments):
     try:
         process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # on a busy machine, it may not have made its process group yet
+            process.send_signal(signal.SIGKILL)
         process.communicate()
         return True
     return False

@@ -1,6 +1,6 @@
 """Estimate the time left of a sweep.
 
-A running run is extrapolated from its own pace. A waiting run is predicted from its work, a relative amount of
+A run in progress is extrapolated from its own pace. A waiting run is predicted from its work, a relative amount of
 computation derived from its configuration, and from the time that other runs took for theirs. Work also decides which
 runs start first when there are several workers.
 """
@@ -12,28 +12,21 @@ from typing import Any
 
 from gym.config.registries import ARCHITECTURES
 from gym.config.schema import ModelConfig, parse_size
-from gym.sweeps.ledger import Job
+from gym.sweeps.ledger import FINISHED, Job
 
 _POWER = 0.5  # prior exponent of time over work: 12 filters instead of 2 are 36 times the work, but took 3 to 14 times
 
 
 def seconds_left(
-    finished: Sequence[Job],
-    pruned: Sequence[Job],
-    running: Sequence[Job],
-    waiting: Sequence[Job],
-    unknown: int,
-    workers: int,
-    now: float,
+    ended: Sequence[Job], running: Sequence[Job], waiting: Sequence[Job], unknown: int, workers: int, now: float
 ) -> float | None:
     """Estimate the time until all runs have ended, in seconds.
 
-    A running run continues at its pace up to the mean final epoch of those finished runs that ran longer than it has.
+    A run in progress continues at its pace up to the mean final epoch of the finished runs that ran for longer.
     A waiting run takes as long as its work predicts, minus the epochs of an earlier attempt.
 
     Args:
-        finished: Finished runs.
-        pruned: Pruned runs.
+        ended: Finished and pruned runs.
         running: Runs in progress.
         waiting: Queued and interrupted runs. ``epoch`` is the last one they completed.
         unknown: Number of runs that are not queued yet. Each is predicted to take the mean of the other runs.
@@ -43,17 +36,14 @@ def seconds_left(
     Returns:
         The estimate, or None if no run provides one yet.
     """
-    reached = [job.epoch / job.epochs for job in finished if job.epoch and job.epochs]
-    last = {job.number: expected_last_epoch(job, reached) for job in running}
-    paced = {
-        job.number: left for job in running if (left := seconds_left_at_pace(job, last[job.number], now)) is not None
-    }
-    measured = [scale_to_full_run(job, job.epoch, job.elapsed(now)) for job in (*finished, *pruned)]
-    measured += [
-        scale_to_full_run(job, last[job.number], job.elapsed(now) + paced[job.number])
-        for job in running
-        if job.number in paced
-    ]
+    reached = [job.epoch / job.epochs for job in ended if job.status == FINISHED and job.epoch and job.epochs]
+    measured = [scale_to_full_run(job, job.epoch, job.elapsed(now)) for job in ended]
+    paced: dict[int, float] = {}
+    for job in running:
+        last = expected_last_epoch(job, reached)
+        if (left := seconds_left_at_pace(job, last, now)) is not None:
+            paced[job.number] = left
+            measured.append(scale_to_full_run(job, last, job.elapsed(now) + left))
     known = [point for point in measured if point is not None]
     if not known:
         return None
@@ -63,7 +53,7 @@ def seconds_left(
         for job in running
     ]
     queued = [predict(job.work) * fraction_left(job, job.epoch) for job in waiting]
-    unqueued = unknown * fmean(predict(job.work) for job in (*finished, *pruned, *running, *waiting))
+    unqueued = unknown * fmean(predict(job.work) for job in (*ended, *running, *waiting))
     return max([(sum(queued) + sum(in_progress) + unqueued) / max(workers, 1), *in_progress])
 
 
@@ -101,6 +91,7 @@ def fit_seconds(known: Sequence[tuple[float, float]]) -> Callable[[float], float
         return lambda _: mean
     center, middle = (fmean(values) for values in zip(*points, strict=True))
     spread = sum((x - center) ** 2 for x, _ in points)
+    # The penalty of 1.0 pulls the exponent towards the prior as strongly as one run at a distance of 1 in log work.
     power = (sum((x - center) * (y - middle) for x, y in points) + _POWER) / (spread + 1.0)
     power = min(max(power, 0.0), 1.0)
     pace = fmean(exp(y) for _, y in points) / fmean(exp(power * (x - center)) for x, _ in points)
@@ -108,7 +99,7 @@ def fit_seconds(known: Sequence[tuple[float, float]]) -> Callable[[float], float
 
 
 def expected_last_epoch(job: Job, reached: Sequence[float]) -> float:
-    """Estimate the epoch at which a running run will stop.
+    """Estimate the epoch at which a run in progress will stop.
 
     Args:
         job: The run.
@@ -118,7 +109,7 @@ def expected_last_epoch(job: Job, reached: Sequence[float]) -> float:
 
 
 def seconds_left_at_pace(job: Job, last: float, now: float) -> float | None:
-    """Return the seconds until a running run completes epoch ``last``; None while its pace is unknown.
+    """Return the seconds until a run in progress completes epoch ``last``; None while its pace is unknown.
 
     The time since its latest epoch counts as one epoch at most, because the clocks of machines may differ.
     """

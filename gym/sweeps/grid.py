@@ -31,10 +31,9 @@ from gym.sweeps.plan import (
     name_sweep,
     plan_sweep,
     queue_run,
-    sort_longest_first,
 )
 from gym.sweeps.sweep_folder import SweepFolder
-from gym.sweeps.view import SweepView, summary_lines
+from gym.sweeps.view import show_sweep, summary_lines
 
 log = logging.getLogger(__name__)
 
@@ -70,18 +69,12 @@ def run_grid(
             requeue_lost_runs(folder, planned)
             launch_unfinished(folder, planned, run_launcher, own.sweep.attempts)
             jobs = planned_jobs(folder, planned)
-            lines = summary_lines(jobs, lambda job: format_command(job.overrides), own.sweep.attempts)
-            plain_console().print("\n".join(lines))
+            plain_console().print("\n".join(summary_lines(jobs, format_command, own.sweep.attempts)))
             for finding in log_comparison(parent, folder, jobs):
                 plain_console().print(finding)
-            check_finished(jobs)
+            if missing := sum(job.status != FINISHED for job in jobs):
+                raise RunError(f"{missing} of {pluralize(len(jobs), 'run')} did not finish; see the messages above.")
     return jobs
-
-
-def check_finished(jobs: Sequence[Job]) -> None:
-    """Raise `RunError` if a run is not finished."""
-    if missing := sum(job.status != FINISHED for job in jobs):
-        raise RunError(f"{missing} of {pluralize(len(jobs), 'run')} did not finish; see the messages above.")
 
 
 def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun], plugins: Mapping[str, str]) -> None:
@@ -94,6 +87,7 @@ def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun], plugins: 
     folder.initialize(validations.pop() if len(validations) == 1 else "", is_search=False, plugins=plugins)
     jobs = folder.ledger.jobs()
     known, number = {job.fingerprint for job in jobs}, max((job.number + 1 for job in jobs), default=0)
+    # Numbers are never reused, because the MLflow runs are tagged with them.
     for run in planned:
         if run.fingerprint not in known:
             queue_run(folder.ledger, number, run)
@@ -129,5 +123,7 @@ def launch_unfinished(folder: SweepFolder, planned: Sequence[PlannedRun], launch
     unfinished = [job for job in jobs if job.status != FINISHED and job.failures < attempts]
     if skipped := len(jobs) - len(unfinished):
         log.info("skipping %d of %s: already finished, or failed too often", skipped, pluralize(len(jobs), "run"))
-    with SweepView(folder.ledger, f"sweep {folder.name}", numbers={job.number for job in jobs}):
-        launcher.launch(sort_longest_first(unfinished) if launcher.workers > 1 else unfinished)
+    with show_sweep(folder.ledger, f"sweep {folder.name}", numbers={job.number for job in jobs}):
+        if launcher.workers > 1:
+            unfinished.sort(key=lambda job: (-job.work, job.number))
+        launcher.launch(unfinished)

@@ -16,11 +16,11 @@ file lock, in a single write that is synced to disk, and an incomplete line is i
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from filelock import FileLock
 
@@ -31,17 +31,6 @@ QUEUED, STARTED, EPOCH, FINISHED, FAILED, PRUNED = "queued", "started", "epoch",
 ENDED = FINISHED, FAILED, PRUNED
 
 Event = dict[str, Any]
-
-
-class HasFingerprint(Protocol):
-    """A planned or queued run."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of everything the run's result depends on."""
-
-
-Run = TypeVar("Run", bound=HasFingerprint)
 
 
 class Ledger:
@@ -77,7 +66,7 @@ class Ledger:
                 # File names may hold bytes that are not valid UTF-8.
                 stream.write(f"{line}\n".encode("utf-8", "backslashreplace"))
                 stream.flush()
-                os.fsync(stream.fileno())
+                os.fsync(stream.fileno())  # a power failure must not lose a finished run
 
     def read(self) -> list[Event]:
         """Return all events so far, without incomplete lines.
@@ -218,9 +207,9 @@ def replay_events(events: Iterable[Event]) -> list[Job]:
     return [jobs[number] for number in sorted(jobs)]
 
 
-def drop_duplicates(runs: Sequence[Run]) -> list[Run]:
+def drop_duplicates(jobs: Iterable[Job]) -> list[Job]:
     """Keep the first run of each fingerprint: equal runs have equal results."""
-    first: dict[str, Run] = {}
-    for run in runs:
-        first.setdefault(run.fingerprint, run)
+    first: dict[str, Job] = {}
+    for job in jobs:
+        first.setdefault(job.fingerprint, job)
     return list(first.values())

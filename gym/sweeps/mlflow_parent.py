@@ -32,7 +32,7 @@ def open_parent_run(tracking: TrackingConfig, outputs: Path, folder: SweepFolder
     """
     known = folder.read_metadata()
     if "attempt" not in known:
-        known["attempt"] = uuid.uuid4().hex
+        known["attempt"] = uuid.uuid4().hex  # identifies the parent run when the sweep is resumed
         folder.write_metadata(known)
     tags = {"sweep": folder.name}
     with open_mlflow_run(tracking, outputs, f"sweep {folder.name}", tags, known["attempt"]) as run:

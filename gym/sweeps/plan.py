@@ -22,7 +22,7 @@ from gym.data.samples import split_dataset, training_samples
 from gym.data.split import Split
 from gym.runs.spec import run_fingerprint, run_name, validation_fingerprint
 from gym.sweeps.eta import estimate_work
-from gym.sweeps.ledger import QUEUED, Job, Ledger, drop_duplicates
+from gym.sweeps.ledger import QUEUED, Ledger
 
 _IN_DEFAULT_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
@@ -88,10 +88,13 @@ def plan_sweep(combinations: Sequence[Overrides], compose: Compose) -> list[Plan
     """
     configs = [read_config(compose(overrides), Config) for overrides in combinations]
     cache, distinct = DatasetCache(), differing_overrides(combinations)
-    planned = [plan_sweep_run(*run, cache) for run in zip(configs, combinations, distinct, strict=True)]
+    planned = [plan_sweep_run(*parts, cache) for parts in zip(configs, combinations, distinct, strict=True)]
     if not configs[0].sweep.mix:
         check_comparable(planned)
-    return drop_duplicates(planned)
+    unique: dict[str, PlannedRun] = {}
+    for run in planned:
+        unique.setdefault(run.fingerprint, run)
+    return list(unique.values())
 
 
 def plan_sweep_run(config: Config, overrides: Overrides, distinct: Overrides, cache: "DatasetCache") -> PlannedRun:
@@ -183,11 +186,6 @@ def queue_run(ledger: Ledger, number: int, run: PlannedRun) -> None:
     """Add a run to the ledger, without passwords: whoever starts the run plans it again and has them."""
     overrides = [redact_uri(override) for override in run.overrides]
     ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=overrides, work=run.work)
-
-
-def sort_longest_first(jobs: Sequence[Job]) -> list[Job]:
-    """Sort runs by decreasing work, then by number."""
-    return sorted(jobs, key=lambda job: (-job.work, job.number))
 
 
 def format_command(overrides: Overrides) -> str:

@@ -66,6 +66,7 @@ class Progress:
         self.total = max(len(self.jobs), session.runs)
         self.counts = Counter(self.states.values())
         self.counts[QUEUED] += self.total - len(self.jobs)
+        # Measured, because a cluster decides by itself how many jobs it runs at the same time.
         self._workers = peak_concurrency(events[session.skip :])
 
     def jobs_in(self, *states: str) -> list[Job]:
@@ -84,15 +85,9 @@ class Progress:
 
     def seconds_left(self) -> float | None:
         """Estimate the time left, for as many workers as ran at the same time in this session; None if unknown."""
-        return seconds_left(
-            finished=self.jobs_in(DONE),
-            pruned=self.jobs_in(PRUNED),
-            running=self.jobs_in(RUNNING),
-            waiting=self.jobs_in(QUEUED, INTERRUPTED),
-            unknown=self.total - len(self.jobs),
-            workers=self._workers,
-            now=self.now,
-        )
+        ended, running, waiting = self.jobs_in(DONE, PRUNED), self.jobs_in(RUNNING), self.jobs_in(QUEUED, INTERRUPTED)
+        unknown = self.total - len(self.jobs)
+        return seconds_left(ended, running, waiting, unknown, self._workers, self.now)
 
     def format_time_left(self) -> str:
         """Return the time left as text; empty if it is unknown or all runs have ended."""

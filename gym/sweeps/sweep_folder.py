@@ -140,7 +140,7 @@ class SweepFolder:
             RunError: Another process holds the lock.
         """
         holder = self.path / "holder.txt"
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self.path / ".lock")  # the operating system releases it if the process dies
         with translate_disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             try:

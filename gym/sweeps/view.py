@@ -12,8 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -35,8 +34,11 @@ _OTHER_LINES = 5  # counts, bar, column headings, number of hidden runs, and the
 _STYLES = {DONE: "green", RUNNING: "bold cyan", FAILED: "bold red", PRUNED: "yellow", QUEUED: "dim", INTERRUPTED: "dim"}
 
 
-class SweepView:
-    """Context manager that shows a sweep, including its final state, and restores the terminal.
+@contextmanager
+def show_sweep(
+    ledger: Ledger, title: str, console: Console | None = None, numbers: Collection[int] | None = None, runs: int = 0
+) -> Iterator[None]:
+    """Show a sweep while the block runs, then its final state, and restore the terminal.
 
     Args:
         ledger: Ledger of the sweep. While it cannot be read, the last state stays on the screen.
@@ -45,50 +47,32 @@ class SweepView:
         numbers: Numbers of the runs to show; None means all.
         runs: Least number of runs, if not all are queued yet.
     """
+    session: Session | None = None
+    stop = threading.Event()
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        title: str,
-        console: Console | None = None,
-        numbers: Collection[int] | None = None,
-        runs: int = 0,
-    ) -> None:
-        self._ledger, self._title, self._console = ledger, title, console or plain_console()
-        self._numbers, self._runs = numbers, runs
-        self._session: Session | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="sweep view", daemon=True)
-
-    def __enter__(self) -> Self:
-        with suppress(OSError):
-            self._read()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        # Only this thread draws: a signal interrupts the main thread and could leave the terminal half drawn.
-        with suppress(OSError), open_display(self._console, self._title) as show:
-            self._update(show)
-            while not self._stop.wait(_POLL_SECONDS):
-                self._update(show)
-            self._update(show)
-
-    def _update(self, show: Show) -> None:
+    def update(show: Show) -> None:
+        nonlocal session
         with suppress(OSError, UnicodeError):  # a brief failure of the disk or the terminal must not end the sweep
-            events, session = self._read()
+            events = ledger.read()
+            session = session or begin_session(events, time.time(), numbers, runs)
             show(events, session, time.time())
 
-    def _read(self) -> tuple[list[Event], Session]:
-        events = self._ledger.read()
-        self._session = self._session or begin_session(events, time.time(), self._numbers, self._runs)
-        return events, self._session
+    def watch() -> None:
+        # Only this thread draws: a signal interrupts the main thread and could leave the terminal half drawn.
+        with suppress(OSError), open_display(console or plain_console(), title) as show:
+            update(show)
+            while not stop.wait(_POLL_SECONDS):
+                update(show)
+            update(show)
+
+    update(lambda *_: None)  # begins the session before the block starts any run
+    thread = threading.Thread(target=watch, name="sweep view", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager
@@ -97,30 +81,18 @@ def open_display(console: Console, title: str) -> Iterator[Show]:
     if not console.is_terminal or console.is_dumb_terminal:
         yield LineDisplay(console).show
         return
+    drawn: tuple[int, int] | None = None
+
+    def redraw(events: Sequence[Event], session: Session, now: float) -> None:
+        nonlocal drawn
+        state = len(events), int(now)
+        if state != drawn:  # drawing takes time from training in this process
+            drawn = state
+            live.update(draw_sweep(Progress(events, session, now), title, console.height), refresh=True)
+
     streams = sys.stdout, sys.stderr
     with Live(console=console, auto_refresh=False) as live, redirect_logging(streams):
-        yield TableDisplay(live, title).show
-
-
-class TableDisplay:
-    """Table that is redrawn in place on new events, and once a second.
-
-    Args:
-        live: Area of the terminal to draw in.
-        title: Title of the table.
-    """
-
-    def __init__(self, live: Live, title: str) -> None:
-        self._live, self._title = live, title
-        self._drawn: tuple[int, int] | None = None
-
-    def show(self, events: Sequence[Event], session: Session, now: float) -> None:
-        """Draw the sweep at time ``now``, if it has changed."""
-        state = len(events), int(now)
-        if state != self._drawn:
-            self._drawn = state
-            table = draw_sweep(Progress(events, session, now), self._title, self._live.console.height)
-            self._live.update(table, refresh=True)
+        yield redraw
 
 
 @contextmanager
@@ -191,21 +163,17 @@ def table_row(job: Job, progress: Progress) -> list[Text]:
     """Return the cells of one run."""
     state = progress.states[job.number]
     is_waiting = state in (QUEUED, INTERRUPTED)
-    texts = [
-        str(job.number),
-        one_line(job.name),
-        state,
-        f"{job.epoch}/{job.epochs}" if job.epochs else "",
-        "" if is_waiting else format_score(latest_iou(job)),
-        "" if is_waiting else format_duration(job.elapsed(progress.now)),
-        one_line(job.message) if state == FAILED else "",
+    cells = [
+        (str(job.number), ""),
+        (one_line(job.name), ""),
+        (state, _STYLES[state]),
+        (f"{job.epoch}/{job.epochs}" if job.epochs else "", ""),
+        ("" if is_waiting else format_score(latest_iou(job)), ""),
+        ("" if is_waiting else format_duration(job.elapsed(progress.now)), ""),
+        (one_line(job.message) if state == FAILED else "", _STYLES[state]),
     ]
-    styles = ["", "", _STYLES[state], "", "", "", _STYLES[state]]
     row_style = _STYLES[state] if is_waiting else ""
-    return [
-        Text(text, style=style or row_style, no_wrap=True, overflow="ellipsis")
-        for text, style in zip(texts, styles, strict=True)
-    ]
+    return [Text(text, style=style or row_style, no_wrap=True, overflow="ellipsis") for text, style in cells]
 
 
 def latest_iou(job: Job) -> float:
@@ -305,12 +273,14 @@ def one_line(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def summary_lines(jobs: Sequence[Job], command_of: Callable[[Job], str], attempts: int | None = None) -> list[str]:
+def summary_lines(
+    jobs: Sequence[Job], command_of: Callable[[list[str]], str], attempts: int | None = None
+) -> list[str]:
     """Summarize a sweep that has stopped.
 
     Args:
         jobs: Its runs; none is running any more.
-        command_of: Returns the command that trains a run by itself.
+        command_of: Returns the command that trains a run by itself, from its overrides.
         attempts: Number of failures after which a run is not retried; None means no limit.
 
     Returns:
@@ -323,7 +293,7 @@ def summary_lines(jobs: Sequence[Job], command_of: Callable[[Job], str], attempt
         lines[0] += f"; total run time {format_duration(sum(job.elapsed(job.ended) for job in finished))}"
     for job in jobs:
         if job.status == FAILED:
-            lines += [f"{run_label(job)}  failed: {one_line(job.message)}", f"    {command_of(job)}"]
+            lines += [f"{run_label(job)}  failed: {one_line(job.message)}", f"    {command_of(job.overrides)}"]
     return [*lines, describe_rerun(jobs, attempts)]
 
 

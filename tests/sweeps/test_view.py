@@ -17,7 +17,7 @@ from gym.core.errors import Terminated
 from gym.sweeps import view
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, Ledger
 from gym.sweeps.progress import Progress, begin_session
-from gym.sweeps.view import LineDisplay, SweepView, draw_sweep, summary_lines
+from gym.sweeps.view import LineDisplay, draw_sweep, show_sweep, summary_lines
 
 BEGIN = 1_771_000_000.0  # all times below are seconds after it
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -302,7 +302,7 @@ def test_the_final_state_is_shown_however_the_block_ends(ledger, make_console, e
     console, stdout, before = make_console(), sys.stdout, threading.active_count()
 
     def block():
-        with SweepView(ledger, "sweep matrix", console):
+        with show_sweep(ledger, "sweep matrix", console):
             assert threading.active_count() == before + 1
             end_both(ledger)
             if error:
@@ -332,7 +332,7 @@ def test_the_final_state_is_shown_however_the_block_ends(ledger, make_console, e
 def test_the_view_follows_a_ledger_written_elsewhere(ledger, make_console):
     """It needs nothing but the file."""
     console = make_console()
-    with SweepView(ledger, "sweep matrix", console):
+    with show_sweep(ledger, "sweep matrix", console):
         Ledger(ledger.path).append(STARTED, 1, epochs=3)
         wait_for("running" if console.is_terminal else "run 1  resunet cce f2  started", console)
 
@@ -340,7 +340,7 @@ def test_the_view_follows_a_ledger_written_elsewhere(ledger, make_console):
 def test_the_table_is_redrawn_only_when_it_changes(ledger):
     """Drawing takes time from training in the same process."""
     console, began = terminal(), int(time.time())
-    with SweepView(ledger, "sweep matrix", console):
+    with show_sweep(ledger, "sweep matrix", console):
         time.sleep(0.5)  # some fifty looks
 
     seconds = int(time.time()) - began + 1
@@ -361,7 +361,7 @@ def test_read_errors_do_not_stop_the_sweep(ledger, make_console):
             return super().read()
 
     flickering, console = Flickering(ledger.path), make_console()
-    with SweepView(flickering, "sweep matrix", console):
+    with show_sweep(flickering, "sweep matrix", console):
         reads = flickering.reads
         while flickering.reads < reads + 3:
             time.sleep(0.005)
@@ -383,7 +383,7 @@ def test_a_closed_terminal_does_not_stop_the_sweep(ledger, is_terminal):
             raise OSError(5, "Input/output error")
 
     stdout = sys.stdout
-    with SweepView(ledger, "sweep matrix", Console(file=Gone(), force_terminal=is_terminal, width=80, height=24)):
+    with show_sweep(ledger, "sweep matrix", Console(file=Gone(), force_terminal=is_terminal, width=80, height=24)):
         end_both(ledger)
 
     assert sys.stdout is stdout
@@ -399,7 +399,7 @@ def test_each_line_is_flushed(ledger):
             self.flushes += 1
 
     file = Counting()
-    with SweepView(ledger, "sweep matrix", Console(file=file, width=80)):
+    with show_sweep(ledger, "sweep matrix", Console(file=file, width=80)):
         end_both(ledger)
 
     assert file.flushes >= len(file.getvalue().splitlines()) == 4
@@ -409,7 +409,7 @@ def test_a_dumb_terminal_gets_lines(ledger, monkeypatch):
     """Terminals inside editors cannot move the cursor."""
     monkeypatch.setenv("TERM", "dumb")
     console = terminal()
-    with SweepView(ledger, "sweep matrix", console):
+    with show_sweep(ledger, "sweep matrix", console):
         end_both(ledger)
 
     assert console.file.getvalue().splitlines()[0] == "run 0  unet cce f2  started"
@@ -421,7 +421,7 @@ def test_output_during_the_sweep_appears_above_the_table(ledger, monkeypatch):
     handler = logging.StreamHandler(sys.stdout)
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
     console, stream = terminal(), handler.stream
-    with SweepView(ledger, "sweep matrix", console):
+    with show_sweep(ledger, "sweep matrix", console):
         wait_for("2 queued", console)
         sys.stdout.write("printed meanwhile\n")
         logging.getLogger("a.run").warning("logged meanwhile")
@@ -434,7 +434,7 @@ def test_output_during_the_sweep_appears_above_the_table(ledger, monkeypatch):
 
 def test_the_view_writes_to_standard_output_by_default(ledger, capsys):
     """Standard output is not a terminal in a test."""
-    with SweepView(ledger, "sweep matrix"):
+    with show_sweep(ledger, "sweep matrix"):
         end_both(ledger)
 
     assert capsys.readouterr().out.startswith("run 0  unet cce f2  started\n")
@@ -443,7 +443,7 @@ def test_the_view_writes_to_standard_output_by_default(ledger, capsys):
 def test_the_view_takes_run_numbers_and_a_total(ledger):
     """Other runs are hidden, and runs that are not queued yet are counted."""
     console = no_terminal()
-    with SweepView(ledger, "sweep matrix", console, numbers={0}, runs=40):
+    with show_sweep(ledger, "sweep matrix", console, numbers={0}, runs=40):
         end_both(ledger)
 
     assert [line.split("  ")[0] for line in console.file.getvalue().splitlines()] == ["run 0", "run 0"]
@@ -462,13 +462,14 @@ def test_the_view_imports_no_heavy_package():
 # --- the end
 
 
-def command_of(job):
-    return f"python -m gym.train {job.name}"
+def command_of(overrides):
+    return f"python -m gym.train {' '.join(overrides)}"
 
 
 def ran(number, status, **what):
     """Return a run that took 100 s."""
-    return Job(number, f"filters={number}", status=status, started=BEGIN, ended=BEGIN + 100, **what)
+    name = f"filters={number}"
+    return Job(number, name, overrides=[name], status=status, started=BEGIN, ended=BEGIN + 100, **what)
 
 
 def test_summary_of_a_finished_sweep():

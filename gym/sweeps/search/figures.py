@@ -35,6 +35,7 @@ from gym.core.text import pluralize
 from gym.sweeps.search.study import OBJECTIVES, best_trials
 
 _COLUMNS = 4
+# All texts are drawn with parse_math=False, because names of options may contain dollar signs.
 _GREY, _RED = "0.6", "#c44e52"
 
 Shares = dict[str, float]

@@ -22,6 +22,7 @@ from gym.core.seeding import derive_seed
 from gym.sweeps.search.space import SearchSpace
 
 MakeSampler = Callable[[int], BaseSampler]
+Space = dict[str, BaseDistribution]
 
 
 class ReproducibleSampler(BaseSampler):
@@ -40,13 +41,11 @@ class ReproducibleSampler(BaseSampler):
         """Let the sampler store what it needs to know about the trial later, such as its generation."""
         self._at(trial).before_trial(study, trial)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Space:
         """Return the parameters that are sampled jointly."""
         return self._at(trial).infer_relative_search_space(study, trial)
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
         """Sample the joint parameters."""
         return self._at(trial).sample_relative(study, trial, search_space)
 

@@ -99,7 +99,7 @@ def read_space(overrides: Sequence[str], config_loader: ConfigLoader | None = No
     by_key: dict[str, Override] = {}
     for override in parse_overrides(overrides, config_loader):
         key = override.get_key_element()
-        by_key.pop(key, None)
+        by_key.pop(key, None)  # the order is that of the last overrides
         by_key[key] = override
     swept = {key: override for key, override in by_key.items() if override.is_sweep_override()}
     if not swept:

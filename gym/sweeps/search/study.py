@@ -6,6 +6,7 @@ this: the one that holds the lock of the sweep.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import optuna
@@ -132,6 +133,7 @@ def check_settings(study: Study, wanted: Mapping[str, Mapping[str, str]]) -> Non
         ConfigError: A setting differs.
     """
     directions = [direction.name.lower() for direction in study.directions]
+    # A study without trials may lack settings if the process that created it was killed.
     is_new = not study.get_trials(deepcopy=False) and not study.user_attrs.keys() >= wanted.keys()
     if is_new and directions == list(wanted[OBJECTIVES].values()):
         for part, values in wanted.items():
@@ -141,11 +143,15 @@ def check_settings(study: Study, wanted: Mapping[str, Mapping[str, str]]) -> Non
         before = known.get(part, {})
         for key in [*values, *before]:
             if values.get(key) != before.get(key):
+                old, new = (_shorten_hash(settings.get(key, "not set")) for settings in (before, values))
                 raise ConfigError(
-                    f"search {study.study_name} was started with other settings: {key} was "
-                    f"{before.get(key, 'not set')} and is now {values.get(key, 'not set')}; "
+                    f"search {study.study_name} was started with other settings: {key} was {old} and is now {new}; "
                     "restore it, or choose another sweep.name."
                 )
+
+
+def _shorten_hash(text: str) -> str:
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 def limit_trials(search: SearchConfig, space: SearchSpace) -> int:
@@ -177,6 +183,7 @@ def propose_trials(study: Study, space: SearchSpace, total: int, batch: int = 1)
         proposed = [suggest_parameters(trial, space) for trial in interrupted]
         room = min(batch, total - sum(trial.state.is_finished() for trial in trials))
         enqueued = sum(trial.state == TrialState.WAITING for trial in trials)
+        # Trial numbers are consecutive, so their count tells how far the last batch got.
         to_batch_end = -len(trials) % batch or (0 if proposed else batch)
         count = min(room - len(proposed), enqueued + to_batch_end)
         proposed += [suggest_parameters(study.ask(), space) for _ in range(count)]

@@ -42,7 +42,7 @@ from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
 from gym.sweeps.search.study import OBJECTIVES, best_trials, limit_trials, open_study, propose_trials, record_result
 from gym.sweeps.sweep_folder import SweepFolder
-from gym.sweeps.view import SweepView, one_line, run_label
+from gym.sweeps.view import one_line, run_label, show_sweep
 
 
 def run_search(
@@ -72,7 +72,7 @@ def run_search(
         with open_parent_run(own.tracking, outputs, folder) as parent:
             run_launcher = RunLauncher(folder, launcher, workers, own.sweep.attempts, own.training.threads)
             runner = TrialRunner(space, compose, folder, study, run_launcher)
-            with SweepView(folder.ledger, f"search {folder.name}", runs=total):
+            with show_sweep(folder.ledger, f"search {folder.name}", runs=total):
                 while trials := propose_trials(study, space, total, search.at_once or workers):
                     runner.run(trials)
             jobs = folder.ledger.jobs()

@@ -324,6 +324,7 @@ def test_the_best_trials_are_the_pareto_front(url):
         ({"objective": ["iou", "kld"]}, r"settings: kld was not set and is now minimize"),
         ({"objective": ["dice"]}, r"settings: dice was not set and is now maximize"),
         ({"shared": {"training.epochs": "30"}}, r"settings: training\.epochs was 15 and is now 30; restore it"),
+        ({"shared": {"training.epochs": "0f" * 32}}, r"training\.epochs was 15 and is now (0f){6}; restore it"),
         ({"shared": {}}, r"settings: training\.epochs was 15 and is now not set; restore it"),
     ],
 )

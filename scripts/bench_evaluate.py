@@ -116,13 +116,13 @@ def main() -> None:
     dataset = open_or_build_dataset(data, chosen.outputs)
     split = split_dataset(dataset, SplitConfig(validation=chosen.scenes / len(dataset)), copies=1)
     samples = list(split.validation)
-    # Opened anew for each, so that no label stays mapped for it.
+    # Opened again for each label, so that none stays mapped.
     labels = (Dataset(dataset.folder).read_label(sample) for sample in samples)
     model = NoisyTruth(labels, len(dataset.manifest.classes))
-    judged = EvaluationSet(dataset, samples, "validation", AugmentConfig(), 0, TrainingData(dataset, split))
+    evaluated = EvaluationSet(dataset, samples, "validation", AugmentConfig(), 0, TrainingData(dataset, split))
     at_start, started = resident(os.getpid(), "VmHWM"), time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, Memory() as memory:
-        assessment = assess(model, judged, AssessmentSettings(4, 0, 0, True, 0), Path(scratch))
+        assessment = assess(model, evaluated, AssessmentSettings(4, 0, 0, True, 0), Path(scratch))
         counted = time.perf_counter()
         document = describe_assessment(assessment, {}, {}, {})
         write_document(Path(scratch), document, assessment)
@@ -130,10 +130,10 @@ def main() -> None:
         write_page(Path(scratch), assessment, "stand-in", {}, dataset.bands, read, 0, {})
     took = time.perf_counter() - started
     Console().print(
-        f"{len(samples)} scenes of {chosen.size}x{chosen.size}: {took - model.seconds:.1f} s beside the predictions, "
-        f"{took - (counted - started):.1f} s of it for files and pictures; "
-        f"peak {resident(os.getpid(), 'VmHWM'):.2f} GiB, {at_start:.2f} of it before anything is judged; largest of no "
-        f"file {memory.largest_anonymous:.2f} GiB; peak of a worker {memory.largest_of_worker:.2f} GiB; "
+        f"{len(samples)} scenes of {chosen.size}x{chosen.size}: {took - model.seconds:.1f} s apart from the predictions, "
+        f"of which {took - (counted - started):.1f} s for files and figures; "
+        f"peak memory {resident(os.getpid(), 'VmHWM'):.2f} GiB, of which {at_start:.2f} before the evaluation; peak without "
+        f"files {memory.largest_anonymous:.2f} GiB; peak of a worker {memory.largest_of_worker:.2f} GiB; "
         f"mean IoU {assessment.overall['iou'].value:.3f}"
     )
 

@@ -23,8 +23,8 @@ ROOT = Path(__file__).parent.parent
 RUNS = "/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=scores"
 PAGES = {"ui_table": RUNS, "ui_charts": f"{RUNS}&compareRunsMode=CHART"}
 _SIZE = {"width": 1500, "height": 1000}
-_DRAWN = 10_000  # milliseconds until the last chart stands still
-# MLflow opens a chat beside the first page of a new browser; these say that it was closed.
+_DRAWN = 10_000  # milliseconds until the last chart is drawn
+# MLflow opens a chat next to the first page of a new browser; these settings mark it as closed.
 _CLOSED = (
     'localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");'
     'localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");'

@@ -130,10 +130,10 @@ def main() -> None:
         write_page(Path(scratch), assessment, "stand-in", {}, dataset.bands, read, 0, {})
     took = time.perf_counter() - started
     Console().print(
-        f"{len(samples)} scenes of {chosen.size}x{chosen.size}: {took - model.seconds:.1f} s apart from the predictions, "
+        f"{len(samples)} scenes of {chosen.size}x{chosen.size}: {took - model.seconds:.1f} s without the predictions, "
         f"of which {took - (counted - started):.1f} s for files and figures; "
-        f"peak memory {resident(os.getpid(), 'VmHWM'):.2f} GiB, of which {at_start:.2f} before the evaluation; peak without "
-        f"files {memory.largest_anonymous:.2f} GiB; peak of a worker {memory.largest_of_worker:.2f} GiB; "
+        f"peak memory {resident(os.getpid(), 'VmHWM'):.2f} GiB, of which {at_start:.2f} before the evaluation; "
+        f"peak without files {memory.largest_anonymous:.2f} GiB; peak of a worker {memory.largest_of_worker:.2f} GiB; "
         f"mean IoU {assessment.overall['iou'].value:.3f}"
     )
 

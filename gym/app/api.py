@@ -245,8 +245,8 @@ def assess(
     """
     import tempfile
 
-    from gym.app.evaluate import choose_samples, find_split, refuse_other_kind
-    from gym.app.training_data import open_own
+    from gym.app.evaluate import check_dataset_fits, choose_samples, split_other_dataset
+    from gym.app.training_data import open_training_data
     from gym.evaluation.assessment import AssessmentSettings
     from gym.evaluation.assessment import assess as assess_network
     from gym.evaluation.training_overlap import EvaluationSet
@@ -257,11 +257,11 @@ def assess(
         open_model_source(origin.tracking, origin.outputs, origin.run) as source,
         tempfile.TemporaryDirectory() as scratch,
     ):
-        refuse_other_kind(source, model._saved, dataset)
+        check_dataset_fits(source.name, model._saved, dataset)
         trained = source.read_config()
-        own = open_own(source, trained, origin.outputs, dataset)
+        own = open_training_data(source, trained.data, origin.outputs, dataset)
         is_own = own.dataset is dataset
-        split = own.split if is_own else find_split(dataset, trained, side)
+        split = own.split if is_own else split_other_dataset(dataset, trained.split, trained.augment, side)
         side, samples = choose_samples(side, split, len(dataset), is_own)
         judged = EvaluationSet(dataset, samples, side, trained.augment, trained.seed, own)
         settings = AssessmentSettings(trained.training.batch, boundary_width, seed, baselines, workers=0)

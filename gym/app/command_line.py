@@ -59,9 +59,9 @@ COMMANDS = {
         "make_dataset", DatasetConfig, "gym.app.make_dataset:make_dataset", "Build a dataset and its report."
     ),
     "train": Command("config", Config, "gym.app.sweep_worker:train_configuration", "Train a model, or sweep with -m."),
-    "evaluate": Command("evaluate", EvaluateConfig, "gym.app.evaluate:judge_runs", "Score trained models."),
+    "evaluate": Command("evaluate", EvaluateConfig, "gym.app.evaluate:evaluate_runs", "Score trained models."),
     "report": Command("report", ReportConfig, "gym.app.report:write_up", "Write the report of a sweep or a run."),
-    "predict": Command("predict", PredictConfig, "gym.app.predict:apply_run", "Segment a folder of images."),
+    "predict": Command("predict", PredictConfig, "gym.app.predict:predict_images", "Segment a folder of images."),
     "publish": Command("publish", PublishConfig, "gym.app.publish:publish", "Publish a trained model."),
     "import_config": Command(
         "", Config, "gym.app.import_config:main", "Translate a Segmentation Gym configuration to an experiment."

@@ -1,4 +1,4 @@
-"""Judge trained models: find them and the data, judge each, and write and log what came of it."""
+"""Evaluate trained models: open them and their data, score them, and write and log the results."""
 
 import re
 import tempfile
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from gym.app.training_data import open_own
+from gym.app.training_data import open_training_data
 from gym.config.data_rules import check_split
-from gym.config.schema import Config, DataConfig, EvaluateConfig, TrainingConfig
+from gym.config.schema import AugmentConfig, Config, DataConfig, EvaluateConfig, SplitConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
 from gym.core.files import hash_file, translate_disk_errors
 from gym.data.batches import SampleReader
@@ -32,74 +32,79 @@ from gym.runs.model_source import ModelSource, open_model_source
 from gym.training.runtime import prepare_tensorflow
 
 
-class Contender(NamedTuple):
-    """A model, how it was trained, and what it is judged on."""
+class EvaluatedModel(NamedTuple):
+    """A model, its training configuration, and the images that it is evaluated on."""
 
     source: ModelSource
     model: SavedModel
     config: Config
-    judged: EvaluationSet
+    images: EvaluationSet
 
 
-def judge_runs(config: EvaluateConfig) -> list[Assessment]:
-    """Judge one model, or several on the same images and set the first beside the others.
+def evaluate_runs(config: EvaluateConfig) -> list[Assessment]:
+    """Evaluate one model, or several on the same images and compare the first with the others.
 
     Raises:
-        RunError: There is no such run, or it has no readable model, or its model does not fit the data.
-        DataError: The imagery cannot be used, or there is no image on the side.
+        RunError: There is no such run, its model cannot be read, or the model does not fit the data.
+        DataError: The imagery cannot be used, or the side has no images.
     """
     prepare_tensorflow(TrainingConfig())
     wanted = config.run if isinstance(config.run, list) else [config.run]
     with ExitStack() as stack:
         sources = [stack.enter_context(open_model_source(config.tracking, Path(config.outputs), one)) for one in wanted]
-        contenders = [prepare(config, source) for source in sources]
-        if len(contenders) > 1:
-            refuse_one_model(contenders)
-            refuse_other_images(contenders)
-        assessments = [judge(config, contender) for contender in contenders]
+        models = [_open_model(config, source) for source in sources]
+        if len(models) > 1:
+            _check_distinct(models)
+            _check_same_images(models)
+        assessments = [_assess(config, model) for model in models]
         first, *others = assessments
-        beside = {
-            name: score_differences(first.scenes, first.counts, counts_like(first, other), config.seed)
-            for name, other in zip(distinct_names(contenders)[1:], others, strict=True)
+        differences = {
+            name: score_differences(first.scenes, first.counts, _align_counts(first, other), config.seed)
+            for name, other in zip(_distinct_names(models)[1:], others, strict=True)
         }
-        for contender, assessment in zip(contenders, assessments, strict=True):
-            report(config, contender, assessment, beside if assessment is first else {}, len(wanted) > 1)
+        for model, assessment in zip(models, assessments, strict=True):
+            folder = _results_folder(config, model, is_comparison=len(models) > 1)
+            _write_results(config, model, assessment, differences if assessment is first else {}, folder)
     return assessments
 
 
-def counts_like(first: Assessment, other: Assessment) -> Counts:
-    """The counts of another model, image by image in the order of the first."""
-    places = {name: place for place, name in enumerate(other.evaluation.names)}
-    return select_images(other.counts, [places[name] for name in first.evaluation.names])
-
-
-def prepare(config: EvaluateConfig, source: ModelSource) -> Contender:
-    """Load a model and open the data that it is to be judged on."""
+def _open_model(config: EvaluateConfig, source: ModelSource) -> EvaluatedModel:
     model, trained = load_model(source.folder / "model"), source.read_config()
-    outputs = Path(config.outputs)
-    given = None if config.data is None else open_or_build_dataset(prepared_alike(config.data, trained.data), outputs)
-    own = open_own(source, trained, outputs, given)
-    dataset = own.dataset if given is None else given
+    outputs, given = Path(config.outputs), None
+    if config.data is not None:
+        given = open_or_build_dataset(_match_preparation(config.data, trained.data), outputs)
+    training_data = open_training_data(source, trained.data, outputs, given)
+    dataset = training_data.dataset if given is None else given
     if dataset is None:
-        raise DataError(f"the data of {source.name} are not to be had ({own.obstacle}); give others with data=.")
-    split = own.split if own.dataset is dataset else find_split(dataset, trained, config.side)
-    refuse_other_kind(source, model, dataset)
+        raise DataError(
+            f"the training data of {source.name} is unavailable ({training_data.obstacle}); choose other data with "
+            "data=..."
+        )
+    check_dataset_fits(source.name, model, dataset)
+    if training_data.dataset is dataset:
+        split = training_data.split
+    else:
+        split = split_other_dataset(dataset, trained.split, trained.augment, config.side)
     side, samples = choose_samples(config.side, split, len(dataset), is_own=config.data is None)
-    return Contender(source, model, trained, EvaluationSet(dataset, samples, side, trained.augment, trained.seed, own))
+    images = EvaluationSet(dataset, samples, side, trained.augment, trained.seed, training_data)
+    return EvaluatedModel(source, model, trained, images)
 
 
-def prepared_alike(data: DataConfig, trained: DataConfig) -> DataConfig:
-    """Other data, shown to the model as those it was trained on."""
-    preparing = ("size", "framing", "overlap", "scaling", "percentiles", "reflectance", "indices", "standardize")
-    return replace(data, **{name: getattr(trained, name) for name in preparing})
+def _match_preparation(data: DataConfig, trained_on: DataConfig) -> DataConfig:
+    """Return other data with the preparation that the model was trained with."""
+    keys = ("size", "framing", "overlap", "scaling", "percentiles", "reflectance", "indices", "standardize")
+    return replace(data, **{key: getattr(trained_on, key) for key in keys})
 
 
-def find_split(dataset: Dataset, trained: Config, wanted: str) -> Split:
-    """The sides of other data as the run's configuration draws them; none where all images are judged."""
-    if wanted in ("auto", "all"):
+def split_other_dataset(dataset: Dataset, split: SplitConfig, augment: AugmentConfig, side: str) -> Split:
+    """Split a dataset that the model was not trained on as the run's configuration would.
+
+    No split is made if ``side`` is ``auto`` or ``all``, which select all images of such a dataset.
+    """
+    if side in ("auto", "all"):
         return Split([], [], [])
-    check_split(trained.split, trained.augment)
-    return split_dataset(dataset, trained.split, trained.augment.copies)
+    check_split(split, augment)
+    return split_dataset(dataset, split, augment.copies)
 
 
 def choose_samples(side: str, split: Split, pairs: int, is_own: bool) -> tuple[str, list[int]]:
@@ -122,13 +127,13 @@ def choose_samples(side: str, split: Split, pairs: int, is_own: bool) -> tuple[s
         side = ("test" if split.test else "validation") if is_own else "all"
     samples = list(range(pairs)) if side == "all" else list(getattr(split, side))
     if not samples:
-        held = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
-        raise DataError(f"side={side}: not one image is on that side ({held}); choose another with side=.")
+        counts = ", ".join(f"{name} {len(part)}" for name, part in split._asdict().items())
+        raise DataError(f"side={side} has no images ({counts}); choose another side.")
     return side, samples
 
 
-def refuse_other_kind(source: ModelSource, model: SavedModel, dataset: Dataset) -> None:
-    """Raise `RunError` where a model and a dataset differ in classes, bands or preparation."""
+def check_dataset_fits(name: str, model: SavedModel, dataset: Dataset) -> None:
+    """Raise `RunError` if the model ``name`` and a dataset differ in classes, bands or preparation."""
     known, preparation = model.description, dataset.manifest.preparation
     pairs = {
         "classes": (known.classes, dataset.manifest.classes),
@@ -136,137 +141,131 @@ def refuse_other_kind(source: ModelSource, model: SavedModel, dataset: Dataset) 
         "frame": (list(known.preparation.frame), list(preparation.frame)),
         "scaling": (known.preparation.scaling, preparation.scaling),
     }
-    for what, (of_model, of_data) in pairs.items():
-        if of_model != of_data:
+    for what, (expected, found) in pairs.items():
+        if expected != found:
             raise RunError(
-                f"run={source.name} knows the {what} {show(of_model)}, the data have {show(of_data)}; "
-                f"give data with the same {what} in the same order."
+                f"run={name} was trained with {what} {_join(expected)}, but the data has {_join(found)}; "
+                f"use data with the same {what} in the same order."
             )
 
 
-def show(parts: object) -> str:
-    """A list as it is read."""
+def _join(parts: object) -> str:
     return ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
 
 
-def refuse_one_model(contenders: Sequence[Contender]) -> None:
-    """Raise `RunError` where one model is given twice, under whatever names."""
+def _check_distinct(models: Sequence[EvaluatedModel]) -> None:
+    # One model can be given by its run, its archive and its registered name.
     known: dict[str, ModelSource] = {}
-    for source in (contender.source for contender in contenders):
+    for source in (model.source for model in models):
         twin = known.setdefault(hash_file(source.folder / "model" / "model.keras"), source)
         if twin is not source:
             raise RunError(
-                f"{twin.name} ({twin.origin}) and {source.name} ({source.origin}) are one model; name each once."
+                f"{twin.name} ({twin.origin}) and {source.name} ({source.origin}) are the same model; name it once."
             )
 
 
-def refuse_other_images(contenders: Sequence[Contender]) -> None:
-    """Raise `RunError` where models would be judged on different images, or on other classes."""
-    first, *others = contenders
-    names, images = distinct_names(contenders), identify_images(first.judged)
+def _check_same_images(models: Sequence[EvaluatedModel]) -> None:
+    first, *others = models
+    names, images = _distinct_names(models), identify_images(first.images)
     for name, other in zip(names[1:], others, strict=True):
-        classes, theirs = (one.judged.dataset.manifest.classes for one in (first, other))
+        classes, theirs = (model.images.dataset.manifest.classes for model in (first, other))
         if classes != theirs:
             raise RunError(
-                f"{names[0]} and {name} have different classes ({show(classes)}, and {show(theirs)}), so their scores "
-                "do not compare; train both with the same data.classes."
+                f"{names[0]} and {name} have different classes ({_join(classes)} and {_join(theirs)}), so their scores "
+                "are not comparable; train both with the same data.classes."
             )
-        if apart := find_differing_images(images, identify_images(other.judged)):
+        if differing := find_differing_images(images, identify_images(other.images)):
             raise RunError(
-                f"{names[0]} and {name} would be judged on different images, {len(apart)} of them, the first "
-                f"{apart[0]}; train both with the same data and split, or give data=."
+                f"{names[0]} and {name} would be evaluated on different images ({len(differing)} differ, the first is "
+                f"{differing[0]}); train both with the same data and split, or choose other data with data=..."
             )
 
 
-def judge(config: EvaluateConfig, contender: Contender) -> Assessment:
-    """Judge one model; what is too large for memory is kept beside and removed."""
+def _distinct_names(models: Sequence[EvaluatedModel]) -> list[str]:
+    names = [model.source.name for model in models]
+    return [
+        name if names.count(name) == 1 else f"{name} ({model.source.short_id})"
+        for name, model in zip(names, models, strict=True)
+    ]
+
+
+def _assess(config: EvaluateConfig, model: EvaluatedModel) -> Assessment:
     settings = AssessmentSettings(
-        batch=config.batch or contender.config.training.batch,
+        batch=config.batch or model.config.training.batch,
         width=config.boundary_width,
         seed=config.seed,
         has_baselines=config.baselines,
         workers=config.workers,
     )
-    with tempfile.TemporaryDirectory() as scratch, translate_disk_errors(scratch, "make room, or set TMPDIR."):
-        return assess(contender.model.network, contender.judged, settings, Path(scratch))
+    # The predicted probabilities of all images may not fit into memory.
+    with tempfile.TemporaryDirectory() as scratch, translate_disk_errors(scratch, "set TMPDIR to another folder."):
+        return assess(model.model.network, model.images, settings, Path(scratch))
 
 
-def distinct_names(contenders: Sequence[Contender]) -> list[str]:
-    """The names of the models, with what they come from where one name stands for several."""
-    names = [contender.source.name for contender in contenders]
-    return [
-        name if names.count(name) == 1 else f"{name} ({contender.source.short_id})"
-        for name, contender in zip(names, contenders, strict=True)
-    ]
+def _align_counts(first: Assessment, other: Assessment) -> Counts:
+    """Return the counts of another model, image by image in the order of the first."""
+    places = {name: place for place, name in enumerate(other.evaluation.names)}
+    return select_images(other.counts, [places[name] for name in first.evaluation.names])
 
 
-def report(
+def _results_folder(config: EvaluateConfig, model: EvaluatedModel, is_comparison: bool) -> Path:
+    name = re.sub(r"[^\w.-]+", "-", f"{model.source.name} {model.source.short_id}")
+    if config.output:
+        return Path(config.output) / name if is_comparison else Path(config.output)
+    return Path(config.outputs) / "evaluations" / name / _group_name(model.images)
+
+
+def _group_name(images: EvaluationSet) -> str:
+    """Return the side, followed by the data's fingerprint if the model was not trained on it."""
+    other = "" if images.is_training_data else f"_{images.dataset.manifest.fingerprint[:8]}"
+    return f"{images.side}{other}"
+
+
+def _write_results(
     config: EvaluateConfig,
-    contender: Contender,
+    model: EvaluatedModel,
     assessment: Assessment,
-    beside: Mapping[str, Mapping[str, Interval]],
-    is_one_of_several: bool,
+    differences: Mapping[str, Mapping[str, Interval]],
+    folder: Path,
 ) -> None:
-    """Write the results of one model, log them to its run, and print them."""
-    source, judged = contender.source, contender.judged
-    folder = results_folder(config, contender, is_one_of_several)
-    data = {"source": judged.dataset.manifest.source, "fingerprint": judged.dataset.manifest.fingerprint}
-    run = {"id": source.run_id, "name": source.name}
-    document = describe_assessment(assessment, run, data, beside)
-    with translate_disk_errors(folder, "give another folder with output=."):
+    source, images, manifest = model.source, model.images, model.images.dataset.manifest
+    data = {"source": manifest.source, "fingerprint": manifest.fingerprint}
+    document = describe_assessment(assessment, {"id": source.run_id, "name": source.name}, data, differences)
+    facts = {"model": source.origin, "data": manifest.source, "images": str(len(assessment.scenes))}
+    if assessment.warnings:
+        facts["beware"] = "; ".join(assessment.warnings)
+    with translate_disk_errors(folder, "choose another folder with output=..."):
         folder.mkdir(parents=True, exist_ok=True)
         files = write_document(folder, document, assessment)
         files += write_page(
             folder,
             assessment,
             f"{source.name} on {assessment.side} images",
-            facts_of(contender, assessment),
-            judged.dataset.bands,
-            SampleReader(judged.dataset, judged.augment, judged.seed),
+            facts,
+            images.dataset.bands,
+            SampleReader(images.dataset, images.augment, images.seed),
             config.seed,
-            beside,
+            differences,
         )
     if source.run_id:
-        log_evaluation(config, contender, assessment, document, files)
-    print_assessment(source.name, assessment, beside, folder / "evaluation.html")
+        _log_evaluation(config, source.run_id, _group_name(images), assessment, document, files)
+    print_assessment(source.name, assessment, differences, folder / "evaluation.html")
 
 
-def results_folder(config: EvaluateConfig, contender: Contender, is_one_of_several: bool) -> Path:
-    """Where the results of a model go."""
-    source, judged = contender.source, contender.judged
-    name = re.sub(r"[^\w.-]+", "-", f"{source.name} {source.short_id}")
-    if config.output:
-        return Path(config.output) / name if is_one_of_several else Path(config.output)
-    return Path(config.outputs) / "evaluations" / name / group_of(judged)
-
-
-def group_of(judged: EvaluationSet) -> str:
-    """What the scores of an evaluation are called: its side, and the data where they are not the run's own."""
-    other = "" if judged.is_training_data else f"_{judged.dataset.manifest.fingerprint[:8]}"
-    return f"{judged.side}{other}"
-
-
-def facts_of(contender: Contender, assessment: Assessment) -> dict[str, str]:
-    """What the page says of an evaluation before its scores."""
-    data = contender.judged.dataset.manifest.source
-    facts = {"model": contender.source.origin, "data": data, "images": str(len(assessment.scenes))}
-    return facts | ({"beware": "; ".join(assessment.warnings)} if assessment.warnings else {})
-
-
-def log_evaluation(
+def _log_evaluation(
     config: EvaluateConfig,
-    contender: Contender,
+    run_id: str,
+    group: str,
     assessment: Assessment,
     document: Mapping[str, Any],
     files: Sequence[Path],
 ) -> None:
-    """Log an evaluation to the run of its model: scores as metrics, its own files as artifacts, both in its card."""
-    from gym.reporting.card.write import refresh_card  # MLflow, which no zip needs, takes seconds to import
+    # MLflow takes seconds to import, and evaluating a model archive does not need it.
+    from gym.reporting.card.write import refresh_card
     from gym.runs.mlflow_log import open_run_log
 
-    group = group_of(contender.judged)
-    run = open_run_log(config.tracking, Path(config.outputs), str(contender.source.run_id))
+    run = open_run_log(config.tracking, Path(config.outputs), run_id)
     run.log_metrics({f"evaluate_{group}/{name}": value for name, value in defined_values(assessment.overall).items()})
     run.log_files(files, f"evaluation/{group}")
-    with FileLock(Path(config.outputs) / ".card.lock"):  # two at once would each write a card without the other
+    with FileLock(Path(config.outputs) / ".card.lock"):  # two evaluations at once would overwrite each other's card
         refresh_card(run, f"evaluation/{group}", document)

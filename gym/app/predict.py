@@ -1,4 +1,4 @@
-"""Use a run: find it, load its model, segment a folder, and say how it went."""
+"""Segment a folder of images with a trained model."""
 
 from pathlib import Path
 
@@ -11,24 +11,23 @@ from gym.runs.model_source import open_model_source
 from gym.training.runtime import prepare_tensorflow
 
 
-def apply_run(config: PredictConfig) -> FolderResult:
-    """Segment a folder of images with the model of a run, or with a published one.
+def predict_images(config: PredictConfig) -> FolderResult:
+    """Segment a folder of images with the model of a run or of a model archive, and print the outcome.
 
     Raises:
-        RunError: There is no such run, or it has no readable model, or a zip is not as it was published.
-        DataError: Not one image could be segmented.
+        RunError: There is no such run, its model cannot be read, or the archive was altered.
+        DataError: No image could be segmented.
     """
     prepare_tensorflow(TrainingConfig())
     output = Path(config.output)
     with open_model_source(config.tracking, Path(config.outputs), config.run) as source:
         model = load_model(source.folder / "model")
-    report = segment_folder(
-        model, [Path(folder) for folder in parse_folders("input", config.input)], output, config.drop_from_stem
-    )
+    folders = [Path(folder) for folder in parse_folders("input", config.input)]
+    result = segment_folder(model, folders, output, config.drop_from_stem)
     console = plain_console()
-    for name, reason in report.failed.items():
+    for name, reason in result.failed.items():
         console.print(f"left out {name}: {reason}")
-    if not report.done:
-        raise DataError(f"not one image of {config.input} could be segmented; the lines above say why.")
-    console.print(f"{pluralize(len(report.done), 'image')} segmented by {source.name} ({source.origin}) into {output}")
-    return report
+    if not result.done:
+        raise DataError(f"no image in input={config.input} could be segmented; correct the causes listed above.")
+    console.print(f"{pluralize(len(result.done), 'image')} segmented by {source.name} ({source.origin}) into {output}")
+    return result

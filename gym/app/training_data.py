@@ -1,13 +1,13 @@
-"""The data that a trained model was trained on: found again, and known by their fingerprint.
+"""The dataset that a model was trained on, found again and verified by its fingerprint.
 
-Folders change: images come and go after a training. The run of a model has the fingerprint of its data, and
-``split.json`` the names on each side, so that neither is guessed anew from a configuration.
+Folders change after training: images are added and removed. A run records the fingerprint of its dataset, and
+``split.json`` the names on each side, so neither has to be derived again from the configuration.
 """
 
 from pathlib import Path
 
 from gym.config.data_rules import check_data
-from gym.config.schema import Config
+from gym.config.schema import DataConfig
 from gym.core.errors import GymError, RunError
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
@@ -17,48 +17,44 @@ from gym.evaluation.training_overlap import TrainingData
 from gym.runs.model_source import ModelSource
 
 
-def open_own(source: ModelSource, trained: Config, outputs: Path, given: Dataset | None) -> TrainingData:
-    """The data that a model was trained on, or why they are not to be had.
+def open_training_data(
+    source: ModelSource, trained_on: DataConfig, outputs: Path, candidate: Dataset | None
+) -> TrainingData:
+    """Open the dataset that a model was trained on, or explain why it is unavailable.
 
     Args:
         source: The model.
-        trained: How it was trained.
-        outputs: Where stores are.
-        given: Data that a user names: where these are its own, no others are looked for. With any given, those of a
-            zip are not: its configuration names files and addresses of whoever made it.
+        trained_on: The ``data`` configuration of its training.
+        outputs: Folder of datasets.
+        candidate: A dataset that the user named. If it is the training dataset, no other is opened. If it is not, the
+            data of a model archive is not opened: its configuration names files and URLs of whoever made it.
     """
     if not source.data_fingerprint:
-        return no_data("it is not known which they were")
+        return _unavailable("the model does not record it")
     try:
-        if given is not None and given.manifest.fingerprint == source.data_fingerprint:
-            return TrainingData(given, read_sides(source, given))
-        if given is not None and source.is_zip:
-            return no_data("those of a zip are opened only without data=")
-        check_data(trained.data)
-        dataset = open_or_build_dataset(trained.data, outputs)
+        if candidate is not None and candidate.manifest.fingerprint == source.data_fingerprint:
+            return TrainingData(candidate, _read_split(source, candidate))
+        if candidate is not None and source.is_zip:
+            return _unavailable("the data of a model archive is opened only without data=")
+        check_data(trained_on)
+        dataset = open_or_build_dataset(trained_on, outputs)
         if dataset.manifest.fingerprint != source.data_fingerprint:
-            return no_data(f"{dataset.manifest.source} are no longer those it was trained on")
-        return TrainingData(dataset, read_sides(source, dataset))
+            return _unavailable(f"{dataset.manifest.source} changed after training")
+        return TrainingData(dataset, _read_split(source, dataset))
     except GymError as error:
-        return no_data(str(error))
+        return _unavailable(str(error))
 
 
-def no_data(obstacle: str) -> TrainingData:
-    """No data, and why."""
-    return TrainingData(None, Split([], [], []), obstacle)
+def _unavailable(reason: str) -> TrainingData:
+    return TrainingData(None, Split([], [], []), reason)
 
 
-def read_sides(source: ModelSource, dataset: Dataset) -> Split:
-    """The sides that the model was trained with.
-
-    Raises:
-        RunError: They are not known, or are not those of the dataset.
-    """
+def _read_split(source: ModelSource, dataset: Dataset) -> Split:
     names = source.read_split()
     sides = {side: list(find_samples(dataset, names.get(side, [])).values()) for side in Split._fields}
     for side, samples in sides.items():
         if len(samples) < len(names.get(side, [])):
-            raise RunError(f"the {side} side in split.json of {source.name} names images that its data do not have")
+            raise RunError(f"the {side} side in split.json of {source.name} lists images that its data lacks")
     for side in ("training", "validation"):
         if not sides[side]:
             raise RunError(f"the {side} side in split.json of {source.name} is empty")

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock, Timeout
 from mlflow.tracking import MlflowClient
 
-from gym.app.evaluate import judge_runs
+from gym.app.evaluate import evaluate_runs
 from gym.app.train import run_experiment
 from gym.core.errors import ConfigError, DataError, RunError
 from gym.runs.mlflow_client import tracking_uri
@@ -56,7 +56,7 @@ def judge(configure, outputs):
         with pytest.MonkeyPatch.context() as patch:
             if not any(override.startswith("output=") for override in overrides):
                 patch.setattr("gym.app.evaluate.write_page", lambda *_: [])
-            return judge_runs(configure(*overrides, f"outputs={outputs}", name="evaluate"))
+            return evaluate_runs(configure(*overrides, f"outputs={outputs}", name="evaluate"))
 
     return run
 
@@ -218,11 +218,14 @@ def test_data_of_other_classes_or_bands_are_refused(trained, judge, tmp_path):
     folder = shores(tmp_path, 2)
     other = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
 
-    with pytest.raises(RunError, match="knows the classes water, whitewater, sand, other, the data have sea, land"):
+    with pytest.raises(
+        RunError,
+        match=r"was trained with classes water, .*, other, but the data has sea, land; use",
+    ):
         judge(f"run={result.run_id}", *other)
     other[-1] = "data.classes=[water,whitewater,sand,other]"
     with pytest.raises(
-        RunError, match=r"knows the bands red, .*, swir, the data have red, green, blue; give data with"
+        RunError, match=r"was trained with bands red, .*, swir, but the data has red, green, blue; use data with"
     ):
         judge(f"run={result.run_id}", *other)
 
@@ -249,7 +252,7 @@ def test_an_empty_side_is_refused(trained, judge):
     """With what the other sides hold."""
     result = trained("model=unet", "split.test=0")
 
-    with pytest.raises(DataError, match=r"side=test: not one image is on that side \(training 18, valid"):
+    with pytest.raises(DataError, match=r"^side=test has no images \(training 18, valid"):
         judge(f"run={result.run_id}", "side=test")
     (found,) = judge(f"run={result.run_id}", "baselines=false")
     assert found.side == "validation"
@@ -261,7 +264,7 @@ def test_runs_of_other_images_are_not_compared(trained, judge):
     names = [trained("model=unet").run_id, trained("model=unet", "split.seed=5").run_id]
 
     with pytest.raises(
-        RunError, match=r"would be judged on different images, .*; train both with the same data and split"
+        RunError, match=r"would be evaluated on different images .*; train both with the same data and split"
     ):
         judge(f"run=[{','.join(names)}]")
 
@@ -276,7 +279,9 @@ def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypat
 
     monkeypatch.setattr("gym.app.training_data.open_or_build_dataset", refuse_own)
 
-    with pytest.raises(DataError, match=r"the data of unet cce f2 are not to be had \(folder x is gone\); give others"):
+    with pytest.raises(
+        DataError, match=r"^the training data of unet .* is unavailable \(folder x is gone\); choose other"
+    ):
         judge(f"run={result.run_id}")
     (found,) = judge(f"run={result.run_id}", "data=synthetic", "data.scenes=4", "data.seed=3")
     assert np.isnan(found.temperature.value)
@@ -314,14 +319,14 @@ def test_data_that_have_changed_are_no_longer_its_own(configure, judge, outputs,
     (before,) = judge(f"run={result.run_id}", "baselines=false")
     add_shore(folder, 99)
 
-    changed = r"are not to be had \(.*images.* are no longer those it was trained on\); give others with data="
+    changed = r"is unavailable \(.*images.* changed after training\); choose other data with data="
     with pytest.raises(DataError, match=changed):
         judge(f"run={result.run_id}", "baselines=false")
     (found,) = judge(f"run={result.run_id}", *here, "baselines=false")
 
     assert len(before.scenes) == 2
     assert len(found.scenes) == 9
-    assert "no longer those" in found.temperature.origin
+    assert "changed after training" in found.temperature.origin
 
 
 @pytest.mark.trains
@@ -337,9 +342,9 @@ def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(trained, judge,
         (own,) = judge(f"run={path}", *own_data, "side=test", "baselines=false")
 
     assert opened == []
-    assert "those of a zip are opened only without data=" in found.temperature.origin
+    assert "the data of a model archive is opened only without data=" in found.temperature.origin
     assert own.temperature.origin == "fitted on the run's validation images"
-    with pytest.raises(RunError, match="are one model; name each once"):
+    with pytest.raises(RunError, match="are the same model; name it once"):
         judge(f"run=[{path},{result.run_id}]", "data=synthetic", "data.scenes=4", "data.seed=3")
     bad = zip_of(outputs, result, tmp_path / "bad.zip", ("kind: synthetic", "kind: no_such"))
     with pytest.raises(RunError, match=r"the configuration of .* cannot be read \(data.kind=no_such must be one of"):
@@ -364,7 +369,7 @@ def test_one_model_under_two_names_is_refused(trained, judge):
     """By its name and by its id."""
     result = trained("model=unet", "name=known twice")
 
-    with pytest.raises(RunError, match="are one model; name each once"):
+    with pytest.raises(RunError, match="are the same model; name it once"):
         judge(f"run=[{result.name},{result.run_id}]")
 
 
@@ -373,7 +378,7 @@ def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, 
     """Names alone do not make them the same."""
     names = [trained("model=unet").run_id, trained("model=unet", "data.seed=1").run_id]
 
-    with pytest.raises(RunError, match=r"would be judged on different images, 6 of them, .*; train both with the same"):
+    with pytest.raises(RunError, match=r"would be evaluated on different images \(6 differ, .*; train both with"):
         judge(f"run=[{','.join(names)}]")
 
 

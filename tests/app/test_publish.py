@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from gym.app import predict
-from gym.app.predict import apply_run
+from gym.app.predict import predict_images
 from gym.app.publish import publish
 from gym.app.train import run_experiment
 from gym.config.schema import Config, DataConfig, ModelConfig, PredictConfig, PublishConfig, TrainingConfig
@@ -173,8 +173,8 @@ def test_a_zip_predicts_as_its_run_does(release, trained, outputs, images, tmp_p
     published = release()
     elsewhere = tmp_path / "no outputs"
 
-    apply_run(PredictConfig(trained.run_id, images, str(tmp_path / "by_run"), str(outputs)))
-    apply_run(PredictConfig(str(published.path), images, str(tmp_path / "by_zip"), str(elsewhere)))
+    predict_images(PredictConfig(trained.run_id, images, str(tmp_path / "by_run"), str(outputs)))
+    predict_images(PredictConfig(str(published.path), images, str(tmp_path / "by_zip"), str(elsewhere)))
 
     written = sorted(path.relative_to(tmp_path / "by_run") for path in (tmp_path / "by_run").rglob("*.*"))
     assert len(written) == 5
@@ -190,7 +190,7 @@ def test_the_samples_are_predicted_as_the_network_saw_them(release, trained, out
     with zipfile.ZipFile(published.path) as archive:
         archive.extractall(tmp_path / "open")
 
-    apply_run(
+    predict_images(
         PredictConfig(str(published.path), str(tmp_path / "open" / "samples" / "images"), str(tmp_path / "labels"))
     )
 
@@ -377,7 +377,7 @@ def test_a_changed_zip_never_reaches_tensorflow(release, images, tmp_path, monke
     with pytest.raises(
         RunError, match=r"model\.zip is not a readable zip \(Bad CRC-32 for file 'model/model\.keras'\); download"
     ):
-        apply_run(PredictConfig(str(published.path), images, str(tmp_path / "labels"), str(tmp_path)))
+        predict_images(PredictConfig(str(published.path), images, str(tmp_path / "labels"), str(tmp_path)))
 
 
 def test_the_configuration_in_a_zip_is_that_of_the_run(release, outputs):

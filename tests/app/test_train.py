@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gym.app.predict import apply_run
+from gym.app.predict import predict_images
 from gym.app.report import sites_of
 from gym.app.train import format_next_steps, run_experiment
 from gym.config.overrides import flatten, to_dict
@@ -448,7 +448,7 @@ def test_a_file_is_labelled_at_its_own_size(finish_shores, shores, outputs, tmp_
     write_tiff(tmp_path / "in" / "colour.tif", colour)
     write_tiff(tmp_path / "in" / "shore1.tif", shore)
 
-    report = apply_run(PredictConfig(run.result.run_id, str(tmp_path / "in"), str(tmp_path / "out"), str(outputs)))
+    report = predict_images(PredictConfig(run.result.run_id, str(tmp_path / "in"), str(tmp_path / "out"), str(outputs)))
 
     assert report == (["colour", "shore1"], {})
     labels = {name: read_label(tmp_path / "out" / f"{name}.tif").values for name in report.done}
@@ -500,7 +500,7 @@ def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
         (tmp_path / f"band{band}" / "bad.png").write_bytes(b"bad")
     folders = [str(tmp_path / f"band{band}") for band in range(5)]
 
-    report = apply_run(PredictConfig(finished.run.info.run_id, folders, str(tmp_path / "out"), str(outputs)))
+    report = predict_images(PredictConfig(finished.run.info.run_id, folders, str(tmp_path / "out"), str(outputs)))
 
     assert report.done == ["shore one"]
     assert "bad.png cannot be read as an image" in next(iter(report.failed.values()))
@@ -531,14 +531,14 @@ def test_nothing_segmented_is_an_error(finished, outputs, tmp_path):
     (tmp_path / "in").mkdir()
     Image.fromarray(np.ones((40, 40, 3), np.uint8)).save(tmp_path / "in" / "rgb.png")
 
-    with pytest.raises(DataError, match=r"not one image of .* could be segmented; the lines above say why"):
-        apply_run(PredictConfig(finished.result.run_id, str(tmp_path / "in"), str(tmp_path / "out"), str(outputs)))
+    with pytest.raises(DataError, match=r"no image in input=.* could be segmented; correct the causes listed above"):
+        predict_images(PredictConfig(finished.result.run_id, str(tmp_path / "in"), str(tmp_path / "out"), str(outputs)))
 
 
 def test_an_unknown_run_is_refused(outputs, tmp_path):
     """Before an image is read."""
     with pytest.raises(RunError, match=r"^run=zz was not found in .*; the closest match is "):
-        apply_run(PredictConfig("zz", str(tmp_path), str(tmp_path / "out"), str(outputs)))
+        predict_images(PredictConfig("zz", str(tmp_path), str(tmp_path / "out"), str(outputs)))
 
 
 @pytest.mark.trains

@@ -1,9 +1,9 @@
-"""The data a model was trained on are found by their fingerprint, their sides by name; else it is said why not."""
+"""The training data of a model is verified by its fingerprint and its sides by name, or the reason is given."""
 
 import pytest
 
-from gym.app.training_data import open_own
-from gym.config.schema import Config, DataConfig
+from gym.app.training_data import open_training_data
+from gym.config.schema import DataConfig
 from gym.core.errors import RunError
 from gym.runs.model_source import ModelSource
 
@@ -21,56 +21,59 @@ class Held(ModelSource):
 
 
 def source_of(dataset, tmp_path, sides=SIDES):
-    """A run that was trained on a dataset."""
+    """Return a model that was trained on a dataset."""
     return Held("mine", "0123", tmp_path, dataset.manifest.fingerprint, run=sides)
 
 
-def test_sides_are_those_of_the_training(tiny_dataset, tmp_path):
-    """By name, in the order of the training, copies among them; a side that split.json does not name is empty."""
-    own = open_own(source_of(tiny_dataset, tmp_path), Config(), tmp_path, tiny_dataset)
+def test_sides_are_those_of_training(tiny_dataset, tmp_path):
+    """They are in the order of training, copies included; a side that split.json lacks is empty."""
+    own = open_training_data(source_of(tiny_dataset, tmp_path), DataConfig(), tmp_path, tiny_dataset)
 
     assert own.dataset is tiny_dataset
     assert own.split == ([2, 0], [13], [])
-    assert open_own(source_of(tiny_dataset, tmp_path, {**SIDES, "test": ["pair5"]}), Config(), tmp_path, tiny_dataset)[
-        1
-    ][2] == [5]
+    assert open_training_data(
+        source_of(tiny_dataset, tmp_path, {**SIDES, "test": ["pair5"]}), DataConfig(), tmp_path, tiny_dataset
+    )[1][2] == [5]
 
 
 @pytest.mark.parametrize(
     ("sides", "obstacle"),
     [
-        (SIDES | {"test": ["pair5", "pair6"]}, "the test side in split.json of mine names images that its data do not"),
+        (
+            SIDES | {"test": ["pair5", "pair6"]},
+            "the test side in split.json of mine lists images that its data lacks",
+        ),
         (SIDES | {"training": []}, "the training side in split.json of mine is empty"),
         ({"training": ["pair0"]}, "the validation side in split.json of mine is empty"),
         (RunError("it is a goat"), "it is a goat"),
     ],
 )
-def test_a_split_that_does_not_fit_is_an_obstacle(tiny_dataset, tmp_path, sides, obstacle):
+def test_an_invalid_split_makes_the_data_unavailable(tiny_dataset, tmp_path, sides, obstacle):
     """No side is guessed."""
-    own = open_own(source_of(tiny_dataset, tmp_path, sides), Config(), tmp_path, tiny_dataset)
+    own = open_training_data(source_of(tiny_dataset, tmp_path, sides), DataConfig(), tmp_path, tiny_dataset)
 
     assert own.dataset is None
     assert own.obstacle.startswith(obstacle)
 
 
-def test_data_of_another_fingerprint_are_not_its_own(tiny_dataset, tmp_path):
-    """Though the configuration names them; nor are any where none is known."""
-    drawn = Config(data=DataConfig(scenes=4, size=32))
+def test_data_with_another_fingerprint_is_not_the_training_data(tiny_dataset, tmp_path):
+    """The configuration may still name it; a model without a fingerprint has no known data."""
+    drawn = DataConfig(scenes=4, size=32)
     unknown = Held("mine", "0123", tmp_path, "", run=SIDES)
 
-    changed = open_own(source_of(tiny_dataset, tmp_path), drawn, tmp_path, None)
+    changed = open_training_data(source_of(tiny_dataset, tmp_path), drawn, tmp_path, None)
     assert changed.dataset is None
     assert changed.obstacle.startswith("4 synthetic coastal scenes of ")
-    assert changed.obstacle.endswith(" are no longer those it was trained on")
-    assert open_own(unknown, drawn, tmp_path, None).obstacle == "it is not known which they were"
+    assert changed.obstacle.endswith(" changed after training")
+    assert open_training_data(unknown, drawn, tmp_path, None).obstacle == "the model does not record it"
 
 
-def test_files_of_another_machine_are_an_obstacle_and_no_error(tiny_dataset, tmp_path):
-    """As a table of aliases, which is refused as a configuration."""
+def test_files_of_another_machine_make_the_data_unavailable(tiny_dataset, tmp_path):
+    """They are refused like a wrong configuration, but evaluation continues."""
     elsewhere = {"images": [str(tmp_path)], "labels": str(tmp_path), "classes": ["sea", "land"]}
-    trained = Config(data=DataConfig(kind="folder", aliases="/nowhere/aliases.csv", **elsewhere))
+    trained = DataConfig(kind="folder", aliases="/nowhere/aliases.csv", **elsewhere)
 
-    own = open_own(source_of(tiny_dataset, tmp_path), trained, tmp_path, None)
+    own = open_training_data(source_of(tiny_dataset, tmp_path), trained, tmp_path, None)
 
     assert own.dataset is None
     assert "/nowhere/aliases.csv is not a file" in own.obstacle

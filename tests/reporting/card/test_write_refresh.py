@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from gym.app.evaluate import judge_runs
+from gym.app.evaluate import evaluate_runs
 from gym.app.train import run_experiment
 from gym.core.errors import DataError
 from gym.core.text import format_interval
@@ -119,7 +119,7 @@ def test_evaluating_a_run_refreshes_its_card(configure, tmp_path):
     before = read_contents(artifacts / "card.json")
     evaluate = configure(f"outputs={tmp_path}", f"run={result.run_id}", "side=test", "workers=1", name="evaluate")
 
-    (found,) = judge_runs(evaluate)
+    (found,) = evaluate_runs(evaluate)
 
     assert {item.path for item in client.list_artifacts(result.run_id)} >= {"card.md", "card.html", "card.json"}
     after = read_contents(artifacts / "card.json")

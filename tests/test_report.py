@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from gym.app.report import FinishedRun, exhibit, write_up
+from gym.app.report import create_report
+from gym.app.report_examples import FinishedRun, segment_examples
 from gym.config.schema import ReportConfig, TrackingConfig
 from gym.core.errors import DataError, RunError
 from gym.evaluation import confusion
@@ -93,12 +94,12 @@ def test_figure_3_shows_what_the_runs_were_scored_on(swept):
     outputs, _ = swept
     record = find_sweep(TrackingConfig(), outputs, "12e4")
     finished = [FinishedRun(run.result, run.logged) for run in record.finished]
-    told = []
-    shown = exhibit(TrackingConfig(), outputs, finished, told.append)
+    steps = []
+    shown = segment_examples(TrackingConfig(), outputs, finished, steps.append)
 
     assert [words for words, _ in shown.models] == ["UNet cce f2", "Res-UNet cce f2"]
     assert [label.split()[0] for label in shown.labels] == ["unet", "resunet"]
-    assert [words.split()[0] for words in told] == ["loading", "segmenting"] * 2
+    assert [words.split()[0] for words in steps] == ["loading", "segmenting"] * 2
     for image in shown.images:
         for output, run in zip(image.outputs, finished, strict=True):
             counted = confusion.confusion_matrix(image.label, output, 4)
@@ -111,7 +112,7 @@ def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, c
     stores = outputs / "stores"
     stores.rename(tmp_path / "away")
     try:
-        page = write_up(ReportConfig(sweep="12e4", output=str(tmp_path / "report"), outputs=str(outputs)))
+        page = create_report(ReportConfig(sweep="12e4", output=str(tmp_path / "report"), outputs=str(outputs)))
     finally:
         (tmp_path / "away").rename(stores)
 
@@ -129,7 +130,7 @@ def test_where_the_folder_is_gone_the_report_is_made_of_mlflow(swept, tmp_path, 
     sweeps = outputs / "sweeps"
     sweeps.rename(tmp_path / "away")
     try:
-        write_up(ReportConfig(sweep="sweep 12e4", output=str(tmp_path), outputs=str(outputs)))
+        create_report(ReportConfig(sweep="sweep 12e4", output=str(tmp_path), outputs=str(outputs)))
     finally:
         (tmp_path / "away").rename(sweeps)
 
@@ -147,7 +148,7 @@ def test_the_report_on_a_run_is_written_and_logged(swept, results):
     """In a folder named after it; its command makes it again."""
     outputs, _ = swept
     run = results[0]
-    page = write_up(ReportConfig(run=run.run_id, outputs=str(outputs)))
+    page = create_report(ReportConfig(run=run.run_id, outputs=str(outputs)))
     name = page.parent.name
 
     assert re.fullmatch(rf"unet_cce_f2_schedule.max_rate_0.001-{run.run_id[:8]}", name)
@@ -165,7 +166,7 @@ def test_the_report_on_a_run_that_failed_says_why(swept, capsys):
     """With the epochs that it had, and no scores."""
     outputs, _ = swept
     failed = next(run for run in runs_of(outputs) if run.info.status == "FAILED")
-    page = write_up(ReportConfig(run=failed.info.run_id, outputs=str(outputs)))
+    page = create_report(ReportConfig(run=failed.info.run_id, outputs=str(outputs)))
 
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"The run is FAILED: TrainingError: the loss is \S+", lines[0])
@@ -178,8 +179,8 @@ def test_a_sweep_is_no_run(swept):
     outputs, _ = swept
     parent = find_sweep(TrackingConfig(), outputs, "12e4").run_id
 
-    with pytest.raises(RunError, match=rf"^run={parent} is a sweep; give sweep=12e4\.$"):
-        write_up(ReportConfig(run=parent, outputs=str(outputs)))
+    with pytest.raises(RunError, match=rf"^run={parent} is a sweep; use sweep=12e4\.$"):
+        create_report(ReportConfig(run=parent, outputs=str(outputs)))
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(swept, tmp_path):
@@ -187,5 +188,5 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(swept, tmp_pa
     outputs, _ = swept
     (tmp_path / "file").touch()
 
-    with pytest.raises(DataError, match=r"file/report cannot be written .*give another folder with output=\.$"):
-        write_up(ReportConfig(sweep="12e4", output=str(tmp_path / "file" / "report"), outputs=str(outputs)))
+    with pytest.raises(DataError, match=r"file/report cannot be written .*choose another folder with output=\.\.\.$"):
+        create_report(ReportConfig(sweep="12e4", output=str(tmp_path / "file" / "report"), outputs=str(outputs)))

@@ -60,7 +60,7 @@ COMMANDS = {
     ),
     "train": Command("config", Config, "gym.app.sweep_worker:train_configuration", "Train a model, or sweep with -m."),
     "evaluate": Command("evaluate", EvaluateConfig, "gym.app.evaluate:evaluate_runs", "Score trained models."),
-    "report": Command("report", ReportConfig, "gym.app.report:write_up", "Write the report of a sweep or a run."),
+    "report": Command("report", ReportConfig, "gym.app.report:create_report", "Write the report of a sweep or a run."),
     "predict": Command("predict", PredictConfig, "gym.app.predict:predict_images", "Segment a folder of images."),
     "publish": Command("publish", PublishConfig, "gym.app.publish:publish", "Publish a trained model."),
     "import_config": Command(

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from gym.app.predict import predict_images
-from gym.app.report import sites_of
+from gym.app.report_examples import image_sites
 from gym.app.train import format_next_steps, run_experiment
 from gym.config.overrides import flatten, to_dict
 from gym.config.schema import Config, PredictConfig
@@ -384,7 +384,7 @@ def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
     side = read_contents(run.artifacts / "card.json").scores[0]
     assert (side.side, side.images, side.scenes) == ("validation", 12, 2)
     dataset = find_run_dataset(outputs, run.run)
-    (row,) = site_dice_table(result, sites_of(dataset, result.images)).rows
+    (row,) = site_dice_table(result, image_sites(dataset, result.images)).rows
     assert row.cells[1].text == "2"
     assert list(dataset.manifest.left_out) == ["broken"]
 

@@ -3,7 +3,8 @@
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -181,7 +182,7 @@ def build_dataset(plan: DatasetPlan, folder: Path, workers: int, fingerprint: st
     numbered = list(enumerate(plan.sources))
     log.info("building a dataset from %s (%s) ...", plan.reader.description, pluralize(len(numbered), "scene"))
     with translate_disk_errors(folder), atomic_folder(folder) as temporary:
-        write = SceneWriter(plan, temporary)
+        write = partial(_write_scene, plan, temporary)
         built = list(map_in_order(write, numbered, workers, "preparing scenes", "data.workers"))
         parts = [part for scene in built for part in scene.parts]
         finish_dataset(temporary, _make_manifest(plan, built, fingerprint), parts)
@@ -197,35 +198,23 @@ class BuiltScene(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True)
-class SceneWriter:
-    """Reads, prepares and writes one scene of a dataset. Can be pickled for a worker process."""
-
-    plan: DatasetPlan
-    folder: Path
-
-    def __call__(self, numbered: tuple[int, str]) -> BuiltScene:
-        """Write the pairs of a scene, given its number and name.
-
-        Raises:
-            OSError: The dataset cannot be written.
-        """
-        number, name = numbered
-        plan = self.plan
-        try:
-            groups = plan.grouping.groups_of(name)
-            raw = plan.reader.read(name)
-            prepared = prepare_scene(name, raw, plan.preparation, plan.rule)
-        except DataError as error:
-            return BuiltScene([], [], {}, "", str(error))
-        nodata = "" if raw.nodata is None else str(raw.nodata)
-        metadata = {"groups": groups, "sources": plan.sources[name], "grid": _describe_grid(raw.grid), "nodata": nodata}
-        parts = [f"{number:05d}-{tile:03d}" for tile in range(len(prepared.pairs))]
-        records = [
-            write_part(self.folder, part, pair, len(plan.rule.classes), metadata)
-            for part, pair in zip(parts, prepared.pairs, strict=True)
-        ]
-        return BuiltScene(parts, records, prepared.label_counts, prepared.pairs[0].image.dtype.str, "")
+def _write_scene(plan: DatasetPlan, folder: Path, numbered: tuple[int, str]) -> BuiltScene:
+    """Read, prepare and write a scene, given its number and name."""
+    number, name = numbered
+    try:
+        groups = plan.grouping.groups_of(name)
+        raw = plan.reader.read(name)
+        prepared = prepare_scene(name, raw, plan.preparation, plan.rule)
+    except DataError as error:
+        return BuiltScene([], [], {}, "", str(error))
+    nodata = "" if raw.nodata is None else str(raw.nodata)
+    metadata = {"groups": groups, "sources": plan.sources[name], "grid": _describe_grid(raw.grid), "nodata": nodata}
+    parts = [f"{number:05d}-{tile:03d}" for tile in range(len(prepared.pairs))]
+    records = [
+        write_part(folder, part, pair, len(plan.rule.classes), metadata)
+        for part, pair in zip(parts, prepared.pairs, strict=True)
+    ]
+    return BuiltScene(parts, records, prepared.label_counts, prepared.pairs[0].image.dtype.str, "")
 
 
 def _describe_grid(grid: Grid | None) -> dict[str, Any]:

@@ -127,17 +127,22 @@ class Manifest:
 class Dataset:
     """A dataset on disk, read pair by pair.
 
-    Args:
+    Attributes:
         folder: Folder written by `finish_dataset`.
+        manifest: Contents and origin.
+        images_path: File with the values of all images, one-dimensional, in the manifest's type.
+        labels_path: File with the classes of all labels, one-dimensional, uint8.
 
     Raises:
         DataError: The manifest is missing, damaged or of another version, or does not fit the arrays.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.images_path, self.labels_path = folder, folder / "images.npy", folder / "labels.npy"
         try:
             self.manifest = parse_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+            self._images = np.load(self.images_path, mmap_mode="r", allow_pickle=False)
+            self._labels = np.load(self.labels_path, mmap_mode="r", allow_pickle=False)
             self._check_sizes()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
@@ -176,24 +181,6 @@ class Dataset:
     def absent_classes(self) -> list[str]:
         """Names of the classes without a single pixel."""
         return [name for name, count in zip(self.manifest.classes, self.counts.sum(axis=0), strict=True) if not count]
-
-    @property
-    def images_path(self) -> Path:
-        """File with the values of all images, one-dimensional, in the manifest's type."""
-        return self.folder / "images.npy"
-
-    @property
-    def labels_path(self) -> Path:
-        """File with the classes of all labels, one-dimensional, uint8."""
-        return self.folder / "labels.npy"
-
-    @cached_property
-    def _images(self) -> np.ndarray:
-        return np.load(self.images_path, mmap_mode="r", allow_pickle=False)
-
-    @cached_property
-    def _labels(self) -> np.ndarray:
-        return np.load(self.labels_path, mmap_mode="r", allow_pickle=False)
 
     def unpadded_image(self, position: int) -> np.ndarray:
         """Return an image without padding, ``(*placement.size, bands)``, as a read-only view of the file."""

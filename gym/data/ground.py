@@ -64,13 +64,12 @@ def unit_lengths(grid: Grid, rows: int) -> np.ndarray:
         the middle of each row. NaN for grids that do not preserve lengths: Mercator, whose metres grow towards the
         poles, local and geocentric systems, and grids without a reference system.
     """
-    if grid.crs is None:
+    crs = grid.crs
+    if crs is not None and crs.is_projected and not re.search(_MERCATOR, crs.to_wkt()):
+        return np.full((rows, 2), crs.linear_units_factor[1])
+    if crs is None or not crs.is_geographic:
         return np.full((rows, 2), np.nan)
-    if grid.crs.is_projected and not re.search(_MERCATOR, grid.crs.to_wkt()):
-        return np.full((rows, 2), grid.crs.linear_units_factor[1])
-    if not grid.crs.is_geographic:
-        return np.full((rows, 2), np.nan)
-    angle = grid.crs.units_factor[1]
+    angle = crs.units_factor[1]
     latitude = angle * (grid.transform.f + grid.transform.e * (np.arange(rows) + 0.5))
     curvature = 1 - _ECCENTRICITY_SQUARED * np.sin(latitude) ** 2
     meridian = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5

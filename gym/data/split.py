@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gym.core.errors import ConfigError, DataError
 from gym.core.seeding import generator
@@ -25,6 +25,7 @@ _ENDINGS = re.compile(r"\.(png|jpe?g|tiff?|npz)$", re.IGNORECASE)
 _SIDES = {"train": "training", "val": "validation"} | {
     side: side for side in ("training", "validation", "test", "none")
 }
+_TWO_SIDES = "training and validation"
 _CHECK_UNITS = "check split.by and data.scene_pattern"
 _LEAKS = {
     "scene": "show the same scene; put the whole scene on one side: check split.by, data.scene_pattern and split.sides",
@@ -83,15 +84,8 @@ def read_group_table(path: Path) -> dict[str, dict[str, str]]:
     Raises:
         DataError: The file cannot be read, lacks the column, or names a pair twice.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            reader.fieldnames = [column.strip() for column in reader.fieldnames or ()]
-            rows = list(reader)
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a CSV ({error}); check data.table.") from error
     table: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in _read_rows(path, "data.table")[1]:
         name = _ENDINGS.sub("", (row.pop("name", None) or "").strip())
         if not name:
             raise DataError(f"{path}, line {number}: data.table must have a column name, filled in every row; add it.")
@@ -99,6 +93,24 @@ def read_group_table(path: Path) -> dict[str, dict[str, str]]:
             raise DataError(f"{path}, line {number}: {name} already has a row; keep one.")
         table[name] = {column: value.strip() for column, value in row.items() if column and value and value.strip()}
     return table
+
+
+def _read_rows(path: Path, key: str, strict: bool = False) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
+    """Read the columns of a CSV, and its rows with their line numbers; ``key`` names the setting in errors."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            text = stream.read()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read as CSV in UTF-8 ({error}); check {key} and the encoding of the file."
+        ) from error
+    table = csv.DictReader(io.StringIO(text, newline=""), strict=strict)
+    try:
+        columns = [column.strip() for column in table.fieldnames or ()]
+        table.fieldnames = columns
+        return columns, [(table.line_num, row) for row in table]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {table.reader.line_num}: invalid CSV ({error}); check the quotes.") from error
 
 
 class Split(NamedTuple):
@@ -122,11 +134,8 @@ def split_random(units: Sequence[str], validation: float, test: float, seed: int
         DataError: There are fewer units than sides.
     """
     names = sorted(set(units))
-    if test:
-        remedy = f"set split.test=0, or {_CHECK_UNITS}"
-        _check_enough(names, "unit", 3, "training, validation and test", remedy)
-    else:
-        _check_enough(names, "unit", 2, "training and validation", _CHECK_UNITS)
+    parts, remedy = ("training, validation and test", "set split.test=0, or ") if test else (_TWO_SIDES, "")
+    _check_enough(names, "unit", 2 + (test > 0), parts, remedy + _CHECK_UNITS)
     test_units = _draw_test(names, test, seed, leave=2)
     rest = _shuffle(set(names) - test_units, seed, "split")
     return _split_units(units, rest[: _count(validation, len(names), len(rest) - 1)], test_units)
@@ -179,7 +188,7 @@ def split_leave_one_out(
         raise DataError(f"split.held_out={held_out} must be one of {len(names)} units; the closest are {closest}.")
     rest = {scene for unit, scene in zip(units, scenes, strict=True) if unit != held_out}
     remedy = f"hold out another unit than {held_out} with split.held_out, or check data.scene_pattern"
-    _check_enough(sorted(rest), "scene", 2, "training and validation", remedy)
+    _check_enough(sorted(rest), "scene", 2, _TWO_SIDES, remedy)
     validation_scenes = set(_shuffle(rest, seed, "split")[: _count(validation, len(rest), len(rest) - 1)])
     return _collect_sides(
         "test" if unit == held_out else "validation" if scene in validation_scenes else "training"
@@ -225,31 +234,17 @@ def read_side_table(path: Path) -> dict[str, str]:
     Raises:
         DataError: The file cannot be read, lacks a column or a value, or lists a name twice.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            text = stream.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} cannot be read as CSV in UTF-8 ({error}); check split.sides and the encoding of the file."
-        ) from error
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    columns, rows = _read_rows(path, "split.sides", strict=True)
+    if not {"name", "side"} <= set(columns):
+        raise DataError(f"{path}, line 1: {','.join(columns)!r} must have the columns name and side; add them.")
     sides: dict[str, str] = {}
-    try:
-        columns = [column.strip() for column in table.fieldnames or ()]
-        if not {"name", "side"} <= set(columns):
-            raise DataError(f"{path}, line 1: {','.join(columns)!r} must have the columns name and side; add them.")
-        table.fieldnames = columns
-        for row in table:
-            name, side = ((row[column] or "").strip() for column in ("name", "side"))
-            if not name or not side:
-                raise DataError(
-                    f"{path}, line {table.line_num}: {name!r},{side!r} must be a name and a side; fill in both."
-                )
-            if name in sides:
-                raise DataError(f"{path}, line {table.line_num}: {name} already has a line; keep one.")
-            sides[name] = side
-    except csv.Error as error:
-        raise DataError(f"{path}, line {table.reader.line_num}: invalid CSV ({error}); check the quotes.") from error
+    for number, row in rows:
+        name, side = ((row[column] or "").strip() for column in ("name", "side"))
+        if not name or not side:
+            raise DataError(f"{path}, line {number}: {name!r},{side!r} must be a name and a side; fill in both.")
+        if name in sides:
+            raise DataError(f"{path}, line {number}: {name} already has a line; keep one.")
+        sides[name] = side
     return sides
 
 

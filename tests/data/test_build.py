@@ -147,6 +147,7 @@ def test_concurrent_builds_of_one_dataset_share_the_result(tmp_path):
     assert [path.name for path in (tmp_path / "stores").iterdir() if path.is_dir()] == [first.folder.name]
 
 
+@pytest.mark.process
 def test_a_dataset_is_independent_of_the_number_of_workers(tmp_path):
     """One worker and two write identical files."""
     source = write_geotiffs(tmp_path / "s")

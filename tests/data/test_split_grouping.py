@@ -81,7 +81,7 @@ def test_a_table_may_come_from_a_spreadsheet(tmp_path, mark):
         ("site,scene\nx,y\n", ", line 2: data.table must have a column name, filled in every row; add it"),
         ("name,site\na,x\n,y\n", ", line 3: data.table must have a column name"),
         ("name,site\na,x\na.png,y\n", ", line 3: a already has a row; keep one"),
-        (b"name,site\n\xff\xfe,x\n", r" cannot be read as a CSV \(.*\); check data\.table"),
+        (b"name,site\n\xff\xfe,x\n", r" cannot be read as CSV in UTF-8 \(.*\); check data\.table"),
     ],
 )
 def test_a_malformed_table_is_rejected(tmp_path, text, message):
@@ -93,7 +93,7 @@ def test_a_malformed_table_is_rejected(tmp_path, text, message):
 def test_a_missing_table_is_rejected(tmp_path):
     """The error states its path."""
     with pytest.raises(
-        DataError, match=r"nowhere\.csv cannot be read as a CSV \(.*No such file.*\); check data\.table"
+        DataError, match=r"nowhere\.csv cannot be read as CSV in UTF-8 \(.*No such file.*\); check data\.table"
     ):
         read_group_table(tmp_path / "nowhere.csv")
 

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
@@ -56,13 +56,16 @@ class NpzFile(NamedTuple):
     @property
     def stem(self) -> str:
         """The file name without folders and ``.npz``."""
-        return PureWindowsPath(self.entry).stem if self.entry else self.path.stem
+        return self._name.stem
 
     @property
     def folder(self) -> str:
         """The name of the folder that holds the file, or of the zip if the file is at its top level."""
-        parent = PureWindowsPath(self.entry).parent.name if self.entry else self.path.parent.name
-        return parent or self.path.stem
+        return self._name.parent.name or self.path.stem
+
+    @property
+    def _name(self) -> PurePath:
+        return PureWindowsPath(self.entry) if self.entry else self.path  # zip entries may contain backslashes
 
     def __str__(self) -> str:
         return f"{self.path}!{self.entry}" if self.entry else str(self.path)

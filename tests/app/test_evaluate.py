@@ -15,19 +15,24 @@ from gym.app.train import run_experiment
 from gym.core.errors import ConfigError, DataError, RunError
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
+from gym.runs.result import read_result
+from gym.sweeps.sweep_folder import SweepFolder
+from tests.golden import SETTINGS, SWEEP, copy_outputs
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
-TINY = [
-    *("data.size=32", "data.scenes=24", "data.sites=3", "model.levels=1", "model.kernel=3", "filters=2"),
-    *("training.epochs=2", "augment=none", "split.test=0.25"),
-]
+
+@pytest.fixture(scope="module")
+def outputs(golden_sweep, tmp_path_factory):
+    """A copy of the golden sweep's outputs, because judging logs into MLflow; the runs of this file join it."""
+    return copy_outputs(golden_sweep.outputs, tmp_path_factory.mktemp("outputs"))
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory):
-    """One database and dataset for all runs of this file."""
-    return tmp_path_factory.mktemp("outputs")
+def golden_results(outputs):
+    """The two runs of the golden sweep, which differ in their seed."""
+    folder = SweepFolder(outputs, SWEEP)
+    return [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +43,11 @@ def kept():
 
 @pytest.fixture
 def trained(configure, outputs, kept):
-    """Train a tiny run, once however many tests judge it."""
+    """Train a variant of the golden run, once however many tests judge it."""
 
     def train(*overrides):
         if overrides not in kept:
-            kept[overrides] = run_experiment(configure(*TINY, *overrides, f"outputs={outputs}"))
+            kept[overrides] = run_experiment(configure(*SETTINGS, *overrides, f"outputs={outputs}"))
         return kept[overrides]
 
     return train
@@ -61,10 +66,9 @@ def judge(configure, outputs):
     return run
 
 
-@pytest.mark.trains
-def test_the_scores_are_those_that_training_logged(trained, judge, tmp_path):
+def test_the_scores_are_those_that_training_logged(golden_results, judge, tmp_path):
     """On the validation side to the last pixel, the legacy ones too; another batch is rounded otherwise."""
-    result = trained("model=unet")
+    result = golden_results[0]
     of_validation = [f"run={result.run_id}", "side=validation", "baselines=false"]
 
     (found,) = judge(*of_validation)
@@ -78,10 +82,9 @@ def test_the_scores_are_those_that_training_logged(trained, judge, tmp_path):
     assert one_by_one.evaluation.legacy["iou"] != found.evaluation.legacy["iou"]
 
 
-@pytest.mark.trains
-def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
+def test_everything_is_written_and_logged(golden_results, judge, outputs, tmp_path):
     """Page, pictures, tables and JSON, below the run in MLflow too; metrics are grouped by the side."""
-    result = trained("model=unet")
+    result = golden_results[0]
 
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("nobody's business")
@@ -111,10 +114,9 @@ def test_everything_is_written_and_logged(trained, judge, outputs, tmp_path):
     assert metrics["evaluate_test/iou"] == found.overall["iou"].value
 
 
-@pytest.mark.trains
-def test_one_evaluation_at_a_time_writes_the_card(trained, judge, outputs, monkeypatch):
+def test_one_evaluation_at_a_time_writes_the_card(golden_results, judge, outputs, monkeypatch):
     """Two that read it together would each write it without the other."""
-    result, is_held = trained("model=unet"), []
+    result, is_held = golden_results[0], []
 
     def look(*_):
         with pytest.raises(Timeout):
@@ -134,10 +136,9 @@ def found_tracking(outputs):
     return TrackingConfig()
 
 
-@pytest.mark.trains
-def test_the_temperature_is_fitted_on_validation_and_says_so(trained, judge):
+def test_the_temperature_is_fitted_on_validation_and_says_so(golden_results, judge):
     """For the test side on other images; for validation itself on the very images, which is said."""
-    result = trained("model=unet")
+    result = golden_results[0]
 
     (test,) = judge(f"run={result.run_id}", "baselines=false")
     (validation,) = judge(f"run={result.run_id}", "side=validation", "baselines=false")
@@ -151,10 +152,9 @@ def test_the_temperature_is_fitted_on_validation_and_says_so(trained, judge):
     assert better <= as_is + 0.01
 
 
-@pytest.mark.trains
-def test_runs_are_compared_on_the_same_images(trained, judge, tmp_path):
+def test_runs_are_compared_on_the_same_images(golden_results, judge, tmp_path):
     """The first less each other; a folder for each; the difference is that of their scores."""
-    names = [trained("model=unet").run_id, trained("model=unet", "seed=1").run_id]
+    names = [result.run_id for result in golden_results]
 
     first, other = judge(f"run=[{','.join(names)}]", f"output={tmp_path}", "baselines=false", "workers=1")
 
@@ -168,10 +168,9 @@ def test_runs_are_compared_on_the_same_images(trained, judge, tmp_path):
     assert sum((folder / "differences.png").exists() for folder in folders) == 1
 
 
-@pytest.mark.trains
-def test_other_data_are_prepared_as_the_runs_own(trained, judge, tmp_path):
+def test_other_data_are_prepared_as_the_runs_own(golden_results, judge, tmp_path):
     """Drawn with another seed and another default size; all images are judged, calibration is that of the run's own."""
-    result = trained("model=unet")
+    result = golden_results[0]
 
     (found,) = judge(f"run={result.run_id}", "data=synthetic", "data.scenes=5", "data.seed=3", "boundary_width=3")
 
@@ -183,38 +182,32 @@ def test_other_data_are_prepared_as_the_runs_own(trained, judge, tmp_path):
     assert found.baselines.comparisons
 
 
-@pytest.mark.trains
-def test_training_images_are_called_what_they_are(trained, judge, tmp_path):
+def test_training_images_are_called_what_they_are(golden_results, judge, tmp_path):
     """The page says that they flatter."""
-    result = trained("model=unet")
+    result = golden_results[0]
     judge(f"run={result.run_id}", "side=training", "baselines=false", f"output={tmp_path}")
 
     assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
 
 
-@pytest.mark.trains
-def test_other_seeds_draw_other_scenes(trained, judge):
+def test_other_seeds_draw_other_scenes(golden_results, judge):
     """The scores stay, their intervals change."""
-    result = trained("model=unet")
+    result = golden_results[0]
     one, two = (judge(f"run={result.run_id}", f"seed={seed}", "baselines=false")[0] for seed in (0, 1))
 
     assert one.overall["iou"].value == two.overall["iou"].value
     assert one.overall["iou"].low != two.overall["iou"].low
 
 
-@pytest.mark.trains
-def test_an_unknown_run_is_named_with_the_nearest(trained, judge):
+def test_an_unknown_run_is_named_with_the_nearest(golden_results, judge):
     """In one line."""
-    trained("model=unet")
-
     with pytest.raises(RunError, match=r"run=unet cce f3 was not found in .*; the closest match is unet cce f2"):
         judge("run=unet cce f3")
 
 
-@pytest.mark.trains
-def test_data_of_other_classes_or_bands_are_refused(trained, judge, tmp_path):
+def test_data_of_other_classes_or_bands_are_refused(golden_results, judge, tmp_path):
     """Which ones, and what to do."""
-    result = trained("model=unet")
+    result = golden_results[0]
     folder = shores(tmp_path, 2)
     other = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
 
@@ -250,7 +243,7 @@ def add_shore(folder, number):
 @pytest.mark.trains
 def test_an_empty_side_is_refused(trained, judge):
     """With what the other sides hold."""
-    result = trained("model=unet", "split.test=0")
+    result = trained("split.test=0")
 
     with pytest.raises(DataError, match=r"^side=test has no images \(training 18, valid"):
         judge(f"run={result.run_id}", "side=test")
@@ -259,9 +252,9 @@ def test_an_empty_side_is_refused(trained, judge):
 
 
 @pytest.mark.trains
-def test_runs_of_other_images_are_not_compared(trained, judge):
+def test_runs_of_other_images_are_not_compared(trained, golden_results, judge):
     """Two splits: some images of one trained the other."""
-    names = [trained("model=unet").run_id, trained("model=unet", "split.seed=5").run_id]
+    names = [golden_results[0].run_id, trained("split.seed=5").run_id]
 
     with pytest.raises(
         RunError, match=r"would be evaluated on different images .*; train both with the same data and split"
@@ -269,10 +262,9 @@ def test_runs_of_other_images_are_not_compared(trained, judge):
         judge(f"run=[{','.join(names)}]")
 
 
-@pytest.mark.trains
-def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypatch):
+def test_a_run_whose_data_are_gone_is_judged_on_others(golden_results, judge, monkeypatch):
     """Without temperature and baselines, and says why; on its own data it is refused."""
-    result = trained("model=unet")
+    result = golden_results[0]
 
     def refuse_own(data, outputs):
         raise DataError("folder x is gone")
@@ -290,10 +282,9 @@ def test_a_run_whose_data_are_gone_is_judged_on_others(trained, judge, monkeypat
     assert found.warnings[0].startswith("whether these images trained the model is not known")
 
 
-@pytest.mark.trains
-def test_its_own_data_are_known_when_they_are_given(trained, judge, tmp_path):
+def test_its_own_data_are_known_when_they_are_given(golden_results, judge, tmp_path):
     """By their fingerprint: training images are named as such, and sides are those of the training."""
-    result = trained("model=unet")
+    result = golden_results[0]
     own = ["data=synthetic", "data.scenes=24", "data.sites=3"]
 
     (whole,) = judge(f"run={result.run_id}", *own, "baselines=false", f"output={tmp_path}")
@@ -329,10 +320,9 @@ def test_data_that_have_changed_are_no_longer_its_own(configure, judge, outputs,
     assert "changed after training" in found.temperature.origin
 
 
-@pytest.mark.trains
-def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(trained, judge, outputs, tmp_path, monkeypatch):
+def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(golden_results, judge, outputs, tmp_path, monkeypatch):
     """Unless the given are its own; a bad configuration in it is refused in one line."""
-    result = trained("model=unet")
+    result = golden_results[0]
     path = zip_of(outputs, result, tmp_path / "mine.zip")
     opened = []
     with monkeypatch.context() as patched:
@@ -367,16 +357,16 @@ def zip_of(outputs, result, path, change=("", "")):
 @pytest.mark.trains
 def test_one_model_under_two_names_is_refused(trained, judge):
     """By its name and by its id."""
-    result = trained("model=unet", "name=known twice")
+    result = trained("name=known twice")
 
     with pytest.raises(RunError, match="are the same model; name it once"):
         judge(f"run=[{result.name},{result.run_id}]")
 
 
 @pytest.mark.trains
-def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, judge):
+def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, golden_results, judge):
     """Names alone do not make them the same."""
-    names = [trained("model=unet").run_id, trained("model=unet", "data.seed=1").run_id]
+    names = [golden_results[0].run_id, trained("data.seed=1").run_id]
 
     with pytest.raises(RunError, match=r"would be evaluated on different images \(6 differ, .*; train both with"):
         judge(f"run=[{','.join(names)}]")
@@ -402,7 +392,7 @@ def test_a_bad_configuration_is_refused(configure, overrides, message):
 @pytest.mark.trains
 def test_a_sigmoid_head_is_judged_by_shares(trained, judge):
     """Its scores are made to sum to one."""
-    result = trained("model=unet", "model.head=sigmoid", "loss=dice")
+    result = trained("model.head=sigmoid", "loss=dice")
 
     (found,) = judge(f"run={result.run_id}", "baselines=false")
 

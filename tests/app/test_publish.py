@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,39 +19,40 @@ from PIL import Image
 from gym.app import predict
 from gym.app.predict import predict_images
 from gym.app.publish import publish
-from gym.app.train import run_experiment
-from gym.config.schema import Config, DataConfig, ModelConfig, PredictConfig, PublishConfig, TrainingConfig
+from gym.config.schema import PredictConfig, PublishConfig
 from gym.core.errors import DataError, RunError
 from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_label
 from gym.runs.model_files import load_model
-from gym.runs.result import RunResult
 from tests.conftest import ROOT
+from tests.golden import copy_outputs
+from tests.sweeps.commands import runs_of
 
-pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("blank_pictures")]
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 FILES = {"SHA256SUMS", "classes.json", "config.yaml", "model/model.json", "model/model.keras", "run.json", "split.json"}
 CARD = {"card.md", "card.html", "card.json"}
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory):
-    """Where the run of this file is."""
-    return tmp_path_factory.mktemp("outputs")
+class Trained(NamedTuple):
+    """The run that the tests of this file publish."""
+
+    run_id: str
+    weights_sha256: str
 
 
 @pytest.fixture(scope="module")
-def trained(outputs) -> RunResult:
-    """A tiny run, for all tests of this file."""
-    return run_experiment(
-        Config(
-            outputs=str(outputs),
-            model=ModelConfig(name="simple_unet", filters=2, levels=1),
-            data=DataConfig(size=32, scenes=8),
-            training=TrainingConfig(epochs=1, batch=2, precision="float32"),
-        )
-    )
+def outputs(golden_run, tmp_path_factory) -> Path:
+    """A copy of the golden run's outputs, because publishing writes into MLflow's registry."""
+    return copy_outputs(golden_run.outputs, tmp_path_factory.mktemp("outputs"))
+
+
+@pytest.fixture(scope="module")
+def trained(outputs) -> Trained:
+    """The golden run."""
+    (run,) = runs_of(outputs)
+    return Trained(run.info.run_id, run.data.tags["weights_sha256"])
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def read(path):
 
 def test_a_published_model_holds_all_that_belongs_to_it(release, trained, outputs, client):
     """The model to the bit, what it was trained with and on, what it came to, its classes, and samples of each kind."""
-    published = release()
+    published = release(samples=6)
     files = read(published.path)
 
     run = client.get_run(trained.run_id)
@@ -105,7 +107,7 @@ def test_a_published_model_holds_all_that_belongs_to_it(release, trained, output
     for name in ("model/model.json", "model/model.keras", "config.yaml", "split.json"):
         assert files[name] == (artifacts / name).read_bytes()
     described = json.loads(files["run.json"])
-    assert (described["run_id"], described["name"]) == (trained.run_id, "simple_unet cce f2")
+    assert (described["run_id"], described["name"]) == (trained.run_id, "unet cce f2")
     assert described["scores"] == run.data.metrics
     assert described["tags"]["weights_sha256"] == trained.weights_sha256
     assert {"fingerprint", "data_fingerprint", "git_commit", "version.tensorflow"} <= described["tags"].keys()
@@ -146,10 +148,10 @@ def test_without_a_name_the_zip_is_named_after_its_run(release, trained, outputs
     """It is in the outputs, and what is said leads to it."""
     published = release(output="")
 
-    assert published.path == outputs / "published" / f"simple_unet_cce_f2-{trained.run_id[:8]}.zip"
+    assert published.path == outputs / "published" / f"unet_cce_f2-{trained.run_id[:8]}.zip"
     said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("left out card")]
     assert said == [
-        f"simple_unet cce f2 ({trained.run_id}) is published",
+        f"unet cce f2 ({trained.run_id}) is published",
         f"zip       {published.path} ({published.path.stat().st_size / 1e6:.1f} MB)",
         f"SHA-256   {published.sha256}",
         "registry  models:/segsweep@champion is version 1",
@@ -181,7 +183,7 @@ def test_a_zip_predicts_as_its_run_does(release, trained, outputs, images, tmp_p
     for name in written:
         assert (tmp_path / "by_run" / name).read_bytes() == (tmp_path / "by_zip" / name).read_bytes()
     assert not elsewhere.exists()
-    assert f"by simple_unet cce f2 ({published.path}, SHA-256 {published.sha256})" in capsys.readouterr().out
+    assert f"by unet cce f2 ({published.path}, SHA-256 {published.sha256})" in capsys.readouterr().out
 
 
 def test_the_samples_are_predicted_as_the_network_saw_them(release, trained, outputs, tmp_path):
@@ -198,7 +200,7 @@ def test_the_samples_are_predicted_as_the_network_saw_them(release, trained, out
     dataset, network = Dataset(folder), load_model(tmp_path / "open" / "model").network
     positions = {record.name: position for position, record in enumerate(dataset.manifest.pairs)}
     predicted = list((tmp_path / "labels").glob("*.png"))
-    assert len(predicted) == 2
+    assert len(predicted) == 4
     for path in predicted:
         position = positions[path.stem.partition("_")[2]]
         image = dataset.read_image(position)
@@ -281,7 +283,7 @@ def test_samples_come_from_the_dataset_whatever_its_folder_is_called(copied, rel
     (folder,) = (path for path in (tmp_path / "stores").iterdir() if path.is_dir())
     folder.rename(folder.with_name("synthetic-0123456789abcdef"))
 
-    assert len([name for name in read(release(**copied[0]).path) if name.startswith("samples/")]) == 4
+    assert len([name for name in read(release(**copied[0]).path) if name.startswith("samples/")]) == 8
 
 
 def test_where_the_dataset_is_gone_there_are_no_samples(copied, release, tmp_path, capsys):
@@ -290,9 +292,7 @@ def test_where_the_dataset_is_gone_there_are_no_samples(copied, release, tmp_pat
 
     assert read(release(**copied[0]).path).keys() - CARD == FILES
     said = capsys.readouterr().out
-    assert (
-        f"left out samples: the dataset of simple_unet cce f2 is missing from {tmp_path}/stores; build it again" in said
-    )
+    assert f"left out samples: the dataset of unet cce f2 is missing from {tmp_path}/stores; build it again" in said
 
 
 def test_a_dataset_that_cannot_be_read_gives_no_samples(copied, release, tmp_path, capsys):
@@ -324,7 +324,7 @@ def test_an_old_run_without_a_split_gives_no_samples(copied, release, capsys):
     said = capsys.readouterr().out
     assert "left out config.yaml: the run has none" in said
     assert "left out split.json: the run has none" in said
-    assert "left out samples: simple_unet cce f2 (" in said
+    assert "left out samples: unet cce f2 (" in said
 
 
 def test_a_damaged_model_is_not_published(copied, release, tmp_path):
@@ -380,11 +380,11 @@ def test_a_changed_zip_never_reaches_tensorflow(release, images, tmp_path, monke
         predict_images(PredictConfig(str(published.path), images, str(tmp_path / "labels"), str(tmp_path)))
 
 
-def test_the_configuration_in_a_zip_is_that_of_the_run(release, outputs):
+def test_the_configuration_in_a_zip_is_that_of_the_run(release, golden_run):
     """So that it can be trained again."""
     config = OmegaConf.create(read(release().path)["config.yaml"].decode())
 
-    assert (config.outputs, config.model.name, config.data.scenes) == (str(outputs), "simple_unet", 8)
+    assert (config.outputs, config.model.name, config.data.scenes) == (str(golden_run.outputs), "unet", 24)
 
 
 def command(module, *arguments, cwd=ROOT):
@@ -397,7 +397,7 @@ def command(module, *arguments, cwd=ROOT):
 @pytest.mark.process
 def test_the_commands_hand_a_model_on(trained, outputs, images, tmp_path):
     """Published here, used in an empty folder: the line that publish prints works as it stands."""
-    done = command("gym.publish", "run=simple_unet cce f2", f"outputs={outputs}", f"output={tmp_path}/given.zip")
+    done = command("gym.publish", "run=unet cce f2", f"outputs={outputs}", f"output={tmp_path}/given.zip")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("use it"))
     assert line == f"use it    python -m gym.predict run={tmp_path}/given.zip input=IMAGES output=LABELS"
@@ -412,5 +412,5 @@ def test_the_commands_hand_a_model_on(trained, outputs, images, tmp_path):
     )
 
     assert used.returncode == 0, used.stderr
-    assert "2 images segmented by simple_unet cce f2" in used.stdout
+    assert "2 images segmented by unet cce f2" in used.stdout
     assert not list((tmp_path / "empty").iterdir())

@@ -93,6 +93,7 @@ def test_the_result_equals_a_convolution_of_the_upsampled_map(side, shape, filte
         np.testing.assert_allclose(result, np.stack(expected, axis=-1), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("shape", "batch", "options"),
     [

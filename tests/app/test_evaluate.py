@@ -89,7 +89,7 @@ def test_everything_is_written_and_logged(golden_results, judge, outputs, tmp_pa
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("nobody's business")
 
-    (found,) = judge(f"run={result.name}", f"output={tmp_path / 'out'}")
+    (found,) = judge(f"run='{result.name}'", f"output={tmp_path / 'out'}")
 
     assert found.side == "test"
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -187,7 +187,7 @@ def test_training_images_are_called_what_they_are(golden_results, judge, tmp_pat
     result = golden_results[0]
     judge(f"run={result.run_id}", "side=training", "baselines=false", f"output={tmp_path}")
 
-    assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
+    assert "the model was trained on 12 of these images" in (tmp_path / "evaluation.html").read_text()
 
 
 def test_other_seeds_draw_other_scenes(golden_results, judge):
@@ -292,7 +292,7 @@ def test_its_own_data_are_known_when_they_are_given(golden_results, judge, tmp_p
     (usual,) = judge(f"run={result.run_id}", "baselines=false")
 
     assert whole.warnings[0] == "the model was trained on 12 of these images, which inflates its scores"
-    assert "12 of these images trained the model" in (tmp_path / "evaluation.html").read_text()
+    assert "the model was trained on 12 of these images" in (tmp_path / "evaluation.html").read_text()
     assert whole.temperature.origin.endswith(
         "which include 6 of these images, so the calibration looks better than it is"
     )

@@ -9,13 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gym.config.registries import ARCHITECTURES, SCORES
-from gym.reporting.figure4 import draw_empty_figure, scale_sizes
+from gym.reporting.figure4 import scale_sizes
+from gym.reporting.figure4_data import NO_SCORES
 from gym.reporting.run_table import pareto_front, run_labels, score_of
-from gym.reporting.style import BLUE, LONGEST_LABEL, ORANGE, add_legend, plot_text
+from gym.reporting.style import BLUE, MOST_NAMED, ORANGE, add_legend, make_message, name_rows, plot_text
 from gym.runs.result import RunResult
 
-_MOST_NAMED = 100  # runs with a line each
 _MOST_LISTED = 15  # runs of a front
+_LONGEST_LABEL = 60  # characters
 _LINE = 0.17  # inches
 _UNITS = (("h", 3600), ("min", 60), ("s", 1))
 
@@ -42,18 +43,15 @@ def draw_stopping_epochs(results: Sequence[RunResult]) -> Figure:
     epochs = [(score_of(run, "best_epoch"), score_of(run, "stopping_epoch"), run) for run in results]
     known = [(best, last, run) for best, last, run in epochs if best is not None and last is not None]
     if not known:
-        return draw_empty_figure()
+        return make_message(NO_SCORES)
     bests, lasts, runs = zip(*known, strict=True)
-    figure = Figure(figsize=(8, 0.19 * min(len(runs), _MOST_NAMED) + 1.3), layout="constrained")
+    figure = Figure(figsize=(8, 0.19 * min(len(runs), MOST_NAMED) + 1.3), layout="constrained")
     axes, places = figure.subplots(), range(len(runs))
     axes.hlines(places, bests, lasts, color="0.7", lw=1)
     axes.plot(lasts, places, "s", color=BLUE, ms=5, label="stopping epoch")
     axes.plot(bests, places, "o", color=ORANGE, ms=4, label="best epoch")
-    axes.set(xlabel="epoch", ylim=(len(runs) - 0.4, -0.6), xlim=(0, max(lasts) * 1.03))
-    if len(runs) <= _MOST_NAMED:
-        axes.set_yticks(places, [plot_text(label, LONGEST_LABEL) for label in run_labels(runs)])
-    else:
-        axes.set(yticks=[], ylabel=f"{len(runs)} runs, in order")
+    axes.set(xlabel="epoch", xlim=(0, max(lasts) * 1.03))
+    name_rows(axes, run_labels(runs), "runs")
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.grid(alpha=0.25)
@@ -70,7 +68,7 @@ def draw_pareto(results: Sequence[RunResult], chosen: RunResult | None = None) -
     """
     fronts = {panel: pareto_front(results, panel.cost) for panel in _find_panels(results)}
     if not fronts:
-        return draw_empty_figure()
+        return make_message(NO_SCORES)
     lines = _LINE * min(_MOST_LISTED + 1, max(map(len, fronts.values())))
     figure = Figure(figsize=(5.3 * len(fronts), 5 + lines), layout="constrained")
     upper, lower = figure.subplots(2, len(fronts), sharey="row", squeeze=False, height_ratios=[4.2, lines])
@@ -128,12 +126,10 @@ def _draw_front(axes: Axes, front: Sequence[CostPoint]) -> None:
 
 
 def _list_front(axes: Axes, front: Sequence[CostPoint]) -> None:
-    entries = [
-        f"{number}  {plot_text(point.label, LONGEST_LABEL)}  {point.iou:.3f}"
-        for number, point in enumerate(front, start=1)
-    ]
-    more = len(entries) - _MOST_LISTED
-    lines = [*entries[:_MOST_LISTED], *([f"and {more} more"] if more > 0 else [])]
+    numbered = enumerate(front[:_MOST_LISTED], start=1)
+    lines = [f"{number}  {plot_text(point.label, _LONGEST_LABEL)}  {point.iou:.3f}" for number, point in numbered]
+    if len(front) > _MOST_LISTED:
+        lines.append(f"and {len(front) - _MOST_LISTED} more")
     axes.set_axis_off()
     axes.text(0, 1, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7.5, linespacing=1.5)
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gym.data.class_colours import class_colours, overlay, render_rgb
@@ -62,8 +61,9 @@ def draw_class_balance(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     left = np.zeros(len(bars))
     for share, colour in zip(shares.T, class_colours(classes), strict=True):
-        axes.barh(range(len(bars)), share, left=left, color=colour, height=0.75)
-        _label_bars(axes, share, left)
+        drawn = axes.barh(range(len(bars)), share, left=left, color=colour, height=0.75)
+        labels = [f"{value:.0%}" if value >= _NARROWEST_LABELLED else "" for value in share]
+        axes.bar_label(drawn, labels, label_type="center", fontsize=7, color="white")
         left += share
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="share of labelled pixels")
@@ -72,12 +72,6 @@ def draw_class_balance(
         axes.axhline(len(by_side) - 0.5, color="black", lw=0.8)
     add_class_legend(figure, classes)
     return figure
-
-
-def _label_bars(axes: Axes, shares: np.ndarray, left: np.ndarray) -> None:
-    for place, (share, start) in enumerate(zip(shares, left, strict=True)):
-        if share >= _NARROWEST_LABELLED:
-            axes.text(start + share / 2, place, f"{share:.0%}", ha="center", va="center", fontsize=7, color="white")
 
 
 def draw_histograms(values: Mapping[str, np.ndarray], bands: Sequence[str]) -> Figure:

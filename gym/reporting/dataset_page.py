@@ -9,8 +9,6 @@ report/
     split.json              names of the pairs of each side
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +27,7 @@ from gym.reporting.contact_sheet import pick_evenly
 from gym.reporting.dataset_figures import PairPicture, draw_class_balance, draw_histograms, draw_pairs
 from gym.reporting.page_tables import PageTable, build_table
 from gym.reporting.pages import render_page
+from gym.reporting.run_table import write_csv
 from gym.reporting.style import embed_png, save_figure
 
 _MOST_PAIRS = 12
@@ -98,17 +97,13 @@ def _write_balance(folder: Path, dataset: Dataset, split: Split) -> None:
     by_site = {str(site): dataset.counts[sites == site].sum(axis=0) for site in sorted(set(sites))}
     figure = draw_class_balance(by_side, by_site if len(by_site) > 1 else {}, classes)
     save_figure(figure, folder / "class_balance.png")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("group", "name", "class", "pixels", "share"))
-    for group, by_name in (("side", by_side), ("site", by_site)):
-        for name, counts in by_name.items():
-            total = max(1, int(counts.sum()))
-            writer.writerows(
-                (group, name, label, int(count), f"{count / total:.6f}")
-                for label, count in zip(classes, counts, strict=True)
-            )
-    write_text(folder / "class_balance.csv", text.getvalue())
+    rows = [
+        {"group": group, "name": name, "class": label, "pixels": int(count), "share": f"{share:.6f}"}
+        for group, by_name in (("side", by_side), ("site", by_site))
+        for name, counts in by_name.items()
+        for label, count, share in zip(classes, counts, counts / max(1, counts.sum()), strict=True)
+    ]
+    write_csv(folder / "class_balance.csv", rows)
 
 
 def sample_pixels(dataset: Dataset, split: Split) -> dict[str, np.ndarray]:

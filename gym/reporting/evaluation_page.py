@@ -11,6 +11,7 @@ differences.png             differences to other runs; only in a comparison
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from rich.table import Table
 
 from gym.config.registries import SCORES, Place
@@ -40,7 +41,7 @@ def write_page(
     folder: Path,
     assessment: Assessment,
     title: str,
-    facts: Mapping[str, str],
+    about: Mapping[str, str],
     bands: Sequence[str],
     read: ReadSample,
     seed: int,
@@ -52,7 +53,7 @@ def write_page(
         folder: Destination folder.
         assessment: The results of the evaluation.
         title: Title of the page.
-        facts: What the page says before the scores, by name.
+        about: What the page says before the scores, as names and values.
         bands: Band names.
         read: Returns image and label of a sample.
         seed: Seed of the bootstrap.
@@ -64,15 +65,20 @@ def write_page(
     Raises:
         OSError: A file cannot be written.
     """
-    pictures = _draw_pictures(folder, assessment, bands, read, seed, differences)
+    figures = _draw_figures(assessment, bands, read, seed)
+    if differences:
+        figures["differences"] = draw_differences(differences)
+    pictures = {name: folder / f"{name}.png" for name in figures}
+    for name, path in pictures.items():
+        save_figure(figures[name], path)
     page = render_page(
         "evaluation",
         title=title,
-        facts=facts,
+        about=about,
         assessment=assessment,
         scenes=len(set(assessment.scenes)),
         tables=make_tables(assessment, differences),
-        contests=baseline_tables(assessment),
+        comparisons=baseline_tables(assessment),
         legacy=legacy_rows(assessment.evaluation.legacy, assessment.overall),
         pictures={name: embed_png(path) for name, path in pictures.items()},
     )
@@ -80,30 +86,17 @@ def write_page(
     return [folder / "evaluation.html", *pictures.values()]
 
 
-def _draw_pictures(
-    folder: Path,
-    assessment: Assessment,
-    bands: Sequence[str],
-    read: ReadSample,
-    seed: int,
-    differences: Differences,
-) -> dict[str, Path]:
+def _draw_figures(assessment: Assessment, bands: Sequence[str], read: ReadSample, seed: int) -> dict[str, Figure]:
     evaluation = assessment.evaluation
-    ranked = rank_by_iou(evaluation)
     figures = {
         "confusion_matrix": draw_confusion_matrix(evaluation.matrix, evaluation.classes),
         "reliability": draw_reliability(sum_counts(assessment.counts)),
         "errors_by_distance": draw_errors_by_distance(assessment.scenes, assessment.counts.errors, seed),
     }
-    if ranked:
+    if ranked := rank_by_iou(evaluation):
         for name, images in {"worst": ranked[:_SHEET], "best": ranked[::-1][:_SHEET]}.items():
             figures[name] = draw_contact_sheet(evaluation, bands, read, assessment.side, images, f"the {name}")
-    if differences:
-        figures["differences"] = draw_differences(differences)
-    paths = {name: folder / f"{name}.png" for name in figures}
-    for name, figure in figures.items():
-        save_figure(figure, paths[name])
-    return paths
+    return figures
 
 
 def make_tables(assessment: Assessment, differences: Differences) -> dict[str, PageTable]:
@@ -130,18 +123,18 @@ def make_tables(assessment: Assessment, differences: Differences) -> dict[str, P
 
 
 def baseline_tables(assessment: Assessment) -> dict[str, PageTable]:
-    """Tabulate the model beside its baselines, one table per contest, by its title."""
+    """Compare the model with its baselines, one table per comparison, by its title."""
     titles = SCORES.titles_at(Place.BASELINES) | {"lead": "lead of the model"}
     return {
-        contest.title: score_table(
+        comparison.title: score_table(
             "",
             titles,
             {
-                name: dict(scores) | ({"lead": contest.leads[name]} if name in contest.leads else {})
-                for name, scores in contest.scores.items()
+                name: dict(scores) | ({"lead": comparison.leads[name]} if name in comparison.leads else {})
+                for name, scores in comparison.scores.items()
             },
         )
-        for contest in (assessment.baselines.comparisons if assessment.baselines else [])
+        for comparison in (assessment.baselines.comparisons if assessment.baselines else [])
     }
 
 
@@ -173,9 +166,9 @@ def summary_table(assessment: Assessment) -> Table:
     table.add_section()
     for kind, scores in assessment.classes.items():
         table.add_row(f"{main.class_title} {kind}", score_cell(scores[main.name]).text)
-    for contest in assessment.baselines.comparisons if assessment.baselines else []:
+    for comparison in assessment.baselines.comparisons if assessment.baselines else []:
         table.add_section()
-        for rival, scores in contest.scores.items():
-            row = f"{main.class_title} on a lattice, {contest.title}: {rival}"
+        for name, scores in comparison.scores.items():
+            row = f"{main.class_title} on a lattice, {comparison.title}: {name}"
             table.add_row(row, score_cell(scores[main.name]).text)
     return table

@@ -1,7 +1,6 @@
 """What Figure 3 shows: models and images chosen by fixed rules, and the output of each model on each image."""
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import NamedTuple
 
 import keras
@@ -72,11 +71,10 @@ def choose_models(results: Sequence[RunResult]) -> list[RunResult]:
     if set(paper) <= set(best_of):
         return [best_of[name] for name in paper]
     if len(best_of) > 1:
-        return list(islice(best_of.values(), 2))
-    distinct: dict[str, RunResult] = {}
-    for run in ranked:
-        distinct.setdefault(run.weights_sha256, run)
-    return list(islice(distinct.values(), 2))
+        return list(best_of.values())[:2]
+    # Later entries replace earlier ones, so the best run of each weights is kept.
+    distinct = {run.weights_sha256: run for run in reversed(ranked)}
+    return list(reversed(distinct.values()))[:2]
 
 
 def choose_images(runs: Sequence[RunResult]) -> list[ChosenImage]:

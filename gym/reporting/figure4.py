@@ -17,23 +17,21 @@ from numpy.typing import ArrayLike
 
 from gym.config.registries import ARCHITECTURES, SCORES, Place, ScoreEntry
 from gym.reporting.figure4_data import (
-    COLUMNS_ON_A_PAGE,
     NO_SCORES,
-    Level,
     Series,
     SizePoint,
     all_sizes,
     format_size,
     iterate_levels,
+    line_style,
     size_range,
     size_series,
     size_ticks,
 )
-from gym.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, SMALLEST_FONT, plot_text
+from gym.reporting.style import FONT, SMALLEST_FONT, make_loss_grid, make_message
 from gym.runs.result import RunResult
 
-_FONT = 7.5
-_PANEL, _HEIGHT = 2.15, 2.2  # inches per panel
+_HEIGHT = 2.2  # inches of a panel
 _MOST_TICKS = 5
 _THIN, _THICK = 0.8, 2.2  # bars over scenes, bars over runs
 _BARS = {_THIN: "bar: standard error over scenes", _THICK: "bar: standard deviation over runs"}
@@ -55,35 +53,22 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
     """
     series = size_series(results)
     if not series:
-        return draw_empty_figure()
-    width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(series) - COLUMNS_ON_A_PAGE))
+        return make_message(NO_SCORES)
     scores = SCORES.at(Place.FIGURE4)
-    figure = Figure(figsize=(width, _HEIGHT * len(scores)), layout="constrained")
-    grid = figure.subplots(len(scores), len(series), sharex=True, sharey="row", squeeze=False)
-    for column, (loss, models) in zip(grid.T, series.items(), strict=True):
-        column[0].set_title(f"loss {plot_text(loss)}", fontsize=_FONT + 0.5)
-        column[-1].set_xlabel("parameters", fontsize=_FONT)
+    titles = [score.title for score in scores]
+    figure, grid = make_loss_grid(list(series), titles, "parameters", _HEIGHT * len(scores), sharey="row")
+    for column, models in zip(grid.T, series.values(), strict=True):
         for axes, score in zip(column, scores, strict=True):
             for model, points in models.items():
                 _draw_series(axes, model, points, score)
-    for axes, score in zip(grid[:, 0], scores, strict=True):
-        axes.set_ylabel(score.title, fontsize=_FONT)
+    for axes in grid[:, 0]:
         axes.margins(y=0.1)
     for letter, axes in zip(ascii_lowercase, grid.ravel(), strict=False):
-        axes.set_title(f"({letter})", fontsize=_FONT, loc="left")
-        axes.grid(alpha=0.25)
+        axes.set_title(f"({letter})", fontsize=FONT, loc="left")
         scale_sizes(axes, all_sizes(series), _MOST_TICKS)
-        axes.tick_params(labelsize=_FONT - 0.5)
     handles = _legend_handles(grid)
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, 2 * len(series)), fontsize=_FONT)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, 2 * len(series)), fontsize=FONT)
     _label_points(figure, grid, series)
-    return figure
-
-
-def draw_empty_figure() -> Figure:
-    """Draw a figure without panels which says that there is nothing to show."""
-    figure = Figure(figsize=(5.6, 1.6), layout="constrained")
-    figure.text(0.5, 0.5, NO_SCORES, ha="center", va="center")
     return figure
 
 
@@ -95,25 +80,19 @@ def scale_sizes(axes: Axes, sizes: Sequence[float], most_ticks: int = 8) -> None
     axes.xaxis.set_major_locator(FixedLocator(size_ticks(low, high, most_ticks)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_size(value)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.tick_params(labelsize=8)
 
 
 def _draw_series(axes: Axes, model: str, points: Sequence[SizePoint], score: ScoreEntry) -> None:
     """Draw one architecture in one panel: a line through its points, and their bars."""
     entry = ARCHITECTURES.get(model)
-    style, levels = entry.style, list(iterate_levels(points, score))
+    levels = list(iterate_levels(points, score))
     sizes, means = [point.parameters for point, _ in levels], [level.mean for _, level in levels]
-    axes.plot(sizes, means, color=style.colour, ls=style.dash, marker=style.marker, ms=3.5, lw=1.1, label=entry.title)
-    for point, level in levels:
-        _draw_bar(axes, point, level, style.colour)
-
-
-def _draw_bar(axes: Axes, point: SizePoint, level: Level, colour: str) -> None:
-    """Draw the bar of a point, if it has one: thin over scenes, thick over runs."""
-    if not np.isnan(level.bar):
-        width = _THICK if len(point.runs) > 1 else _THIN
-        ends = level.mean - level.bar, level.mean + level.bar
-        axes.vlines(point.parameters, *ends, color=colour, lw=width, alpha=0.6, label=_BARS[width])
+    axes.plot(sizes, means, ms=3.5, lw=1.1, label=entry.title, **line_style(entry))
+    for point, (mean, bar) in levels:
+        if not np.isnan(bar):
+            width = _THICK if len(point.runs) > 1 else _THIN
+            place, colour = (point.parameters, mean - bar, mean + bar), entry.style.colour
+            axes.vlines(*place, color=colour, lw=width, alpha=0.6, label=_BARS[width])
 
 
 def _legend_handles(grid: np.ndarray) -> list[Line2D]:

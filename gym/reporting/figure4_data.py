@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gym.config.registries import ARCHITECTURES, LOSSES, SCORES, Place, ScoreEntry
+from gym.config.registries import ARCHITECTURES, LOSSES, SCORES, ArchitectureEntry, Place, ScoreEntry
 from gym.core.registry import Registry
 from gym.reporting.recommendation import standard_error
 from gym.reporting.run_table import score_of
 from gym.runs.result import RunResult
 
-COLUMNS_ON_A_PAGE = 3  # the paper has three losses
 NO_SCORES = "No run has finished with a score."
 ROOM = 1.6  # factor left free on either side of the sizes; twice that exceeds any step between ticks
 _DEFAULT_SIZE = 1e6
@@ -76,6 +75,11 @@ def sort_by_registration(registry: Registry[Any], names: Collection[str]) -> lis
     for name in names:
         registry.get(name)
     return [name for name in registry.names if name in names]
+
+
+def line_style(model: ArchitectureEntry) -> dict[str, Any]:
+    """Return the colour, dash and marker of an architecture as keywords of matplotlib."""
+    return {"color": model.style.colour, "ls": model.style.dash, "marker": model.style.marker}
 
 
 def all_sizes(series: Series) -> list[int]:

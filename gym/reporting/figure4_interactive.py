@@ -42,21 +42,13 @@ _SYMBOLS = {
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 
 
-def figure4_html(results: Sequence[RunResult]) -> str:
-    """Return the figure as an HTML page; the same results always yield the same page.
+def figure4_html(results: Sequence[RunResult], is_page: bool = True) -> str:
+    """Return the figure as an HTML page, or as part of a page that has plotly.js in its head.
 
     It shows what `gym.reporting.figure4.draw_figure4` draws; hovering over a point lists its runs with their scores.
+    The same results always yield the same HTML.
     """
-    return _to_html(results, is_whole=True)
-
-
-def figure4_part(results: Sequence[RunResult]) -> str:
-    """Return the figure as part of a page that has plotly.js in its head."""
-    return _to_html(results, is_whole=False)
-
-
-def _to_html(results: Sequence[RunResult], is_whole: bool) -> str:
-    options = {"include_plotlyjs": is_whole, "full_html": is_whole, "config": {"displaylogo": False}}
+    options = {"include_plotlyjs": is_page, "full_html": is_page, "config": {"displaylogo": False}}
     return _build_figure(results).to_html(div_id="figure4", **options)
 
 

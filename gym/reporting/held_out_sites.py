@@ -1,4 +1,4 @@
-"""Held-out sites: the test scores of each site that was left out of training, beside the validation scores.
+"""Held-out sites: the test scores of each site that was left out of training, compared with the validation scores.
 
 leave_one_site_out.csv      a row per site, then the mean and the lowest of each score
 leave_one_site_out.png      the same as bars
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from gym.config.registries import SCORES, Place
 from gym.core.text import format_score, pluralize
 from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
-from gym.reporting.style import BLUE, LONGEST_LABEL, ORANGE, add_legend, plot_text, save_figure
+from gym.reporting.style import BLUE, ORANGE, add_legend, name_rows, plot_text, save_figure
 from gym.runs.result import RunResult
 
 HELD_OUT = "split.held_out"
@@ -121,7 +121,7 @@ def draw_sites(summaries: Sequence[SiteSummary]) -> Figure:
         for axes, score in zip(panels, scores, strict=True):
             _draw_panel(axes, summary, score.name)
             axes.set_yticks([])
-        panels[0].set_yticks(range(len(summary.sites)), [plot_text(each.site, LONGEST_LABEL) for each in summary.sites])
+        name_rows(panels[0], [each.site for each in summary.sites], f"{summary.kind}s")
         panels[0].set_ylabel(f"held-out {summary.kind}")
         if summary.group.label:
             panels[0].set_title(plot_text(summary.group.label), fontsize=9, loc="left")
@@ -152,7 +152,7 @@ def _draw_panel(axes: Axes, summary: SiteSummary, score: str) -> None:
 
 
 def _label_bar(axes: Axes, place: float, value: float) -> None:
-    # Inside, the number stands at the foot of the bar, where no mean line crosses it.
+    # At the start of the bar, no mean line crosses the number.
     is_inside = value > _SHORTEST_LABELLED
     axes.text(
         0.01 if is_inside else np.nan_to_num(value) + 0.01,

@@ -45,7 +45,7 @@ class Cell(NamedTuple):
 
 
 class PageRow(NamedTuple):
-    """The cells of a row, and the words that mark it, as in ``recommended``."""
+    """The cells of a row, and the words that mark it, such as ``recommended``."""
 
     cells: list[Cell]
     marks: Sequence[str] = ()
@@ -143,7 +143,7 @@ def build_table(texts: Sequence[str], numbers: Mapping[str, str], rows: Iterable
 def _format_cell(number_format: str, value: Any) -> Cell:
     if value is None:
         return Cell("-", "")
-    # Text is taken as it is, because Markdown is a type of text.
+    # Formatting would turn Markdown, a subclass of str, into plain text.
     return Cell(value if isinstance(value, str) else number_format.format(value), str(value))
 
 
@@ -177,7 +177,7 @@ def legacy_rows(legacy: Mapping[str, float], scores: Mapping[str, Interval] | No
 
     Args:
         legacy: The original's numbers by name, those of `gym.evaluation.legacy_scores.MEANINGS`.
-        scores: The correct scores by name, to set beside them.
+        scores: The correct scores by name, for comparison.
 
     Returns:
         ``meaning`` and ``original`` of each, and ``correct`` if ``scores`` are given.

@@ -1,11 +1,18 @@
-"""HTML pages from the templates of this package: each is one file that needs no network."""
+"""HTML pages from the templates of this package, each one file that needs no network, and what reports share."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from matplotlib.figure import Figure
 
+from gym.core.files import write_text
 from gym.evaluation.bootstrap import FEW_SCENES
+from gym.reporting.figure3 import ZOOM, draw_examples
+from gym.reporting.figure3_data import Examples
+from gym.reporting.style import embed_figure, save_for_print
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
@@ -14,6 +21,54 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
 )
 TEMPLATES.globals["few_scenes"] = FEW_SCENES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the reports on a run and on a sweep have in common.
+
+    Attributes:
+        name: Name of the run or sweep.
+        command: The command that trains the run, or starts or resumes the sweep; empty if unknown.
+        environment: Code, packages, machine and data, as names and values.
+        sites: The site of each validation image, by image name; empty if the data are missing.
+        examples: What Figure 3 shows, or the reason why there is none.
+        notes: What is missing or went wrong, in sentences.
+    """
+
+    name: str
+    command: str
+    environment: list[tuple[str, str]]
+    sites: dict[str, str]
+    examples: Examples | str
+    notes: list[str] = field(default_factory=list)
+
+
+def write_report(
+    folder: Path, template: str, report: Report, figures: Mapping[str, Figure], **values: Any
+) -> list[Path]:
+    """Write the page of a report and its figures for print, Figure 3 included; other files in the folder stay.
+
+    Args:
+        folder: Destination folder, created if missing.
+        template: Name of the template, as in ``sweep``.
+        report: What the report shows.
+        figures: Its figures by file name, without Figure 3.
+        values: Further variables of the template by name.
+
+    Returns:
+        The page, then the figures.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    figures = {**figures, **draw_examples(report.examples)}
+    files = [path for name, figure in figures.items() for path in save_for_print(figure, folder, name)]
+    pictures = {name: embed_figure(figure, folder / f"{name}.png") for name, figure in figures.items()}
+    title = f"{template.capitalize()} {report.name}"
+    page = render_page(template, title=title, report=report, pictures=pictures, zoom=ZOOM, **values)
+    write_text(folder / "report.html", page)
+    return [folder / "report.html", *files]
 
 
 def render_page(template: str, **values: Any) -> str:

@@ -76,7 +76,7 @@ def find_obstacle(results: Sequence[RunResult]) -> str:
     if not results:
         return f"no run has a {SCORES.get(SCORES.default).title}"
     if not all(result.scenes for result in results):
-        return "the confusion matrices of the scenes are gone, so chance cannot be estimated"
+        return "the confusion matrices are missing, so chance cannot be estimated"
     if any(set(result.images) != set(results[0].images) for result in results):
         return "the runs were validated on different images, as in leave-one-site-out, so their scores do not compare"
     if differing := [key for key in _IMAGERY if len({repr(result.settings.get(key)) for result in results}) > 1]:

@@ -5,19 +5,15 @@ figure3.png, .svg               validation images with their labels and the mode
 learning_curves.png, .svg       training curves
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from gym.config.registries import SCORES, Place
-from gym.core.files import write_text
 from gym.core.text import format_duration
 from gym.evaluation.legacy_scores import MEANINGS
-from gym.reporting.figure3 import ZOOM, draw_examples
-from gym.reporting.figure3_data import Examples
 from gym.reporting.page_tables import PageTable, build_table, legacy_rows, site_dice_table
-from gym.reporting.pages import render_page
+from gym.reporting.pages import Report, write_report
 from gym.reporting.run_table import score_of
-from gym.reporting.style import embed_figure, save_for_print
 from gym.reporting.training_curves import draw_page_curves
 from gym.runs.result import RunResult
 from gym.training.checkpoint import Epoch
@@ -32,62 +28,34 @@ _COUNTS = {
 }
 
 
-@dataclass(frozen=True)
-class RunReport:
+@dataclass(frozen=True, kw_only=True)
+class RunReport(Report):
     """Everything that the report on a run shows.
 
     Attributes:
-        name: Name of the run.
         about: What the page says first, as names and values.
         result: The run's result; None if it did not finish.
         epochs: The epochs that were logged.
-        command: The command that trains the run.
-        environment: What the run was made with, as names and values.
-        sites: The site of each validation image, by image name; empty if the data are gone.
-        examples: What Figure 3 shows, or the reason why there is none.
-        notes: What is missing or went wrong, in sentences.
     """
 
-    name: str
     about: list[tuple[str, str]]
     result: RunResult | None
     epochs: list[Epoch]
-    command: str
-    environment: list[tuple[str, str]]
-    sites: dict[str, str]
-    examples: Examples | str
-    notes: list[str] = field(default_factory=list)
 
 
 def write_run_report(folder: Path, report: RunReport) -> list[Path]:
-    """Write the report on a run; other files in the folder are left alone.
-
-    Args:
-        folder: Destination folder, created if missing.
-        report: What to show.
-
-    Returns:
-        The page, then the figures.
-
-    Raises:
-        OSError: A file cannot be written.
-    """
+    """Write the report on a run, as `gym.reporting.pages.write_report` does."""
     result = report.result
-    figures = {"learning_curves": draw_page_curves(report.epochs), **draw_examples(report.examples)}
-    files = [path for name, figure in figures.items() for path in save_for_print(figure, folder, name)]
-    page = render_page(
+    return write_report(
+        folder,
         "run",
-        title=f"Run {report.name}",
-        report=report,
+        report,
+        {"learning_curves": draw_page_curves(report.epochs)},
         tables=side_tables(result) if result else {},
         totals=total_rows(result) if result else [],
-        sites=site_dice_table(result, report.sites) if result else None,
+        site_table=site_dice_table(result, report.sites) if result else None,
         legacy=legacy_rows(_legacy_numbers(result)) if result else [],
-        pictures={name: embed_figure(figure, folder / f"{name}.png") for name, figure in figures.items()},
-        zoom=ZOOM,
     )
-    write_text(folder / "report.html", page)
-    return [folder / "report.html", *files]
 
 
 def side_tables(result: RunResult) -> dict[str, PageTable]:

@@ -18,12 +18,11 @@ from scipy.special import stdtrit
 
 from gym.config.registries import SCORES, Place
 from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
-from gym.reporting.style import BLUE, LONGEST_LABEL, ORANGE, add_legend, plot_text, save_figure
+from gym.reporting.style import BLUE, MOST_NAMED, ORANGE, add_legend, name_rows, save_figure
 from gym.runs.result import RunResult
 
 _SEED = "seed"
 _CONFIDENCE = 0.95
-_MOST_NAMED = 100  # groups with a line each
 _FEWEST_WITH_BAR = 3  # runs; the interval of two would dwarf everything else
 
 
@@ -114,22 +113,18 @@ def _describe_score(score: str, spread: Spread) -> str:
 
 def draw_spread(groups: Sequence[RunGroup]) -> Figure:
     """Draw the runs of each group as points with their mean, the first group on top; one panel per score."""
-    lines = min(len(groups), _MOST_NAMED)
-    figure = Figure(figsize=(11, 0.32 * lines + 1.7), layout="constrained")
+    figure = Figure(figsize=(11, 0.32 * min(len(groups), MOST_NAMED) + 1.7), layout="constrained")
     scores = SCORES.at(Place.SPREAD)
     panels = figure.subplots(1, len(scores), sharey=True)
     for axes, score in zip(panels, scores, strict=True):
         for place, group in enumerate(groups):
             _draw_group(axes, place, group, score.name)
-        axes.set(xlabel=score.title, ylim=(len(groups) - 0.4, -0.6))
+        axes.set_xlabel(score.title)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=score.is_count, min_n_ticks=1))
         axes.tick_params(labelsize=8)
         axes.margins(x=0.08)
         axes.grid(alpha=0.25, axis="x")
-    if 1 < len(groups) <= _MOST_NAMED:
-        panels[0].set_yticks(range(len(groups)), [plot_text(group.label, LONGEST_LABEL) for group in groups])
-    else:
-        panels[0].set(yticks=[], ylabel=f"{len(groups)} groups, in order" if len(groups) > 1 else "")
+    name_rows(panels[0], [group.label for group in groups] if len(groups) > 1 else [""], "groups")
     add_legend(figure, panels, loc="outside upper center", ncols=3)
     return figure
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -17,12 +18,42 @@ from gym.data.class_colours import class_colours
 PAGE_WIDTH = 7.2  # inches: two columns of a journal
 COLUMN_WIDTH = 3.5
 PRINT_DPI = 300
-SMALLEST_FONT = 6.5  # points: the smallest print that is still readable
-LONGEST_LABEL = 60  # characters that fit beside a panel
+FONT, SMALLEST_FONT = 7.5, 6.5  # points: text of printed figures, and the smallest that is still readable
+_LOSS_WIDTH = 2.15  # inches of each further column
+MOST_NAMED = 100  # rows of a panel
+_LONGEST_LABEL = 60  # characters that fit next to a panel
 BLUE, ORANGE = "#0072b2", "#d55e00"  # distinguishable by colour-blind readers: Okabe & Ito 2008
 
 # At INFO matplotlib reports every font it looks for.
 logging.getLogger("matplotlib").setLevel(logging.WARNING)
+
+
+def make_loss_grid(
+    losses: Sequence[str], rows: Sequence[str], xlabel: str, height: float, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Create a figure of panels, one column per loss and one row per y label, as Figure 4 has them.
+
+    With the paper's three losses it has the width of a printed page; ``height`` is in inches.
+    """
+    width = max(COLUMN_WIDTH, PAGE_WIDTH + _LOSS_WIDTH * (len(losses) - 3))
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.subplots(len(rows), len(losses), sharex=True, squeeze=False, **options)
+    for column, loss in zip(grid.T, losses, strict=True):
+        column[0].set_title(f"loss {plot_text(loss)}", fontsize=FONT + 0.5)
+        column[-1].set_xlabel(xlabel, fontsize=FONT)
+    for axes, label in zip(grid[:, 0], rows, strict=True):
+        axes.set_ylabel(label, fontsize=FONT)
+    for axes in grid.ravel():
+        axes.tick_params(labelsize=FONT - 0.5)
+        axes.grid(alpha=0.25)
+    return figure, grid
+
+
+def make_message(text: str) -> Figure:
+    """Create a figure without panels that only says why there is nothing to show."""
+    figure = Figure(figsize=(COLUMN_WIDTH, 1), layout="constrained")
+    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=FONT)
+    return figure
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 110) -> None:
@@ -59,6 +90,17 @@ def plot_text(name: str, longest: int | None = None) -> str:
     if longest is not None and len(name) > longest:
         name = f"…{name[1 - longest :]}"
     return name.replace("$", r"\$")
+
+
+def name_rows(axes: Axes, names: Sequence[str], noun: str) -> None:
+    """Label the rows of a panel from the top; more than 100 rows are not named but counted, as ``noun``."""
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    if not any(names):
+        axes.set_yticks([])
+    elif len(names) <= MOST_NAMED:
+        axes.set_yticks(range(len(names)), [plot_text(name, _LONGEST_LABEL) for name in names])
+    else:
+        axes.set(yticks=[], ylabel=f"{len(names)} {noun}, in order")
 
 
 def add_legend(figure: Figure, panels: Iterable[Axes], **options: Any) -> None:

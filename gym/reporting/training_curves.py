@@ -12,12 +12,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from gym.config.registries import ARCHITECTURES, LOSSES, SCORES
-from gym.reporting.figure4_data import COLUMNS_ON_A_PAGE, sort_by_registration
-from gym.reporting.style import COLUMN_WIDTH, PAGE_WIDTH, plot_text
+from gym.reporting.figure4_data import line_style, sort_by_registration
+from gym.reporting.style import FONT, PAGE_WIDTH, make_loss_grid, make_message
 from gym.training.checkpoint import Epoch
 
-_FONT, _PAGE_FONT = 7.5, 7.0
-_PANEL, _HEIGHT = 2.15, 1.75  # inches
+_PAGE_FONT = 7.0
+_HEIGHT = 1.75  # inches of a panel
+_NO_EPOCHS = "No epochs have been logged."
 _PALEST = 0.4  # strength of the colour of the smallest model
 _UNFINISHED = "0.6"
 _LOG_RANGE = 10  # largest over smallest loss, from which on a linear scale would flatten the late epochs
@@ -58,7 +59,7 @@ def draw_training_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
 def draw_page_curves(epochs: Sequence[Epoch]) -> Figure:
     """Draw the training curves of one run at the width of a printed page."""
     if not epochs:
-        return _empty_figure()
+        return make_message(_NO_EPOCHS)
     with mpl.rc_context({"font.size": _PAGE_FONT}):
         figure = draw_training_curves(epochs, min(epochs, key=lambda epoch: epoch.val_loss).number)
     figure.set_size_inches(PAGE_WIDTH, 2.5)
@@ -75,36 +76,25 @@ def draw_sweep_curves(curves: Sequence[RunCurve]) -> Figure:
     shown = [curve for curve in curves if curve.epochs]
     losses = sort_by_registration(LOSSES, {curve.loss for curve in shown})
     if not losses:
-        return _empty_figure()
-    width = max(COLUMN_WIDTH, PAGE_WIDTH + _PANEL * (len(losses) - COLUMNS_ON_A_PAGE))
+        return make_message(_NO_EPOCHS)
     main = SCORES.get(SCORES.default)
     titles = {f"val_{main.name}": f"{main.title}, validation", "val_loss": "loss, validation"}
     titles |= {"train_loss": "loss, training"}
-    figure = Figure(figsize=(width, _HEIGHT * len(titles) + 0.6), layout="constrained")
-    grid = figure.subplots(len(titles), len(losses), sharex=True, squeeze=False)
+    figure, grid = make_loss_grid(losses, list(titles.values()), "epoch", _HEIGHT * len(titles) + 0.6)
     widths = sorted({curve.filters for curve in shown})
     for column, loss in zip(grid.T, losses, strict=True):
-        column[0].set_title(f"loss {plot_text(loss)}", fontsize=_FONT + 0.5)
-        column[-1].set_xlabel("epoch", fontsize=_FONT)
         for axes, score in zip(column, titles, strict=True):
             # Unfinished runs come first, so that finished ones are drawn over them.
             for curve in sorted(shown, key=lambda curve: curve.is_finished):
                 if curve.loss == loss:
                     _draw_run(axes, curve, score, widths)
+            if score.endswith("loss"):
+                _scale_losses(axes)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     for axes in grid[0, 1:]:
         axes.sharey(grid[0, 0])
-    for row, (score, title) in zip(grid, titles.items(), strict=True):
-        row[0].set_ylabel(title, fontsize=_FONT)
-        for axes in row:
-            _finish_panel(axes, is_loss=score.endswith("loss"))
     handles = _legend_handles(shown, widths)
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * len(losses)), fontsize=_FONT)
-    return figure
-
-
-def _empty_figure() -> Figure:
-    figure = Figure(figsize=(COLUMN_WIDTH, 1), layout="constrained")
-    figure.text(0.5, 0.5, "No epochs have been logged.", ha="center", va="center", fontsize=_FONT)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * len(losses)), fontsize=FONT)
     return figure
 
 
@@ -123,14 +113,6 @@ def shade(colour: str, filters: int, widths: Sequence[int]) -> tuple[float, ...]
     return tuple(1 - strength * (1 - np.array(to_rgb(colour))))
 
 
-def _finish_panel(axes: Axes, is_loss: bool) -> None:
-    if is_loss:
-        _scale_losses(axes)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    axes.tick_params(labelsize=_FONT - 0.5)
-    axes.grid(alpha=0.25)
-
-
 def _scale_losses(axes: Axes) -> None:
     """Make the y axis logarithmic, with plain numbers, if the losses are positive and span a wide range."""
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
@@ -145,9 +127,8 @@ def _scale_losses(axes: Axes) -> None:
 def _legend_handles(curves: Sequence[RunCurve], widths: Sequence[int]) -> list[Line2D]:
     models = {curve.model for curve in curves if curve.is_finished}
     handles = [
-        Line2D([], [], color=style.colour, ls=style.dash, marker=style.marker, ms=2.5, lw=0.9, label=model.title)
+        Line2D([], [], ms=2.5, lw=0.9, label=model.title, **line_style(model))
         for model in ARCHITECTURES
-        for style in [model.style]
         if model.name in models
     ]
     if len(widths) > 1:

@@ -133,7 +133,7 @@ def test_of_equally_small_runs_the_better_is_recommended():
             "some runs were made by an earlier version, which did not record which images share a scene",
         ),
         ([made_run([50]), made_run([60])], "there is only one validation scene"),
-        ([made_run(), replace(made_run(), scenes=[])], "the confusion matrices of the scenes are gone"),
+        ([made_run(), replace(made_run(), scenes=[])], "the confusion matrices are missing"),
     ],
 )
 def test_runs_that_cannot_be_compared_have_no_recommendation(runs, why):

@@ -26,7 +26,7 @@ SCORES = {
 
 
 def report_of(**more):
-    """The report on a finished run whose data are gone."""
+    """The report on a finished run whose data are missing."""
     known = {
         "name": "unet cce f4",
         "about": [("MLflow run", "0123"), ("status", "FINISHED")],
@@ -35,7 +35,7 @@ def report_of(**more):
         "command": "python -m gym.train model.name=unet",
         "environment": [("machine", "m 2 cores")],
         "sites": {"scene0": "duck", "scene1": "sunset"},
-        "examples": "Figure 3 is left out: the data are gone.",
+        "examples": "Figure 3 is left out: the data are missing.",
     }
     return RunReport(**known | more)
 
@@ -100,7 +100,7 @@ def test_the_page_shows_scores_sites_environment_and_command(tmp_path):
     assert re.search(r'absent class counts as perfect</td><td class="number">0\.700</td>', page)
     assert '<tr><th scope="row">machine</th><td class="words">m 2 cores</td></tr>' in page
     assert "<code>python -m gym.train model.name=unet</code>" in page
-    assert '<p class="note">Figure 3 is left out: the data are gone.</p>' in page
+    assert '<p class="note">Figure 3 is left out: the data are missing.</p>' in page
 
 
 @pytest.mark.parametrize("epochs", [[], epochs_of(0.9)])

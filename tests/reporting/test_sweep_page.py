@@ -14,7 +14,7 @@ from gym.reporting.run_table import run_labels
 from gym.reporting.sweep_page import (
     SweepReport,
     UnfinishedRun,
-    reason_rows,
+    reason_table,
     runs_by_site,
     write_special_reports,
     write_sweep_report,
@@ -24,6 +24,7 @@ from tests.reporting.test_figure3 import BANDS, CLASSES, TWO, example
 from tests.reporting.test_figure4 import paper_matrix
 from tests.reporting.test_held_out_sites import made_site
 from tests.reporting.test_label_curve import made_curve
+from tests.reporting.test_page_tables import shown
 from tests.reporting.test_run_table import made_run
 from tests.reporting.test_training_curves import curve
 
@@ -36,7 +37,7 @@ SITES = {"scene0": "duck", "scene1": "sunset"}
 
 
 def report_of(results, **more):
-    """The report on a sweep of finished runs whose data and epochs are gone."""
+    """The report on a sweep of finished runs whose data and epochs are missing."""
     known = {
         "name": "my_sweep",
         "command": "python -m gym.train -m seed=1,2",
@@ -46,7 +47,7 @@ def report_of(results, **more):
         "curves": [],
         "environment": [("code commit", "abc"), ("keras", "3.15")],
         "sites": SITES,
-        "examples": "Figure 3 is left out: the data are gone.",
+        "examples": "Figure 3 is left out: the data are missing.",
     }
     return SweepReport(**known | more)
 
@@ -129,21 +130,22 @@ def test_the_recommendation_comes_with_its_reasons(matrix):
     found = recommend(results, 0)
 
     assert f'<p class="good">{found.sentence}</p>' in page
-    assert f'<td class="number">{found.standard_error:.4f}</td>' in page
+    assert f'class="number">{found.standard_error:.4f}</td>' in page
 
 
 def test_the_reasons_compare_the_recommended_run_with_the_best():
     """The best has its standard error, the recommended one the lead of the best; a single run has one row."""
     best, chosen = made_run(filters=8, iou=0.91, name="b"), made_run(iou=0.9, name="a")
 
-    rows = reason_rows(Recommendation("", chosen, best, 0.02, (-0.01, 0.03)))
-    assert [list(row.values()) for row in rows] == [
-        ["best", "b", "64,000", "0.9100", "0.0200", ""],
-        ["recommended", "a", "16,000", "0.9000", "", "-0.0100 to 0.0300"],
+    columns, rows = shown(reason_table(Recommendation("", chosen, best, 0.02, (-0.01, 0.03))))
+    assert columns == ["", "run", "parameters", "mean IoU", "standard error", "lead of the best (95 %)"]
+    assert rows == [
+        ["best", "b", "64,000", "0.9100", "0.0200", "-"],
+        ["recommended", "a", "16,000", "0.9000", "-", "-0.0100 to 0.0300"],
     ]
-    (row,) = reason_rows(Recommendation("", best, best, 0.02, (0.0, 0.0)))
-    assert list(row.values()) == ["best and recommended", "b", "64,000", "0.9100", "0.0200", ""]
-    assert reason_rows(Recommendation("none")) == []
+    _, (row,) = shown(reason_table(Recommendation("", best, best, 0.02, (0.0, 0.0))))
+    assert row == ["best and recommended", "b", "64,000", "0.9100", "0.0200", "-"]
+    assert reason_table(Recommendation("none")) is None
 
 
 def test_two_runs_are_shown_by_site():
@@ -190,20 +192,20 @@ def test_runs_without_a_result_are_listed(tmp_path):
         UnfinishedRun("unet cce f2", "failed", "the loss is <nan>", "python -m gym.train seed=3"),
         UnfinishedRun("unet cce f4", "not started", "", "python -m gym.train seed=4"),
     ]
-    page = page_of(tmp_path, report_of([made_run()], unfinished=unfinished, notes=["Something is gone."]))
+    page = page_of(tmp_path, report_of([made_run()], unfinished=unfinished, notes=["Something is missing."]))
 
     assert "1 of 3 runs have a result." in page
     failed = '<th scope="row">unet cce f2</th><td>failed</td><td class="words">the loss is &lt;nan&gt;</td>'
     assert failed in page
     assert "<code>python -m gym.train seed=4</code>" in page
-    assert '<p class="note">Something is gone.</p>' in page
+    assert '<p class="note">Something is missing.</p>' in page
 
 
 def test_without_examples_the_page_says_why(tmp_path):
     """There is no Figure 3, and without sites there are no scores by class and site."""
     page = page_of(tmp_path, report_of([made_run()], sites={}))
 
-    assert '<p class="note">Figure 3 is left out: the data are gone.</p>' in page
+    assert '<p class="note">Figure 3 is left out: the data are missing.</p>' in page
     assert not list(tmp_path.glob("figure3*"))
     assert "Scores per class and site are not available" in page
 
@@ -232,7 +234,7 @@ def test_results_without_confusion_matrices_are_still_listed(tmp_path):
     run = replace(made_run(), images=[], scenes=[], matrices=np.zeros((0, 2, 2), np.int64))
     page = page_of(tmp_path, report_of([run, replace(run, settings=run.settings | {"seed": 2})]))
 
-    assert "No recommendation: the confusion matrices of the scenes are gone" in page
+    assert "No recommendation: the confusion matrices are missing" in page
     assert len(cells_of(page.split('id="runs"')[1].split("</table>")[0])) == 2
 
 

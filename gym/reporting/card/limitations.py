@@ -38,29 +38,27 @@ def find_limitations(contents: CardContents) -> list[str]:
 
 def _data_limitations(contents: CardContents) -> Iterator[str]:
     training = next(side for side in contents.data.sides if side.name == "training")
-    yield (
-        f"It was trained on {pluralize(training.scenes, 'labelled scene')} and knows nothing about what they do not "
-        "show."
-    )
+    scenes = pluralize(training.scenes, "labelled scene")
+    yield f"It was trained on {scenes}; expect errors on anything that does not occur in them."
     if list(training.sites) == [ONE_SITE]:
         yield "The sites of the scenes are unknown, so its performance at new sites is unknown, too."
     elif all(set(side.sites) <= set(training.sites) for side in contents.data.sides):
         yield (
-            f"It was evaluated only at its training sites ({pluralize(len(training.sites), 'site')}); expect less at "
-            "other sites. To measure that, train with split=leave_one_site_out."
+            f"All scenes come from the training sites ({pluralize(len(training.sites), 'site')}); expect lower scores "
+            "elsewhere. To measure them, train with split=leave_one_site_out."
         )
     total = max(1, sum(one.pixels["training"] for one in contents.data.classes))
     if rare := [one.name for one in contents.data.classes if 0 < one.pixels["training"] < _RARE * total]:
         yield f"It has seen little of {_name_some(rare)}: less than {_RARE:.0%} of the labelled training pixels each."
     if contents.data.left_out:
-        yield f"Files or scenes that could not be used: {contents.data.left_out} (left_out.json)."
+        yield f"Files or scenes left out because they could not be used: {contents.data.left_out} (left_out.json)."
     yield "The labels are assumed to be correct; the agreement between annotators has not been measured."
 
 
 def _score_limitations(contents: CardContents) -> Iterator[str]:
     yield (
         "The intervals measure the choice of scenes, not the randomness of training: this model was trained with one "
-        f"seed ({contents.settings.get('seed')}). Train with several seeds to see the difference."
+        f"seed ({contents.settings.get('seed')}). Train with several seeds to see how much scores vary."
     )
     if not contents.is_leaky:
         test = "the test scores are not affected" if len(contents.scores) > 1 else "there is no test side"

@@ -101,7 +101,7 @@ def to_page(text: str, embed: Callable[[str], str]) -> Page:
 
 
 class _CardRenderer(RendererHTML):
-    """Embeds pictures, shows a swatch beside the code of a colour, and lets wide tables scroll.
+    """Renderer that embeds pictures, adds a swatch to the code of a colour, and lets wide tables scroll.
 
     The methods have the names of tokens, by which markdown-it finds them.
     """

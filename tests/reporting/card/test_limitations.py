@@ -62,12 +62,12 @@ def test_a_class_without_training_pixels_has_a_warning():
 
 def test_the_scores_may_not_hold_at_other_sites():
     """The model was evaluated only at its training sites, or at others as well, or the sites are unknown."""
-    assert "It was evaluated only at its training sites (2 sites); expect less at other sites." in limitations_of()
+    assert "All scenes come from the training sites (2 sites); expect lower scores elsewhere." in limitations_of()
     elsewhere = [SideSummary("training", 5, 4, {"duck": 5}), SideSummary("test", 5, 4, {"elwha": 5})]
-    assert "only at its training sites" not in limitations_of(data={"sides": elsewhere})
+    assert "All scenes come from the training sites" not in limitations_of(data={"sides": elsewhere})
     unknown = [SideSummary("training", 5, 1, {"all": 5})]
     assert "The sites of the scenes are unknown" in limitations_of(data={"sides": unknown})
-    assert "It was trained on 1 labelled scene and" in limitations_of(data={"sides": unknown})
+    assert "It was trained on 1 labelled scene; expect errors" in limitations_of(data={"sides": unknown})
 
 
 def test_few_scenes_are_a_limitation():
@@ -116,7 +116,7 @@ def test_left_out_files_and_the_seed_are_mentioned():
     """Both are given with their numbers."""
     text = limitations_of({"seed": 17}, data={"left_out": 4})
 
-    assert "Files or scenes that could not be used: 4 (left_out.json)." in text
+    assert "Files or scenes left out because they could not be used: 4 (left_out.json)." in text
     assert "trained with one seed (17)" in text
     assert "left_out.json" not in limitations_of()
 

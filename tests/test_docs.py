@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import rasterio
+import yaml
 
 from gym.config.groups import configuration_folder, group_names
 from gym.config.schema import SearchConfig, SweepConfig
@@ -129,7 +130,13 @@ def test_every_command_of_the_data_page_is_a_sound_configuration(command, config
         Path(place).mkdir(parents=True)
     _, _, module, *overrides = shlex.split(command)
 
-    configure(*overrides, name={"gym.train": "config", "gym.make_dataset": "make_dataset"}[module])
+    config = configure(*overrides, name={"gym.train": "config", "gym.make_dataset": "make_dataset"}[module])
+
+    given = dict(override.split("=", 1) for override in overrides)
+    options = yaml.safe_load((configuration_folder() / "data" / f"{given['data']}.yaml").read_text(encoding="utf-8"))
+    assert config.data.kind == options["kind"]
+    classes = given.get("data.classes", f"[{','.join(options.get('classes', []))}]")
+    assert config.data.classes == classes.strip("[]").split(",")
 
 
 @pytest.mark.parametrize("command", SWEEP_COMMANDS)

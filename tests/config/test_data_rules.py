@@ -51,16 +51,23 @@ def test_a_frame_must_halve_at_each_level(size, levels, message):
 
 
 def test_a_frame_that_halves_is_accepted():
-    """It need not be square."""
+    """It need not be square; at one level more, 96 no longer halves exactly."""
     check_frame(DataConfig(size=[160, 96]), 5)
+
+    assert refusal(check_frame, DataConfig(size=[192, 96]), 6).startswith("data.size=96 must be a multiple of 64")
 
 
 @pytest.mark.parametrize("kind", ["folder", "doodler", "gym_npz", "synthetic"])
 def test_valid_configurations_are_accepted(folder, doodler, kind):
-    """There is one for each reader."""
+    """There is one for each reader, and one wrong key makes each invalid."""
     configurations = {"folder": folder, "gym_npz": replace(doodler, kind="gym_npz"), "synthetic": DataConfig()}
+    valid = configurations.get(kind, doodler)
 
-    check_data(configurations.get(kind, doodler))
+    check_data(valid)
+
+    assert refusal(check_data, replace(valid, scene_pattern="a")).startswith(
+        "data.scene_pattern=a must contain a group"
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,8 +135,10 @@ def test_an_archive_must_exist_or_be_a_url(doodler, tmp_path, monkeypatch, place
 
 @pytest.mark.parametrize("place", ["https://x.org/a.zip", "http://x.org/a.zip", "file:///a.zip"])
 def test_a_url_is_not_looked_for_on_disk(doodler, place):
-    """It is downloaded later."""
+    """It is downloaded later. The same file without ``https://`` is looked for."""
     check_data(replace(doodler, archives=place))
+
+    assert "x.org/a.zip is not a file or folder" in refusal(check_data, replace(doodler, archives="x.org/a.zip"))
 
 
 def test_band_sets_in_addition_to_archives_must_exist(doodler):
@@ -261,6 +270,9 @@ def test_percentiles_of_0_and_100_are_accepted(percentiles):
     """They are the smallest and largest values of an image."""
     check_data(DataConfig(scaling="percentile", percentiles=percentiles))
 
+    beyond = DataConfig(scaling="percentile", percentiles=[percentiles[0] - 0.1, percentiles[1]])
+    assert "must be two increasing numbers from 0 to 100" in refusal(check_data, beyond)
+
 
 @pytest.mark.parametrize("reflectance", [[], [1.0], [0.0, 1.0], [1.0, float("inf")], [1.0, 2.0, 3.0]])
 def test_reflectance_must_be_a_factor_and_an_offset(reflectance):
@@ -367,6 +379,8 @@ def test_valid_splits_are_accepted(tmp_path):
     check_split(SplitConfig(method="leave_one_out", by="site", held_out="duck"), AugmentConfig())
     check_split(SplitConfig(method="given", sides=str(tmp_path / "sides.csv")), AugmentConfig())
     check_split(SplitConfig(method="paper"), AugmentConfig(mode="offline"))
+
+    assert "must add up to less than 1" in refusal(check_split, SplitConfig(validation=0.5, test=0.5), AugmentConfig())
 
 
 def test_a_side_table_must_exist(tmp_path, monkeypatch):

@@ -413,8 +413,11 @@ def test_every_key_has_a_meaning(schema):
 
 @pytest.mark.parametrize("schema", [Config, DatasetConfig])
 def test_the_defaults_obey_their_own_rules(schema):
-    """Otherwise every run would be refused."""
+    """Otherwise every run would be refused. One value that breaks its rule is refused."""
     check_rules(schema())
+
+    with pytest.raises(ConfigError, match=r"^seed=-1 must be at least 0\.$"):
+        check_rules(schema(seed=-1))
 
 
 def test_the_schema_offers_what_the_program_implements():

@@ -410,4 +410,8 @@ def test_a_scene_or_an_image_on_two_sides_is_rejected(split, message):
 
 def test_pairs_on_one_side_or_on_none_do_not_leak():
     """Two pairs of one scene may train together, and a pair on no side is not checked."""
-    check_leaks(Split([0, 1], [3]), ["n0", "n1", "n2", "n3"], ["s", "s", "s", "u"], ["h0", "h0", "h2", "h2"])
+    pairs = (["n0", "n1", "n2", "n3"], ["s", "s", "s", "u"], ["h0", "h0", "h2", "h2"])
+    check_leaks(Split([0, 1], [3]), *pairs)
+
+    with pytest.raises(DataError, match=r"^n2 \(training\) and n3 \(validation\) "):
+        check_leaks(Split([0, 1, 2], [3]), *pairs)

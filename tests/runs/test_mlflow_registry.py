@@ -162,6 +162,9 @@ def test_a_model_is_compared_with_the_newest_version(client, log):
 
     check_compatible(client, "tenth", described(classes=("a", "b")))
 
+    with pytest.raises(RunError, match=r"^name=tenth is a registered model with the classes .*a.*b"):
+        check_compatible(client, "tenth", described())
+
 
 def test_a_model_is_named_after_its_experiment_by_default():
     """Characters that the registry rejects become underscores."""

@@ -333,8 +333,10 @@ def test_the_view_follows_a_ledger_written_elsewhere(ledger, make_console):
     """It needs nothing but the file."""
     console = make_console()
     with show_sweep(ledger, "sweep matrix", console):
+        shown = "running" if console.is_terminal else "run 1  resunet cce f2  started"
+        assert shown not in console.file.getvalue()
         Ledger(ledger.path).append(STARTED, 1, epochs=3)
-        wait_for("running" if console.is_terminal else "run 1  resunet cce f2  started", console)
+        wait_for(shown, console)
 
 
 def test_the_table_is_redrawn_only_when_it_changes(ledger):

@@ -342,8 +342,10 @@ def test_a_search_with_other_settings_is_rejected(url, change, message, trials):
 
 def test_the_order_of_keys_does_not_matter(url):
     """The same space may be written in another order."""
-    opened(url, "x=1,2", "y=interval(0,1)")
-    opened(url, "y=interval(0,1)", "x=1,2")
+    first = opened(url, "x=1,2", "y=interval(0,1)")
+    again = opened(url, "y=interval(0,1)", "x=1,2")
+
+    assert again._study_id == first._study_id
 
 
 def test_a_study_killed_during_its_creation_is_completed(url):

@@ -228,7 +228,7 @@ def test_options_are_typed_and_completed(configure, write_plugin):
     assert configure(*given, "model.options={blocks:3}", "loss.name=scaled").loss.options == {"factor": 2.0}
     for option, message in {
         "{blocks:many}": r"^model\.options\.blocks: Value 'many' of type 'str' could not be converted to Integer",
-        "{bloks:3}": r"^model\.options\.bloks is not an option of toy; give one of blocks\.$",
+        "{bloks:3}": r"^model\.options\.bloks is not an option of toy; choose one of blocks\.$",
         "3": r"^model\.options=3 must be a mapping, as in model\.options=\{name:value\}\.$",
     }.items():
         with pytest.raises(ConfigError, match=message):

@@ -1,0 +1,314 @@
+"""A toy architecture and a toy score outside the package work end to end: sweep, figures, evaluation, maps, archive."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+from gym.app.train import run_experiment
+from gym.config.plugins import load_plugins, unload_plugin
+from gym.config.schema import Config
+from gym.core.errors import ConfigError, RunError
+from gym.core.files import hash_file
+from gym.evaluation.confusion import check_plugin_scores
+from gym.reporting.figure4 import draw_figure4
+from gym.reporting.figure4_interactive import figure4_html
+from gym.runs.model_source import ModelSource
+from gym.runs.result import find_result
+from gym.runs.spec import plan_run
+from gym.sweeps.search.study import read_directions
+from gym.sweeps.sweep_folder import SweepFolder
+from tests.app.commands import ROOT, run_here
+from tests.plugin_files import TOY
+from tests.sweeps.commands import runs_of
+from tests.tiers import guard
+
+TINY = (
+    *("data.size=32", "data.scenes=8", "data.sites=2", "model.levels=1", "model.kernel=3", "filters=2"),
+    *("training.epochs=1", "training.batch=2", "training.precision=float32"),
+)
+SWEEP = ("-m", *TINY, "model.name=toy,unet", "sweep.name=plug")
+
+
+def run_cold(folder, *arguments, **environment):
+    """Train in a new process that starts in a folder, as a user does who has a plugin there."""
+    command = [sys.executable, "-m", "gym.train", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment, timeout=900, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the plugin, and a sweep of two runs that two workers made with it."""
+    place = tmp_path_factory.mktemp("plugged")
+    (place / "toy.py").write_text(TOY, encoding="utf-8")
+    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    with guard.opened():
+        done = run_cold(place, *SWEEP, *launcher, "plugins=[toy]")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (place / "output.txt").write_text(done.stdout, encoding="utf-8")
+    return place
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    """Work in that folder, and forget the plugin afterwards."""
+    monkeypatch.chdir(folder)
+    yield folder
+    unload_plugin("toy")
+    sys.path[:] = [place for place in sys.path if place != str(folder)]
+
+
+@pytest.fixture
+def results(here):
+    """The results of the two runs, the toy's first."""
+    sweep = SweepFolder(here / "outputs", "plug")
+    return [find_result(sweep.run_folder(job.fingerprint)) for job in sweep.ledger.jobs()]
+
+
+pytestmark = [pytest.mark.process, pytest.mark.trains]
+
+
+def test_workers_train_the_toy_and_compute_its_score(here, results):
+    """Both runs have the score; table, folder and tags say which plugin they were made with."""
+    digest = hash_file(here / "toy.py")
+    (comparison,) = (here / "outputs").rglob("comparison.csv")
+    rows = list(csv.DictReader(comparison.read_text(encoding="utf-8").splitlines()))
+
+    assert [result.settings["model.name"] for result in results] == ["toy", "unet"]
+    for result, row in zip(results, rows, strict=True):
+        rate = result.scores["hit_rate"]
+        assert rate == pytest.approx(result.scores["overall_accuracy"])
+        assert float(row["hit_rate"]) == rate
+        assert result.settings["plugins"] == ["toy"]
+    for path in (here / "outputs/sweeps/plug/runs").glob("*/plugins.json"):
+        assert json.loads(path.read_text())["plugins"] == {"toy": digest}
+    assert json.loads((here / "outputs/sweeps/plug/sweep.json").read_text())["plugins"] == {"toy": digest}
+    children = [run for run in runs_of(here / "outputs") if "job" in run.data.tags]
+    assert [run.data.tags["plugin.toy"] for run in children] == [digest] * 2
+    assert "hit rate 0." in (here / "output.txt").read_text()
+
+
+def test_figure_4_shows_the_toy_with_its_marker_and_its_score(here, results):
+    """As matplotlib and plotly draw it: a row of panels for each score."""
+    load_plugins(["toy"])
+
+    figure = draw_figure4(results)
+    page = figure4_html(results)
+
+    panels = figure.axes
+    assert [axes.get_ylabel() for axes in panels] == ["mean IoU", "KLD", "hit rate"]
+    lines = {line.get_label(): line for line in panels[2].get_lines()}
+    assert lines.keys() == {"Toy net", "UNet"}
+    assert (lines["Toy net"].get_marker(), lines["Toy net"].get_color()) == ("P", "#009e73")
+    np.testing.assert_allclose(lines["Toy net"].get_ydata(), [results[0].scores["hit_rate"]])
+    assert len(panels[2].collections) == 2  # its standard error over scenes, from the confusion matrices
+    assert '"symbol":"cross"' in page
+    assert "hit rate" in page
+
+
+def needs_plugin(done, owner, folder):
+    """Whether a command said which plugin is missing and what to type."""
+    digest = hash_file(folder / "toy.py")[:12]
+    line = f"error: {owner} was made with a plugin that is not loaded (toy {digest}); add plugins=[toy].\n"
+    return (done.code, done.err) == (1, line)
+
+
+def test_evaluate_computes_the_score_with_its_interval(here):
+    """And refuses to without the plugin; nothing is imported."""
+    arguments = ("evaluate", "run=toy cce f2", "side=all", "baselines=false", "output=evaluated")
+
+    assert needs_plugin(run_here(*arguments), "run=toy cce f2", here)
+    assert "toy" not in sys.modules
+    done = run_here(*arguments, "plugins=[toy]")
+    assert done.code == 0, done.err
+    overall = json.loads((here / "evaluated/evaluation.json").read_text())["overall"]
+    assert overall["hit_rate"] == pytest.approx(overall["overall_accuracy"])
+    assert "hit_rate" in (here / "evaluated/images.csv").read_text()
+
+
+def test_predict_and_publish_need_the_plugin(here, tmp_path, monkeypatch):
+    """The archive says which one; the environment variable names it as well."""
+    bands = []
+    for band in range(5):
+        (tmp_path / str(band)).mkdir()
+        Image.fromarray(np.full((32, 32), 40 * band, np.uint8)).save(tmp_path / str(band) / "one.png")
+        bands.append(str(tmp_path / str(band)))
+    images = (f"input=[{','.join(bands)}]", f"output={tmp_path / 'labels'}")
+    archive = tmp_path / "toy.zip"
+    publish = ("publish", "run=toy cce f2", f"output={archive}")
+
+    assert needs_plugin(run_here(*publish), "run=toy cce f2", here)
+    done = run_here(*publish, "plugins=[toy]")
+    assert done.code == 0, done.err
+    assert "input=IMAGES output=LABELS plugins=[toy]" in " ".join(done.out.split())
+    unload_plugin("toy")
+    assert needs_plugin(run_here("predict", f"run={archive}", *images), f"run={archive}", here)
+    assert "toy" not in sys.modules
+    monkeypatch.setenv("GYM_PLUGINS", "toy")
+    done = run_here("predict", f"run={archive}", *images)
+    assert done.code == 0, done.err
+    assert np.asarray(Image.open(tmp_path / "labels/one.png")).shape == (32, 32)
+
+
+def test_an_archive_imports_no_module_that_it_names(folder, tmp_path):
+    """Whatever its configuration says: the module runs only after somebody has typed its name."""
+    (tmp_path / "sneaky.py").write_text("raise SystemExit('imported')\n")
+    config = OmegaConf.to_container(OmegaConf.structured(Config)) | {"plugins": ["sneaky"]}
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+    source = ModelSource("someone's", "a.zip", tmp_path, "")
+
+    with pytest.raises(
+        RunError,
+        match=r"^run=someone's was made with a plugin that is not loaded \(sneaky\); add plugins=\[sneaky\]\.$",
+    ):
+        source.read_config()
+    assert "sneaky" not in sys.modules
+
+
+def test_report_shows_the_toy_and_its_score(here):
+    """On the page of the sweep, with its title; without the plugin the error says what to type."""
+    arguments = ("report", "sweep=plug", "output=reported")
+
+    assert needs_plugin(run_here(*arguments), "sweep=plug", here)
+    done = run_here(*arguments, "plugins=[toy]")
+    assert done.code == 0, done.err
+    page = (here / "reported/report.html").read_text(encoding="utf-8")
+    assert "Toy net" in page
+    assert "hit rate" in page
+    assert "plugins=[toy]" in page.replace("&#39;", "")
+
+
+def test_a_sweep_resumes_with_the_same_plugin_only(here):
+    """A changed file is refused, and so is a missing plugin; the same one finds nothing left to do."""
+    original = (here / "toy.py").read_text(encoding="utf-8")
+    try:
+        (here / "toy.py").write_text(f"{original}\n# changed\n", encoding="utf-8")
+        changed = run_here("train", *SWEEP, "plugins=[toy]")
+        unload_plugin("toy")
+        missing = run_here("train", *SWEEP)
+        other = run_here("train", "-m", *TINY, "model.name=unet", "sweep.name=plug")
+    finally:
+        (here / "toy.py").write_text(original, encoding="utf-8")
+    before = (here / "outputs/sweeps/plug/ledger.jsonl").read_bytes()
+    same = run_here("train", *SWEEP, "plugins=[toy]")
+
+    assert changed.code == missing.code == other.code == 1
+    assert changed.err.startswith(
+        f"error: plugin toy changed since sweep plug began (SHA-256 {hash_file(here / 'toy.py')[:12]}"
+    )
+    assert "restore its file to resume the sweep, or choose another sweep.name." in changed.err
+    assert "model.name=toy must be one of unet, resunet" in missing.err
+    assert other.err == "error: sweep.name=plug contains runs with the plugin toy; add plugins=[toy].\n"
+    assert same.code == 0, same.err
+    assert (here / "outputs/sweeps/plug/ledger.jsonl").read_bytes() == before
+
+
+READER = '''
+import hashlib
+
+import gym
+
+gym.register_reader("striped", "stripes:Striped", classes=["dark", "light"], bands=["grey"], uses=["scenes"])
+
+
+class Striped:
+    """Scenes of two stripes."""
+
+    def __init__(self, config, hashes, downloads):
+        self.names = [f"scene{number}" for number in range(config.scenes)]
+        self.bands, self.description = ["grey"], "striped scenes"
+        self.left_out, self.skipped = {}, {}
+
+    def sources(self, name):
+        return {name: hashlib.sha256(name.encode()).hexdigest()}
+
+    def read(self, name):
+        import numpy as np
+
+        from gym.data.readers.base import RawScene
+
+        label = np.zeros((32, 32), np.uint8)
+        label[:, 16:] = 1
+        image = (100 * label[..., None] + np.arange(32)[:, None, None] + int(name[5:])).astype(np.uint8)
+        return RawScene(image, label, None)
+'''
+
+
+def test_a_toy_loss_and_a_toy_reader_train(configure, write_plugin, tmp_path, blank_pictures):
+    """With the options of the loss and of the architecture; the fingerprint knows both plugins."""
+    write_plugin("toy", TOY)
+    write_plugin("stripes", READER)
+    given = [
+        *(one for one in TINY if not one.startswith("data.")),
+        *("plugins=[toy,stripes]", "data.kind=striped", "data.scenes=8", "data.size=32", "loss.name=scaled"),
+    ]
+    config = configure(*given, "model.name=toy", "model.options={blocks:2}")
+    plain = configure(*given, "model.name=toy", "model.options={blocks:2}", "loss.name=cce", "seed=42")
+
+    spec, other = plan_run(config, tmp_path / "runs"), plan_run(plain, tmp_path / "runs")
+    result = run_experiment(config)
+
+    assert spec.dataset.folder.name.startswith("striped-")
+    assert result.classes == ["dark", "light"]
+    assert result.settings["loss.options.factor"] == 2.0
+    assert result.fingerprint == spec.fingerprint != spec.unversioned != other.unversioned
+    assert set(spec.tags) >= {"plugin.toy", "plugin.stripes"}
+    assert result.scores["loss"] == pytest.approx(2 * result.scores["kld"], rel=1e-4)
+
+
+def test_an_interrupted_run_whose_plugin_changed_says_so(configure, write_plugin, tmp_path, caplog, blank_pictures):
+    """It starts again under another fingerprint; the first attempt is left as it is."""
+    path = write_plugin("toy", TOY)
+    given = (*TINY, "plugins=[toy]", "model.name=toy")
+    spec = plan_run(configure(*given), tmp_path / "runs")
+    before = spec.plugins
+    spec.folder.mkdir(parents=True)
+    (spec.folder / "attempt.json").write_text('{"attempt": "first"}')
+    (spec.folder / "plugins.json").write_text(json.dumps({"plugins": before, "unversioned": spec.unversioned}))
+    unload_plugin("toy")
+    path.write_text(f"{TOY}\n# changed\n")
+
+    result = run_experiment(configure(*given))
+
+    now = hash_file(path)[:12]
+    assert result.fingerprint != spec.fingerprint
+    assert (
+        f"a plugin changed after this run was interrupted (toy {before['toy'][:12]}, now {now}); restore its "
+        "file to resume the run, which now starts again" in caplog.messages
+    )
+    assert (spec.folder / "attempt.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    {
+        "return matrix.sum()": r"^score wrong of plugin faulty must return one value per matrix, but for matrices of "
+        r"shape \(3, 2, 2\) its result has shape \(\); sum over the last two axes only\.$",
+        "return matrix.no_such": r"^score wrong of plugin faulty fails for matrices of shape \(3, 2, 2\) "
+        r"\(AttributeError: .*\); correct faulty:wrong\.$",
+    }.items(),
+)
+def test_a_score_is_tried_before_training(write_plugin, body, message):
+    """Hours of training would end in it otherwise."""
+    write_plugin("faulty", f"import gym\ngym.register_score('wrong', 'faulty:wrong')\ndef wrong(matrix):\n    {body}\n")
+    load_plugins(["faulty"])
+
+    with pytest.raises(ConfigError, match=message):
+        check_plugin_scores()
+
+
+def test_a_search_optimises_the_toy_score(write_plugin):
+    """In its own direction."""
+    write_plugin("toy", TOY)
+    load_plugins(["toy"])
+
+    assert read_directions(["hit_rate", "kld"]) == {"hit_rate": "maximize", "kld": "minimize"}

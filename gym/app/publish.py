@@ -1,17 +1,17 @@
-"""Hand a trained model on: as one zip, and as a version of a registered model in MLflow.
+"""Publish a trained model: as a model archive, and as a version of a registered model in MLflow.
 
 NAME.zip
-    model/               as `gym.runs.model_files` reads it
-    run.json             which run it was, and what it came to
-    config.yaml          what it was trained with
-    split.json           the names of the pairs that trained, validated and tested it
-    card.md, card.html   what a user must know; the page shows imagery, unless no samples are handed on
-    card.json            the facts behind the card
+    model/               network and description, as `gym.runs.model_files` reads them
+    run.json             id, provenance and scores of the run
+    config.yaml          its configuration
+    split.json           names of the training, validation and test pairs
+    card.md, card.html   the model card; the page shows imagery unless samples=0
+    card.json            contents of the card
     classes.json         class names and colours by label value
     samples/             a few validation pairs, as `gym.data.sample_pairs` writes them
-    SHA256SUMS           of every other file
+    SHA256SUMS           hashes of all other files
 
-What the run does not have is left out and named.
+Files that the run does not have are left out and listed.
 """
 
 import math
@@ -45,24 +45,24 @@ from gym.training.runtime import prepare_tensorflow
 _PROVENANCE = ("fingerprint", "data", "data_fingerprint", "split", "precision", "weights_sha256", "git_commit")
 
 
-class Published(NamedTuple):
-    """A published model: its zip with its SHA-256, and its version in MLflow's model registry."""
+class PublishedModel(NamedTuple):
+    """A model archive with its SHA-256, and its version in MLflow's model registry."""
 
     path: Path
     sha256: str
     version: RegisteredVersion
 
 
-def publish(config: PublishConfig) -> Published:
-    """Write the model of a run as a zip, and register it.
+def publish(config: PublishConfig) -> PublishedModel:
+    """Write the model of a run as a model archive, and register it.
 
-    However often it is published, a run stays the same version, and makes the same zip as long as no evaluation adds to
-    its card and scores.
+    Publishing a run again gives the same version, and the same archive unless an evaluation has added to its card and
+    scores.
 
     Raises:
-        DataError: The zip cannot be written.
-        RunError: There is no such run, or its model cannot be read, or the registered model is one of other classes or
-            bands, or MLflow cannot be used.
+        DataError: The archive cannot be written.
+        RunError: There is no such run, its model cannot be read, the registered model has other classes or bands, or
+            MLflow cannot be used.
     """
     prepare_tensorflow(TrainingConfig())
     outputs = Path(config.outputs)
@@ -70,57 +70,53 @@ def publish(config: PublishConfig) -> Published:
         description = load_model(source.folder / MODEL).description
         name, (client, _) = registry_name(config.tracking, config.name), open_tracking(config.tracking, outputs)
         check_compatible(client, name, description)
-        path = Path(config.output) if config.output else outputs / "published" / f"{file_name(source)}.zip"
-        disk = translate_disk_errors(f"output={path}", "give another output=...", (OSError, RasterioError))
-        with disk, tempfile.TemporaryDirectory() as place:
-            left_out = gather(source, description, config, Path(place))
-            digest = write_zip(Path(place), path)
+        path = Path(config.output) if config.output else outputs / "published" / f"{_archive_name(source)}.zip"
+        disk = translate_disk_errors(f"output={path}", "choose another path with output=...", (OSError, RasterioError))
+        with disk, tempfile.TemporaryDirectory() as scratch:
+            left_out = _collect_files(source, description, Path(scratch), outputs, config.samples)
+            digest = write_zip(Path(scratch), path)
         version = register_model(client, name, config.alias, source.run, description, digest)
-    published = Published(path, digest, version)
-    tell(source, published, left_out)
+    published = PublishedModel(path, digest, version)
+    _print_summary(source, published, left_out)
     return published
 
 
-def file_name(source: ModelSource) -> str:
-    """Name a zip after its run, as in ``resunet_cce_f6-1a2b3c4d``."""
+def _archive_name(source: ModelSource) -> str:
     return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', source.name)}-{str(source.run_id)[:8]}"
 
 
-def gather(source: ModelSource, description: ModelDescription, config: PublishConfig, place: Path) -> list[str]:
-    """Bring together what is published; gives what is left out, and why.
-
-    Raises:
-        OSError: The disk refuses.
-    """
-    shutil.copytree(source.folder / MODEL, place / MODEL)
+def _collect_files(
+    source: ModelSource, description: ModelDescription, folder: Path, outputs: Path, samples: int
+) -> list[str]:
+    """Write the files of the archive to ``folder``; return what is left out, with the reasons."""
+    shutil.copytree(source.folder / MODEL, folder / MODEL)
     present = [name for name in DESCRIPTIONS if (source.folder / name).is_file()]
     for name in present:
-        shutil.copyfile(source.folder / name, place / name)
-    write_json(place / RUN_FILE, describe_run(source.run))
-    write_json(place / "classes.json", describe_classes(description.classes))
-    missing = [f"{name}: the run has none" for name in DESCRIPTIONS if name not in present]
-    if not config.samples:
-        missing += hide_imagery(source, place)
-    if (place / CARD).is_file():
-        write_text(place / CARD, describe_pictures((place / CARD).read_text(encoding="utf-8")))
-    obstacle = add_samples(source, config, place / "samples") if config.samples else "samples=0"
-    return missing + ([f"samples: {obstacle}"] if obstacle else [])
+        shutil.copyfile(source.folder / name, folder / name)
+    write_json(folder / RUN_FILE, _describe_run(source.run))
+    write_json(folder / "classes.json", _describe_classes(description.classes))
+    left_out = [f"{name}: the run has none" for name in DESCRIPTIONS if name not in present]
+    if not samples:
+        left_out += _remove_pictures(source, folder)
+    if (folder / CARD).is_file():
+        write_text(folder / CARD, describe_pictures((folder / CARD).read_text(encoding="utf-8")))
+    obstacle = _add_samples(source, folder / "samples", outputs, samples) if samples else "samples=0"
+    return left_out + ([f"samples: {obstacle}"] if obstacle else [])
 
 
-def hide_imagery(source: ModelSource, place: Path) -> list[str]:
-    """Write the card anew without pictures; where its facts cannot be read, leave its page out, and give why."""
+def _remove_pictures(source: ModelSource, folder: Path) -> list[str]:
+    """Write the card again without pictures. If its contents cannot be read, leave its page out and say why."""
     try:
-        write_card(place, read_contents(source.folder / CONTENTS))
+        write_card(folder, read_contents(source.folder / CONTENTS))
     except RunError as error:
-        page = place / "card.html"
+        page = folder / "card.html"
         if page.is_file():
             page.unlink()
             return [f"{page.name}: it shows imagery, and {error}"]
     return []
 
 
-def describe_run(run: Any) -> dict[str, Any]:
-    """Which run it was, what it was made from and with, and what it came to."""
+def _describe_run(run: Any) -> dict[str, Any]:
     versions = {name for name in run.data.tags if name.startswith(("version.", TAG))}
     return {
         "run_id": run.info.run_id,
@@ -130,26 +126,24 @@ def describe_run(run: Any) -> dict[str, Any]:
     }
 
 
-def describe_classes(names: list[str]) -> list[dict[str, Any]]:
-    """Label value, name and colour of every class, in the colours of all pictures."""
+def _describe_classes(names: list[str]) -> list[dict[str, Any]]:
     return [
         {"value": value, "name": name, "colour": code}
         for value, (name, code) in enumerate(zip(names, colour_codes(names), strict=True))
     ]
 
 
-def add_samples(source: ModelSource, config: PublishConfig, folder: Path) -> str:
-    """Add validation pairs of the run's dataset; gives what stands in the way, "" where nothing does."""
+def _add_samples(source: ModelSource, folder: Path, outputs: Path, count: int) -> str:
+    """Add validation pairs of the run's dataset; return the reason if there are none, otherwise an empty string."""
     try:
-        dataset, names = find_run_dataset(Path(config.outputs), source.run), source.read_split()["validation"]
-        written = write_sample_pairs(dataset, names, config.samples, folder)
+        dataset, names = find_run_dataset(outputs, source.run), source.read_split()["validation"]
+        written = write_sample_pairs(dataset, names, count, folder)
     except (DataError, RunError) as error:
         return str(error)
-    return "" if written else "none of the validation pairs is in the run's dataset"
+    return "" if written else "the run's dataset contains none of the validation pairs"
 
 
-def tell(source: ModelSource, published: Published, left_out: list[str]) -> None:
-    """Say what was published, where it is, and how to use it, in lines that can be copied."""
+def _print_summary(source: ModelSource, published: PublishedModel, left_out: list[str]) -> None:
     console, version = plain_console(), published.version
     console.print(f"{source.name} ({source.origin}) is published")
     for line in left_out:
@@ -159,5 +153,5 @@ def tell(source: ModelSource, published: Published, left_out: list[str]) -> None
     console.print(f"SHA-256   {published.sha256}")
     console.print(f"registry  models:/{version.name}@{version.alias} is version {version.number}")
     plugins = f" {format_plugins(source.plugins)}" if source.plugins else ""
-    place = shlex.quote(str(published.path))
-    console.print(f"use it    python -m gym.predict run={place} input=IMAGES output=LABELS{plugins}")
+    archive = shlex.quote(str(published.path))
+    console.print(f"use it    python -m gym.predict run={archive} input=IMAGES output=LABELS{plugins}")

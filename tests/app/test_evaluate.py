@@ -178,7 +178,7 @@ def test_other_data_are_prepared_as_the_runs_own(golden_results, judge, tmp_path
     assert len(found.scenes) == 5
     assert found.evaluation.predicted.shape[1:] == (32, 32)
     assert found.width == 3
-    assert found.temperature.origin == "fitted on the run's validation images"
+    assert found.temperature.origin == "fitted on the validation images of the run"
     assert found.baselines.comparisons
 
 
@@ -279,7 +279,7 @@ def test_a_run_whose_data_are_gone_is_judged_on_others(golden_results, judge, mo
     assert np.isnan(found.temperature.value)
     assert "folder x is gone" in found.temperature.origin
     assert "folder x is gone" in found.baselines.descriptions["none"]
-    assert found.warnings[0].startswith("whether these images trained the model is not known")
+    assert found.warnings[0].startswith("it is unknown whether the model was trained on these images")
 
 
 def test_its_own_data_are_known_when_they_are_given(golden_results, judge, tmp_path):
@@ -333,7 +333,7 @@ def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(golden_results,
 
     assert opened == []
     assert "the data of a model archive is opened only without data=" in found.temperature.origin
-    assert own.temperature.origin == "fitted on the run's validation images"
+    assert own.temperature.origin == "fitted on the validation images of the run"
     with pytest.raises(RunError, match="are the same model; name it once"):
         judge(f"run=[{path},{result.run_id}]", "data=synthetic", "data.scenes=4", "data.seed=3")
     bad = zip_of(outputs, result, tmp_path / "bad.zip", ("kind: synthetic", "kind: no_such"))

@@ -311,7 +311,7 @@ def test_a_run_whose_pairs_are_not_in_the_dataset_gives_no_samples(copied, relea
     (artifacts / "split.json").write_text('{"training": [], "validation": ["gone"], "test": []}')
 
     assert read(release(**options).path).keys() - CARD == FILES
-    assert "left out samples: none of the validation pairs is in the run's dataset" in capsys.readouterr().out
+    assert "left out samples: the run's dataset contains none of the validation pairs" in capsys.readouterr().out
 
 
 def test_an_old_run_without_a_split_gives_no_samples(copied, release, capsys):
@@ -359,7 +359,7 @@ def test_a_zip_that_cannot_be_written_is_named(release, tmp_path):
 
     with pytest.raises(
         DataError,
-        match=r"output=.*taken\.zip cannot be written \(.*\); check its permissions and free space, or give another",
+        match=r"output=.*taken\.zip cannot be written \(.*\); check its permissions and free space, or choose another",
     ):
         release(output=str(tmp_path / "taken.zip"))
 

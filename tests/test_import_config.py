@@ -41,8 +41,8 @@ IMPORTED = [
 ]
 
 NOT_IMPORTED = {
-    "vanilla_unet_ronneburger2015__503f41": "STRIDE=1 cannot be built, nor could it in the original",
-    "watermasking_all_v1_segfomer__b432fd": "MODEL=segformer is a transformer trained elsewhere",
+    "vanilla_unet_ronneburger2015__503f41": "STRIDE=1 cannot be built, as in the original",
+    "watermasking_all_v1_segfomer__b432fd": "MODEL=segformer is a pretrained transformer",
 }
 
 BEYOND_THE_SCHEMA = [
@@ -97,11 +97,11 @@ def test_every_key_of_a_real_file_is_told_once_and_the_result_composes(real_data
 
     assert code == 0
     header, *rows = out.partition("\n\n")[0].splitlines()
-    fates = {row.split()[0]: row[header.index("fate") : header.index("where")].strip() for row in rows}
+    fates = {row.split()[0]: row[header.index("outcome") : header.index("new key")].strip() for row in rows}
     assert len(fates) == len(rows)
     assert [key for key, fate in fates.items() if fate != "added"] == list(json.loads(path.read_text()))
-    assert set(fates.values()) <= {"taken over", "renamed", "dropped", "added"}
-    assert all(row[header.index("where") :].strip() for row in rows)
+    assert set(fates.values()) <= {"kept", "renamed", "dropped", "added"}
+    assert all(row[header.index("new key") :].strip() for row in rows)
     config = composed(tmp_path / "conf", name)
     assert config.data.images == ["conf"]
 
@@ -237,7 +237,7 @@ def test_an_experiment_is_replaced_only_when_told_to(bring, old, tmp_path):
 
     assert (code, err) == (
         1,
-        f"error: {target} exists already; add --overwrite, or another name with --name.\n",
+        f"error: {target} already exists; add --overwrite, or choose another name with --name.\n",
     )
     assert kept == first
     assert replaced == 0
@@ -250,7 +250,7 @@ def test_a_name_of_the_programs_own_is_refused_elsewhere(bring, old, tmp_path):
     code, _, err = bring(old(), "--output", tmp_path / "conf", "--name", "ocean_beach", "--overwrite")
 
     assert code == 1
-    assert "would stay hidden behind the program's own experiment of that name; give another with --name." in err
+    assert "would be hidden by the program's own experiment of that name; choose another with --name." in err
     assert not (tmp_path / "conf").exists()
 
 
@@ -259,9 +259,12 @@ def test_a_name_of_the_programs_own_is_refused_elsewhere(bring, old, tmp_path):
     [
         ([], "the following arguments are required: OLD.json; see python -m gym.import_config --help."),
         (["a.json", "b.json"], "unrecognized arguments: b.json; see python -m gym.import_config --help."),
-        (["a.json"], "a.json: No such file or directory; mend the path, or give another --output."),
-        (["."], ".: Is a directory; mend the path, or give another --output."),
-        (["a.json", "--name", "a-b"], "--name a-b must be letters, digits and underscores, with a letter in front;"),
+        (["a.json"], "a.json: No such file or directory; correct the path, or choose another --output."),
+        (["."], ".: Is a directory; correct the path, or choose another --output."),
+        (
+            ["a.json", "--name", "a-b"],
+            "--name a-b must consist of letters, digits and underscores and start with",
+        ),
     ],
 )
 def test_a_slip_in_the_arguments_is_one_line(bring, tmp_path, monkeypatch, arguments, message):
@@ -283,7 +286,7 @@ def test_a_folder_that_cannot_be_made_is_refused(bring, old, tmp_path):
     code, _, err = bring(old(), "--output", tmp_path / "conf")
 
     assert code == 1
-    assert "Not a directory; mend the path, or give another --output." in err
+    assert "Not a directory; correct the path, or choose another --output." in err
 
 
 @pytest.mark.parametrize("folder", ["a\nb", os.fsdecode(b"a\xff")])
@@ -292,7 +295,7 @@ def test_a_folder_that_cannot_be_printed_is_refused(bring, old, tmp_path, folder
     code, out, err = bring(old(), "--output", tmp_path / folder)
 
     assert (code, out) == (1, "")
-    assert re.fullmatch(r"error: --output '\S+' must be text that can be printed; give another\.\n", err)
+    assert re.fullmatch(r"error: --output '\S+' must contain only printable characters; choose another folder\.\n", err)
 
 
 @pytest.mark.parametrize("name", ["a\x07b.json", os.fsdecode(b"a\xff.json")])
@@ -305,7 +308,9 @@ def test_a_file_may_have_any_name(bring, old, composed, tmp_path, name):
     assert composed(tmp_path / "conf", "one").data.images == ["conf"]
 
 
-@pytest.mark.parametrize(("value", "message"), [('"a\\ud800b"', "half a character"), (100_000 * "[", "8 deep in each")])
+@pytest.mark.parametrize(
+    ("value", "message"), [('"a\\ud800b"', "unpaired surrogate"), (100_000 * "[", "nested more than 8 deep")]
+)
 def test_what_no_yaml_could_hold_is_one_line(bring, tmp_path, value, message):
     """Half a character, and lists without end."""
     (tmp_path / "old.json").write_text(f'{{"ROOT_STRING": {value}}}')
@@ -313,7 +318,7 @@ def test_what_no_yaml_could_hold_is_one_line(bring, tmp_path, value, message):
     code, out, err = bring(tmp_path / "old.json", "--output", tmp_path / "conf")
 
     assert (code, out) == (1, "")
-    assert err.startswith("error: old.json has ")
+    assert err.startswith("error: old.json ")
     assert message in err
     assert len(err.splitlines()) == 1
 

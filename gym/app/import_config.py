@@ -1,4 +1,4 @@
-"""From the file of an old configuration to that of an experiment, which is checked before it is written."""
+"""Translate a Segmentation Gym configuration into an experiment, which is checked before it is written."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from gym.app.command_line import register_configuration
 from gym.config.groups import configuration_folder
-from gym.config.legacy_experiment import blaming, name_of, refuse_taken, report, to_experiment
+from gym.config.legacy_experiment import check_target, choose_name, format_outcomes, make_experiment, name_legacy_key
 from gym.config.schema import Config
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError
@@ -18,65 +18,66 @@ from gym.core.files import write_text
 from gym.core.text import plain_console
 
 
-def import_experiment(old: Path, output: Path | None, wanted: str | None, overwrite: bool) -> str:
-    """Translate a configuration, check the experiment, and write it.
+def import_experiment(legacy: Path, output: Path | None, wanted: str | None, overwrite: bool) -> str:
+    """Translate a configuration, check the resulting experiment, and write it.
 
     Args:
-        old: The configuration.
+        legacy: File of the Segmentation Gym configuration.
         output: Configuration folder to write to; None means the program's own.
-        wanted: Name of the experiment; None makes one of the file's.
-        overwrite: Whether an experiment of that name is replaced.
+        wanted: Name of the experiment; None derives it from the name of the file.
+        overwrite: Whether to replace an existing experiment of that name.
 
     Returns:
-        What became of each key, where the experiment is, and how to train with it.
+        A table with the outcome for each key, the path of the experiment and the command that trains it.
 
     Raises:
-        ConfigError: The file cannot be translated, or the experiment would not compose, or its place is taken or
-            cannot be written or named.
+        ConfigError: The file cannot be translated, the experiment is invalid, or its path is taken, hidden or not
+            writable.
     """
     if not str(output).isprintable():
-        raise ConfigError(f"--output {str(output)!a} must be text that can be printed; give another.")
+        raise ConfigError(f"--output {str(output)!a} must contain only printable characters; choose another folder.")
     conf = configuration_folder()
-    name = name_of(old.stem, wanted)
+    name = choose_name(legacy.stem, wanted)
     try:
-        ours, target = (folder / "experiment" / f"{name}.yaml" for folder in (conf, output or conf))
-        elsewhere = str(output) if target.resolve() != ours.resolve() else ""
-        refuse_taken(str(target), target.exists() and not overwrite, bool(elsewhere) and ours.exists())
-        experiment = to_experiment(old.read_bytes(), old.name, name, elsewhere)
-        with blaming(experiment.rows):
-            check(experiment.text)
+        built_in, target = (folder / "experiment" / f"{name}.yaml" for folder in (conf, output or conf))
+        folder = str(output) if target.resolve() != built_in.resolve() else ""
+        check_target(str(target), target.exists() and not overwrite, bool(folder) and built_in.exists())
+        experiment = make_experiment(legacy.read_bytes(), legacy.name, name, folder)
+        with name_legacy_key(experiment.rows):
+            _check_experiment(experiment.text)
         write_text(target, experiment.text)
     except OSError as error:
-        raise ConfigError(f"{error.filename}: {error.strerror}; mend the path, or give another --output.") from error
-    return report(experiment, str(target))
+        raise ConfigError(
+            f"{error.filename}: {error.strerror}; correct the path, or choose another --output."
+        ) from error
+    return format_outcomes(experiment, str(target))
 
 
-def check(text: str) -> None:
-    """Compose an experiment, with this folder in place of its imagery, and hold it against the schema.
-
-    Raises:
-        ConfigError: A value breaks a rule.
-    """
+def _check_experiment(text: str) -> None:
+    # The current folder stands in for the imagery, which is chosen only when training.
     register_configuration(["config"])
     ConfigStore.instance().store(group="imported", name="experiment", node=OmegaConf.create(text), package="_global_")
     with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
         read_config(compose("config", ["+imported=experiment", "data.images=[.]", "data.labels=."]), Config)
 
 
-class Parser(ArgumentParser):
-    """A parser of arguments that refuses in one line."""
-
-    def error(self, message: str) -> NoReturn:  # noqa: D102 - the contract is argparse's
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}; see {self.prog} --help.")
 
 
 def main() -> None:
-    """Translate a configuration, check and write the experiment, and say what became of each key."""
-    parser = Parser(prog="python -m gym.import_config", description="Turn an old configuration into an experiment.")
-    parser.add_argument("old", metavar="OLD.json", type=Path, help="configuration of Segmentation Gym")
-    parser.add_argument("--output", metavar="FOLDER", type=Path, help="configuration folder; else the program's own")
-    parser.add_argument("--name", help="name of the experiment; else made from the file's")
-    parser.add_argument("--overwrite", action="store_true", help="replace an experiment of this name")
+    """Parse the command line, import the configuration, and print the outcome for each key."""
+    parser = _Parser(
+        prog="python -m gym.import_config",
+        description="Translate a Segmentation Gym configuration into an experiment.",
+    )
+    parser.add_argument("legacy", metavar="OLD.json", type=Path, help="configuration of Segmentation Gym")
+    parser.add_argument(
+        "--output", metavar="FOLDER", type=Path, help="configuration folder; default: the program's own"
+    )
+    parser.add_argument("--name", help="name of the experiment; default: the name of the file")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing experiment of this name")
     given = parser.parse_args()
 
-    plain_console().print(import_experiment(given.old, given.output, given.name, given.overwrite))
+    plain_console().print(import_experiment(given.legacy, given.output, given.name, given.overwrite))

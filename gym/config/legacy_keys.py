@@ -1,15 +1,15 @@
-"""Translate a configuration of Segmentation Gym, one flat JSON object, into an experiment of ours.
+"""Translation of a Segmentation Gym configuration, one flat JSON object, into the settings of an experiment.
 
-Three generations of that program wrote such files, and their keys tell them apart:
+Three generations of that program wrote such files. Their keys distinguish them:
 
 - The first has no MODEL: one residual U-Net with as many filters as scenes in a batch, without dropout.
-- The second has UPSAMPLE_MODE, and neither KERNEL nor STRIDE: its ``unet`` and ``resunet`` pool and convolve 2x2; later
-  they were called ``simple_unet`` and ``simple_resunet``.
-- The third is the paper's. Only it has LOSS; before, all was trained with Dice.
+- The second has UPSAMPLE_MODE, but neither KERNEL nor STRIDE: its ``unet`` and ``resunet`` pool and convolve 2x2. Later
+  they were renamed ``simple_unet`` and ``simple_resunet``.
+- The third is the paper's. Only this one has LOSS; earlier ones always trained with Dice.
 
-What a file leaves out is filled in as its generation had it. No file and no Hydra here: a dictionary in, ours out.
+Missing keys get the values that their generation used.
 
-Source: the history of the repository of Segmentation Gym.
+Source: the Git history of Segmentation Gym.
 """
 
 import json
@@ -19,19 +19,19 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from gym.config.legacy_values import as_json, as_yaml, number, text, truth, whole, wrong
+from gym.config.legacy_values import parse_bool, parse_integer, parse_number, parse_text, to_json, to_yaml, value_error
 from gym.config.registries import ARCHITECTURES
 from gym.core.errors import ConfigError
 
 
-class Said(NamedTuple):
-    """What a key says in our words.
+class Translated(NamedTuple):
+    """The translation of a key.
 
     Attributes:
-        target: Our key, or a group (``model``, ``loss``, ``filters``); empty where nothing is left to say.
-        value: Our value, or the group's option.
+        target: The new key, or a group (``model``, ``loss``, ``filters``); empty if the value is the only possible one.
+        value: The new value, or the option of the group.
         note: What the user should know.
-        more: Further keys of ours that follow from it.
+        more: Further keys that follow from it.
     """
 
     target: str
@@ -40,96 +40,100 @@ class Said(NamedTuple):
     more: Mapping[str, Any] = {}
 
 
-class Unsaid(NamedTuple):
-    """Why a key has no place here."""
+class Dropped(NamedTuple):
+    """The reason why a key has no translation."""
 
     reason: str
 
 
 class Row(NamedTuple):
-    """What became of one key: ``taken over``, ``renamed``, ``dropped``, or ``added`` where the file lacks it."""
+    """The outcome for one key: ``kept``, ``renamed``, ``dropped``, or ``added`` if the file lacks it."""
 
     key: str
     value: str
-    fate: str
+    outcome: str
     target: str
-    where: str
+    detail: str
 
 
 @dataclass
 class Translation:
-    """An experiment: options of groups, values of dotted keys, and what became of each key of the file."""
+    """An experiment: options of groups, values of dotted keys, and the outcome for each key of the file."""
 
     options: dict[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
 
 
-Old = Mapping[str, Any]
+LegacyConfig = Mapping[str, Any]
 Reader = Callable[[str, Any], Any]
 
 FILTERS_OPTIONS = (2, 4, 6, 8, 12)
 
-_DEEPEST = 8  # of lists and objects within each other; the original had two
+_MAX_DEPTH = 8  # of nested lists and objects; the original had two
 
 PLAIN: dict[str, tuple[str, Reader, str]] = {
-    "DROPOUT": ("model.dropout", number, ""),
-    "DROPOUT_CHANGE_PER_LAYER": ("model.dropout_change", number, ""),
-    "DROPOUT_TYPE": ("model.dropout_kind", text, ""),
-    "USE_DROPOUT_ON_UPSAMPLING": ("model.dropout_on_up", truth, ""),
-    "VALIDATION_SPLIT": ("split.validation", number, "drawn at random; the original took the first files by name"),
-    "AUG_ZOOM": ("augment.zoom", number, ""),
-    "AUG_WIDTHSHIFT": ("augment.shift_columns", number, ""),
-    "AUG_HEIGHTSHIFT": ("augment.shift_rows", number, ""),
-    "AUG_HFLIP": ("augment.flip_horizontal", truth, ""),
-    "AUG_VFLIP": ("augment.flip_vertical", truth, ""),
-    "START_LR": ("schedule.start_rate", number, ""),
-    "MAX_LR": ("schedule.max_rate", number, ""),
-    "MIN_LR": ("schedule.min_rate", number, ""),
-    "RAMPUP_EPOCHS": ("schedule.rampup_epochs", whole, ""),
-    "SUSTAIN_EPOCHS": ("schedule.sustain_epochs", whole, ""),
-    "EXP_DECAY": ("schedule.decay", number, ""),
-    "BATCH_SIZE": ("training.batch", whole, ""),
-    "MAX_EPOCHS": ("training.epochs", whole, ""),
-    "PATIENCE": ("training.patience", whole, ""),
-    "ROOT_STRING": ("name", text, "the name of the run"),
+    "DROPOUT": ("model.dropout", parse_number, ""),
+    "DROPOUT_CHANGE_PER_LAYER": ("model.dropout_change", parse_number, ""),
+    "DROPOUT_TYPE": ("model.dropout_kind", parse_text, ""),
+    "USE_DROPOUT_ON_UPSAMPLING": ("model.dropout_on_up", parse_bool, ""),
+    "VALIDATION_SPLIT": (
+        "split.validation",
+        parse_number,
+        "random; the original took the first files by name",
+    ),
+    "AUG_ZOOM": ("augment.zoom", parse_number, ""),
+    "AUG_WIDTHSHIFT": ("augment.shift_columns", parse_number, ""),
+    "AUG_HEIGHTSHIFT": ("augment.shift_rows", parse_number, ""),
+    "AUG_HFLIP": ("augment.flip_horizontal", parse_bool, ""),
+    "AUG_VFLIP": ("augment.flip_vertical", parse_bool, ""),
+    "START_LR": ("schedule.start_rate", parse_number, ""),
+    "MAX_LR": ("schedule.max_rate", parse_number, ""),
+    "MIN_LR": ("schedule.min_rate", parse_number, ""),
+    "RAMPUP_EPOCHS": ("schedule.rampup_epochs", parse_integer, ""),
+    "SUSTAIN_EPOCHS": ("schedule.sustain_epochs", parse_integer, ""),
+    "EXP_DECAY": ("schedule.decay", parse_number, ""),
+    "BATCH_SIZE": ("training.batch", parse_integer, ""),
+    "MAX_EPOCHS": ("training.epochs", parse_integer, ""),
+    "PATIENCE": ("training.patience", parse_integer, ""),
+    "ROOT_STRING": ("name", parse_text, "the name of the run"),
 }
 
 DROPPED = {
-    "FILTER_VALUE": "above 1 it widened or cleaned the labels; here they are taken as they are",
-    "MEDIAN_FILTER_VALUE": "above 1 it smoothed the labels; here they are taken as they are",
-    "DO_CRF": "a choice made when predicting, not when training",
-    "DO_CRF_REFINE": "it redrew the labels along edges of the image; here they are taken as they are",
-    "USE_LOCATION": "true added a band of the distance from a corner; there is none here",
-    "USEMASK": "only the spelling of a folder, mask or label; here it is data.labels",
-    "MODE": "the program set it itself, whatever the file said",
+    "FILTER_VALUE": "above 1, the original dilated or cleaned the labels; here they are not changed",
+    "MEDIAN_FILTER_VALUE": "above 1, the original smoothed the labels; here they are not changed",
+    "DO_CRF": "an option of prediction, not of training",
+    "DO_CRF_REFINE": "the original refined the labels along image edges; here they are not changed",
+    "USE_LOCATION": "true added a band with the distance from a corner, which is not available here",
+    "USEMASK": "it only named the folder of labels, which data.labels sets here",
+    "MODE": "the original overwrote it",
     "DO_AUG": "the other AUG keys decide, as in the original",
-    "AUG_LOOPS": "it only bounded the memory in use",
-    "IMS_PER_SHARD": "only how many scenes were kept in one file",
-    "DO_TRAIN": "the command says what is done: gym.train trains",
-    "HOT_START": "weights of the original do not fit; training starts anew",
-    "INITIAL_EPOCH": "it goes with HOT_START",
-    "DOPLOT": "figures are always made",
-    "WRITE_MODELMETADATA": "only what is written beside predictions",
-    "TESTTIMEAUG": "a choice made when predicting, not when training",
-    "OTSU_THRESHOLD": "a choice made when predicting, not when training",
-    "SET_GPU": "say it to the shell, as in CUDA_VISIBLE_DEVICES=0",
-    "SET_PCI_BUS_ID": "say it to the shell, as in CUDA_DEVICE_ORDER=PCI_BUS_ID",
-    "LOAD_DATA_WITH_CPU": "it always does",
-    "CLEAR_MEMORY": "a remedy for memory that grew from epoch to epoch",
+    "AUG_LOOPS": "it only limited the use of memory",
+    "IMS_PER_SHARD": "it only set how many scenes one file holds",
+    "DO_TRAIN": "gym.train always trains",
+    "HOT_START": "weights of the original cannot be loaded; training starts from random weights",
+    "INITIAL_EPOCH": "it is used only with HOT_START",
+    "DOPLOT": "figures are always drawn",
+    "WRITE_MODELMETADATA": "it only adds files to predictions",
+    "TESTTIMEAUG": "an option of prediction, not of training",
+    "OTSU_THRESHOLD": "an option of prediction, not of training",
+    "SET_GPU": "set the environment variable, as in CUDA_VISIBLE_DEVICES=0",
+    "SET_PCI_BUS_ID": "set the environment variable, as in CUDA_DEVICE_ORDER=PCI_BUS_ID",
+    "LOAD_DATA_WITH_CPU": "data is always loaded on the CPU",
+    "CLEAR_MEMORY": "memory does not grow from epoch to epoch here",
 }
 
 _ORIGINALS = "the original's default"
 _PAPERS = "the paper's value"
-_NO_CHANGE = "no such change of the training pairs"
-_STAND_INS: dict[str, tuple[Any, str]] = {
+_NO_CHANGE = "no augmentation of this kind"
+_DEFAULTS: dict[str, tuple[Any, str]] = {
     "FILTERS": (8, _ORIGINALS),
     "KERNEL": (7, _ORIGINALS),
     "DROPOUT": (0.1, _ORIGINALS),
     "DROPOUT_CHANGE_PER_LAYER": (0.0, _ORIGINALS),
     "DROPOUT_TYPE": ("standard", _ORIGINALS),
     "USE_DROPOUT_ON_UPSAMPLING": (False, _ORIGINALS),
-    "LOSS": ("dice", "the only loss before there was this key"),
+    "LOSS": ("dice", "the only loss before this key existed"),
     "VALIDATION_SPLIT": (0.6, _PAPERS),
     "AUG_COPIES": (1, _NO_CHANGE),
     "AUG_ROT": (0, _NO_CHANGE),
@@ -150,306 +154,288 @@ _STAND_INS: dict[str, tuple[Any, str]] = {
 }
 
 
-def say_model(key: str, old: Old) -> Said:
-    """Choose the network; a pooling one convolves 2x2."""
-    name = text(key, old[key])
+def _translate_model(key: str, old: LegacyConfig) -> Translated:
+    name = parse_text(key, old[key])
     if name == "segformer":
         raise ConfigError(
-            f"{key}=segformer is a transformer trained elsewhere, and none of the networks here; "
+            f"{key}=segformer is a pretrained transformer, which is not available here; "
             f"set {key} to one of {', '.join(ARCHITECTURES.names)} in the file."
         )
     if name == "satunet":
         raise ConfigError(
-            f"{key}=satunet is defined nowhere in the original; set {key} to one of {', '.join(ARCHITECTURES.names)} "
-            "in the file."
+            f"{key}=satunet does not exist in the original either; "
+            f"set {key} to one of {', '.join(ARCHITECTURES.names)} in the file."
         )
     if name not in ARCHITECTURES:
-        raise wrong(key, name, f"one of {', '.join(ARCHITECTURES.names)}")
-    if not pools(old):
-        return Said("model", name)
+        raise value_error(key, name, f"one of {', '.join(ARCHITECTURES.names)}")
+    if not _uses_pooling(old):
+        return Translated("model", name)
     kernel = {"model.kernel": 2}
-    if not is_second(old):
-        return Said("model", name, "it convolves 2x2 in the original", kernel)
-    note = f"what {name} was then: it pools and convolves 2x2"
-    note += ", also in its shortcuts, which are 1x1 here" if name == "resunet" else ""
-    return Said("model", f"simple_{name}", note, kernel)
+    if not _is_second_generation(old):
+        return Translated("model", name, "its kernel is 2x2 in the original", kernel)
+    note = f"the earlier {name}, which pools and has 2x2 kernels"
+    note += ", also in its shortcuts, where they are 1x1 here" if name == "resunet" else ""
+    return Translated("model", f"simple_{name}", note, kernel)
 
 
-def say_filters(key: str, old: Old) -> Said:
-    """Take the option of the group where there is one, so that ``filters=`` can still choose another."""
-    filters = whole(key, old[key])
-    return Said("filters" if filters in FILTERS_OPTIONS else "model.filters", filters)
+def _translate_filters(key: str, old: LegacyConfig) -> Translated:
+    # An option of the group, unlike a value, can still be changed with filters=... on the command line.
+    filters = parse_integer(key, old[key])
+    return Translated("filters" if filters in FILTERS_OPTIONS else "model.filters", filters)
 
 
-def say_kernel(key: str, old: Old) -> Said | Unsaid:
-    """Take over the side of the kernels; the first generation also wrote it twice, as ``[7, 7]``."""
-    if pools(old):
-        return Unsaid("the pooling networks of the original convolve 2x2 whatever it says")
+def _translate_kernel(key: str, old: LegacyConfig) -> Translated | Dropped:
+    if _uses_pooling(old):
+        return Dropped("pooling networks of the original always have 2x2 kernels")
     if key == "KERNEL_SIZE" and "KERNEL" in old:
-        return Unsaid("KERNEL says it")
-    value = old[key]
+        return Dropped("KERNEL takes precedence")
+    value = old[key]  # the first generation also wrote [7, 7]
     if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
         value = value[0]
-    return Said("model.kernel", whole(key, value))
+    return Translated("model.kernel", parse_integer(key, value))
 
 
-def say_stride(key: str, old: Old) -> Said | Unsaid:
-    """Refuse a stride with which the original cannot build its network either (its issue 25)."""
-    if pools(old):
-        return Unsaid("the pooling networks of the original halve by pooling, whatever it says")
-    if whole(key, old[key]) != 2:
+def _translate_stride(key: str, old: LegacyConfig) -> Translated | Dropped:
+    # With other strides, the original cannot build its network either (its issue 25).
+    if _uses_pooling(old):
+        return Dropped("pooling networks of the original always halve by pooling")
+    if parse_integer(key, old[key]) != 2:
         raise ConfigError(
-            f"{key}={as_json(old[key])} cannot be built, nor could it in the original: each level up doubles what "
-            f"each level down must have halved; set {key} to 2 in the file, or MODEL to simple_unet, which pools."
+            f"{key}={to_json(old[key])} cannot be built, as in the original, because each decoder level doubles the "
+            f"resolution that an encoder level halves; set {key} to 2 in the file, or MODEL to simple_unet."
         )
-    return Said("", 2, "each level halves rows and columns")
+    return Translated("", 2, "every level has stride 2")
 
 
-def say_upsampling(key: str, old: Old) -> Said | Unsaid:
-    """Only the second generation read it."""
-    if not is_second(old):
-        return Unsaid("the program that had KERNEL, STRIDE or a simple network read it no more")
+def _translate_upsampling(key: str, old: LegacyConfig) -> Translated | Dropped:
+    if not _is_second_generation(old):
+        return Dropped("the original ignored it once it had KERNEL, STRIDE or simple networks")
     if old[key] == "deconv":
-        return Said("model.upsampling", "transpose", "it then left half as many maps, here as many")
-    return Said("model.upsampling", "nearest")
+        return Translated("model.upsampling", "transpose", "it does not halve the feature maps here")
+    return Translated("model.upsampling", "nearest")
 
 
-def say_loss(key: str, old: Old) -> Said:
-    """Choose the loss by the beginning of its name, as the original does."""
-    name = text(key, old[key])
+def _translate_loss(key: str, old: LegacyConfig) -> Translated:
+    # The original looks only at the first letters of the name.
+    name = parse_text(key, old[key])
     if name in ("hinge", "dice"):
-        return Said("loss", name)
+        return Translated("loss", name)
     for beginning, loss in (("cat", "cce"), ("k", "kld")):
         if name.startswith(beginning):
-            return Said("loss", loss)
-    raise wrong(key, name, "dice, hinge, or begin with cat or k")
+            return Translated("loss", loss)
+    raise value_error(key, name, "dice, hinge, or start with cat or k")
 
 
-def say_loss_weights(key: str, old: Old) -> Said | Unsaid:
-    """Turn weights round, as the original does before it uses them."""
+def _translate_loss_weights(key: str, old: LegacyConfig) -> Translated | Dropped:
+    # The original inverts the weights before it uses them.
     weights = old[key]
     if weights is False:
-        return Said("loss.weighting", "none")
+        return Translated("loss.weighting", "none")
     if old["LOSS"] != "dice":
-        return Unsaid("the original weighed the Dice loss only; to weigh this one, loss.weighting=frequency")
+        return Dropped("the original weighted only the Dice loss; set loss.weighting=frequency to weight this one")
     if weights is True:
-        return Unsaid("the original never trained with it, and Dice weighs all classes alike already")
+        return Dropped("it failed in the original, and Dice already weights all classes equally")
     if not isinstance(weights, list):
-        raise wrong(key, weights, "true, false, or a list of numbers")
-    given = [number(key, weight) for weight in weights]
+        raise value_error(key, weights, "true, false, or a list of numbers")
+    given = [parse_number(key, weight) for weight in weights]
     if not sum(given) > 0:
-        raise wrong(key, weights, "numbers with a sum above 0")
-    turned = [1 - weight / sum(given) for weight in given]
-    return Said("loss.class_weights", turned, "1 - share of the sum, as the original", {"loss.weighting": "given"})
+        raise value_error(key, weights, "numbers with a sum above 0")
+    inverted = [1 - weight / sum(given) for weight in given]
+    note = "1 - fraction of the sum, as in the original"
+    return Translated("loss.class_weights", inverted, note, {"loss.weighting": "given"})
 
 
-def say_size(key: str, old: Old) -> Said:
-    """Take over rows and columns."""
+def _translate_size(key: str, old: LegacyConfig) -> Translated:
     size = old[key]
     if not (isinstance(size, list) and len(size) == 2):
-        raise wrong(key, size, "rows and columns, as in [512, 512]")
-    note = "scenes are shrunk or padded to fit; data.framing=resize stretches them, as the original"
-    return Said("data.size", [whole(key, side) for side in size], note)
+        raise value_error(key, size, "rows and columns, as in [512, 512]")
+    note = "scenes are shrunk or padded; data.framing=resize stretches them as the original did"
+    return Translated("data.size", [parse_integer(key, side) for side in size], note)
 
 
-def say_classes(key: str, old: Old) -> Said:
-    """Number the classes; 1 means two, one against the rest."""
-    count = whole(key, old[key])
+def _translate_classes(key: str, old: LegacyConfig) -> Translated:
+    count = parse_integer(key, old[key])
     if not 1 <= count <= 255:
-        raise wrong(key, count, "from 1 to 255")
-    note = "stand-in names"
+        raise value_error(key, count, "from 1 to 255")
+    note = "placeholder names"
     if count == 1:
-        note += "; two classes: 1 was every label above 0, as in data.remap={0:0,255:1}"
-    return Said("data.classes", [f"class_{index}" for index in range(max(2, count))], note)
+        note += "; two classes: every label above 0 was class 1, as with data.remap={0:0,255:1}"
+    return Translated("data.classes", [f"class_{index}" for index in range(max(2, count))], note)
 
 
-def say_bands(key: str, old: Old) -> Said:
-    """Name the bands."""
-    count = whole(key, old[key])
+def _translate_bands(key: str, old: LegacyConfig) -> Translated:
+    count = parse_integer(key, old[key])
     if count < 1:
-        raise wrong(key, count, "at least 1")
+        raise value_error(key, count, "at least 1")
     names = ["red", "green", "blue", "nir", "swir"][:count]
     if not 3 <= count <= 5:
         names = [f"band_{index}" for index in range(1, count + 1)]
-    return Said("data.bands", names, "stand-in names")
+    return Translated("data.bands", names, "placeholder names")
 
 
-def say_remap(key: str, old: Old) -> Said:
-    """Take over label values and their classes."""
+def _translate_remap(key: str, old: LegacyConfig) -> Translated:
     pairs = old[key]
     if not isinstance(pairs, dict):
-        raise wrong(key, pairs, 'a mapping, as in {"0": 0, "1": 0}')
+        raise value_error(key, pairs, 'a mapping, as in {"0": 0, "1": 0}')
     if not all(re.fullmatch(r"-?\d+", value) for value in pairs):
-        raise wrong(key, pairs, "a mapping from whole numbers")
-    remap = {int(value): whole(key, target) for value, target in pairs.items()}
-    differing = [value for value in remap if in_turn(value, remap) != remap[value]]
+        raise value_error(key, pairs, "a mapping from whole numbers")
+    remap = {int(value): parse_integer(key, target) for value, target in pairs.items()}
+    differing = [value for value in remap if _remap_in_sequence(value, remap) != remap[value]]
     if not differing:
-        return Said("data.remap", remap)
-    results = ", ".join(f"{value} to {in_turn(value, remap)}" for value in differing)
-    return Said("data.remap", remap, f"all at once; the original, one after the other, took {results}")
+        return Translated("data.remap", remap)
+    results = ", ".join(f"{value} to {_remap_in_sequence(value, remap)}" for value in differing)
+    return Translated("data.remap", remap, f"all at once; the original applied them one by one and mapped {results}")
 
 
-def in_turn(value: int, remap: Mapping[int, int]) -> int:
-    """What a label value becomes where the pairs are applied one after the other."""
+def _remap_in_sequence(value: int, remap: Mapping[int, int]) -> int:
     for source, target in remap.items():
         value = target if value == source else value
     return value
 
 
-def say_rotation(key: str, old: Old) -> Said:
-    """Take over degrees."""
-    degrees = number(key, old[key])
-    note = "degrees, as in the original; less than one is next to none" if 0 < degrees < 1 else "degrees"
-    return Said("augment.rotation", degrees, note)
+def _translate_rotation(key: str, old: LegacyConfig) -> Translated:
+    degrees = parse_number(key, old[key])
+    note = "in degrees, as in the original; below 1 there is almost no rotation" if 0 < degrees < 1 else "in degrees"
+    return Translated("augment.rotation", degrees, note)
 
 
-def say_copies(key: str, old: Old) -> Said:
-    """Take over the copies, drawn once, as files were."""
-    return Said("augment.copies", whole(key, old[key]), "drawn once", {"augment.mode": "offline"})
+def _translate_copies(key: str, old: LegacyConfig) -> Translated:
+    note = "fixed copies, as in the original"
+    return Translated("augment.copies", parse_integer(key, old[key]), note, {"augment.mode": "offline"})
 
 
-SPECIAL: dict[str, Callable[[str, Old], Said | Unsaid]] = {
-    "MODEL": say_model,
-    "FILTERS": say_filters,
-    "KERNEL": say_kernel,
-    "KERNEL_SIZE": say_kernel,
-    "STRIDE": say_stride,
-    "UPSAMPLE_MODE": say_upsampling,
-    "LOSS": say_loss,
-    "LOSS_WEIGHTS": say_loss_weights,
-    "TARGET_SIZE": say_size,
-    "NCLASSES": say_classes,
-    "N_DATA_BANDS": say_bands,
-    "REMAP_CLASSES": say_remap,
-    "AUG_ROT": say_rotation,
-    "AUG_COPIES": say_copies,
+SPECIAL: dict[str, Callable[[str, LegacyConfig], Translated | Dropped]] = {
+    "MODEL": _translate_model,
+    "FILTERS": _translate_filters,
+    "KERNEL": _translate_kernel,
+    "KERNEL_SIZE": _translate_kernel,
+    "STRIDE": _translate_stride,
+    "UPSAMPLE_MODE": _translate_upsampling,
+    "LOSS": _translate_loss,
+    "LOSS_WEIGHTS": _translate_loss_weights,
+    "TARGET_SIZE": _translate_size,
+    "NCLASSES": _translate_classes,
+    "N_DATA_BANDS": _translate_bands,
+    "REMAP_CLASSES": _translate_remap,
+    "AUG_ROT": _translate_rotation,
+    "AUG_COPIES": _translate_copies,
 }
 
 KNOWN = (*PLAIN, *SPECIAL, *DROPPED)
 
 
-def is_second(old: Old) -> bool:
-    """Tell the generation whose networks pool although they are not called simple."""
+def _is_second_generation(old: LegacyConfig) -> bool:
+    # Networks of this generation pool, although they are not called simple.
     return old.get("MODEL") in ("unet", "resunet") and "UPSAMPLE_MODE" in old and not {"KERNEL", "STRIDE"} & set(old)
 
 
-def pools(old: Old) -> bool:
-    """Tell whether the network halves by pooling, not by strides."""
-    return is_second(old) or old.get("MODEL") in ("simple_unet", "simple_resunet")
+def _uses_pooling(old: LegacyConfig) -> bool:
+    return _is_second_generation(old) or old.get("MODEL") in ("simple_unet", "simple_resunet")
 
 
 def parse(content: bytes, source: str) -> dict[str, Any]:
-    """Read the JSON of a configuration.
+    """Parse a configuration file.
 
     Args:
-        content: The bytes of the file.
-        source: Its name, for the message.
+        content: Bytes of the file.
+        source: Name of the file, for messages.
 
     Raises:
-        ConfigError: It is no JSON object of text and numbers, or has not one key of Segmentation Gym.
+        ConfigError: The file is not a JSON object, is nested too deeply, or has no key of Segmentation Gym.
     """
     try:
         old = json.loads(content)
-        is_deep = is_deeper(old, _DEEPEST)
+        is_deep = _is_deeper(old, _MAX_DEPTH)
     except ValueError as error:
-        raise ConfigError(f"{source} is no JSON: {error}; mend the file.") from error
+        raise ConfigError(f"{source} is not valid JSON: {error}; correct the file.") from error
     except RecursionError:
         is_deep = True
     if is_deep:
-        raise ConfigError(f"{source} has lists or objects more than {_DEEPEST} deep in each other; mend the file.")
-    if half := re.search("[\ud800-\udfff]", as_json(old)):
-        raise ConfigError(
-            f"{source} has half a character, \\u{ord(half.group()):04x} without its other; mend the file."
-        )
+        raise ConfigError(f"{source} has lists or objects nested more than {_MAX_DEPTH} deep; correct the file.")
+    if half := re.search("[\ud800-\udfff]", to_json(old)):
+        raise ConfigError(f"{source} contains the unpaired surrogate \\u{ord(half.group()):04x}; correct the file.")
     if not isinstance(old, dict) or not any(key in KNOWN for key in old):
         raise ConfigError(
             f"{source} has none of the keys of a Segmentation Gym configuration, such as TARGET_SIZE and NCLASSES; "
-            "give one that has."
+            "choose another file."
         )
     return old
 
 
-def is_deeper(value: Any, most: int) -> bool:
-    """Tell whether lists and objects lie more than ``most`` deep in each other."""
+def _is_deeper(value: Any, most: int) -> bool:
     level = [value]
     for _ in range(most):
-        level = [inner for outer in level for inner in contents(outer)]
+        level = [inner for outer in level for inner in _items(outer)]
     return any(isinstance(inner, list | dict) for inner in level)
 
 
-def contents(value: Any) -> list[Any]:
-    """What is in a list or an object; nothing is in any other value."""
+def _items(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []
 
 
-def stand_ins(old: Old) -> dict[str, tuple[Any, str]]:
-    """What a file leaves out, with the reason of each value."""
-    added = dict(_STAND_INS)
+def _default_values(old: LegacyConfig) -> dict[str, tuple[Any, str]]:
+    """Return the values of missing keys, each with its reason."""
+    added = dict(_DEFAULTS)
     if "MODEL" not in old:
-        batch = old.get("BATCH_SIZE", _STAND_INS["BATCH_SIZE"][0])
-        added["MODEL"] = ("resunet", "before there was this key, one residual U-Net; its stem convolved 7x7, here 2x2")
-        added["FILTERS"] = (batch, "as many as scenes in a batch, before there was this key")
-        added["DROPOUT"] = (0.0, "none, before there was this key")
-    if pools(old) or "KERNEL_SIZE" in old:
+        batch = old.get("BATCH_SIZE", _DEFAULTS["BATCH_SIZE"][0])
+        added["MODEL"] = ("resunet", "the only network before this key existed; its stem had a 7x7 kernel, here 2x2")
+        added["FILTERS"] = (batch, "the batch size, before this key existed")
+        added["DROPOUT"] = (0.0, "none, before this key existed")
+    if _uses_pooling(old) or "KERNEL_SIZE" in old:
         del added["KERNEL"]
-    return {key: stand_in for key, stand_in in added.items() if key not in old}
+    return {key: default for key, default in added.items() if key not in old}
 
 
-def translate(old: Old) -> Translation:
+def translate(old: LegacyConfig) -> Translation:
     """Translate every key of a configuration.
 
     Raises:
-        ConfigError: A value has the wrong type, or asks for what cannot be had here; or a key is missing that the
-            original could not do without.
+        ConfigError: A value has the wrong type or asks for something unavailable, or a required key is missing.
     """
     for key in ("TARGET_SIZE", "NCLASSES", "N_DATA_BANDS"):
         if key not in old:
-            raise ConfigError(f"{key} is missing; the original could not do without it; add it to the file.")
-    added = stand_ins(old)
-    whole_of_it = {**old, **{key: value for key, (value, _) in added.items()}}
+            raise ConfigError(f"{key} is missing, and Segmentation Gym requires it; add it to the file.")
+    added = _default_values(old)
+    complete = {**old, **{key: value for key, (value, _) in added.items()}}
     translation = Translation()
-    for key in whole_of_it:
-        said = say(key, whole_of_it)
-        if isinstance(said, Said):
-            enter(said, translation)
-        translation.rows.append(row_of(key, whole_of_it[key], said, added[key][1] if key in added else ""))
+    for key in complete:
+        translated = _translate_key(key, complete)
+        if isinstance(translated, Translated):
+            _apply(translated, translation)
+        translation.rows.append(_describe(key, complete[key], translated, added[key][1] if key in added else ""))
     return translation
 
 
-def say(key: str, old: Old) -> Said | Unsaid:
-    """Say one key in our words, or why it is dropped."""
+def _translate_key(key: str, old: LegacyConfig) -> Translated | Dropped:
     if key in SPECIAL:
         return SPECIAL[key](key, old)
     if key in PLAIN:
         target, read, note = PLAIN[key]
-        return Said(target, read(key, old[key]), note)
+        return Translated(target, read(key, old[key]), note)
     near = get_close_matches(key, KNOWN, n=1, cutoff=0.8)
-    return Unsaid(DROPPED.get(key, "unknown to the original as well" + (f"; meant {near[0]}?" if near else "")))
+    return Dropped(DROPPED.get(key, "unknown in the original too" + (f"; did you mean {near[0]}?" if near else "")))
 
 
-def enter(said: Said, translation: Translation) -> None:
-    """Enter what a key says among options and values."""
-    if said.target in ("model", "loss", "filters"):
-        translation.options[said.target] = said.value
-    elif said.target:
-        translation.values[said.target] = said.value
-    translation.values |= said.more
+def _apply(translated: Translated, translation: Translation) -> None:
+    if translated.target in ("model", "loss", "filters"):
+        translation.options[translated.target] = translated.value
+    elif translated.target:
+        translation.values[translated.target] = translated.value
+    translation.values |= translated.more
 
 
-def row_of(key: str, value: Any, said: Said | Unsaid, why_added: str) -> Row:
-    """Word what became of a key; ``why_added`` where the file lacks it."""
-    if isinstance(said, Unsaid):
-        return Row(key, shortened(as_json(value)), "dropped", "", said.reason)
-    place = f"{said.target}={as_yaml(said.value)}" if said.target else ""
-    where = ": ".join(part for part in (place, why_added or said.note) if part)
+def _describe(key: str, value: Any, translated: Translated | Dropped, why_added: str) -> Row:
+    if isinstance(translated, Dropped):
+        return Row(key, _shorten(to_json(value)), "dropped", "", translated.reason)
+    place = f"{translated.target}={to_yaml(translated.value)}" if translated.target else ""
+    detail = ": ".join(part for part in (place, why_added or translated.note) if part)
     if why_added:
-        return Row(key, "", "added", said.target, where)
-    same = not said.target or (said.target.split(".")[-1] == key.lower() and said.value == value)
-    return Row(key, shortened(as_json(value)), "taken over" if same else "renamed", said.target, where)
+        return Row(key, "", "added", translated.target, detail)
+    same = not translated.target or (translated.target.split(".")[-1] == key.lower() and translated.value == value)
+    return Row(key, _shorten(to_json(value)), "kept" if same else "renamed", translated.target, detail)
 
 
-def shortened(value: str) -> str:
-    """Cut a long value, so that the columns behind it can be seen."""
+def _shorten(value: str) -> str:
     return value if len(value) <= 24 else f"{value[:21]}..."

@@ -1,76 +1,79 @@
-"""The values of an old configuration: read as what they must be, and written as JSON or YAML within a line."""
+"""Values of a Segmentation Gym configuration: parsed with their expected types, and formatted as JSON or YAML."""
 
 import json
 import re
 from typing import Any
 
+import yaml
+
 from gym.core.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_VALUES_OF_YAML = ("true", "false", "null", "yes", "no", "on", "off", "nan", "inf")
+_YAML_VALUES = ("true", "false", "null", "yes", "no", "on", "off", "nan", "inf")
 
 
-def whole(key: str, value: Any) -> int:
-    """Read a whole number; 0.0 is one."""
+class _Dumper(yaml.SafeDumper):
+    """Quote all text but plain names, because OmegaConf reads more words as numbers than PyYAML expects."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    # OmegaConf would resolve ${...} in quoted text as well.
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", escaped, style=None if is_plain(text) else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def parse_integer(key: str, value: Any) -> int:
+    """Parse a whole number. A float such as 2.0 is accepted."""
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
         return int(value)
-    raise wrong(key, value, "a whole number")
+    raise value_error(key, value, "a whole number")
 
 
-def number(key: str, value: Any) -> float:
-    """Read a number."""
+def parse_number(key: str, value: Any) -> float:
+    """Parse a number. A boolean is refused."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise wrong(key, value, "a number")
+        raise value_error(key, value, "a number")
     try:
         return float(value)
     except OverflowError as error:
-        raise wrong(key, value, "a number of at most 308 digits") from error
+        raise value_error(key, value, "a number of at most 308 digits") from error
 
 
-def truth(key: str, value: Any) -> bool:
-    """Read true or false."""
+def parse_bool(key: str, value: Any) -> bool:
+    """Parse true or false. 0 and 1 are refused."""
     if isinstance(value, bool):
         return value
-    raise wrong(key, value, "true or false")
+    raise value_error(key, value, "true or false")
 
 
-def text(key: str, value: Any) -> str:
-    """Read text."""
+def parse_text(key: str, value: Any) -> str:
+    """Parse text. Nothing is converted to it."""
     if isinstance(value, str):
         return value
-    raise wrong(key, value, "text in quotes")
+    raise value_error(key, value, "text in quotes")
 
 
-def wrong(key: str, value: Any, wanted: str) -> ConfigError:
-    """Word the refusal of a value."""
-    return ConfigError(f"{key}={as_json(value)} must be {wanted}; mend the file.")
+def value_error(key: str, value: Any, rule: str) -> ConfigError:
+    """Return the error for a value that breaks a rule."""
+    return ConfigError(f"{key}={to_json(value)} must be {rule}; correct the file.")
 
 
-def as_json(value: Any) -> str:
-    """A value as it stands in the file."""
+def to_json(value: Any) -> str:
+    """Format a value as in the file."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def as_yaml(value: Any) -> str:
-    """Write a value as YAML within a line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {as_yaml(target)}" for key, target in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(as_yaml, value)) + "]"
-    if isinstance(value, str):
-        return value if is_plain(value) else quoted(value)
-    if isinstance(value, float):
-        # YAML wants a point in front of the exponent.
-        return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
-    return as_json(value)
-
-
-def quoted(value: str) -> str:
-    """Write text as YAML in quotes, so that Hydra looks up no ``${...}`` in it."""
-    escaped = as_json(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))
-    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in escaped)
+def to_yaml(value: Any) -> str:
+    """Format a value as YAML on one line, so that OmegaConf reads it back unchanged."""
+    text = yaml.dump(
+        [value], Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf")
+    )
+    return text.rstrip("\n")[1:-1]
 
 
 def is_plain(name: str) -> bool:
-    """Tell whether neither YAML nor Hydra take a name for anything but text."""
-    return bool(_NAME.fullmatch(name)) and name.lower() not in _VALUES_OF_YAML
+    """Whether YAML and Hydra both read an unquoted name as text."""
+    return bool(_NAME.fullmatch(name)) and name.lower() not in _YAML_VALUES

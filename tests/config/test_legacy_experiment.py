@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym.config.legacy_experiment import (
-    blaming,
+    check_target,
+    choose_name,
     clean_name,
-    name_of,
-    refuse_taken,
-    report,
-    to_experiment,
+    format_outcomes,
+    make_experiment,
+    name_legacy_key,
     train_command,
 )
 from gym.config.legacy_keys import translate
@@ -57,20 +57,22 @@ def test_a_cleaned_name_can_be_chosen_on_the_command_line(stem):
 )
 def test_a_file_gives_its_name(stem, name):
     """Letters, digits and underscores, with a letter in front."""
-    assert name_of(stem, None) == name
-    assert name_of("other", name) == name
+    assert choose_name(stem, None) == name
+    assert choose_name("other", name) == name
 
 
 @pytest.mark.parametrize(("wanted", "clean"), [("a b", "a_b"), ("3d", "old_3d"), ("", "old"), ("../x", "x")])
 def test_a_wanted_name_is_not_changed_but_refused(wanted, clean):
     """With one that would do."""
-    with pytest.raises(ConfigError, match=rf"^--name {wanted} must be letters, .* in front; try {clean}\.$"):
-        name_of("x", wanted)
+    with pytest.raises(
+        ConfigError, match=rf"^--name {wanted} must consist of letters, .* with a letter; try {clean}\.$"
+    ):
+        choose_name("x", wanted)
 
 
 def test_the_experiment_opens_with_its_command_and_its_origin():
     """The first line is Hydra's, the second can be pasted."""
-    experiment = to_experiment(json.dumps(OLD).encode(), "old  one\n.json", "one", "")
+    experiment = make_experiment(json.dumps(OLD).encode(), "old  one\n.json", "one", "")
     lines = experiment.text.splitlines()
 
     assert lines[0] == "# @package _global_"
@@ -92,32 +94,33 @@ def test_the_schemas_message_gets_the_key_of_the_file_in_front():
     """The user wrote TARGET_SIZE, not data.size."""
     rows = translate(OLD).rows
 
-    with pytest.raises(ConfigError, match=r"^TARGET_SIZE: data\.size=7 is bad\.$"), blaming(rows):
+    with pytest.raises(ConfigError, match=r"^TARGET_SIZE: data\.size=7 is bad\.$"), name_legacy_key(rows):
         raise ConfigError("data.size=7 is bad.")
-    with pytest.raises(ConfigError, match=r"^seed=1 is bad\.$"), blaming(rows):
+    with pytest.raises(ConfigError, match=r"^seed=1 is bad\.$"), name_legacy_key(rows):
         raise ConfigError("seed=1 is bad.")
 
 
 def test_a_place_that_is_taken_or_hidden_is_refused():
     """Neither another's work is lost, nor is the wrong experiment run."""
-    refuse_taken("a.yaml", taken=False, hidden=False)
-    with pytest.raises(ConfigError, match=r"^a\.yaml exists already; add --overwrite, or another name with --name\."):
-        refuse_taken("a.yaml", taken=True, hidden=False)
-    with pytest.raises(ConfigError, match=r"^a\.yaml would stay hidden behind the program's own experiment of that na"):
-        refuse_taken("a.yaml", taken=False, hidden=True)
+    check_target("a.yaml", exists=False, is_hidden=False)
+    with pytest.raises(ConfigError, match=r"^a\.yaml already exists; add --overwrite, or choose another name with"):
+        check_target("a.yaml", exists=True, is_hidden=False)
+    with pytest.raises(ConfigError, match=r"^a\.yaml would be hidden by the program's own experiment of that name; "):
+        check_target("a.yaml", exists=False, is_hidden=True)
 
 
 def test_the_report_lines_up_its_columns():
     """Key, value, fate, and where it went, then where the experiment is and how to train."""
-    experiment = to_experiment(
+    experiment = make_experiment(
         json.dumps(OLD | {"REMAP_CLASSES": {str(n): 0 for n in range(20)}}).encode(), "x", "y", ""
     )
-    lines = report(experiment, "conf/experiment/y.yaml").splitlines()
+    lines = format_outcomes(experiment, "conf/experiment/y.yaml").splitlines()
     rows = lines[: lines.index("")]
 
-    assert rows[0].split() == ["key", "value", "fate", "where,", "or", "why"]
-    fate = rows[0].index("fate")
-    assert all(row[fate - 2 : fate] == "  " and row[fate:].startswith(("fate", "taken", "ren", "add")) for row in rows)
+    assert rows[0].split() == ["key", "value", "outcome", "new", "key,", "or", "reason"]
+    start = rows[0].index("outcome")
+    outcomes = ("outcome", "kept", "renamed", "added")
+    assert all(row[start - 2 : start] == "  " and row[start:].startswith(outcomes) for row in rows)
     assert '{"0": 0, "1": 0, "2":...' in "\n".join(rows)
     assert lines[-3] == "written: conf/experiment/y.yaml"
     assert lines[-1] == experiment.command

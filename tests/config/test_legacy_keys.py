@@ -55,36 +55,36 @@ REFUSED = [
     (
         "MODEL",
         "segformer",
-        "MODEL=segformer is a transformer trained elsewhere, and none of the networks here; set MODEL",
+        "MODEL=segformer is a pretrained transformer, which is not available here; set MODEL",
     ),
-    ("MODEL", "satunet", "MODEL=satunet is defined nowhere in the original; set MODEL to one of unet, resunet,"),
-    ("MODEL", "vgg", 'MODEL="vgg" must be one of unet, resunet, simple_unet, simple_resunet; mend the file.'),
-    ("MODEL", 3, "MODEL=3 must be text in quotes; mend the file."),
-    ("STRIDE", 1, "STRIDE=1 cannot be built, nor could it in the original: each level up doubles"),
-    ("STRIDE", "2", 'STRIDE="2" must be a whole number; mend the file.'),
-    ("FILTERS", 6.5, "FILTERS=6.5 must be a whole number; mend the file."),
-    ("FILTERS", True, "FILTERS=true must be a whole number; mend the file."),
-    ("FILTERS", float("nan"), "FILTERS=NaN must be a whole number; mend the file."),
-    ("FILTERS", float("inf"), "FILTERS=Infinity must be a whole number; mend the file."),
-    ("KERNEL", [7, 9], "KERNEL=[7, 9] must be a whole number; mend the file."),
-    ("DROPOUT", "0.1", 'DROPOUT="0.1" must be a number; mend the file.'),
-    ("DROPOUT", False, "DROPOUT=false must be a number; mend the file."),
-    ("MAX_LR", 10**309, f"MAX_LR={10**309} must be a number of at most 308 digits; mend the file."),
-    ("AUG_HFLIP", 1, "AUG_HFLIP=1 must be true or false; mend the file."),
-    ("ROOT_STRING", None, "ROOT_STRING=null must be text in quotes; mend the file."),
-    ("LOSS", "focal", 'LOSS="focal" must be dice, hinge, or begin with cat or k; mend the file.'),
-    ("LOSS_WEIGHTS", "yes", 'LOSS_WEIGHTS="yes" must be true, false, or a list of numbers; mend the file.'),
-    ("LOSS_WEIGHTS", [1, "2"], 'LOSS_WEIGHTS="2" must be a number; mend the file.'),
-    ("LOSS_WEIGHTS", [], "LOSS_WEIGHTS=[] must be numbers with a sum above 0; mend the file."),
-    ("TARGET_SIZE", 512, "TARGET_SIZE=512 must be rows and columns, as in [512, 512]; mend the file."),
-    ("TARGET_SIZE", [512], "TARGET_SIZE=[512] must be rows and columns, as in [512, 512]; mend the file."),
-    ("TARGET_SIZE", [64, None], "TARGET_SIZE=null must be a whole number; mend the file."),
-    ("NCLASSES", 0, "NCLASSES=0 must be from 1 to 255; mend the file."),
-    ("NCLASSES", 256, "NCLASSES=256 must be from 1 to 255; mend the file."),
-    ("N_DATA_BANDS", 0, "N_DATA_BANDS=0 must be at least 1; mend the file."),
-    ("REMAP_CLASSES", [0, 1], 'REMAP_CLASSES=[0, 1] must be a mapping, as in {"0": 0, "1": 0}; mend the file.'),
-    ("REMAP_CLASSES", {"a": 0}, 'REMAP_CLASSES={"a": 0} must be a mapping from whole numbers; mend the file.'),
-    ("REMAP_CLASSES", {"1": "b"}, 'REMAP_CLASSES="b" must be a whole number; mend the file.'),
+    ("MODEL", "satunet", "MODEL=satunet does not exist in the original either; set MODEL to one of unet, resunet,"),
+    ("MODEL", "vgg", 'MODEL="vgg" must be one of unet, resunet, simple_unet, simple_resunet; correct the file.'),
+    ("MODEL", 3, "MODEL=3 must be text in quotes; correct the file."),
+    ("STRIDE", 1, "STRIDE=1 cannot be built, as in the original, because each decoder level doubles"),
+    ("STRIDE", "2", 'STRIDE="2" must be a whole number; correct the file.'),
+    ("FILTERS", 6.5, "FILTERS=6.5 must be a whole number; correct the file."),
+    ("FILTERS", True, "FILTERS=true must be a whole number; correct the file."),
+    ("FILTERS", float("nan"), "FILTERS=NaN must be a whole number; correct the file."),
+    ("FILTERS", float("inf"), "FILTERS=Infinity must be a whole number; correct the file."),
+    ("KERNEL", [7, 9], "KERNEL=[7, 9] must be a whole number; correct the file."),
+    ("DROPOUT", "0.1", 'DROPOUT="0.1" must be a number; correct the file.'),
+    ("DROPOUT", False, "DROPOUT=false must be a number; correct the file."),
+    ("MAX_LR", 10**309, f"MAX_LR={10**309} must be a number of at most 308 digits; correct the file."),
+    ("AUG_HFLIP", 1, "AUG_HFLIP=1 must be true or false; correct the file."),
+    ("ROOT_STRING", None, "ROOT_STRING=null must be text in quotes; correct the file."),
+    ("LOSS", "focal", 'LOSS="focal" must be dice, hinge, or start with cat or k; correct the file.'),
+    ("LOSS_WEIGHTS", "yes", 'LOSS_WEIGHTS="yes" must be true, false, or a list of numbers; correct the file.'),
+    ("LOSS_WEIGHTS", [1, "2"], 'LOSS_WEIGHTS="2" must be a number; correct the file.'),
+    ("LOSS_WEIGHTS", [], "LOSS_WEIGHTS=[] must be numbers with a sum above 0; correct the file."),
+    ("TARGET_SIZE", 512, "TARGET_SIZE=512 must be rows and columns, as in [512, 512]; correct the file."),
+    ("TARGET_SIZE", [512], "TARGET_SIZE=[512] must be rows and columns, as in [512, 512]; correct the file."),
+    ("TARGET_SIZE", [64, None], "TARGET_SIZE=null must be a whole number; correct the file."),
+    ("NCLASSES", 0, "NCLASSES=0 must be from 1 to 255; correct the file."),
+    ("NCLASSES", 256, "NCLASSES=256 must be from 1 to 255; correct the file."),
+    ("N_DATA_BANDS", 0, "N_DATA_BANDS=0 must be at least 1; correct the file."),
+    ("REMAP_CLASSES", [0, 1], 'REMAP_CLASSES=[0, 1] must be a mapping, as in {"0": 0, "1": 0}; correct the file.'),
+    ("REMAP_CLASSES", {"a": 0}, 'REMAP_CLASSES={"a": 0} must be a mapping from whole numbers; correct the file.'),
+    ("REMAP_CLASSES", {"1": "b"}, 'REMAP_CLASSES="b" must be a whole number; correct the file.'),
 ]
 
 
@@ -127,7 +127,7 @@ def test_a_wrong_value_is_refused_by_key_and_value(key, value, message):
 @pytest.mark.parametrize("key", ["TARGET_SIZE", "NCLASSES", "N_DATA_BANDS"])
 def test_some_keys_must_be_there(key):
     """Nothing could stand in for them."""
-    with pytest.raises(ConfigError, match=f"{key} is missing; the original could not do without it; add it"):
+    with pytest.raises(ConfigError, match=f"{key} is missing, and Segmentation Gym requires it; add it"):
         translate({other: value for other, value in LAST.items() if other != key})
 
 
@@ -138,7 +138,7 @@ def test_the_papers_networks_keep_their_kernel_and_stride(model):
 
     assert translation.options["model"] == model
     assert translation.values["model.kernel"] == 5
-    assert row_of(LAST | {"MODEL": model}, "STRIDE")[2:] == ("taken over", "", "each level halves rows and columns")
+    assert row_of(LAST | {"MODEL": model}, "STRIDE")[2:] == ("kept", "", "every level has stride 2")
 
 
 @pytest.mark.parametrize("model", ["simple_unet", "simple_resunet"])
@@ -149,10 +149,10 @@ def test_the_pooling_networks_convolve_2x2_whatever_the_file_says(model):
 
     assert translation.options["model"] == model
     assert translation.values["model.kernel"] == 2
-    assert row_of(old, "KERNEL").fate == "dropped"
-    assert "convolve 2x2 whatever it says" in row_of(old, "KERNEL").where
-    assert "halve by pooling, whatever it says" in row_of(old, "STRIDE").where
-    assert row_of(old, "MODEL")[2:] == ("taken over", "model", f"model={model}: it convolves 2x2 in the original")
+    assert row_of(old, "KERNEL").outcome == "dropped"
+    assert "pooling networks of the original always have 2x2 kernels" in row_of(old, "KERNEL").detail
+    assert "pooling networks of the original always halve by pooling" in row_of(old, "STRIDE").detail
+    assert row_of(old, "MODEL")[2:] == ("kept", "model", f"model={model}: its kernel is 2x2 in the original")
 
 
 @pytest.mark.parametrize(("mode", "upsampling"), [("simple", "nearest"), ("deconv", "transpose")])
@@ -165,10 +165,10 @@ def test_the_second_generation_pooled(model, mode, upsampling):
     assert translation.options == {"model": f"simple_{model}", "filters": 8, "loss": "dice"}
     assert translation.values["model.kernel"] == 2
     assert translation.values["model.upsampling"] == upsampling
-    assert row_of(old, "MODEL").fate == "renamed"
-    assert f"what {model} was then: it pools and convolves 2x2" in row_of(old, "MODEL").where
-    assert ("in its shortcuts" in row_of(old, "MODEL").where) == (model == "resunet")
-    assert ("half as many maps" in row_of(old, "UPSAMPLE_MODE").where) == (mode == "deconv")
+    assert row_of(old, "MODEL").outcome == "renamed"
+    assert f"the earlier {model}, which pools and has 2x2 kernels" in row_of(old, "MODEL").detail
+    assert ("in its shortcuts" in row_of(old, "MODEL").detail) == (model == "resunet")
+    assert ("does not halve the feature maps" in row_of(old, "UPSAMPLE_MODE").detail) == (mode == "deconv")
     assert "KERNEL" not in [row.key for row in translation.rows]
 
 
@@ -179,8 +179,8 @@ def test_later_the_upsampling_mode_means_nothing(more):
 
     assert translate(old).options["model"] == old["MODEL"]
     assert "model.upsampling" not in translate(old).values
-    assert row_of(old, "UPSAMPLE_MODE").fate == "dropped"
-    assert "read it no more" in row_of(old, "UPSAMPLE_MODE").where
+    assert row_of(old, "UPSAMPLE_MODE").outcome == "dropped"
+    assert "the original ignored it once it had KERNEL" in row_of(old, "UPSAMPLE_MODE").detail
 
 
 def test_the_first_generation_had_one_network():
@@ -190,10 +190,12 @@ def test_the_first_generation_had_one_network():
     assert translation.options == {"model": "resunet", "filters": 12, "loss": "dice"}
     assert translation.values["model.kernel"] == 7
     assert translation.values["model.dropout"] == 0
-    assert row_of(FIRST, "MODEL").fate == "added"
-    assert "one residual U-Net; its stem convolved 7x7, here 2x2" in row_of(FIRST, "MODEL").where
-    assert row_of(FIRST, "FILTERS").where == "filters=12: as many as scenes in a batch, before there was this key"
-    assert row_of(FIRST, "LOSS").where == "loss=dice: the only loss before there was this key"
+    assert row_of(FIRST, "MODEL").outcome == "added"
+    assert (
+        "the only network before this key existed; its stem had a 7x7 kernel, here 2x2" in row_of(FIRST, "MODEL").detail
+    )
+    assert row_of(FIRST, "FILTERS").detail == "filters=12: the batch size, before this key existed"
+    assert row_of(FIRST, "LOSS").detail == "loss=dice: the only loss before this key existed"
     assert row_of(FIRST, "KERNEL_SIZE")[2:] == ("renamed", "model.kernel", "model.kernel=7")
 
 
@@ -202,7 +204,7 @@ def test_the_later_spelling_of_the_kernel_wins():
     old = LAST | {"KERNEL_SIZE": 3}
 
     assert translate(old).values["model.kernel"] == 5
-    assert row_of(old, "KERNEL_SIZE")[2:] == ("dropped", "", "KERNEL says it")
+    assert row_of(old, "KERNEL_SIZE")[2:] == ("dropped", "", "KERNEL takes precedence")
 
 
 def test_what_a_file_leaves_out_is_added_and_said():
@@ -238,9 +240,9 @@ def test_what_a_file_leaves_out_is_added_and_said():
         "training.epochs": 100,
         "training.patience": 10,
     }
-    assert [row.fate for row in translation.rows[:4]] == ["renamed", "taken over", "renamed", "renamed"]
-    assert {row.fate for row in translation.rows[4:]} == {"added"}
-    assert all(": " in row.where and row.value == "" for row in translation.rows[4:])
+    assert [row.outcome for row in translation.rows[:4]] == ["renamed", "kept", "renamed", "renamed"]
+    assert {row.outcome for row in translation.rows[4:]} == {"added"}
+    assert all(": " in row.detail and row.value == "" for row in translation.rows[4:])
 
 
 @pytest.mark.parametrize(("filters", "option"), [(2, True), (12, True), (10, False), (0, False)])
@@ -279,9 +281,9 @@ def test_dice_weights_are_turned_round_as_in_the_original():
 @pytest.mark.parametrize(
     ("loss", "weights", "reason"),
     [
-        ("dice", True, "the original never trained with it, and Dice weighs all classes alike already"),
-        ("cat", True, "the original weighed the Dice loss only; to weigh this one, loss.weighting=frequency"),
-        ("cat", [1, 1, 2], "the original weighed the Dice loss only; to weigh this one, loss.weighting=frequency"),
+        ("dice", True, "it failed in the original, and Dice already weights all classes equally"),
+        ("cat", True, "the original weighted only the Dice loss; set loss.weighting=frequency to weight this one"),
+        ("cat", [1, 1, 2], "the original weighted only the Dice loss; set loss.weighting=frequency to weight this one"),
     ],
 )
 def test_weights_that_did_nothing_are_dropped(loss, weights, reason):
@@ -316,28 +318,30 @@ def test_bands_get_names(count, names):
 def test_one_class_means_two():
     """One against the rest; masks are often 0 and 255, which wants a remap."""
     assert translate(LAST | {"NCLASSES": 1}).values["data.classes"] == ["class_0", "class_1"]
-    assert "data.remap={0:0,255:1}" in row_of(LAST | {"NCLASSES": 1}, "NCLASSES").where
+    assert "data.remap={0:0,255:1}" in row_of(LAST | {"NCLASSES": 1}, "NCLASSES").detail
     assert translate(LAST | {"NCLASSES": 2}).values["data.classes"] == ["class_0", "class_1"]
-    assert "255" not in row_of(LAST | {"NCLASSES": 2}, "NCLASSES").where
+    assert "255" not in row_of(LAST | {"NCLASSES": 2}, "NCLASSES").detail
 
 
 @pytest.mark.parametrize(
     ("remap", "note"),
     [
-        ({"0": 1, "1": 0}, ": all at once; the original, one after the other, took 0 to 0"),
-        ({"0": 1, "1": 2, "2": 0}, ": all at once; the original, one after the other, took 0 to 0, 1 to 0"),
+        ({"0": 1, "1": 0}, ": all at once; the original applied them one by one and mapped 0 to 0"),
+        ({"0": 1, "1": 2, "2": 0}, ": all at once; the original applied them one by one and mapped 0 to 0, 1 to 0"),
         ({"0": 0, "1": 0, "2": 1}, ""),
     ],
 )
 def test_a_remap_that_the_original_mixed_up_is_said(remap, note):
     """It replaced values one after the other, so that 0 went on from 1; here all change at once."""
-    assert row_of(LAST | {"REMAP_CLASSES": remap}, "REMAP_CLASSES").where.endswith("}" + note)
+    assert row_of(LAST | {"REMAP_CLASSES": remap}, "REMAP_CLASSES").detail.endswith("}" + note)
 
 
 def test_a_rotation_below_one_degree_is_pointed_out():
     """0.05 stands beside shares in many files, and was read in degrees."""
-    assert row_of(LAST | {"AUG_ROT": 0.05}, "AUG_ROT").where.endswith("in the original; less than one is next to none")
-    assert row_of(LAST | {"AUG_ROT": 5}, "AUG_ROT").where == "augment.rotation=5.0: degrees"
+    assert row_of(LAST | {"AUG_ROT": 0.05}, "AUG_ROT").detail.endswith(
+        "in the original; below 1 there is almost no rotation"
+    )
+    assert row_of(LAST | {"AUG_ROT": 5}, "AUG_ROT").detail == "augment.rotation=5.0: in degrees"
 
 
 @pytest.mark.parametrize("key", legacy_keys.DROPPED)
@@ -351,18 +355,18 @@ def test_what_has_no_place_is_dropped_with_its_reason(key):
 
 def test_an_unknown_key_is_not_passed_over():
     """A slip of the pen would otherwise leave a default in place."""
-    assert row_of(LAST | {"X": 1}, "X") == ("X", "1", "dropped", "", "unknown to the original as well")
-    assert row_of(LAST | {"FILTRES": 1}, "FILTRES").where == "unknown to the original as well; meant FILTERS?"
+    assert row_of(LAST | {"X": 1}, "X") == ("X", "1", "dropped", "", "unknown in the original too")
+    assert row_of(LAST | {"FILTRES": 1}, "FILTRES").detail == "unknown in the original too; did you mean FILTERS?"
 
 
 def test_fates_tell_the_same_word_from_another():
     """The same word and value is taken over; another word, or another value, is renamed."""
     old = LAST | {"PATIENCE": 3, "MAX_EPOCHS": 9, "LOSS": "cat"}
 
-    assert row_of(old, "PATIENCE") == ("PATIENCE", "3", "taken over", "training.patience", "training.patience=3")
-    assert row_of(old, "MAX_EPOCHS").fate == "renamed"
+    assert row_of(old, "PATIENCE") == ("PATIENCE", "3", "kept", "training.patience", "training.patience=3")
+    assert row_of(old, "MAX_EPOCHS").outcome == "renamed"
     assert row_of(old, "LOSS") == ("LOSS", '"cat"', "renamed", "loss", "loss=cce")
-    assert row_of(LAST, "LOSS").fate == "taken over"
+    assert row_of(LAST, "LOSS").outcome == "kept"
 
 
 def test_a_configuration_is_read_with_its_blanks_and_marks():
@@ -382,20 +386,20 @@ def test_whole_characters_and_shallow_lists_are_read():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"MODEL": "unet",}', r"^a\.json is no JSON: .*line 1 column 1\d.*; mend the file\.$"),
-        (b"", r"^a\.json is no JSON: .*; mend the file\.$"),
-        (b"\xff\xfe\x00", r"^a\.json is no JSON: .*; mend the file\.$"),
+        (b'{"MODEL": "unet",}', r"^a\.json is not valid JSON: .*line 1 column 1\d.*; correct the file\.$"),
+        (b"", r"^a\.json is not valid JSON: .*; correct the file\.$"),
+        (b"\xff\xfe\x00", r"^a\.json is not valid JSON: .*; correct the file\.$"),
         (b"[1, 2]", r"^a\.json has none of the keys of a Segmentation Gym configuration, such as TARGET_SIZE"),
         (b'{"model": "unet"}', r"^a\.json has none of the keys of a Segmentation Gym configuration"),
         (
             b'{"ROOT_STRING": "a\\ud800b"}',
-            r"^a\.json has half a character, \\ud800 without its other; mend the file\.$",
+            r"^a\.json contains the unpaired surrogate \\ud800; correct the file\.$",
         ),
-        (b'{"MODEL": "unet", "\\udfff": 1}', r"^a\.json has half a character, \\udfff without its other; mend the fil"),
-        (b'{"X": ' + 8 * b"[" + 8 * b"]" + b"}", r"^a\.json has lists or objects more than 8 deep in each other; mend"),
+        (b'{"MODEL": "unet", "\\udfff": 1}', r"^a\.json contains the unpaired surrogate \\udfff; correct the file\.$"),
+        (b'{"X": ' + 8 * b"[" + 8 * b"]" + b"}", r"^a\.json has lists or objects nested more than 8 deep; correct"),
         (
             b'{"MODEL": ' + 100_000 * b"[",
-            r"^a\.json has lists or objects more than 8 deep in each other; mend the file",
+            r"^a\.json has lists or objects nested more than 8 deep; correct the file",
         ),
     ],
 )

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from gym.config.legacy_values import as_yaml
+from gym.config.legacy_values import to_yaml
 
 values = st.recursive(
     st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.text(),
@@ -16,6 +16,6 @@ values = st.recursive(
 @given(values | st.text("\\${}:a'\" ").map(lambda piece: f"{piece}${{oc.env:HOME}}"))
 def test_a_value_written_is_the_value_read(value):
     """Also names with quotes, line breaks, or what Hydra would look up in the environment."""
-    read = OmegaConf.create(f"key: {as_yaml(value)}")
+    read = OmegaConf.create(f"key: {to_yaml(value)}")
 
     assert OmegaConf.to_container(read, resolve=True)["key"] == value

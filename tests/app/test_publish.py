@@ -274,7 +274,7 @@ def test_a_page_whose_pictures_cannot_be_taken_out_is_left_out(copied, release, 
     assert not any(b"data:image" in content for content in files.values())
     said = capsys.readouterr().out
     assert "left out card.html: it shows imagery, and " in said
-    assert "card.json holds no readable facts of a card" in said
+    assert "card.json is not a readable model card (" in said
     assert "card.html" in read(release(**options).path)
 
 
@@ -324,7 +324,7 @@ def test_an_old_run_without_a_split_gives_no_samples(copied, release, capsys):
     said = capsys.readouterr().out
     assert "left out config.yaml: the run has none" in said
     assert "left out split.json: the run has none" in said
-    assert "left out samples: unet cce f2 (" in said
+    assert "left out samples: the split of simple_unet cce f2 (" in said
 
 
 def test_a_damaged_model_is_not_published(copied, release, tmp_path):

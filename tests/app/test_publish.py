@@ -324,7 +324,7 @@ def test_an_old_run_without_a_split_gives_no_samples(copied, release, capsys):
     said = capsys.readouterr().out
     assert "left out config.yaml: the run has none" in said
     assert "left out split.json: the run has none" in said
-    assert "left out samples: the split of simple_unet cce f2 (" in said
+    assert "left out samples: the split of unet cce f2 (" in said
 
 
 def test_a_damaged_model_is_not_published(copied, release, tmp_path):

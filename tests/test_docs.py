@@ -18,7 +18,10 @@ import rasterio
 import yaml
 
 from gym.config.groups import configuration_folder, group_names
+from gym.config.plugins import load_plugins
+from gym.config.registries import SCORES
 from gym.config.schema import SearchConfig, SweepConfig
+from gym.models.architectures import build_model
 from tests.conftest import ROOT
 from tests.databases import copy_database
 from tests.warm_start import WarmProcess
@@ -218,12 +221,29 @@ def test_all_other_commands_are_known():
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "CONTRIBUTING.md", "docs/data.md", "docs/sweeps.md", "docs/performance.md", "docs/evaluation.md"],
+    ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))],
 )
 def test_links_lead_to_files_of_the_project(document):
     """Relative links and pictures exist."""
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8")):
         assert target.startswith("http") or (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_the_plugin_of_the_plugin_page_works(configure, write_plugin):
+    """The example registers what the command below it uses: an architecture that builds and a score that computes."""
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (command,) = re.findall(r"```bash\n(.*?)\n```", page)
+    write_plugin("toy", code)
+    _, _, module, flag, plugins, name, options, width = shlex.split(command)
+    load_plugins(["toy"])
+
+    config = configure(plugins, name.split(",")[0], options, width.split(",")[0])
+    model = build_model(config.model, (32, 32, 5), 4)
+
+    assert (module, flag) == ("gym.train", "-m")
+    assert [layer.filters for layer in model.layers if hasattr(layer, "filters")] == [2, 2, 4]
+    assert SCORES.get("hit_rate").load()(np.array([[3, 1], [0, 4]])) == 7 / 8
 
 
 POINTING = [

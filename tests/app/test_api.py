@@ -159,7 +159,9 @@ def test_a_model_is_scored_on_its_own_validation_pairs_as_its_run_was(model, out
 
     assert assessment.side == "validation"
     assert assessment.overall["iou"].value == pytest.approx(result.scores["iou"], abs=1e-9)
-    assert assessment.warnings == ["these images chose the epoch whose weights are kept, which flatters a little"]
+    assert assessment.warnings == [
+        "these images were used to select the best epoch, which slightly inflates the scores"
+    ]
 
 
 @pytest.mark.trains

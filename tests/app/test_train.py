@@ -339,7 +339,7 @@ def test_the_papers_split_trains_and_is_tagged_as_leaky(finish):
     assert all(" copy " in name for names in split.values() for name in names)
     assert sources["training"] & sources["validation"]
     assert run.read("near_duplicates.json") == []
-    assert "> **Beware.** This split leaks" in (run.artifacts / "card.md").read_text(encoding="utf-8")
+    assert "> **Warning.** This split leaks" in (run.artifacts / "card.md").read_text(encoding="utf-8")
     assert np.array(run.read("confusion_matrix.json")).sum() > 4 * 32 * 32
     assert math.isfinite(run.result.scores["iou"])
 

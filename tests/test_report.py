@@ -117,7 +117,8 @@ def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, c
         (tmp_path / "away").rename(stores)
 
     reason = (
-        r"Figure 3 is left out: the dataset of unet cce f2 \S+ is missing from \S+; build it again from the same data"
+        r"Figure 3 is left out: the dataset of unet cce f2 \S+ is missing from \S+; build it again from the same data, "
+        r"or train the run again\."
     )
     assert re.search(f"^{reason}$", capsys.readouterr().out, re.MULTILINE)
     assert re.search(f'<p class="note">{reason}</p>', page.read_text(encoding="utf-8"))
@@ -137,7 +138,7 @@ def test_where_the_folder_is_gone_the_report_is_made_of_mlflow(swept, tmp_path, 
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
         "2 of 4 runs have a result",
-        f"{sweeps / '12e4'} is gone: scores are those in MLflow, without what each run came to on each scene.",
+        f"{sweeps / '12e4'} does not exist: all scores come from MLflow, which has none for single scenes.",
     ]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     ious = [row[2] for row in cells_of(page.split('id="runs"')[1].split("</table>")[0])]

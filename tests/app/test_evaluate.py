@@ -89,7 +89,7 @@ def test_everything_is_written_and_logged(golden_results, judge, outputs, tmp_pa
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("nobody's business")
 
-    (found,) = judge(f"run='{result.name}'", f"output={tmp_path / 'out'}")
+    (found,) = judge(f"run={result.run_id}", f"output={tmp_path / 'out'}")
 
     assert found.side == "test"
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -162,7 +162,7 @@ def test_runs_are_compared_on_the_same_images(golden_results, judge, tmp_path):
     assert len(folders) == 2
     documents = {one["run"]["id"]: one for one in (json.loads((f / "evaluation.json").read_text()) for f in folders)}
     ((name, lead),) = documents[names[0]]["differences"].items()
-    assert names[1][:8] in name
+    assert name == golden_results[1].name
     assert lead["iou"][0] == pytest.approx(first.overall["iou"].value - other.overall["iou"].value)
     assert documents[names[1]]["differences"] == {}
     assert sum((folder / "differences.png").exists() for folder in folders) == 1

@@ -535,10 +535,10 @@ def test_nothing_segmented_is_an_error(finished, outputs, tmp_path):
         predict_images(PredictConfig(finished.result.run_id, str(tmp_path / "in"), str(tmp_path / "out"), str(outputs)))
 
 
-def test_an_unknown_run_is_refused(outputs, tmp_path):
+def test_an_unknown_run_is_refused(golden_run, tmp_path):
     """Before an image is read."""
     with pytest.raises(RunError, match=r"^run=zz was not found in .*; the closest match is "):
-        predict_images(PredictConfig("zz", str(tmp_path), str(tmp_path / "out"), str(outputs)))
+        predict_images(PredictConfig("zz", str(tmp_path), str(tmp_path / "out"), str(golden_run.outputs)))
 
 
 @pytest.mark.trains

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from filelock import FileLock
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from gym.training import checkpoint
 from tests.app.commands import Done, run_here
@@ -59,7 +60,11 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 def copy_outputs(outputs: Path, target: Path) -> Path:
-    """Copy a folder of runs to where a test may change it; MLflow's database keeps absolute paths, which follow."""
+    """Copy a folder of runs to where a test may change it.
+
+    MLflow's database holds absolute paths, which are changed too, and MLflow remembers the folder of each run for as
+    long as the process lives, so that it would write to the original.
+    """
     shutil.copytree(outputs, target, dirs_exist_ok=True)
     places = {"experiments": "artifact_location", "runs": "artifact_uri"}
     with sqlite3.connect(target / "mlflow.db") as database:
@@ -67,6 +72,7 @@ def copy_outputs(outputs: Path, target: Path) -> Path:
             change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608 - both are named above
             database.execute(change, (str(outputs), str(target)))
     database.close()
+    _artifact_repos_cache.clear()
     return target
 
 

@@ -82,9 +82,6 @@ def test_the_scores_are_those_that_training_logged(golden_results, judge, tmp_pa
     assert one_by_one.evaluation.legacy["iou"] != found.evaluation.legacy["iou"]
 
 
-@pytest.mark.xfail(
-    reason="on a copy of the golden outputs the logged files are not listed; to be found out", strict=False
-)
 def test_everything_is_written_and_logged(golden_results, judge, outputs, tmp_path):
     """Page, pictures, tables and JSON, below the run in MLflow too; metrics are grouped by the side."""
     result = golden_results[0]

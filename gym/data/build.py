@@ -177,11 +177,12 @@ def build_dataset(plan: DatasetPlan, folder: Path, workers: int, fingerprint: st
         fingerprint: Fingerprint of the plan.
 
     Raises:
-        DataError: No scene can be used, or the dataset cannot be written.
+        DataError: No scene can be used.
+        OSError: The dataset cannot be written.
     """
     numbered = list(enumerate(plan.sources))
     log.info("building a dataset from %s (%s) ...", plan.reader.description, pluralize(len(numbered), "scene"))
-    with translate_disk_errors(folder), atomic_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         write = partial(_write_scene, plan, temporary)
         built = list(map_in_order(write, numbered, workers, "preparing scenes", "data.workers"))
         parts = [part for scene in built for part in scene.parts]

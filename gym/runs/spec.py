@@ -4,6 +4,7 @@ The fingerprint hashes everything that the result of a run depends on. Two confi
 have the same fingerprint, however they are written. Names, places and the means of computing are left out.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,11 +74,10 @@ def plan_run(config: Config, runs: Path) -> RunSpec:
     """
     dataset = open_or_build_dataset(config.data, Path(config.outputs))
     split = split_dataset(dataset, config.split, config.augment.copies)
-    fingerprint = run_fingerprint(config, dataset, split)
     name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
-    settings = redact_settings(to_dict(config))
-    unversioned = run_fingerprint(config, dataset, split, is_versioned=False)
-    return RunSpec(settings, dataset, split, name, runs / fingerprint[:16], fingerprint, unversioned)
+    settings = to_dict(config)
+    fingerprint, unversioned = run_fingerprints(settings, dataset, split)
+    return RunSpec(redact_settings(settings), dataset, split, name, runs / fingerprint[:16], fingerprint, unversioned)
 
 
 def run_name(given: str, architecture: str, loss: str, filters: int) -> str:
@@ -85,27 +85,32 @@ def run_name(given: str, architecture: str, loss: str, filters: int) -> str:
     return given or f"{architecture} {loss} f{filters}"
 
 
-def run_fingerprint(config: Config, dataset: Dataset, split: Split, *, is_versioned: bool = True) -> str:
-    """Hash everything that the result of a run depends on, as 64 hexadecimal digits.
+def run_fingerprints(settings: Mapping[str, Any], dataset: Dataset, split: Split) -> tuple[str, str]:
+    """Hash everything that the result of a run depends on, with and without the contents of its plugins.
 
     Args:
-        config: The configuration of the run.
+        settings: The configuration of the run as nested dictionaries.
         dataset: Its dataset.
         split: Its split.
-        is_versioned: Whether the contents of plugins count. If not, runs with two versions of a plugin have one hash.
+
+    Returns:
+        The fingerprint, and the one that runs with two versions of a plugin share; 64 hexadecimal digits each.
     """
-    return hash_value(
-        [fingerprinted_settings(config, is_versioned), dataset.manifest.fingerprint, list_sample_names(dataset, split)]
-    )
+    kept, names = fingerprinted_settings(settings), sorted(settings.get("plugins", []))
+    data = [dataset.manifest.fingerprint, list_sample_names(dataset, split)]
+    return hash_value([kept, *data]), hash_value([kept | {"plugins": names} if names else kept, *data])
 
 
-def fingerprinted_settings(config: Config, is_versioned: bool = True) -> dict[str, Any]:
-    """Select the settings that the result of a run depends on, apart from its dataset and split."""
-    kept = {key: value for key, value in to_dict(config).items() if key not in _NOT_FINGERPRINTED}
+def fingerprinted_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Select the settings that the result of a run depends on, apart from its dataset and split.
+
+    Plugins are identified by their contents.
+    """
+    kept = {key: value for key, value in settings.items() if key not in _NOT_FINGERPRINTED}
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE_SETTINGS}
-    if config.plugins:
-        kept["plugins"] = plugin_hashes(config.plugins) if is_versioned else sorted(config.plugins)
-    return kept | {"standardize": config.data.standardize}
+    if plugins := settings.get("plugins"):
+        kept["plugins"] = plugin_hashes(plugins)
+    return kept | {"standardize": settings["data"]["standardize"]}
 
 
 def validation_fingerprint(dataset: Dataset, split: Split) -> str:

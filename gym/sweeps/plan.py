@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from gym.config.groups import quote_options, unquote_options
+from gym.config.overrides import to_dict
 from gym.config.schema import AugmentConfig, Config, DataConfig, SplitConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError
@@ -20,7 +21,7 @@ from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.samples import split_dataset, training_samples
 from gym.data.split import Split
-from gym.runs.spec import run_fingerprint, run_name, validation_fingerprint
+from gym.runs.spec import run_fingerprints, run_name, validation_fingerprint
 from gym.sweeps.eta import estimate_work
 from gym.sweeps.ledger import QUEUED, Ledger
 
@@ -112,13 +113,14 @@ def plan_sweep_run(config: Config, overrides: Overrides, distinct: Overrides, ca
     dataset, split = cache.open(config.data, config.split, config.augment, config.outputs)
     name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
     samples = len(training_samples(split, config.augment, len(dataset)))
+    fingerprint, unversioned = run_fingerprints(to_dict(config), dataset, split)
     return PlannedRun(
         name=name_sweep_run(name, distinct, is_custom=bool(config.name)),
-        fingerprint=run_fingerprint(config, dataset, split),
+        fingerprint=fingerprint,
         overrides=overrides,
         validation=validation_fingerprint(dataset, split),
         work=estimate_work(config.model, config.data.size, samples, config.training.epochs),
-        unversioned=run_fingerprint(config, dataset, split, is_versioned=False),
+        unversioned=unversioned,
     )
 
 

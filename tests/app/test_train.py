@@ -310,8 +310,8 @@ def test_the_card_of_a_run_shows_its_pictures_and_its_command(finish, configure)
     shown = re.findall(r'<img class="([\w-]+)" alt="[^"]+" src="data:image/png;base64,', page)
     assert shown == ["learning_curves", "confusion_matrix", "worst"]
     again = configure(*shlex.split(command)[3:])
-    assert (fingerprinted_settings(again), again.data, again.split) == (
-        fingerprinted_settings(run.config),
+    assert (fingerprinted_settings(to_dict(again)), again.data, again.split) == (
+        fingerprinted_settings(to_dict(run.config)),
         run.config.data,
         run.config.split,
     )
@@ -668,6 +668,6 @@ def test_a_split_is_part_of_what_a_run_is_known_by(finish, configure):
     fold = finish(*FOLD)
     site = finish(*SITE)
 
-    assert fingerprinted_settings(fold.config) == fingerprinted_settings(site.config)
+    assert fingerprinted_settings(to_dict(fold.config)) == fingerprinted_settings(to_dict(site.config))
     assert fold.run.data.tags["data_fingerprint"] == site.run.data.tags["data_fingerprint"]
     assert fold.run.data.tags["fingerprint"] != site.run.data.tags["fingerprint"]

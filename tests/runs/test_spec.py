@@ -2,15 +2,20 @@
 
 from dataclasses import asdict
 
+from gym.config.overrides import to_dict
 from gym.data.build import plan_dataset
 from gym.data.split import Split
 from gym.runs.spec import (
     fingerprinted_settings,
     redact_settings,
-    run_fingerprint,
+    run_fingerprints,
     run_name,
     validation_fingerprint,
 )
+
+
+def fingerprinted(config):
+    return fingerprinted_settings(to_dict(config))
 
 
 def of_folder(folder):
@@ -19,30 +24,30 @@ def of_folder(folder):
 
 def test_names_and_places_do_not_affect_the_fingerprint(configure, tmp_path):
     """Name, folder, tracking server and location of files do not matter; the seed and others do."""
-    base = fingerprinted_settings(configure())
+    base = fingerprinted(configure())
 
-    assert fingerprinted_settings(configure("name=x", "tracking.experiment=y", "outputs=elsewhere")) == base
+    assert fingerprinted(configure("name=x", "tracking.experiment=y", "outputs=elsewhere")) == base
     for place in ("a/images", "a/labels", "b/images", "b/labels"):
         (tmp_path / place).mkdir(parents=True)
-    here, there = (fingerprinted_settings(configure(*of_folder(folder))) for folder in (tmp_path / "a", tmp_path / "b"))
+    here, there = (fingerprinted(configure(*of_folder(folder))) for folder in (tmp_path / "a", tmp_path / "b"))
     assert here == there
     for other in ("seed=1", "model.kernel=5", "data.standardize=band", "augment.mode=offline", "training.batch=2"):
-        assert fingerprinted_settings(configure(other)) != base
+        assert fingerprinted(configure(other)) != base
 
 
 def test_data_settings_do_not_affect_the_fingerprinted_settings(configure):
     """The fingerprint of the dataset covers them."""
-    base = fingerprinted_settings(configure())
+    base = fingerprinted(configure())
 
-    assert fingerprinted_settings(configure("data.workers=2", "data.strict=true", "data.size=64")) == base
+    assert fingerprinted(configure("data.workers=2", "data.strict=true", "data.size=64")) == base
     assert "data" not in base
 
 
 def test_threads_and_resuming_do_not_affect_the_fingerprint(configure):
     """The sweep of a run does not matter either."""
-    assert fingerprinted_settings(
+    assert fingerprinted(
         configure("training.threads=1", "training.tuned=false", "training.resume=false", "sweep.name=mine")
-    ) == fingerprinted_settings(configure())
+    ) == fingerprinted(configure())
 
 
 def test_the_sides_of_the_split_affect_the_fingerprint(configure, tiny_dataset):
@@ -50,7 +55,7 @@ def test_the_sides_of_the_split_affect_the_fingerprint(configure, tiny_dataset):
     config, dataset = configure(), tiny_dataset
     base, fewer, other = Split([0, 1, 2], [3, 4, 5]), Split([0, 1], [3, 4, 5]), Split([0, 1, 3], [2, 4, 5])
 
-    assert len({run_fingerprint(config, dataset, split) for split in (base, fewer, other)}) == 3
+    assert len({run_fingerprints(to_dict(config), dataset, split) for split in (base, fewer, other)}) == 3
     assert validation_fingerprint(dataset, base) == validation_fingerprint(dataset, fewer)
     assert validation_fingerprint(dataset, base) != validation_fingerprint(dataset, other)
 
@@ -62,7 +67,7 @@ def test_licence_and_citation_do_not_affect_the_fingerprint(configure, tmp_path)
 
     assert (cited.data.licence, cited.data.citation) == ("CC BY 4.0", "Someone 2020")
     assert without.fingerprint() == with_citation.fingerprint()
-    assert fingerprinted_settings(bare) == fingerprinted_settings(cited)
+    assert fingerprinted(bare) == fingerprinted(cited)
 
 
 def test_a_run_is_named_after_its_model_by_default():

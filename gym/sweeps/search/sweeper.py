@@ -16,6 +16,7 @@ from optuna import Study, Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from gym.config.groups import quote_options
+from gym.config.overrides import to_dict
 from gym.config.plugins import plugin_hashes
 from gym.config.schema import Config, SearchConfig
 from gym.config.validation import read_config
@@ -65,7 +66,7 @@ def run_search(
     with folder.lock():
         folder.initialize(first.validation, is_search=True, plugins=plugin_hashes(own.plugins))
         folder.write_command(config)
-        shared = {"data": first.validation, "configuration": hash_value(fingerprinted_settings(own))}
+        shared = {"data": first.validation, "configuration": hash_value(fingerprinted_settings(to_dict(own)))}
         url = search.storage or default_url(folder.path)
         study = open_study(url, folder.name, space, search, own.training.epochs, shared)
         check_same_trials(study, folder)

@@ -192,7 +192,7 @@ def test_runs_of_several_seeds_are_grouped():
 
 
 def test_an_only_group_has_no_label():
-    """There is nothing to tell it from."""
+    """There is no other group to distinguish it from."""
     (group,) = group_runs([made_run(settings={"seed": seed}) for seed in (1, 2)], ["seed"])
 
     assert (group.label, group.settings, len(group.runs)) == ("", {}, 2)

@@ -43,7 +43,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
 
 
 def test_a_result_written_before_images_had_scenes_is_read(tmp_path):
-    """Each name stands for an image and for a scene."""
+    """Each name is that of an image and of its scene."""
     write_result(tmp_path, RESULT)
     older = {name: value for name, value in VALUES.items() if name != "images"} | {"scenes": VALUES["images"]}
     (tmp_path / "result.json").write_text(json.dumps(older), encoding="utf-8")

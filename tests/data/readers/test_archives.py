@@ -39,7 +39,7 @@ def write_npz(path, **arrays):
 
 
 def write_zip(path, **entries):
-    """A zip of named entries; None stands for an npz with an image."""
+    """A zip of named entries; None means an npz with an image."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in entries.items():
             archive.writestr(name, npz_bytes(image=IMAGE) if content is None else content)

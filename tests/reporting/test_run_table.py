@@ -26,7 +26,7 @@ def made_run(
 ):
     """A run of two classes whose images have these IoUs, in hundredths, and equally many pixels.
 
-    Each image is a scene of its own unless ``scenes`` are given. ``scores`` add to or replace those of the confusion
+    Each image is a separate scene unless ``scenes`` are given. ``scores`` add to or replace those of the confusion
     matrices; None removes one.
     """
     names = images or [f"scene{number}" for number in range(len(ious))]

@@ -1,4 +1,4 @@
-"""The result of a run is read as it was written, or reported as damaged."""
+"""The result of a run round-trips through its folder, and damaged files are reported."""
 
 import json
 from dataclasses import replace

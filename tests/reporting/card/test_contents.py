@@ -1,4 +1,4 @@
-"""Contents are read as they were written, or rejected with the reason."""
+"""The contents of a card round-trip through JSON, and damaged files are rejected with the reason."""
 
 import json
 from dataclasses import replace

@@ -97,11 +97,11 @@ def test_the_saved_model_reproduces_the_confusion_matrices(golden_run, configure
     positions = {record.name: position for position, record in enumerate(dataset.manifest.pairs)}
 
     assert model.description.classes == CLASSES
-    for side, place in (("validation", ""), ("test", "test/")):
+    for side, prefix in (("validation", ""), ("test", "test/")):
         samples = [positions[name] for name in sides[side]]
         again = evaluate_model(model.network, dataset, samples, ordered_batches(dataset, samples, 4))
         np.testing.assert_array_equal(
-            again.matrix, json.loads((artifacts / f"{place}confusion_matrix.json").read_text())
+            again.matrix, json.loads((artifacts / f"{prefix}confusion_matrix.json").read_text())
         )
     assert open_or_build_dataset(configure(*SETTINGS).data, golden_run.outputs).folder == dataset.folder
 

@@ -228,14 +228,14 @@ def test_an_experiment_is_added_to_the_predefined_ones_by_default(run_import, ol
 
 def test_an_experiment_is_replaced_only_with_overwrite(run_import, old, tmp_path):
     """Without it, the older file is unchanged."""
-    place = ["--output", tmp_path / "conf", "--name", "one"]
+    options = ["--output", tmp_path / "conf", "--name", "one"]
     target = tmp_path / "conf" / "experiment" / "one.yaml"
-    run_import(old(), *place)
+    run_import(old(), *options)
     first = target.read_text()
 
-    code, _, err = run_import(old(FILTERS=8), *place)
+    code, _, err = run_import(old(FILTERS=8), *options)
     kept = target.read_text()
-    replaced, _, _ = run_import(old(FILTERS=8), *place, "--overwrite")
+    replaced, _, _ = run_import(old(FILTERS=8), *options, "--overwrite")
 
     assert (code, err) == (
         1,

@@ -110,9 +110,9 @@ def installed(tmp_path_factory):
 
 def in_environment(installed, program, *arguments, cwd):
     """Run a program of the environment outside the clone."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [installed / "bin" / program, *arguments]
-    return subprocess.run(command, cwd=cwd, env=kept, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_wheel_trains_in_an_empty_folder(installed, tmp_path):

@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from gym.app.evaluate import evaluate_runs
 from gym.app.train import run_experiment
+from gym.config.schema import TrackingConfig
 from gym.core.errors import ConfigError, DataError, RunError
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
@@ -105,7 +106,7 @@ def test_all_results_are_written_and_logged(golden_results, evaluate, outputs, t
     assert f"{found.overall['iou'].value:.3f}" in page
     assert "http://" not in page
     assert "https://" not in page
-    client = MlflowClient(tracking_uri(found_tracking(outputs), outputs))
+    client = MlflowClient(tracking_uri(TrackingConfig(), outputs))
     names = {item.path for item in client.list_artifacts(result.run_id, "evaluation/test")}
     assert names == {f"evaluation/test/{path.name}" for path in (tmp_path / "out").iterdir()} - {
         "evaluation/test/mine.txt"
@@ -127,13 +128,6 @@ def test_one_evaluation_at_a_time_writes_the_card(golden_results, evaluate, outp
     evaluate(f"run={result.run_id}", "baselines=false")
 
     assert is_held == [True]
-
-
-def found_tracking(outputs):
-    """The tracking configuration of these tests."""
-    from gym.config.schema import TrackingConfig
-
-    return TrackingConfig()
 
 
 def test_the_temperature_is_fitted_on_the_validation_side(golden_results, evaluate):
@@ -303,16 +297,16 @@ def test_the_training_data_is_recognised_by_its_fingerprint(golden_results, eval
 def test_changed_data_is_not_the_training_data(configure, evaluate, outputs, tmp_path):
     """With an additional image, the folder is another dataset, and all its images are evaluated."""
     folder = write_shores(tmp_path, 8)
-    here = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
+    data = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
     small = ["model.levels=1", "model.kernel=3", "filters=2", "training.epochs=1", "augment=none", "split.test=0.25"]
-    result = run_experiment(configure("data.size=32", *here, *small, f"outputs={outputs}"))
+    result = run_experiment(configure("data.size=32", *data, *small, f"outputs={outputs}"))
     (before,) = evaluate(f"run={result.run_id}", "baselines=false")
     write_shore(folder, 99)
 
     changed = r"is unavailable \(.*images.* changed after training\); choose other data with data="
     with pytest.raises(DataError, match=changed):
         evaluate(f"run={result.run_id}", "baselines=false")
-    (found,) = evaluate(f"run={result.run_id}", *here, "baselines=false")
+    (found,) = evaluate(f"run={result.run_id}", *data, "baselines=false")
 
     assert len(before.scenes) == 2
     assert len(found.scenes) == 9
@@ -344,14 +338,14 @@ def test_an_archive_is_evaluated_on_given_data_without_opening_its_own(
 
 def write_archive(outputs, result, path, change=("", "")):
     """Write the model archive of a run, with one replacement in its configuration."""
-    place = path.with_suffix("")
-    shutil.copytree(Path(outputs) / "artifacts" / result.run_id / "artifacts", place)
-    config = place / "config.yaml"
+    contents = path.with_suffix("")
+    shutil.copytree(Path(outputs) / "artifacts" / result.run_id / "artifacts", contents)
+    config = contents / "config.yaml"
     assert change[0] in config.read_text()
     config.write_text(config.read_text().replace(*change) if change[0] else config.read_text())
-    tags = {"data_fingerprint": json.loads((place / "card.json").read_text())["data"]["fingerprint"]}
-    (place / "run.json").write_text(json.dumps({"name": "mine", "tags": tags}))
-    write_zip(place, path)
+    tags = {"data_fingerprint": json.loads((contents / "card.json").read_text())["data"]["fingerprint"]}
+    (contents / "run.json").write_text(json.dumps({"name": "mine", "tags": tags}))
+    write_zip(contents, path)
     return path
 
 

@@ -128,18 +128,18 @@ def test_inspecting_a_dataset_that_cannot_be_split_shows_all_pairs(
 
 def test_downloads_of_an_inspection_are_reused(configure, shore, tmp_path, monkeypatch):
     """Inspecting and building use the same folder of downloads."""
-    places = []
+    calls = []
 
     def record(config, outputs, downloads):
-        places.append((outputs, downloads))
+        calls.append((outputs, downloads))
         return open_or_build_dataset(config, outputs, downloads)
 
     monkeypatch.setattr(make_dataset_module, "open_or_build_dataset", record)
     for inspect in ("true", "false"):
         make_dataset(configure(*shore, f"inspect={inspect}", name="make_dataset"))
 
-    assert [downloads for _, downloads in places] == 2 * [tmp_path / "stores" / "downloads"]
-    assert places[0][0] != places[1][0] == tmp_path
+    assert [downloads for _, downloads in calls] == 2 * [tmp_path / "stores" / "downloads"]
+    assert calls[0][0] != calls[1][0] == tmp_path
 
 
 def test_inspecting_damaged_imagery_leaves_nothing(configure, shore, tmp_path):

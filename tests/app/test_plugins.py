@@ -48,14 +48,14 @@ def train_in_new_process(folder, *arguments, **environment):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with the plugin, and with a sweep of two runs that two workers trained."""
-    place = tmp_path_factory.mktemp("plugged")
-    (place / "toy.py").write_text(TOY, encoding="utf-8")
+    path = tmp_path_factory.mktemp("plugged")
+    (path / "toy.py").write_text(TOY, encoding="utf-8")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     with guard.opened():
-        done = train_in_new_process(place, *SWEEP, *launcher, "plugins=[toy]")
+        done = train_in_new_process(path, *SWEEP, *launcher, "plugins=[toy]")
     assert done.returncode == 0, done.stdout + done.stderr
-    (place / "output.txt").write_text(done.stdout, encoding="utf-8")
-    return place
+    (path / "output.txt").write_text(done.stdout, encoding="utf-8")
+    return path
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def here(folder, monkeypatch):
     monkeypatch.chdir(folder)
     yield folder
     unload_plugin("toy")
-    sys.path[:] = [place for place in sys.path if place != str(folder)]
+    sys.path[:] = [path for path in sys.path if path != str(folder)]
 
 
 @pytest.fixture

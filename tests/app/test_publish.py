@@ -389,9 +389,9 @@ def test_an_archive_contains_the_configuration_of_its_run(release, golden_run):
 
 def run_module(module, *arguments, cwd=ROOT):
     """Run a module in a new process."""
-    words = [sys.executable, "-m", module, *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=240)
 
 
 @pytest.mark.process

@@ -285,10 +285,10 @@ def test_the_card_of_a_run_has_its_scores(train_run):
     assert [(side.side, side.images) for side in card.scores] == [("validation", 2), ("test", 2)]
     for prefix, side in zip(("", "test/"), card.scores, strict=True):
         found = {f"{prefix}{name}": value for name, (value, *_) in side.overall.items() if value is not None}
-        for name, of in side.classes.items():
-            found |= {f"{prefix}class_{kind}/{name}": value for kind, (value, *_) in of.items() if value is not None}
-        for name, of in side.sites.items():
-            found |= {f"{prefix}site_{kind}/{name}": of[kind][0] for kind in ("iou", "dice")}
+        for name, group in side.classes.items():
+            found |= {f"{prefix}class_{kind}/{name}": value for kind, (value, *_) in group.items() if value is not None}
+        for name, group in side.sites.items():
+            found |= {f"{prefix}site_{kind}/{name}": group[kind][0] for kind in ("iou", "dice")}
         assert len(found) > 15
         assert {name: scores[name] for name in found} == pytest.approx(found)
         assert format_score(side.overall["iou"][0]) in text
@@ -397,9 +397,9 @@ def test_the_saved_model_reproduces_the_confusion_matrices(train_on_shores, outp
     network, dataset = load_model(run.artifacts / "model").network, open_or_build_dataset(run.config.data, outputs)
     split = split_dataset(dataset, run.config.split, run.config.augment.copies)
 
-    for place, samples in (("", split.validation), ("test/", split.test)):
+    for prefix, samples in (("", split.validation), ("test/", split.test)):
         again = evaluate_model(network, dataset, samples, ordered_batches(dataset, samples, 2))
-        np.testing.assert_array_equal(again.matrix, run.read(f"{place}confusion_matrix.json"))
+        np.testing.assert_array_equal(again.matrix, run.read(f"{prefix}confusion_matrix.json"))
 
 
 @pytest.mark.trains

@@ -261,7 +261,7 @@ def test_samples_can_be_left_out(release, capsys):
 
 @pytest.mark.parametrize("content", [None, b"{}"])
 def test_a_card_page_whose_pictures_cannot_be_removed_is_left_out(copied_run, release, capsys, content):
-    """Without readable contents, the page cannot be written again without imagery; with samples, it is kept."""
+    """Rewriting the page without imagery needs the contents of the card; a page with imagery is kept if samples are."""
     options, artifacts = copied_run
     (artifacts / "card.json").unlink()
     if content is not None:
@@ -306,7 +306,7 @@ def test_with_an_unreadable_dataset_samples_are_left_out(copied_run, release, tm
 
 
 def test_without_the_pairs_of_the_run_samples_are_left_out(copied_run, release, capsys):
-    """For example, the scenes have been renamed."""
+    """Renaming the scenes of a dataset has this effect."""
     options, artifacts = copied_run
     (artifacts / "split.json").write_text('{"training": [], "validation": ["gone"], "test": []}')
 

@@ -31,7 +31,7 @@ def values_of(result):
     return {name: value for name, value in vars(result).items() if name != "matrices"}
 
 
-def test_a_result_is_read_as_it_was_written(tmp_path):
+def test_a_result_round_trips(tmp_path):
     """Numbers are exact, and the folder is created."""
     write_result(tmp_path / "runs" / "3f", RESULT)
     read = read_result(tmp_path / "runs" / "3f")

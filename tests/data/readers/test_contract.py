@@ -114,7 +114,7 @@ def test_a_changed_file_changes_its_hash_only(source, reader, tmp_path):
         before = after
 
 
-def test_reading_a_scene_twice_gives_equal_arrays(reader):
+def test_reading_a_scene_twice_returns_equal_arrays(reader):
     """Neither overwriting the first arrays nor the order of reading matters."""
     first = {}
     for name in reader.names:

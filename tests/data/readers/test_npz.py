@@ -240,7 +240,7 @@ def test_spaces_and_quotes_around_names_are_removed():
 
 
 @pytest.mark.parametrize("raw", [np.array("water"), np.arange(3), np.array([["a"]]), np.array(["a"] * 256)])
-def test_names_that_are_no_list_of_strings_are_rejected(raw):
+def test_names_that_are_not_a_list_of_strings_are_rejected(raw):
     """Otherwise a name might shift to another class."""
     pattern = re.escape(
         f"classes of x are {raw.dtype} of shape {raw.shape}; they must be a list of at most 255 strings"

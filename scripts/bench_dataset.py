@@ -6,8 +6,8 @@
 The original's processing is reimplemented from its description: read with scikit-image, resize, one-hot, a compressed
 npz; then five copies by an affine transform of image and one-hot label, each a compressed npz; reading through
 ``np.load`` in a ``py_function``. It is timed on a few images, because its cost per image is constant, and in one
-process, as the original runs. This program is run as by a user, on all cores, and once more in one process
-(``data.workers=1``) for a fair ratio. All files are read once before timing, so that the disk is not measured.
+process, as the original runs. This program is started as a user starts it, on all cores, and again in one
+process (``data.workers=1``) for a fair ratio. All files are read once before timing, so that the disk does not count.
 """
 
 import argparse
@@ -53,8 +53,8 @@ def write_scenes(folder: Path, count: int) -> None:
         imsave(folder / "labels" / f"scene_{number:05d}.png", label, check_contrast=False)
 
 
-def originals_way(folder: Path, out: Path, count: int) -> tuple[float, float]:
-    """Time the original in seconds per image: the model-ready npz alone, and with five copies."""
+def time_original(folder: Path, out: Path, count: int) -> tuple[float, float]:
+    """Time the original program in seconds per image, without copies and with five copies."""
     out.mkdir()
     alone, seconds = [], []
     rng = np.random.default_rng(0)
@@ -111,8 +111,8 @@ def watch_memory(pid: int, ended: Callable[[], object]) -> float:
     return peak / 2**30
 
 
-def reading(outputs: Path, npzs: Path) -> dict[str, float]:
-    """Measure images per second: the dataset, the dataset with five augmented copies, and npz through ``np.load``."""
+def measure_reading(outputs: Path, npzs: Path) -> dict[str, float]:
+    """Measure images per second of the dataset, of its augmented copies, and of ``np.load``."""
     import tensorflow as tf
 
     from gym.config.schema import AugmentConfig
@@ -138,7 +138,7 @@ def reading(outputs: Path, npzs: Path) -> dict[str, float]:
 
 
 def rate(batches: Callable[[], object], images: int) -> float:
-    """Measure images per second, the median of several passes after a first one."""
+    """Measure images per second: the median of several passes after a warm-up."""
     passes = []
     for _ in range(REPEATS + 1):
         started = time.perf_counter()
@@ -154,11 +154,11 @@ def measure(count: int, work: Path) -> dict[str, float]:
     write_scenes(folder, count)
     for path in folder.rglob("*.*"):
         path.read_bytes()
-    theirs_alone, theirs = originals_way(folder, npzs, ORIGINALS)
+    theirs_alone, theirs = time_original(folder, npzs, ORIGINALS)
     seconds, peak = make_dataset(folder, outputs)
     found, _ = make_dataset(folder, outputs)
     seconds_in_one, _ = make_dataset(folder, work / "outputs_of_one", "data.workers=1")
-    read = reading(outputs, npzs)
+    read = measure_reading(outputs, npzs)
     size = sum(path.stat().st_size for path in (outputs / "stores").rglob("*.npy")) / count / 2**20
     return {
         "scenes": count,
@@ -173,28 +173,28 @@ def measure(count: int, work: Path) -> dict[str, float]:
     } | {f"read_{name}": value for name, value in read.items()}
 
 
-def show(results: list[dict[str, float]]) -> None:
-    """Print the numbers and their ratios."""
+def print_results(results: list[dict[str, float]]) -> None:
+    """Print the measurements and their ratios."""
     table = Table("", *(f"{row['scenes']:,.0f} scenes" for row in results))
     lines: dict[str, Callable[[dict[str, float]], str]] = {
-        f"build on all {available_cores()} cores, ms an image": lambda row: f"{1e3 * row['ours']:.1f}",
-        "  and five copies drawn": lambda row: f"{1e3 * row['with_copies']:.1f}",
-        "original in one process, with five copies": lambda row: f"{1e3 * row['theirs']:.0f}",
-        "ratio, ours on all cores, copies drawn in training": lambda row: f"{row['theirs'] / row['ours']:.0f}x",
-        "ratio, with copies drawn once": lambda row: f"{row['theirs'] / row['with_copies']:.0f}x",
-        "build in one process, ms an image": lambda row: f"{1e3 * row['ours_in_one']:.1f}",
-        "original in one process, without copies": lambda row: f"{1e3 * row['theirs_alone']:.0f}",
-        "ratio, one process and one process": lambda row: f"{row['theirs_alone'] / row['ours_in_one']:.1f}x",
-        "start, report and pictures, s": lambda row: f"{row['start']:.1f}",
+        f"build on all {available_cores()} cores, ms per image": lambda row: f"{1e3 * row['ours']:.1f}",
+        "  including five augmented copies": lambda row: f"{1e3 * row['with_copies']:.1f}",
+        "original in one process, with five copies, ms per image": lambda row: f"{1e3 * row['theirs']:.0f}",
+        "  vs build on all cores, copies augmented in training": lambda row: f"{row['theirs'] / row['ours']:.0f}x",
+        "  vs build on all cores, including five copies": lambda row: f"{row['theirs'] / row['with_copies']:.0f}x",
+        "build in one process, ms per image": lambda row: f"{1e3 * row['ours_in_one']:.1f}",
+        "original in one process, without copies, ms per image": lambda row: f"{1e3 * row['theirs_alone']:.0f}",
+        "  vs build in one process": lambda row: f"{row['theirs_alone'] / row['ours_in_one']:.1f}x",
+        "start-up, report and pictures, s": lambda row: f"{row['start']:.1f}",
         "peak memory, GiB": lambda row: f"{row['peak']:.2f}",
-        "dataset, MiB an image": lambda row: f"{row['megabytes']:.2f}",
-        "reading, images a second": lambda row: f"{row['read_dataset']:.0f}",
-        "  with a copy drawn": lambda row: f"{row['read_copies']:.0f}",
-        "np.load in a py_function": lambda row: f"{row['read_npz']:.1f}",
-        "ratio of reading": lambda row: f"{row['read_dataset'] / row['read_npz']:.0f}x",
+        "dataset, MiB per image": lambda row: f"{row['megabytes']:.2f}",
+        "reading, images/s": lambda row: f"{row['read_dataset']:.0f}",
+        "  with augmentation, images/s": lambda row: f"{row['read_copies']:.0f}",
+        "np.load in a py_function, images/s": lambda row: f"{row['read_npz']:.1f}",
+        "  vs np.load": lambda row: f"{row['read_dataset'] / row['read_npz']:.0f}x",
     }
-    for name, word in lines.items():
-        table.add_row(name, *map(word, results))
+    for name, format_value in lines.items():
+        table.add_row(name, *map(format_value, results))
     Console().print(table)
 
 
@@ -203,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", default="200,2000", help="numbers of scenes, separated by commas")
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
-    parser.add_argument("--work", type=Path, help="a folder on the disk to use")
+    parser.add_argument("--work", type=Path, help="folder for temporary files")
     given = parser.parse_args()
     results = []
     for count in map(int, given.scenes.split(",")):
@@ -212,7 +212,7 @@ def main() -> None:
             results.append(measure(count, work))
         finally:
             shutil.rmtree(work)
-    show(results)
+    print_results(results)
     if given.json:
         given.json.write_text(json.dumps(results, indent=2))
 

@@ -39,7 +39,7 @@ from gym.reporting.evaluation_page import write_page
 
 
 class NoisyTruth:
-    """A stand-in for a network: the smoothed truth with noise, as class probabilities."""
+    """A stand-in for a network that predicts the truth, smoothed and with noise, as class probabilities."""
 
     def __init__(self, labels: Iterator[np.ndarray], classes: int) -> None:
         self._labels, self._classes, self._at = labels, classes, 0

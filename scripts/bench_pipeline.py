@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    table = Table("size", "step from memory, s", "read", "read and augmented", "computing of the last")
+    table = Table("size", "step from memory, s", "reading", "reading and augmenting", "CPU time of the latter")
     for size in map(int, given.sizes.split(",")):
         with tempfile.TemporaryDirectory() as outputs:
             step, *shares = compare(given, size, Path(outputs))
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float, float, float, float]:
-    """Measure the seconds of a step from memory, the increases of both other feeds, and the last feed's extra work."""
+    """Measure the seconds per step from memory, the relative increases of both other feeds, and that of CPU time."""
     from gym.config.schema import AugmentConfig, DataConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from gym.data.batches import training_batches, without_autotune
     from gym.data.build import open_or_build_dataset
@@ -64,7 +64,7 @@ def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float,
     steps = max(6, 100 * 128**2 // size**2)
     seconds: dict[str, list[float]] = {name: [] for name in feeds}
     computing: dict[str, list[float]] = {name: [] for name in feeds}
-    for number in track(range(given.rounds + 1), f"{size}x{size}", transient=True):  # the first traces the graphs
+    for number in track(range(given.rounds + 1), f"{size}x{size}", transient=True):  # the first round traces the graphs
         for name in (*feeds, *feeds)[number % len(feeds) :][: len(feeds)]:
             started, computed = time.perf_counter(), time.process_time()
             for _ in range(steps):
@@ -73,10 +73,15 @@ def compare(given: argparse.Namespace, size: int, outputs: Path) -> tuple[float,
                 seconds[name].append((time.perf_counter() - started) / steps)
                 computing[name].append(time.process_time() - computed)
     step = statistics.median(seconds["memory"])
-    return step, longer(seconds, "read"), longer(seconds, "augmented"), longer(computing, "augmented")
+    return (
+        step,
+        relative_increase(seconds, "read"),
+        relative_increase(seconds, "augmented"),
+        relative_increase(computing, "augmented"),
+    )
 
 
-def longer(measured: dict[str, list[float]], name: str) -> float:
+def relative_increase(measured: dict[str, list[float]], name: str) -> float:
     """Compute the median relative increase of a feed over memory."""
     return statistics.median(fed / bare - 1 for fed, bare in zip(measured[name], measured["memory"], strict=True))
 

@@ -2,10 +2,10 @@
 
     python scripts/bench_sweep.py                  # three times 30 small runs; five minutes
 
-30 runs of one epoch on 8 scenes of 32x32 are started as by a user, one after another in one process: one model with 30
-seeds, and the 30 models of `smoke_matrix`, which have 30 different graphs. Then 30 seeds with three epochs: a warm
-epoch is timed between the ends of the first and the last epoch, and the rest of each run (evaluation, figures and
-MLflow) is its cost beyond training steps. Times are taken from the sweep's ledger.
+Sweeps of 30 runs on 8 scenes of 32x32 are started as a user starts them, one run after another in one process: one
+model with 30 seeds for one epoch, the 30 models of `smoke_matrix`, which have 30 different graphs, and one model with
+30 seeds for three epochs. In the latter, a warm epoch is timed between the ends of the first and the last epoch; the
+rest of each run (evaluation, figures and MLflow) is its cost beyond training steps. Times come from the sweep's ledger.
 """
 
 import argparse
@@ -70,14 +70,15 @@ def main() -> None:
         seeds, of_seeds = sweep(Path(folder) / "seeds", *SEEDS)
         _, longer = sweep(Path(folder) / "three", *SEEDS, f"training.epochs={EPOCHS}")
         matrix, of_matrix = sweep(Path(folder) / "matrix", *MATRIX)
-    costs = [cost_beyond_steps(took, epochs) for took, epochs in spans(longer)[1:]]  # the first warms the process
+    # The first run warms up the process.
+    costs = [cost_beyond_steps(took, epochs) for took, epochs in spans(longer)[1:]]
     results = {
         "30 seeds of one model, whole command, s": seeds,
-        "  a run once the process is warm, median, s": median_run(of_seeds),
-        "  that beyond its own steps, median, s": statistics.median(costs),
-        "  the same, largest, s": max(costs),
-        "30 models, whole command, s": matrix,
-        "  a run of them once the process is warm, median, s": median_run(of_matrix),
+        "each of these runs in a warm process, median, s": median_run(of_seeds),
+        "of which evaluation, model card, figures and MLflow, median, s": statistics.median(costs),
+        "of which evaluation, model card, figures and MLflow, largest, s": max(costs),
+        "30 different models, whole command, s": matrix,
+        "each of these different runs in a warm process, median, s": median_run(of_matrix),
     }
     table = Table("", "")
     for name, value in results.items():

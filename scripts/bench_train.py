@@ -1,11 +1,11 @@
-"""Compare ways to train the paper's networks: the original, PyTorch, this program without and with its optimisations.
+"""Compare ways to train the paper's networks: the original, PyTorch, and segsweep without and with its optimisations.
 
     python scripts/bench_train.py --ways plain_float32,plain,ours                     # nothing to install
-    python scripts/bench_train.py --install outputs/bench                            # all; installs what others need
+    python scripts/bench_train.py --install outputs/bench                            # all; installs the other programs
     python scripts/bench_train.py --install outputs/bench --torch torch==2.13.0      # another build of PyTorch
 
 Each way runs in its own process, one after another, round after round. The table shows medians over rounds of seconds
-per training step, images per second of inference and peak memory, and ratios within a round. This program and PyTorch
+per training step, images per second of inference and peak memory, and ratios within a round. Segsweep and PyTorch
 use bfloat16 if the processor computes in it, otherwise float32. The last column is the step's share of the rate of a
 large matrix product in the same type, based on the multiplications that a way really performs. A Markdown table with
 one line per case follows.
@@ -39,12 +39,12 @@ from rich.table import Table
 SUBJECT = Path(__file__).with_name("bench_train_subject.py")
 OTHERS = {"original_own": "original", "original_graph": "original", "torch": "torch"}
 WAYS = {
-    "original_own": "the original as it runs",
-    "original_graph": "the original, float32 graph",
+    "original_own": "original as it runs",
+    "original_graph": "original, float32 graph",
     "torch": "PyTorch",
-    "plain_float32": "ours plain, float32",
-    "plain": "ours plain",
-    "ours": "ours",
+    "plain_float32": "plain, float32",
+    "plain": "plain",
+    "ours": "segsweep",
 }
 
 Numbers = dict[str, float]
@@ -53,18 +53,18 @@ Result = dict[str, Any]
 
 
 def install(folder: Path, torch: str) -> None:
-    """Install the packages of other programs into a folder; print the reason if one is unavailable."""
+    """Install other programs into a folder; print the reason if one cannot be installed."""
     for name, packages in {"original": ["--no-deps", "doodleverse-utils"], "torch": [torch]}.items():
         if (folder / name).exists():
             continue
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder / name), *packages]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            Console(stderr=True).print(f"left out: {name} ({done.stderr.strip().splitlines()[-1]})")
+            Console(stderr=True).print(f"skipped {name} ({done.stderr.strip().splitlines()[-1]})")
 
 
-def available(ways: Sequence[str], folder: Path | None) -> list[str]:
-    """Select the ways that can run."""
+def installed_ways(ways: Sequence[str], folder: Path | None) -> list[str]:
+    """Select the ways whose programs are installed."""
     return [way for way in ways if way not in OTHERS or (folder and (folder / OTHERS[way]).exists())]
 
 
@@ -78,8 +78,8 @@ def measure(way: str, case: Case, batch: int, precision: str, folder: Path | Non
     command += ["--batch", str(batch), "--steps", str(steps), "--precision", precision]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        Console(stderr=True).print(f"{way} {model} f{filters} {size}: ended with {done.returncode} ({last})")
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        Console(stderr=True).print(f"{way} {model} f{filters} {size}: exited with code {done.returncode} ({last})")
         return None
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -100,7 +100,16 @@ def matrix_rate(precision: str) -> float:
 def table_of(case: Case, rounds: dict[str, list[Numbers]], batch: int, rate: float) -> Table:
     """Build a table with one row per way."""
     model, filters, size = case
-    columns = "way", "step s", "images/s", "ours is faster", "inference images/s", "peak GiB", "first s", "of GEMM"
+    columns = (
+        "way",
+        "s per step",
+        "images/s",
+        "vs segsweep",
+        "inference, images/s",
+        "peak memory, GiB",
+        "first step, s",
+        "of GEMM",
+    )
     table = Table(*columns, title=f"{model}, filters {filters}, {size}x{size}x5, batch {batch}", title_justify="left")
     for way, numbers in rounds.items():
         if not numbers:
@@ -119,11 +128,13 @@ def table_of(case: Case, rounds: dict[str, list[Numbers]], batch: int, rate: flo
 
 
 def summarize(results: Sequence[Result]) -> Table:
-    """Build a table with one line per case: seconds per step, and how many times faster it is than other ways."""
-    against = [way for way in WAYS if way != "ours" and any(result["rounds"].get(way) for result in results)]
-    rate = max((result["rate"] for result in results), default=0)  # a noisy machine is never faster than it is
-    columns = ["network", "ours, s a step", *(f"against {WAYS[way]}" for way in against)]
-    table = Table(*columns, "inference, images/s", "against the original's", "peak, GiB", "of GEMM", box=MARKDOWN)
+    """Build a table with one line per case: times of segsweep, and how many times as long the other ways take."""
+    others = [way for way in WAYS if way != "ours" and any(result["rounds"].get(way) for result in results)]
+    rate = max((result["rate"] for result in results), default=0)  # noise only lowers a measured rate
+    columns = ["network", "segsweep, s per step", *(f"vs {WAYS[way]}" for way in others)]
+    table = Table(
+        *columns, "inference, images/s", "vs original, inference", "peak memory, GiB", "of GEMM", box=MARKDOWN
+    )
     for result in results:
         model, filters, size = result["case"]
         rounds = result["rounds"]
@@ -132,7 +143,7 @@ def summarize(results: Sequence[Result]) -> Table:
         table.add_row(
             f"{model} f{filters}, {size}x{size}",
             f"{ours['step']:.3g}",
-            *(ratio_of(rounds, way, "step") for way in against),
+            *(ratio_of(rounds, way, "step") for way in others),
             f"{1 / ours['inference']:.3g}",
             ratio_of(rounds, predicting[0], "inference") if predicting else "",
             f"{ours['peak']:.1f}",
@@ -142,7 +153,7 @@ def summarize(results: Sequence[Result]) -> Table:
 
 
 def ratio_of(rounds: dict[str, list[Numbers]], way: str, number: str) -> str:
-    """Format the median ratio of a way's time to ours; empty if it was not measured."""
+    """Format how many times as long a way takes as segsweep, as a median; empty if it was not measured."""
     pairs = zip(rounds.get(way, []), rounds["ours"], strict=False)
     ratios = [theirs[number] / ours[number] for theirs, ours in pairs]
     return f"{statistics.median(ratios):.1f}x" if ratios else ""
@@ -201,11 +212,13 @@ def main() -> None:
     parser.add_argument("--sizes", default="128,256,512")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--precision", default="auto", help="of ours and of PyTorch's: auto, float32 or mixed_bfloat16")
-    parser.add_argument("--install", type=Path, help="folder for what the ways of others need")
-    parser.add_argument("--torch", default="torch", help="what to install for torch")
-    parser.add_argument("--json", type=Path, help="add the numbers to those in this file, too")
-    parser.add_argument("--chart", type=Path, help="draw them here, as PNG")
+    parser.add_argument(
+        "--precision", default="auto", help="precision of segsweep and PyTorch: auto, float32 or mixed_bfloat16"
+    )
+    parser.add_argument("--install", type=Path, help="folder to install other programs into")
+    parser.add_argument("--torch", default="torch", help="requirement to install for PyTorch")
+    parser.add_argument("--json", type=Path, help="also add the numbers to this file")
+    parser.add_argument("--chart", type=Path, help="also draw the numbers as this PNG")
     given = parser.parse_args()
     results = read_results(given.json)
     if given.rounds:
@@ -222,9 +235,9 @@ def measure_cases(given: argparse.Namespace, results: dict[Case, Result]) -> Non
         install(given.install, given.torch)
     from gym.training.runtime import resolve_precision
 
-    ways, precision = available(given.ways.split(","), given.install), resolve_precision(given.precision)
+    ways, precision = installed_ways(given.ways.split(","), given.install), resolve_precision(given.precision)
     if precision == "float32" and "plain" in ways:
-        ways = [way for way in ways if way != "plain_float32"]  # the same
+        ways = [way for way in ways if way != "plain_float32"]  # plain is in float32 as well
     rate = matrix_rate(precision)
     print(f"{precision}; matrix product: {2 * rate / 1e9:.0f} GFLOP/s")
     for case in product(given.models.split(","), map(int, given.filters.split(",")), map(int, given.sizes.split(","))):

@@ -32,7 +32,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="0 means all cores")
-    parser.add_argument("--precision", default="auto", help="of ours, and float32 or mixed_bfloat16 of PyTorch's")
+    parser.add_argument(
+        "--precision", default="auto", help="precision of segsweep; PyTorch takes float32 or mixed_bfloat16"
+    )
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     images, labels = random_batch(given.batch, given.size)
@@ -62,15 +64,15 @@ def random_batch(batch: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 def timed(call: Callable[[int], Any], times: int) -> tuple[float, Any]:
     """Time a call; return the seconds and its result."""
     started = time.perf_counter()
-    given = call(times)
-    return time.perf_counter() - started, given
+    result = call(times)
+    return time.perf_counter() - started, result
 
 
 def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndarray) -> tuple[Callable, Callable]:
-    """Prepare a way that uses Keras: this program's or the original's."""
+    """Prepare a way that uses Keras: that of segsweep or the original."""
     import tensorflow as tf
 
-    from gym.data.batches import without_autotune  # else a step is timed up to twice as long, in all ways
+    from gym.data.batches import without_autotune  # autotuning makes steps of all ways up to twice as slow
 
     one_hot = np.eye(CLASSES, dtype=np.float32)[labels]
     model = original(given) if given.way.startswith("original") else own(given)
@@ -81,7 +83,7 @@ def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
         model.fit(without_autotune(batches), verbose=0)
 
     def infer(times: int) -> None:
-        if given.way == "original_own":  # it predicts image by image
+        if given.way == "original_own":  # the original predicts one image at a time
             for _ in range(times):
                 for image in images:
                     model.predict(image[None], verbose=0)
@@ -94,9 +96,9 @@ def prepare_keras(given: argparse.Namespace, images: np.ndarray, labels: np.ndar
 
 
 def own(given: argparse.Namespace) -> Any:
-    """Build this program's network: ``ours``, or with the plain decoder and without tuned operations.
+    """Build the network of segsweep, with or without its fast decoder and tuned operations.
 
-    The latter uses float32, or the fastest precision of the machine.
+    Without optimisations, it uses float32 or the fastest precision of the machine.
     """
     from gym.config.schema import LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from gym.models.architectures import build_model

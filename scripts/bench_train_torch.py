@@ -19,7 +19,7 @@ class Convolution(nn.Module):
         self.convolution = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2 if kernel % 2 else 0)
         self.around = (0, 1, 0, 1) if kernel == 2 else None
 
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:  # noqa: D102 - the class says it
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:  # noqa: D102 - see the class
         maps = functional.relu(self.norm(self.dropout(maps)))
         return self.convolution(functional.pad(maps, self.around) if self.around else maps)
 
@@ -31,7 +31,7 @@ class Shortcut(nn.Module):
         super().__init__()
         self.stride, self.convolution, self.norm = stride, nn.Conv2d(before, after, 1), nn.BatchNorm2d(after, eps=1e-3)
 
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:  # noqa: D102 - the class says it
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:  # noqa: D102 - see the class
         return functional.relu(self.norm(self.convolution(maps[:, :, :: self.stride, :: self.stride])))
 
 
@@ -44,9 +44,9 @@ class Level(nn.Module):
         self.second = Convolution(after, after, dropout=dropout) if is_residual else None
         self.shortcut = Shortcut(before, after, stride) if is_residual else None
 
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:  # noqa: D102 - the class says it
-        found = self.first(maps)
-        return found if self.second is None else self.second(found) + self.shortcut(maps)
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:  # noqa: D102 - see the class
+        result = self.first(maps)
+        return result if self.second is None else self.second(result) + self.shortcut(maps)
 
 
 class UNet(nn.Module):
@@ -56,7 +56,7 @@ class UNet(nn.Module):
         super().__init__()
         widths = [filters * 2**depth for depth in range(5)]
         self.lift, self.stem = nn.Conv2d(bands, filters, 2), Convolution(filters, filters, kernel=2)
-        self.beside = Shortcut(bands, filters)
+        self.stem_shortcut = Shortcut(bands, filters)
         pairs = list(itertools.pairwise(widths))
         self.down = nn.ModuleList(Level(before, after, 2, DROPOUT, is_residual) for before, after in pairs)
         self.middle = nn.Sequential(*(Convolution(widths[-1], widths[-1], dropout=DROPOUT) for _ in range(2)))
@@ -67,8 +67,8 @@ class UNet(nn.Module):
         )
         self.head = nn.Conv2d(widths[1], classes, 1)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:  # noqa: D102 - the class says it
-        maps = self.stem(self.lift(functional.pad(images, (0, 1, 0, 1)))) + self.beside(images)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:  # noqa: D102 - see the class
+        maps = self.stem(self.lift(functional.pad(images, (0, 1, 0, 1)))) + self.stem_shortcut(images)
         skips = []
         for level in self.down:
             skips.append(maps)

@@ -21,7 +21,7 @@ from rich.table import Table
 SUBJECT = Path(__file__).with_name("bench_train_subject.py")
 
 
-def seconds_a_step(workers: int, threads: int, filters: int, size: int) -> float:
+def seconds_per_step(workers: int, threads: int, filters: int, size: int) -> float:
     """Measure the seconds per step of all workers together."""
     command = [sys.executable, str(SUBJECT), "ours", "unet", "--filters", str(filters), "--size", str(size)]
     command += ["--batch", "4", "--threads", str(threads), "--steps", str(max(4, 1_600_000 // size**2))]
@@ -31,15 +31,15 @@ def seconds_a_step(workers: int, threads: int, filters: int, size: int) -> float
         for _ in range(workers)
     ]
     ended = [(*process.communicate(), process.returncode) for process in started]
-    for _, complaint, code in ended:
+    for _, errors, code in ended:
         if code:
-            sys.exit(f"a worker ended with {code}: {complaint.strip().splitlines()[-1]}")
-    said = [text for text, _, _ in ended]
-    return statistics.mean(json.loads(text.strip().splitlines()[-1])["step"] for text in said) / workers
+            sys.exit(f"a worker exited with code {code}: {errors.strip().splitlines()[-1]}")
+    outputs = [text for text, _, _ in ended]
+    return statistics.mean(json.loads(text.strip().splitlines()[-1])["step"] for text in outputs) / workers
 
 
 def main() -> None:
-    """Measure each width and size."""
+    """Measure all numbers of filters and sizes, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--filters", default="2,6,12")
     parser.add_argument("--sizes", default="64,128,256")
@@ -50,7 +50,8 @@ def main() -> None:
         ratios = []
         for size in map(int, given.sizes.split(",")):
             pairs = [
-                seconds_a_step(1, 2, filters, size) / seconds_a_step(2, 1, filters, size) for _ in range(given.rounds)
+                seconds_per_step(1, 2, filters, size) / seconds_per_step(2, 1, filters, size)
+                for _ in range(given.rounds)
             ]
             ratios.append(f"{statistics.median(pairs):.2f}")
         table.add_row(str(filters), *ratios)

@@ -1,5 +1,5 @@
 # Tab completion of Hydra's overrides in bash: source scripts/completion.bash
-# Hydra completes scripts and installed programs, but not `python -m`; this asks it in a way it understands.
+# Hydra completes scripts and installed programs, but not `python -m`, which is therefore passed to it as a script.
 
 _gym_complete() {
   local line=$COMP_LINE module=gym.train

@@ -1,4 +1,4 @@
-"""Remake the README's picture from the last default run: python scripts/picture.py."""
+"""Update the README's picture from the most recent default run: python scripts/picture.py."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Profile a training step: its ten most expensive kinds of operation, plain in float32, plain, and ours.
+"""Profile a training step of segsweep: its ten most expensive kinds of operation, with and without optimisations.
 
     python scripts/profile_step.py unet --filters 6 --size 512
 
@@ -25,9 +25,9 @@ from rich.table import Table
 SHOWN = 10
 MOVE_NOTHING = {"Const", "ExpandDims", "Identity", "Placeholder", "ReadVariableOp", "Reshape", "Shape", "Squeeze"}
 WAYS = {
-    "plain_float32": "plain decoder, nothing tuned, float32",
-    "plain": "plain decoder, nothing tuned",
-    "ours": "ours",
+    "plain_float32": "plain, float32",
+    "plain": "plain",
+    "ours": "segsweep",
 }
 
 
@@ -88,7 +88,7 @@ def memory_rate() -> float:
         return tf.while_loop(lambda done, _: done < times, lambda done, sums: (done + 1, sums + 1.0), (0, numbers))
 
     seconds = []
-    for _ in range(6):  # the first traces
+    for _ in range(6):  # the first call traces the graph
         started = time.perf_counter()
         add()
         seconds.append(time.perf_counter() - started)
@@ -106,12 +106,12 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for way, name in WAYS.items():
         step, seconds, numbers, moved = profile(way, given.model, given.filters, given.size, given.batch)
-        title = f"{name}: {step:.2f} s a step, {numbers.total()} operations, {moved / 1e9:.1f} GB read and written"
-        table = Table("operation", "number", "ms", box=MARKDOWN, title=title, title_justify="left")
+        title = f"{name}: {step:.2f} s per step, {numbers.total()} operations, {moved / 1e9:.1f} GB read and written"
+        table = Table("operation", "count", "ms", box=MARKDOWN, title=title, title_justify="left")
         for kind, took in seconds.most_common(SHOWN):
             table.add_row(kind.removeprefix("_MklNative"), str(numbers[kind]), f"{1e3 * took:.0f}")
         Console(width=100).print(table)
-    print(f"adding a number to a large array: {memory_rate() / 1e9:.0f} GB/s")
+    print(f"memory bandwidth, adding a number to a large array: {memory_rate() / 1e9:.0f} GB/s")
 
 
 if __name__ == "__main__":

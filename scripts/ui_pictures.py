@@ -33,7 +33,7 @@ _CLOSED = (
 
 @contextmanager
 def served(outputs: Path):
-    """The UI on a free port, as ``scripts/ui`` serves it; gives its address."""
+    """Serve the UI on a free port with ``scripts/ui``, and yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -52,7 +52,7 @@ def wait_for(url: str, seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while True:
         try:
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - of this machine
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - a local address
             return
         except OSError:
             if time.monotonic() > until:
@@ -74,7 +74,7 @@ def take(address: str, folder: Path) -> None:
         tab.add_init_script(_CLOSED)
         for name, page in PAGES.items():
             tab.goto(address + page)
-            tab.reload()  # a change behind the # alone loads nothing
+            tab.reload()  # a change of the fragment alone loads nothing
             tab.wait_for_timeout(_DRAWN)
             picture = Image.open(io.BytesIO(tab.screenshot())).convert("RGB").quantize(128, dither=Image.Dither.NONE)
             picture.save(folder / f"{name}.png", optimize=True)

@@ -1,6 +1,6 @@
-"""Pictures that are composed, written and logged, and are blank: drawing one takes half a second.
+"""Replace figures by blank pictures, because drawing one takes half a second.
 
-For tests of what becomes of runs; what pictures show has tests beside what draws it.
+This is for tests of runs; tests of figures check what they show.
 """
 
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 
 
 def blank_picture(suffix: str) -> bytes:
-    """A picture of one pixel."""
+    """Return a picture of one pixel, in the format of a suffix."""
     if suffix == ".svg":
         return b'<svg xmlns="http://www.w3.org/2000/svg"/>'
     picture = io.BytesIO()
@@ -21,8 +21,8 @@ def blank_picture(suffix: str) -> bytes:
     return picture.getvalue()
 
 
-def draw_nothing(patch: pytest.MonkeyPatch) -> None:
-    """Have figures saved as blank pictures."""
+def save_blank_pictures(patch: pytest.MonkeyPatch) -> None:
+    """Make figures save blank pictures."""
 
     def save(_: Figure, path: Path, **__: Any) -> None:
         path.write_bytes(blank_picture(path.suffix))

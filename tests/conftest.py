@@ -1,4 +1,4 @@
-"""What many tests share: configurations, tiny datasets, the real imagery, and TensorFlow on small work."""
+"""Shared fixtures: configurations, golden runs, tiny datasets and real imagery."""
 
 import gc
 import hashlib
@@ -32,7 +32,7 @@ from gym.data.preparation import Preparation
 from gym.data.readers.base import RawScene
 from gym.data.scaling import Scaling
 from gym.data.split import Grouping
-from tests.blank import draw_nothing
+from tests.blank import save_blank_pictures
 from tests.plugin_files import write_plugin  # noqa: F401 - a fixture
 from tests.tiers import TierReport, guard, rank, work_unit
 
@@ -41,25 +41,25 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
-# A shell's background job ignores Ctrl-C, and so would all it starts, which tests interrupt.
+# Shells make background jobs ignore SIGINT. Child processes would inherit this, and tests interrupt some of them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# A few examples for each property while one works on the code; deadlines measure the machine, and nothing else.
+# The dev profile tries few examples, for quick feedback. Deadlines would only measure how busy the machine is.
 settings.register_profile("dev", max_examples=10, deadline=None)
 settings.register_profile("ci", deadline=None)
 settings.load_profile("ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch what tests do, and count what is left to other tiers."""
+    """Register the guard of the test tiers, and the summary that counts what each tier leaves out."""
     config.pluginmanager.register(guard)
     config.pluginmanager.register(TierReport(config))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the work among the cores by what it shares, the dearest first: see `tests.tiers.work_unit`."""
+    """Group tests that must share a worker, and sort expensive tests first: see `tests.tiers.work_unit`."""
     for item in items:
         if unit := work_unit(item):
             item.add_marker(pytest.mark.xdist_group(unit))
@@ -67,13 +67,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now is no garbage: not to look at it saves half a second of each collection."""
+    """Exclude all objects so far from garbage collection, which saves half a second per collection."""
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
-def as_it_was():
-    """A test that trains leaves tuning and precision to the next as they were."""
+def reset_keras():
+    """Reset tuning and precision after a test that may have changed them."""
     yield
     if "gym.models.cpu_ops" in sys.modules:
         import keras
@@ -85,8 +85,8 @@ def as_it_was():
 
 
 @pytest.fixture(autouse=True, scope="session")
-def databases_at_once():
-    """MLflow's databases are copied; what makes them has its tests in test_tracking_client.py."""
+def copied_databases():
+    """Copy an empty MLflow database instead of creating one; test_mlflow_client.py tests the creation."""
     with pytest.MonkeyPatch.context() as patch:
         if "gym.runs.mlflow_client" in sys.modules:
             from tests.databases import copy_database
@@ -97,9 +97,9 @@ def databases_at_once():
 
 @pytest.fixture
 def configure(tmp_path) -> Callable[..., Any]:
-    """Compose and check a configuration from overrides, as a verb does; outputs go to a fresh folder.
+    """Return a function that composes and checks a configuration; outputs go to a temporary folder.
 
-    Without ``name`` it is that of ``gym.train``; `gym.make_dataset` has ``name="make_dataset"``.
+    Its ``name`` is ``config``, for ``gym.train``, or ``make_dataset``, ``evaluate`` or ``report``.
     """
     register_configuration()
     schemas = {"config": Config, "make_dataset": DatasetConfig, "evaluate": EvaluateConfig, "report": ReportConfig}
@@ -115,39 +115,39 @@ def configure(tmp_path) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def golden_run(tmp_path_factory) -> "golden.Golden":
-    """A trained run, made once for the session; read only."""
+    """A trained run, shared by the session; tests must not change it."""
     from tests import golden
 
-    return golden.make_once(tmp_path_factory, "golden_run", golden.train_golden_run)
+    return golden.create_once(tmp_path_factory, "golden_run", golden.train_golden_run)
 
 
 @pytest.fixture(scope="session")
 def golden_sweep(tmp_path_factory) -> "golden.Golden":
-    """A sweep of the same run and another seed, which was stopped and resumed; read only."""
+    """A sweep over the golden run and another seed, interrupted and resumed; tests must not change it."""
     from tests import golden
 
-    return golden.make_once(tmp_path_factory, "golden_sweep", golden.stop_and_finish_golden_sweep)
+    return golden.create_once(tmp_path_factory, "golden_sweep", golden.interrupt_and_resume_golden_sweep)
 
 
 @pytest.fixture(scope="session")
 def golden_archive(tmp_path_factory, golden_run) -> "golden.Golden":
-    """The trained run as a model archive; read only."""
+    """A model archive of the golden run; tests must not change it."""
     from tests import golden
 
-    return golden.make_once(
+    return golden.create_once(
         tmp_path_factory, "golden_archive", lambda outputs: golden.publish_golden_run(golden_run, outputs)
     )
 
 
 @pytest.fixture
 def blank_pictures(monkeypatch) -> None:
-    """Figures are saved as blank pictures."""
-    draw_nothing(monkeypatch)
+    """Save blank pictures instead of figures."""
+    save_blank_pictures(monkeypatch)
 
 
 @pytest.fixture
-def ended_workers(monkeypatch) -> None:
-    """Every pool of processes breaks as soon as it is given work, as where the system ends a worker."""
+def killed_workers(monkeypatch) -> None:
+    """Break every process pool as soon as it gets work, as if the system had killed a worker."""
 
     def end(*_: Any, **__: Any) -> None:
         raise BrokenProcessPool
@@ -157,7 +157,7 @@ def ended_workers(monkeypatch) -> None:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real imagery; a test that asks for it skips where it is absent."""
+    """The folder of real imagery; tests that use it are skipped if it is missing."""
     folder = Path(os.environ.get("GYM_REAL_DATA", ROOT.parent / "shared" / "data"))
     if not (folder / "ocean_beach_s2").is_dir():
         pytest.skip(f"no real imagery at {folder}; set GYM_REAL_DATA")
@@ -168,7 +168,7 @@ TINY_CLASSES, TINY_BANDS = ("low", "middle", "high"), ("a", "b", "c")
 
 
 class InMemoryReader:
-    """Reads scenes from memory; see `gym.data.readers.base.Reader`."""
+    """Reader of scenes in memory; see `gym.data.readers.base.Reader`."""
 
     def __init__(self, scenes: dict[str, RawScene], bands: Sequence[str] = TINY_BANDS) -> None:
         self._scenes, self.bands = scenes, list(bands)
@@ -201,7 +201,7 @@ def make_scenes(
 def make_tiny_dataset(
     folder: Path, scenes: dict[str, RawScene], frame: tuple[int, int] = (16, 32), **options: Any
 ) -> Dataset:
-    """Make a dataset of two pairs per scene, two sites and three classes; ``options`` are those of `Preparation`."""
+    """Build a dataset of two pairs per scene, two sites and three classes; ``options`` are those of `Preparation`."""
     settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": TINY_BANDS} | options
     table = {name: {"scene": f"scene{number // 2}", "site": f"site{number % 2}"} for number, name in enumerate(scenes)}
     reader = InMemoryReader(scenes, settings["source_bands"])

@@ -1,4 +1,4 @@
-"""MLflow databases without runs: MLflow takes seconds to make the tables of one, so one is made and copied."""
+"""Copies of an empty MLflow database, because creating its tables takes seconds."""
 
 import functools
 import shutil
@@ -13,16 +13,16 @@ _folder = tempfile.TemporaryDirectory(prefix="empty_database")
 
 
 @functools.cache
-def _empty() -> Path:
-    place = Path(_folder.name, "mlflow.db")
-    create_database(f"{SQLITE}{place}")
-    return place
+def _empty_database() -> Path:
+    path = Path(_folder.name, "mlflow.db")
+    create_database(f"{SQLITE}{path}")
+    return path
 
 
 def copy_database(uri: str) -> None:
-    """Do what `gym.runs.mlflow_client.create_database` does, sooner."""
+    """Do the same as `gym.runs.mlflow_client.create_database`, by copying an empty database."""
     if uri.startswith(SQLITE):
-        place = Path(make_url(uri).database)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(_empty(), place)
+        path = Path(make_url(uri).database)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(_empty_database(), path)

@@ -1,7 +1,8 @@
-"""One run, one sweep and one archive that a session makes once, for every test that only reads them.
+"""A run, a sweep and a model archive that are shared by all tests of a session.
 
-The first test that asks for one makes it, in this process; with pytest-xdist the other processes wait for it at a lock.
-The fixtures are in ``tests/conftest.py``. A test that changes what it reads works on a copy: see `copy_outputs`.
+The first test that requests one creates it in its own process, and other workers of pytest-xdist wait for a lock. The
+fixtures are in ``tests/conftest.py``. They are read only: a test that changes files works on a copy, from
+`copy_outputs`.
 """
 
 import json
@@ -18,65 +19,65 @@ from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from gym.training import checkpoint
 from tests.app.commands import Done, run_here
-from tests.blank import draw_nothing
+from tests.blank import save_blank_pictures
 from tests.databases import copy_database
 from tests.tiers import guard
 
-# A network of one level on 24 scenes of three sites, 6 of them to test on: two epochs take a second.
+# A one-level network and 24 scenes of three sites, 6 of them on the test side. Two epochs take a second.
 SETTINGS = (
     *("data.size=32", "data.scenes=24", "data.sites=3", "split.test=0.25", "augment=none", "training.epochs=2"),
     *("model=unet", "filters=2", "model.levels=1", "model.kernel=3", "training.precision=float32"),
 )
 RUN, SWEEP, ARCHIVE = "unet cce f2", "golden", "model.zip"
-_MADE = "made.json"
+_COMMANDS = "commands.json"
 
 
 class Golden(NamedTuple):
-    """What was made, and by which commands.
+    """Shared outputs, and the commands that created them.
 
     Attributes:
-        outputs: The folder of the runs.
-        commands: What each command said, in order.
+        outputs: The outputs folder.
+        commands: Exit code and output of each command, in order.
     """
 
     outputs: Path
     commands: list[Done]
 
 
-def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], list[Done]]) -> Golden:
-    """Return a folder of the session that ``make`` fills the first time that any process asks for it."""
+def create_once(factory: pytest.TempPathFactory, name: str, create: Callable[[Path], list[Done]]) -> Golden:
+    """Return a folder of the session, which ``create`` fills when it is requested for the first time."""
     folder = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     outputs = folder / name
     with FileLock(folder / f"{name}.lock"):
-        if not (outputs / _MADE).exists():
+        if not (outputs / _COMMANDS).exists():
             shutil.rmtree(outputs, ignore_errors=True)
             outputs.mkdir()
             with guard.opened():
-                made = make(outputs)
-            (outputs / _MADE).write_text(json.dumps(made))
-    return Golden(outputs, [Done(*done) for done in json.loads((outputs / _MADE).read_text())])
+                commands = create(outputs)
+            (outputs / _COMMANDS).write_text(json.dumps(commands))
+    return Golden(outputs, [Done(*done) for done in json.loads((outputs / _COMMANDS).read_text())])
 
 
 def copy_outputs(outputs: Path, target: Path) -> Path:
-    """Copy a folder of runs to where a test may change it.
+    """Copy an outputs folder, so that a test may change it.
 
-    MLflow's database holds absolute paths, which are changed too, and MLflow remembers the folder of each run for as
-    long as the process lives, so that it would write to the original.
+    MLflow's database contains absolute paths, which are changed as well. MLflow also caches the artifact folder of each
+    run, and would otherwise write to the original.
     """
     shutil.copytree(outputs, target, dirs_exist_ok=True)
-    places = {"experiments": "artifact_location", "runs": "artifact_uri"}
+    path_columns = {"experiments": "artifact_location", "runs": "artifact_uri"}
     with sqlite3.connect(target / "mlflow.db") as database:
-        for table, column in places.items():
-            change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608 - both are named above
+        for table, column in path_columns.items():
+            change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608 - both are constants
             database.execute(change, (str(outputs), str(target)))
     database.close()
     _artifact_repos_cache.clear()
     return target
 
 
-def run_well(name: str, *arguments: str) -> Done:
+def run_successfully(name: str, *arguments: str) -> Done:
     """Run a command in this process and assert that it succeeds."""
     done = run_here(name, *arguments)
     assert done.code == 0, done.out + done.err
@@ -84,30 +85,30 @@ def run_well(name: str, *arguments: str) -> Done:
 
 
 def train_golden_run(outputs: Path) -> list[Done]:
-    """Train one run."""
+    """Train the golden run."""
     copy_database(f"sqlite:///{outputs}/mlflow.db")
-    return [run_well("train", *SETTINGS, f"outputs={outputs}")]
+    return [run_successfully("train", *SETTINGS, f"outputs={outputs}")]
 
 
-def stop_and_finish_golden_sweep(outputs: Path) -> list[Done]:
-    """Sweep over two seeds; stop after an epoch of the first run as Ctrl-C does, and give the same command again."""
+def interrupt_and_resume_golden_sweep(outputs: Path) -> list[Done]:
+    """Interrupt a sweep over two seeds after its first epoch, as Ctrl-C does, and repeat the same command."""
     copy_database(f"sqlite:///{outputs}/mlflow.db")
     save = checkpoint.save_last
 
-    def save_and_stop(*arguments: Any) -> None:
+    def save_and_interrupt(*arguments: Any) -> None:
         save(*arguments)
         raise KeyboardInterrupt
 
     command = ("-m", *SETTINGS, "seed=42,1", f"sweep.name={SWEEP}", f"outputs={outputs}")
     with pytest.MonkeyPatch.context() as patch:
-        draw_nothing(patch)  # the golden run draws its pictures
-        with patch.context() as stop:
-            stop.setattr(checkpoint, "save_last", save_and_stop)
-            stopped = run_here("train", *command)
-        return [stopped, run_well("train", *command)]
+        save_blank_pictures(patch)  # pictures are drawn only for the golden run
+        with patch.context() as context:
+            context.setattr(checkpoint, "save_last", save_and_interrupt)
+            interrupted = run_here("train", *command)
+        return [interrupted, run_successfully("train", *command)]
 
 
 def publish_golden_run(run: Golden, outputs: Path) -> list[Done]:
-    """Publish the run from a copy of its outputs, because publishing writes into MLflow's registry."""
+    """Publish the golden run from a copy of its outputs, because publishing changes MLflow's registry."""
     copy_outputs(run.outputs, outputs)
-    return [run_well("publish", f"run={RUN}", f"output={outputs / ARCHIVE}", f"outputs={outputs}")]
+    return [run_successfully("publish", f"run={RUN}", f"output={outputs / ARCHIVE}", f"outputs={outputs}")]

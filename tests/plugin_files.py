@@ -1,4 +1,4 @@
-"""Plugins that tests write into a folder of their own, outside the package."""
+"""Plugins that tests write to a temporary folder, outside the package."""
 
 import sys
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def scaled_loss(factor):
 
 @pytest.fixture
 def write_plugin(tmp_path, monkeypatch) -> Callable[..., Path]:
-    """Write a plugin into a folder on the path of this test, and forget it afterwards."""
+    """Write a plugin to a folder on the import path, and unload it after the test."""
     before = dict(sys.modules)
     monkeypatch.syspath_prepend(tmp_path)
     written = []

@@ -1,6 +1,6 @@
-"""Pages in a real browser: MLflow's UI with our view of the runs, and the report of a sweep.
+"""The MLflow UI and the pages of a sweep in a real browser.
 
-They need Debian's ``chromium``, which ``./scripts/test --outside`` installs.
+The tests need Debian's ``chromium``, which ``./scripts/test --outside`` installs.
 """
 
 import os
@@ -18,25 +18,25 @@ from PIL import Image
 from gym.runs.result import read_result
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.conftest import ROOT
-from tests.golden import RUN, SWEEP, copy_outputs, run_well
+from tests.golden import RUN, SWEEP, copy_outputs, run_successfully
 
 pytestmark = pytest.mark.outside
 
 VIEW = "#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=scores"
-# Without a profile of its own it would join a browser that is open; a sandbox needs rights that root has given up.
+# A separate profile keeps it from joining an open browser, and its sandbox does not work for root in a container.
 _CHROMIUM = ("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
-_DRAWN = 20_000  # milliseconds of the page's own clock, which runs as fast as the page is idle
+_DRAWN = 20_000  # milliseconds of virtual time, which passes as fast as the page becomes idle
 
 
 @pytest.fixture(scope="module", autouse=True)
 def chromium():
-    """Skip where there is no browser."""
+    """Skip all tests if there is no browser."""
     if not shutil.which("chromium"):
         pytest.skip("no chromium; as root, ./scripts/test --outside installs it")
 
 
 def open_page(address, folder):
-    """Open a page, wait until it is drawn, and return its text as HTML and what it shows as ``(rows, columns, 3)``."""
+    """Open a page, wait until it is drawn, and return its HTML and a screenshot, ``(rows, columns, 3)``."""
     options = [f"--user-data-dir={folder / 'profile'}", "--window-size=1500,1000", f"--virtual-time-budget={_DRAWN}"]
     run = {"cwd": folder, "capture_output": True, "text": True, "check": True, "timeout": 180}
     page = subprocess.run([*_CHROMIUM, *options, "--dump-dom", address], **run).stdout
@@ -46,7 +46,7 @@ def open_page(address, folder):
 
 
 def assert_not_blank(picture):
-    """A page that failed to draw is of a few colours, and its lower half of one."""
+    """Assert that a page was drawn: a blank one has few colours, and a uniform lower half."""
     assert picture.shape == (1000, 1500, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
     assert picture[300:].std() > 5
@@ -54,7 +54,7 @@ def assert_not_blank(picture):
 
 @pytest.fixture
 def ui(golden_sweep):
-    """The address of the MLflow UI on the golden sweep, served by ``scripts/ui``."""
+    """Serve the golden sweep with ``scripts/ui``, and return the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -64,7 +64,7 @@ def ui(golden_sweep):
     try:
         while True:
             try:
-                urlopen(f"{address}health", timeout=5).close()  # noqa: S310 - of this machine
+                urlopen(f"{address}health", timeout=5).close()  # noqa: S310 - a local address
                 break
             except OSError:
                 assert time.monotonic() < until, "the UI does not answer"
@@ -76,7 +76,7 @@ def ui(golden_sweep):
 
 
 def test_the_ui_shows_the_runs_by_their_scores(ui, golden_sweep, tmp_path):
-    """The table of the shared view has both runs, with their mean IoU in the column that sorts them."""
+    """The table of the shared view has both runs with their mean IoU."""
     page, picture = open_page(ui + VIEW, tmp_path)
 
     folder = SweepFolder(golden_sweep.outputs, SWEEP)
@@ -87,7 +87,7 @@ def test_the_ui_shows_the_runs_by_their_scores(ui, golden_sweep, tmp_path):
 
 
 def test_the_ui_draws_the_charts_of_the_runs(ui, tmp_path):
-    """The charts of the shared view are drawn: one for each score and for each curve by epoch."""
+    """The shared view has charts of scores and of curves by epoch."""
     page, picture = open_page(f"{ui}{VIEW}&compareRunsMode=CHART", tmp_path)
 
     assert "Whole runs" in page
@@ -97,9 +97,9 @@ def test_the_ui_draws_the_charts_of_the_runs(ui, tmp_path):
 
 
 def test_the_report_of_a_sweep_is_drawn(golden_sweep, tmp_path):
-    """Every picture of the page is loaded, and nothing on it comes from the network."""
+    """The page lists the runs and is shown without a server."""
     outputs = copy_outputs(golden_sweep.outputs, tmp_path / "outputs")
-    run_well("report", f"sweep={SWEEP}", f"output={tmp_path / 'report'}", f"outputs={outputs}")
+    run_successfully("report", f"sweep={SWEEP}", f"output={tmp_path / 'report'}", f"outputs={outputs}")
 
     page, picture = open_page((tmp_path / "report" / "report.html").as_uri(), tmp_path)
 
@@ -107,8 +107,8 @@ def test_the_report_of_a_sweep_is_drawn(golden_sweep, tmp_path):
     assert_not_blank(picture)
 
 
-def test_the_comparison_of_a_sweep_is_drawn(golden_sweep, tmp_path):
-    """Figure 4 as a page that can be zoomed: its script runs and draws a point for each run."""
+def test_the_interactive_figure_4_is_drawn(golden_sweep, tmp_path):
+    """Its script draws a point for each run."""
     (page_file,) = (golden_sweep.outputs / "artifacts").glob("*/artifacts/figure4.html")
 
     page, picture = open_page(page_file.as_uri(), tmp_path)

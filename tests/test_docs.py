@@ -1,4 +1,4 @@
-"""What the documents promise: every command in the README runs, every link leads somewhere."""
+"""Every command in the documentation works, and every link leads to a file."""
 
 import os
 import re
@@ -37,8 +37,8 @@ SWEEP_COMMANDS += re.findall(r"^\| `(python .*?)` \|", SWEEP_PAGE, re.MULTILINE)
 TINY = ["+debug=tiny", "model.levels=1", "model.kernel=3", "training.precision=float32", "training.epochs=1"]
 
 
-def in_a_test(command: str, folder: Path) -> list[str]:
-    """A README command, on tiny work, with outputs and imagery in ``folder``."""
+def scale_down(command: str, folder: Path) -> list[str]:
+    """Return a README command with little work, and with outputs and imagery in ``folder``."""
     words = [word.replace("my/", f"{folder}/my/") for word in shlex.split(command)]
     if words[0] == "python":
         words[0] = sys.executable
@@ -48,31 +48,32 @@ def in_a_test(command: str, folder: Path) -> list[str]:
         return [*(word for word in words if "data.size" not in word), "data.size=32", f"outputs={folder}"]
     tiny = [word for word in TINY if "debug" not in word] if "data=folder" in words else TINY
     small = ["data.size=32", "model.filters=2"] if "data=folder" in words else []
-    if "-m" in words[3:]:  # one option of each list but the first: sweeping all is tests/test_train.py
+    if "-m" in words[3:]:  # only the first list is swept in full; tests/test_train.py sweeps several
         first = next(at for at, word in enumerate(words) if "," in word)
         words = [word if at <= first else word.split(",")[0] for at, word in enumerate(words)]
     kept = [word for word in words if word.split("=")[0] not in {"data.size", "training.epochs"}]
     return [*kept, *tiny, *small, f"outputs={folder}"]
 
 
-def run(command: str, folder: Path) -> str:
-    """Run a README command to its good end, one of Python in a warm process; gives what it said.
+def run_command(command: str, folder: Path) -> str:
+    """Run a README command that must succeed, and return its output.
 
-    What trains there leaves its pictures blank; the README's script, a process of its own, draws.
+    Python modules run in a warm process, where training leaves its pictures blank. ``./scripts/train`` is a new
+    process, which draws them.
     """
-    words = in_a_test(command, folder)
+    words = scale_down(command, folder)
     if words[:2] == [sys.executable, "-m"]:
         process = WarmProcess(*words[2:], draws="gym.train" not in words)
     else:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    said, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, f"{command}\n{said}"
-    return said
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, f"{command}\n{output}"
+    return output
 
 
 @pytest.fixture
 def imagery(tmp_path):
-    """Four pairs of five bands where the README's own-imagery command looks for them."""
+    """Four pairs of five bands in the folders that the README's commands read."""
     rng = np.random.default_rng(0)
     for number in range(4):
         for kind, bands in (("images", 5), ("labels", 1)):
@@ -92,42 +93,42 @@ def imagery(tmp_path):
 
 
 @pytest.mark.process
-def test_every_training_command_of_the_readme_runs_and_its_uses_after_them(imagery):
-    """As written, but for the size of the work; predict and publish use the last run of its name, then its zip."""
+def test_the_training_commands_of_the_readme_run_before_those_that_use_them(imagery):
+    """Only the size of the work is changed; later commands use the last run of a name, then its archive."""
     copy_database(f"sqlite:///{imagery}/mlflow.db")
     trainings = [command for command in COMMANDS if "gym.train" in command or "scripts/train" in command]
     assert len(trainings) == 4
-    for command in trainings:  # one after the other: two of them are one run, which two processes do not make at once
-        run(command, imagery)
+    for command in trainings:  # sequentially, because two of them train the same run, which is locked meanwhile
+        run_command(command, imagery)
 
     uses = [command for command in COMMANDS if re.search(r"gym\.(evaluate|report|predict|publish)", command)]
-    said = [
+    answers = [
         "full report: ",
         "reports/losses/report.html",
         "4 images segmented by resunet cce f6",
         "resunet.zip (",
         "4 images segmented by resunet cce f6",
     ]
-    for command, answer in zip(uses, said, strict=True):
-        assert answer in run(command, imagery)
+    for command, answer in zip(uses, answers, strict=True):
+        assert answer in run_command(command, imagery)
     for place in ("predictions", "labels_of_zip"):
         with rasterio.open(imagery / "my" / place / "shore0.tif") as label:
             assert (label.crs.to_epsg(), label.shape, label.nodata) == (32610, (40, 32), 255)
 
 
 @pytest.mark.process
-def test_the_readmes_data_set_is_made_and_reported(imagery):
-    """The command as written makes a dataset and names its report, which is there."""
+def test_the_dataset_command_of_the_readme_runs(imagery):
+    """It prints the path of a report, which exists."""
     (command,) = [command for command in COMMANDS if "gym.make_dataset" in command]
-    page = Path(re.search(r"report +(.*)", run(command, imagery)).group(1))
+    page = Path(re.search(r"report +(.*)", run_command(command, imagery)).group(1))
 
     assert page.is_file()
     assert "Every file is used." in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", [command for command in DATA_COMMANDS if "gym.import_config" not in command])
-def test_every_command_of_the_data_page_is_a_sound_configuration(command, configure, tmp_path, monkeypatch):
-    """Its keys and values are those of the program; what each does is tested beside its module."""
+def test_every_command_of_the_data_page_is_a_valid_configuration(command, configure, tmp_path, monkeypatch):
+    """The program accepts its keys and values; other tests cover their effects."""
     monkeypatch.chdir(tmp_path)
     for place in set(re.findall(r"my/[\w.]+", command)):
         Path(place).mkdir(parents=True)
@@ -143,8 +144,8 @@ def test_every_command_of_the_data_page_is_a_sound_configuration(command, config
 
 
 @pytest.mark.parametrize("command", SWEEP_COMMANDS)
-def test_every_command_of_the_sweep_page_is_a_sound_configuration(command, configure, tmp_path, monkeypatch):
-    """With one value of each list; what sweeping does is tested beside its module."""
+def test_every_command_of_the_sweep_page_is_a_valid_configuration(command, configure, tmp_path, monkeypatch):
+    """One value of each list is checked; other tests cover sweeping."""
     monkeypatch.chdir(tmp_path)
     for place in ("nir", "swir"):
         Path(place).mkdir()
@@ -161,10 +162,10 @@ def test_every_command_of_the_sweep_page_is_a_sound_configuration(command, confi
 
 @pytest.mark.parametrize("page", [SWEEP_PAGE], ids=["sweeps"])
 def test_the_sweep_page_lists_every_key(page):
-    """Of the two parts of the configuration that it is about."""
+    """These are the keys of ``sweep`` and ``search``."""
     for part, schema in (("sweep", SweepConfig), ("search", SearchConfig)):
         listed = set(re.findall(rf"^\| `{part}\.(\w+)` \|", page, re.MULTILINE))
-        hidden = {"job", "warmup"}  # the sweeper's own, and one named beside the pruners
+        hidden = {"job", "warmup"}  # set by the sweeper, and documented with the pruners
         assert listed | hidden >= {field.name for field in fields(schema)}
         assert listed <= {field.name for field in fields(schema)}
 
@@ -199,8 +200,8 @@ def test_the_ui_answers():
 
 
 @pytest.mark.process
-def test_the_ui_refuses_a_port_that_is_taken():
-    """With another to take, before MLflow has been imported."""
+def test_the_ui_refuses_a_port_in_use():
+    """The error suggests another port, and comes before MLflow is imported."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -211,8 +212,8 @@ def test_the_ui_refuses_a_port_that_is_taken():
     assert done.stderr.strip() == f"error: port {port} is taken; give another, as in ./scripts/ui {port + 1}"
 
 
-def test_all_other_commands_are_known():
-    """No command of the README is left untested without a word here."""
+def test_the_readme_has_only_tested_commands():
+    """A command of another kind needs another test in this file."""
     known = ("./scripts/train", "./scripts/test", "python -m gym.")
 
     assert all(command.startswith(known) for command in COMMANDS)
@@ -224,13 +225,13 @@ def test_all_other_commands_are_known():
     ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))],
 )
 def test_links_lead_to_files_of_the_project(document):
-    """Relative links and pictures exist."""
+    """Relative links and pictures refer to existing files."""
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8")):
         assert target.startswith("http") or (ROOT / document).parent.joinpath(target).exists(), target
 
 
 def test_the_plugin_of_the_plugin_page_works(configure, write_plugin):
-    """The example registers what the command below it uses: an architecture that builds and a score that computes."""
+    """The example registers the architecture and the score that the command below it uses."""
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (command,) = re.findall(r"```bash\n(.*?)\n```", page)
@@ -255,7 +256,7 @@ POINTING = [
 
 @pytest.mark.parametrize("page", POINTING, ids=lambda page: str(page.relative_to(ROOT)))
 def test_paths_lead_to_files_of_the_project(page):
-    """A path under gym, conf, tests, scripts or docs exists, also where it is not a link; a pattern matches a file."""
+    """Paths below gym, conf, tests, scripts or docs exist even outside links; a pattern matches a file."""
     paths = re.findall(r"(?<![\w./])(?:gym|conf|tests|scripts|docs)/[\w./*-]*\w", page.read_text(encoding="utf-8"))
     only_in_the_wheel = {"gym/conf"}
     gone = [path for path in paths if not any(ROOT.glob(path)) and path not in only_in_the_wheel]
@@ -264,7 +265,7 @@ def test_paths_lead_to_files_of_the_project(page):
 
 
 def test_the_readme_lists_every_group_and_option():
-    """The table of groups is the folder of the configuration."""
+    """The table has the folders and files of the configuration."""
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE)
     listed = {group: set(re.findall(r"`([\w.]+)`", options)) for group, options in rows}
     present = {
@@ -277,8 +278,8 @@ def test_the_readme_lists_every_group_and_option():
 
 
 @pytest.mark.process
-def test_the_readmes_error_is_the_programs():
-    """The example line is what the program says."""
+def test_the_error_in_the_readme_is_printed():
+    """The command in the example prints exactly this line."""
     command, answer = re.search(r"\$ (python -m gym\.train .*)\n(error: .*)", README).groups()
     words = [sys.executable, *command.split()[1:]]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -286,8 +287,8 @@ def test_the_readmes_error_is_the_programs():
     assert done.stderr.strip() == answer
 
 
-def test_experiments_open_with_their_command():
-    """Every experiment YAML says how it is run."""
+def test_experiments_begin_with_their_command():
+    """The second line of each YAML file is a comment with the command that runs it."""
     for path in (configuration_folder() / "experiment").glob("*.yaml"):
         lines = path.read_text(encoding="utf-8").splitlines()
         assert re.match(rf"# python -m gym\.train (-m )?\+experiment={path.stem}\b", lines[1])

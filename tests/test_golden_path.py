@@ -1,7 +1,7 @@
-"""The golden path: train, evaluate, predict, sweep, resume after a stop, report and publish, through the commands.
+"""The golden path: train, evaluate, predict, sweep, resume, report and publish, through the commands.
 
-Each session of tests runs it once, in the process of the tests. ``tests/test_train.py`` and ``tests/test_docs.py``
-start the same commands as users do.
+Every test session runs it once, in its own process. ``tests/test_train.py`` and ``tests/test_docs.py`` start the same
+commands as separate processes.
 """
 
 import csv
@@ -25,32 +25,32 @@ from gym.runs.model_files import load_model
 from gym.runs.result import read_result
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.app.commands import run_here
-from tests.golden import ARCHIVE, RUN, SETTINGS, SWEEP, copy_outputs, run_well
+from tests.golden import ARCHIVE, RUN, SETTINGS, SWEEP, copy_outputs, run_successfully
 from tests.sweeps.commands import runs_of
 
 CLASSES = ["water", "whitewater", "sand", "other"]
 
 
 def artifacts_of(outputs: Path, run) -> Path:
-    """The folder of a run's artifacts."""
+    """Return the folder of a run's artifacts."""
     return outputs / "artifacts" / run.info.run_id / "artifacts"
 
 
 def dataset_of(outputs: Path) -> Dataset:
-    """The one dataset below some outputs."""
+    """Open the only dataset in an outputs folder."""
     (manifest,) = (outputs / "stores").glob("*/manifest.json")
     return Dataset(manifest.parent)
 
 
 def labelled_pixels(dataset: Dataset, names: list[str]) -> int:
-    """The number of labelled pixels in some pairs."""
+    """Count the labelled pixels of some pairs."""
     positions = [position for position, record in enumerate(dataset.manifest.pairs) if record.name in names]
     return int(dataset.counts[positions].sum())
 
 
 @pytest.fixture
 def images(tmp_path) -> str:
-    """Two images of 50x70 pixels as five folders of one band each; the first rows of one have no data."""
+    """Two images of 50x70 pixels with a folder for each band; the first rows of one have no data."""
     for band in range(5):
         (tmp_path / f"band{band}").mkdir()
         for name in ("one", "two"):
@@ -61,7 +61,7 @@ def images(tmp_path) -> str:
 
 
 def test_training_logs_one_run_with_its_scores_and_files(golden_run):
-    """The terminal names the run that MLflow holds; its score is that of its confusion matrix and of its best epoch."""
+    """The terminal names the run, and its IoU is that of its confusion matrix and of its best epoch."""
     (done,) = golden_run.commands
     (run,) = runs_of(golden_run.outputs)
     artifacts, scores = artifacts_of(golden_run.outputs, run), run.data.metrics
@@ -88,8 +88,8 @@ def test_training_logs_one_run_with_its_scores_and_files(golden_run):
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 100
 
 
-def test_the_saved_model_predicts_as_it_did_in_training(golden_run, configure):
-    """Loaded from its files, it counts the same pixels on both sides, to the last one."""
+def test_the_saved_model_reproduces_the_confusion_matrices(golden_run, configure):
+    """Validation and test side agree to the last pixel."""
     (run,) = runs_of(golden_run.outputs)
     artifacts, dataset = artifacts_of(golden_run.outputs, run), dataset_of(golden_run.outputs)
     model = load_model(artifacts / "model")
@@ -97,21 +97,23 @@ def test_the_saved_model_predicts_as_it_did_in_training(golden_run, configure):
     positions = {record.name: position for position, record in enumerate(dataset.manifest.pairs)}
 
     assert model.description.classes == CLASSES
-    for side, place in (("validation", ""), ("test", "test/")):
+    for side, prefix in (("validation", ""), ("test", "test/")):
         samples = [positions[name] for name in sides[side]]
         again = evaluate_model(model.network, dataset, samples, ordered_batches(dataset, samples, 4))
         np.testing.assert_array_equal(
-            again.matrix, json.loads((artifacts / f"{place}confusion_matrix.json").read_text())
+            again.matrix, json.loads((artifacts / f"{prefix}confusion_matrix.json").read_text())
         )
     assert open_or_build_dataset(configure(*SETTINGS).data, golden_run.outputs).folder == dataset.folder
 
 
 @pytest.mark.usefixtures("blank_pictures")
-def test_evaluating_scores_the_test_side_as_training_did(golden_run, tmp_path):
-    """The same IoU as training logged for that side, on the page, in the JSON and below the run in MLflow."""
+def test_evaluating_reproduces_the_test_score_of_training(golden_run, tmp_path):
+    """The page, the JSON, MLflow and the terminal have the IoU that training logged."""
     outputs = copy_outputs(golden_run.outputs, tmp_path / "outputs")
     (run,) = runs_of(outputs)
-    done = run_well("evaluate", f"run={RUN}", f"output={tmp_path / 'scores'}", f"outputs={outputs}", "workers=1")
+    done = run_successfully(
+        "evaluate", f"run={RUN}", f"output={tmp_path / 'scores'}", f"outputs={outputs}", "workers=1"
+    )
 
     document = json.loads((tmp_path / "scores" / "evaluation.json").read_text())
     logged = run.data.metrics["test/iou"]
@@ -124,8 +126,10 @@ def test_evaluating_scores_the_test_side_as_training_did(golden_run, tmp_path):
 
 
 def test_predicting_labels_every_image_at_its_own_size(golden_run, images, tmp_path):
-    """No label where there is no data, and the table of areas counts every pixel that has one."""
-    done = run_well("predict", f"run={RUN}", images, f"output={tmp_path / 'labels'}", f"outputs={golden_run.outputs}")
+    """Pixels without data have no label, and the table of areas counts all others."""
+    done = run_successfully(
+        "predict", f"run={RUN}", images, f"output={tmp_path / 'labels'}", f"outputs={golden_run.outputs}"
+    )
 
     assert f"2 images segmented by {RUN}" in done.out
     for name, without in (("one", 0), ("two", 5)):
@@ -139,11 +143,11 @@ def test_predicting_labels_every_image_at_its_own_size(golden_run, images, tmp_p
     assert sum(int(row["pixels"]) for row in rows) == 2 * 50 * 70 - 5 * 70
 
 
-def test_an_archive_predicts_as_its_run(golden_run, golden_archive, images, tmp_path):
-    """Pixel for pixel, in a folder without MLflow."""
+def test_an_archive_predicts_the_same_as_its_run(golden_run, golden_archive, images, tmp_path):
+    """All files are identical, and MLflow is not needed."""
     for name, run in (("by_run", RUN), ("by_archive", golden_archive.outputs / ARCHIVE)):
         outputs = golden_run.outputs if name == "by_run" else tmp_path / "elsewhere"
-        run_well("predict", f"run={run}", images, f"output={tmp_path / name}", f"outputs={outputs}")
+        run_successfully("predict", f"run={run}", images, f"output={tmp_path / name}", f"outputs={outputs}")
 
     written = sorted(path.relative_to(tmp_path / "by_run") for path in (tmp_path / "by_run").rglob("*.*"))
     assert len(written) == 5
@@ -154,17 +158,17 @@ def test_an_archive_predicts_as_its_run(golden_run, golden_archive, images, tmp_
     assert "models:/segsweep@champion is version 1" in published.out
 
 
-def test_a_sweep_that_was_stopped_resumes_where_it_was(golden_run, golden_sweep):
-    """Ctrl-C ends it with exit code 130; the same command goes on after the epoch that was complete.
+def test_an_interrupted_sweep_resumes_after_its_last_epoch(golden_run, golden_sweep):
+    """Ctrl-C ends it with exit code 130, and the same command resumes it.
 
-    The run that was stopped ends with the weights and scores of the golden run, which nothing stopped.
+    The interrupted run ends with the weights and scores of the golden run, which was not interrupted.
     """
-    stopped, finished = golden_sweep.commands
+    interrupted, finished = golden_sweep.commands
     folder = SweepFolder(golden_sweep.outputs, SWEEP)
     resumed, other = (read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs())
     (whole,) = runs_of(golden_run.outputs)
 
-    assert (stopped.code, stopped.err, finished.err) == (130, "", "")
+    assert (interrupted.code, interrupted.err, finished.err) == (130, "", "")
     assert f"{RUN} seed=42  resumed after epoch 1\n" in finished.out
     assert "2 of 2 runs finished" in finished.out
     assert resumed.weights_sha256 == whole.data.tags["weights_sha256"] != other.weights_sha256
@@ -173,8 +177,8 @@ def test_a_sweep_that_was_stopped_resumes_where_it_was(golden_run, golden_sweep)
     assert [job.attempts for job in folder.ledger.jobs()] == [2, 1]
 
 
-def test_a_sweep_is_one_parent_run_with_a_run_for_each_configuration(golden_sweep):
-    """In MLflow, each epoch once, whatever was stopped between; the parent holds the comparison."""
+def test_a_sweep_is_a_parent_run_with_a_child_for_each_configuration(golden_sweep):
+    """Despite the interruption, each epoch is logged once, and the parent contains the comparison."""
     runs = runs_of(golden_sweep.outputs)
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if run is not parent]
@@ -191,13 +195,13 @@ def test_a_sweep_is_one_parent_run_with_a_run_for_each_configuration(golden_swee
 
 
 @pytest.mark.usefixtures("blank_pictures")
-def test_a_finished_sweep_trains_nothing_when_it_is_given_again(golden_sweep, tmp_path):
-    """The ledger stays as it is, and no run is added to MLflow."""
+def test_repeating_a_finished_sweep_trains_nothing(golden_sweep, tmp_path):
+    """The ledger is unchanged, and no run is added to MLflow."""
     outputs = copy_outputs(golden_sweep.outputs, tmp_path / "outputs")
     ledger = outputs / "sweeps" / SWEEP / "ledger.jsonl"
     before = ledger.read_bytes()
 
-    done = run_well("train", "-m", *SETTINGS, "seed=42,1", f"sweep.name={SWEEP}", f"outputs={outputs}")
+    done = run_successfully("train", "-m", *SETTINGS, "seed=42,1", f"sweep.name={SWEEP}", f"outputs={outputs}")
 
     assert "2 of 2 runs finished" in done.out
     assert ledger.read_bytes() == before
@@ -206,9 +210,9 @@ def test_a_finished_sweep_trains_nothing_when_it_is_given_again(golden_sweep, tm
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_a_report_shows_the_scores_of_the_sweep(golden_sweep, tmp_path):
-    """Its page has a row for each run, with the IoU of its result."""
+    """The page has the exact IoU of each run, and the command of the sweep."""
     outputs = copy_outputs(golden_sweep.outputs, tmp_path / "outputs")
-    done = run_well("report", f"sweep={SWEEP}", f"output={tmp_path / 'report'}", f"outputs={outputs}")
+    done = run_successfully("report", f"sweep={SWEEP}", f"output={tmp_path / 'report'}", f"outputs={outputs}")
 
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     folder = SweepFolder(outputs, SWEEP)

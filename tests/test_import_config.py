@@ -1,4 +1,4 @@
-"""The command: from an old file to an experiment that trains, with a word on every key."""
+"""The command turns an old configuration file into an experiment that trains, and reports on every key."""
 
 import json
 import os
@@ -61,14 +61,14 @@ BEYOND_THE_SCHEMA = [
 
 
 @pytest.fixture
-def bring():
-    """Run the command in this process; its exit code, standard output and standard error."""
+def run_import():
+    """Run the command in this process, and return its exit code, standard output and standard error."""
     return lambda *arguments: run_here("import_config", *map(str, arguments))
 
 
 @pytest.fixture
 def old(tmp_path):
-    """Write an old configuration, the usual one but for some keys."""
+    """Write a valid old configuration file, with some keys changed."""
 
     def write(name: str = "old.json", **changes) -> Path:
         (tmp_path / name).write_text(json.dumps(OLD | changes))
@@ -79,7 +79,7 @@ def old(tmp_path):
 
 @pytest.fixture
 def composed(configure):
-    """Compose an experiment of an own configuration folder, as ``--config-dir`` does, with folders that exist."""
+    """Compose an experiment of a separate configuration folder, with imagery folders that exist."""
 
     def compose(conf: Path, name: str, *overrides: str):
         more = [f"hydra.searchpath=['file://{conf}']", "data.images=[conf]", "data.labels=gym"]
@@ -89,27 +89,29 @@ def composed(configure):
 
 
 @pytest.mark.parametrize("name", IMPORTED)
-def test_every_key_of_a_real_file_is_told_once_and_the_result_composes(real_data, bring, composed, tmp_path, name):
-    """With a fate each, and a reason for each that is dropped."""
+def test_every_key_of_a_real_file_is_listed_once_and_the_experiment_composes(
+    real_data, run_import, composed, tmp_path, name
+):
+    """Each key has an outcome, and a new key or a reason."""
     path = real_data / "gym_configs" / f"{name}.json"
 
-    code, out, _ = bring(path, "--output", tmp_path / "conf")
+    code, out, _ = run_import(path, "--output", tmp_path / "conf")
 
     assert code == 0
     header, *rows = out.partition("\n\n")[0].splitlines()
-    fates = {row.split()[0]: row[header.index("outcome") : header.index("new key")].strip() for row in rows}
-    assert len(fates) == len(rows)
-    assert [key for key, fate in fates.items() if fate != "added"] == list(json.loads(path.read_text()))
-    assert set(fates.values()) <= {"kept", "renamed", "dropped", "added"}
+    outcomes = {row.split()[0]: row[header.index("outcome") : header.index("new key")].strip() for row in rows}
+    assert len(outcomes) == len(rows)
+    assert [key for key, outcome in outcomes.items() if outcome != "added"] == list(json.loads(path.read_text()))
+    assert set(outcomes.values()) <= {"kept", "renamed", "dropped", "added"}
     assert all(row[header.index("new key") :].strip() for row in rows)
     config = composed(tmp_path / "conf", name)
     assert config.data.images == ["conf"]
 
 
 @pytest.mark.parametrize(("name", "message"), NOT_IMPORTED.items())
-def test_a_real_file_that_cannot_be_imported_is_refused(real_data, bring, tmp_path, name, message):
-    """In one line, and nothing is written."""
-    code, out, err = bring(real_data / "gym_configs" / f"{name}.json", "--output", tmp_path / "conf")
+def test_a_real_file_that_cannot_be_imported_is_refused(real_data, run_import, tmp_path, name, message):
+    """The error is one line, and nothing is written."""
+    code, out, err = run_import(real_data / "gym_configs" / f"{name}.json", "--output", tmp_path / "conf")
 
     assert code == 1
     assert err.startswith(f"error: {message}")
@@ -118,17 +120,17 @@ def test_a_real_file_that_cannot_be_imported_is_refused(real_data, bring, tmp_pa
     assert not (tmp_path / "conf").exists()
 
 
-def test_every_real_file_is_named_above(real_data):
-    """None is left out."""
+def test_every_real_file_is_tested(real_data):
+    """The two tables at the top of this file list all of them."""
     present = {path.stem for path in (real_data / "gym_configs").glob("*.json")}
 
     assert present == {*IMPORTED, *NOT_IMPORTED}
 
 
-def test_the_papers_file_becomes_the_papers_experiment(real_data, bring, composed, tmp_path):
-    """Every value, as the file and the paper's program have it."""
+def test_the_papers_file_becomes_the_papers_experiment(real_data, run_import, composed, tmp_path):
+    """Every value is that of the file or, where it has none, of the original program."""
     name = "ct_l8_resunet_512_remap_cat_5d"
-    bring(real_data / "gym_configs" / f"{name}.json", "--output", tmp_path / "conf")
+    run_import(real_data / "gym_configs" / f"{name}.json", "--output", tmp_path / "conf")
 
     config = composed(tmp_path / "conf", name)
 
@@ -157,9 +159,9 @@ def test_the_papers_file_becomes_the_papers_experiment(real_data, bring, compose
     assert config.optimizer.name == "adam"
 
 
-def test_groups_can_still_be_chosen_over_an_imported_experiment(bring, old, composed, tmp_path):
-    """A sweep over filters, networks or losses is not quietly one run repeated."""
-    bring(old(), "--output", tmp_path / "conf")
+def test_groups_can_still_be_chosen_over_an_imported_experiment(run_import, old, composed, tmp_path):
+    """Otherwise, a sweep over filters, networks or losses would repeat the same run."""
+    run_import(old(), "--output", tmp_path / "conf")
 
     config = composed(tmp_path / "conf", "old", "filters=12", "model=resunet", "loss=cce")
 
@@ -167,17 +169,17 @@ def test_groups_can_still_be_chosen_over_an_imported_experiment(bring, old, comp
     assert config.model.kernel == 5
 
 
-def test_a_name_is_never_looked_up(bring, old, composed, tmp_path):
-    """What Hydra would fill in stays as it was written."""
-    bring(old(ROOT_STRING="a: ${oc.env:HOME} \\${x}"), "--output", tmp_path / "conf")
+def test_a_name_is_never_interpolated(run_import, old, composed, tmp_path):
+    """Hydra's interpolations stay as written."""
+    run_import(old(ROOT_STRING="a: ${oc.env:HOME} \\${x}"), "--output", tmp_path / "conf")
 
     assert composed(tmp_path / "conf", "old").name == "a: ${oc.env:HOME} \\${x}"
 
 
 @pytest.mark.parametrize(("changes", "message"), BEYOND_THE_SCHEMA)
-def test_the_schema_refuses_what_cannot_be(bring, old, tmp_path, changes, message):
-    """In its own words behind the key of the file; nothing is written."""
-    code, out, err = bring(old(**changes), "--output", tmp_path / "conf")
+def test_a_value_that_the_schema_refuses_is_named_by_its_old_key(run_import, old, tmp_path, changes, message):
+    """The message of the schema follows the key of the file, and nothing is written."""
+    code, out, err = run_import(old(**changes), "--output", tmp_path / "conf")
 
     assert code == 1
     assert err.startswith(f"error: {message}")
@@ -187,9 +189,9 @@ def test_the_schema_refuses_what_cannot_be(bring, old, tmp_path, changes, messag
 
 
 @pytest.mark.process
-def test_an_experiment_elsewhere_trains_with_the_printed_command(bring, old, tmp_path):
-    """With ``--config-dir``, in a shell, from a folder with a blank in its name; only the imagery is missing."""
-    _, out, _ = bring(old(), "--output", tmp_path / "my conf")
+def test_an_experiment_in_another_folder_trains_with_the_printed_command(run_import, old, tmp_path):
+    """A shell runs it even if the folder has a space in its name; only the imagery is missing."""
+    _, out, _ = run_import(old(), "--output", tmp_path / "my conf")
     target, command = tmp_path / "my conf" / "experiment" / "old.yaml", out.splitlines()[-1]
 
     assert f"written: {target}\n" in out
@@ -209,13 +211,13 @@ def test_an_experiment_elsewhere_trains_with_the_printed_command(bring, old, tmp
 
 
 @pytest.mark.parametrize("output", [[], ["--output", "conf"]])
-def test_an_experiment_goes_among_the_programs_own(bring, old, tmp_path, monkeypatch, output):
-    """Then ``+experiment=NAME`` is enough; naming that folder makes no difference."""
+def test_an_experiment_is_added_to_the_predefined_ones_by_default(run_import, old, tmp_path, monkeypatch, output):
+    """``+experiment=NAME`` is then enough, whether or not that folder is given."""
     shutil.copytree(configuration_folder(), tmp_path / "conf")
     monkeypatch.setattr(importing, "configuration_folder", lambda: tmp_path / "conf")
     monkeypatch.chdir(tmp_path)
 
-    code, out, err = bring(old("3 bands.json"), *output)
+    code, out, err = run_import(old("3 bands.json"), *output)
 
     assert (code, err) == (0, "")
     assert (tmp_path / "conf" / "experiment" / "old_3_bands.yaml").exists()
@@ -224,16 +226,16 @@ def test_an_experiment_goes_among_the_programs_own(bring, old, tmp_path, monkeyp
     )
 
 
-def test_an_experiment_is_replaced_only_when_told_to(bring, old, tmp_path):
-    """The first stays as it is until then."""
-    place = ["--output", tmp_path / "conf", "--name", "one"]
+def test_an_experiment_is_replaced_only_with_overwrite(run_import, old, tmp_path):
+    """Without it, the older file is unchanged."""
+    options = ["--output", tmp_path / "conf", "--name", "one"]
     target = tmp_path / "conf" / "experiment" / "one.yaml"
-    bring(old(), *place)
+    run_import(old(), *options)
     first = target.read_text()
 
-    code, _, err = bring(old(FILTERS=8), *place)
+    code, _, err = run_import(old(FILTERS=8), *options)
     kept = target.read_text()
-    replaced, _, _ = bring(old(FILTERS=8), *place, "--overwrite")
+    replaced, _, _ = run_import(old(FILTERS=8), *options, "--overwrite")
 
     assert (code, err) == (
         1,
@@ -245,9 +247,9 @@ def test_an_experiment_is_replaced_only_when_told_to(bring, old, tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["one.yaml"]
 
 
-def test_a_name_of_the_programs_own_is_refused_elsewhere(bring, old, tmp_path):
-    """Hydra looks among the program's own first, so another experiment would run."""
-    code, _, err = bring(old(), "--output", tmp_path / "conf", "--name", "ocean_beach", "--overwrite")
+def test_a_predefined_name_is_refused_in_another_folder(run_import, old, tmp_path):
+    """Hydra finds the predefined experiment first, so it would run instead."""
+    code, _, err = run_import(old(), "--output", tmp_path / "conf", "--name", "ocean_beach", "--overwrite")
 
     assert code == 1
     assert "would be hidden by the program's own experiment of that name; choose another with --name." in err
@@ -267,11 +269,11 @@ def test_a_name_of_the_programs_own_is_refused_elsewhere(bring, old, tmp_path):
         ),
     ],
 )
-def test_a_slip_in_the_arguments_is_one_line(bring, tmp_path, monkeypatch, arguments, message):
-    """Like every mistake of a user, with exit code 1."""
+def test_a_mistake_in_the_arguments_is_one_line(run_import, tmp_path, monkeypatch, arguments, message):
+    """The exit code is 1, as for every mistake of a user."""
     monkeypatch.chdir(tmp_path)
 
-    code, out, err = bring(*arguments)
+    code, out, err = run_import(*arguments)
 
     assert code == 1
     assert err.startswith(f"error: {message}")
@@ -279,29 +281,29 @@ def test_a_slip_in_the_arguments_is_one_line(bring, tmp_path, monkeypatch, argum
     assert out == ""
 
 
-def test_a_folder_that_cannot_be_made_is_refused(bring, old, tmp_path):
-    """Where a file stands in its place."""
+def test_a_folder_that_cannot_be_created_is_refused(run_import, old, tmp_path):
+    """A file is in its place."""
     (tmp_path / "conf").write_text("")
 
-    code, _, err = bring(old(), "--output", tmp_path / "conf")
+    code, _, err = run_import(old(), "--output", tmp_path / "conf")
 
     assert code == 1
     assert "Not a directory; correct the path, or choose another --output." in err
 
 
 @pytest.mark.parametrize("folder", ["a\nb", os.fsdecode(b"a\xff")])
-def test_a_folder_that_cannot_be_printed_is_refused(bring, old, tmp_path, folder):
-    """The experiment and the terminal show it in a command to paste."""
-    code, out, err = bring(old(), "--output", tmp_path / folder)
+def test_a_folder_that_cannot_be_printed_is_refused(run_import, old, tmp_path, folder):
+    """The experiment and the terminal have it in a command to paste."""
+    code, out, err = run_import(old(), "--output", tmp_path / folder)
 
     assert (code, out) == (1, "")
     assert re.fullmatch(r"error: --output '\S+' must contain only printable characters; choose another folder\.\n", err)
 
 
 @pytest.mark.parametrize("name", ["a\x07b.json", os.fsdecode(b"a\xff.json")])
-def test_a_file_may_have_any_name(bring, old, composed, tmp_path, name):
-    """What YAML could not hold is shown as a question mark."""
-    code, _, err = bring(old(name), "--output", tmp_path / "conf", "--name", "one")
+def test_a_file_may_have_any_name(run_import, old, composed, tmp_path, name):
+    """Characters that YAML cannot contain are shown as question marks."""
+    code, _, err = run_import(old(name), "--output", tmp_path / "conf", "--name", "one")
 
     assert (code, err) == (0, "")
     assert f"# From {re.sub(r'[^ -~]', '?', name)} of Seg" in (tmp_path / "conf/experiment/one.yaml").read_text()
@@ -311,11 +313,11 @@ def test_a_file_may_have_any_name(bring, old, composed, tmp_path, name):
 @pytest.mark.parametrize(
     ("value", "message"), [('"a\\ud800b"', "unpaired surrogate"), (100_000 * "[", "nested more than 8 deep")]
 )
-def test_what_no_yaml_could_hold_is_one_line(bring, tmp_path, value, message):
-    """Half a character, and lists without end."""
+def test_a_value_that_yaml_cannot_contain_is_refused(run_import, tmp_path, value, message):
+    """Examples are an unpaired surrogate and very deep lists."""
     (tmp_path / "old.json").write_text(f'{{"ROOT_STRING": {value}}}')
 
-    code, out, err = bring(tmp_path / "old.json", "--output", tmp_path / "conf")
+    code, out, err = run_import(tmp_path / "old.json", "--output", tmp_path / "conf")
 
     assert (code, out) == (1, "")
     assert err.startswith("error: old.json ")
@@ -325,7 +327,7 @@ def test_what_no_yaml_could_hold_is_one_line(bring, tmp_path, value, message):
 
 @pytest.mark.process
 def test_the_command_starts_without_heavy_imports(old, tmp_path):
-    """Neither TensorFlow nor NumPy is needed, so the answer is there at once."""
+    """It needs neither TensorFlow nor NumPy, so it answers immediately."""
     code = (
         "import sys; sys.argv = ['import_config', *sys.argv[1:]]; from gym.import_config import main; main(); "
         "heavy = {'tensorflow', 'keras', 'mlflow', 'matplotlib', 'rasterio', 'numpy'} & set(sys.modules); "
@@ -340,8 +342,8 @@ def test_the_command_starts_without_heavy_imports(old, tmp_path):
 
 
 @pytest.mark.process
-def test_the_command_is_a_module(old, tmp_path):
-    """As the documents write it: exit code 1 and one line for a mistake, 0 and the command to run next otherwise."""
+def test_the_command_can_be_run_as_a_module(old, tmp_path):
+    """A mistake is one line and exit code 1; otherwise, the command to run next is printed."""
     start = [sys.executable, "-m", "gym.import_config"]
     options = {"cwd": ROOT, "capture_output": True, "text": True, "check": False}
     refused = subprocess.run([*start, "nowhere.json"], **options)

@@ -41,7 +41,7 @@ def names_in(text):
 
 
 def literals_of(path):
-    """The strings of a module that are no docstrings."""
+    """The strings of a module, without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documentation = {
         id(node.body[0].value)
@@ -61,12 +61,12 @@ def test_names_are_found_in_keys_and_not_in_sentences():
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - ENTRIES))
 def test_names_are_literal_only_where_they_are_registered(module):
-    """So that adding or renaming one touches its entry alone; each exception is needed."""
+    """Adding or renaming a name therefore affects only its entry; exceptions that are no longer needed fail, too."""
     found = set().union(*map(names_in, literals_of(MODULES[module])))
 
     assert found == EXCEPTIONS.get(module, set())
 
 
 def test_every_exception_is_a_module():
-    """A module that moves takes its exception along."""
+    """If a module moves, its exception must move, too."""
     assert EXCEPTIONS.keys() | ENTRIES <= MODULES.keys()

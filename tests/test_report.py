@@ -1,4 +1,4 @@
-"""A report as a user asks for it: of a small sweep of which half fails, and of its runs."""
+"""Reports on a small sweep, half of whose runs fail, and on its runs."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ from tests.sweeps.commands import client_of, finish, runs_of
 
 pytestmark = pytest.mark.process
 
-# Runs of a second or two; at a rate of 1e30 the loss is not finite.
+# A run takes a second or two; with a learning rate of 1e30, its loss is not finite.
 SWEEP = [
     *("+debug=tiny", "model.levels=1", "model.kernel=3", "training.precision=float32", "training.epochs=2"),
     *("sweep.name=12e4", "schedule.start_rate=1e-5", "schedule.rampup_epochs=0"),
@@ -34,29 +34,29 @@ FILES = {"report.html"} | {
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """Outputs of the sweep, and what the report on it said."""
+    """The outputs of the sweep, and the finished process of the report on it."""
     outputs = tmp_path_factory.mktemp("outputs")
-    code, said = finish(outputs, *SWEEP)
-    assert code == 1, said
+    code, output = finish(outputs, *SWEEP)
+    assert code == 1, output
     command = [sys.executable, "-m", "gym.report", "sweep=12e4", f"outputs={outputs}"]
     return outputs, subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
 
 
 @pytest.fixture
 def results(swept):
-    """The results of the runs that finished."""
+    """The results of the finished runs."""
     folder = SweepFolder(swept[0], "12e4")
     return [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs() if job.status == "finished"]
 
 
 def section(outputs, name, part="sweep"):
-    """A part of a page."""
+    """Return a section of a report page."""
     page = (outputs / "reports" / name / "report.html").read_text(encoding="utf-8")
     return page.split(f'id="{part}"')[1].split("<h2")[0]
 
 
 def test_the_report_on_a_sweep_is_written_and_logged(swept):
-    """Under the name of the sweep, which Hydra would take for a number; and said in two lines."""
+    """Its folder has the name of the sweep, although Hydra would parse ``12e4`` as a number."""
     outputs, done = swept
     parent = next(run for run in runs_of(outputs) if "mlflow.parentRunId" not in run.data.tags)
 
@@ -72,8 +72,8 @@ def test_the_report_on_a_sweep_is_written_and_logged(swept):
     assert logged == {f"report/{name}" for name in FILES}
 
 
-def test_the_page_has_the_numbers_of_the_results(swept, results):
-    """And the runs that failed, with their message and the command that makes them."""
+def test_the_page_shows_the_scores_of_the_results(swept, results):
+    """It also shows the messages of failed runs, and the command of every run."""
     outputs, _ = swept
     runs = section(outputs, "12e4", "runs")
     rows = cells_of(runs.split("</table>")[0])
@@ -89,8 +89,8 @@ def test_the_page_has_the_numbers_of_the_results(swept, results):
     assert re.search(r"<code>python -m gym\.train -m .* sweep\.name=12e4 .* model=unet,resunet ", commands)
 
 
-def test_figure_3_shows_what_the_runs_were_scored_on(swept):
-    """What the models make of an image now is, pixel by pixel, what was counted at the end of training."""
+def test_figure_3_shows_the_predictions_that_were_scored(swept):
+    """The outputs have the confusion matrices that were counted at the end of training."""
     outputs, _ = swept
     record = find_sweep(TrackingConfig(), outputs, "12e4")
     finished = [FinishedRun(run.result, run.logged) for run in record.finished]
@@ -106,8 +106,8 @@ def test_figure_3_shows_what_the_runs_were_scored_on(swept):
             np.testing.assert_array_equal(counted, run.result.matrices[run.result.images.index(image.name)])
 
 
-def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, capsys):
-    """Figure 3 is left out, with the reason; sites have their logged scores."""
+def test_without_the_data_figure_3_is_left_out(swept, tmp_path, capsys):
+    """The terminal and the page give the reason."""
     outputs, _ = swept
     stores = outputs / "stores"
     stores.rename(tmp_path / "away")
@@ -125,8 +125,8 @@ def test_where_the_data_are_gone_the_report_goes_without_them(swept, tmp_path, c
     assert {path.name for path in page.parent.iterdir()} == {name for name in FILES if "figure3" not in name}
 
 
-def test_where_the_folder_is_gone_the_report_is_made_of_mlflow(swept, tmp_path, capsys):
-    """With the same scores."""
+def test_without_the_sweep_folder_the_report_is_read_from_mlflow(swept, tmp_path, capsys):
+    """The scores are the same."""
     outputs, _ = swept
     sweeps = outputs / "sweeps"
     sweeps.rename(tmp_path / "away")
@@ -146,7 +146,7 @@ def test_where_the_folder_is_gone_the_report_is_made_of_mlflow(swept, tmp_path, 
 
 
 def test_the_report_on_a_run_is_written_and_logged(swept, results):
-    """In a folder named after it; its command makes it again."""
+    """Its folder is named after the run, and its page has the command that trains the run."""
     outputs, _ = swept
     run = results[0]
     page = create_report(ReportConfig(run=run.run_id, outputs=str(outputs)))
@@ -163,8 +163,8 @@ def test_the_report_on_a_run_is_written_and_logged(swept, results):
     assert not re.search("sweep|search", command)
 
 
-def test_the_report_on_a_run_that_failed_says_why(swept, capsys):
-    """With the epochs that it had, and no scores."""
+def test_the_report_on_a_failed_run_gives_the_reason(swept, capsys):
+    """The run has no scores."""
     outputs, _ = swept
     failed = next(run for run in runs_of(outputs) if run.info.status == "FAILED")
     page = create_report(ReportConfig(run=failed.info.run_id, outputs=str(outputs)))
@@ -175,8 +175,8 @@ def test_the_report_on_a_run_that_failed_says_why(swept, capsys):
     assert "The run has no scores." in page.read_text(encoding="utf-8")
 
 
-def test_a_sweep_is_no_run(swept):
-    """The message says how it is given."""
+def test_a_sweep_is_not_accepted_as_a_run(swept):
+    """The error suggests ``sweep=``."""
     outputs, _ = swept
     parent = find_sweep(TrackingConfig(), outputs, "12e4").run_id
 
@@ -184,8 +184,8 @@ def test_a_sweep_is_no_run(swept):
         create_report(ReportConfig(run=parent, outputs=str(outputs)))
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_the_work(swept, tmp_path):
-    """A file stands where a folder is to be."""
+def test_an_unwritable_output_is_refused_before_any_work(swept, tmp_path):
+    """A file is in the place of its folder."""
     outputs, _ = swept
     (tmp_path / "file").touch()
 

@@ -1,4 +1,4 @@
-"""The cost of a training step does not grow unnoticed: operations are counted, which is free of noise."""
+"""The cost of a training step has a limit; it is measured by counting operations, which has no noise."""
 
 import keras
 import pytest

@@ -1,4 +1,4 @@
-"""The guard of the tiers, watching this file as any other, and the line that counts what is left."""
+"""The guard of the test tiers fails unmarked tests, and the summary counts what each tier leaves out."""
 
 import multiprocessing
 import subprocess
@@ -24,7 +24,7 @@ def test_a_process_without_its_marker_fails_the_test():
 
 
 def test_training_without_its_marker_fails_the_test():
-    """Keras' own loop is where every training passes."""
+    """All training goes through the loop of Keras."""
     with pytest.raises(pytest.fail.Exception, match=r"trains a network without .*@pytest\.mark\.trains"):
         keras.Sequential().fit()
 
@@ -41,12 +41,12 @@ def test_a_golden_fixture_may_start_what_it_needs():
 
 @pytest.mark.process
 def test_a_test_with_its_marker_may_start_a_process():
-    """It is left to another tier."""
+    """The guard does not fail it."""
     assert subprocess.run([sys.executable, "-c", ""], check=True).returncode == 0
 
 
 def item(name: str, *markers: str, shared: tuple[str, ...] = ()) -> SimpleNamespace:
-    """A collected test, as far as tiers look at it."""
+    """A collected test with the attributes that tiers use."""
     fixtures = {name: [SimpleNamespace(scope="module")] for name in shared} | {
         "one": [SimpleNamespace(scope="function")]
     }
@@ -57,8 +57,8 @@ def item(name: str, *markers: str, shared: tuple[str, ...] = ()) -> SimpleNamesp
     )
 
 
-def test_the_last_line_counts_what_is_left_and_why_tests_were_skipped():
-    """By tier and marker; a test with two markers counts once, and a test that -k leaves out not at all."""
+def test_the_summary_counts_tests_by_tier_and_skips_by_reason():
+    """A test with two markers counts once, and tests deselected by ``-k`` do not count."""
     config = SimpleNamespace(option=SimpleNamespace(keyword=""))
     report = TierReport(config)
     assert report.summary() == "skipped: 0"
@@ -78,8 +78,8 @@ def test_the_last_line_counts_what_is_left_and_why_tests_were_skipped():
     assert by_keyword.summary() == "skipped: 0"
 
 
-def test_work_is_shared_among_cores_by_what_it_shares():
-    """A fixture of a file keeps its tests together; a dear test without one goes alone."""
+def test_tests_with_a_shared_fixture_run_in_one_worker():
+    """An expensive test without one may run in any worker, and expensive tests run first."""
     assert work_unit(item("a")) == "tests/test_x.py"
     assert work_unit(item("a", "trains")) is None
     assert work_unit(item("a", "trains", shared=("whole", "model"))) == "tests/test_x.py+model+whole"

@@ -1,4 +1,4 @@
-"""The command as a process: repeatable to the bit, killed cleanly, swept, and shipped in a wheel."""
+"""The training command as a process: it is reproducible, ends cleanly on signals, sweeps, and works from a wheel."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ SMALLEST = ["+debug=tiny", "model=simple_unet", "model.levels=1"]
 
 
 def train(outputs: Path, *overrides: str, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
-    """Run ``python -m gym.train`` to its end."""
+    """Run ``python -m gym.train``, and return the finished process."""
     return subprocess.run(
         [sys.executable, "-m", "gym.train", f"outputs={outputs}", *overrides],
         cwd=cwd,
@@ -35,11 +35,11 @@ def train(outputs: Path, *overrides: str, cwd=ROOT, **environment) -> subprocess
     )
 
 
-def test_two_processes_give_the_same_weights_and_metrics(tmp_path):
-    """The same command twice, bit by bit: with augmentation, dropout and the machine's own precision on."""
+def test_two_processes_train_the_same_weights(tmp_path):
+    """Metrics are equal, too, with augmentation, dropout and the default precision of the machine."""
     for side in ("one", "two"):
         copy_database(f"sqlite:///{tmp_path}/{side}/mlflow.db")
-    crowd = [
+    processes = [
         subprocess.Popen(
             [sys.executable, "-m", "gym.train", f"outputs={tmp_path / side}", *TINY],
             cwd=ROOT,
@@ -49,8 +49,8 @@ def test_two_processes_give_the_same_weights_and_metrics(tmp_path):
         )
         for side in ("one", "two")
     ]
-    streams = [process.communicate(timeout=240) for process in crowd]
-    assert [process.returncode for process in crowd] == [0, 0], streams
+    streams = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], streams
 
     (one,), (two,) = runs_of(tmp_path / "one"), runs_of(tmp_path / "two")
     assert one.data.tags["weights_sha256"] == two.data.tags["weights_sha256"]
@@ -63,8 +63,8 @@ def test_two_processes_give_the_same_weights_and_metrics(tmp_path):
 @pytest.mark.parametrize(
     ("signals", "code"), [([signal.SIGTERM] * 2, 143), ([signal.SIGHUP], 143), ([signal.SIGINT], 130)]
 )
-def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code):
-    """SIGTERM, as SLURM cancels, also twice; a closed terminal; Ctrl-C; with the exit codes of these."""
+def test_an_interrupted_run_is_marked_as_killed(tmp_path, signals, code):
+    """The signals are SIGTERM, even twice, as SLURM sends it, SIGHUP of a closed terminal, and Ctrl-C."""
     endless = [*SMALLEST, "training.epochs=5000", "training.patience=5000"]
     copy_database(f"sqlite:///{tmp_path}/mlflow.db")
     process = WarmProcess("gym.train", f"outputs={tmp_path}", *endless)
@@ -79,7 +79,7 @@ def test_a_stopped_run_is_killed_and_never_left_running(tmp_path, signals, code)
 
 
 def test_hydras_sweep_runs_every_combination(tmp_path):
-    """Architectures and filter counts, each its own run with its own parameter count."""
+    """Each combination of architecture and filters is a run with a different number of parameters."""
     small = [*TINY, "model.levels=1", "training.epochs=1"]
     complete(tmp_path, *small, "model=simple_unet,simple_resunet", "loss=cce", "filters=2,4")
 
@@ -92,7 +92,7 @@ def test_hydras_sweep_runs_every_combination(tmp_path):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The wheel, installed into an environment of its own that holds the dependencies and no clone."""
+    """A new environment with the wheel and the dependencies, but without the clone."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", ROOT]
     subprocess.run(build, check=True, capture_output=True)
@@ -102,16 +102,17 @@ def installed(tmp_path_factory):
     install = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet"]
     subprocess.run([*install, "--no-deps", "--no-index", wheel], check=True, capture_output=True)
     (site,) = (environment / "lib").glob("python*/site-packages")
-    # A .pth file adds the dependencies; the .pth of an editable segsweep among them is not read from there.
+    # A .pth file adds the folder of the dependencies. Python does not read the .pth files in that folder, so an
+    # editable installation of segsweep there has no effect.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return environment
 
 
 def in_environment(installed, program, *arguments, cwd):
-    """Run a program of the environment, away from the clone."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    """Run a program of the environment outside the clone."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [installed / "bin" / program, *arguments]
-    return subprocess.run(command, cwd=cwd, env=kept, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_wheel_trains_in_an_empty_folder(installed, tmp_path):
@@ -128,16 +129,16 @@ def test_the_wheel_trains_in_an_empty_folder(installed, tmp_path):
     )
 
 
-def test_the_console_script_says_its_version_and_its_commands(installed, tmp_path):
-    """And a slip gets the nearest command."""
+def test_the_console_script_prints_its_version_and_its_commands(installed, tmp_path):
+    """For a misspelt command, it suggests the closest one."""
     assert in_environment(installed, "segsweep", "--version", cwd=tmp_path).stdout == f"segsweep {gym.__version__}\n"
     assert "  make_dataset   Build a dataset" in in_environment(installed, "segsweep", cwd=tmp_path).stdout
     refused = in_environment(installed, "segsweep", "trian", cwd=tmp_path)
     assert (refused.returncode, refused.stderr) == (1, "error: trian is not a command; did you mean train?\n")
 
 
-def test_set_up_adds_nothing_to_later_calls():
-    """With the stamp in place, the scripts' bootstrap takes under 0.3 s."""
+def test_bootstrap_is_fast_after_the_set_up():
+    """With its stamp in place, it takes less than 0.3 s."""
     started = time.monotonic()
     subprocess.run(["bash", "-c", "source scripts/bootstrap"], cwd=ROOT, check=True)
 

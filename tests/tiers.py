@@ -1,7 +1,7 @@
-"""Three tiers of tests: markers choose them, a guard keeps the fast one fast, the last line counts the rest.
+"""Test tiers: markers select them, a guard keeps the fast tier fast, and a summary counts the tests left out.
 
-A test that trains a network or starts a process says so with a marker. The guard fails a test that does either without
-its marker, in every tier, so that a forgotten marker cannot slow the fast tier down.
+A test that trains a network or starts a process needs a marker. The guard fails a test without it in every tier, so
+that a forgotten marker cannot slow down the fast tier.
 """
 
 import functools
@@ -17,23 +17,23 @@ from typing import Any
 
 import pytest
 
-# A test with several markers counts for the first: it needs at least that.
+# The command that includes each marker. A test with several markers counts for the first of them.
 LEFT_TO = {
     "drill": "./scripts/test -m drill",
     "outside": "./scripts/test --outside",
     "trains": "./scripts/test --all",
     "process": "./scripts/test --all",
 }
-# Libraries ask these about the machine and the program about its commit, once and in milliseconds.
+# Libraries run uname and the program runs git; both take milliseconds and run once.
 _QUICK = ("uname", "git")
-_DEEDS = {"trains": "train", "process": "start processes"}
-_MAY_DO_ALL = ("drill", "outside")
+_ACTIONS = {"trains": "train", "process": "start processes"}
+_UNRESTRICTED = ("drill", "outside")
 
 
 class Guard:
-    """Fail a test that trains or starts a process without the marker that says so.
+    """Fails a test that trains or starts a process without the required marker.
 
-    What is patched stays patched for the whole session: fixtures of a wider scope than a test are watched too.
+    Patches stay for the whole session, because fixtures of a wider scope are watched, too.
     """
 
     def __init__(self) -> None:
@@ -41,15 +41,15 @@ class Guard:
         self._is_open = False
 
     def _watch(self) -> None:
-        """Patch the places through which every process and every training starts; Keras once it is imported."""
-        self._precede(subprocess.Popen, "__init__", "process", "starts a process")
-        self._precede(multiprocessing.process.BaseProcess, "start", "process", "starts a process")
+        """Patch the methods that start processes and trainings, those of Keras once it is imported."""
+        self._guard_method(subprocess.Popen, "__init__", "process", "starts a process")
+        self._guard_method(multiprocessing.process.BaseProcess, "start", "process", "starts a process")
         if sys.modules.get("keras"):
             import keras
 
-            self._precede(keras.Model, "fit", "trains", "trains a network")
+            self._guard_method(keras.Model, "fit", "trains", "trains a network")
 
-    def _precede(self, owner: type, name: str, marker: str, deed: str) -> None:
+    def _guard_method(self, owner: type, name: str, marker: str, action: str) -> None:
         original: Callable[..., Any] = getattr(owner, name)
         if hasattr(original, "is_guarded"):
             return
@@ -57,25 +57,25 @@ class Guard:
         @functools.wraps(original)
         def guarded(*arguments: Any, **options: Any) -> Any:
             if not _is_quick(arguments):
-                self._check(marker, deed)
+                self._check(marker, action)
             return original(*arguments, **options)
 
         guarded.is_guarded = True
         setattr(owner, name, guarded)
 
-    def _check(self, marker: str, deed: str) -> None:
+    def _check(self, marker: str, action: str) -> None:
         item = self._item
-        if item is None or self._is_open or any(item.get_closest_marker(name) for name in (marker, *_MAY_DO_ALL)):
+        if item is None or self._is_open or any(item.get_closest_marker(name) for name in (marker, *_UNRESTRICTED)):
             return
         pytest.fail(
-            f"{item.nodeid} {deed} without saying so: mark it with @pytest.mark.{marker}, which leaves it to "
+            f"{item.nodeid} {action} without saying so: mark it with @pytest.mark.{marker}, which leaves it to "
             "./scripts/test --all, or read one of the golden fixtures instead.",
             pytrace=False,
         )
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Let a golden fixture train and start processes, whichever test asks for it first."""
+        """Let a golden fixture train and start processes, whichever test requests it first."""
         before, self._is_open = self._is_open, True
         try:
             yield
@@ -84,7 +84,7 @@ class Guard:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Know which test runs, with the set-up of its fixtures and their end."""
+        """Remember the current test during its setup, call and teardown."""
         self._watch()
         self._item = item
         try:
@@ -103,10 +103,11 @@ guard = Guard()
 
 
 def work_unit(item: pytest.Item) -> str | None:
-    """Name the tests that must run on one core, one after the other, for pytest-xdist; None for a test on its own.
+    """Return the group of tests that pytest-xdist must run in one worker; None for a test that may run in any worker.
 
-    Tests that share a fixture of their file stay together, so that it is made once. A dear test that shares none goes
-    wherever a core is free. The cheap ones of a file stay together, because sending each alone takes longer than most.
+    Tests that share a module fixture form a group, so that the fixture is created once. An expensive test without such
+    a fixture may run in any worker. The cheap tests of a file form a group, because sending each of them to a worker
+    takes longer than most of them run.
     """
     definitions = item._fixtureinfo.name2fixturedefs
     shared = {name for name, found in definitions.items() if found[-1].scope == "module"}
@@ -116,12 +117,12 @@ def work_unit(item: pytest.Item) -> str | None:
 
 
 def rank(item: pytest.Item) -> int:
-    """Order of a test: what trains, what starts processes, then the short ones, which fill the gaps at the end."""
+    """Return the sort key of a test: expensive tests run first, and cheap ones fill the gaps at the end."""
     return next((place for place, marker in enumerate(LEFT_TO) if item.get_closest_marker(marker)), len(LEFT_TO))
 
 
 class TierReport:
-    """Count the tests left to other tiers and the reasons of skips, and print them as the last line."""
+    """Counts the tests left to other tiers and the reasons for skips, and prints a summary as the last line."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -129,7 +130,7 @@ class TierReport:
         self._skipped: Counter[str] = Counter()
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Note the tests that the markers leave out; with -k, which also lands here, there is nothing to count."""
+        """Count the tests that the markers deselect, unless ``-k`` deselects tests as well."""
         if self._config.option.keyword:
             return
         for item in items:
@@ -139,17 +140,17 @@ class TierReport:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker counted: with pytest-xdist only workers collect."""
+        """Merge the counts of a worker, because only workers collect tests with pytest-xdist."""
         self._left |= getattr(node, "workeroutput", {}).get("left", {})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count a skip by its reason."""
+        """Count the reason for a skip."""
         if report.skipped and isinstance(report.longrepr, tuple):
             self._skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Iterator[None]:
-        """Print the line after pytest's own last one; a worker hands its counts over instead."""
+        """Print the summary after pytest's last line, or send the counts from a worker to its controller."""
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput["left"] = self._left
             return (yield)
@@ -159,11 +160,11 @@ class TierReport:
         return result
 
     def summary(self) -> str:
-        """Word the line: ``left to ./scripts/test --all: 12 (5 train, 7 start processes); skipped: 1 (1 no GPU)``."""
+        """Return the line: ``left to ./scripts/test --all: 12 (5 train, 7 start processes); skipped: 1 (1 no GPU)``."""
         parts = []
         for command in dict.fromkeys(reversed(LEFT_TO.values())):
             if counts := Counter(marker for marker in self._left.values() if LEFT_TO[marker] == command):
-                kinds = ", ".join(f"{counts[marker]} {deed}" for marker, deed in _DEEDS.items() if counts[marker])
+                kinds = ", ".join(f"{counts[marker]} {action}" for marker, action in _ACTIONS.items() if counts[marker])
                 parts.append(f"left to {command}: {counts.total()}" + (f" ({kinds})" if kinds else ""))
         reasons = ", ".join(f"{count} {reason}" for reason, count in self._skipped.most_common())
         parts.append(f"skipped: {self._skipped.total()}" + (f" ({reasons})" if reasons else ""))

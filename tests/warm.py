@@ -1,4 +1,4 @@
-"""What a warm process has imported: all that a sweep and its pictures need."""
+"""Modules that the fork server imports once: all that a sweep and its pictures need."""
 
 import gc
 
@@ -7,4 +7,4 @@ from gym.core.startup import quiet_tensorflow_imports
 with quiet_tensorflow_imports():
     pass
 
-gc.freeze()  # shared by all forks: looking at it would copy it
+gc.freeze()  # all forks share this memory, and collecting garbage in it would copy it

@@ -1,6 +1,6 @@
-"""Start a verb in a fork of a process that has imported all it needs, so that the seconds of importing are paid once.
+"""Start commands in forks of a process that has already imported all it needs, which saves seconds per command.
 
-TensorFlow computes nothing while it is imported, so the fork is what a fresh process is when it has come as far.
+TensorFlow computes nothing while it is imported, so a fork equals a new process after its imports.
 """
 
 import atexit
@@ -15,16 +15,16 @@ from typing import NoReturn
 
 import pytest
 
-from tests.blank import draw_nothing
+from tests.blank import save_blank_pictures
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.warm"])
 
 
 class WarmProcess:
-    """``python -m MODULE ARGUMENTS`` in a process group of its own; with what tests use of `subprocess.Popen`.
+    """``python -m MODULE ARGUMENTS`` in a new process group, with the part of `subprocess.Popen` that tests use.
 
-    Its pictures are blank unless it ``draws``; those of its workers, which are processes of their own, are not.
+    Its pictures are blank unless ``draws`` is set. Its workers are new processes, so they always draw.
     """
 
     def __init__(self, module: str, *arguments: str, draws: bool = False) -> None:
@@ -35,25 +35,25 @@ class WarmProcess:
         self.pid = self._process.pid
         self.stdout = os.fdopen(os.dup(reader.fileno()), encoding="utf-8")
         reader.close()
-        self._said: list[str] = []
-        self._listener = threading.Thread(target=lambda: self._said.extend(self.stdout), daemon=True)
+        self._output: list[str] = []
+        self._listener = threading.Thread(target=lambda: self._output.extend(self.stdout), daemon=True)
 
     @property
     def returncode(self) -> int | None:
-        """Of an ended process, negative for a signal."""
+        """The exit code, negative for a signal; None while the process runs."""
         return self._process.exitcode
 
     def poll(self) -> int | None:
-        """The same."""
+        """Return `returncode`."""
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """To the process alone, if it has not ended."""
+        """Send a signal to the process alone, unless it has ended."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, None]:
-        """Wait until no process holds the other end of the output, and this one has ended; gives what was said."""
+        """Wait until the process has ended and no other process holds its output; return the output."""
         if self._listener.ident is None:
             self._listener.start()
         self._listener.join(timeout)
@@ -61,11 +61,11 @@ class WarmProcess:
             raise subprocess.TimeoutExpired(str(self.pid), timeout)
         self._process.join()
         self.stdout.close()
-        return "".join(self._said), None
+        return "".join(self._output), None
 
 
 def _become(writer, environment, module, arguments, draws) -> NoReturn:
-    """Turn the fork into the process that was asked for."""
+    """Run a module in this fork, as ``python -m`` would in a new process."""
     os.setsid()
     os.dup2(writer.fileno(), 1)
     os.dup2(writer.fileno(), 2)
@@ -73,12 +73,12 @@ def _become(writer, environment, module, arguments, draws) -> NoReturn:
     os.environ.clear()
     os.environ.update(environment)
     sys.stdout.reconfigure(line_buffering=True)
-    multiprocessing.process._parent_process = None  # to the program, this is no worker
+    multiprocessing.process._parent_process = None  # otherwise, the program would behave as a worker
     sys.argv = [module, *arguments]
     if not draws:
-        draw_nothing(pytest.MonkeyPatch())
+        save_blank_pictures(pytest.MonkeyPatch())
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
-    finally:  # as the interpreter ends: joblib ends its workers so, which would be waited for otherwise
+    finally:  # as the interpreter does at exit, where joblib ends its workers
         threading._shutdown()
         atexit._run_exitfuncs()

@@ -263,9 +263,9 @@ def assess(
         is_own = own.dataset is dataset
         split = own.split if is_own else split_other_dataset(dataset, trained.split, trained.augment, side)
         side, samples = choose_samples(side, split, len(dataset), is_own)
-        judged = EvaluationSet(dataset, samples, side, trained.augment, trained.seed, own)
+        evaluated = EvaluationSet(dataset, samples, side, trained.augment, trained.seed, own)
         settings = AssessmentSettings(trained.training.batch, boundary_width, seed, baselines, workers=0)
-        return assess_network(model._saved.network, judged, settings, Path(scratch))
+        return assess_network(model._saved.network, evaluated, settings, Path(scratch))
 
 
 def list_runs(

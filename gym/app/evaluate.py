@@ -233,7 +233,7 @@ def _write_results(
     document = describe_assessment(assessment, {"id": source.run_id, "name": source.name}, data, differences)
     facts = {"model": source.origin, "data": manifest.source, "images": str(len(assessment.scenes))}
     if assessment.warnings:
-        facts["beware"] = "; ".join(assessment.warnings)
+        facts["warnings"] = "; ".join(assessment.warnings)
     with translate_disk_errors(folder, "choose another folder with output=..."):
         folder.mkdir(parents=True, exist_ok=True)
         files = write_document(folder, document, assessment)

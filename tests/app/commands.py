@@ -1,4 +1,4 @@
-"""Commands run by tests: in this process, or as a process whose CPU time is measured."""
+"""Helpers that run commands in this process, or in a new one whose CPU time is measured."""
 
 import ast
 import builtins
@@ -34,19 +34,19 @@ class Done(NamedTuple):
 
 
 def run_here(*arguments: str, main: Callable[[], None] = dispatch) -> Done:
-    """Run ``segsweep ARGUMENTS`` in this process; an error that it does not handle becomes a traceback and code 1."""
+    """Run ``segsweep ARGUMENTS`` in this process; an unhandled exception prints its traceback and sets exit code 1."""
     return _run(arguments, main)[0]
 
 
 def run_lightly(*arguments: str, main: Callable[[], None] = dispatch) -> Done:
-    """Run it in this process, and assert that a fresh process would not have imported a large library for it."""
+    """Run a command like `run_here`, and assert that it would import no large library in a new process."""
     done, heavy = _run(arguments, main)
     assert heavy == set(), f"{arguments} imports {heavy}"
     return done
 
 
 def heavy_imports(*arguments: str) -> set[str]:
-    """Return the large libraries that a fresh process would have imported to run ``segsweep ARGUMENTS``."""
+    """Return the large libraries that ``segsweep ARGUMENTS`` would import in a new process."""
     return _run(arguments, dispatch)[1]
 
 
@@ -108,7 +108,7 @@ def _restored_process() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _recorded_imports() -> Iterator[set[str]]:
-    """Record every module that an import statement names, whether or not it has been imported before."""
+    """Record every module that is named by an import statement, even if it was imported before."""
     found: set[str] = set()
     original_import, original_import_module = builtins.__import__, importlib.import_module
 
@@ -129,13 +129,13 @@ def _recorded_imports() -> Iterator[set[str]]:
 
 
 def _heavy_imports(names: set[str]) -> set[str]:
-    """Return the large libraries among some modules and all that these import as they are imported."""
+    """Return the large libraries that these modules are or import, directly or indirectly."""
     return {name.partition(".")[0] for name in names} & _HEAVY | set().union(*map(_heavy_behind, names))
 
 
 @functools.cache
 def _heavy_behind(module: str) -> frozenset[str]:
-    """Return the large libraries that importing a module of ours brings along; of other modules none."""
+    """Return the large libraries that a module of this program imports; empty for any other module."""
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     if not module.startswith("gym.") or not path.is_file():
         return frozenset()
@@ -143,7 +143,7 @@ def _heavy_behind(module: str) -> frozenset[str]:
 
 
 def _imports_of(statements: list[ast.stmt]) -> set[str]:
-    """Return the modules that these statements import when they are executed, those in functions left out."""
+    """Return the modules that these statements import when they are executed, except inside functions."""
     names: set[str] = set()
     for statement in statements:
         if isinstance(statement, ast.ImportFrom) and statement.module:

@@ -1,4 +1,4 @@
-"""The Python API does what the commands do, and costs nothing until it is used."""
+"""The Python API does what the commands do, and importing it is cheap."""
 
 import doctest
 import subprocess
@@ -33,7 +33,7 @@ def outputs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(outputs):
-    """One tiny run, fitted through the API."""
+    """The result of a tiny run, trained with `gym.fit`."""
     return gym.fit(gym.compose(*TINY, f"outputs={outputs}"))
 
 
@@ -50,7 +50,6 @@ def image(outputs):
     return scene
 
 
-@pytest.mark.process
 @pytest.mark.process
 def test_importing_the_package_imports_nothing_heavy():
     """``import gym`` takes under 0.1 s and loads neither NumPy nor anything larger."""
@@ -73,7 +72,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_every_public_name_can_be_imported():
-    """Each name in ``__all__`` resolves, none is the name of a command, and an unknown name is an AttributeError."""
+    """No public name is also a command, and an unknown name raises an AttributeError."""
     from gym.app.command_line import COMMANDS
 
     assert all(getattr(gym, name) is not None for name in gym.__all__)
@@ -84,7 +83,7 @@ def test_every_public_name_can_be_imported():
 
 @pytest.mark.parametrize("name", ["compose", "open_dataset"])
 def test_the_examples_in_the_docstrings_run(name, tmp_path, monkeypatch):
-    """Doctests, in an empty folder."""
+    """The doctests pass in an empty folder."""
     monkeypatch.chdir(tmp_path)
     (test,) = doctest.DocTestFinder(recurse=False).find(getattr(api, name), name)
 
@@ -93,7 +92,7 @@ def test_the_examples_in_the_docstrings_run(name, tmp_path, monkeypatch):
 
 
 def test_a_configuration_is_composed_and_checked():
-    """As on the command line, and a mistake is one line."""
+    """Overrides work as on the command line, and an invalid one raises an error of one line."""
     assert gym.compose("model=unet", "filters=4").model.filters == 4
     with pytest.raises(gym.ConfigError, match=r"^data\.size=100 must be a multiple of 16, at least 16; try 96\.$"):
         gym.compose("data.size=100")
@@ -103,7 +102,7 @@ def test_a_configuration_is_composed_and_checked():
 
 @pytest.mark.trains
 def test_a_fitted_run_is_listed_with_its_scores_and_settings(outputs, result):
-    """One row, with the numbers that the run returned."""
+    """The table has one row, with the scores that `gym.fit` returned."""
     table = gym.list_runs(outputs=outputs)
 
     assert table["run_id"].tolist() == [result.run_id]
@@ -114,7 +113,7 @@ def test_a_fitted_run_is_listed_with_its_scores_and_settings(outputs, result):
 
 @pytest.mark.trains
 def test_a_model_labels_an_image_of_any_size(model, image):
-    """Labels are the most probable class; pixels without data are 255 and have no probability."""
+    """Each pixel gets its most probable class; pixels without data get label 255 and NaN probabilities."""
     labels, probabilities = model.predict(image), model.probabilities(image)
 
     assert (labels.shape, labels.dtype) == ((48, 80), np.uint8)
@@ -125,8 +124,8 @@ def test_a_model_labels_an_image_of_any_size(model, image):
 
 
 @pytest.mark.trains
-def test_a_model_knows_its_classes_bands_and_card(model):
-    """What a user needs to prepare an image and to read the labels."""
+def test_a_model_has_classes_bands_and_a_card(model):
+    """They tell users how to prepare an image and how to read the labels."""
     assert model.classes == ["water", "whitewater", "sand", "other"]
     assert model.bands == ["red", "green", "blue", "nir", "swir"]
     assert model.card.startswith("# ")
@@ -135,7 +134,7 @@ def test_a_model_knows_its_classes_bands_and_card(model):
 
 @pytest.mark.trains
 def test_a_raster_is_segmented_onto_its_own_grid(model, image, tmp_path):
-    """A GeoTIFF in, a GeoTIFF on the same grid out, equal to what `predict` returns for the array."""
+    """A GeoTIFF yields a GeoTIFF on the same grid, with the labels that `predict` returns for the array."""
     grid = {"crs": "EPSG:32610", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 4e6)}
     shape = {"height": 48, "width": 80, "count": 5, "dtype": "uint16"}
     with rasterio.open(tmp_path / "scene.tif", "w", driver="GTiff", **shape, **grid) as written:
@@ -151,8 +150,8 @@ def test_a_raster_is_segmented_onto_its_own_grid(model, image, tmp_path):
 
 
 @pytest.mark.trains
-def test_a_model_is_scored_on_its_own_validation_pairs_as_its_run_was(model, outputs, result):
-    """On its own dataset the validation side is found, and the mean IoU is that of the run."""
+def test_assessing_a_model_reproduces_the_validation_score_of_its_run(model, outputs, result):
+    """Its training dataset is recognised, and the validation side has the mean IoU of the run."""
     config = gym.compose(*TINY, f"outputs={outputs}")
 
     assessment = gym.assess(model, gym.open_dataset(config.data, outputs=outputs))
@@ -166,7 +165,7 @@ def test_a_model_is_scored_on_its_own_validation_pairs_as_its_run_was(model, out
 
 @pytest.mark.trains
 def test_a_model_is_scored_on_all_pairs_of_another_dataset(model, outputs):
-    """Without a warning, because it has seen none of them; a dataset that does not fit is refused."""
+    """No warning appears, because the model has seen none of the pairs; a dataset with another frame is refused."""
     config = gym.compose(*TINY, "data.seed=1", "data.scenes=3")
     other = gym.open_dataset(config.data, outputs=outputs)
 
@@ -179,7 +178,7 @@ def test_a_model_is_scored_on_all_pairs_of_another_dataset(model, outputs):
 
 
 @pytest.mark.trains
-def test_an_unknown_run_is_named(outputs, result):
-    """The error names the nearest run."""
+def test_an_unknown_run_is_refused_with_the_closest_match(outputs, result):
+    """The error suggests the closest name."""
     with pytest.raises(gym.RunError, match="resunet cce f2"):
         gym.load("resunet cce f3", outputs=outputs)

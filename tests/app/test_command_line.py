@@ -1,4 +1,4 @@
-"""The commands: how they are found, how they start, and how they end."""
+"""The commands are listed and suggested, start quickly, and exit with the right code."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_the_program_lists_its_commands(arguments):
-    """Each has one line with its summary."""
+    """Each command has a line with its summary."""
     code, out, err = run_here(*arguments)
 
     assert (code, err) == (0, "")
@@ -45,12 +45,12 @@ def test_the_program_prints_its_version():
     }.items(),
 )
 def test_an_unknown_command_is_refused_with_a_suggestion(name, message):
-    """The closest command is suggested; without a close one, all are listed."""
+    """The closest command is suggested; if none is close, all are listed."""
     assert run_here(name) == (1, "", f"error: {message}\n")
 
 
 def test_a_command_is_run_by_its_name():
-    """It reads the remaining arguments, whether they are overrides or its own options."""
+    """The command reads the remaining arguments, whether they are overrides or options."""
     code, out, _ = run_here("predict", "--help")
     assert code == 0
     assert "Segment every image in a folder" in out
@@ -85,7 +85,7 @@ def test_the_console_script_and_the_package_run_the_same_function():
 
 
 def run_quickly(*arguments: str) -> Done:
-    """Run ``python -m gym.train`` in a process of its own, which must answer within one second of CPU time."""
+    """Run ``python -m gym.train`` in a new process, and fail unless it needs less than one second of CPU time."""
     for _ in range(3):  # other processes can slow one attempt down
         done, seconds = run_process(*arguments)
         if seconds < 1:
@@ -95,7 +95,7 @@ def run_quickly(*arguments: str) -> Done:
 
 @pytest.mark.process
 def test_a_mistake_is_refused_within_a_second():
-    """A fresh process says what `run_here` says: one line on standard error, and exit code 1."""
+    """A new process prints the same line on standard error as `run_here`, and exits with code 1."""
     done = run_quickly("model.filters=0")
 
     assert done == run_here("train", "model.filters=0")
@@ -104,15 +104,15 @@ def test_a_mistake_is_refused_within_a_second():
 
 @pytest.mark.process
 def test_help_appears_within_a_second():
-    """A fresh process prints what `run_here` prints; it needs neither TensorFlow nor Hydra's own help."""
+    """A new process prints the same as `run_here`, without TensorFlow or Hydra's own help."""
     done = run_quickly("--help")
 
     assert done == run_here("train", "--help")
     assert "Train a segmentation model" in done.out
 
 
-def test_a_command_that_imports_large_libraries_is_found_out(tmp_path):
-    """`run_lightly` sees imports in functions and behind other modules, also of what is imported already."""
+def test_run_lightly_detects_imports_of_large_libraries(tmp_path):
+    """It detects imports inside functions, by other modules, and of modules that are already imported."""
     arguments = ("report", "sweep=unknown", f"outputs={tmp_path}")
 
     assert {"keras", "mlflow", "numpy"} <= heavy_imports(*arguments)
@@ -135,7 +135,7 @@ def test_the_composed_configuration_is_shown_without_heavy_imports():
 
 
 def test_a_full_traceback_is_shown_on_request(monkeypatch):
-    """HYDRA_FULL_ERROR=1 works as Hydra's users know it."""
+    """HYDRA_FULL_ERROR=1 works as in any Hydra application."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     done = run_here("train", "loss=mse")
 

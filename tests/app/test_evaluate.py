@@ -1,4 +1,4 @@
-"""Judging trained models: numbers are those of the run, other data and runs stand beside it, mistakes are named."""
+"""Evaluating trained models reproduces their scores, compares runs, and refuses mistakes in one line."""
 
 import csv
 import json
@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from gym.app.evaluate import evaluate_runs
 from gym.app.train import run_experiment
+from gym.config.schema import TrackingConfig
 from gym.core.errors import ConfigError, DataError, RunError
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
@@ -24,38 +25,38 @@ pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 @pytest.fixture(scope="module")
 def outputs(golden_sweep, tmp_path_factory):
-    """A copy of the golden sweep's outputs, because judging logs into MLflow; the runs of this file join it."""
+    """A copy of the golden sweep's outputs, because evaluating logs to MLflow; other runs are trained there, too."""
     return copy_outputs(golden_sweep.outputs, tmp_path_factory.mktemp("outputs"))
 
 
 @pytest.fixture(scope="module")
 def golden_results(outputs):
-    """The two runs of the golden sweep, which differ in their seed."""
+    """The results of the two runs of the golden sweep, which differ only in their seed."""
     folder = SweepFolder(outputs, SWEEP)
     return [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
 
 
 @pytest.fixture(scope="module")
-def kept():
-    """Trained runs by their overrides."""
+def trained_results():
+    """Results of the runs trained in this file, by their overrides."""
     return {}
 
 
 @pytest.fixture
-def trained(configure, outputs, kept):
-    """Train a variant of the golden run, once however many tests judge it."""
+def trained(configure, outputs, trained_results):
+    """Train a variant of the golden run; each variant is trained only once."""
 
     def train(*overrides):
-        if overrides not in kept:
-            kept[overrides] = run_experiment(configure(*SETTINGS, *overrides, f"outputs={outputs}"))
-        return kept[overrides]
+        if overrides not in trained_results:
+            trained_results[overrides] = run_experiment(configure(*SETTINGS, *overrides, f"outputs={outputs}"))
+        return trained_results[overrides]
 
     return train
 
 
 @pytest.fixture
-def judge(configure, outputs):
-    """Judge by overrides; the page, whose pictures take longest, is made where an output is named for it."""
+def evaluate(configure, outputs):
+    """Evaluate with overrides; the page, whose pictures take most of the time, is written only if ``output`` is set."""
 
     def run(*overrides):
         with pytest.MonkeyPatch.context() as patch:
@@ -66,13 +67,13 @@ def judge(configure, outputs):
     return run
 
 
-def test_the_scores_are_those_that_training_logged(golden_results, judge, tmp_path):
-    """On the validation side to the last pixel, the legacy ones too; another batch is rounded otherwise."""
+def test_validation_scores_equal_those_of_training(golden_results, evaluate, tmp_path):
+    """The confusion matrices are identical; another batch size changes rounding and the legacy scores."""
     result = golden_results[0]
-    of_validation = [f"run={result.run_id}", "side=validation", "baselines=false"]
+    arguments = [f"run={result.run_id}", "side=validation", "baselines=false"]
 
-    (found,) = judge(*of_validation)
-    (one_by_one,) = judge(*of_validation, "batch=1")
+    (found,) = evaluate(*arguments)
+    (one_by_one,) = evaluate(*arguments, "batch=1")
 
     np.testing.assert_array_equal(found.counts.matrix, result.matrices)
     assert found.overall["iou"].value == pytest.approx(result.scores["iou"], abs=1e-12)
@@ -82,14 +83,14 @@ def test_the_scores_are_those_that_training_logged(golden_results, judge, tmp_pa
     assert one_by_one.evaluation.legacy["iou"] != found.evaluation.legacy["iou"]
 
 
-def test_everything_is_written_and_logged(golden_results, judge, outputs, tmp_path):
-    """Page, pictures, tables and JSON, below the run in MLflow too; metrics are grouped by the side."""
+def test_all_results_are_written_and_logged(golden_results, evaluate, outputs, tmp_path):
+    """Files that were in the folder before are not logged, and metrics are grouped by side."""
     result = golden_results[0]
 
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("nobody's business")
 
-    (found,) = judge(f"run={result.run_id}", f"output={tmp_path / 'out'}")
+    (found,) = evaluate(f"run={result.run_id}", f"output={tmp_path / 'out'}")
 
     assert found.side == "test"
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -105,7 +106,7 @@ def test_everything_is_written_and_logged(golden_results, judge, outputs, tmp_pa
     assert f"{found.overall['iou'].value:.3f}" in page
     assert "http://" not in page
     assert "https://" not in page
-    client = MlflowClient(tracking_uri(found_tracking(outputs), outputs))
+    client = MlflowClient(tracking_uri(TrackingConfig(), outputs))
     names = {item.path for item in client.list_artifacts(result.run_id, "evaluation/test")}
     assert names == {f"evaluation/test/{path.name}" for path in (tmp_path / "out").iterdir()} - {
         "evaluation/test/mine.txt"
@@ -114,49 +115,42 @@ def test_everything_is_written_and_logged(golden_results, judge, outputs, tmp_pa
     assert metrics["evaluate_test/iou"] == found.overall["iou"].value
 
 
-def test_one_evaluation_at_a_time_writes_the_card(golden_results, judge, outputs, monkeypatch):
-    """Two that read it together would each write it without the other."""
+def test_one_evaluation_at_a_time_writes_the_card(golden_results, evaluate, outputs, monkeypatch):
+    """A lock prevents two evaluations from overwriting each other's card."""
     result, is_held = golden_results[0], []
 
-    def look(*_):
+    def check_lock(*_):
         with pytest.raises(Timeout):
             FileLock(outputs / ".card.lock").acquire(timeout=0)
         is_held.append(True)
 
-    monkeypatch.setattr("gym.reporting.card.write.refresh_card", look)
-    judge(f"run={result.run_id}", "baselines=false")
+    monkeypatch.setattr("gym.reporting.card.write.refresh_card", check_lock)
+    evaluate(f"run={result.run_id}", "baselines=false")
 
     assert is_held == [True]
 
 
-def found_tracking(outputs):
-    """The tracking configuration of these tests."""
-    from gym.config.schema import TrackingConfig
-
-    return TrackingConfig()
-
-
-def test_the_temperature_is_fitted_on_validation_and_says_so(golden_results, judge):
-    """For the test side on other images; for validation itself on the very images, which is said."""
+def test_the_temperature_is_fitted_on_the_validation_side(golden_results, evaluate):
+    """For the validation side itself, a note says that the calibration looks better than it is."""
     result = golden_results[0]
 
-    (test,) = judge(f"run={result.run_id}", "baselines=false")
-    (validation,) = judge(f"run={result.run_id}", "side=validation", "baselines=false")
+    (test,) = evaluate(f"run={result.run_id}", "baselines=false")
+    (validation,) = evaluate(f"run={result.run_id}", "side=validation", "baselines=false")
 
     assert test.temperature.value == pytest.approx(validation.temperature.value)
     assert "looks better than it is" in validation.temperature.origin
     assert "looks better than it is" not in test.temperature.origin
-    better, as_is = (
+    calibrated, uncalibrated = (
         validation.overall[name].value for name in ("calibration_error_with_temperature", "calibration_error")
     )
-    assert better <= as_is + 0.01
+    assert calibrated <= uncalibrated + 0.01
 
 
-def test_runs_are_compared_on_the_same_images(golden_results, judge, tmp_path):
-    """The first less each other; a folder for each; the difference is that of their scores."""
+def test_runs_are_compared_on_the_same_images(golden_results, evaluate, tmp_path):
+    """The results of the first run have its differences to the others, and each run has its own folder."""
     names = [result.run_id for result in golden_results]
 
-    first, other = judge(f"run=[{','.join(names)}]", f"output={tmp_path}", "baselines=false", "workers=1")
+    first, other = evaluate(f"run=[{','.join(names)}]", f"output={tmp_path}", "baselines=false", "workers=1")
 
     folders = sorted(path.parent for path in tmp_path.rglob("evaluation.json"))
     assert len(folders) == 2
@@ -168,11 +162,11 @@ def test_runs_are_compared_on_the_same_images(golden_results, judge, tmp_path):
     assert sum((folder / "differences.png").exists() for folder in folders) == 1
 
 
-def test_other_data_are_prepared_as_the_runs_own(golden_results, judge, tmp_path):
-    """Drawn with another seed and another default size; all images are judged, calibration is that of the run's own."""
+def test_other_data_is_prepared_like_the_training_data(golden_results, evaluate, tmp_path):
+    """All its images are evaluated, with the temperature fitted on the validation images of the run."""
     result = golden_results[0]
 
-    (found,) = judge(f"run={result.run_id}", "data=synthetic", "data.scenes=5", "data.seed=3", "boundary_width=3")
+    (found,) = evaluate(f"run={result.run_id}", "data=synthetic", "data.scenes=5", "data.seed=3", "boundary_width=3")
 
     assert found.side == "all"
     assert len(found.scenes) == 5
@@ -182,56 +176,55 @@ def test_other_data_are_prepared_as_the_runs_own(golden_results, judge, tmp_path
     assert found.baselines.comparisons
 
 
-def test_training_images_are_called_what_they_are(golden_results, judge, tmp_path):
-    """The page says that they flatter."""
+def test_evaluating_training_images_causes_a_warning(golden_results, evaluate, tmp_path):
+    """The page states how many images the model was trained on."""
     result = golden_results[0]
-    judge(f"run={result.run_id}", "side=training", "baselines=false", f"output={tmp_path}")
+    evaluate(f"run={result.run_id}", "side=training", "baselines=false", f"output={tmp_path}")
 
     assert "the model was trained on 12 of these images" in (tmp_path / "evaluation.html").read_text()
 
 
-def test_other_seeds_draw_other_scenes(golden_results, judge):
-    """The scores stay, their intervals change."""
+def test_the_seed_affects_only_the_intervals(golden_results, evaluate):
+    """Another seed draws other bootstrap samples, while the scores stay the same."""
     result = golden_results[0]
-    one, two = (judge(f"run={result.run_id}", f"seed={seed}", "baselines=false")[0] for seed in (0, 1))
+    one, two = (evaluate(f"run={result.run_id}", f"seed={seed}", "baselines=false")[0] for seed in (0, 1))
 
     assert one.overall["iou"].value == two.overall["iou"].value
     assert one.overall["iou"].low != two.overall["iou"].low
 
 
-def test_an_unknown_run_is_named_with_the_nearest(golden_results, judge):
-    """In one line."""
+def test_an_unknown_run_is_refused_with_the_closest_match(golden_results, evaluate):
     with pytest.raises(RunError, match=r"run=unet cce f3 was not found in .*; the closest match is unet cce f2"):
-        judge("run=unet cce f3")
+        evaluate("run=unet cce f3")
 
 
-def test_data_of_other_classes_or_bands_are_refused(golden_results, judge, tmp_path):
-    """Which ones, and what to do."""
+def test_data_with_other_classes_or_bands_is_refused(golden_results, evaluate, tmp_path):
+    """The error lists both sets of names and the remedy."""
     result = golden_results[0]
-    folder = shores(tmp_path, 2)
+    folder = write_shores(tmp_path, 2)
     other = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
 
     with pytest.raises(
         RunError,
         match=r"was trained with classes water, .*, other, but the data has sea, land; use",
     ):
-        judge(f"run={result.run_id}", *other)
+        evaluate(f"run={result.run_id}", *other)
     other[-1] = "data.classes=[water,whitewater,sand,other]"
     with pytest.raises(
         RunError, match=r"was trained with bands red, .*, swir, but the data has red, green, blue; use data with"
     ):
-        judge(f"run={result.run_id}", *other)
+        evaluate(f"run={result.run_id}", *other)
 
 
-def shores(folder, count):
-    """Labelled PNGs of three bands and two classes."""
+def write_shores(folder, count):
+    """Write labelled PNGs with three bands and two classes, and return their folder."""
     for number in range(count):
-        add_shore(folder, number)
+        write_shore(folder, number)
     return folder
 
 
-def add_shore(folder, number):
-    """One more."""
+def write_shore(folder, number):
+    """Write one labelled PNG."""
     from skimage.io import imsave
 
     random = np.random.default_rng(number)
@@ -241,135 +234,137 @@ def add_shore(folder, number):
 
 
 @pytest.mark.trains
-def test_an_empty_side_is_refused(trained, judge):
-    """With what the other sides hold."""
+def test_an_empty_side_is_refused(trained, evaluate):
+    """The error lists the number of images on each side; by default, validation replaces a missing test side."""
     result = trained("split.test=0")
 
     with pytest.raises(DataError, match=r"^side=test has no images \(training 18, valid"):
-        judge(f"run={result.run_id}", "side=test")
-    (found,) = judge(f"run={result.run_id}", "baselines=false")
+        evaluate(f"run={result.run_id}", "side=test")
+    (found,) = evaluate(f"run={result.run_id}", "baselines=false")
     assert found.side == "validation"
 
 
 @pytest.mark.trains
-def test_runs_of_other_images_are_not_compared(trained, golden_results, judge):
-    """Two splits: some images of one trained the other."""
+def test_runs_with_different_splits_are_not_compared(trained, golden_results, evaluate):
+    """Some test images of one run are training images of the other."""
     names = [golden_results[0].run_id, trained("split.seed=5").run_id]
 
     with pytest.raises(
         RunError, match=r"would be evaluated on different images .*; train both with the same data and split"
     ):
-        judge(f"run=[{','.join(names)}]")
+        evaluate(f"run=[{','.join(names)}]")
 
 
-def test_a_run_whose_data_are_gone_is_judged_on_others(golden_results, judge, monkeypatch):
-    """Without temperature and baselines, and says why; on its own data it is refused."""
+def test_a_run_without_its_training_data_is_evaluated_on_other_data(golden_results, evaluate, monkeypatch):
+    """Temperature and baselines are unavailable for a stated reason; without other data, the command is refused."""
     result = golden_results[0]
 
-    def refuse_own(data, outputs):
+    def raise_missing(data, outputs):
         raise DataError("folder x is gone")
 
-    monkeypatch.setattr("gym.app.training_data.open_or_build_dataset", refuse_own)
+    monkeypatch.setattr("gym.app.training_data.open_or_build_dataset", raise_missing)
 
     with pytest.raises(
         DataError, match=r"^the training data of unet .* is unavailable \(folder x is gone\); choose other"
     ):
-        judge(f"run={result.run_id}")
-    (found,) = judge(f"run={result.run_id}", "data=synthetic", "data.scenes=4", "data.seed=3")
+        evaluate(f"run={result.run_id}")
+    (found,) = evaluate(f"run={result.run_id}", "data=synthetic", "data.scenes=4", "data.seed=3")
     assert np.isnan(found.temperature.value)
     assert "folder x is gone" in found.temperature.origin
     assert "folder x is gone" in found.baselines.descriptions["none"]
     assert found.warnings[0].startswith("it is unknown whether the model was trained on these images")
 
 
-def test_its_own_data_are_known_when_they_are_given(golden_results, judge, tmp_path):
-    """By their fingerprint: training images are named as such, and sides are those of the training."""
+def test_the_training_data_is_recognised_by_its_fingerprint(golden_results, evaluate, tmp_path):
+    """Even if given with ``data=``, it has the sides of training, and training images cause a warning."""
     result = golden_results[0]
     own = ["data=synthetic", "data.scenes=24", "data.sites=3"]
 
-    (whole,) = judge(f"run={result.run_id}", *own, "baselines=false", f"output={tmp_path}")
-    (tested,) = judge(f"run={result.run_id}", *own, "side=test", "baselines=false")
-    (usual,) = judge(f"run={result.run_id}", "baselines=false")
+    (whole,) = evaluate(f"run={result.run_id}", *own, "baselines=false", f"output={tmp_path}")
+    (tested,) = evaluate(f"run={result.run_id}", *own, "side=test", "baselines=false")
+    (default,) = evaluate(f"run={result.run_id}", "baselines=false")
 
     assert whole.warnings[0] == "the model was trained on 12 of these images, which inflates its scores"
     assert "the model was trained on 12 of these images" in (tmp_path / "evaluation.html").read_text()
     assert whole.temperature.origin.endswith(
         "which include 6 of these images, so the calibration looks better than it is"
     )
-    assert tested.evaluation.names == usual.evaluation.names
+    assert tested.evaluation.names == default.evaluation.names
     assert tested.warnings == []
 
 
 @pytest.mark.trains
-def test_data_that_have_changed_are_no_longer_its_own(configure, judge, outputs, tmp_path):
-    """A folder with another image is another dataset: no split is drawn of it anew."""
-    folder = shores(tmp_path, 8)
-    here = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
+def test_changed_data_is_not_the_training_data(configure, evaluate, outputs, tmp_path):
+    """With an additional image, the folder is another dataset, and all its images are evaluated."""
+    folder = write_shores(tmp_path, 8)
+    data = ["data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels", "data.classes=[sea,land]"]
     small = ["model.levels=1", "model.kernel=3", "filters=2", "training.epochs=1", "augment=none", "split.test=0.25"]
-    result = run_experiment(configure("data.size=32", *here, *small, f"outputs={outputs}"))
-    (before,) = judge(f"run={result.run_id}", "baselines=false")
-    add_shore(folder, 99)
+    result = run_experiment(configure("data.size=32", *data, *small, f"outputs={outputs}"))
+    (before,) = evaluate(f"run={result.run_id}", "baselines=false")
+    write_shore(folder, 99)
 
     changed = r"is unavailable \(.*images.* changed after training\); choose other data with data="
     with pytest.raises(DataError, match=changed):
-        judge(f"run={result.run_id}", "baselines=false")
-    (found,) = judge(f"run={result.run_id}", *here, "baselines=false")
+        evaluate(f"run={result.run_id}", "baselines=false")
+    (found,) = evaluate(f"run={result.run_id}", *data, "baselines=false")
 
     assert len(before.scenes) == 2
     assert len(found.scenes) == 9
     assert "changed after training" in found.temperature.origin
 
 
-def test_a_zip_is_judged_on_given_data_without_a_look_at_its_own(golden_results, judge, outputs, tmp_path, monkeypatch):
-    """Unless the given are its own; a bad configuration in it is refused in one line."""
+def test_an_archive_is_evaluated_on_given_data_without_opening_its_own(
+    golden_results, evaluate, outputs, tmp_path, monkeypatch
+):
+    """Its own data is still recognised if given, and an invalid configuration is refused in one line."""
     result = golden_results[0]
-    path = zip_of(outputs, result, tmp_path / "mine.zip")
+    path = write_archive(outputs, result, tmp_path / "mine.zip")
     opened = []
     with monkeypatch.context() as patched:
         patched.setattr("gym.app.training_data.open_or_build_dataset", lambda *_: opened.append(1))
-        (found,) = judge(f"run={path}", "data=synthetic", "data.scenes=4", "data.seed=3")
+        (found,) = evaluate(f"run={path}", "data=synthetic", "data.scenes=4", "data.seed=3")
         own_data = ["data=synthetic", "data.scenes=24", "data.sites=3"]
-        (own,) = judge(f"run={path}", *own_data, "side=test", "baselines=false")
+        (own,) = evaluate(f"run={path}", *own_data, "side=test", "baselines=false")
 
     assert opened == []
     assert "the data of a model archive is opened only without data=" in found.temperature.origin
     assert own.temperature.origin == "fitted on the validation images of the run"
     with pytest.raises(RunError, match="are the same model; name it once"):
-        judge(f"run=[{path},{result.run_id}]", "data=synthetic", "data.scenes=4", "data.seed=3")
-    bad = zip_of(outputs, result, tmp_path / "bad.zip", ("kind: synthetic", "kind: no_such"))
+        evaluate(f"run=[{path},{result.run_id}]", "data=synthetic", "data.scenes=4", "data.seed=3")
+    bad = write_archive(outputs, result, tmp_path / "bad.zip", ("kind: synthetic", "kind: no_such"))
     with pytest.raises(RunError, match=r"the configuration of .* cannot be read \(data.kind=no_such must be one of"):
-        judge(f"run={bad}", "data=synthetic", "data.scenes=4")
+        evaluate(f"run={bad}", "data=synthetic", "data.scenes=4")
 
 
-def zip_of(outputs, result, path, change=("", "")):
-    """A published model, with a change of its configuration."""
-    place = path.with_suffix("")
-    shutil.copytree(Path(outputs) / "artifacts" / result.run_id / "artifacts", place)
-    config = place / "config.yaml"
+def write_archive(outputs, result, path, change=("", "")):
+    """Write the model archive of a run, with one replacement in its configuration."""
+    contents = path.with_suffix("")
+    shutil.copytree(Path(outputs) / "artifacts" / result.run_id / "artifacts", contents)
+    config = contents / "config.yaml"
     assert change[0] in config.read_text()
     config.write_text(config.read_text().replace(*change) if change[0] else config.read_text())
-    tags = {"data_fingerprint": json.loads((place / "card.json").read_text())["data"]["fingerprint"]}
-    (place / "run.json").write_text(json.dumps({"name": "mine", "tags": tags}))
-    write_zip(place, path)
+    tags = {"data_fingerprint": json.loads((contents / "card.json").read_text())["data"]["fingerprint"]}
+    (contents / "run.json").write_text(json.dumps({"name": "mine", "tags": tags}))
+    write_zip(contents, path)
     return path
 
 
 @pytest.mark.trains
-def test_one_model_under_two_names_is_refused(trained, judge):
-    """By its name and by its id."""
+def test_one_model_under_two_names_is_refused(trained, evaluate):
+    """The run is given by its name and by its id."""
     result = trained("name=known twice")
 
     with pytest.raises(RunError, match="are the same model; name it once"):
-        judge(f"run=[{result.name},{result.run_id}]")
+        evaluate(f"run=[{result.name},{result.run_id}]")
 
 
 @pytest.mark.trains
-def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, golden_results, judge):
-    """Names alone do not make them the same."""
+def test_runs_on_different_images_of_equal_names_are_not_compared(trained, golden_results, evaluate):
+    """Images are identified by their pixels instead of their names."""
     names = [golden_results[0].run_id, trained("data.seed=1").run_id]
 
     with pytest.raises(RunError, match=r"would be evaluated on different images \(6 differ, .*; train both with"):
-        judge(f"run=[{','.join(names)}]")
+        evaluate(f"run=[{','.join(names)}]")
 
 
 @pytest.mark.parametrize(
@@ -383,18 +378,18 @@ def test_scenes_of_one_name_that_were_drawn_otherwise_are_not_compared(trained, 
         (["run=a", "data=folder"], "data"),
     ],
 )
-def test_a_bad_configuration_is_refused(configure, overrides, message):
-    """Before anything is imported or opened."""
+def test_an_invalid_configuration_is_refused(configure, overrides, message):
+    """The error comes before anything is imported or opened."""
     with pytest.raises(ConfigError, match=message):
         configure(*overrides, name="evaluate")
 
 
 @pytest.mark.trains
-def test_a_sigmoid_head_is_judged_by_shares(trained, judge):
-    """Its scores are made to sum to one."""
+def test_the_probabilities_of_a_sigmoid_head_are_normalised(trained, evaluate):
+    """They sum to one in each pixel."""
     result = trained("model.head=sigmoid", "loss=dice")
 
-    (found,) = judge(f"run={result.run_id}", "baselines=false")
+    (found,) = evaluate(f"run={result.run_id}", "baselines=false")
 
     np.testing.assert_allclose(
         found.counts.probability_sums.sum(axis=1), found.counts.matrix.sum(axis=(1, 2)), rtol=1e-5

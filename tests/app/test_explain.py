@@ -48,12 +48,12 @@ def test_a_mistake_is_explained_in_one_line(override, message):
 
 
 def test_a_missing_configuration_file_is_named():
-    """Only ``--config-name`` leads here."""
+    """Only ``--config-name`` can cause this error."""
     error = MissingConfigException("not found", missing_cfg_file="missing", options=[])
 
     assert explain(error, Config) == "missing is not a configuration file; see --help."
 
 
-def test_any_other_error_keeps_its_words_on_one_line():
-    """Hydra breaks some messages into several lines."""
+def test_other_messages_are_joined_into_one_line():
+    """Some messages of Hydra have several lines."""
     assert explain(ValueError("first\n  second"), Config) == "first second"

@@ -21,7 +21,7 @@ def help_of():
 
 
 def test_the_help_of_train_shows_groups_options_and_keys(help_of):
-    """Every group has its options, and every key its default and its meaning."""
+    """Every group is listed with its options, and every key with its default and meaning."""
     out = help_of("train", "--help")
 
     assert "model: resunet, simple_resunet, simple_unet, unet" in out
@@ -32,7 +32,7 @@ def test_the_help_of_train_shows_groups_options_and_keys(help_of):
 
 
 def test_the_help_of_make_dataset_shows_only_its_own_groups(help_of):
-    """It has imagery, split and augmentation, and no model."""
+    """They concern imagery, split and augmentation, and none concerns models."""
     out = help_of("make_dataset", "--help")
 
     assert "data: coast_train, doodler, folder, gym_npz, synthetic" in out
@@ -43,7 +43,7 @@ def test_the_help_of_make_dataset_shows_only_its_own_groups(help_of):
 
 
 def test_help_shows_the_values_that_the_arguments_set(help_of):
-    """So ``training=paper --help`` shows what that option sets."""
+    """For example, ``training=paper --help`` shows what that option sets."""
     out = help_of("train", "training=paper", "filters=12", "--help")
 
     assert "  epochs: 100 " in out
@@ -57,19 +57,19 @@ def test_help_with_other_flags_is_left_to_hydra(help_of):
 
 
 def test_help_refuses_a_wrong_argument():
-    """The line is that of the command itself."""
+    """The error is the same as without ``-h``."""
     refused = run_lightly("train", "loss=mse", "-h")
 
     assert refused == (1, "", "error: loss=mse is not an option; loss must be one of cce, dice, hinge, kld.\n")
 
 
 def test_the_help_of_predict_marks_mandatory_keys(help_of):
-    """The mark is OmegaConf's."""
+    """A mandatory key has OmegaConf's mark instead of a default."""
     assert "input: ???  " in help_of("predict", "--help")
 
 
-def test_the_help_of_report_shows_its_two_subjects(help_of):
-    """It reports on a sweep or on a run."""
+def test_the_help_of_report_shows_how_to_choose_a_sweep(help_of):
+    """The example and the key of a sweep are listed."""
     out = help_of("report", "--help")
 
     assert "python -m gym.report sweep=SWEEP" in out
@@ -77,7 +77,7 @@ def test_the_help_of_report_shows_its_two_subjects(help_of):
 
 
 def test_the_help_of_publish_shows_its_keys(help_of):
-    """Each has its meaning."""
+    """Keys of training are not among them."""
     out = help_of("publish", "--help")
 
     assert "Publish the model of a run" in out

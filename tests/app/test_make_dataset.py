@@ -1,4 +1,4 @@
-"""A dataset is made or only looked at, and its report tells what a user must know."""
+"""Building or inspecting a dataset writes a report on it."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from gym.data.dataset import Dataset
 
 @pytest.fixture
 def shore(tmp_path):
-    """Six RGB pictures with labels 1 and 2 in names with a blank and an umlaut; one picture is cut short."""
+    """Overrides for six RGB images with labels 1 and 2; names have a space and an umlaut, one image is truncated."""
     rng = np.random.default_rng(0)
     for kind in ("images", "labels"):
         (tmp_path / kind).mkdir()
@@ -39,27 +39,27 @@ def shore(tmp_path):
     ]
 
 
-def the_dataset(outputs):
-    """The one dataset there is."""
+def open_only_dataset(outputs):
+    """Open the only dataset in the outputs folder."""
     (manifest,) = (outputs / "stores").glob("*/manifest.json")
     return Dataset(manifest.parent)
 
 
-def test_a_made_data_set_has_a_dataset_and_a_whole_report(configure, shore, tmp_path, capsys):
-    """Pictures, tables, left-out files with reasons, label values before and after; one page that holds it all."""
+def test_building_a_dataset_writes_a_complete_report(configure, shore, tmp_path, capsys):
+    """The page embeds its pictures, and lists label values, classes and files left out with their reasons."""
     page = make_dataset(configure(*shore, name="make_dataset"))
 
-    said = capsys.readouterr().out
-    assert "5 pairs (4 training, 1 validation), 1 left out" in said
-    assert len(the_dataset(tmp_path)) == 5
-    assert re.search(rf"^dataset +{the_dataset(tmp_path).folder}$", said, re.MULTILINE)
+    output = capsys.readouterr().out
+    assert "5 pairs (4 training, 1 validation), 1 left out" in output
+    assert len(open_only_dataset(tmp_path)) == 5
+    assert re.search(rf"^dataset +{open_only_dataset(tmp_path).folder}$", output, re.MULTILINE)
     assert page.parent.parent == tmp_path / "reports"
-    assert re.fullmatch(rf"{the_dataset(tmp_path).folder.name}-[0-9a-f]{{8}}", page.parent.name)
+    assert re.fullmatch(rf"{open_only_dataset(tmp_path).folder.name}-[0-9a-f]{{8}}", page.parent.name)
     text = page.read_text(encoding="utf-8")
     assert "Küste 5" in text
     assert "cannot be read as an image" in text
     assert re.search(r'<td data-value="1">1</td><td data-value="land">land</td><td [^>]*>[\d,]+</td>', text)
-    assert str(the_dataset(tmp_path).folder) in text
+    assert str(open_only_dataset(tmp_path).folder) in text
     assert text.count("data:image/png;base64,") == 5
     assert "http" not in text
     for picture in page.parent.glob("*.png"):
@@ -70,9 +70,9 @@ def test_a_made_data_set_has_a_dataset_and_a_whole_report(configure, shore, tmp_
 
 
 def test_the_class_balance_adds_up(configure, shore, tmp_path):
-    """Pixels by side and by site are those of the dataset; shares of a side add to one."""
+    """Pixels by side and by site sum to those of the dataset, and the shares of each side sum to one."""
     page = make_dataset(configure(*shore, name="make_dataset"))
-    dataset = the_dataset(tmp_path)
+    dataset = open_only_dataset(tmp_path)
     with (page.parent / "class_balance.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
 
@@ -86,8 +86,8 @@ def test_the_class_balance_adds_up(configure, shore, tmp_path):
         assert sum(float(row["share"]) for row in rows if row["name"] == side) == pytest.approx(1, abs=1e-5)
 
 
-def test_inspecting_keeps_nothing_but_the_report(configure, shore, tmp_path):
-    """No dataset, no temporary folder; the page is there."""
+def test_inspecting_leaves_only_the_report(configure, shore, tmp_path):
+    """Neither a dataset nor a temporary folder remains."""
     page = make_dataset(configure(*shore, "inspect=true", name="make_dataset"))
 
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("images", "labels")] == ["reports"]
@@ -108,8 +108,10 @@ def test_inspecting_keeps_nothing_but_the_report(configure, shore, tmp_path):
         (["data.ignore_values=[1,2]", "data.remap=null"], "the training scenes have no labelled pixels"),
     ],
 )
-def test_inspecting_what_cannot_be_split_shows_it_whole(configure, shore, tmp_path, capsys, caplog, more, obstacle):
-    """All pairs on one side, with the reason in a note, in the log and on the terminal; making it is refused."""
+def test_inspecting_a_dataset_that_cannot_be_split_shows_all_pairs(
+    configure, shore, tmp_path, capsys, caplog, more, obstacle
+):
+    """The page and the log give the reason; building the dataset is refused with the same reason."""
     page = make_dataset(configure(*shore, "inspect=true", *more, name="make_dataset"))
 
     text = unescape(page.read_text(encoding="utf-8"))
@@ -124,24 +126,24 @@ def test_inspecting_what_cannot_be_split_shows_it_whole(configure, shore, tmp_pa
         make_dataset(configure(*shore, *more, name="make_dataset"))
 
 
-def test_inspecting_fetches_to_where_a_later_run_looks(configure, shore, tmp_path, monkeypatch):
-    """What is downloaded to look at it is not downloaded again."""
-    places = []
+def test_downloads_of_an_inspection_are_reused(configure, shore, tmp_path, monkeypatch):
+    """Inspecting and building use the same folder of downloads."""
+    calls = []
 
-    def note(config, outputs, downloads):
-        places.append((outputs, downloads))
+    def record(config, outputs, downloads):
+        calls.append((outputs, downloads))
         return open_or_build_dataset(config, outputs, downloads)
 
-    monkeypatch.setattr(make_dataset_module, "open_or_build_dataset", note)
+    monkeypatch.setattr(make_dataset_module, "open_or_build_dataset", record)
     for inspect in ("true", "false"):
         make_dataset(configure(*shore, f"inspect={inspect}", name="make_dataset"))
 
-    assert [downloads for _, downloads in places] == 2 * [tmp_path / "stores" / "downloads"]
-    assert places[0][0] != places[1][0] == tmp_path
+    assert [downloads for _, downloads in calls] == 2 * [tmp_path / "stores" / "downloads"]
+    assert calls[0][0] != calls[1][0] == tmp_path
 
 
-def test_inspecting_bad_imagery_keeps_nothing_either(configure, shore, tmp_path):
-    """With strict=true the damaged picture is an error, and the temporary dataset is gone."""
+def test_inspecting_damaged_imagery_leaves_nothing(configure, shore, tmp_path):
+    """With data.strict=true, the damaged image is an error, and the temporary dataset is removed."""
     with pytest.raises(
         DataError,
         match=r"1 of the inputs cannot be used \(first: Küste 5: .*\); correct them, or set " r"data\.strict=false\.",
@@ -151,19 +153,19 @@ def test_inspecting_bad_imagery_keeps_nothing_either(configure, shore, tmp_path)
     assert not list(tmp_path.glob(".inspected-*"))
 
 
-def test_a_made_data_set_is_what_training_opens(configure, shore, tmp_path):
-    """The same keys lead to the same dataset, whichever verb asks."""
+def test_another_split_or_augmentation_reuses_the_dataset(configure, shore, tmp_path):
+    """Neither affects the fingerprint of the dataset, by which training finds it as well."""
     make_dataset(configure(*shore, name="make_dataset"))
-    before = (the_dataset(tmp_path).folder / "manifest.json").stat().st_mtime_ns
+    before = (open_only_dataset(tmp_path).folder / "manifest.json").stat().st_mtime_ns
 
     make_dataset(configure(*shore, "split.seed=3", "augment=strong", name="make_dataset"))
 
-    assert (the_dataset(tmp_path).folder / "manifest.json").stat().st_mtime_ns == before
+    assert (open_only_dataset(tmp_path).folder / "manifest.json").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("other", ["split.seed=3", "augment=paper", "seed=1"])
 def test_another_split_keeps_report_and_export_of_the_first(configure, shore, tmp_path, other):
-    """Each has folders of its own; the same again replaces its own."""
+    """Each configuration has its own folders, and repeating one replaces only those."""
     first = make_dataset(configure(*shore, "export=gym_npz", name="make_dataset"))
     before = (first.parent / "split.json").stat().st_mtime_ns
     second = make_dataset(configure(*shore, "export=gym_npz", other, name="make_dataset"))
@@ -176,8 +178,8 @@ def test_another_split_keeps_report_and_export_of_the_first(configure, shore, tm
 
 
 @pytest.mark.parametrize(("kind", "more"), [("reports", ["inspect=true"]), ("reports", []), ("exports", [])])
-def test_what_cannot_be_written_is_one_line(configure, shore, tmp_path, kind, more):
-    """Where a file stands in the place of a folder; the folder is named, and what to do."""
+def test_an_unwritable_folder_is_refused_in_one_line(configure, shore, tmp_path, kind, more):
+    """A file is in its place; the error names the folder and the remedy."""
     (tmp_path / kind).write_text("")
     with pytest.raises(
         DataError,
@@ -189,8 +191,8 @@ def test_what_cannot_be_written_is_one_line(configure, shore, tmp_path, kind, mo
 
 
 @pytest.mark.parametrize("more", [["inspect=true"], []])
-def test_outputs_that_are_a_file_are_one_line(configure, shore, tmp_path, more):
-    """Both where a dataset is made and where it is only looked at."""
+def test_outputs_that_are_a_file_are_refused_in_one_line(configure, shore, tmp_path, more):
+    """Building and inspecting raise the same error."""
     (tmp_path / "taken").write_text("")
     with pytest.raises(
         DataError,
@@ -199,8 +201,8 @@ def test_outputs_that_are_a_file_are_one_line(configure, shore, tmp_path, more):
         make_dataset(configure(*shore, *more, f"outputs={tmp_path}/taken", name="make_dataset"))
 
 
-def test_likenesses_are_looked_for_once(configure, shore, monkeypatch):
-    """It takes time that grows with the square of the images."""
+def test_near_duplicates_are_searched_once(configure, shore, monkeypatch):
+    """The search takes time quadratic in the number of images."""
     calls = []
     monkeypatch.setattr(make_dataset_module, "find_near_duplicates", lambda *given: calls.append(given) or [])
 
@@ -209,8 +211,8 @@ def test_likenesses_are_looked_for_once(configure, shore, monkeypatch):
     assert len(calls) == 1
 
 
-def test_exporting_names_the_folder(configure, shore, capsys):
-    """The original's files go under exports/, and the terminal says where and how many."""
+def test_exporting_prints_the_folder_and_the_number_of_files(configure, shore, capsys):
+    """The files for the original program are in a folder below ``exports/``."""
     make_dataset(configure(*shore, "export=gym_npz", "augment=paper", name="make_dataset"))
 
     found = re.search(r"export  (\S+) \((\d+) files\)", capsys.readouterr().out)

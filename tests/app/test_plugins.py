@@ -1,4 +1,4 @@
-"""A toy architecture and a toy score outside the package work end to end: sweep, figures, evaluation, maps, archive."""
+"""A plugin with an architecture and a score works in sweeps, figures, evaluation, prediction and model archives."""
 
 import csv
 import json
@@ -36,8 +36,8 @@ TINY = (
 SWEEP = ("-m", *TINY, "model.name=toy,unet", "sweep.name=plug")
 
 
-def run_cold(folder, *arguments, **environment):
-    """Train in a new process that starts in a folder, as a user does who has a plugin there."""
+def train_in_new_process(folder, *arguments, **environment):
+    """Train in a new process, started in the folder of the plugin as by a user."""
     command = [sys.executable, "-m", "gym.train", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
@@ -47,29 +47,29 @@ def run_cold(folder, *arguments, **environment):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with the plugin, and a sweep of two runs that two workers made with it."""
-    place = tmp_path_factory.mktemp("plugged")
-    (place / "toy.py").write_text(TOY, encoding="utf-8")
+    """A folder with the plugin, and with a sweep of two runs that two workers trained."""
+    path = tmp_path_factory.mktemp("plugged")
+    (path / "toy.py").write_text(TOY, encoding="utf-8")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     with guard.opened():
-        done = run_cold(place, *SWEEP, *launcher, "plugins=[toy]")
+        done = train_in_new_process(path, *SWEEP, *launcher, "plugins=[toy]")
     assert done.returncode == 0, done.stdout + done.stderr
-    (place / "output.txt").write_text(done.stdout, encoding="utf-8")
-    return place
+    (path / "output.txt").write_text(done.stdout, encoding="utf-8")
+    return path
 
 
 @pytest.fixture
 def here(folder, monkeypatch):
-    """Work in that folder, and forget the plugin afterwards."""
+    """Change to that folder, and unload the plugin afterwards."""
     monkeypatch.chdir(folder)
     yield folder
     unload_plugin("toy")
-    sys.path[:] = [place for place in sys.path if place != str(folder)]
+    sys.path[:] = [path for path in sys.path if path != str(folder)]
 
 
 @pytest.fixture
 def results(here):
-    """The results of the two runs, the toy's first."""
+    """The results of both runs, that of the plugin's architecture first."""
     sweep = SweepFolder(here / "outputs", "plug")
     return [find_result(sweep.run_folder(job.fingerprint)) for job in sweep.ledger.jobs()]
 
@@ -77,8 +77,8 @@ def results(here):
 pytestmark = [pytest.mark.process, pytest.mark.trains]
 
 
-def test_workers_train_the_toy_and_compute_its_score(here, results):
-    """Both runs have the score; table, folder and tags say which plugin they were made with."""
+def test_workers_use_the_plugin(here, results):
+    """Both runs have its score, and their files and MLflow tags record its hash."""
     digest = hash_file(here / "toy.py")
     (comparison,) = (here / "outputs").rglob("comparison.csv")
     rows = list(csv.DictReader(comparison.read_text(encoding="utf-8").splitlines()))
@@ -97,8 +97,8 @@ def test_workers_train_the_toy_and_compute_its_score(here, results):
     assert "hit rate 0." in (here / "output.txt").read_text()
 
 
-def test_figure_4_shows_the_toy_with_its_marker_and_its_score(here, results):
-    """As matplotlib and plotly draw it: a row of panels for each score."""
+def test_figure_4_shows_architecture_and_score_of_the_plugin(here, results):
+    """Both versions of the figure have the style of the architecture and a row of panels for the score."""
     load_plugins(["toy"])
 
     figure = draw_figure4(results)
@@ -116,14 +116,14 @@ def test_figure_4_shows_the_toy_with_its_marker_and_its_score(here, results):
 
 
 def needs_plugin(done, owner, folder):
-    """Whether a command said which plugin is missing and what to type."""
+    """Whether a command was refused because of the missing plugin, with the override to add."""
     digest = hash_file(folder / "toy.py")[:12]
     line = f"error: {owner} was made with a plugin that is not loaded (toy {digest}); add plugins=[toy].\n"
     return (done.code, done.err) == (1, line)
 
 
-def test_evaluate_computes_the_score_with_its_interval(here):
-    """And refuses to without the plugin; nothing is imported."""
+def test_evaluate_computes_the_score_of_the_plugin(here):
+    """Without the plugin, the command is refused, and the module is not imported."""
     arguments = ("evaluate", "run=toy cce f2", "side=all", "baselines=false", "output=evaluated")
 
     assert needs_plugin(run_here(*arguments), "run=toy cce f2", here)
@@ -136,7 +136,7 @@ def test_evaluate_computes_the_score_with_its_interval(here):
 
 
 def test_predict_and_publish_need_the_plugin(here, tmp_path, monkeypatch):
-    """The archive says which one; the environment variable names it as well."""
+    """The archive records which plugin it needs, and GYM_PLUGINS can load it, too."""
     bands = []
     for band in range(5):
         (tmp_path / str(band)).mkdir()
@@ -160,7 +160,7 @@ def test_predict_and_publish_need_the_plugin(here, tmp_path, monkeypatch):
 
 
 def test_an_archive_imports_no_module_that_it_names(folder, tmp_path):
-    """Whatever its configuration says: the module runs only after somebody has typed its name."""
+    """Its configuration may name any module, but only the command line loads plugins."""
     (tmp_path / "sneaky.py").write_text("raise SystemExit('imported')\n")
     config = OmegaConf.to_container(OmegaConf.structured(Config)) | {"plugins": ["sneaky"]}
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
@@ -174,8 +174,8 @@ def test_an_archive_imports_no_module_that_it_names(folder, tmp_path):
     assert "sneaky" not in sys.modules
 
 
-def test_report_shows_the_toy_and_its_score(here):
-    """On the page of the sweep, with its title; without the plugin the error says what to type."""
+def test_report_shows_architecture_and_score_of_the_plugin(here):
+    """Without the plugin, the error says how to load it."""
     arguments = ("report", "sweep=plug", "output=reported")
 
     assert needs_plugin(run_here(*arguments), "sweep=plug", here)
@@ -187,8 +187,8 @@ def test_report_shows_the_toy_and_its_score(here):
     assert "plugins=[toy]" in page.replace("&#39;", "")
 
 
-def test_a_sweep_resumes_with_the_same_plugin_only(here):
-    """A changed file is refused, and so is a missing plugin; the same one finds nothing left to do."""
+def test_a_sweep_resumes_only_with_the_same_plugin(here):
+    """A changed or missing plugin is refused; with the same one, nothing is left to do."""
     original = (here / "toy.py").read_text(encoding="utf-8")
     try:
         (here / "toy.py").write_text(f"{original}\n# changed\n", encoding="utf-8")
@@ -243,16 +243,16 @@ class Striped:
 '''
 
 
-def test_a_toy_loss_and_a_toy_reader_train(configure, write_plugin, tmp_path, blank_pictures):
-    """With the options of the loss and of the architecture; the fingerprint knows both plugins."""
+def test_loss_and_reader_of_plugins_are_used_in_training(configure, write_plugin, tmp_path, blank_pictures):
+    """Options of loss and architecture are applied, and the fingerprint of the run covers both plugins."""
     write_plugin("toy", TOY)
     write_plugin("stripes", READER)
-    given = [
+    overrides = [
         *(one for one in TINY if not one.startswith("data.")),
         *("plugins=[toy,stripes]", "data.kind=striped", "data.scenes=8", "data.size=32", "loss.name=scaled"),
     ]
-    config = configure(*given, "model.name=toy", "model.options={blocks:2}")
-    plain = configure(*given, "model.name=toy", "model.options={blocks:2}", "loss.name=cce", "seed=42")
+    config = configure(*overrides, "model.name=toy", "model.options={blocks:2}")
+    plain = configure(*overrides, "model.name=toy", "model.options={blocks:2}", "loss.name=cce", "seed=42")
 
     spec, other = plan_run(config, tmp_path / "runs"), plan_run(plain, tmp_path / "runs")
     result = run_experiment(config)
@@ -265,11 +265,13 @@ def test_a_toy_loss_and_a_toy_reader_train(configure, write_plugin, tmp_path, bl
     assert result.scores["loss"] == pytest.approx(2 * result.scores["kld"], rel=1e-4)
 
 
-def test_an_interrupted_run_whose_plugin_changed_says_so(configure, write_plugin, tmp_path, caplog, blank_pictures):
-    """It starts again under another fingerprint; the first attempt is left as it is."""
+def test_an_interrupted_run_restarts_if_its_plugin_has_changed(
+    configure, write_plugin, tmp_path, caplog, blank_pictures
+):
+    """The log gives the reason, and the first attempt keeps its folder."""
     path = write_plugin("toy", TOY)
-    given = (*TINY, "plugins=[toy]", "model.name=toy")
-    spec = plan_run(configure(*given), tmp_path / "runs")
+    overrides = (*TINY, "plugins=[toy]", "model.name=toy")
+    spec = plan_run(configure(*overrides), tmp_path / "runs")
     before = spec.plugins
     spec.folder.mkdir(parents=True)
     (spec.folder / "attempt.json").write_text('{"attempt": "first"}')
@@ -277,7 +279,7 @@ def test_an_interrupted_run_whose_plugin_changed_says_so(configure, write_plugin
     unload_plugin("toy")
     path.write_text(f"{TOY}\n# changed\n")
 
-    result = run_experiment(configure(*given))
+    result = run_experiment(configure(*overrides))
 
     now = hash_file(path)[:12]
     assert result.fingerprint != spec.fingerprint
@@ -297,8 +299,8 @@ def test_an_interrupted_run_whose_plugin_changed_says_so(configure, write_plugin
         r"\(AttributeError: .*\); correct faulty:wrong\.$",
     }.items(),
 )
-def test_a_score_is_tried_before_training(write_plugin, body, message):
-    """Hours of training would end in it otherwise."""
+def test_scores_of_plugins_are_checked_before_training(write_plugin, body, message):
+    """Otherwise, an error would appear only after hours of training."""
     write_plugin("faulty", f"import gym\ngym.register_score('wrong', 'faulty:wrong')\ndef wrong(matrix):\n    {body}\n")
     load_plugins(["faulty"])
 
@@ -306,8 +308,8 @@ def test_a_score_is_tried_before_training(write_plugin, body, message):
         check_plugin_scores()
 
 
-def test_a_search_optimises_the_toy_score(write_plugin):
-    """In its own direction."""
+def test_a_search_optimises_the_score_of_a_plugin(write_plugin):
+    """The score is registered with its direction."""
     write_plugin("toy", TOY)
     load_plugins(["toy"])
 

@@ -1,4 +1,4 @@
-"""A published model is what the run's was: in a zip that predicts alike, and in the registry once."""
+"""A run is published as a model archive and as a version of a registered model."""
 
 import hashlib
 import json
@@ -62,7 +62,7 @@ def client(outputs):
 
 @pytest.fixture
 def release(trained, outputs, tmp_path):
-    """Publish the run, into a zip of this test unless it says otherwise."""
+    """Publish the run, by default to a zip in the folder of the test."""
 
     def publish_run(**options):
         settings = {"run": trained.run_id, "outputs": str(outputs), "output": str(tmp_path / "model.zip")}
@@ -72,8 +72,8 @@ def release(trained, outputs, tmp_path):
 
 
 @pytest.fixture
-def copied(trained, outputs, tmp_path):
-    """The outputs to break: another database and stores, and of the run another folder of artifacts; gives them."""
+def copied_run(trained, outputs, tmp_path):
+    """A copy of the run that tests may damage: the options that publish it, and the folder of its artifacts."""
     for name in ("mlflow.db", "stores"):
         source = outputs / name
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, tmp_path / name)
@@ -82,23 +82,23 @@ def copied(trained, outputs, tmp_path):
     old = client.get_run(trained.run_id)
     run = client.create_run(old.info.experiment_id, tags=old.data.tags).info
     client.log_param(run.run_id, "data.kind", old.data.params["data.kind"])
-    broken = Path(run.artifact_uri.removeprefix("file://"))
-    broken.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(artifacts, broken)
+    artifacts_copy = Path(run.artifact_uri.removeprefix("file://"))
+    artifacts_copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(artifacts, artifacts_copy)
     client.set_terminated(run.run_id)
-    return {"run": run.run_id, "outputs": str(tmp_path)}, broken
+    return {"run": run.run_id, "outputs": str(tmp_path)}, artifacts_copy
 
 
-def read(path):
-    """The files of a zip."""
+def read_zip(path):
+    """Read the files of a zip, by name."""
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_a_published_model_holds_all_that_belongs_to_it(release, trained, outputs, client):
-    """The model to the bit, what it was trained with and on, what it came to, its classes, and samples of each kind."""
+def test_an_archive_contains_everything_about_the_model(release, trained, outputs, client):
+    """It has model, configuration and split unchanged, and adds provenance, scores, classes and sample pairs."""
     published = release(samples=6)
-    files = read(published.path)
+    files = read_zip(published.path)
 
     run = client.get_run(trained.run_id)
     artifacts = outputs / "artifacts" / trained.run_id / "artifacts"
@@ -122,8 +122,8 @@ def test_a_published_model_holds_all_that_belongs_to_it(release, trained, output
     assert published.sha256 == hashlib.sha256(published.path.read_bytes()).hexdigest()
 
 
-def test_the_registry_knows_the_zip(release, trained, client):
-    """By its SHA-256, under the name of the experiment."""
+def test_the_registered_version_identifies_the_archive(release, trained, client):
+    """It has the SHA-256 of the archive, and the registered model is named after the experiment."""
     published = release()
 
     version = client.get_model_version_by_alias("segsweep", "champion")
@@ -133,7 +133,7 @@ def test_the_registry_knows_the_zip(release, trained, client):
 
 
 def test_publishing_again_changes_nothing(release, tmp_path, client):
-    """The same bytes, and no second version, whatever the registered name and alias are."""
+    """The archive has the same bytes and no second version is created, whatever the name and the alias are."""
     first, again = release(), release(output=str(tmp_path / "again.zip"), alias="coast")
     other = release(name="another name", alias="coast")
 
@@ -144,13 +144,13 @@ def test_publishing_again_changes_nothing(release, tmp_path, client):
         assert set(client.get_model_version(name, version.version).aliases) >= {"coast"}
 
 
-def test_without_a_name_the_zip_is_named_after_its_run(release, trained, outputs, capsys):
-    """It is in the outputs, and what is said leads to it."""
+def test_by_default_the_archive_is_named_after_its_run(release, trained, outputs, capsys):
+    """It is in the outputs folder, and the terminal shows its path and how to use it."""
     published = release(output="")
 
     assert published.path == outputs / "published" / f"unet_cce_f2-{trained.run_id[:8]}.zip"
-    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("left out card")]
-    assert said == [
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("left out card")]
+    assert lines == [
         f"unet cce f2 ({trained.run_id}) is published",
         f"zip       {published.path} ({published.path.stat().st_size / 1e6:.1f} MB)",
         f"SHA-256   {published.sha256}",
@@ -161,7 +161,7 @@ def test_without_a_name_the_zip_is_named_after_its_run(release, trained, outputs
 
 @pytest.fixture
 def images(tmp_path):
-    """Two images of five bands as folders of one each."""
+    """Two images of five bands, with a folder for each band."""
     for band in range(5):
         (tmp_path / f"band{band}").mkdir()
         for name in ("one", "two"):
@@ -170,8 +170,8 @@ def images(tmp_path):
     return [str(tmp_path / f"band{band}") for band in range(5)]
 
 
-def test_a_zip_predicts_as_its_run_does(release, trained, outputs, images, tmp_path, capsys):
-    """Pixel for pixel, overlays and areas too; without MLflow, and it says which zip it was."""
+def test_an_archive_predicts_the_same_as_its_run(release, trained, outputs, images, tmp_path, capsys):
+    """Labels, overlays and areas are equal without MLflow, and the terminal identifies the archive."""
     published = release()
     elsewhere = tmp_path / "no outputs"
 
@@ -186,8 +186,8 @@ def test_a_zip_predicts_as_its_run_does(release, trained, outputs, images, tmp_p
     assert f"by unet cce f2 ({published.path}, SHA-256 {published.sha256})" in capsys.readouterr().out
 
 
-def test_the_samples_are_predicted_as_the_network_saw_them(release, trained, outputs, tmp_path):
-    """What the zip says of its own samples is what its network makes of the dataset's pairs."""
+def test_samples_are_predicted_like_the_pairs_of_the_dataset(release, trained, outputs, tmp_path):
+    """Labels of the sample images equal what the network predicts for the stored pairs."""
     published = release()
     with zipfile.ZipFile(published.path) as archive:
         archive.extractall(tmp_path / "open")
@@ -209,8 +209,8 @@ def test_the_samples_are_predicted_as_the_network_saw_them(release, trained, out
         np.testing.assert_array_equal(read_label(path).values, expected)
 
 
-def test_the_best_of_a_sweep_is_published(release, trained, client):
-    """And what is published can be published once more, by its registered name."""
+def test_the_best_run_of_a_sweep_can_be_published(release, trained, client):
+    """The published model can be published again by its registered name."""
     parent = client.create_run("1", tags={"sweep": "tiny"}, run_name="sweep tiny").info.run_id
     for key, value in (("sweep", "tiny"), ("mlflow.parentRunId", parent)):
         client.set_tag(trained.run_id, key, value)
@@ -218,16 +218,16 @@ def test_the_best_of_a_sweep_is_published(release, trained, client):
     first, again = release(run="best:tiny"), release(run="models:/segsweep@champion")
 
     assert first == again
-    assert json.loads(read(first.path)["run.json"])["run_id"] == trained.run_id
+    assert json.loads(read_zip(first.path)["run.json"])["run_id"] == trained.run_id
 
 
-def test_a_card_comes_along(copied, release, capsys):
-    """As Markdown, as a page and as facts, where the run has them; where not, that is said."""
-    options, artifacts = copied
+def test_an_archive_contains_the_model_card(copied_run, release, capsys):
+    """The terminal lists the files of the card that the run lacks."""
+    options, artifacts = copied_run
     (artifacts / "card.md").write_text("what to know\n\n![The worst](worst.png)\n")
     (artifacts / "card.html").unlink(missing_ok=True)
 
-    files = read(release(**options).path)
+    files = read_zip(release(**options).path)
 
     assert files["card.md"] == b"what to know\n\n(The worst)\n"
     assert files.keys() & CARD == {"card.md", "card.json"}
@@ -236,100 +236,100 @@ def test_a_card_comes_along(copied, release, capsys):
     ]
 
 
-def test_a_score_that_is_no_number_is_left_out(copied, release, tmp_path):
-    """JSON has no word for it."""
-    options, _ = copied
+def test_an_undefined_score_is_left_out(copied_run, release, tmp_path):
+    """JSON has no NaN."""
+    options, _ = copied_run
     MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").log_metric(options["run"], "test/iou", float("nan"))
     MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").log_metric(options["run"], "test/dice", 0.5)
 
-    described = read(release(**options).path)["run.json"].decode()
+    described = read_zip(release(**options).path)["run.json"].decode()
 
     assert json.loads(described)["scores"] == {"test/dice": 0.5}
     assert "NaN" not in described
 
 
-def test_samples_may_be_left_out(release, capsys):
-    """Where imagery may not be handed on, and with them the pictures of the card; a smaller number is kept, too."""
-    files = read(release(samples=0).path)
+def test_samples_can_be_left_out(release, capsys):
+    """The card then has no pictures either, because imagery may not be redistributed; fewer samples are possible."""
+    files = read_zip(release(samples=0).path)
     assert not any(name.startswith("samples/") for name in files)
     assert b"<img" not in files["card.html"]
     assert b"(The validation images with the lowest mean IoU: worst.png)" in files["card.html"]
     assert "left out samples: samples=0" in capsys.readouterr().out
-    assert b'<img class="worst"' in read(release(samples=1).path)["card.html"]
-    assert len([name for name in read(release(samples=1).path) if name.startswith("samples/")]) == 2
+    assert b'<img class="worst"' in read_zip(release(samples=1).path)["card.html"]
+    assert len([name for name in read_zip(release(samples=1).path) if name.startswith("samples/")]) == 2
 
 
 @pytest.mark.parametrize("content", [None, b"{}"])
-def test_a_page_whose_pictures_cannot_be_taken_out_is_left_out(copied, release, capsys, content):
-    """Its facts are not there or damaged, and with samples=0 no imagery is handed on; with samples it stays."""
-    options, artifacts = copied
+def test_a_card_page_whose_pictures_cannot_be_removed_is_left_out(copied_run, release, capsys, content):
+    """Rewriting the page without imagery needs the contents of the card; a page with imagery is kept if samples are."""
+    options, artifacts = copied_run
     (artifacts / "card.json").unlink()
     if content is not None:
         (artifacts / "card.json").write_bytes(content)
 
-    files = read(release(**options, samples=0).path)
+    files = read_zip(release(**options, samples=0).path)
 
     assert "card.html" not in files
     assert b"![" not in files["card.md"]
     assert not any(b"data:image" in content for content in files.values())
-    said = capsys.readouterr().out
-    assert "left out card.html: it shows imagery, and " in said
-    assert "card.json is not a readable model card (" in said
-    assert "card.html" in read(release(**options).path)
+    output = capsys.readouterr().out
+    assert "left out card.html: it shows imagery, and " in output
+    assert "card.json is not a readable model card (" in output
+    assert "card.html" in read_zip(release(**options).path)
 
 
-def test_samples_come_from_the_dataset_whatever_its_folder_is_called(copied, release, tmp_path):
-    """It is named by another fingerprint where a scene could not be prepared."""
+def test_samples_are_found_whatever_the_name_of_the_dataset_folder(copied_run, release, tmp_path):
+    """The folder is named after a different fingerprint if a scene could not be prepared."""
     (folder,) = (path for path in (tmp_path / "stores").iterdir() if path.is_dir())
     folder.rename(folder.with_name("synthetic-0123456789abcdef"))
 
-    assert len([name for name in read(release(**copied[0]).path) if name.startswith("samples/")]) == 8
+    assert len([name for name in read_zip(release(**copied_run[0]).path) if name.startswith("samples/")]) == 8
 
 
-def test_where_the_dataset_is_gone_there_are_no_samples(copied, release, tmp_path, capsys):
-    """Which is said; the rest is published."""
+def test_without_the_dataset_samples_are_left_out(copied_run, release, tmp_path, capsys):
+    """The terminal gives the reason, and everything else is published."""
     shutil.rmtree(tmp_path / "stores")
 
-    assert read(release(**copied[0]).path).keys() - CARD == FILES
-    said = capsys.readouterr().out
-    assert f"left out samples: the dataset of unet cce f2 is missing from {tmp_path}/stores; build it again" in said
+    assert read_zip(release(**copied_run[0]).path).keys() - CARD == FILES
+    output = capsys.readouterr().out
+    assert f"left out samples: the dataset of unet cce f2 is missing from {tmp_path}/stores; build it again" in output
 
 
-def test_a_dataset_that_cannot_be_read_gives_no_samples(copied, release, tmp_path, capsys):
-    """With the reason."""
+def test_with_an_unreadable_dataset_samples_are_left_out(copied_run, release, tmp_path, capsys):
+    """The terminal gives the reason."""
     (manifest,) = (tmp_path / "stores").glob("*/manifest.json")
     manifest.write_text("{")
 
-    assert read(release(**copied[0]).path).keys() - CARD == FILES
-    assert "left out samples: " in (said := capsys.readouterr().out)
-    assert "is not a readable dataset (" in said
+    assert read_zip(release(**copied_run[0]).path).keys() - CARD == FILES
+    assert "left out samples: " in (output := capsys.readouterr().out)
+    assert "is not a readable dataset (" in output
 
 
-def test_a_run_whose_pairs_are_not_in_the_dataset_gives_no_samples(copied, release, capsys):
-    """As after a change of names."""
-    options, artifacts = copied
+def test_without_the_pairs_of_the_run_samples_are_left_out(copied_run, release, capsys):
+    """Renaming the scenes of a dataset has this effect."""
+    options, artifacts = copied_run
     (artifacts / "split.json").write_text('{"training": [], "validation": ["gone"], "test": []}')
 
-    assert read(release(**options).path).keys() - CARD == FILES
+    assert read_zip(release(**options).path).keys() - CARD == FILES
     assert "left out samples: the run's dataset contains none of the validation pairs" in capsys.readouterr().out
 
 
-def test_an_old_run_without_a_split_gives_no_samples(copied, release, capsys):
-    """It does not keep a model from being handed on."""
-    options, artifacts = copied
+def test_without_a_split_samples_are_left_out(copied_run, release, capsys):
+    """Old runs have none, and can be published anyway."""
+    options, artifacts = copied_run
     (artifacts / "split.json").unlink()
     (artifacts / "config.yaml").unlink()
 
-    assert read(release(**options).path).keys() - CARD == FILES - {"split.json", "config.yaml"}
-    said = capsys.readouterr().out
-    assert "left out config.yaml: the run has none" in said
-    assert "left out split.json: the run has none" in said
-    assert "left out samples: the split of unet cce f2 (" in said
+    assert read_zip(release(**options).path).keys() - CARD == FILES - {"split.json", "config.yaml"}
+    output = capsys.readouterr().out
+    assert "left out config.yaml: the run has none" in output
+    assert "left out split.json: the run has none" in output
+    assert "left out samples: the split of unet cce f2 (" in output
 
 
-def test_a_damaged_model_is_not_published(copied, release, tmp_path):
-    """Neither a zip nor a version is made of it."""
-    options, artifacts = copied
+def test_a_damaged_model_is_not_published(copied_run, release, tmp_path):
+    """Neither an archive nor a version is created."""
+    options, artifacts = copied_run
     whole = (artifacts / "model" / "model.keras").read_bytes()
     (artifacts / "model" / "model.keras").write_bytes(whole[: len(whole) // 2])
 
@@ -340,8 +340,8 @@ def test_a_damaged_model_is_not_published(copied, release, tmp_path):
     assert not MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_registered_models("name = 'damaged'")
 
 
-def test_a_model_of_another_kind_keeps_its_name(release, client, tmp_path):
-    """It is refused before anything is written."""
+def test_the_name_of_a_model_for_other_data_is_refused(release, client, tmp_path):
+    """The error comes before anything is written."""
     client.create_registered_model("other kind")
     client.create_model_version("other kind", "file:///elsewhere", tags={"classes": "a, b"})
 
@@ -353,8 +353,8 @@ def test_a_model_of_another_kind_keeps_its_name(release, client, tmp_path):
     assert not (tmp_path / "model.zip").exists()
 
 
-def test_a_zip_that_cannot_be_written_is_named(release, tmp_path):
-    """With the reason of the disk."""
+def test_an_unwritable_archive_is_named(release, tmp_path):
+    """The error includes the reason."""
     (tmp_path / "taken.zip").mkdir()
 
     with pytest.raises(
@@ -364,8 +364,8 @@ def test_a_zip_that_cannot_be_written_is_named(release, tmp_path):
         release(output=str(tmp_path / "taken.zip"))
 
 
-def test_a_changed_zip_never_reaches_tensorflow(release, images, tmp_path, monkeypatch):
-    """It is refused before its weights are looked at."""
+def test_an_altered_archive_never_reaches_tensorflow(release, images, tmp_path, monkeypatch):
+    """It is refused before its weights are loaded."""
     published = release()
     content = bytearray(published.path.read_bytes())
     with zipfile.ZipFile(published.path) as archive:
@@ -380,30 +380,30 @@ def test_a_changed_zip_never_reaches_tensorflow(release, images, tmp_path, monke
         predict_images(PredictConfig(str(published.path), images, str(tmp_path / "labels"), str(tmp_path)))
 
 
-def test_the_configuration_in_a_zip_is_that_of_the_run(release, golden_run):
-    """So that it can be trained again."""
-    config = OmegaConf.create(read(release().path)["config.yaml"].decode())
+def test_an_archive_contains_the_configuration_of_its_run(release, golden_run):
+    """Anyone can therefore train the model again."""
+    config = OmegaConf.create(read_zip(release().path)["config.yaml"].decode())
 
     assert (config.outputs, config.model.name, config.data.scenes) == (str(golden_run.outputs), "unet", 24)
 
 
-def command(module, *arguments, cwd=ROOT):
-    """Run a verb to its end."""
-    words = [sys.executable, "-m", module, *arguments]
+def run_module(module, *arguments, cwd=ROOT):
+    """Run a module in a new process."""
+    command = [sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=240)
 
 
 @pytest.mark.process
-def test_the_commands_hand_a_model_on(trained, outputs, images, tmp_path):
-    """Published here, used in an empty folder: the line that publish prints works as it stands."""
-    done = command("gym.publish", "run=unet cce f2", f"outputs={outputs}", f"output={tmp_path}/given.zip")
+def test_a_published_model_can_be_used_by_the_printed_command(trained, outputs, images, tmp_path):
+    """The command runs in an empty folder, once its placeholders are filled in."""
+    done = run_module("gym.publish", "run=unet cce f2", f"outputs={outputs}", f"output={tmp_path}/given.zip")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("use it"))
     assert line == f"use it    python -m gym.predict run={tmp_path}/given.zip input=IMAGES output=LABELS"
 
     (tmp_path / "empty").mkdir()
-    used = command(
+    used = run_module(
         "gym.predict",
         f"run={tmp_path}/given.zip",
         f"input=[{','.join(images)}]",

@@ -1,4 +1,4 @@
-"""A report reads training curves from MLflow as far as they were logged."""
+"""Training curves are read from MLflow as far as they were logged."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,7 @@ def client_of(epochs):
 
 
 def test_a_curve_is_read_with_its_architecture_loss_and_filters():
-    """They have their types, and the step is shown."""
+    """Settings get their types, and progress is reported."""
     steps = []
     run = logged({"model.name": "resunet", "loss.name": "dice", "model.filters": "4"})
 
@@ -32,7 +32,7 @@ def test_a_curve_is_read_with_its_architecture_loss_and_filters():
 
 
 def test_a_run_interrupted_at_its_start_has_no_curve():
-    """Its settings were not logged either; other runs are drawn."""
+    """Its settings were not logged either, and it does not appear in figures."""
     empty = read_curve(client_of(0), logged({}), False, lambda words: None)
 
     assert empty.epochs == []

@@ -1,4 +1,4 @@
-"""Figure 3 shows two models on images that both were validated on, and images have sites."""
+"""Figure 3 compares two models on images that both were validated on."""
 
 from dataclasses import replace
 from types import SimpleNamespace

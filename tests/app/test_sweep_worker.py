@@ -29,7 +29,7 @@ def ledger_of(config):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """The jobs that would be trained; none is."""
+    """The jobs that the worker would train; training itself is replaced."""
     runs = []
     monkeypatch.setattr(sweep_worker, "train_job", lambda config, sweep, job: runs.append(job) or 0.5)
     return runs

@@ -1,4 +1,4 @@
-"""One configuration, one result: everything that a run must leave in MLflow, from real runs on tiny scenes."""
+"""Training logs scores, artifacts and provenance to MLflow, and an interrupted run resumes exactly."""
 
 import csv
 import json
@@ -74,7 +74,7 @@ ARTIFACTS = {
     "worst.png",
 }
 
-# What becomes of imagery, and what the network then gets of the colour that `COLOUR` is, by plain arithmetic.
+# Preparations of imagery, with the values by hand that the network receives for an image of the colour `COLOUR`.
 COLOUR = (1000, 3000, 500, 2000)
 TILES = "reflectance, tiles, an index, standardised by the dataset"
 PREPARATIONS = {
@@ -89,7 +89,7 @@ PREPARATIONS = {
     ),
     "stretched, resized, standardised by band": (
         *("data.scaling=percentile", "data.framing=resize", "data.standardize=band"),
-        [1e-6, 1e-6, 1e-6, 1e-6],  # of one colour each band is 0, and 0 in all would mean nodata
+        [1e-6, 1e-6, 1e-6, 1e-6],  # constant bands become 0, but 0 in every band would mean nodata
     ),
     "as it is, two indices, standardised by the dataset": (
         *("data.indices=[NDWI,'sum=red+nir']", "data.standardize=dataset"),
@@ -98,61 +98,61 @@ PREPARATIONS = {
 }
 
 
-class Finished(NamedTuple):
-    """A finished run: its configuration, its result, the run in MLflow, its artifacts on disk, and what was logged."""
+class FinishedRun(NamedTuple):
+    """A finished run: its configuration, its result, the run in MLflow, its downloaded artifacts, and its log."""
 
     config: Config
     result: object
     run: object
     artifacts: Path
-    said: str
+    log: str
 
     def read(self, name):
-        """The content of one of the JSON artifacts."""
+        """Read one of the JSON artifacts."""
         return json.loads((self.artifacts / name).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    """One database for the runs of this file."""
+    """One outputs folder for all runs of this file."""
     return tmp_path_factory.mktemp("outputs")
 
 
 @pytest.fixture(scope="module")
-def kept():
-    """The runs of this file by their overrides: one is trained once, however many tests look at it."""
+def finished_runs():
+    """The finished runs of this file by their overrides; each is trained only once."""
     return {}
 
 
 @pytest.fixture
-def finish(configure, outputs, kept, caplog, tmp_path_factory):
-    """Train a configuration, or find the run that did."""
+def train_run(configure, outputs, finished_runs, caplog, tmp_path_factory):
+    """Train a configuration, or return its run if an earlier test has trained it."""
 
     def train(*overrides):
-        if overrides not in kept:
+        if overrides not in finished_runs:
             config = configure(*overrides, f"outputs={outputs}")
             with caplog.at_level(logging.INFO):
                 result = run_experiment(config)
             client = MlflowClient(tracking_uri(config.tracking, outputs))
             folder = tmp_path_factory.mktemp("artifacts")
             client.download_artifacts(result.run_id, "", str(folder))
-            kept[overrides] = Finished(config, result, client.get_run(result.run_id), folder, caplog.text)
-        return kept[overrides]
+            finished_runs[overrides] = FinishedRun(config, result, client.get_run(result.run_id), folder, caplog.text)
+        return finished_runs[overrides]
 
     return train
 
 
 @pytest.fixture
-def finished(finish):
+def finished(train_run):
     """A tiny run."""
-    return finish(*TINY, "training.epochs=2")
+    return train_run(*TINY, "training.epochs=2")
 
 
 @pytest.fixture(scope="module")
 def shores(tmp_path_factory):
-    """Six labelled GeoTIFFs of 40x72 pixels in 4 bands of 16 bits, one image that is broken, and a table of sides.
+    """Six labelled 16-bit GeoTIFFs of 40x72 pixels in 4 bands, a broken image, and a table of sides.
 
-    Two scenes look alike; nodata is a stripe on the left.
+    Two images are near-duplicates, and the first columns have no data.
     """
     folder, rng = tmp_path_factory.mktemp("shores"), np.random.default_rng(0)
     for kind in ("images", "labels"):
@@ -175,15 +175,15 @@ def shores(tmp_path_factory):
 
 
 def write_tiff(path, values):
-    """Write ``(rows, columns, bands)`` on a grid of 10 m."""
+    """Write a GeoTIFF of ``(rows, columns, bands)`` with pixels of 10 m."""
     (rows, columns, count), grid = values.shape, Affine(10, 0, 500_000, 0, -10, 4_000_000)
     layout = {"height": rows, "width": columns, "count": count, "dtype": values.dtype, "transform": grid}
     with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32610", **layout) as written:
         written.write(np.moveaxis(values, -1, 0))
 
 
-def of_shores(folder):
-    """The overrides of a dataset of these, with the sides of their table."""
+def shore_overrides(folder):
+    """Overrides that read the shores and their table of sides."""
     return [
         *("data=folder", f"data.images=[{folder}/images]", f"data.labels={folder}/labels"),
         *("data.bands=[red,green,blue,nir]", "data.classes=[water,sand,other]"),
@@ -192,19 +192,19 @@ def of_shores(folder):
 
 
 @pytest.fixture
-def finish_shores(finish, shores):
-    """Train on the shores with one of the preparations; the run, and what the network gets of `COLOUR`."""
+def train_on_shores(train_run, shores):
+    """Train on the shores with a preparation; return the run and the values that the network receives for `COLOUR`."""
 
     def train(preparation):
         *overrides, numbers = PREPARATIONS[preparation]
-        return finish(*TINIEST, *of_shores(shores), *overrides), numbers
+        return train_run(*TINIEST, *shore_overrides(shores), *overrides), numbers
 
     return train
 
 
 @pytest.mark.trains
-def test_a_run_leaves_everything_in_mlflow(finished, outputs):
-    """Parameters, metrics by epoch and at the end, tags, dataset and artifacts."""
+def test_a_run_is_logged_completely(finished, outputs):
+    """It has parameters, metrics by epoch and at the end, tags, a dataset and artifacts."""
     config, result, run, artifacts, _ = finished
     client = MlflowClient(tracking_uri(config.tracking, outputs))
 
@@ -242,7 +242,7 @@ def test_a_run_leaves_everything_in_mlflow(finished, outputs):
 
 @pytest.mark.trains
 def test_final_scores_are_those_of_the_best_epoch(finished, outputs):
-    """The metrics at the end are counted with the best weights, and agree with what that epoch logged."""
+    """They are computed with the best weights, and agree with the metrics logged for that epoch."""
     config, result, run, _, _ = finished
     client = MlflowClient(tracking_uri(config.tracking, outputs))
     best = int(run.data.metrics["best_epoch"])
@@ -256,9 +256,9 @@ def test_final_scores_are_those_of_the_best_epoch(finished, outputs):
 
 
 @pytest.mark.trains
-def test_a_test_side_is_kept_apart_and_evaluated_too(finish):
-    """Its scores begin with ``test/`` and its pictures have a folder; nothing of it trains or validates."""
-    run = finish(*TESTED)
+def test_a_test_side_is_evaluated_separately(train_run):
+    """Its scores begin with ``test/``, its pictures have their own folder, and its images are on no other side."""
+    run = train_run(*TESTED)
     scores, split = run.run.data.metrics, run.read("split.json")
 
     assert [len(split[side]) for side in ("training", "validation", "test")] == [4, 2, 2]
@@ -276,34 +276,34 @@ def test_a_test_side_is_kept_apart_and_evaluated_too(finish):
 
 
 @pytest.mark.trains
-def test_the_card_of_a_run_has_its_scores(finish):
-    """Of both sides, by class and by site, as they were logged; and the hashes of what it describes."""
-    run = finish(*TESTED)
-    facts, text = read_contents(run.artifacts / "card.json"), (run.artifacts / "card.md").read_text(encoding="utf-8")
+def test_the_card_of_a_run_has_its_scores(train_run):
+    """It has the logged scores of both sides, by class and by site, and hashes of model and data."""
+    run = train_run(*TESTED)
+    card, text = read_contents(run.artifacts / "card.json"), (run.artifacts / "card.md").read_text(encoding="utf-8")
     scores = run.result.scores
 
-    assert [(side.side, side.images) for side in facts.scores] == [("validation", 2), ("test", 2)]
-    for prefix, side in zip(("", "test/"), facts.scores, strict=True):
+    assert [(side.side, side.images) for side in card.scores] == [("validation", 2), ("test", 2)]
+    for prefix, side in zip(("", "test/"), card.scores, strict=True):
         found = {f"{prefix}{name}": value for name, (value, *_) in side.overall.items() if value is not None}
-        for name, of in side.classes.items():
-            found |= {f"{prefix}class_{kind}/{name}": value for kind, (value, *_) in of.items() if value is not None}
-        for name, of in side.sites.items():
-            found |= {f"{prefix}site_{kind}/{name}": of[kind][0] for kind in ("iou", "dice")}
+        for name, group in side.classes.items():
+            found |= {f"{prefix}class_{kind}/{name}": value for kind, (value, *_) in group.items() if value is not None}
+        for name, group in side.sites.items():
+            found |= {f"{prefix}site_{kind}/{name}": group[kind][0] for kind in ("iou", "dice")}
         assert len(found) > 15
         assert {name: scores[name] for name in found} == pytest.approx(found)
         assert format_score(side.overall["iou"][0]) in text
-    assert facts.hashes["the weights"] == run.result.weights_sha256
-    assert facts.hashes["model/model.keras"] == hash_file(run.artifacts / "model" / "model.keras")
-    assert (facts.run_id, facts.fingerprint) == (run.result.run_id, run.result.fingerprint)
-    assert facts.data.fingerprint == run.run.data.tags["data_fingerprint"]
-    assert facts.provenance["git_commit"] == run.run.data.tags["git_commit"]
-    assert not {"machine", "mlflow.user"} & set(facts.provenance)
+    assert card.hashes["the weights"] == run.result.weights_sha256
+    assert card.hashes["model/model.keras"] == hash_file(run.artifacts / "model" / "model.keras")
+    assert (card.run_id, card.fingerprint) == (run.result.run_id, run.result.fingerprint)
+    assert card.data.fingerprint == run.run.data.tags["data_fingerprint"]
+    assert card.provenance["git_commit"] == run.run.data.tags["git_commit"]
+    assert not {"machine", "mlflow.user"} & set(card.provenance)
 
 
 @pytest.mark.trains
-def test_the_card_of_a_run_shows_its_pictures_and_its_command(finish, configure):
-    """All three pictures are within the page; the command composes what the run was made of."""
-    run = finish(*TESTED)
+def test_the_card_of_a_run_shows_its_pictures_and_its_command(train_run, configure):
+    """The page embeds all three pictures, and the command composes the configuration of the run."""
+    run = train_run(*TESTED)
     page, text = ((run.artifacts / f"card.{kind}").read_text(encoding="utf-8") for kind in ("html", "md"))
     (command,) = re.findall(r"^```\n(python -m gym\.train .*)\n```$", text, re.MULTILINE)
 
@@ -318,23 +318,23 @@ def test_the_card_of_a_run_shows_its_pictures_and_its_command(finish, configure)
 
 
 @pytest.mark.trains
-def test_copies_drawn_once_make_an_epoch(finish):
-    """Two copies of 4 training pairs, 2 in a batch, are 4 steps; the split is of the pairs as they are."""
-    run = finish(*TESTED)
+def test_an_epoch_has_all_offline_copies(train_run):
+    """Two copies of 4 training pairs in batches of 2 take 4 steps; the split lists the pairs themselves."""
+    run = train_run(*TESTED)
 
-    assert "only 4 steps in all" in run.said
+    assert "only 4 steps in all" in run.log
     assert not any("copy" in name for names in run.read("split.json").values() for name in names)
 
 
 @pytest.mark.trains
-def test_the_papers_split_trains_and_is_tagged_as_leaky(finish):
-    """Copies of one scene stand on both sides, which the log, the tag and the names say."""
-    run = finish("+debug=tiny", *TINIEST, "data.scenes=4", "split=paper", "augment=paper")
+def test_the_papers_split_trains_and_is_tagged_as_leaky(train_run):
+    """Both sides have copies of the same scene, as the log, the tag and the card say."""
+    run = train_run("+debug=tiny", *TINIEST, "data.scenes=4", "split=paper", "augment=paper")
     split = run.read("split.json")
     sources = {side: {name.partition(" copy ")[0] for name in names} for side, names in split.items()}
 
     assert run.run.data.tags["split"] == "paper (leaky)"
-    assert "split=paper leaks: validation sees copies of training scenes" in run.said
+    assert "split=paper leaks: validation sees copies of training scenes" in run.log
     assert (len(split["training"]), len(split["validation"]), split["test"]) == (8, 12, [])
     assert all(" copy " in name for names in split.values() for name in names)
     assert sources["training"] & sources["validation"]
@@ -345,9 +345,9 @@ def test_the_papers_split_trains_and_is_tagged_as_leaky(finish):
 
 
 @pytest.mark.trains
-def test_one_fold_validates(finish):
-    """Of four folds of eight scenes the second: two scenes, other than those of a random split in all likelihood."""
-    run = finish(*FOLD)
+def test_one_fold_is_the_validation_side(train_run):
+    """Each of four folds of eight scenes has two scenes."""
+    run = train_run(*FOLD)
     split = run.read("split.json")
 
     assert [len(split[side]) for side in ("training", "validation", "test")] == [6, 2, 0]
@@ -355,9 +355,9 @@ def test_one_fold_validates(finish):
 
 
 @pytest.mark.trains
-def test_one_site_is_held_out(finish):
-    """All of it tests, and none of it trains or validates."""
-    run = finish(*SITE)
+def test_one_site_is_held_out(train_run):
+    """All its scenes are on the test side."""
+    run = train_run(*SITE)
     split, scores = run.read("split.json"), run.result.scores
 
     assert [name.rpartition("_")[0] for name in split["test"]] == ["duck"]
@@ -368,9 +368,9 @@ def test_one_site_is_held_out(finish):
 
 
 @pytest.mark.trains
-def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
-    """Of two scenes of six tiles both of the one, both of the other, or one of each, half of the times; all say two."""
-    run, _ = finish_shores(TILES)
+def test_the_standard_error_resamples_scenes_instead_of_tiles(train_on_shores, outputs):
+    """Of two scenes, a sample has both of one, both of the other or, in half of the draws, one of each."""
+    run, _ = train_on_shores(TILES)
     result = run.result
     parts = result.matrices[:6].sum(axis=0), result.matrices[6:].sum(axis=0)
     ious = [confusion.mean_iou(matrix) for matrix in (parts[0], parts[0] + parts[1], parts[0] + parts[1], parts[1])]
@@ -391,22 +391,22 @@ def test_chance_hangs_on_scenes_and_not_on_their_tiles(finish_shores, outputs):
 
 @pytest.mark.trains
 @pytest.mark.parametrize("name", PREPARATIONS)
-def test_the_saved_model_counts_what_the_run_counted(finish_shores, outputs, name):
-    """Whatever the images go through and however they are standardised; on both sides."""
-    run, _ = finish_shores(name)
+def test_the_saved_model_reproduces_the_confusion_matrices(train_on_shores, outputs, name):
+    """Both sides agree, whatever the preparation and the standardisation."""
+    run, _ = train_on_shores(name)
     network, dataset = load_model(run.artifacts / "model").network, open_or_build_dataset(run.config.data, outputs)
     split = split_dataset(dataset, run.config.split, run.config.augment.copies)
 
-    for place, samples in (("", split.validation), ("test/", split.test)):
+    for prefix, samples in (("", split.validation), ("test/", split.test)):
         again = evaluate_model(network, dataset, samples, ordered_batches(dataset, samples, 2))
-        np.testing.assert_array_equal(again.matrix, run.read(f"{place}confusion_matrix.json"))
+        np.testing.assert_array_equal(again.matrix, run.read(f"{prefix}confusion_matrix.json"))
 
 
 @pytest.mark.trains
 @pytest.mark.parametrize("name", PREPARATIONS)
-def test_the_saved_model_standardises_as_configured(finish_shores, outputs, name):
-    """In its first layer; by the dataset with the mean of what trains, pixels without data left out."""
-    run, _ = finish_shores(name)
+def test_the_saved_model_standardises_as_configured(train_on_shores, outputs, name):
+    """Standardisation by dataset has the mean of all training pixels with data."""
+    run, _ = train_on_shores(name)
     first = load_model(run.artifacts / "model").network.layers[1]
 
     assert first.method == run.config.data.standardize
@@ -423,9 +423,9 @@ def test_the_saved_model_standardises_as_configured(finish_shores, outputs, name
 
 @pytest.mark.trains
 @pytest.mark.parametrize("name", PREPARATIONS)
-def test_an_image_goes_through_the_same_in_prediction_as_in_training(finish_shores, shores, outputs, name):
-    """What the model's own description makes of a file is what the dataset holds of it, tile by tile, to the bit."""
-    run, _ = finish_shores(name)
+def test_prediction_prepares_an_image_as_training_did(train_on_shores, shores, outputs, name):
+    """The description of the saved model turns a file into the stored tiles, bit for bit."""
+    run, _ = train_on_shores(name)
     preparation = load_model(run.artifacts / "model").description.preparation
     dataset = open_or_build_dataset(run.config.data, outputs)
     prepared = preparation.prepare_image(read_image(shores / "images" / "shore1.tif").values)
@@ -439,9 +439,9 @@ def test_an_image_goes_through_the_same_in_prediction_as_in_training(finish_shor
 
 @pytest.mark.trains
 @pytest.mark.parametrize("name", PREPARATIONS)
-def test_a_file_is_labelled_at_its_own_size(finish_shores, shores, outputs, tmp_path, name):
-    """A shore larger than the frame, with its nodata; and one colour as the network labels the numbers by hand."""
-    run, numbers = finish_shores(name)
+def test_a_file_is_labelled_at_its_own_size(train_on_shores, shores, outputs, tmp_path, name):
+    """A large image keeps its nodata, and an image of one colour gets the scores of its values by hand."""
+    run, numbers = train_on_shores(name)
     model, colour = load_model(run.artifacts / "model"), np.tile(np.array(COLOUR, np.uint16), (32, 32, 1))
     shore = read_image(shores / "images" / "shore1.tif").values
     (tmp_path / "in").mkdir()
@@ -462,9 +462,9 @@ def test_a_file_is_labelled_at_its_own_size(finish_shores, shores, outputs, tmp_
 
 
 @pytest.mark.trains
-def test_what_was_left_out_and_what_looks_alike_is_kept(finish_shores):
-    """A broken file with its reason, and two scenes of two sides that look alike, with how far apart they are."""
-    run, _ = finish_shores("as it is, two indices, standardised by the dataset")
+def test_files_left_out_and_near_duplicates_are_logged(train_on_shores):
+    """A broken file has its reason, and near-duplicates on different sides have their distance."""
+    run, _ = train_on_shores("as it is, two indices, standardised by the dataset")
 
     (reason,) = run.read("left_out.json").values()
     assert "broken.tif cannot be read as an image" in reason
@@ -479,9 +479,9 @@ def test_what_was_left_out_and_what_looks_alike_is_kept(finish_shores):
 
 
 @pytest.mark.trains
-def test_tiles_of_a_scene_stay_on_its_side(finish_shores):
-    """Each of them has a name of its own."""
-    split = finish_shores("shares of 16 bits, tiles, an index of one's own, not standardised")[0].read("split.json")
+def test_tiles_of_a_scene_stay_on_one_side(train_on_shores):
+    """Tiles have their own names."""
+    split = train_on_shores("shares of 16 bits, tiles, an index of one's own, not standardised")[0].read("split.json")
 
     assert split["test"] == [f"shore5 tile {number}" for number in range(1, 7)]
     assert {name.partition(" ")[0] for name in split["validation"]} == {"shore3", "shore4"}
@@ -489,7 +489,7 @@ def test_tiles_of_a_scene_stay_on_its_side(finish_shores):
 
 @pytest.mark.trains
 def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
-    """By its name: labels at the images' own size, overlays, areas; a bad file is listed and the others are done."""
+    """Labels and overlays have the size of their image, and a bad file is reported without stopping the others."""
     images = tmp_path / "images"
     images.mkdir()
     for band in range(5):
@@ -511,23 +511,22 @@ def test_a_trained_run_segments_a_folder(finished, outputs, tmp_path, capsys):
         rows = list(csv.DictReader(stream))
     assert [row["class"] for row in rows] == ["water", "whitewater", "sand", "other"]
     assert sum(int(row["pixels"]) for row in rows) == 50 * 70
-    said = capsys.readouterr().out
-    assert "left out" in said
-    assert finished.run.info.run_id in said
+    output = capsys.readouterr().out
+    assert "left out" in output
+    assert finished.run.info.run_id in output
 
 
 @pytest.mark.trains
-def test_a_run_is_found_by_its_name(finish, outputs):
-    """As well as by its id."""
-    run = finish(*FOLD)
+def test_a_run_is_found_by_name_and_by_id(train_run, outputs):
+    run = train_run(*FOLD)
 
     assert find_run(run.config.tracking, outputs, "simple_unet cce f2").info.status == "FINISHED"
     assert find_run(run.config.tracking, outputs, run.result.run_id).info.run_id == run.result.run_id
 
 
 @pytest.mark.trains
-def test_nothing_segmented_is_an_error(finished, outputs, tmp_path):
-    """Three bands for a model of five: listed with both numbers, and the command fails."""
+def test_segmenting_no_image_is_an_error(finished, outputs, tmp_path):
+    """The only image has three bands, but the model needs five."""
     (tmp_path / "in").mkdir()
     Image.fromarray(np.ones((40, 40, 3), np.uint8)).save(tmp_path / "in" / "rgb.png")
 
@@ -536,14 +535,14 @@ def test_nothing_segmented_is_an_error(finished, outputs, tmp_path):
 
 
 def test_an_unknown_run_is_refused(golden_run, tmp_path):
-    """Before an image is read."""
+    """The error comes before any image is read, and suggests the closest match."""
     with pytest.raises(RunError, match=r"^run=zz was not found in .*; the closest match is "):
         predict_images(PredictConfig("zz", str(tmp_path), str(tmp_path / "out"), str(golden_run.outputs)))
 
 
 @pytest.mark.trains
-def test_a_loss_that_is_no_number_leaves_a_failed_run(configure, outputs):
-    """With the message as a tag."""
+def test_a_run_whose_loss_is_not_finite_fails(configure, outputs):
+    """MLflow shows it as FAILED, with the message as a tag."""
     explosion = ["name=explodes", "schedule.max_rate=1e30", "schedule.start_rate=1e30"]
     config = configure("+debug=tiny", *TINIEST, f"outputs={outputs}", *explosion)
 
@@ -560,14 +559,14 @@ def test_a_loss_that_is_no_number_leaves_a_failed_run(configure, outputs):
 
 
 @pytest.mark.trains
-def test_a_run_that_was_stopped_goes_on_in_its_mlflow_run(configure, tmp_path, monkeypatch, caplog):
-    """Its weights, scores and epochs are to the bit those of a run that was not, and every epoch is logged once."""
+def test_an_interrupted_run_resumes_in_its_mlflow_run(configure, tmp_path, monkeypatch, caplog):
+    """Weights and scores equal those of an uninterrupted run bit for bit, and every epoch is logged once."""
     overrides = [*TINY, "training.epochs=4"]
     whole = run_experiment(configure(*overrides, f"outputs={tmp_path / 'whole'}"))
     config = configure(*overrides, f"outputs={tmp_path / 'cut'}")
     for epoch in (1, 3):
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint, "save_last", stop_after(epoch))
+            patch.setattr(checkpoint, "save_last", interrupt_after(epoch))
             with pytest.raises(KeyboardInterrupt):
                 run_experiment(config)
     with caplog.at_level(logging.INFO):
@@ -586,16 +585,16 @@ def test_a_run_that_was_stopped_goes_on_in_its_mlflow_run(configure, tmp_path, m
     assert again.weights_sha256 == whole.weights_sha256
 
 
-def stop_after(epoch):
-    """Save as ever, and stop the run as Ctrl-C would after an epoch, before the epoch is logged."""
+def interrupt_after(epoch):
+    """Save as usual, and raise KeyboardInterrupt after an epoch, before that epoch is logged."""
     save = checkpoint.save_last
 
-    def save_and_stop(model, history, folder):
+    def save_and_interrupt(model, history, folder):
         save(model, history, folder)
         if history.stopping.last_epoch == epoch:
             raise KeyboardInterrupt
 
-    return save_and_stop
+    return save_and_interrupt
 
 
 def without_seconds(result):
@@ -603,11 +602,11 @@ def without_seconds(result):
 
 
 @pytest.mark.trains
-def test_a_run_killed_after_its_result_was_kept_is_only_ended(configure, tmp_path, monkeypatch):
-    """Nothing is trained again, and the MLflow run ends."""
+def test_a_run_killed_after_writing_its_result_is_not_trained_again(configure, tmp_path, monkeypatch):
+    """Its MLflow run is only marked as finished."""
     config = configure("+debug=tiny", *TINIEST, f"outputs={tmp_path}")
     with monkeypatch.context() as patch:
-        patch.setattr("gym.app.finish_run.write_result", write_and_stop)
+        patch.setattr("gym.app.finish_run.write_result", write_and_interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_experiment(config)
     monkeypatch.setattr("gym.app.train.train", None)
@@ -618,28 +617,28 @@ def test_a_run_killed_after_its_result_was_kept_is_only_ended(configure, tmp_pat
     assert len(client.search_runs(["0", "1"])) == 1
 
 
-def write_and_stop(folder, result):
+def write_and_interrupt(folder, result):
     write_result(folder, result)
     raise KeyboardInterrupt
 
 
 @pytest.mark.trains
-def test_a_run_is_begun_anew_where_it_is_not_to_go_on(configure, tmp_path, monkeypatch):
-    """With training.resume=false a stopped run is ended, and another begun."""
+def test_without_resume_an_interrupted_run_starts_again(configure, tmp_path, monkeypatch):
+    """With training.resume=false, the interrupted MLflow run is KILLED, and a new one is started."""
     config = configure("+debug=tiny", *TINIEST, "training.epochs=2", "training.resume=false", f"outputs={tmp_path}")
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save_last", stop_after(1))
+        patch.setattr(checkpoint, "save_last", interrupt_after(1))
         with pytest.raises(KeyboardInterrupt):
             run_experiment(config)
     client = MlflowClient(tracking_uri(config.tracking, tmp_path))
-    client.update_run(client.search_runs(["0", "1"])[0].info.run_id, "RUNNING")  # as SIGKILL leaves it
+    client.update_run(client.search_runs(["0", "1"])[0].info.run_id, "RUNNING")  # as after SIGKILL
     run_experiment(config)
 
     assert sorted(run.info.status for run in client.search_runs(["0", "1"])) == ["FINISHED", "KILLED"]
 
 
 def test_the_next_steps_can_be_copied():
-    """The commands find the run also outside the default folder."""
+    """The commands name the outputs folder and the tracking server, unless they are the defaults."""
     assert format_next_steps("abc", "outputs", "")[1:] == [
         "  view:     ./scripts/ui",
         "  evaluate: python -m gym.evaluate run=abc",
@@ -654,19 +653,19 @@ def test_the_next_steps_can_be_copied():
 
 
 @pytest.mark.trains
-def test_few_steps_are_said(finished):
-    """Batch normalisation needs some hundred steps; the remedy is named."""
+def test_a_small_number_of_steps_is_logged(finished):
+    """Batch normalisation needs several hundred steps; the message names the remedy."""
     assert (
         "only 6 steps in all: batch normalisation needs several hundred; raise training.epochs or augment.copies"
-        in finished.said
+        in finished.log
     )
 
 
 @pytest.mark.trains
-def test_a_split_is_part_of_what_a_run_is_known_by(finish, configure):
-    """The same model on other sides is another run, though the identity of its configuration is the same."""
-    fold = finish(*FOLD)
-    site = finish(*SITE)
+def test_the_split_affects_the_fingerprint_of_a_run(train_run, configure):
+    """Runs with equal settings and data, but different sides, have different fingerprints."""
+    fold = train_run(*FOLD)
+    site = train_run(*SITE)
 
     assert fingerprinted_settings(to_dict(fold.config)) == fingerprinted_settings(to_dict(site.config))
     assert fold.run.data.tags["data_fingerprint"] == site.run.data.tags["data_fingerprint"]

@@ -10,11 +10,11 @@ from gym.runs.model_source import ModelSource
 SIDES = {"training": ["pair2", "pair0"], "validation": ["pair1 copy 2"], "test": []}
 
 
-class Held(ModelSource):
-    """A model of known sides."""
+class SourceWithSides(ModelSource):
+    """A model whose sides are given."""
 
     def read_split(self):
-        """The sides, or what reading them raises."""
+        """Return the sides, or raise the given error."""
         if isinstance(self.run, RunError):
             raise self.run
         return self.run
@@ -22,7 +22,7 @@ class Held(ModelSource):
 
 def source_of(dataset, tmp_path, sides=SIDES):
     """Return a model that was trained on a dataset."""
-    return Held("mine", "0123", tmp_path, dataset.manifest.fingerprint, run=sides)
+    return SourceWithSides("mine", "0123", tmp_path, dataset.manifest.fingerprint, run=sides)
 
 
 def test_sides_are_those_of_training(tiny_dataset, tmp_path):
@@ -59,7 +59,7 @@ def test_an_invalid_split_makes_the_data_unavailable(tiny_dataset, tmp_path, sid
 def test_data_with_another_fingerprint_is_not_the_training_data(tiny_dataset, tmp_path):
     """The configuration may still name it; a model without a fingerprint has no known data."""
     drawn = DataConfig(scenes=4, size=32)
-    unknown = Held("mine", "0123", tmp_path, "", run=SIDES)
+    unknown = SourceWithSides("mine", "0123", tmp_path, "", run=SIDES)
 
     changed = open_training_data(source_of(tiny_dataset, tmp_path), drawn, tmp_path, None)
     assert changed.dataset is None

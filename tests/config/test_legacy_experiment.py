@@ -1,4 +1,4 @@
-"""The experiment made of an old configuration: its name, its YAML and the report on it."""
+"""An old configuration becomes an experiment with a valid name, readable YAML and a report on its keys."""
 
 import json
 import string
@@ -34,7 +34,7 @@ OLD = {
 
 @given(st.text(string.printable))
 def test_a_cleaned_name_can_be_chosen_on_the_command_line(stem):
-    """Hydra reads it as text, not as a number, a list or nothing."""
+    """Hydra parses it as text, never as a number, a list or null."""
     name = clean_name(stem)
 
     (override,) = OverridesParser.create().parse_overrides([f"+experiment={name}"])
@@ -55,23 +55,23 @@ def test_a_cleaned_name_can_be_chosen_on_the_command_line(stem):
         ("Größe", "Gr_e"),
     ],
 )
-def test_a_file_gives_its_name(stem, name):
-    """Letters, digits and underscores, with a letter in front."""
+def test_the_experiment_is_named_after_the_file(stem, name):
+    """Its name has letters, digits and underscores, and begins with a letter."""
     assert choose_name(stem, None) == name
     assert choose_name("other", name) == name
 
 
 @pytest.mark.parametrize(("wanted", "clean"), [("a b", "a_b"), ("3d", "old_3d"), ("", "old"), ("../x", "x")])
-def test_a_wanted_name_is_not_changed_but_refused(wanted, clean):
-    """With one that would do."""
+def test_an_invalid_requested_name_is_refused(wanted, clean):
+    """The error suggests a valid one."""
     with pytest.raises(
         ConfigError, match=rf"^--name {wanted} must consist of letters, .* with a letter; try {clean}\.$"
     ):
         choose_name("x", wanted)
 
 
-def test_the_experiment_opens_with_its_command_and_its_origin():
-    """The first line is Hydra's, the second can be pasted."""
+def test_the_yaml_begins_with_command_and_origin():
+    """Hydra needs the first line, and users can paste the second."""
     experiment = make_experiment(json.dumps(OLD).encode(), "old  one\n.json", "one", "")
     lines = experiment.text.splitlines()
 
@@ -83,15 +83,15 @@ def test_the_experiment_opens_with_its_command_and_its_origin():
     )
 
 
-def test_an_own_folder_is_part_of_the_command():
-    """Quoted for the shell."""
+def test_another_folder_is_part_of_the_command():
+    """It is quoted for the shell."""
     assert train_command("one", "my conf").startswith(
         "python -m gym.train --config-dir 'my conf' +experiment=one data.images="
     )
 
 
-def test_the_schemas_message_gets_the_key_of_the_file_in_front():
-    """The user wrote TARGET_SIZE, not data.size."""
+def test_messages_of_the_schema_begin_with_the_key_of_the_file():
+    """The user wrote TARGET_SIZE and not data.size."""
     rows = translate(OLD).rows
 
     with pytest.raises(ConfigError, match=r"^TARGET_SIZE: data\.size=7 is bad\.$"), name_legacy_key(rows):
@@ -100,8 +100,8 @@ def test_the_schemas_message_gets_the_key_of_the_file_in_front():
         raise ConfigError("seed=1 is bad.")
 
 
-def test_a_place_that_is_taken_or_hidden_is_refused():
-    """Neither another's work is lost, nor is the wrong experiment run."""
+def test_an_existing_or_hidden_target_is_refused():
+    """Nothing is overwritten, and Hydra never runs a different experiment of the same name."""
     check_target("a.yaml", exists=False, is_hidden=False)
     with pytest.raises(ConfigError, match=r"^a\.yaml already exists; add --overwrite, or choose another name with"):
         check_target("a.yaml", exists=True, is_hidden=False)
@@ -109,8 +109,8 @@ def test_a_place_that_is_taken_or_hidden_is_refused():
         check_target("a.yaml", exists=False, is_hidden=True)
 
 
-def test_the_report_lines_up_its_columns():
-    """Key, value, fate, and where it went, then where the experiment is and how to train."""
+def test_the_columns_of_the_report_are_aligned():
+    """They are key, value, outcome, and new key or reason; the path and the command to train follow."""
     experiment = make_experiment(
         json.dumps(OLD | {"REMAP_CLASSES": {str(n): 0 for n in range(20)}}).encode(), "x", "y", ""
     )

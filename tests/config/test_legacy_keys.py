@@ -1,4 +1,4 @@
-"""Every key of an old configuration is said in our words, refused, or dropped with a reason."""
+"""Every key of an old configuration is translated, refused, or dropped with a reason."""
 
 import json
 
@@ -22,7 +22,7 @@ LAST = {
 SECOND = {"TARGET_SIZE": [64, 32], "MODEL": "resunet", "NCLASSES": 1, "N_DATA_BANDS": 3, "UPSAMPLE_MODE": "simple"}
 FIRST = {"TARGET_SIZE": [64, 32], "KERNEL_SIZE": 7, "NCLASSES": 1, "N_DATA_BANDS": 4, "BATCH_SIZE": 12}
 
-SAID = {
+TRANSLATED = {
     "DROPOUT": (0.2, "model.dropout", 0.2),
     "DROPOUT_CHANGE_PER_LAYER": (-0.05, "model.dropout_change", -0.05),
     "DROPOUT_TYPE": ("spatial", "model.dropout_kind", "spatial"),
@@ -89,14 +89,14 @@ REFUSED = [
 
 
 def row_of(old: dict, key: str) -> Row:
-    """What became of one key."""
+    """The row of a key in the report."""
     (row,) = [row for row in translate(old).rows if row.key == key]
     return row
 
 
-@pytest.mark.parametrize(("key", "value", "target", "ours"), [(key, *said) for key, said in SAID.items()])
-def test_a_key_becomes_one_of_ours(key, value, target, ours):
-    """The value that the paper's program had, in our words, and nothing else changes."""
+@pytest.mark.parametrize(("key", "value", "target", "ours"), [(key, *row) for key, row in TRANSLATED.items()])
+def test_a_key_is_translated(key, value, target, ours):
+    """Its new key has the value that the original program used, and no other setting changes."""
     translation, plain = translate(LAST | {key: value}), translate(LAST)
 
     assert translation.values[target] == ours
@@ -106,17 +106,17 @@ def test_a_key_becomes_one_of_ours(key, value, target, ours):
     assert others.items() <= plain.values.items()
 
 
-def test_every_key_with_a_place_is_tried_above():
-    """No key is said without a test."""
+def test_every_translated_key_is_tested():
+    """Keys that the table omits have separate tests."""
     elsewhere = {"MODEL", "FILTERS", "KERNEL_SIZE", "STRIDE", "UPSAMPLE_MODE", "LOSS", "LOSS_WEIGHTS", "N_DATA_BANDS"}
 
-    assert {*legacy_keys.PLAIN, *legacy_keys.SPECIAL} == {*SAID, *elsewhere}
+    assert {*legacy_keys.PLAIN, *legacy_keys.SPECIAL} == {*TRANSLATED, *elsewhere}
     assert len(set(legacy_keys.KNOWN)) == len(legacy_keys.KNOWN)
 
 
 @pytest.mark.parametrize(("key", "value", "message"), REFUSED)
-def test_a_wrong_value_is_refused_by_key_and_value(key, value, message):
-    """In one line, with what would be right."""
+def test_an_invalid_value_is_refused(key, value, message):
+    """The error states key, value and rule in one line."""
     with pytest.raises(ConfigError) as refusal:
         translate(LAST | {key: value})
 
@@ -125,15 +125,15 @@ def test_a_wrong_value_is_refused_by_key_and_value(key, value, message):
 
 
 @pytest.mark.parametrize("key", ["TARGET_SIZE", "NCLASSES", "N_DATA_BANDS"])
-def test_some_keys_must_be_there(key):
-    """Nothing could stand in for them."""
+def test_some_keys_are_required(key):
+    """They have no defaults."""
     with pytest.raises(ConfigError, match=f"{key} is missing, and Segmentation Gym requires it; add it"):
         translate({other: value for other, value in LAST.items() if other != key})
 
 
 @pytest.mark.parametrize("model", ["unet", "resunet"])
 def test_the_papers_networks_keep_their_kernel_and_stride(model):
-    """Stride 2 has nothing to say, for each level of ours halves."""
+    """A stride of 2 needs no new key, because every level halves its input."""
     translation = translate(LAST | {"MODEL": model})
 
     assert translation.options["model"] == model
@@ -143,7 +143,7 @@ def test_the_papers_networks_keep_their_kernel_and_stride(model):
 
 @pytest.mark.parametrize("model", ["simple_unet", "simple_resunet"])
 def test_the_pooling_networks_convolve_2x2_whatever_the_file_says(model):
-    """The original hands neither KERNEL nor STRIDE to them, so a stride of 1 is no reason to refuse."""
+    """The original passes neither KERNEL nor STRIDE to them, so even a stride of 1 is accepted."""
     old = LAST | {"MODEL": model, "STRIDE": 1}
     translation = translate(old)
 
@@ -157,8 +157,8 @@ def test_the_pooling_networks_convolve_2x2_whatever_the_file_says(model):
 
 @pytest.mark.parametrize(("mode", "upsampling"), [("simple", "nearest"), ("deconv", "transpose")])
 @pytest.mark.parametrize("model", ["unet", "resunet"])
-def test_the_second_generation_pooled(model, mode, upsampling):
-    """UPSAMPLE_MODE without KERNEL and STRIDE: what it called unet was called simple_unet later."""
+def test_networks_of_the_second_generation_use_pooling(model, mode, upsampling):
+    """With UPSAMPLE_MODE but without KERNEL and STRIDE, unet means what was later called simple_unet."""
     old = SECOND | {"MODEL": model, "UPSAMPLE_MODE": mode}
     translation = translate(old)
 
@@ -173,8 +173,8 @@ def test_the_second_generation_pooled(model, mode, upsampling):
 
 
 @pytest.mark.parametrize("more", [{"KERNEL": 7}, {"STRIDE": 2}, {"MODEL": "simple_unet"}])
-def test_later_the_upsampling_mode_means_nothing(more):
-    """A file that kept the key is of the last generation all the same."""
+def test_files_of_the_last_generation_ignore_the_upsampling_mode(more):
+    """Any key or value of the last generation is enough to recognise it."""
     old = SECOND | more
 
     assert translate(old).options["model"] == old["MODEL"]
@@ -184,7 +184,7 @@ def test_later_the_upsampling_mode_means_nothing(more):
 
 
 def test_the_first_generation_had_one_network():
-    """A residual U-Net with as many filters as scenes in a batch, no dropout, the Dice loss; the table says so."""
+    """It is a residual U-Net without dropout, with the batch size as its filters, and with the Dice loss."""
     translation = translate(FIRST)
 
     assert translation.options == {"model": "resunet", "filters": 12, "loss": "dice"}
@@ -199,16 +199,16 @@ def test_the_first_generation_had_one_network():
     assert row_of(FIRST, "KERNEL_SIZE")[2:] == ("renamed", "model.kernel", "model.kernel=7")
 
 
-def test_the_later_spelling_of_the_kernel_wins():
-    """The program that read KERNEL did not read KERNEL_SIZE."""
+def test_kernel_takes_precedence_over_kernel_size():
+    """The original does not read KERNEL_SIZE once it has KERNEL."""
     old = LAST | {"KERNEL_SIZE": 3}
 
     assert translate(old).values["model.kernel"] == 5
     assert row_of(old, "KERNEL_SIZE")[2:] == ("dropped", "", "KERNEL takes precedence")
 
 
-def test_what_a_file_leaves_out_is_added_and_said():
-    """No default of ours slips in: neither filters, nor rates, nor augmentation."""
+def test_missing_keys_get_the_defaults_of_the_original():
+    """The report lists them as added, so that no default of this program applies."""
     translation = translate({key: LAST[key] for key in ("TARGET_SIZE", "MODEL", "NCLASSES", "N_DATA_BANDS")})
 
     assert translation.options == {"model": "unet", "filters": 8, "loss": "dice"}
@@ -246,8 +246,8 @@ def test_what_a_file_leaves_out_is_added_and_said():
 
 
 @pytest.mark.parametrize(("filters", "option"), [(2, True), (12, True), (10, False), (0, False)])
-def test_filters_choose_the_group_where_it_has_the_option(filters, option):
-    """Then ``filters=`` on the command line can still choose another; ``model.filters`` would win over it."""
+def test_filters_select_an_option_of_the_group_if_there_is_one(filters, option):
+    """``filters=`` on the command line can then replace it; it could not replace ``model.filters``."""
     translation = translate(LAST | {"FILTERS": filters})
 
     assert translation.options.get("filters") == (filters if option else None)
@@ -255,7 +255,7 @@ def test_filters_choose_the_group_where_it_has_the_option(filters, option):
 
 
 def test_the_options_of_filters_are_those_of_the_group():
-    """An option added there must be known here."""
+    """A new option must be added to the module, too."""
     present = {int(path.stem) for path in (configuration_folder() / "filters").glob("*.yaml")}
 
     assert set(legacy_keys.FILTERS_OPTIONS) == present
@@ -265,13 +265,13 @@ def test_the_options_of_filters_are_those_of_the_group():
     ("name", "loss"),
     [("cat", "cce"), ("categorical", "cce"), ("k", "kld"), ("kld", "kld"), ("dice", "dice"), ("hinge", "hinge")],
 )
-def test_a_loss_is_known_by_its_beginning(name, loss):
-    """As the original looks at it."""
+def test_a_loss_is_recognised_by_its_first_letters(name, loss):
+    """The original compares only these."""
     assert translate(LAST | {"LOSS": name}).options["loss"] == loss
 
 
-def test_dice_weights_are_turned_round_as_in_the_original():
-    """1 - share: weights 1, 1, 2 become 0.75, 0.75, 0.5."""
+def test_dice_weights_are_inverted_as_in_the_original():
+    """Each becomes one minus its share: 1, 1, 2 become 0.75, 0.75, 0.5."""
     values = translate(LAST | {"LOSS_WEIGHTS": [1, 1, 2]}).values
 
     assert values["loss.class_weights"] == [0.75, 0.75, 0.5]
@@ -286,16 +286,16 @@ def test_dice_weights_are_turned_round_as_in_the_original():
         ("cat", [1, 1, 2], "the original weighted only the Dice loss; set loss.weighting=frequency to weight this one"),
     ],
 )
-def test_weights_that_did_nothing_are_dropped(loss, weights, reason):
-    """They must not begin to act now."""
+def test_weights_without_effect_in_the_original_are_dropped(loss, weights, reason):
+    """Otherwise, they would change the training."""
     old = LAST | {"LOSS": loss, "LOSS_WEIGHTS": weights}
 
     assert row_of(old, "LOSS_WEIGHTS")[2:] == ("dropped", "", reason)
     assert not any(key.startswith("loss.") for key in translate(old).values)
 
 
-def test_no_weights_are_no_weights():
-    """False is said, not dropped."""
+def test_false_disables_class_weights():
+    """The key is translated instead of dropped."""
     assert translate(LAST | {"LOSS_WEIGHTS": False}).values["loss.weighting"] == "none"
 
 
@@ -311,12 +311,12 @@ def test_no_weights_are_no_weights():
     ],
 )
 def test_bands_get_names(count, names):
-    """The usual ones where the number suggests them."""
+    """Three to five bands get the usual names, any other number is numbered."""
     assert translate(LAST | {"N_DATA_BANDS": count}).values["data.bands"] == names
 
 
-def test_one_class_means_two():
-    """One against the rest; masks are often 0 and 255, which wants a remap."""
+def test_one_class_becomes_two():
+    """The second is everything else; masks often contain 0 and 255, so the report suggests a remap."""
     assert translate(LAST | {"NCLASSES": 1}).values["data.classes"] == ["class_0", "class_1"]
     assert "data.remap={0:0,255:1}" in row_of(LAST | {"NCLASSES": 1}, "NCLASSES").detail
     assert translate(LAST | {"NCLASSES": 2}).values["data.classes"] == ["class_0", "class_1"]
@@ -331,13 +331,13 @@ def test_one_class_means_two():
         ({"0": 0, "1": 0, "2": 1}, ""),
     ],
 )
-def test_a_remap_that_the_original_mixed_up_is_said(remap, note):
-    """It replaced values one after the other, so that 0 went on from 1; here all change at once."""
+def test_a_remap_that_the_original_applied_differently_is_reported(remap, note):
+    """The original replaced one value after the other, so that a value could be replaced twice."""
     assert row_of(LAST | {"REMAP_CLASSES": remap}, "REMAP_CLASSES").detail.endswith("}" + note)
 
 
-def test_a_rotation_below_one_degree_is_pointed_out():
-    """0.05 stands beside shares in many files, and was read in degrees."""
+def test_a_rotation_below_one_degree_is_reported():
+    """Many files have 0.05, as for the shifts, although the original uses degrees."""
     assert row_of(LAST | {"AUG_ROT": 0.05}, "AUG_ROT").detail.endswith(
         "in the original; below 1 there is almost no rotation"
     )
@@ -345,22 +345,22 @@ def test_a_rotation_below_one_degree_is_pointed_out():
 
 
 @pytest.mark.parametrize("key", legacy_keys.DROPPED)
-def test_what_has_no_place_is_dropped_with_its_reason(key):
-    """And changes nothing, whatever its value."""
+def test_a_key_without_an_equivalent_is_dropped_with_a_reason(key):
+    """It has no effect, whatever its value."""
     old = LAST | {key: {"any": "value"}}
 
     assert row_of(old, key)[2:] == ("dropped", "", legacy_keys.DROPPED[key])
     assert translate(old).values == translate(LAST).values
 
 
-def test_an_unknown_key_is_not_passed_over():
-    """A slip of the pen would otherwise leave a default in place."""
+def test_an_unknown_key_is_reported():
+    """Otherwise, a misspelt key would silently leave a default in place."""
     assert row_of(LAST | {"X": 1}, "X") == ("X", "1", "dropped", "", "unknown in the original too")
     assert row_of(LAST | {"FILTRES": 1}, "FILTRES").detail == "unknown in the original too; did you mean FILTERS?"
 
 
-def test_fates_tell_the_same_word_from_another():
-    """The same word and value is taken over; another word, or another value, is renamed."""
+def test_outcomes_distinguish_kept_and_renamed_keys():
+    """A key is kept if neither its name nor its value changes, apart from case and group."""
     old = LAST | {"PATIENCE": 3, "MAX_EPOCHS": 9, "LOSS": "cat"}
 
     assert row_of(old, "PATIENCE") == ("PATIENCE", "3", "kept", "training.patience", "training.patience=3")
@@ -369,16 +369,16 @@ def test_fates_tell_the_same_word_from_another():
     assert row_of(LAST, "LOSS").outcome == "kept"
 
 
-def test_a_configuration_is_read_with_its_blanks_and_marks():
-    """Blank lines behind it, and the byte order mark of a Windows editor in front."""
+def test_blank_lines_and_a_byte_order_mark_are_accepted():
+    """Windows editors add the mark at the beginning."""
     content = json.dumps(LAST).encode()
 
     assert parse(content + b"\n  \r\n\t", "x") == LAST
     assert parse(b"\xef\xbb\xbf" + content, "x") == LAST
 
 
-def test_whole_characters_and_shallow_lists_are_read():
-    """A character written as two halves is one; lists and objects may lie eight deep in each other."""
+def test_surrogate_pairs_and_nested_lists_are_accepted():
+    """A pair is one character, and lists and objects may be nested eight deep."""
     assert parse(b'{"MODEL": "\\ud83c\\udf0a"}', "x") == {"MODEL": "\N{WATER WAVE}"}
     assert parse(b'{"MODEL": ' + 7 * b"[" + 7 * b"]" + b"}", "x")
 
@@ -403,7 +403,7 @@ def test_whole_characters_and_shallow_lists_are_read():
         ),
     ],
 )
-def test_another_file_is_refused(content, message):
-    """Broken, no object, or of another program."""
+def test_other_files_are_refused(content, message):
+    """They are broken, or not a configuration of the original program."""
     with pytest.raises(ConfigError, match=message):
         parse(content, "a.json")

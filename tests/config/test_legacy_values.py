@@ -1,4 +1,4 @@
-"""A value of an old configuration is read as what it must be, and written so that it is read back."""
+"""Values of an old configuration survive writing them as YAML."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +14,8 @@ values = st.recursive(
 
 
 @given(values | st.text("\\${}:a'\" ").map(lambda piece: f"{piece}${{oc.env:HOME}}"))
-def test_a_value_written_is_the_value_read(value):
-    """Also names with quotes, line breaks, or what Hydra would look up in the environment."""
+def test_values_round_trip_through_yaml(value):
+    """They may contain quotes, line breaks and text that looks like an interpolation."""
     read = OmegaConf.create(f"key: {to_yaml(value)}")
 
     assert OmegaConf.to_container(read, resolve=True)["key"] == value

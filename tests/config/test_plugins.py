@@ -1,4 +1,4 @@
-"""Plugins register light entries, load from the command line alone, and are known by the hash of their files."""
+"""Plugins register entries, are loaded only from the command line, and are identified by the hash of their files."""
 
 import hashlib
 import sys
@@ -29,8 +29,8 @@ def sha(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_plugin_registers_its_parts(write_plugin):
-    """They have the plugin's name, and titles and styles by default."""
+def test_a_plugin_registers_its_entries(write_plugin):
+    """Each entry has the name of the plugin, and a title and a style by default."""
     write_plugin(
         "parts",
         "import gym\n"
@@ -56,8 +56,8 @@ def test_a_plugin_registers_its_parts(write_plugin):
     assert current_plugin() == ""
 
 
-def test_nothing_is_registered_outside_a_plugin():
-    """A run could not say what it was made with."""
+def test_registering_outside_a_plugin_is_refused():
+    """A run could not record which plugin it needs."""
     with pytest.raises(
         ConfigError, match=r"^toy is registered outside a plugin; put the call into a module, and type plugins=\[MODULE"
     ):
@@ -79,8 +79,8 @@ def test_nothing_is_registered_outside_a_plugin():
         r'are counted at the end of training; leave "run" out of its places\.$',
     }.items(),
 )
-def test_a_wrong_registration_is_refused_and_leaves_nothing(write_plugin, call, message):
-    """What the plugin registered before is removed, so that it can be corrected and loaded again."""
+def test_an_invalid_registration_is_refused_and_undone(write_plugin, call, message):
+    """Earlier entries of the plugin are removed, so that it can be corrected and loaded again."""
     write_plugin("faulty", f"import gym\ngym.register_loss('before', 'a:b')\ngym.register_{call}\n")
 
     with pytest.raises(ConfigError, match=message):
@@ -103,7 +103,7 @@ def test_a_wrong_registration_is_refused_and_leaves_nothing(write_plugin, call, 
     }.items(),
 )
 def test_a_plugin_that_cannot_be_imported_is_named(write_plugin, name, message):
-    """With the reason and the remedy."""
+    """The error has the reason and the remedy."""
     write_plugin("broken", "1 / 0\n")
     write_plugin("needing", "import no_such_module\n")
 
@@ -112,7 +112,7 @@ def test_a_plugin_that_cannot_be_imported_is_named(write_plugin, name, message):
 
 
 def test_a_plugin_is_found_in_the_current_folder(tmp_path, monkeypatch):
-    """As an installed command does not look there by itself."""
+    """By itself, an installed command would not look there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
     (tmp_path / "found_here.py").write_text("")
@@ -122,7 +122,7 @@ def test_a_plugin_is_found_in_the_current_folder(tmp_path, monkeypatch):
 
 
 def test_plugins_are_named_in_overrides():
-    """However they are added; one word is no list."""
+    """Overrides may set the list or add to it, and a value that is not a list is refused."""
     assert plugins_in(["model=unet", "plugins=[toy,'other']", "++plugins=[third]"]) == ["toy", "other", "third"]
     assert plugins_in(["model=unet"]) == []
     with pytest.raises(ConfigError, match=r"^plugins=toy must be a list of modules; try plugins=\[toy\]\.$"):
@@ -142,7 +142,7 @@ def test_plugins_are_named_in_overrides():
     ],
 )
 def test_the_environment_variable_adds_plugins(monkeypatch, arguments, merged):
-    """As if they had been typed among the overrides, so that workers and records have them too."""
+    """They are added to the overrides, so that workers and records have them, too."""
     monkeypatch.setenv("GYM_PLUGINS", "extra, ")
 
     assert add_environment_plugins(arguments) == merged
@@ -150,8 +150,8 @@ def test_the_environment_variable_adds_plugins(monkeypatch, arguments, merged):
     assert add_environment_plugins(["model=unet"]) == ["model=unet"]
 
 
-def test_a_plugin_is_known_by_the_hash_of_its_file(write_plugin):
-    """As it was imported: a later change counts from the next process on."""
+def test_a_plugin_is_identified_by_the_hash_of_its_file(write_plugin):
+    """It is the hash at import, so a later change counts only in the next process."""
     path = write_plugin("hashed", "import gym\n")
     digest = sha(path)
 
@@ -160,8 +160,8 @@ def test_a_plugin_is_known_by_the_hash_of_its_file(write_plugin):
     assert load_plugins(["hashed"]) == plugin_hashes(["hashed"]) == {"hashed": digest}
 
 
-def test_the_hash_covers_all_that_a_plugin_runs(write_plugin):
-    """The files of a package, and a module that holds an implementation."""
+def test_the_hash_covers_all_files_that_a_plugin_runs(write_plugin):
+    """These are all files of a package, and other modules that hold implementations."""
     part = write_plugin("heavy_part", "STEEP = 3\n")
     light = write_plugin("light", "import gym\ngym.register_loss('steep', 'heavy_part:STEEP')\n")
     first = write_plugin("bundle.__init__", "import gym\n")
@@ -177,16 +177,16 @@ def test_the_hash_covers_all_that_a_plugin_runs(write_plugin):
     assert LOSSES.get("steep").load() == 3
 
 
-def test_another_version_than_the_sweeps_is_refused(write_plugin):
-    """A worker that starts after the file was changed."""
+def test_a_plugin_that_changed_after_the_sweep_began_is_refused(write_plugin):
+    """A worker may start after the file was changed."""
     write_plugin("versioned", "")
 
     with pytest.raises(RunError, match=r"^plugin versioned changed after the sweep began \(0123456789ab, now "):
         load_plugins(["versioned"], {"versioned": "0123456789abcdef"})
 
 
-def test_a_yaml_file_loads_no_plugin(write_plugin):
-    """The configuration is refused before anything is imported; the message says what to type."""
+def test_a_yaml_file_cannot_load_a_plugin(write_plugin):
+    """The error comes before anything is imported, and says what to type."""
     write_plugin("sneaky", "import gym\ngym.register_loss('sneaky', 'a:b')\n")
     composed = OmegaConf.merge(OmegaConf.structured(Config), {"plugins": ["sneaky"]})
 
@@ -201,8 +201,8 @@ def test_a_yaml_file_loads_no_plugin(write_plugin):
     assert read_config(composed, Config).plugins == ["sneaky"]
 
 
-def test_what_needs_a_plugin_says_what_to_type(write_plugin, caplog):
-    """Together with those that are loaded; a change of one that is loaded is logged."""
+def test_a_missing_plugin_is_refused_with_the_override_to_type(write_plugin, caplog):
+    """The override includes the loaded plugins; one that has changed only causes a warning."""
     write_plugin("present", "")
     digest = load_plugins(["present"])["present"]
 
@@ -220,21 +220,21 @@ def test_what_needs_a_plugin_says_what_to_type(write_plugin, caplog):
 
 
 def test_options_are_typed_and_completed(configure, write_plugin):
-    """By the dataclass of the entry; another architecture has none."""
+    """Types and defaults come from the dataclass of the entry."""
     write_plugin("toy", TOY)
-    given = ["plugins=[toy]", "model.name=toy"]
+    overrides = ["plugins=[toy]", "model.name=toy"]
 
-    assert configure(*given).model.options == {"blocks": 1}
-    assert configure(*given, "model.options={blocks:3}", "loss.name=scaled").loss.options == {"factor": 2.0}
+    assert configure(*overrides).model.options == {"blocks": 1}
+    assert configure(*overrides, "model.options={blocks:3}", "loss.name=scaled").loss.options == {"factor": 2.0}
     for option, message in {
         "{blocks:many}": r"^model\.options\.blocks: Value 'many' of type 'str' could not be converted to Integer",
         "{bloks:3}": r"^model\.options\.bloks is not an option of toy; choose one of blocks\.$",
         "3": r"^model\.options=3 must be a mapping, as in model\.options=\{name:value\}\.$",
     }.items():
         with pytest.raises(ConfigError, match=message):
-            configure(*given, f"model.options={option}")
+            configure(*overrides, f"model.options={option}")
 
 
 def test_the_counts_of_scores_are_those_of_evaluation():
-    """They are named once more where NumPy is not imported."""
+    """A module that does not import NumPy repeats their names."""
     assert Counts._fields == COUNTS

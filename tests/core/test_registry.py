@@ -17,7 +17,7 @@ def shapes():
 
 
 def test_entries_are_found_by_name_in_the_order_of_registration(shapes):
-    """The default is the one that was registered as such."""
+    """One entry is registered as the default."""
     assert shapes.names == ("circle", "square")
     assert [entry.title for entry in shapes] == ["Circle", "Square"]
     assert shapes.get("square").title == "Square"
@@ -27,8 +27,8 @@ def test_entries_are_found_by_name_in_the_order_of_registration(shapes):
     assert shapes.users_of("radius") == ("circle",)
 
 
-def test_a_name_is_registered_once(shapes):
-    """The message says who has it."""
+def test_a_name_can_be_registered_only_once(shapes):
+    """The error says which plugin has registered it."""
     with pytest.raises(
         ConfigError, match=r"^shape circle is already registered by segsweep; register it under another name\.$"
     ):
@@ -38,8 +38,8 @@ def test_a_name_is_registered_once(shapes):
         shapes.register(Entry("line", "Stroke"))
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones(shapes):
-    """And with the line that adds a plugin."""
+def test_an_unknown_name_is_refused(shapes):
+    """The error lists the known names, and says how to add a plugin."""
     with pytest.raises(
         ConfigError,
         match=r"^draw\.shape=line must be one of circle, square; for one from a plugin, add plugins=\[MODULE\]\.$",
@@ -48,7 +48,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(shapes):
 
 
 def test_the_entries_of_a_plugin_can_be_removed(shapes):
-    """Those of others stay."""
+    """All other entries stay."""
     shapes.register(Entry("line", "Line", plugin="toy"))
 
     shapes.remove_plugin("toy")
@@ -57,7 +57,7 @@ def test_the_entries_of_a_plugin_can_be_removed(shapes):
 
 
 def test_built_in_entries_are_imported_on_first_use(tmp_path, monkeypatch):
-    """However the module is imported, its entries come before those of plugins."""
+    """They come before the entries of plugins, even if a plugin registers first."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "holder.py").write_text(
         "from gym.core.registry import Entry, Registry\nKINDS = Registry('kind', 'kind', 'registering')\n"
@@ -74,13 +74,13 @@ def test_built_in_entries_are_imported_on_first_use(tmp_path, monkeypatch):
 
 
 def test_an_implementation_is_imported_by_its_path(shapes):
-    """As ``module:object``."""
+    """A path has the form ``module:object``."""
     assert shapes.get("circle").load() == pytest.approx(6.2832, abs=1e-4)
 
 
 @pytest.mark.parametrize("path", ["no_such_module:build", "math:no_such_name", "math"])
-def test_a_path_that_leads_nowhere_is_refused(path):
-    """The message names the path and the part that needs it."""
+def test_an_invalid_path_is_refused(path):
+    """The error names the path and the entry that has it."""
     with pytest.raises(
         ConfigError, match=rf"^{path} \(toy\) must name an object that can be imported, as module:object; correct it "
     ):

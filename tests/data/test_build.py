@@ -309,7 +309,7 @@ def test_a_killed_build_can_be_repeated(tmp_path):
     assert contents(again.folder) == contents(open_or_build_dataset(config, tmp_path / "whole").folder)
 
 
-@pytest.mark.usefixtures("ended_workers")
+@pytest.mark.usefixtures("killed_workers")
 def test_a_dead_worker_names_the_key_to_change(tmp_path):
     """The key is data.workers, not the workers of an evaluation."""
     with pytest.raises(DataError, match=r"^a worker process died.*; set data\.workers=1 to use a single process\.$"):

@@ -192,10 +192,10 @@ def test_a_bad_pair_is_left_out_with_a_reason(tmp_path, caplog, case):
     made = open_or_build_dataset(source.config, tmp_path)
 
     assert [record.name for record in made.manifest.pairs] == ["a", "c"]
-    ((name, said),) = made.manifest.left_out.items()
-    assert re.search(reason, said)
+    ((name, explanation),) = made.manifest.left_out.items()
+    assert re.search(reason, explanation)
     assert name == "b" or re.search(r"\bb(_nir)?\.(png|tif|npz)$", name)
-    assert f"left out {name}: {said.removeprefix(name).removeprefix(':').lstrip()}" in caplog.text
+    assert f"left out {name}: {explanation.removeprefix(name).removeprefix(':').lstrip()}" in caplog.text
     with pytest.raises(
         DataError,
         match=rf"^data\.strict=true, but 1 of the inputs cannot be used \(first: {re.escape(name)}: "

@@ -1,4 +1,4 @@
-"""Tests of datasets on disk: they are complete, and read back as they were written."""
+"""Tests of datasets on disk: they are complete and round-trip exactly."""
 
 import hashlib
 import json

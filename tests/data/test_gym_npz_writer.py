@@ -106,12 +106,12 @@ def test_a_warning_explains_missing_copies(byte_dataset, tmp_path, caplog, chang
     augment = AugmentConfig(**changes)
     export_gym_npz(byte_dataset, Split([0, 1], [2]), augment, SampleReader(byte_dataset, augment, 1), tmp_path / "out")
 
-    said = [
+    warnings = [
         message
         for message in caplog.messages
         if "no augmented copies are written, because augment.mode=online" in message
     ]
-    assert len(said) == says
+    assert len(warnings) == says
 
 
 def test_16_bit_values_are_stretched_and_never_wrapped(tiny_dataset):

@@ -137,7 +137,7 @@ def test_an_unknown_site_cannot_be_held_out(coasts):
 
 
 def test_a_given_split_may_name_pairs_or_scenes(coasts, tmp_path, caplog):
-    """A scene stands for all its pairs, none leaves pairs out, and an unknown name causes a warning."""
+    """A scene includes all its pairs, the side none leaves pairs out, and an unknown name causes a warning."""
     lines = [f"{site}_{date},train" for site in SITES for date in DATES[:2]]
     lines += ["cape_20210304_0,val", "cape_20210304_1,VAL", "duck_20210304,test", "sand_20210304,none", "typo,val"]
     (tmp_path / "sides.csv").write_text("name,side\n" + "\n".join(lines))

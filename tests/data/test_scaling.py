@@ -239,7 +239,7 @@ def test_indices_are_stacked_behind_the_bands(dtype):
     np.testing.assert_allclose(stacked, [[[1, 3, 7, 0.75, -4], [9, 3, 1, -0.8, 2], [0, 0, 0, 0, 0]]], rtol=1e-6)
 
 
-def test_a_division_by_0_gives_0():
+def test_a_division_by_0_is_0():
     """So do nested divisions by 0, and roots and powers without a finite value."""
     image = np.array([[[0, 0, 5], [1, -1, 0], [1, 0, 0]]], np.float32)
     expressions = ["(a - b) / (a + b)", "a / b - 1 / b", "b ** 0.5 / b", "(1 + c) * b ** -1 + a"]

@@ -26,10 +26,10 @@ def score(dataset, baselines, positions):
     for position in positions:
         truth, predicted = dataset.unpadded_label(position), baselines.predict(dataset.unpadded_image(position))
         is_water = np.where(truth == IGNORE, IGNORE, truth == baselines.water_class).astype(np.uint8)
-        for name, said in predicted.items():
+        for name, labels in predicted.items():
             of_two = name == "water_index"
             classes = 2 if of_two else len(dataset.manifest.classes)
-            matrices[name] += confusion.confusion_matrix(is_water if of_two else truth, said, classes)
+            matrices[name] += confusion.confusion_matrix(is_water if of_two else truth, labels, classes)
     return matrices
 
 
@@ -41,8 +41,8 @@ def test_two_kinds_of_pixels(tmp_path):
     baselines = fit_baselines(make_tiny_dataset(tmp_path / "dataset", {"pair": scene}, (4, 8)), [0], seed=0)
     predicted = baselines.predict(np.array([[[9, 9, 9], [210, 210, 210]]], np.uint16))
 
-    assert {name: said.tolist() for name, said in predicted.items()} == {"majority": [[0, 0]], "forest": [[0, 2]]}
-    assert {said.dtype for said in predicted.values()} == {np.dtype(np.uint8)}
+    assert {name: labels.tolist() for name, labels in predicted.items()} == {"majority": [[0, 0]], "forest": [[0, 2]]}
+    assert {labels.dtype for labels in predicted.values()} == {np.dtype(np.uint8)}
     assert baselines.water_class is None
     assert baselines.descriptions == {
         "majority": "Predicts low everywhere, the class of 62% of the labelled training pixels.",
@@ -63,8 +63,8 @@ def test_only_labelled_pixels_of_the_training_side_are_used(tmp_path):
 
     baselines = fit_baselines(make_tiny_dataset(tmp_path / "dataset", scenes), [0, 1], seed=0)
 
-    for said in baselines.predict(np.full((2, 2, 3), 250)).values():
-        np.testing.assert_array_equal(said, 1)
+    for labels in baselines.predict(np.full((2, 2, 3), 250)).values():
+        np.testing.assert_array_equal(labels, 1)
 
 
 def test_copies_count_as_their_pair(tiny_dataset):

@@ -34,7 +34,7 @@ def test_boundary_iou_by_hand():
     """For a shoreline two pixels off and strips two pixels wide, the strips of a class do not overlap.
 
     Strips of the truth: columns 4, 5 | 6, 7. Strips of the prediction: columns 6, 7 | 8, 9. Water has columns 4 to 7
-    in one of the two and none in both; land likewise with columns 6 to 9.
+    in one of the two and none in both; so does land with columns 6 to 9.
     """
     matrix = boundary_matrix(halves(6), halves(8), 2, width=2)
 

@@ -1,4 +1,4 @@
-"""The lattice of pixels that stands for an image."""
+"""The lattice of pixels that represents an image."""
 
 import numpy as np
 from hypothesis import given

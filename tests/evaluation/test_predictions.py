@@ -49,7 +49,7 @@ def test_batches_read_in_parts_equal_those_read_at_once(tiny_dataset, monkeypatc
             np.testing.assert_array_equal(part, expected)
 
 
-@pytest.mark.usefixtures("ended_workers")
+@pytest.mark.usefixtures("killed_workers")
 def test_a_killed_counting_worker_is_reported_with_the_key_of_the_evaluation(tmp_path):
     """The key of the data, which controls the preparation of scenes, would be wrong."""
     nothing = Evaluation([], [], [], [], np.empty(0), np.empty(0), np.empty(0), {})

@@ -65,7 +65,7 @@ def test_names_and_sites_follow_the_samples(evaluation):
 
 
 def test_copies_are_evaluated_after_augmentation(model, tiny_dataset):
-    """As in the paper's program, a copy has the name and site of its pair, but pixels of its own."""
+    """As in the paper's program, a copy has the name and site of its pair, but its own pixels."""
     mirror = AugmentConfig("offline", 3, 0.0, 0.0, 0.0, 0.0, flip_horizontal=True)
     copies = [6 + 4, 12 + 4, 18 + 1]
 

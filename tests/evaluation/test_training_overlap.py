@@ -107,8 +107,8 @@ def test_images_with_additional_bands_are_equal():
 def test_copies_are_compared_after_augmentation(training_data):
     """Copies with another seed are other images."""
     flips = AugmentConfig(mode="offline", flip_horizontal=True, flip_vertical=True)
-    judged = evaluated_on(training_data, range(6, 12), "validation", training_data)._replace(augment=flips)
-    ours, others = (identify_images(judged._replace(seed=seed)) for seed in (0, 1))
+    evaluated = evaluated_on(training_data, range(6, 12), "validation", training_data)._replace(augment=flips)
+    ours, others = (identify_images(evaluated._replace(seed=seed)) for seed in (0, 1))
 
     assert find_differing_images(ours, ours) == []
     assert find_differing_images(ours, others)

@@ -21,7 +21,7 @@ def test_standardisation_by_hand():
     np.testing.assert_array_equal(standard[0, 0, 2], 0)
 
 
-def test_each_image_is_standardised_on_its_own():
+def test_each_image_is_standardised_separately():
     """Other images of the batch, and the scale and offset of the values, do not matter."""
     rng = np.random.default_rng(0)
     first, second = rng.uniform(1, 9, (2, 1, 4, 5, 3))
@@ -62,7 +62,7 @@ def test_standardisation_by_band_by_hand():
     np.testing.assert_allclose(standardized(scaled, "band"), standard, atol=2e-3)
 
 
-def test_each_band_is_standardised_on_its_own():
+def test_each_band_is_standardised_separately():
     """Other images of the batch do not matter."""
     images = np.random.default_rng(0).uniform(1, 9, (2, 4, 5, 3)) * [[[[1.0]]], [[[50.0]]]]
 

@@ -59,9 +59,9 @@ def unpack(folder: Path) -> Path:
 def run(module, *arguments):
     """Run a command that must succeed, and return its output."""
     process = WarmProcess(module, *map(str, arguments))
-    said, _ = process.communicate(timeout=900)
-    assert process.returncode == 0, said
-    return said
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
+    return output
 
 
 def read_json(path):
@@ -164,12 +164,12 @@ def test_an_old_run_gets_the_same_scores(outputs, tmp_path):
 
 def test_an_old_sweep_is_reported(outputs):
     """The report lists all runs, the score and outputs of the finished one, and the command of the sweep."""
-    said = run("gym.report", "sweep=matrix", f"outputs={outputs}")
+    output = run("gym.report", "sweep=matrix", f"outputs={outputs}")
 
     folder = outputs / "reports" / "matrix"
     page = (folder / "report.html").read_text(encoding="utf-8")
     rest = dict(re.findall(r'<th scope="row">([^<]*)</th><td>([^<]*)</td>', page))
-    assert "1 of 3 runs have a result" in said
+    assert "1 of 3 runs have a result" in output
     assert f"{results(outputs, 'matrix')[FINISHED]['scores']['iou']:.4f}" in page
     assert (rest[KILLED], rest[WAITING]) == ("running or interrupted", "not started")
     assert (folder / "figure3.png").is_file()

@@ -126,7 +126,7 @@ def test_an_overlay_has_the_size_of_its_image(model, images, tmp_path, shape):
         (CRS.from_epsg(2225), Affine(3, 4, 6_000_000, 4, -3, 2_000_000)),
     ],
 )
-def test_a_geotiff_gives_a_geotiff_on_its_grid(model, images, tmp_path, crs, transform):
+def test_a_geotiff_yields_a_geotiff_on_its_grid(model, images, tmp_path, crs, transform):
     """Reference system, transform and size are those of the image, and the nodata value is 255."""
     values = scene(rows=40, columns=30)
     values[:5] = 0
@@ -143,7 +143,7 @@ def test_a_geotiff_gives_a_geotiff_on_its_grid(model, images, tmp_path, crs, tra
         assert label.colormap(1)[1] == (*(int(part) for part in np.rint(255 * class_colours(["low", "high"])[1])), 255)
 
 
-def test_a_tiff_without_a_grid_gives_a_png(model, images, tmp_path):
+def test_a_tiff_without_a_grid_yields_a_png(model, images, tmp_path):
     """There is no georeference to write."""
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
         save_tiff(images / "a.tif", scene(), transform=None, crs=None)
@@ -153,7 +153,7 @@ def test_a_tiff_without_a_grid_gives_a_png(model, images, tmp_path):
     assert list_files(tmp_path / "out") == ["a.png", "class_areas.csv", "overlays/a.png"]
 
 
-def test_a_tiff_without_a_transform_gives_a_png(model, images, tmp_path):
+def test_a_tiff_without_a_transform_yields_a_png(model, images, tmp_path):
     """A reference system alone does not locate pixels, so their area is unknown."""
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
         save_tiff(images / "a.tif", scene(), transform=None)

@@ -1,8 +1,8 @@
-"""What tests of figures ask of any figure."""
+"""Checks that apply to any figure."""
 
 
 def nothing_is_cut_off(figure):
-    """Check that everything drawn lies on the page, give or take the hundredth of an inch that an edge is wide."""
+    """Check that everything drawn is on the page, with a tolerance of a hundredth of an inch for line widths."""
     figure.draw_without_rendering()
     drawn = figure.get_tightbbox()
     return min(drawn.x0, drawn.y0) >= -0.01 and (drawn.max <= figure.bbox_inches.max + 0.01).all()

@@ -46,7 +46,7 @@ def write(dataset, folder, config=None, near_duplicates=(), **options):
 
 
 def test_each_label_value_has_a_row_per_class(changed):
-    """A value may stand for different classes in different files; the row with most pixels comes first."""
+    """A value may mean different classes in different files; the row with most pixels comes first."""
     dataset = changed(label_counts={"1": {"low": 5, "high": 30}, "surf": {"": 20}})
 
     _, rows = shown(label_table(dataset))

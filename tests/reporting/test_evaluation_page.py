@@ -90,7 +90,7 @@ def test_the_page_holds_all_results(tmp_path):
     }
 
 
-def test_the_page_shows_legacy_numbers_beside_the_correct_scores(tmp_path):
+def test_the_page_shows_legacy_numbers_with_the_correct_scores(tmp_path):
     """The correct score of a number from 2022 is the one of the same name."""
     assessment = assessed()
     write_page(tmp_path, assessment, "it", {}, list("abc"), read_sample, 0, {})

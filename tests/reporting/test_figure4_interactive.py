@@ -1,4 +1,4 @@
-"""The interactive Figure 4 is a page of its own and lists the runs of each point."""
+"""The interactive Figure 4 is a separate page that lists the runs of each point."""
 
 import json
 import re

@@ -60,7 +60,7 @@ def test_a_label_avoids_lines_and_the_edge(point, line):
 
 
 @given(st.lists(st.tuples(st.integers(2, 18), st.integers(2, 8)), min_size=1, max_size=8, unique=True))
-def test_labels_of_distant_points_never_shared_area(corners):
+def test_labels_of_distant_points_never_overlap(corners):
     """If points are a label and a marker apart, one of the sixteen places is always free."""
     points = [(10.0 * x, 10.0 * y) for x, y in corners]
     boxes = placed(points)

@@ -1,4 +1,4 @@
-"""Held-out sites are scored beside the validation scenes, and the lowest score is named."""
+"""Each held-out site is compared with the validation scenes, and the site with the lowest score is named."""
 
 import csv
 
@@ -25,7 +25,7 @@ SITES = [made_site("duck", 0.7), made_site("sunset", 0.5, iou=0.84), made_site("
 
 
 def summary_of(runs):
-    """The summary of an only group."""
+    """The summary of a single group."""
     return summarize_sites(RunGroup("", {}, runs))
 
 

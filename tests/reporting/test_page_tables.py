@@ -126,7 +126,7 @@ def test_a_single_site_has_no_row_for_all_sites(sites):
     assert f"{run.scores['dice']:.3f}" in rows[0]
 
 
-def test_legacy_numbers_are_shown_beside_the_correct_scores():
+def test_legacy_numbers_are_shown_with_the_correct_scores():
     """The meaning says what is wrong with each number."""
     scores = {"iou": Interval(0.4, NAN, NAN), "kld": Interval(1.25, NAN, NAN)}
 

@@ -1,4 +1,4 @@
-"""A page is made of its template and its values."""
+"""Pages combine a template with escaped values."""
 
 import re
 

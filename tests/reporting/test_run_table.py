@@ -26,7 +26,7 @@ def made_run(
 ):
     """A run of two classes whose images have these IoUs, in hundredths, and equally many pixels.
 
-    Each image is a scene of its own unless ``scenes`` are given. ``scores`` add to or replace those of the confusion
+    Each image is a separate scene unless ``scenes`` are given. ``scores`` add to or replace those of the confusion
     matrices; None removes one.
     """
     names = images or [f"scene{number}" for number in range(len(ious))]
@@ -192,7 +192,7 @@ def test_runs_of_several_seeds_are_grouped():
 
 
 def test_an_only_group_has_no_label():
-    """There is nothing to tell it from."""
+    """There is no other group to distinguish it from."""
     (group,) = group_runs([made_run(settings={"seed": seed}) for seed in (1, 2)], ["seed"])
 
     assert (group.label, group.settings, len(group.runs)) == ("", {}, 2)

@@ -189,10 +189,10 @@ def test_a_zip_bomb_is_refused_before_it_expands(published, tmp_path):
     """Its declared size is compared with the size of the zip."""
     rewrite(published, bombed, zipfile.ZIP_DEFLATED)
 
-    said = refusal(published, tmp_path)
+    message = refusal(published, tmp_path)
     size = published.stat().st_size
     assert re.search(
-        rf"its files would expand from {size} to 400\d+ bytes, by more than 20 times; download it again", said
+        rf"its files would expand from {size} to 400\d+ bytes, by more than 20 times; download it again", message
     )
     assert not list((tmp_path / "deep" / "inside").iterdir())
 

@@ -1,4 +1,4 @@
-"""The result of a run is read as it was written, or reported as damaged."""
+"""The result of a run round-trips through its folder, and damaged files are reported."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def values_of(result):
     return {name: value for name, value in vars(result).items() if name != "matrices"}
 
 
-def test_a_result_is_read_as_it_was_written(tmp_path):
+def test_a_result_round_trips(tmp_path):
     """Numbers are exact, and the folder is created."""
     write_result(tmp_path / "runs" / "3f", RESULT)
     read = read_result(tmp_path / "runs" / "3f")
@@ -43,7 +43,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
 
 
 def test_a_result_written_before_images_had_scenes_is_read(tmp_path):
-    """Each name stands for an image and for a scene."""
+    """Each name is that of an image and of its scene."""
     write_result(tmp_path, RESULT)
     older = {name: value for name, value in VALUES.items() if name != "images"} | {"scenes": VALUES["images"]}
     (tmp_path / "result.json").write_text(json.dumps(older), encoding="utf-8")

@@ -81,9 +81,9 @@ def test_a_launcher_that_starts_nothing_is_an_error(folder):
     """The error quotes the launcher, or the first run that returned an error."""
     with pytest.raises(RunError, match=r"^the launcher did not start any run \(OSError: no queue\); check the set"):
         launch(folder, FakeLauncher(folder, error=OSError("no queue\nat all")))
-    told = [JobReturn(status=JobStatus.COMPLETED), returned(ConfigError("data.images=x is no folder.\nx"))]
+    results = [JobReturn(status=JobStatus.COMPLETED), returned(ConfigError("data.images=x is no folder.\nx"))]
     with pytest.raises(RunError, match=r"any run \(data\.images=x is no folder\.\); check"):
-        launch(folder, FakeLauncher(folder, returns=told))
+        launch(folder, FakeLauncher(folder, returns=results))
     with pytest.raises(
         RunError, match=r"not start any run \(it gave no reason\); check the settings of hydra\.launcher\."
     ):

@@ -212,7 +212,7 @@ def test_a_resumed_run_is_scaled_to_all_epochs(is_ended):
     assert progress(events, now=970.0 if is_ended else 940.0).seconds_left() == (210 if is_ended else 30 + 210)
 
 
-def test_a_resumed_run_without_new_epochs_is_no_measurement():
+def test_a_resumed_run_without_new_epochs_is_not_a_measurement():
     """It was only evaluated again."""
     events = [*queued(0, 1), started(0, 900, epoch=15), ended(0, 903)]
 
@@ -248,7 +248,7 @@ def test_unqueued_trials_are_predicted_to_take_the_mean():
     assert mixed.seconds_left() == pytest.approx(10 * (505.0 + 1000.0) / 2)
 
 
-def test_a_run_that_never_started_is_no_measurement():
+def test_a_run_that_never_started_is_not_a_measurement():
     """A trial may have copied the scores of an equal one."""
     events = [*queued(0, 1, 2), started(0, 0), ended(0, 100), ended(1, 100)]
 

@@ -1,4 +1,4 @@
-"""The sweeps that come with the program are sound in every run, and each differs in what it is about."""
+"""The predefined sweeps have valid configurations, and vary only what they study."""
 
 import pytest
 import yaml
@@ -12,7 +12,7 @@ from gym.sweeps.plan import expand_grid
 
 @pytest.fixture
 def runs_of(configure):
-    """The checked configuration of each run of an experiment, as its YAML sweeps them."""
+    """Compose and check the configuration of each run of an experiment."""
 
     def composed(name, *more):
         path = configuration_folder() / "experiment" / f"{name}.yaml"
@@ -24,14 +24,14 @@ def runs_of(configure):
 
 
 def test_the_label_curve_trains_on_five_shares(runs_of):
-    """More than the three sizes that a curve needs, and the whole among them; seeds can be added."""
+    """A curve needs three sizes; the whole training side is among the shares, and seeds can be added."""
     assert [run.split.training_share for run in runs_of("label_curve")] == [0.1, 0.2, 0.4, 0.7, 1.0]
     assert {run.seed for run in runs_of("label_curve", "seed=1,2")} == {1, 2}
     assert len(runs_of("label_curve", "seed=1,2")) == 10
 
 
-def test_seeds_are_five_and_nothing_else_differs(runs_of):
-    """The split is the same for all."""
+def test_the_seeds_experiment_varies_only_the_seed(runs_of):
+    """Five seeds share the split, the data and the model."""
     runs = runs_of("seeds")
 
     assert [run.seed for run in runs] == [1, 2, 3, 4, 5]
@@ -41,7 +41,7 @@ def test_seeds_are_five_and_nothing_else_differs(runs_of):
 
 
 def test_each_site_is_held_out_once(runs_of):
-    """Every one that is drawn; the runs may differ in what tests."""
+    """All synthetic sites are included, and the runs may have different test sides."""
     runs = runs_of("leave_one_site_out")
 
     assert [run.split.held_out for run in runs] == list(SITES)
@@ -52,8 +52,8 @@ def test_each_site_is_held_out_once(runs_of):
 
 @pytest.mark.parametrize("experiment", ["paper_matrix", "pocket_matrix", "smoke_matrix", "seeds", "search"])
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "two_at_once", "slurm", "submitit_local"])
-def test_any_sweep_goes_with_any_launcher(experiment, launcher):
-    """What an experiment chooses for itself leaves nothing behind that another launcher does not know."""
+def test_any_experiment_works_with_any_launcher(experiment, launcher):
+    """An experiment sets no option that another launcher rejects."""
     register_configuration()
     with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
         composed = compose(

@@ -273,10 +273,10 @@ def no_terminal():
     return Console(file=io.StringIO(), width=80)
 
 
-def wait_for(words, console):
+def wait_for(text, console):
     """Wait until a console has shown some text."""
     until = time.monotonic() + 10
-    while words not in console.file.getvalue():
+    while text not in console.file.getvalue():
         assert time.monotonic() < until, console.file.getvalue()
         time.sleep(0.005)
 

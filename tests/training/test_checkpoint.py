@@ -97,7 +97,7 @@ def test_early_stopping_by_hand():
     assert (stopping.best_epoch, stopping.best_loss, stopping.last_epoch) == (2, 0.5, 5)
 
 
-def test_an_equal_loss_is_no_improvement():
+def test_an_equal_loss_is_not_an_improvement():
     """The first of several equal epochs remains the best."""
     stopping = EarlyStopping(2)
 

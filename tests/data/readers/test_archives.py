@@ -39,7 +39,7 @@ def write_npz(path, **arrays):
 
 
 def write_zip(path, **entries):
-    """A zip of named entries; None stands for an npz with an image."""
+    """A zip of named entries; None means an npz with an image."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in entries.items():
             archive.writestr(name, npz_bytes(image=IMAGE) if content is None else content)
@@ -280,7 +280,7 @@ def test_only_requested_arrays_are_read(tmp_path):
     np.testing.assert_array_equal(read_arrays(NpzFile(path), ["image"])["image"], IMAGE)
 
 
-def test_entries_that_are_no_arrays_are_ignored(tmp_path):
+def test_entries_that_are_not_arrays_are_ignored(tmp_path):
     """A file may contain a note."""
     path = write_npz(tmp_path / "x.npz")
     with zipfile.ZipFile(path, "a") as archive:

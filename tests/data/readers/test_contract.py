@@ -114,7 +114,7 @@ def test_a_changed_file_changes_its_hash_only(source, reader, tmp_path):
         before = after
 
 
-def test_reading_a_scene_twice_gives_equal_arrays(reader):
+def test_reading_a_scene_twice_returns_equal_arrays(reader):
     """Neither overwriting the first arrays nor the order of reading matters."""
     first = {}
     for name in reader.names:
@@ -302,11 +302,11 @@ def test_augmented_copies_are_skipped_or_cause_a_warning(tmp_path, caplog):
             (tmp_path / "npz" / f"{name}_aug_nd_data_{copy:09d}.npz").write_bytes(
                 npz_bytes(arr_0=draw_image(copy, 4), arr_1=draw_label(copy))
             )
-    beside = make_reader(source.config, tmp_path)
-    assert beside.names == list(NAMES)
-    assert beside.left_out == {}
-    assert len(beside.skipped) == 6
-    assert set(beside.skipped.values()) == {"is an augmented copy; only unaugmented files are used."}
+    with_originals = make_reader(source.config, tmp_path)
+    assert with_originals.names == list(NAMES)
+    assert with_originals.left_out == {}
+    assert len(with_originals.skipped) == 6
+    assert set(with_originals.skipped.values()) == {"is an augmented copy; only unaugmented files are used."}
     assert not caplog.records
 
     for name in NAMES:

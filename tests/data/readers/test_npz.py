@@ -225,11 +225,11 @@ def test_a_pixel_that_is_not_finite_in_one_band_has_no_data():
 @pytest.mark.parametrize("raw", [np.zeros(3), np.zeros((1, 2, 3, 4)), np.zeros((0, 2, 3)), NAMES[NUMBERS]])
 def test_an_image_of_another_type_or_shape_is_rejected(raw):
     """The error states both."""
-    said = re.escape(
+    pattern = re.escape(
         f"image of x is {raw.dtype} of shape {raw.shape}; it must be a non-empty array of numbers "
         "of shape (rows, columns) or"
     )
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=pattern):
         decode_image(raw, "image of x")
 
 
@@ -240,10 +240,12 @@ def test_spaces_and_quotes_around_names_are_removed():
 
 
 @pytest.mark.parametrize("raw", [np.array("water"), np.arange(3), np.array([["a"]]), np.array(["a"] * 256)])
-def test_names_that_are_no_list_of_strings_are_rejected(raw):
+def test_names_that_are_not_a_list_of_strings_are_rejected(raw):
     """Otherwise a name might shift to another class."""
-    said = re.escape(f"classes of x are {raw.dtype} of shape {raw.shape}; they must be a list of at most 255 strings")
-    with pytest.raises(DataError, match=said):
+    pattern = re.escape(
+        f"classes of x are {raw.dtype} of shape {raw.shape}; they must be a list of at most 255 strings"
+    )
+    with pytest.raises(DataError, match=pattern):
         decode_names(raw, "classes of x")
 
 

@@ -190,7 +190,7 @@ def test_a_file_without_declared_nodata_is_unchanged(tmp_path):
     assert raster.nodata is None
 
 
-def test_transparent_pixels_have_no_data_and_alpha_is_no_band(tmp_path):
+def test_transparent_pixels_have_no_data_and_alpha_is_not_a_band(tmp_path):
     """RGBA is read as RGB."""
     rgba = np.array([[[9, 8, 7, 255], [9, 8, 7, 0]]], np.uint8)
     Image.fromarray(rgba).save(tmp_path / "x.png")

@@ -1,4 +1,4 @@
-"""Contents are read as they were written, or rejected with the reason."""
+"""The contents of a card round-trip through JSON, and damaged files are rejected with the reason."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from gym.reporting.card.contents import add_evaluations, read_contents, write_co
 from tests.reporting.card.made_up import made_card, made_document
 
 
-def test_contents_are_read_as_they_were_written(tmp_path):
+def test_contents_round_trip(tmp_path):
     """They include undefined scores and evaluations."""
     card = add_evaluations(made_card(), {"evaluation/test": made_document()})
     write_contents(tmp_path / "card.json", card)

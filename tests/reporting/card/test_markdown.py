@@ -139,7 +139,7 @@ def test_a_picture_is_embedded_or_described():
 
 
 def test_numbers_are_aligned_and_colours_have_swatches():
-    """Number columns have a class of their own, and the code of a colour has a swatch beside it."""
+    """Number columns have a CSS class, and a swatch shows the colour of each code."""
     found = body_of(to_markdown(build_table(["class"], {"pixels": "{}"}, [[Markdown("`#0072b2` water"), 3]])))
 
     assert '<th class="number">pixels</th>' in found

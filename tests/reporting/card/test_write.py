@@ -154,8 +154,8 @@ def test_a_card_has_hashes_and_the_command(configure, tmp_path):
     ):
         assert f"{line}\n" in text
     (command,) = re.findall(r"^```\n(.*)\n```$", text, re.MULTILINE)
-    python, flag, verb, *overrides = shlex.split(command)
-    assert (python, flag, verb) == ("python", "-m", "gym.train")
+    python, flag, module, *overrides = shlex.split(command)
+    assert (python, flag, module) == ("python", "-m", "gym.train")
     made = configure(*overrides)
     assert (made.model.filters, made.name, made.seed, made.outputs) == (12, "it's mine", 7, str(tmp_path))
     assert "/home/me" not in text
@@ -175,7 +175,7 @@ def test_a_card_describes_the_training():
 
 
 def test_a_leaky_split_is_flagged(tmp_path):
-    """There is a warning at the top and a note beside the first score."""
+    """There are a warning at the top and a note on the first score."""
     leaky = made_card({"split.method": "paper"})
     text, page = render_markdown(leaky), page_of(tmp_path, leaky)
 

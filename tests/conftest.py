@@ -17,11 +17,9 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from hydra import compose, initialize_config_dir
 from hypothesis import settings
 
 from gym.app.command_line import register_configuration
-from gym.config.groups import configuration_folder, quote_options
 from gym.config.plugins import load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, ReportConfig
 from gym.config.validation import read_config
@@ -33,6 +31,7 @@ from gym.data.readers.base import RawScene
 from gym.data.scaling import Scaling
 from gym.data.split import Grouping
 from tests.blank import save_blank_pictures
+from tests.composition import compose_quickly
 from tests.plugin_files import write_plugin  # noqa: F401 - a fixture
 from tests.tiers import TierReport, guard, rank, work_unit
 
@@ -106,9 +105,7 @@ def configure(tmp_path) -> Callable[..., Any]:
 
     def composed(*overrides: str, name: str = "config") -> Any:
         load_plugins(plugins_in(overrides))
-        with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):
-            texts = [quote_options(override) for override in overrides]
-            return read_config(compose(name, overrides=[f"outputs={tmp_path}", *texts]), schemas[name])
+        return read_config(compose_quickly(name, [f"outputs={tmp_path}", *overrides]), schemas[name])
 
     return composed
 

@@ -1,9 +1,7 @@
 """Planning turns a command into runs: each combination once, checked in advance, on one dataset."""
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from gym.config.groups import configuration_folder
 from gym.core.errors import ConfigError
 from gym.sweeps.ledger import Ledger
 from gym.sweeps.plan import (
@@ -16,6 +14,7 @@ from gym.sweeps.plan import (
     plan_sweep,
     queue_run,
 )
+from tests.composition import compose_quickly
 
 SMALL = ["data.size=32", "data.scenes=8"]
 
@@ -26,9 +25,8 @@ def make_plan(tmp_path, configure):
     configure()  # registers what the YAML refers to
 
     def make(*arguments, params=None):
-        with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):
-            combinations = expand_grid(params or {}, [*SMALL, f"outputs={tmp_path}", *arguments])
-            return plan_sweep(combinations, lambda overrides: compose("config", overrides=overrides))
+        combinations = expand_grid(params or {}, [*SMALL, f"outputs={tmp_path}", *arguments])
+        return plan_sweep(combinations, lambda overrides: compose_quickly("config", overrides))
 
     return make
 

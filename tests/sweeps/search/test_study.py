@@ -348,7 +348,7 @@ def test_the_order_of_keys_does_not_matter(url):
     assert again._study_id == first._study_id
 
 
-def test_a_study_killed_during_its_creation_is_completed(url):
+def test_a_study_killed_during_its_creation_is_completed(url, created_databases):
     """Settings that were not stored yet are added later."""
     kills = 0
     while True:

@@ -1,9 +1,7 @@
 """Each trial becomes a run of a sweep exactly once, whatever was interrupted before."""
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from gym.config.groups import configuration_folder
 from gym.config.schema import Config, SearchConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, RunError
@@ -13,6 +11,7 @@ from gym.sweeps.search.space import read_space
 from gym.sweeps.search.study import open_study, propose_trials
 from gym.sweeps.search.sweeper import TrialRunner, check_same_trials, list_extremes, name_search
 from gym.sweeps.sweep_folder import SweepFolder
+from tests.composition import compose_quickly
 
 SMALL = ["data.size=32", "data.scenes=8"]
 
@@ -35,8 +34,7 @@ class FakeLauncher:
 def composing(tmp_path, configure):
     """Compose a command line as Hydra does."""
     configure()  # registers what the YAML refers to
-    with initialize_config_dir(config_dir=str(configuration_folder()), version_base="1.3"):
-        yield lambda overrides: compose("config", overrides=[*SMALL, f"outputs={tmp_path}", *overrides])
+    return lambda overrides: compose_quickly("config", [*SMALL, f"outputs={tmp_path}", *overrides])
 
 
 @pytest.fixture

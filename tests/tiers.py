@@ -68,7 +68,7 @@ class Guard:
         if item is None or self._is_open or any(item.get_closest_marker(name) for name in (marker, *_UNRESTRICTED)):
             return
         pytest.fail(
-            f"{item.nodeid} {action} without saying so: mark it with @pytest.mark.{marker}, which leaves it to "
+            f"{item.nodeid} {action} without its marker: mark it with @pytest.mark.{marker}, which leaves it to "
             "./scripts/test --all, or read one of the golden fixtures instead.",
             pytrace=False,
         )

@@ -160,7 +160,7 @@ def _check_distinct(models: Sequence[EvaluatedModel]) -> None:
         twin = known.setdefault(hash_file(source.folder / "model" / "model.keras"), source)
         if twin is not source:
             raise RunError(
-                f"{twin.name} ({twin.origin}) and {source.name} ({source.origin}) are the same model; name it once."
+                f"{twin.name} ({twin.origin}) and {source.name} ({source.origin}) are the same model; list it once."
             )
 
 

@@ -160,7 +160,7 @@ def _announce(name: str, model: keras.Model, steps: int) -> None:
     log.info("%s: %s parameters, %s", name, f"{count_parameters(model).total:,}", keras.config.dtype_policy().name)
     if steps < FEW_STEPS:
         log.warning(
-            "only %s in all: batch normalisation needs several hundred; raise training.epochs or augment.copies",
+            "only %s in total: batch normalisation needs several hundred; raise training.epochs or augment.copies",
             pluralize(steps, "step"),
         )
 

@@ -30,7 +30,7 @@ def open_training_data(
             data of a model archive is not opened: its configuration names files and URLs of whoever made it.
     """
     if not source.data_fingerprint:
-        return _unavailable("the model does not record it")
+        return _unavailable("the model does not record its fingerprint")
     try:
         if candidate is not None and candidate.manifest.fingerprint == source.data_fingerprint:
             return TrainingData(candidate, _read_split(source, candidate))

@@ -415,7 +415,7 @@ def _translate_key(key: str, old: LegacyConfig) -> Translated | Dropped:
         target, read, note = PLAIN[key]
         return Translated(target, read(key, old[key]), note)
     near = get_close_matches(key, KNOWN, n=1, cutoff=0.8)
-    return Dropped(DROPPED.get(key, "unknown in the original too" + (f"; did you mean {near[0]}?" if near else "")))
+    return Dropped(DROPPED.get(key, "not in the original either" + (f"; did you mean {near[0]}?" if near else "")))
 
 
 def _apply(translated: Translated, translation: Translation) -> None:

@@ -76,17 +76,17 @@ def find_obstacle(results: Sequence[RunResult]) -> str:
     if not results:
         return f"no run has a {SCORES.get(SCORES.default).title}"
     if not all(result.scenes for result in results):
-        return "the confusion matrices are missing, so chance cannot be estimated"
+        return "the confusion matrices are missing, so the standard error cannot be estimated"
     if any(set(result.images) != set(results[0].images) for result in results):
-        return "the runs were validated on different images, as in leave-one-site-out, so their scores do not compare"
+        return "the runs have different validation images, as in leave-one-site-out, so their scores are not comparable"
     if differing := [key for key in _IMAGERY if len({repr(result.settings.get(key)) for result in results}) > 1]:
         return f"the runs differ in {', '.join(differing)}, so images with the same name are not the same image"
     if any(_scene_by_image(result) != _scene_by_image(results[0]) for result in results):
         return "some runs were made by an earlier version, which did not record which images share a scene"
     if any(result.classes != results[0].classes for result in results):
-        return "the runs have different classes, so their scores do not compare"
+        return "the runs have different classes, so their scores are not comparable"
     if len(set(results[0].scenes)) < 2:
-        return "there is only one validation scene, so chance cannot be estimated"
+        return "there is only one validation scene, so the standard error cannot be estimated"
     return ""
 
 

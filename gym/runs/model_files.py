@@ -64,7 +64,7 @@ def load_model(folder: Path) -> SavedModel:
         return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)
     except (*DAMAGED_ZIP_ERRORS, TypeError) as error:
         reason = first_line(error) or type(error).__name__
-        raise RunError(f"{folder} holds no readable model ({reason}); train the run again.") from error
+        raise RunError(f"{folder} contains no readable model ({reason}); train the run again.") from error
 
 
 def _import_plugin_layers() -> None:

@@ -71,7 +71,7 @@ def read_result(folder: Path) -> RunResult:
         result = RunResult(**values, matrices=np.load(folder / "matrices.npy", allow_pickle=False))
         _check_shapes(result)
     except Exception as error:  # the parsers of damaged files raise errors of many types
-        raise RunError(f"{folder} holds no readable result ({first_line(error)}); train the run again.") from error
+        raise RunError(f"{folder} contains no readable result ({first_line(error)}); train the run again.") from error
     return result
 
 

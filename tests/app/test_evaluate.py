@@ -329,7 +329,7 @@ def test_an_archive_is_evaluated_on_given_data_without_opening_its_own(
     assert opened == []
     assert "the data of a model archive is opened only without data=" in found.temperature.origin
     assert own.temperature.origin == "fitted on the validation images of the run"
-    with pytest.raises(RunError, match="are the same model; name it once"):
+    with pytest.raises(RunError, match="are the same model; list it once"):
         evaluate(f"run=[{path},{result.run_id}]", "data=synthetic", "data.scenes=4", "data.seed=3")
     bad = write_archive(outputs, result, tmp_path / "bad.zip", ("kind: synthetic", "kind: no_such"))
     with pytest.raises(RunError, match=r"the configuration of .* cannot be read \(data.kind=no_such must be one of"):
@@ -354,7 +354,7 @@ def test_one_model_under_two_names_is_refused(trained, evaluate):
     """The run is given by its name and by its id."""
     result = trained("name=known twice")
 
-    with pytest.raises(RunError, match="are the same model; name it once"):
+    with pytest.raises(RunError, match="are the same model; list it once"):
         evaluate(f"run=[{result.name},{result.run_id}]")
 
 

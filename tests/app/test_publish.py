@@ -333,7 +333,7 @@ def test_a_damaged_model_is_not_published(copied_run, release, tmp_path):
     whole = (artifacts / "model" / "model.keras").read_bytes()
     (artifacts / "model" / "model.keras").write_bytes(whole[: len(whole) // 2])
 
-    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"model contains no readable model \(.+\); train the run again\.$"):
         release(**options, name="damaged")
 
     assert not (tmp_path / "model.zip").exists()

@@ -656,7 +656,7 @@ def test_the_next_steps_can_be_copied():
 def test_a_small_number_of_steps_is_logged(finished):
     """Batch normalisation needs several hundred steps; the message names the remedy."""
     assert (
-        "only 6 steps in all: batch normalisation needs several hundred; raise training.epochs or augment.copies"
+        "only 6 steps in total: batch normalisation needs several hundred; raise training.epochs or augment.copies"
         in finished.log
     )
 

@@ -65,7 +65,7 @@ def test_data_with_another_fingerprint_is_not_the_training_data(tiny_dataset, tm
     assert changed.dataset is None
     assert changed.obstacle.startswith("4 synthetic coastal scenes of ")
     assert changed.obstacle.endswith(" changed after training")
-    assert open_training_data(unknown, drawn, tmp_path, None).obstacle == "the model does not record it"
+    assert open_training_data(unknown, drawn, tmp_path, None).obstacle == "the model does not record its fingerprint"
 
 
 def test_files_of_another_machine_make_the_data_unavailable(tiny_dataset, tmp_path):

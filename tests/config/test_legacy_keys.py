@@ -355,8 +355,8 @@ def test_a_key_without_an_equivalent_is_dropped_with_a_reason(key):
 
 def test_an_unknown_key_is_reported():
     """Otherwise, a misspelt key would silently leave a default in place."""
-    assert row_of(LAST | {"X": 1}, "X") == ("X", "1", "dropped", "", "unknown in the original too")
-    assert row_of(LAST | {"FILTRES": 1}, "FILTRES").detail == "unknown in the original too; did you mean FILTERS?"
+    assert row_of(LAST | {"X": 1}, "X") == ("X", "1", "dropped", "", "not in the original either")
+    assert row_of(LAST | {"FILTRES": 1}, "FILTRES").detail == "not in the original either; did you mean FILTERS?"
 
 
 def test_outcomes_distinguish_kept_and_renamed_keys():

@@ -77,7 +77,7 @@ def test_runs_on_different_images_are_not_recommended(tmp_path):
     """A note gives the reason."""
     page = page_of(tmp_path, [made_run(), made_run(images=["a", "b"])])
 
-    assert '<p class="note">No recommendation: the runs were validated on different images' in page
+    assert '<p class="note">No recommendation: the runs have different validation images' in page
     assert 'class="mark"' not in page
 
 

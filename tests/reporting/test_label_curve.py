@@ -183,11 +183,11 @@ def test_the_interval_contains_the_true_gain_about_nine_times_in_ten():
         ([made_run(training_pairs=None)], "the training side has 0 sizes, and a curve needs 3"),
         (
             [*made_curve(), *made_curve(sizes=[9], images=[f"other{number}" for number in range(20)])],
-            "the runs were validated on different images",
+            "the runs have different validation images",
         ),
         (
             made_curve(scenes=["one"] * 20),
-            "there is only one validation scene, so chance cannot be estimated",
+            "there is only one validation scene, so the standard error cannot be estimated",
         ),
     ],
     ids=["two sizes", "two sizes of many runs", "one size", "no sizes", "other scenes", "one scene"],

@@ -118,7 +118,7 @@ def test_of_equally_small_runs_the_better_is_recommended():
     [
         ([], "no run has a mean IoU"),
         ([made_run(iou=None), made_run(iou=float("nan")), made_run(parameters=None)], "no run has a mean IoU"),
-        ([made_run(), made_run(images=["scene0", "other"])], "the runs were validated on different images"),
+        ([made_run(), made_run(images=["scene0", "other"])], "the runs have different validation images"),
         (
             [made_run(settings={"data.seed": 0}), made_run(settings={"data.seed": 1})],
             "the runs differ in data.seed, so images with the same name are not the same image",

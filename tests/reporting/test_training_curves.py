@@ -147,7 +147,7 @@ def test_runs_are_in_the_column_of_their_loss():
 
 
 def test_only_mean_iou_shares_its_scale_across_losses():
-    """Loss functions do not compare; one with a wide range is logarithmic."""
+    """Loss functions are not comparable; one with a wide range is logarithmic."""
     figure = draw_sweep_curves([curve(loss="dice"), curve(losses=(30.0, 2.0, 0.3))])
     figure.draw_without_rendering()
     (iou, other_iou), (loss, wide_loss) = figure.axes[:2], figure.axes[2:4]

@@ -201,7 +201,7 @@ def test_a_failed_save_keeps_the_older_model(folder, network, tiny_dataset, imag
 def test_a_missing_folder_is_refused(tmp_path):
     """The error gives the folder, the reason and the remedy."""
     with pytest.raises(
-        RunError, match=r"nowhere holds no readable model \(.*No such file or directory.*\); train the run again\.$"
+        RunError, match=r"nowhere contains no readable model \(.*No such file or directory.*\); train the run again\.$"
     ):
         load_model(tmp_path / "nowhere")
 
@@ -211,7 +211,7 @@ def test_a_missing_file_is_refused(folder, name):
     """A model needs both files."""
     (folder / name).unlink()
 
-    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"model contains no readable model \(.+\); train the run again\.$"):
         load_model(folder)
 
 
@@ -220,7 +220,7 @@ def test_a_damaged_description_is_refused(folder, content):
     """It may be empty, truncated, of another type, not text, or incomplete."""
     (folder / "model.json").write_bytes(content)
 
-    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"model contains no readable model \(.+\); train the run again\.$"):
         load_model(folder)
 
 
@@ -243,7 +243,7 @@ def test_an_incomplete_description_is_refused(folder, where, key, reason):
     del part[key]
     (folder / "model.json").write_text(json.dumps(raw))
 
-    with pytest.raises(RunError, match=rf"holds no readable model \({reason}\); train the run again\.$"):
+    with pytest.raises(RunError, match=rf"contains no readable model \({reason}\); train the run again\.$"):
         load_model(folder)
 
 
@@ -255,7 +255,7 @@ def test_a_description_with_an_unknown_part_is_refused(folder, where):
     (folder / "model.json").write_text(json.dumps(raw))
 
     with pytest.raises(
-        RunError, match=r"holds no readable model \(model\.json has unknown fields\); train the run again\.$"
+        RunError, match=r"contains no readable model \(model\.json has unknown fields\); train the run again\.$"
     ):
         load_model(folder)
 
@@ -268,7 +268,7 @@ def test_a_preparation_of_the_wrong_types_is_refused(folder, damaged):
     raw = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(raw | {"preparation": raw["preparation"] | damaged}))
 
-    with pytest.raises(RunError, match=r"holds no readable model \(.+\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"contains no readable model \(.+\); train the run again\.$"):
         load_model(folder)
 
 
@@ -279,7 +279,7 @@ def test_a_model_of_another_version_is_refused(folder, version):
     (folder / "model.json").write_text(json.dumps({**raw, "schema_version": version}))
 
     with pytest.raises(
-        RunError, match=rf"holds no readable model \(version {version}, not 2\); train the run again\.$"
+        RunError, match=rf"contains no readable model \(version {version}, not 2\); train the run again\.$"
     ):
         load_model(folder)
 
@@ -290,7 +290,7 @@ def test_a_truncated_network_is_refused(folder, share):
     whole = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(whole[: int(share * len(whole))])
 
-    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"model contains no readable model \(.+\); train the run again\.$"):
         load_model(folder)
 
 
@@ -305,7 +305,7 @@ def test_a_flipped_byte_among_the_weights_is_refused(folder, seed):
     content[start + int(np.random.default_rng(seed).integers(weights.compress_size))] ^= 0xFF
     path.write_bytes(content)
 
-    with pytest.raises(RunError, match=r"holds no readable model \(Bad CRC-32 for file 'model.weights.h5'\)"):
+    with pytest.raises(RunError, match=r"contains no readable model \(Bad CRC-32 for file 'model.weights.h5'\)"):
         load_model(folder)
 
 
@@ -319,7 +319,7 @@ def test_a_network_without_one_of_its_parts_is_refused(folder, member):
         for name, content in parts.items():
             archive.writestr(name, content)
 
-    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"model contains no readable model \(.+\); train the run again\.$"):
         load_model(folder)
 
 
@@ -334,7 +334,7 @@ def test_a_damaged_directory_is_refused(folder, offset, value):
     content[directory_entries(content)["config.json"] + offset] = value
     path.write_bytes(content)
 
-    with pytest.raises(RunError, match=r"model holds no readable model \(.+\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"model contains no readable model \(.+\); train the run again\.$"):
         load_model(folder)
 
 
@@ -357,7 +357,7 @@ def test_a_damaged_byte_of_the_directory_is_refused_or_harmless(folder, network,
             for ours, theirs in zip(network.weights, back.weights, strict=True):
                 np.testing.assert_array_equal(ours, theirs)
     assert reasons
-    assert all("holds no readable model (" in reason for reason in reasons)
+    assert all("contains no readable model (" in reason for reason in reasons)
 
 
 def directory_entries(archive):

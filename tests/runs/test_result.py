@@ -79,13 +79,13 @@ def test_an_interrupted_write_leaves_no_mixture(tmp_path, monkeypatch, refused):
     with pytest.raises(OSError, match="No space left"):
         write_result(tmp_path, replace(RESULT, name="later", matrices=MATRICES + 1))
 
-    with pytest.raises(RunError, match="holds no readable result"):
+    with pytest.raises(RunError, match="contains no readable result"):
         read_result(tmp_path)
 
 
 def test_a_missing_result_is_reported(tmp_path):
     """The error gives the folder, the reason and the remedy in one line."""
-    with pytest.raises(RunError, match=r"3f holds no readable result \(.*No such file.*\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"3f contains no readable result \(.*No such file.*\); train the run again\.$"):
         read_result(tmp_path / "3f")
 
 
@@ -95,7 +95,7 @@ def test_a_damaged_result_is_reported(tmp_path, text):
     write_result(tmp_path, RESULT)
     (tmp_path / "result.json").write_bytes(text.encode(errors="surrogateescape"))
 
-    with pytest.raises(RunError, match="holds no readable result"):
+    with pytest.raises(RunError, match="contains no readable result"):
         read_result(tmp_path)
 
 
@@ -104,7 +104,7 @@ def test_a_result_of_another_version_is_reported(tmp_path):
     write_result(tmp_path, RESULT)
     (tmp_path / "result.json").write_text(json.dumps({**VALUES, "mood": "good"}), encoding="utf-8")
 
-    with pytest.raises(RunError, match=r"holds no readable result .*mood"):
+    with pytest.raises(RunError, match=r"contains no readable result .*mood"):
         read_result(tmp_path)
 
 
@@ -118,7 +118,7 @@ def test_truncated_matrices_are_reported(tmp_path_factory, cut):
     assert len(content) == 224
     (folder / "matrices.npy").write_bytes(content[:cut])
 
-    with pytest.raises(RunError, match=r"holds no readable result \(.*\); train the run again\.$"):
+    with pytest.raises(RunError, match=r"contains no readable result \(.*\); train the run again\.$"):
         read_result(folder)
 
 
@@ -132,7 +132,7 @@ def test_matrices_with_a_damaged_header_are_reported(tmp_path, byte, value):
     content[byte] = value
     (tmp_path / "matrices.npy").write_bytes(content)
 
-    with pytest.raises(RunError, match="holds no readable result"):
+    with pytest.raises(RunError, match="contains no readable result"):
         read_result(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_matrices_of_the_wrong_shape_or_type_are_reported(tmp_path, matrices):
     write_result(tmp_path, RESULT)
     np.save(tmp_path / "matrices.npy", matrices)
 
-    with pytest.raises(RunError, match=r"holds no readable result \(matrices are .*, not int64 \(3, 2, 2\)\)"):
+    with pytest.raises(RunError, match=r"contains no readable result \(matrices are .*, not int64 \(3, 2, 2\)\)"):
         read_result(tmp_path)
 
 
@@ -164,5 +164,5 @@ def test_a_wrong_number_of_scenes_is_reported(tmp_path):
     """There must be one scene per image."""
     write_result(tmp_path, replace(RESULT, scenes=["20240101"]))
 
-    with pytest.raises(RunError, match=r"holds no readable result \(1 scenes for 3 images\)"):
+    with pytest.raises(RunError, match=r"contains no readable result \(1 scenes for 3 images\)"):
         read_result(tmp_path)

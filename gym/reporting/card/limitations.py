@@ -19,7 +19,8 @@ def find_warnings(contents: CardContents) -> list[str]:
     if contents.is_leaky:
         warnings.append(
             "This split leaks: as in the paper's program, copies of one scene are on the training and the validation "
-            "side. The validation scores say nothing about other scenes and do not compare with those of other splits."
+            "side. The validation scores say nothing about other scenes and cannot be compared with those of other "
+            "splits."
         )
     if contents.data.alike:
         warnings.append(

@@ -62,7 +62,7 @@ def register_architecture(
     spare = next((style for style in _SPARE_STYLES if style.colour not in used), Style())
     style = Style(colour or spare.colour, marker or spare.marker, dash or spare.dash)
     if not _COLOUR.fullmatch(style.colour):
-        raise ConfigError(f"colour={colour} of architecture {name} must be a hexadecimal colour, as in #009e73.")
+        raise ConfigError(f"colour={colour} of architecture {name} must be a colour such as #009e73.")
     _check_choice("marker", style.marker, _MARKERS, f"architecture {name}")
     _check_choice("dash", style.dash, _DASHES, f"architecture {name}")
     common = _common(name, title, options)

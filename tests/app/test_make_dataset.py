@@ -69,7 +69,7 @@ def test_building_a_dataset_writes_a_complete_report(configure, shore, tmp_path,
     assert (len(split["training"]), len(split["validation"]), split["test"]) == (4, 1, [])
 
 
-def test_the_class_balance_adds_up(configure, shore, tmp_path):
+def test_the_class_balance_adds_up(configure, shore, blank_pictures, tmp_path):
     """Pixels by side and by site sum to those of the dataset, and the shares of each side sum to one."""
     page = make_dataset(configure(*shore, name="make_dataset"))
     dataset = open_only_dataset(tmp_path)
@@ -86,7 +86,7 @@ def test_the_class_balance_adds_up(configure, shore, tmp_path):
         assert sum(float(row["share"]) for row in rows if row["name"] == side) == pytest.approx(1, abs=1e-5)
 
 
-def test_inspecting_leaves_only_the_report(configure, shore, tmp_path):
+def test_inspecting_leaves_only_the_report(configure, shore, blank_pictures, tmp_path):
     """Neither a dataset nor a temporary folder remains."""
     page = make_dataset(configure(*shore, "inspect=true", name="make_dataset"))
 
@@ -109,7 +109,7 @@ def test_inspecting_leaves_only_the_report(configure, shore, tmp_path):
     ],
 )
 def test_inspecting_a_dataset_that_cannot_be_split_shows_all_pairs(
-    configure, shore, tmp_path, capsys, caplog, more, obstacle
+    configure, shore, blank_pictures, tmp_path, capsys, caplog, more, obstacle
 ):
     """The page and the log give the reason; building the dataset is refused with the same reason."""
     page = make_dataset(configure(*shore, "inspect=true", *more, name="make_dataset"))
@@ -126,7 +126,7 @@ def test_inspecting_a_dataset_that_cannot_be_split_shows_all_pairs(
         make_dataset(configure(*shore, *more, name="make_dataset"))
 
 
-def test_downloads_of_an_inspection_are_reused(configure, shore, tmp_path, monkeypatch):
+def test_downloads_of_an_inspection_are_reused(configure, shore, blank_pictures, tmp_path, monkeypatch):
     """Inspecting and building use the same folder of downloads."""
     calls = []
 
@@ -153,7 +153,7 @@ def test_inspecting_damaged_imagery_leaves_nothing(configure, shore, tmp_path):
     assert not list(tmp_path.glob(".inspected-*"))
 
 
-def test_another_split_or_augmentation_reuses_the_dataset(configure, shore, tmp_path):
+def test_another_split_or_augmentation_reuses_the_dataset(configure, shore, blank_pictures, tmp_path):
     """Neither affects the fingerprint of the dataset, by which training finds it as well."""
     make_dataset(configure(*shore, name="make_dataset"))
     before = (open_only_dataset(tmp_path).folder / "manifest.json").stat().st_mtime_ns
@@ -164,7 +164,7 @@ def test_another_split_or_augmentation_reuses_the_dataset(configure, shore, tmp_
 
 
 @pytest.mark.parametrize("other", ["split.seed=3", "augment=paper", "seed=1"])
-def test_another_split_keeps_report_and_export_of_the_first(configure, shore, tmp_path, other):
+def test_another_split_keeps_report_and_export_of_the_first(configure, shore, blank_pictures, tmp_path, other):
     """Each configuration has its own folders, and repeating one replaces only those."""
     first = make_dataset(configure(*shore, "export=gym_npz", name="make_dataset"))
     before = (first.parent / "split.json").stat().st_mtime_ns
@@ -201,7 +201,7 @@ def test_outputs_that_are_a_file_are_refused_in_one_line(configure, shore, tmp_p
         make_dataset(configure(*shore, *more, f"outputs={tmp_path}/taken", name="make_dataset"))
 
 
-def test_near_duplicates_are_searched_once(configure, shore, monkeypatch):
+def test_near_duplicates_are_searched_once(configure, shore, blank_pictures, monkeypatch):
     """The search takes time quadratic in the number of images."""
     calls = []
     monkeypatch.setattr(make_dataset_module, "find_near_duplicates", lambda *given: calls.append(given) or [])
@@ -211,7 +211,7 @@ def test_near_duplicates_are_searched_once(configure, shore, monkeypatch):
     assert len(calls) == 1
 
 
-def test_exporting_prints_the_folder_and_the_number_of_files(configure, shore, capsys):
+def test_exporting_prints_the_folder_and_the_number_of_files(configure, shore, blank_pictures, capsys):
     """The files for the original program are in a folder below ``exports/``."""
     make_dataset(configure(*shore, "export=gym_npz", "augment=paper", name="make_dataset"))
 

@@ -69,7 +69,7 @@ def test_registering_outside_a_plugin_is_refused():
     {
         "architecture('Toy', 'a:b')": r"^the name 'Toy' must be lowercase letters, digits and underscores",
         "architecture('unet', 'a:b')": r"^architecture unet is already registered by segsweep; register it under",
-        "architecture('toy', 'a:b', colour='red')": r"^colour=red of architecture toy must be a colour such as #009e73\.$",
+        "architecture('toy', 'a:b', colour='red')": r"^colour=red of architecture toy must be a colour such as #009e73",
         "architecture('toy', 'a:b', marker='z')": r"^marker=z of architecture toy must be one of o, s, \^, v, <, >, D",
         "architecture('toy', 'a:b', dash='_')": r"^dash=_ of architecture toy must be one of -, --, :, -\.\.$",
         "score('hits')": r"^score hits must have an implementation or by_class; give one, as module:function\.$",

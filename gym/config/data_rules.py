@@ -121,7 +121,7 @@ def check_values(data: DataConfig) -> None:
         )
     if not (_are_two_numbers(data.reflectance) and data.reflectance[0] != 0):
         raise ConfigError(
-            f"data.reflectance={data.reflectance} must be a factor other than 0 and an offset, as in [0.0001,0]."
+            f"data.reflectance={data.reflectance} must be a nonzero factor and an offset, as in [0.0001,0]."
         )
     _check_indices(data)
 

@@ -88,7 +88,7 @@ def read_group_table(path: Path) -> dict[str, dict[str, str]]:
     for number, row in _read_rows(path, "data.table")[1]:
         name = _ENDINGS.sub("", (row.pop("name", None) or "").strip())
         if not name:
-            raise DataError(f"{path}, line {number}: data.table must have a column name, filled in every row; add it.")
+            raise DataError(f"{path}, line {number}: data.table needs a value in the column name of every row; add it.")
         if name in table:
             raise DataError(f"{path}, line {number}: {name} already has a row; keep one.")
         table[name] = {column: value.strip() for column, value in row.items() if column and value and value.strip()}

@@ -188,7 +188,7 @@ def _load_arrays(path: Path, variables: Sequence[Any]) -> dict[str, Any]:
     arrays, notes = _read_arrays(path)
     if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
         raise RunError(
-            f"{path} holds {len(arrays)} arrays that do not fit the {len(variables)} variables of this model; "
+            f"{path} holds {len(arrays)} arrays, but this model has {len(variables)} variables or other shapes; "
             "train the run again."
         )
     for variable, array in zip(variables, arrays, strict=True):

@@ -279,7 +279,7 @@ def test_reflectance_must_be_a_factor_and_an_offset(reflectance):
     """A factor of 0 would erase the image."""
     line = refusal(check_data, DataConfig(scaling="reflectance", reflectance=reflectance))
 
-    assert line == f"data.reflectance={reflectance} must be a factor other than 0 and an offset, as in [0.0001,0]."
+    assert line == f"data.reflectance={reflectance} must be a nonzero factor and an offset, as in [0.0001,0]."
 
 
 @pytest.mark.parametrize("scaling", ["none", "dtype", "reflectance"])

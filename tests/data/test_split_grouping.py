@@ -78,8 +78,8 @@ def test_a_table_may_come_from_a_spreadsheet(tmp_path, mark):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("site,scene\nx,y\n", ", line 2: data.table must have a column name, filled in every row; add it"),
-        ("name,site\na,x\n,y\n", ", line 3: data.table must have a column name"),
+        ("site,scene\nx,y\n", ", line 2: data.table needs a value in the column name of every row; add it"),
+        ("name,site\na,x\n,y\n", ", line 3: data.table needs a value in the column name"),
         ("name,site\na,x\na.png,y\n", ", line 3: a already has a row; keep one"),
         (b"name,site\n\xff\xfe,x\n", r" cannot be read as CSV in UTF-8 \(.*\); check data\.table"),
     ],

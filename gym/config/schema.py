@@ -64,7 +64,7 @@ def setting(
 class ModelConfig:
     """The network."""
 
-    name: str = setting(ARCHITECTURES.default_name, "Architecture.", registry=ARCHITECTURES)
+    name: str = setting(lambda: ARCHITECTURES.default, "Architecture.", registry=ARCHITECTURES)
     filters: int = setting(6, "Number of filters at full resolution; each encoder level doubles it.", least=1)
     kernel: int = setting(7, "Size of the convolution kernels, in pixels.", least=1)
     levels: int = setting(4, "Number of encoder levels, each with stride 2.", least=1, most=8)
@@ -94,7 +94,7 @@ class LossConfig:
     """The loss that training minimises."""
 
     name: str = setting(
-        LOSSES.default_name, "Loss; with one-hot labels, cce and kld have the same gradient.", registry=LOSSES
+        lambda: LOSSES.default, "Loss; with one-hot labels, cce and kld have the same gradient.", registry=LOSSES
     )
     weighting: str = setting(
         "none",
@@ -150,7 +150,7 @@ class SplitConfig:
 class DataConfig:
     """Where image-label pairs come from, and how they are prepared."""
 
-    kind: str = setting(READERS.default_name, "Reader of the image-label pairs.", registry=READERS)
+    kind: str = setting(lambda: READERS.default, "Reader of the image-label pairs.", registry=READERS)
     size: Any = setting(128, "Rows and columns of the model's input: one number, or [rows,columns].")
     framing: str = setting(
         "fit",

@@ -13,7 +13,6 @@ settings; when any of them changes, another dataset is built.
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -25,7 +24,7 @@ import numpy as np
 
 from gym.config.spectral_index import Index
 from gym.core.errors import DataError
-from gym.core.files import write_json
+from gym.core.files import read_json, write_json
 from gym.data.framing import Placement, pad_image, pad_label
 from gym.data.labels import LabelCounts, count_classes
 from gym.data.near_duplicates import perceptual_hash
@@ -140,7 +139,7 @@ class Dataset:
     def __init__(self, folder: Path) -> None:
         self.folder, self.images_path, self.labels_path = folder, folder / "images.npy", folder / "labels.npy"
         try:
-            self.manifest = parse_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+            self.manifest = parse_manifest(read_json(folder / "manifest.json"))
             self._images = np.load(self.images_path, mmap_mode="r", allow_pickle=False)
             self._labels = np.load(self.labels_path, mmap_mode="r", allow_pickle=False)
             self._check_sizes()

@@ -2,7 +2,7 @@
 
 Overall scores are computed from the counts of all pixels together (micro average). Image means average the scores of
 single images (macro average), so that small images weigh as much as large ones. The scores are registered in
-`gym.evaluation.entries`; 0/0 is NaN and left out of means.
+``scores.yaml``; 0/0 is NaN and left out of means.
 """
 
 from collections.abc import Mapping, Sequence

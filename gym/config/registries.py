@@ -198,15 +198,10 @@ class ScoreRegistry(Registry[ScoreEntry]):
         return [entry for entry in self if entry.by_class]
 
 
-@dataclass(frozen=True)
-class ExporterEntry(Entry):
-    """A format in which a trained model leaves this program."""
-
-
 _PACKAGE = Path(__file__).parent.parent
 
 ARCHITECTURES = Registry("architecture", "model.name", ArchitectureEntry, _PACKAGE / "models" / "architectures.yaml")
 READERS = Registry("reader", "data.kind", ReaderEntry, _PACKAGE / "data" / "readers" / "readers.yaml")
 LOSSES = Registry("loss", "loss.name", LossEntry, _PACKAGE / "models" / "losses.yaml")
-EXPORTERS = Registry("export format", "format", ExporterEntry)
+EXPORTERS = Registry("export format", "format", Entry)  # in which a trained model leaves this program
 SCORES = ScoreRegistry("score", "search.objective", ScoreEntry, _PACKAGE / "evaluation" / "scores.yaml")

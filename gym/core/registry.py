@@ -68,7 +68,7 @@ class Registry(Generic[EntryT]):
         self._type, self._built_in, self._entries = entry_type, built_in, dict[str, EntryT]()
         self._default = ""
 
-    def register(self, entry: EntryT, *, is_default: bool = False) -> None:
+    def register(self, entry: EntryT) -> None:
         """Add an entry.
 
         Raises:
@@ -82,8 +82,6 @@ class Registry(Generic[EntryT]):
                 "register it under another name."
             )
         entries[entry.name] = entry
-        if is_default:
-            self._default = entry.name
 
     def remove_plugin(self, plugin: str) -> None:
         """Remove the entries of a plugin."""
@@ -127,8 +125,9 @@ class Registry(Generic[EntryT]):
         if self._built_in:
             path, self._built_in = self._built_in, None
             for name, raw in read_yaml(path).items():
-                is_default = raw.pop("is_default", False)
-                self.register(self._type.parse(name, raw), is_default=is_default)
+                if raw.pop("is_default", False):
+                    self._default = name
+                self.register(self._type.parse(name, raw))
         return self._entries
 
 

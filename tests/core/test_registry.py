@@ -10,18 +10,17 @@ from gym.core.registry import Entry, Registry, import_object
 def shapes():
     registry = Registry("shape", "draw.shape", Entry)
     registry.register(Entry("circle", "Circle", "math:tau", uses=("radius",)))
-    registry.register(Entry("square", "Square", "math:floor"), is_default=True)
+    registry.register(Entry("square", "Square", "math:floor"))
     return registry
 
 
 def test_entries_are_found_by_name_in_the_order_of_registration(shapes):
-    """The default is the one that was registered as such."""
+    """Each says which keys it uses."""
     assert shapes.names == ("circle", "square")
     assert [entry.title for entry in shapes] == ["Circle", "Square"]
     assert shapes.get("square").title == "Square"
     assert "circle" in shapes
     assert "line" not in shapes
-    assert shapes.default == "square"
     assert shapes.users_of("radius") == ("circle",)
 
 
@@ -55,7 +54,7 @@ def test_the_entries_of_a_plugin_can_be_removed(shapes):
 
 
 def test_built_in_entries_are_read_on_first_use(tmp_path):
-    """They come before those of plugins, even if a plugin is the first to use the registry."""
+    """They come before those of plugins, even if a plugin is the first to use the registry; one is the default."""
     path = tmp_path / "shapes.yaml"
     shapes = Registry("shape", "draw.shape", Entry, path)
     path.write_text("circle: {title: Circle, uses: [radius]}\nsquare: {title: Square, is_default: true}\n")

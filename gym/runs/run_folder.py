@@ -45,14 +45,13 @@ def hold_run_folder(folder: Path, conditions: dict[str, object], resume: bool) -
         RunError: Another process holds the folder.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        lock.acquire(timeout=0)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock")).acquire(timeout=0)
     except Timeout:
         raise RunError(
             f"{folder} is in use by another process that trains the same run; wait for it, or change the seed."
         ) from None
-    try:
+    with lock:
         before = read_attempt(folder)
         if before and resume:
             _warn_about_changes(before, conditions)
@@ -62,8 +61,6 @@ def hold_run_folder(folder: Path, conditions: dict[str, object], resume: bool) -
             name = uuid.uuid4().hex
             write_json(folder / "attempt.json", {"attempt": name, **conditions})
             yield Attempt(name, str(before["attempt"]) if before else None)
-    finally:
-        lock.release()
 
 
 def _warn_about_changes(before: dict[str, object], now: dict[str, object]) -> None:

@@ -245,11 +245,10 @@ def assess(
     """
     import tempfile
 
-    from gym.app.evaluate import check_dataset_fits, choose_samples, split_other_dataset
+    from gym.app.evaluate import check_dataset_fits, choose_images
     from gym.app.training_data import open_training_data
     from gym.evaluation.assessment import AssessmentSettings
     from gym.evaluation.assessment import assess as assess_network
-    from gym.evaluation.training_overlap import EvaluationSet
     from gym.runs.model_source import open_model_source
 
     origin = model._origin
@@ -260,10 +259,7 @@ def assess(
         check_dataset_fits(source.name, model._saved, dataset)
         trained = source.read_config()
         own = open_training_data(source, trained.data, origin.outputs, dataset)
-        is_own = own.dataset is dataset
-        split = own.split if is_own else split_other_dataset(dataset, trained.split, trained.augment, side)
-        side, samples = choose_samples(side, split, len(dataset), is_own)
-        evaluated = EvaluationSet(dataset, samples, side, trained.augment, trained.seed, own)
+        evaluated = choose_images(dataset, own, trained, side, is_own=own.dataset is dataset)
         settings = AssessmentSettings(trained.training.batch, boundary_width, seed, baselines, workers=0)
         return assess_network(model._saved.network, evaluated, settings, Path(scratch))
 

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from gym.app.training_data import open_training_data
 from gym.config.data_rules import check_split
-from gym.config.schema import AugmentConfig, Config, DataConfig, EvaluateConfig, SplitConfig, TrainingConfig
+from gym.config.schema import Config, DataConfig, EvaluateConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
 from gym.core.files import hash_file, translate_disk_errors
 from gym.data.batches import SampleReader
@@ -25,7 +25,7 @@ from gym.evaluation.bootstrap import Interval
 from gym.evaluation.counts import Counts, select_images
 from gym.evaluation.document import describe_assessment, write_document
 from gym.evaluation.scores import defined_values, score_differences
-from gym.evaluation.training_overlap import EvaluationSet, find_differing_images, identify_images
+from gym.evaluation.training_overlap import EvaluationSet, TrainingData, find_differing_images, identify_images
 from gym.reporting.evaluation_page import print_assessment, write_page
 from gym.runs.model_files import SavedModel, load_model
 from gym.runs.model_source import ModelSource, open_model_source
@@ -81,12 +81,7 @@ def _open_model(config: EvaluateConfig, source: ModelSource) -> EvaluatedModel:
             "data=..."
         )
     check_dataset_fits(source.name, model, dataset)
-    if training_data.dataset is dataset:
-        split = training_data.split
-    else:
-        split = split_other_dataset(dataset, trained.split, trained.augment, config.side)
-    side, samples = choose_samples(config.side, split, len(dataset), is_own=config.data is None)
-    images = EvaluationSet(dataset, samples, side, trained.augment, trained.seed, training_data)
+    images = choose_images(dataset, training_data, trained, config.side, is_own=config.data is None)
     return EvaluatedModel(source, model, trained, images)
 
 
@@ -96,15 +91,23 @@ def _match_preparation(data: DataConfig, trained_on: DataConfig) -> DataConfig:
     return replace(data, **{key: getattr(trained_on, key) for key in keys})
 
 
-def split_other_dataset(dataset: Dataset, split: SplitConfig, augment: AugmentConfig, side: str) -> Split:
-    """Split a dataset that the model was not trained on as the run's configuration would.
+def choose_images(
+    dataset: Dataset, training_data: TrainingData, trained: Config, side: str, *, is_own: bool
+) -> EvaluationSet:
+    """Choose the images to score a model on; ``side`` and ``is_own`` are as for `choose_samples`.
 
-    No split is made if ``side`` is ``auto`` or ``all``, which select all images of such a dataset.
+    Another dataset than that of the training is split as the configuration of the training says. No split is made if
+    ``side`` is ``auto`` or ``all``, which select all images of such a dataset.
     """
-    if side in ("auto", "all"):
-        return Split([], [], [])
-    check_split(split, augment)
-    return split_dataset(dataset, split, augment.copies)
+    if training_data.dataset is dataset:
+        split = training_data.split
+    elif side in ("auto", "all"):
+        split = Split([], [], [])
+    else:
+        check_split(trained.split, trained.augment)
+        split = split_dataset(dataset, trained.split, trained.augment.copies)
+    side, samples = choose_samples(side, split, len(dataset), is_own)
+    return EvaluationSet(dataset, samples, side, trained.augment, trained.seed, training_data)
 
 
 def choose_samples(side: str, split: Split, pairs: int, is_own: bool) -> tuple[str, list[int]]:

@@ -1,7 +1,7 @@
 """Register the sweepers with Hydra. The code that runs a sweep is imported when the sweep starts."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from gym.core.registry import import_object
 from gym.core.startup import quiet_imports
 
 # Hydra loads sweepers only from the package hydra_plugins (facebookresearch/hydra#3015), so this module pretends to be
@@ -34,6 +35,8 @@ class ResumableSweeper(Sweeper):
         params: Swept values by key, as in ``model: unet,resunet``. The command line adds to them or replaces them.
     """
 
+    _function = "gym.sweeps.grid:run_grid"
+
     def __init__(self, params: dict[str, Any]) -> None:
         self._params = params
 
@@ -46,13 +49,8 @@ class ResumableSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Run or resume the sweep with these command-line overrides."""
         with quiet_imports():  # MLflow takes seconds to import
-            run = self._import_function()
+            run = import_object(self._function)
         return run(self._params, arguments, self._compose, self._launcher, self._config)
-
-    def _import_function(self) -> Callable[..., Any]:
-        from gym.sweeps.grid import run_grid
-
-        return run_grid
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         composed = self._loader.load_sweep_config(self._config, list(overrides))
@@ -62,10 +60,7 @@ class ResumableSweeper(Sweeper):
 class OptunaSweeper(ResumableSweeper):
     """Sweeper that runs the trials proposed by Optuna; values in ``params`` may be intervals."""
 
-    def _import_function(self) -> Callable[..., Any]:
-        from gym.sweeps.search.sweeper import run_search
-
-        return run_search
+    _function = "gym.sweeps.search.sweeper:run_search"
 
 
 def register_sweepers() -> None:

@@ -69,8 +69,7 @@ class _Parser(ArgumentParser):
 def main() -> None:
     """Parse the command line, import the configuration, and print the outcome for each key."""
     parser = _Parser(
-        prog="python -m gym.import_config",
-        description="Translate a Segmentation Gym configuration into an experiment.",
+        prog="python -m gym.import_config", description="Translate a Segmentation Gym configuration into an experiment."
     )
     parser.add_argument("legacy", metavar="OLD.json", type=Path, help="configuration of Segmentation Gym")
     parser.add_argument(

@@ -33,13 +33,6 @@ class FinishedRun(NamedTuple):
         return self.logged.data.tags.get("data_fingerprint")
 
 
-class ExampleChoice(NamedTuple):
-    """The runs that Figure 3 shows, and images that all of them were validated on."""
-
-    runs: list[FinishedRun]
-    images: list[ChosenImage]
-
-
 def find_sites(outputs: Path, finished: Sequence[FinishedRun]) -> dict[str, str]:
     """Find the site of each validation image of the runs. Images of missing datasets are omitted."""
     sites: dict[str, str] = {}
@@ -104,8 +97,11 @@ def segment_examples(
     )
 
 
-def choose_examples(finished: Sequence[FinishedRun]) -> ExampleChoice:
+def choose_examples(finished: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[ChosenImage]]:
     """Choose the two models of Figure 3 and their images; only the better model if they share no data or images.
+
+    Returns:
+        The runs, and images that all of them were validated on.
 
     Raises:
         DataError: There is no run or no image to choose from.
@@ -121,7 +117,7 @@ def choose_examples(finished: Sequence[FinishedRun]) -> ExampleChoice:
         images = choose_images([chosen[0].result])
     if not images:
         raise DataError("the runs have no confusion matrices of single images.")
-    return ExampleChoice(chosen, images)
+    return chosen, images
 
 
 def parse_augmentation(settings: Mapping[str, Any]) -> AugmentConfig:

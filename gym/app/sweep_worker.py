@@ -80,9 +80,8 @@ def train_job(config: Config, sweep: SweepFolder, job: Job) -> float:
             raise RunError(f"the data of {job.name} has changed since the sweep started; start a new sweep.")
         metadata = sweep.read_metadata()
         tags = {PARENT: metadata["run_id"], "sweep": sweep.name, "job": str(job.number)}
-        on_epoch = _epoch_recorder(
-            sweep, job.number, _pruning_check(config, sweep, job) if metadata["is_search"] else None
-        )
+        should_prune = _pruning_check(config, sweep, job) if metadata["is_search"] else None
+        on_epoch = functools.partial(_record_epoch, sweep, job.number, should_prune)
         result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)
     except Exception as error:
         message = explain_failure(error, folder)
@@ -110,15 +109,10 @@ def _pruning_check(config: Config, sweep: SweepFolder, job: Job) -> Callable[[Ep
     return lambda epoch: pruner.should_prune(epoch.number, float(getattr(epoch, f"val_{objective}")))
 
 
-def _epoch_recorder(
-    sweep: SweepFolder, number: int, is_pruned: Callable[[Epoch], bool] | None
-) -> Callable[[Epoch], None]:
-    def record(epoch: Epoch) -> None:
-        sweep.ledger.append(EPOCH, number, epoch=epoch.number, iou=epoch.val_iou)
-        if is_pruned and is_pruned(epoch):
-            raise Pruned
-
-    return record
+def _record_epoch(sweep: SweepFolder, number: int, should_prune: Callable[[Epoch], bool] | None, epoch: Epoch) -> None:
+    sweep.ledger.append(EPOCH, number, epoch=epoch.number, iou=epoch.val_iou)
+    if should_prune and should_prune(epoch):
+        raise Pruned
 
 
 def explain_failure(error: Exception, folder: Path) -> str:

@@ -12,7 +12,6 @@ from gym.config.legacy_values import is_plain, to_yaml
 from gym.core.errors import ConfigError
 
 _GROUPS = ("model", "filters", "loss", "data", "split", "augment", "schedule", "training")
-_SECTIONS = ("model", "loss", "data", "split", "augment", "schedule", "training")
 _OPTIONS = {"data": "folder", "split": "random", "augment": "none", "schedule": "paper", "training": "paper"}
 
 
@@ -104,7 +103,7 @@ def _format_body(translation: Translation) -> list[str]:
     lines = ["defaults:", *chosen, ""]
     if "name" in translation.values:
         lines.append(f"name: {to_yaml(translation.values['name'])}")
-    for section in _SECTIONS:
+    for section in _GROUPS:
         keys = [key for key in translation.values if key.startswith(f"{section}.")]
         lines += [f"{section}:"] * bool(keys)
         lines += [f"  {key.partition('.')[2]}: {to_yaml(translation.values[key])}" for key in keys]

@@ -17,11 +17,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from gym.config.groups import option_names
 from gym.config.legacy_values import parse_bool, parse_integer, parse_number, parse_text, to_json, to_yaml, value_error
 from gym.config.registries import ARCHITECTURES
 from gym.core.errors import ConfigError
+from gym.core.files import read_yaml
 
 
 class Translated(NamedTuple):
@@ -66,108 +69,27 @@ class Translation:
 
 
 LegacyConfig = Mapping[str, Any]
-Reader = Callable[[str, Any], Any]
-
-FILTERS_OPTIONS = (2, 4, 6, 8, 12)
 
 _MAX_DEPTH = 8  # of nested lists and objects; the original had two
 
-PLAIN: dict[str, tuple[str, Reader, str]] = {
-    "DROPOUT": ("model.dropout", parse_number, ""),
-    "DROPOUT_CHANGE_PER_LAYER": ("model.dropout_change", parse_number, ""),
-    "DROPOUT_TYPE": ("model.dropout_kind", parse_text, ""),
-    "USE_DROPOUT_ON_UPSAMPLING": ("model.dropout_on_up", parse_bool, ""),
-    "VALIDATION_SPLIT": (
-        "split.validation",
-        parse_number,
-        "random; the original took the first files by name",
-    ),
-    "AUG_ZOOM": ("augment.zoom", parse_number, ""),
-    "AUG_WIDTHSHIFT": ("augment.shift_columns", parse_number, ""),
-    "AUG_HEIGHTSHIFT": ("augment.shift_rows", parse_number, ""),
-    "AUG_HFLIP": ("augment.flip_horizontal", parse_bool, ""),
-    "AUG_VFLIP": ("augment.flip_vertical", parse_bool, ""),
-    "START_LR": ("schedule.start_rate", parse_number, ""),
-    "MAX_LR": ("schedule.max_rate", parse_number, ""),
-    "MIN_LR": ("schedule.min_rate", parse_number, ""),
-    "RAMPUP_EPOCHS": ("schedule.rampup_epochs", parse_integer, ""),
-    "SUSTAIN_EPOCHS": ("schedule.sustain_epochs", parse_integer, ""),
-    "EXP_DECAY": ("schedule.decay", parse_number, ""),
-    "BATCH_SIZE": ("training.batch", parse_integer, ""),
-    "MAX_EPOCHS": ("training.epochs", parse_integer, ""),
-    "PATIENCE": ("training.patience", parse_integer, ""),
-    "ROOT_STRING": ("name", parse_text, "the name of the run"),
-}
+_READERS = {"number": parse_number, "integer": parse_integer, "boolean": parse_bool, "text": parse_text}
+_TABLES = read_yaml(Path(__file__).with_suffix(".yaml"))
+PLAIN: dict[str, dict[str, Any]] = _TABLES["kept"]
+DROPPED: dict[str, str] = _TABLES["dropped"]
 
-DROPPED = {
-    "FILTER_VALUE": "above 1, the original dilated or cleaned the labels; here they are not changed",
-    "MEDIAN_FILTER_VALUE": "above 1, the original smoothed the labels; here they are not changed",
-    "DO_CRF": "an option of prediction, not of training",
-    "DO_CRF_REFINE": "the original refined the labels along image edges; here they are not changed",
-    "USE_LOCATION": "true added a band with the distance from a corner, which is not available here",
-    "USEMASK": "it only named the folder of labels, which data.labels sets here",
-    "MODE": "the original overwrote it",
-    "DO_AUG": "the other AUG keys decide, as in the original",
-    "AUG_LOOPS": "it only limited the use of memory",
-    "IMS_PER_SHARD": "it only set how many scenes one file holds",
-    "DO_TRAIN": "gym.train always trains",
-    "HOT_START": "weights of the original cannot be loaded; training starts from random weights",
-    "INITIAL_EPOCH": "it is used only with HOT_START",
-    "DOPLOT": "figures are always drawn",
-    "WRITE_MODELMETADATA": "it only adds files to predictions",
-    "TESTTIMEAUG": "an option of prediction, not of training",
-    "OTSU_THRESHOLD": "an option of prediction, not of training",
-    "SET_GPU": "set the environment variable, as in CUDA_VISIBLE_DEVICES=0",
-    "SET_PCI_BUS_ID": "set the environment variable, as in CUDA_DEVICE_ORDER=PCI_BUS_ID",
-    "LOAD_DATA_WITH_CPU": "data is always loaded on the CPU",
-    "CLEAR_MEMORY": "memory does not grow from epoch to epoch here",
-}
-
-_ORIGINALS = "the original's default"
-_PAPERS = "the paper's value"
-_NO_CHANGE = "no augmentation of this kind"
-_DEFAULTS: dict[str, tuple[Any, str]] = {
-    "FILTERS": (8, _ORIGINALS),
-    "KERNEL": (7, _ORIGINALS),
-    "DROPOUT": (0.1, _ORIGINALS),
-    "DROPOUT_CHANGE_PER_LAYER": (0.0, _ORIGINALS),
-    "DROPOUT_TYPE": ("standard", _ORIGINALS),
-    "USE_DROPOUT_ON_UPSAMPLING": (False, _ORIGINALS),
-    "LOSS": ("dice", "the only loss before this key existed"),
-    "VALIDATION_SPLIT": (0.6, _PAPERS),
-    "AUG_COPIES": (1, _NO_CHANGE),
-    "AUG_ROT": (0, _NO_CHANGE),
-    "AUG_ZOOM": (0, _NO_CHANGE),
-    "AUG_WIDTHSHIFT": (0, _NO_CHANGE),
-    "AUG_HEIGHTSHIFT": (0, _NO_CHANGE),
-    "AUG_HFLIP": (False, _NO_CHANGE),
-    "AUG_VFLIP": (False, _NO_CHANGE),
-    "START_LR": (1e-7, _PAPERS),
-    "MAX_LR": (1e-4, _PAPERS),
-    "MIN_LR": (1e-7, _PAPERS),
-    "RAMPUP_EPOCHS": (20, _PAPERS),
-    "SUSTAIN_EPOCHS": (0, _PAPERS),
-    "EXP_DECAY": (0.9, _PAPERS),
-    "BATCH_SIZE": (8, _PAPERS),
-    "MAX_EPOCHS": (100, _PAPERS),
-    "PATIENCE": (10, _PAPERS),
+_UNAVAILABLE = {
+    "segformer": "is a pretrained transformer, which is not available here",
+    "satunet": "does not exist in the original either",
 }
 
 
 def _translate_model(key: str, old: LegacyConfig) -> Translated:
     name = parse_text(key, old[key])
-    if name == "segformer":
-        raise ConfigError(
-            f"{key}=segformer is a pretrained transformer, which is not available here; "
-            f"set {key} to one of {', '.join(ARCHITECTURES.names)} in the file."
-        )
-    if name == "satunet":
-        raise ConfigError(
-            f"{key}=satunet does not exist in the original either; "
-            f"set {key} to one of {', '.join(ARCHITECTURES.names)} in the file."
-        )
+    choices = f"one of {', '.join(ARCHITECTURES.names)}"
+    if name in _UNAVAILABLE:
+        raise ConfigError(f"{key}={name} {_UNAVAILABLE[name]}; set {key} to {choices} in the file.")
     if name not in ARCHITECTURES:
-        raise value_error(key, name, f"one of {', '.join(ARCHITECTURES.names)}")
+        raise value_error(key, name, choices)
     if not _uses_pooling(old):
         return Translated("model", name)
     kernel = {"model.kernel": 2}
@@ -181,7 +103,7 @@ def _translate_model(key: str, old: LegacyConfig) -> Translated:
 def _translate_filters(key: str, old: LegacyConfig) -> Translated:
     # An option of the group, unlike a value, can still be changed with filters=... on the command line.
     filters = parse_integer(key, old[key])
-    return Translated("filters" if filters in FILTERS_OPTIONS else "model.filters", filters)
+    return Translated("filters" if str(filters) in option_names("filters") else "model.filters", filters)
 
 
 def _translate_kernel(key: str, old: LegacyConfig) -> Translated | Dropped:
@@ -299,11 +221,6 @@ def _translate_rotation(key: str, old: LegacyConfig) -> Translated:
     return Translated("augment.rotation", degrees, note)
 
 
-def _translate_copies(key: str, old: LegacyConfig) -> Translated:
-    note = "fixed copies, as in the original"
-    return Translated("augment.copies", parse_integer(key, old[key]), note, {"augment.mode": "offline"})
-
-
 SPECIAL: dict[str, Callable[[str, LegacyConfig], Translated | Dropped]] = {
     "MODEL": _translate_model,
     "FILTERS": _translate_filters,
@@ -318,7 +235,6 @@ SPECIAL: dict[str, Callable[[str, LegacyConfig], Translated | Dropped]] = {
     "N_DATA_BANDS": _translate_bands,
     "REMAP_CLASSES": _translate_remap,
     "AUG_ROT": _translate_rotation,
-    "AUG_COPIES": _translate_copies,
 }
 
 KNOWN = (*PLAIN, *SPECIAL, *DROPPED)
@@ -345,7 +261,7 @@ def parse(content: bytes, source: str) -> dict[str, Any]:
     """
     try:
         old = json.loads(content)
-        is_deep = _is_deeper(old, _MAX_DEPTH)
+        is_deep = _depth(old) > _MAX_DEPTH
     except ValueError as error:
         raise ConfigError(f"{source} is not valid JSON: {error}; correct the file.") from error
     except RecursionError:
@@ -362,27 +278,21 @@ def parse(content: bytes, source: str) -> dict[str, Any]:
     return old
 
 
-def _is_deeper(value: Any, most: int) -> bool:
-    level = [value]
-    for _ in range(most):
-        level = [inner for outer in level for inner in _items(outer)]
-    return any(isinstance(inner, list | dict) for inner in level)
+def _depth(value: Any) -> int:
+    """Count the lists and objects that a value nests."""
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
-
-
-def _default_values(old: LegacyConfig) -> dict[str, tuple[Any, str]]:
+def _default_values(old: LegacyConfig) -> dict[str, list[Any]]:
     """Return the values of missing keys, each with its reason."""
-    added = dict(_DEFAULTS)
+    added: dict[str, list[Any]] = dict(_TABLES["defaults"])
     if "MODEL" not in old:
-        batch = old.get("BATCH_SIZE", _DEFAULTS["BATCH_SIZE"][0])
-        added["MODEL"] = ("resunet", "the only network before this key existed; its stem had a 7x7 kernel, here 2x2")
-        added["FILTERS"] = (batch, "the batch size, before this key existed")
-        added["DROPOUT"] = (0.0, "none, before this key existed")
+        batch = old.get("BATCH_SIZE", added["BATCH_SIZE"][0])
+        added["MODEL"] = ["resunet", "the only network before this key existed; its stem had a 7x7 kernel, here 2x2"]
+        added["FILTERS"] = [batch, "the batch size, before this key existed"]
+        added["DROPOUT"] = [0.0, "none, before this key existed"]
     if _uses_pooling(old) or "KERNEL_SIZE" in old:
         del added["KERNEL"]
     return {key: default for key, default in added.items() if key not in old}
@@ -403,7 +313,11 @@ def translate(old: LegacyConfig) -> Translation:
     for key in complete:
         translated = _translate_key(key, complete)
         if isinstance(translated, Translated):
-            _apply(translated, translation)
+            is_option = translated.target in ("model", "loss", "filters")
+            changed = translation.options if is_option else translation.values
+            if translated.target:
+                changed[translated.target] = translated.value
+            translation.values |= translated.more
         translation.rows.append(_describe(key, complete[key], translated, added[key][1] if key in added else ""))
     return translation
 
@@ -412,18 +326,11 @@ def _translate_key(key: str, old: LegacyConfig) -> Translated | Dropped:
     if key in SPECIAL:
         return SPECIAL[key](key, old)
     if key in PLAIN:
-        target, read, note = PLAIN[key]
-        return Translated(target, read(key, old[key]), note)
+        plain = PLAIN[key]
+        value = _READERS[plain["type"]](key, old[key])
+        return Translated(plain["key"], value, plain.get("note", ""), plain.get("more", {}))
     near = get_close_matches(key, KNOWN, n=1, cutoff=0.8)
     return Dropped(DROPPED.get(key, "not in the original either" + (f"; did you mean {near[0]}?" if near else "")))
-
-
-def _apply(translated: Translated, translation: Translation) -> None:
-    if translated.target in ("model", "loss", "filters"):
-        translation.options[translated.target] = translated.value
-    elif translated.target:
-        translation.values[translated.target] = translated.value
-    translation.values |= translated.more
 
 
 def _describe(key: str, value: Any, translated: Translated | Dropped, why_added: str) -> Row:

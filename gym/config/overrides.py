@@ -33,8 +33,7 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def to_dict(config: Any) -> dict[str, Any]:
     """Convert a configuration to nested dictionaries, without keys of plugins that are empty."""
     return asdict(
-        config,
-        dict_factory=lambda items: {key: value for key, value in items if value or key not in _OMITTED_IF_EMPTY},
+        config, dict_factory=lambda items: {key: value for key, value in items if value or key not in _OMITTED_IF_EMPTY}
     )
 
 

@@ -171,24 +171,22 @@ def _files_of(path: Path) -> list[Path]:
     return sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
 
 
-def plugin_hashes(names: Iterable[str]) -> dict[str, str]:
+def plugin_hashes(names: Sequence[str]) -> dict[str, str]:
     """Return the SHA-256 of loaded plugins.
 
     Raises:
         ConfigError: One is not loaded.
     """
-    names = list(names)
     check_loaded(names)
     return {name: _loaded[name] for name in names}
 
 
-def check_loaded(names: Iterable[str]) -> None:
+def check_loaded(names: Sequence[str]) -> None:
     """Check that the plugins of a configuration were loaded from the command line.
 
     Raises:
         ConfigError: One was not, because it is named in a YAML file.
     """
-    names = list(names)
     for name in names:
         if name not in _loaded:
             raise ConfigError(
@@ -219,14 +217,9 @@ def require_plugins(known: Mapping[str, str], owner: str) -> None:
             f"{owner} was made with a plugin that is not loaded ({hashes}); add {format_plugins([*_loaded, *known])}."
         )
     for name, digest in known.items():
+        old, now = digest[:12], _loaded[name][:12]
         if digest and digest != _loaded[name]:
-            log.warning(
-                "plugin %s changed since %s was trained (SHA-256 %s, now %s)",
-                name,
-                owner,
-                digest[:12],
-                _loaded[name][:12],
-            )
+            log.warning("plugin %s changed since %s was trained (SHA-256 %s, now %s)", name, owner, old, now)
 
 
 def format_plugins(names: Iterable[str]) -> str:

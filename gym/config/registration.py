@@ -4,23 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gym.config import registries
 from gym.config.plugins import current_plugin
-from gym.config.registries import (
-    ARCHITECTURES,
-    COUNTS,
-    EXPORTERS,
-    LOSSES,
-    READERS,
-    SCORES,
-    ArchitectureEntry,
-    ExporterEntry,
-    LossEntry,
-    Place,
-    ReaderEntry,
-    ScoreEntry,
-    Style,
-)
+from gym.config.registries import Place, Style
 from gym.core.errors import ConfigError
+from gym.core.registry import Entry
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
@@ -58,25 +46,20 @@ def register_architecture(
     Raises:
         ConfigError: An argument breaks a rule, the name is taken, or no plugin is being loaded.
     """
-    used = {entry.style.colour for entry in ARCHITECTURES}
+    used = {entry.style.colour for entry in registries.ARCHITECTURES}
     spare = next((style for style in _SPARE_STYLES if style.colour not in used), Style())
     style = Style(colour or spare.colour, marker or spare.marker, dash or spare.dash)
     if not _COLOUR.fullmatch(style.colour):
         raise ConfigError(f"colour={colour} of architecture {name} must be a colour such as #009e73.")
     _check_choice("marker", style.marker, _MARKERS, f"architecture {name}")
     _check_choice("dash", style.dash, _DASHES, f"architecture {name}")
-    common = _common(name, title, options)
-    entry = ArchitectureEntry(**common, implementation=implementation, uses=tuple(uses), style=style, work=work)
-    ARCHITECTURES.register(entry)
+    common = _common(name, implementation, title, options)
+    entry = registries.ArchitectureEntry(**common, uses=tuple(uses), style=style, work=work)
+    registries.ARCHITECTURES.register(entry)
 
 
 def register_loss(
-    name: str,
-    implementation: str,
-    *,
-    title: str = "",
-    balances_classes: bool = False,
-    options: type | None = None,
+    name: str, implementation: str, *, title: str = "", balances_classes: bool = False, options: type | None = None
 ) -> None:
     """Register a loss; for plugins.
 
@@ -91,8 +74,8 @@ def register_loss(
     Raises:
         ConfigError: As for `register_architecture`.
     """
-    common = _common(name, title, options)
-    LOSSES.register(LossEntry(**common, implementation=implementation, balances_classes=balances_classes))
+    common = _common(name, implementation, title, options)
+    registries.LOSSES.register(registries.LossEntry(**common, balances_classes=balances_classes))
 
 
 def register_reader(
@@ -129,9 +112,8 @@ def register_reader(
     Raises:
         ConfigError: As for `register_architecture`.
     """
-    entry = ReaderEntry(
-        **_common(name, title, options),
-        implementation=implementation,
+    entry = registries.ReaderEntry(
+        **_common(name, implementation, title, options),
         uses=tuple(uses),
         needs=dict(needs or {}),
         classes=tuple(classes),
@@ -140,7 +122,7 @@ def register_reader(
         names_labels=names_labels,
         licence=licence,
     )
-    READERS.register(entry)
+    registries.READERS.register(entry)
 
 
 def register_score(
@@ -176,12 +158,11 @@ def register_score(
     for place in places:
         _check_choice("places", place, known, owner)
     for part in reads:
-        _check_choice("reads", part, COUNTS, owner)
+        _check_choice("reads", part, registries.COUNTS, owner)
     if not implementation and not by_class:
         raise ConfigError(f"{owner} must have an implementation or by_class; give one, as module:function.")
-    entry = ScoreEntry(
-        **_common(name, title, None),
-        implementation=implementation,
+    entry = registries.ScoreEntry(
+        **_common(name, implementation, title, None),
         by_class=by_class,
         reads=tuple(reads),
         meaning=meaning,
@@ -193,7 +174,7 @@ def register_score(
             f"{owner} reads {', '.join(reads)}, and only matrix and kld_sum are counted at the end of training; "
             'leave "run" out of its places.'
         )
-    SCORES.register(entry)
+    registries.SCORES.register(entry)
 
 
 def register_exporter(name: str, implementation: str, *, title: str = "", options: type | None = None) -> None:
@@ -208,10 +189,10 @@ def register_exporter(name: str, implementation: str, *, title: str = "", option
     Raises:
         ConfigError: As for `register_architecture`.
     """
-    EXPORTERS.register(ExporterEntry(**_common(name, title, options), implementation=implementation))
+    registries.EXPORTERS.register(Entry(**_common(name, implementation, title, options)))
 
 
-def _common(name: str, title: str, options: type | None) -> dict[str, Any]:
+def _common(name: str, implementation: str, title: str, options: type | None) -> dict[str, Any]:
     plugin = current_plugin()
     if not plugin:
         raise ConfigError(
@@ -219,7 +200,8 @@ def _common(name: str, title: str, options: type | None) -> dict[str, Any]:
         )
     if not _NAME.fullmatch(name):
         raise ConfigError(f"the name {name!r} must be lowercase letters, digits and underscores, as in my_net.")
-    return {"name": name, "title": title or name, "options": options, "plugin": plugin}
+    known = {"name": name, "title": title or name, "implementation": implementation}
+    return {**known, "options": options, "plugin": plugin}
 
 
 def _check_choice(key: str, value: str, choices: Sequence[str], owner: str) -> None:

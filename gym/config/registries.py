@@ -1,12 +1,14 @@
 """The parts that can be added to this program, and where each kind is registered.
 
-The entries of this program are in one light module for each kind: `gym.models.entries`, `gym.data.readers.entries`
-and `gym.evaluation.entries`. Plugins add theirs through ``gym.register_architecture`` and its siblings.
+The entries of this program are in YAML files next to their implementations. Plugins add theirs through
+``gym.register_architecture`` and its siblings.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
 
 from gym.core.registry import Entry, Registry
 
@@ -39,6 +41,11 @@ class ArchitectureEntry(Entry):
     work: float = field(default=1.0, kw_only=True)
     drops_at_bottom: bool = field(default=False, kw_only=True)
     in_paper: bool = field(default=False, kw_only=True)
+
+    @classmethod
+    def parse(cls, name: str, raw: dict[str, Any]) -> Self:
+        """Build an entry from its attributes in YAML."""
+        return super().parse(name, raw | {"style": Style(**raw["style"])})
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,11 @@ class ScoreEntry(Entry):
     number: str = field(default="{:.4f}", kw_only=True)
     places: frozenset[Place] = field(default=frozenset(), kw_only=True)
 
+    @classmethod
+    def parse(cls, name: str, raw: dict[str, Any]) -> Self:
+        """Build an entry from its attributes in YAML."""
+        return super().parse(name, raw | {"places": frozenset(map(Place, raw["places"]))})
+
     @property
     def judges(self) -> bool:
         """Whether it is computed from predictions."""
@@ -186,13 +198,10 @@ class ScoreRegistry(Registry[ScoreEntry]):
         return [entry for entry in self if entry.by_class]
 
 
-@dataclass(frozen=True)
-class ExporterEntry(Entry):
-    """A format in which a trained model leaves this program."""
+_PACKAGE = Path(__file__).parent.parent
 
-
-ARCHITECTURES = Registry[ArchitectureEntry]("architecture", "model.name", "gym.models.entries")
-READERS = Registry[ReaderEntry]("reader", "data.kind", "gym.data.readers.entries")
-LOSSES = Registry[LossEntry]("loss", "loss.name", "gym.models.entries")
-EXPORTERS = Registry[ExporterEntry]("export format", "format")
-SCORES = ScoreRegistry("score", "search.objective", "gym.evaluation.entries")
+ARCHITECTURES = Registry("architecture", "model.name", ArchitectureEntry, _PACKAGE / "models" / "architectures.yaml")
+READERS = Registry("reader", "data.kind", ReaderEntry, _PACKAGE / "data" / "readers" / "readers.yaml")
+LOSSES = Registry("loss", "loss.name", LossEntry, _PACKAGE / "models" / "losses.yaml")
+EXPORTERS = Registry("export format", "format", Entry)  # in which a trained model leaves this program
+SCORES = ScoreRegistry("score", "search.objective", ScoreEntry, _PACKAGE / "evaluation" / "scores.yaml")

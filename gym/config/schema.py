@@ -4,6 +4,7 @@ Hydra composes the YAML files of ``conf/`` over these dataclasses. `gym.config.v
 and returns plain dataclasses, so that no higher package sees OmegaConf. Nothing heavy is imported here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,12 @@ from gym.config.registries import ARCHITECTURES, LOSSES, READERS, SCORES
 from gym.core.errors import ConfigError
 from gym.core.registry import Registry
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 FREE_MAPPINGS = ("data.remap", "model.options", "loss.options", "data.options")  # users choose their keys
 BEST, REGISTERED = "best:", "models:/"  # prefixes of run=... for the best run of a sweep and for a registered model
+
+# The parts of a group that use a key, where not all do.
+_SOME_READERS = {"kind": READERS}
+_DRAWN_SPLITS = {"method": ("random", "kfold", "leave_one_out")}
 
 _PLUGINS = "Modules that add architectures, losses, readers or scores; loaded from the command line only."
 
@@ -30,7 +34,7 @@ def setting(
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
     registry: Registry[Any] | None = None,
-    only: dict[str, tuple[str, ...] | Registry[Any]] | None = None,
+    only: Mapping[str, tuple[str, ...] | Registry[Any]] | None = None,
 ) -> Any:
     """Declare one key: its default, its meaning, and the rule that its value must obey.
 
@@ -64,7 +68,7 @@ def setting(
 class ModelConfig:
     """The network."""
 
-    name: str = setting(ARCHITECTURES.default_name, "Architecture.", registry=ARCHITECTURES)
+    name: str = setting(lambda: ARCHITECTURES.default, "Architecture.", registry=ARCHITECTURES)
     filters: int = setting(6, "Number of filters at full resolution; each encoder level doubles it.", least=1)
     kernel: int = setting(7, "Size of the convolution kernels, in pixels.", least=1)
     levels: int = setting(4, "Number of encoder levels, each with stride 2.", least=1, most=8)
@@ -94,7 +98,7 @@ class LossConfig:
     """The loss that training minimises."""
 
     name: str = setting(
-        LOSSES.default_name, "Loss; with one-hot labels, cce and kld have the same gradient.", registry=LOSSES
+        lambda: LOSSES.default, "Loss; with one-hot labels, cce and kld have the same gradient.", registry=LOSSES
     )
     weighting: str = setting(
         "none",
@@ -115,9 +119,7 @@ class SplitConfig:
         choices=("random", "kfold", "leave_one_out", "given", "paper"),
     )
     by: str = setting(
-        "scene",
-        "Unit that stays on one side: scene, site, date, or a column of data.table.",
-        only={"method": ("random", "kfold", "leave_one_out")},
+        "scene", "Unit that stays on one side: scene, site, date, or a column of data.table.", only=_DRAWN_SPLITS
     )
     validation: float = setting(
         0.25, "Fraction used for validation.", above=0, below=1, only={"method": ("random", "leave_one_out", "paper")}
@@ -129,12 +131,7 @@ class SplitConfig:
     fold: int = setting(0, "Index of the validation fold, counted from 0.", least=0, only={"method": ("kfold",)})
     held_out: str = setting("", "Site, date or scene used for testing.", only={"method": ("leave_one_out",)})
     sides: str = setting("", "CSV file with the columns name and side.", only={"method": ("given",)})
-    seed: int = setting(
-        0,
-        "Seed of the split; the run's own seed does not affect it.",
-        least=0,
-        only={"method": ("random", "kfold", "leave_one_out")},
-    )
+    seed: int = setting(0, "Seed of the split; the run's own seed does not affect it.", least=0, only=_DRAWN_SPLITS)
     training_share: float = setting(
         1.0, "Fraction of the training side to use; a larger fraction contains every smaller one.", above=0, most=1
     )
@@ -150,7 +147,7 @@ class SplitConfig:
 class DataConfig:
     """Where image-label pairs come from, and how they are prepared."""
 
-    kind: str = setting(READERS.default_name, "Reader of the image-label pairs.", registry=READERS)
+    kind: str = setting(lambda: READERS.default, "Reader of the image-label pairs.", registry=READERS)
     size: Any = setting(128, "Rows and columns of the model's input: one number, or [rows,columns].")
     framing: str = setting(
         "fit",
@@ -185,46 +182,38 @@ class DataConfig:
     )
     workers: int = setting(0, "Processes that read imagery; 0 means one per core if there is enough to read.", least=0)
     strict: bool = setting(False, "Raise an error for a file that cannot be used instead of leaving it out.")
-    scenes: int = setting(200, "Number of synthetic scenes.", least=2, only={"kind": READERS})
-    sites: int = setting(8, "Number of synthetic sites.", least=1, most=8, only={"kind": READERS})
-    seed: int = setting(0, "Seed of the synthetic scenes.", least=0, only={"kind": READERS})
-    archives: Any = setting([], "Folders, .npz or .zip files, or URLs of .zip files.", only={"kind": READERS})
+    scenes: int = setting(200, "Number of synthetic scenes.", least=2, only=_SOME_READERS)
+    sites: int = setting(8, "Number of synthetic sites.", least=1, most=8, only=_SOME_READERS)
+    seed: int = setting(0, "Seed of the synthetic scenes.", least=0, only=_SOME_READERS)
+    archives: Any = setting([], "Folders, .npz or .zip files, or URLs of .zip files.", only=_SOME_READERS)
     images: Any = setting(
         [],
         "Folder of images, a pattern such as shots/*_nir.tif, or a list with one for each band set; bands are stacked "
         "in this order, after those of an archive.",
-        only={"kind": READERS},
+        only=_SOME_READERS,
     )
-    labels: str = setting("", "Folder of label images, or a pattern such as shots/*_label.png.", only={"kind": READERS})
+    labels: str = setting("", "Folder of label images, or a pattern such as shots/*_label.png.", only=_SOME_READERS)
     drop_from_stem: list[str] = setting(
-        [],
-        "Regular expressions removed from file stems before files are paired, as in _label$.",
-        only={"kind": READERS},
+        [], "Regular expressions removed from file stems before files are paired, as in _label$.", only=_SOME_READERS
     )
-    classes: list[str] = setting([], "Class names; the index of a name is its label value.", only={"kind": READERS})
+    classes: list[str] = setting([], "Class names; the index of a name is its label value.", only=_SOME_READERS)
     bands: list[str] = setting(
-        [],
-        "Band names in stacking order; the default is red, green, blue, or band_1, band_2, ...",
-        only={"kind": READERS},
+        [], "Band names in stacking order; the default is red, green, blue, or band_1, band_2, ...", only=_SOME_READERS
     )
     # Not dict, because the command line cannot add keys to a typed mapping.
     remap: Any = setting(
-        None,
-        "Maps label values or names in the files to classes or their indices, all at once.",
-        only={"kind": READERS},
+        None, "Maps label values or names in the files to classes or their indices, all at once.", only=_SOME_READERS
     )
-    aliases: str = setting("", "JSON file that maps alternative class names to names.", only={"kind": READERS})
-    ignore_values: list[Any] = setting([], "Label values or names to ignore.", only={"kind": READERS})
-    table: str = setting(
-        "", "CSV file with one row per file: name, and any of scene, site, date.", only={"kind": READERS}
-    )
+    aliases: str = setting("", "JSON file that maps alternative class names to names.", only=_SOME_READERS)
+    ignore_values: list[Any] = setting([], "Label values or names to ignore.", only=_SOME_READERS)
+    table: str = setting("", "CSV file with one row per file: name, and any of scene, site, date.", only=_SOME_READERS)
     scene_pattern: str = setting(
-        "", "Regular expression whose first group in a file's stem is the scene.", only={"kind": READERS}
+        "", "Regular expression whose first group in a file's stem is the scene.", only=_SOME_READERS
     )
     site_pattern: str = setting(
-        "", "The same for the site; without it, all scenes belong to one site.", only={"kind": READERS}
+        "", "The same for the site; without it, all scenes belong to one site.", only=_SOME_READERS
     )
-    date_pattern: str = setting("", "The same for the date.", only={"kind": READERS})
+    date_pattern: str = setting("", "The same for the date.", only=_SOME_READERS)
     options: Any = setting(None, "Further options of the reader, as in {year:2020}; most have none.")
     licence: str = setting("", "Licence of the imagery and labels, for the model card.")
     citation: str = setting("", "How to cite them, for the model card; neither key affects fingerprints.")
@@ -293,7 +282,7 @@ class TrainingConfig:
     precision: str = setting(
         "auto",
         "Type inside the network; auto means bfloat16 if the processor or GPU supports it, otherwise float32.",
-        choices=PRECISIONS,
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     )
     tuned: bool = setting(True, "On a CPU, use TensorFlow's operations where they are faster than those of Keras.")
     deterministic: bool = setting(True, "Make repeated runs equal, bit for bit.")

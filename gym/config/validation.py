@@ -17,32 +17,9 @@ from typing import Any, TypeVar, cast, get_args
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gym.config.data_rules import (
-    check_augment,
-    check_data,
-    check_frame,
-    check_split,
-    compile_pattern,
-    require_file,
-    require_folder,
-)
+from gym.config import data_rules, schema
 from gym.config.plugins import check_loaded
 from gym.config.registries import ARCHITECTURES, LOSSES, READERS
-from gym.config.schema import (
-    BEST,
-    FREE_MAPPINGS,
-    Config,
-    DatasetConfig,
-    EvaluateConfig,
-    LossConfig,
-    ModelConfig,
-    PredictConfig,
-    PublishConfig,
-    ReportConfig,
-    ScheduleConfig,
-    parse_folders,
-    split_pattern,
-)
 from gym.core.errors import ConfigError, first_line
 from gym.core.registry import Entry, Registry
 
@@ -55,8 +32,12 @@ _BOUNDS = {
 Schema = TypeVar("Schema")
 
 
-def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
+def read_config(composed: DictConfig, expected: type[Schema]) -> Schema:
     """Check a composed configuration against its schema.
+
+    Args:
+        composed: The configuration.
+        expected: Dataclass that states its keys.
 
     Returns:
         The configuration as dataclasses.
@@ -64,8 +45,8 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
     Raises:
         ConfigError: A key is unknown or missing, or a value has the wrong type or breaks a rule.
     """
-    typed = OmegaConf.structured(schema)
-    for item in fields(cast(Any, schema)):
+    typed = OmegaConf.structured(expected)
+    for item in fields(cast(Any, expected)):
         if isinstance(item.type, UnionType) and composed.get(item.name) is not None:
             typed[item.name] = OmegaConf.structured(get_args(item.type)[0])  # an optional part
     _check_keys(composed, typed)
@@ -75,25 +56,25 @@ def read_config(composed: DictConfig, schema: type[Schema]) -> Schema:
         raise ConfigError(_explain(error)) from error
     check_loaded(cast(Any, config).plugins)
     check_rules(config)
-    if isinstance(config, Config | DatasetConfig):
-        check_frame(config.data, config.model.levels if isinstance(config, Config) else 4)
-        check_data(config.data)
-        check_split(config.split, config.augment)
-        check_augment(config.augment, config.data)
-    if isinstance(config, Config):
+    if isinstance(config, schema.Config | schema.DatasetConfig):
+        data_rules.check_frame(config.data, config.model.levels if isinstance(config, schema.Config) else 4)
+        data_rules.check_data(config.data)
+        data_rules.check_split(config.split, config.augment)
+        data_rules.check_augment(config.augment, config.data)
+    if isinstance(config, schema.Config):
         _check_loss(config.loss, len(READERS.get(config.data.kind).classes or config.data.classes))
         _check_schedule(config.schedule)
         _check_dropout(config.model)
         _check_sweep_name(config.sweep.name)
-    if isinstance(config, DatasetConfig) and config.inspect and config.export != "none":
+    if isinstance(config, schema.DatasetConfig) and config.inspect and config.export != "none":
         raise ConfigError(f"inspect=true discards the dataset; leave out inspect=true or export={config.export}.")
-    if isinstance(config, PredictConfig):
+    if isinstance(config, schema.PredictConfig):
         _check_prediction(config)
-    if isinstance(config, PublishConfig):
+    if isinstance(config, schema.PublishConfig):
         _check_publishing(config)
-    if isinstance(config, EvaluateConfig):
+    if isinstance(config, schema.EvaluateConfig):
         _check_evaluation(config)
-    if isinstance(config, ReportConfig):
+    if isinstance(config, schema.ReportConfig):
         _check_report(config)
     return config
 
@@ -121,7 +102,7 @@ def all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
 def _check_keys(composed: DictConfig, typed: DictConfig) -> None:
     # Hydra accepts keys outside the schema if they have a leading +.
     known = list(all_keys(typed))
-    free = tuple(f"{key}." for key in FREE_MAPPINGS)
+    free = tuple(f"{key}." for key in schema.FREE_MAPPINGS)
     for key in all_keys(composed):
         if key not in known and not key.startswith(free):
             raise ConfigError(f"{key}: {explain_unknown_key(key, known)}")
@@ -196,12 +177,12 @@ def broken_rule(value: Any, rule: dict[str, Any]) -> str | None:
 
 def _check_run(run: str) -> None:
     if run.endswith(".zip"):
-        require_file("run", run)
-    if run == BEST:
-        raise ConfigError(f"run={run} must name a sweep, as in run={BEST}my_sweep.")
+        data_rules.require_file("run", run)
+    if run == schema.BEST:
+        raise ConfigError(f"run={run} must name a sweep, as in run={schema.BEST}my_sweep.")
 
 
-def _check_evaluation(config: EvaluateConfig) -> None:
+def _check_evaluation(config: schema.EvaluateConfig) -> None:
     runs = config.run if isinstance(config.run, list) else [config.run]
     if not runs or not all(isinstance(run, str) and run for run in runs):
         raise ConfigError(f"run={config.run} must be a run, or a list of runs as in run=[one,other].")
@@ -210,10 +191,10 @@ def _check_evaluation(config: EvaluateConfig) -> None:
     for run in runs:
         _check_run(run)
     if config.data is not None:
-        check_data(config.data)
+        data_rules.check_data(config.data)
 
 
-def _check_report(config: ReportConfig) -> None:
+def _check_report(config: schema.ReportConfig) -> None:
     if bool(config.sweep) == bool(config.run):
         found = f"sweep={config.sweep} and run={config.run} are both set" if config.run else "neither is set"
         raise ConfigError(f"set exactly one of sweep=NAME and run=NAME; {found}.")
@@ -228,7 +209,7 @@ def _check_unpublished(run: str) -> None:
     _check_run(run)
 
 
-def _check_publishing(config: PublishConfig) -> None:
+def _check_publishing(config: schema.PublishConfig) -> None:
     _check_unpublished(config.run)
     if config.output and not config.output.endswith(".zip"):
         raise ConfigError(f"output={config.output} must end in .zip; try {config.output}.zip.")
@@ -244,17 +225,17 @@ def _check_publishing(config: PublishConfig) -> None:
         )
 
 
-def _check_prediction(config: PredictConfig) -> None:
+def _check_prediction(config: schema.PredictConfig) -> None:
     _check_run(config.run)
     for pattern in config.drop_from_stem:
-        compile_pattern("drop_from_stem", pattern)
-    for folder in parse_folders("input", config.input):
-        require_folder("input", folder)
-        if os.path.realpath(split_pattern(folder)[0]) == os.path.realpath(config.output):
+        data_rules.compile_pattern("drop_from_stem", pattern)
+    for folder in schema.parse_folders("input", config.input):
+        data_rules.require_folder("input", folder)
+        if os.path.realpath(schema.split_pattern(folder)[0]) == os.path.realpath(config.output):
             raise ConfigError(f"output={config.output} must not be the input folder; choose another folder.")
 
 
-def _check_loss(loss: LossConfig, classes: int) -> None:
+def _check_loss(loss: schema.LossConfig, classes: int) -> None:
     weights, are_given = loss.class_weights, loss.weighting == "given"
     if are_given and not weights:
         raise ConfigError("loss.class_weights=[] must have one weight per class with loss.weighting=given.")
@@ -277,7 +258,7 @@ def _check_sweep_name(name: str) -> None:
         raise ConfigError(f"sweep.name={name} must be a folder name without slashes; try my_sweep.")
 
 
-def _check_schedule(schedule: ScheduleConfig) -> None:
+def _check_schedule(schedule: schema.ScheduleConfig) -> None:
     for key in ("start_rate", "min_rate"):
         if getattr(schedule, key) > schedule.max_rate:
             raise ConfigError(
@@ -285,7 +266,7 @@ def _check_schedule(schedule: ScheduleConfig) -> None:
             )
 
 
-def _check_dropout(model: ModelConfig) -> None:
+def _check_dropout(model: schema.ModelConfig) -> None:
     deepest = model.levels if ARCHITECTURES.get(model.name).drops_at_bottom else model.levels - 1
     last = model.dropout + model.dropout_change * deepest
     if not 0 <= last < 1:

@@ -7,9 +7,11 @@ imported on first use, so that a configuration is checked without NumPy or Tenso
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
 
 from gym.core.errors import ConfigError
+from gym.core.files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Entry:
     options: type | None = field(default=None, kw_only=True)
     plugin: str = field(default="", kw_only=True)
 
+    @classmethod
+    def parse(cls, name: str, raw: dict[str, Any]) -> Self:
+        """Build an entry from its attributes in YAML, where tuples are lists."""
+        values: dict[str, Any] = {key: tuple(part) if isinstance(part, list) else part for key, part in raw.items()}
+        return cls(name, **values)
+
     def load(self) -> Any:
         """Import the implementation.
 
@@ -50,15 +58,17 @@ class Registry(Generic[EntryT]):
     Args:
         kind: What the entries are, in one word.
         key: The key of the configuration that chooses one.
-        built_in: The module that registers the entries of this program; it is imported on first use.
+        entry_type: Their class.
+        built_in: The YAML file with the entries of this program by name, read on first use: the attributes of each, and
+            ``is_default: true`` for one.
     """
 
-    def __init__(self, kind: str, key: str, built_in: str = "") -> None:
+    def __init__(self, kind: str, key: str, entry_type: type[EntryT], built_in: Path | None = None) -> None:
         self.kind, self.key = kind, key
-        self._built_in, self._entries = built_in, dict[str, EntryT]()
+        self._type, self._built_in, self._entries = entry_type, built_in, dict[str, EntryT]()
         self._default = ""
 
-    def register(self, entry: EntryT, *, is_default: bool = False) -> None:
+    def register(self, entry: EntryT) -> None:
         """Add an entry.
 
         Raises:
@@ -72,8 +82,6 @@ class Registry(Generic[EntryT]):
                 "register it under another name."
             )
         entries[entry.name] = entry
-        if is_default:
-            self._default = entry.name
 
     def remove_plugin(self, plugin: str) -> None:
         """Remove the entries of a plugin."""
@@ -98,10 +106,6 @@ class Registry(Generic[EntryT]):
         self._load()
         return self._default
 
-    def default_name(self) -> str:
-        """The same as a function, for the default of a dataclass field."""
-        return self.default
-
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all entries."""
@@ -119,8 +123,11 @@ class Registry(Generic[EntryT]):
 
     def _load(self) -> dict[str, EntryT]:
         if self._built_in:
-            module, self._built_in = self._built_in, ""
-            importlib.import_module(module)
+            path, self._built_in = self._built_in, None
+            for name, raw in read_yaml(path).items():
+                if raw.pop("is_default", False):
+                    self._default = name
+                self.register(self._type.parse(name, raw))
         return self._entries
 
 

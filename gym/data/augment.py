@@ -52,7 +52,8 @@ def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -
     if config.quarter_turns:
         image, label = rotate(image, label, seed)
     if has_warp(config):
-        image, label = warp(image, label, config, seed)
+        transform = draw_transform(config, (label.shape[0], label.shape[1]), seed)
+        image, label = _apply_transform(image, label, transform)
     return (jitter(image, config, seed) if has_jitter(config) else image), label
 
 
@@ -78,11 +79,6 @@ def jitter(image: Tensor, config: AugmentConfig, seed: Tensor) -> Tensor:
         noise = tf.random.stateless_normal(tf.shape(image), tf.random.experimental.stateless_fold_in(seed, _NOISE))
         varied += noise * config.noise * deviation
     return varied * valid
-
-
-def warp(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
-    """Apply a random affine transform to a pair."""
-    return _apply_transform(image, label, draw_transform(config, (label.shape[0], label.shape[1]), seed))
 
 
 def draw_transform(config: AugmentConfig, size: tuple[int, int], seed: Tensor) -> Tensor:

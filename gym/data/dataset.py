@@ -13,19 +13,18 @@ settings; when any of them changes, another dataset is built.
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from gym.config.spectral_index import Index
 from gym.core.errors import DataError
-from gym.core.files import write_json
+from gym.core.files import read_json, write_json
 from gym.data.framing import Placement, pad_image, pad_label
 from gym.data.labels import LabelCounts, count_classes
 from gym.data.near_duplicates import perceptual_hash
@@ -140,7 +139,7 @@ class Dataset:
     def __init__(self, folder: Path) -> None:
         self.folder, self.images_path, self.labels_path = folder, folder / "images.npy", folder / "labels.npy"
         try:
-            self.manifest = parse_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+            self.manifest = parse_manifest(read_json(folder / "manifest.json"))
             self._images = np.load(self.images_path, mmap_mode="r", allow_pickle=False)
             self._labels = np.load(self.labels_path, mmap_mode="r", allow_pickle=False)
             self._check_sizes()
@@ -311,14 +310,12 @@ def finish_dataset(folder: Path, manifest: Manifest, parts: Sequence[str]) -> No
         replace(record, start=start, image_sha256=hash_pixels(image))
         for record, start, image, _ in zip(manifest.pairs, starts[:-1], images, labels, strict=True)
     ]
-    write_manifest(folder, replace(manifest, pairs=pairs))
+    write_json(folder / "manifest.json", asdict(replace(manifest, pairs=pairs)))
 
 
 def _join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtype: str) -> Iterator[np.ndarray]:
     """Append the arrays of one kind to a single file, and yield each as it is stored."""
-    with (folder / f"{kind}.npy").open("wb") as stream:
-        header = {"descr": dtype, "fortran_order": False, "shape": (values,)}
-        np.lib.format.write_array_header_1_0(stream, header)
+    with create_array(folder / f"{kind}.npy", dtype, (values,)) as stream:
         for part in parts:
             path = _part_path(folder, kind, part)
             array = np.load(path, allow_pickle=False).astype(dtype, copy=False)
@@ -327,13 +324,15 @@ def _join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtyp
             yield array
 
 
+def create_array(path: Path, dtype: str, shape: tuple[int, ...]) -> BinaryIO:
+    """Create an ``.npy`` file; the values are then written to the returned stream. ``dtype`` is in NumPy's notation."""
+    stream = path.open("wb")
+    np.lib.format.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return stream
+
+
 def _part_path(folder: Path, kind: str, part: str) -> Path:
     return folder / f"{kind}-{part}.npy"
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json`` into the folder of a dataset."""
-    write_json(folder / "manifest.json", asdict(manifest))
 
 
 def hash_pixels(image: np.ndarray) -> str:

@@ -4,7 +4,6 @@ Labels are ``(rows, columns)`` uint8 and hold the classes 0 to ``len(classes) - 
 whatever the user excludes; every loss and score skips it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gym.core.errors import ConfigError, DataError
+from gym.core.files import read_json
 from gym.core.text import pluralize
 
 IGNORE = 255
@@ -85,7 +85,7 @@ def read_aliases(path: Path) -> dict[str, str]:
         ConfigError: The file cannot be read or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         pairs = content.get("aliases", content)
         return {normalize_name(name): normalize_name(target) for name, target in pairs.items()}
     except (OSError, ValueError, AttributeError) as error:

@@ -15,7 +15,6 @@ from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.evaluation.baselines import Baselines
 from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval, resample, sum_by_scene
-from gym.evaluation.confusion import confusion_matrix, score_matrix
 
 WATER = "water_index"
 
@@ -77,16 +76,11 @@ def compare_with_baselines(
 
 
 def compare_label_maps(
-    title: str,
-    truth: np.ndarray,
-    predictions: Mapping[str, np.ndarray],
-    classes: int,
-    scenes: Sequence[str],
-    seed: int,
+    title: str, truth: np.ndarray, predictions: Mapping[str, np.ndarray], classes: int, scenes: Sequence[str], seed: int
 ) -> BaselineComparison:
     """Compare predictions by name, the model's first; arguments as for `compare_with_baselines`."""
     matrices = {
-        name: np.stack([confusion_matrix(*pair, classes) for pair in zip(truth, maps, strict=True)])
+        name: np.stack([confusion.confusion_matrix(*pair, classes) for pair in zip(truth, maps, strict=True)])
         for name, maps in predictions.items()
     }
     model, *others = predictions
@@ -102,7 +96,9 @@ def score_matrices(scenes: Sequence[str], matrices: np.ndarray, seed: int) -> di
     names, by_scene = sum_by_scene(scenes, matrices)
     whole, drawn = matrices.sum(axis=0), resample(draw_scenes(len(names), seed), by_scene)
     return {
-        entry.name: percentile_interval(score_matrix(entry, whole), score_matrix(entry, drawn), len(names))
+        entry.name: percentile_interval(
+            confusion.score_matrix(entry, whole), confusion.score_matrix(entry, drawn), len(names)
+        )
         for entry in SCORES.at(Place.BASELINES)
     }
 

@@ -1,6 +1,6 @@
 """Assess a model on one side of a dataset: predictions, calibration, scores, baselines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,6 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from gym.data.batches import SampleReader
 from gym.data.dataset import Dataset
 from gym.evaluation.against_baselines import BaselineReport, compare_with_baselines
 from gym.evaluation.baselines import fit_baselines
@@ -16,13 +15,7 @@ from gym.evaluation.bootstrap import Interval
 from gym.evaluation.boundary import default_strip_width
 from gym.evaluation.calibration import TEMPERATURES, fit_temperature, is_at_limit
 from gym.evaluation.counts import Counts, pixel_lattice
-from gym.evaluation.predictions import (
-    IMAGES_PER_MAPPING,
-    StoredPredictions,
-    count_predictions,
-    split_into_parts,
-    store_predictions,
-)
+from gym.evaluation.predictions import StoredPredictions, count_predictions, read_lattice_images, store_predictions
 from gym.evaluation.run_model import Evaluation
 from gym.evaluation.scores import class_scores, mean_image_scores, overall_scores, site_scores
 from gym.evaluation.training_overlap import EvaluationSet, count_seen_images, list_warnings
@@ -173,12 +166,3 @@ def assess_baselines(evaluated: EvaluationSet, predictions: StoredPredictions, s
     classes = len(dataset.manifest.classes)
     images = read_lattice_images(evaluated)
     return compare_with_baselines(baselines, images, truth, predicted, classes, predictions.scenes, seed)
-
-
-def read_lattice_images(evaluated: EvaluationSet) -> Iterator[np.ndarray]:
-    """Yield the lattice of each image, ``(rows, columns, bands)`` float32."""
-    for part in split_into_parts(evaluated.samples, IMAGES_PER_MAPPING):
-        # A new reader for each part releases the imagery mapped for the part before.
-        read = SampleReader(evaluated.dataset, evaluated.augment, evaluated.seed)
-        for sample in part:
-            yield np.asarray(read(sample)[0])[pixel_lattice(*evaluated.dataset.frame)]

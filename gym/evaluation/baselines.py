@@ -47,7 +47,7 @@ class Baselines:
     """
 
     bands: tuple[str, ...]
-    majority: "Majority"
+    majority: int
     forest: "Forest"
     water_index: WaterIndex | None
     descriptions: dict[str, str]
@@ -75,7 +75,8 @@ class Baselines:
                 f"the image has {image.shape[2]} bands, but the baselines were fitted to {len(self.bands)} "
                 f"({', '.join(self.bands)}); pass the same bands in the same order."
             )
-        maps = {"majority": self.majority.predict(image), "forest": self.forest.predict(image)}
+        everywhere = np.full(image.shape[:2], self.majority, np.uint8)
+        maps = {"majority": everywhere, "forest": self.forest.predict(image)}
         return maps | ({"water_index": self.water_index.predict(image)} if self.water_index else {})
 
 
@@ -98,7 +99,7 @@ def fit_baselines(dataset: Dataset, training: Sequence[int], seed: int) -> Basel
             "the training scenes have no labelled pixels to fit baselines to; label more scenes, or change split.seed."
         )
     classes = dataset.manifest.classes
-    majority = find_majority(dataset.counts[labelled].sum(axis=0))
+    majority, share = find_majority(dataset.counts[labelled].sum(axis=0))
     pixels = draw_pixels(dataset, labelled, seed)
     water_index = plan_water_index(dataset.bands, classes, dataset.manifest.preparation.scaling.method)
     return Baselines(
@@ -107,7 +108,7 @@ def fit_baselines(dataset: Dataset, training: Sequence[int], seed: int) -> Basel
         forest=fit_forest(pixels.values, pixels.classes, seed),
         water_index=None if isinstance(water_index, str) else water_index,
         descriptions={
-            "majority": f"Predicts {classes[majority.index]} everywhere, the class of {majority.share:.0%} of the "
+            "majority": f"Predicts {classes[majority]} everywhere, the class of {share:.0%} of the "
             "labelled training pixels.",
             "forest": _describe_forest(pixels),
             "water_index": water_index if isinstance(water_index, str) else water_index.describe(classes),
@@ -177,31 +178,17 @@ def choose_pairs(scenes: Sequence[str], positions: Sequence[int], limit: int, se
     return sorted(sorted(turns, key=turns.__getitem__)[:limit])
 
 
-@dataclass(frozen=True)
-class Majority:
-    """One class for all pixels.
-
-    Attributes:
-        index: The class.
-        share: Its share of the labelled training pixels, in (0, 1].
-    """
-
-    index: int
-    share: float
-
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        """Predict the class for every pixel of ``(rows, columns, bands)``; ``(rows, columns)`` uint8."""
-        return np.full(image.shape[:2], self.index, np.uint8)
-
-
-def find_majority(counts: np.ndarray) -> Majority:
+def find_majority(counts: np.ndarray) -> tuple[int, float]:
     """Find the class with the most pixels; the first one in a tie.
 
     Args:
         counts: Labelled training pixels of each class, ``(classes,)``; at least one pixel.
+
+    Returns:
+        The class, and its share of the pixels, in (0, 1].
     """
     index = int(counts.argmax())
-    return Majority(index, float(counts[index] / counts.sum()))
+    return index, float(counts[index] / counts.sum())
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from gym.evaluation.scores import image_scores, nan_to_none, to_json_scores
 VERSION = 2  # of evaluation.json
 
 ScoreIntervals = Mapping[str, Interval]
-_UNNAMED_GROUPS, _NAMED_GROUPS = ("overall", "image_means"), ("classes", "sites", "differences")
 
 
 def describe_assessment(
@@ -89,8 +88,8 @@ def write_document(folder: Path, document: Mapping[str, Any], assessment: Assess
 
 
 def _score_rows(document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    groups = {group: {"": document[group]} for group in _UNNAMED_GROUPS}
-    groups |= {group: document[group] for group in _NAMED_GROUPS}
+    groups = {group: {"": document[group]} for group in ("overall", "image_means")}
+    groups |= {group: document[group] for group in ("classes", "sites", "differences")}
     for comparison in (document["baselines"] or {"contests": []})["contests"]:
         leads = {name: {f"{SCORES.default}_model_leads_by": lead} for name, lead in comparison["leads"].items()}
         groups[comparison["title"]] = {

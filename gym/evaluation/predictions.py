@@ -7,21 +7,23 @@ and the counting, which does not need the model, is spread over all cores.
 import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import keras
 import numpy as np
 
 from gym.config.schema import AugmentConfig
 from gym.core.parallel import map_in_order
-from gym.data.batches import ordered_batches
-from gym.data.dataset import Dataset
+from gym.data.batches import SampleReader, ordered_batches
+from gym.data.dataset import Dataset, create_array
 from gym.data.ground import PixelSize, pixel_size
 from gym.data.samples import pair_positions
 from gym.evaluation.confusion import MIN_PROBABILITY
 from gym.evaluation.counts import Counts, count_image, pixel_lattice, stack_counts
 from gym.evaluation.run_model import Evaluation, evaluate_model
+from gym.evaluation.training_overlap import EvaluationSet
 
 # Pages read through a mapping count as memory of the process until it is closed.
 IMAGES_PER_MAPPING = 64
@@ -91,8 +93,8 @@ def store_predictions(
     shape, classes = (len(samples), *dataset.frame), len(dataset.manifest.classes)
     # Files are written sequentially: pages of a mapping would count as memory of this process.
     with (
-        _create_array(folder / "probabilities.npy", np.dtype(np.float32), (*shape, classes)) as probability_file,
-        _create_array(folder / "labels.npy", np.dtype(np.uint8), shape) as label_file,
+        create_array(folder / "probabilities.npy", np.dtype(np.float32).str, (*shape, classes)) as probability_file,
+        create_array(folder / "labels.npy", "|u1", shape) as label_file,
     ):
 
         def store(labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -117,33 +119,18 @@ def read_batches(
         gc.collect()  # the functions of tf.data refer to each other, which would keep the part mapped
 
 
+def read_lattice_images(evaluated: EvaluationSet) -> Iterator[np.ndarray]:
+    """Yield the lattice of each image, ``(rows, columns, bands)`` float32."""
+    for part in split_into_parts(evaluated.samples, IMAGES_PER_MAPPING):
+        # A new reader for each part releases the imagery mapped for the part before.
+        read = SampleReader(evaluated.dataset, evaluated.augment, evaluated.seed)
+        for sample in part:
+            yield np.asarray(read(sample)[0])[pixel_lattice(*evaluated.dataset.frame)]
+
+
 def split_into_parts(samples: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     """Split samples into parts of the given size; the last part may be smaller."""
     return (samples[start : start + size] for start in range(0, len(samples), size))
-
-
-def _create_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> BinaryIO:
-    """Create an ``.npy`` file; the values are then written to the returned stream."""
-    stream = path.open("wb")
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(stream, header)
-    return stream
-
-
-class _ImageCounter:
-    """Counts one image of stored predictions; picklable."""
-
-    def __init__(self, predictions: StoredPredictions, width: int, temperature: float) -> None:
-        self._folder, self._pixel_sizes = predictions.folder, predictions.pixel_sizes
-        self._matrices, self._kld_sums = predictions.evaluation.matrices, predictions.evaluation.kld_sums
-        self._width, self._temperature = width, temperature
-
-    def __call__(self, index: int) -> Counts:
-        labels, probabilities = (
-            np.array(_map_array(self._folder, kind)[index]) for kind in ("labels", "probabilities")
-        )
-        matrix, kld_sum, pixel_size = self._matrices[index], self._kld_sums[index], self._pixel_sizes[index]
-        return count_image(labels, probabilities, matrix, kld_sum, self._width, self._temperature, pixel_size)
 
 
 def count_predictions(predictions: StoredPredictions, width: int, temperature: float, workers: int = 0) -> Counts:
@@ -155,5 +142,16 @@ def count_predictions(predictions: StoredPredictions, width: int, temperature: f
         temperature: As for `gym.evaluation.counts.count_image`.
         workers: Number of processes; 0 uses one per core if there is enough work.
     """
-    count = _ImageCounter(predictions, width, temperature)
+    evaluation = predictions.evaluation
+    known = list(zip(evaluation.matrices, evaluation.kld_sums, predictions.pixel_sizes, strict=True))
+    count = partial(_count_stored, predictions.folder, known, width, temperature)
     return stack_counts(list(map_in_order(count, range(len(predictions.scenes)), workers, "counting", "workers")))
+
+
+def _count_stored(
+    folder: Path, known: Sequence[tuple[np.ndarray, float, PixelSize]], width: int, temperature: float, index: int
+) -> Counts:
+    """Count a stored image; its confusion matrix, its summed divergence and its pixel size are known."""
+    labels, probabilities = (np.array(_map_array(folder, kind)[index]) for kind in ("labels", "probabilities"))
+    matrix, kld_sum, pixel_size = known[index]
+    return count_image(labels, probabilities, matrix, kld_sum, width, temperature, pixel_size)

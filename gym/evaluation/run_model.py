@@ -10,15 +10,8 @@ import numpy as np
 from gym.config.registries import SCORES, Place
 from gym.data.dataset import Dataset
 from gym.data.samples import pair_positions, sample_name
-from gym.evaluation.confusion import (
-    TrainingCounts,
-    compute_class_scores,
-    compute_score,
-    confusion_matrix,
-    pixel_kld,
-    ratio,
-    training_scores,
-)
+from gym.evaluation import confusion
+from gym.evaluation.confusion import TrainingCounts
 from gym.evaluation.legacy_scores import LegacyScores
 
 
@@ -50,11 +43,6 @@ class Evaluation:
     def matrix(self) -> np.ndarray:
         """The confusion matrix over all samples, ``(classes, classes)`` int64."""
         return self.matrices.sum(axis=0)
-
-    @property
-    def kld(self) -> float:
-        """Mean Kullback-Leibler divergence, in nats per counted pixel; NaN if no pixel is counted."""
-        return float(ratio(self.kld_sums.sum(), self.matrices.sum()))
 
     @property
     def counts(self) -> TrainingCounts:
@@ -99,8 +87,8 @@ def evaluate_model(
         legacy.add(truth, probabilities)
         predicted = predictions[len(matrices) : len(matrices) + len(truth)]
         predicted[:] = probabilities.argmax(axis=-1)
-        matrices += [confusion_matrix(*pair, classes) for pair in zip(truth, predicted, strict=True)]
-        kld_sums += [pixel_kld(*pair) for pair in zip(truth, probabilities, strict=True)]
+        matrices += [confusion.confusion_matrix(*pair, classes) for pair in zip(truth, predicted, strict=True)]
+        kld_sums += [confusion.pixel_kld(*pair) for pair in zip(truth, probabilities, strict=True)]
     return Evaluation(
         names=[sample_name(dataset, sample) for sample in samples],
         sites=[dataset.manifest.pairs[position].site for position in pair_positions(samples, len(dataset))],
@@ -115,11 +103,13 @@ def evaluate_model(
 
 def named_scores(evaluation: Evaluation) -> dict[str, float]:
     """Compute every score under its name in MLflow, without the undefined ones."""
-    scores: dict[str, float] = training_scores(evaluation.counts)
+    scores: dict[str, float] = confusion.training_scores(evaluation.counts)
     for entry in (entry for entry in SCORES.at(Place.RUN) if entry.by_class):
-        values = compute_class_scores(entry, evaluation.counts)
+        values = confusion.compute_class_scores(entry, evaluation.counts)
         scores |= {f"class_{entry.name}/{name}": float(of) for name, of in zip(evaluation.classes, values, strict=True)}
     for site, counts in evaluation.site_counts().items():
-        scores |= {f"site_{entry.name}/{site}": compute_score(entry, counts) for entry in SCORES.at(Place.SITE_CLASS)}
+        scores |= {
+            f"site_{entry.name}/{site}": confusion.compute_score(entry, counts) for entry in SCORES.at(Place.SITE_CLASS)
+        }
     scores |= {f"legacy/{name}": value for name, value in evaluation.legacy.items()}
     return {name: value for name, value in scores.items() if not np.isnan(value)}

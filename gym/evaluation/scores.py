@@ -2,7 +2,7 @@
 
 Overall scores are computed from the counts of all pixels together (micro average). Image means average the scores of
 single images (macro average), so that small images weigh as much as large ones. The scores are registered in
-`gym.evaluation.entries`; 0/0 is NaN and left out of means.
+``scores.yaml``; 0/0 is NaN and left out of means.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,7 @@ def overall_scores(
         seed: Seed of the bootstrap.
         chosen: The scores to compute; None means all scores of an evaluation.
     """
-    by_scene, redrawn = _resample_counts(scenes, counts, seed)
-    whole, number = sum_counts(by_scene), len(by_scene.matrix)
+    whole, redrawn, number = _resample_counts(scenes, counts, seed)
     return {
         entry.name: percentile_interval(compute_score(entry, whole), compute_score(entry, redrawn), number)
         for entry in _evaluated(chosen)
@@ -35,18 +34,13 @@ def overall_scores(
 
 
 def class_scores(
-    scenes: Sequence[str],
-    counts: Counts,
-    classes: Sequence[str],
-    seed: int,
-    chosen: Sequence[ScoreEntry] | None = None,
+    scenes: Sequence[str], counts: Counts, classes: Sequence[str], seed: int, chosen: Sequence[ScoreEntry] | None = None
 ) -> dict[str, dict[str, Interval]]:
     """Score each class over all pixels, by class and score; arguments as for `overall_scores`.
 
     Scores that are not defined for single classes are left out.
     """
-    by_scene, redrawn = _resample_counts(scenes, counts, seed)
-    whole, number = sum_counts(by_scene), len(by_scene.matrix)
+    whole, redrawn, number = _resample_counts(scenes, counts, seed)
     values = {
         entry.name: (compute_class_scores(entry, whole), compute_class_scores(entry, redrawn))
         for entry in _evaluated(chosen)
@@ -104,9 +98,7 @@ def mean_image_scores(scenes: Sequence[str], counts: Counts, seed: int) -> dict[
     return means
 
 
-def score_differences(
-    scenes: Sequence[str], first: Counts, other: Counts, seed: int, chosen: Sequence[ScoreEntry] | None = None
-) -> dict[str, Interval]:
+def score_differences(scenes: Sequence[str], first: Counts, other: Counts, seed: int) -> dict[str, Interval]:
     """Subtract the scores of another model on the same images, paired on the same bootstrap draws.
 
     Boundary distances are compared only on images where both models draw a boundary of the class. Otherwise a model
@@ -117,18 +109,16 @@ def score_differences(
         first: Counts of the first model, ``(images, ...)``.
         other: Counts of the other model on the same images.
         seed: Seed of the bootstrap.
-        chosen: The scores to compute; None means all scores of an evaluation.
     """
     shared = _keep_shared_distances(first, other), _keep_shared_distances(other, first)
-    (one, one_drawn), (two, two_drawn) = (_resample_counts(scenes, counts, seed) for counts in shared)
-    whole_one, whole_two = sum_counts(one), sum_counts(two)
+    (one, one_drawn, number), (two, two_drawn, _) = (_resample_counts(scenes, counts, seed) for counts in shared)
     return {
         entry.name: percentile_interval(
-            compute_score(entry, whole_one) - compute_score(entry, whole_two),
+            compute_score(entry, one) - compute_score(entry, two),
             compute_score(entry, one_drawn) - compute_score(entry, two_drawn),
-            len(one.matrix),
+            number,
         )
-        for entry in _evaluated(chosen)
+        for entry in SCORES.at(Place.EVALUATION)
     }
 
 
@@ -148,11 +138,12 @@ def sum_counts(counts: Counts) -> Counts:
     return map_counts(lambda part: part.sum(axis=0), counts)
 
 
-def _resample_counts(scenes: Sequence[str], counts: Counts, seed: int) -> tuple[Counts, Counts]:
-    """Add up the counts of each scene, ``(scenes, ...)``, and of each bootstrap draw, ``(draws, ...)``."""
+def _resample_counts(scenes: Sequence[str], counts: Counts, seed: int) -> tuple[Counts, Counts, int]:
+    """Add up the counts of all images, and those of each bootstrap draw, ``(draws, ...)``; count the scenes, too."""
     by_scene = sum_counts_by_scene(scenes, counts)
-    times = draw_scenes(len(by_scene.matrix), seed)
-    return by_scene, map_counts(lambda part: resample(times, part), by_scene)
+    number = len(by_scene.matrix)
+    times = draw_scenes(number, seed)
+    return sum_counts(by_scene), map_counts(lambda part: resample(times, part), by_scene), number
 
 
 def defined_values(scores: Mapping[str, Interval]) -> dict[str, float]:

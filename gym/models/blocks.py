@@ -148,7 +148,10 @@ def apply_dropout(maps: Tensor, rate: float, kind: str) -> Tensor:
 
 
 def preactivated_convolution(maps: Tensor, filters: int, kernel: int, stride: int, rate: float, kind: str) -> Tensor:
-    """Dropout, batch normalisation, ReLU and convolution with bias, in the order of the paper's code."""
+    """Dropout, batch normalisation, ReLU and convolution with bias, in the order of the paper's code.
+
+    One such convolution is a level of the U-Net.
+    """
     return convolve(batch_norm_relu(apply_dropout(maps, rate, kind)), filters, kernel, stride)
 
 
@@ -158,11 +161,6 @@ def stem(images: Tensor, filters: int) -> Tensor:
     maps = preactivated_convolution(maps, filters, kernel=2, stride=1, rate=0, kind="standard")
     shortcut = batch_norm_relu(convolve(images, filters, 1))
     return keras.layers.Add()([maps, shortcut])
-
-
-def plain_level(maps: Tensor, filters: int, kernel: int, stride: int, rate: float, kind: str) -> Tensor:
-    """One level of the U-Net: one convolution."""
-    return preactivated_convolution(maps, filters, kernel, stride, rate, kind)
 
 
 def residual_level(maps: Tensor, filters: int, kernel: int, stride: int, rate: float, kind: str) -> Tensor:

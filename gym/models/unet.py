@@ -27,7 +27,7 @@ Level = Callable[..., Tensor]
 
 def build_unet(config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer) -> keras.Model:
     """Build the U-Net; arguments and result as for `build_encoder_decoder`."""
-    return build_encoder_decoder(config, shape, classes, first, blocks.plain_level)
+    return build_encoder_decoder(config, shape, classes, first, blocks.preactivated_convolution)
 
 
 def build_resunet(config: ModelConfig, shape: tuple[int, int, int], classes: int, first: keras.Layer) -> keras.Model:
@@ -45,7 +45,7 @@ def build_encoder_decoder(
         shape: Rows, columns and bands of an image; rows and columns divisible by ``2**levels``.
         classes: Number of classes, at least 2.
         first: The layer that standardises the images, a `blocks.Standardize`; it is saved with the model.
-        level: `blocks.plain_level` or `blocks.residual_level`.
+        level: `blocks.preactivated_convolution` or `blocks.residual_level`.
 
     Returns:
         A model that maps images ``(batch, rows, columns, bands)``, with values as stored in the dataset, to

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from gym.config.registries import SCORES, Place
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError, first_line
-from gym.core.files import atomic_file, translate_disk_errors
+from gym.core.files import atomic_file, read_yaml, translate_disk_errors
 from gym.core.text import redact_uri
 
 SQLITE = "sqlite:///"
@@ -107,60 +107,25 @@ def create_database(uri: str) -> None:
         RetryingClient(str(url.set(database=str(partial)))).search_experiments(max_results=1)
 
 
-_WHOLE, _BY_EPOCH = "whole-runs", "by-epoch"
+_WHOLE, _BY_EPOCH = "whole-runs", "by-epoch"  # sections of mlflow_view.yaml
 
 
 def _view_tags() -> dict[str, str]:
-    """Define the view of the experiment that ``scripts/ui`` links to: a table of scores, and charts.
+    """Define the view of the experiment that ``scripts/ui`` links to: a table of scores, and charts."""
+    main, fixed = SCORES.default, read_yaml(Path(__file__).with_name("mlflow_view.yaml"))
 
-    MLflow stores shared views as experiment tags in an undocumented JSON format; this is the format of MLflow 3.
-    """
-    main, columns = SCORES.default, [f"metrics.`{name}`" for name in SCORES.names_at(Place.MLFLOW)]
-    view = {
+    def chart(kind: str, section: str, name: str, **options: Any) -> dict[str, Any]:
+        return {"uuid": f"{section}-{name}", "metricSectionId": section, **fixed["chart"], **fixed[kind], **options}
+
+    axes = {axis: {"type": "METRIC", "key": key} for axis, key in (("xaxis", "parameters"), ("yaxis", main))}
+    curves = (f"val/{main}", "val/loss", "train/loss")
+    view = fixed["view"] | {
         "orderByKey": f"metrics.`{main}`",
-        "orderByAsc": False,
-        "selectedColumns": [*columns, "attributes.`Duration`"],
-        "searchFilter": "",
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "modelVersionFilter": "All Runs",
-        "datasetsFilter": [],
-        "runsExpanded": {},
-        "runsPinned": [],
-        "runsHidden": [],
-        "runsHiddenMode": "SHOWALL",
-        "groupBy": "",
-        "hideEmptyCharts": True,
-        "isAccordionReordered": True,
-        "compareRunSections": [_section(_WHOLE, "Whole runs"), _section(_BY_EPOCH, "By epoch")],
+        "selectedColumns": [*(f"metrics.`{name}`" for name in SCORES.names_at(Place.MLFLOW)), "attributes.`Duration`"],
         "compareRunCharts": [
-            *(_scatter_chart(main, "parameters"), *map(_bar_chart, SCORES.names_at(Place.FIGURE4))),
-            *(_line_chart(f"val/{main}"), _line_chart("val/loss"), _line_chart("train/loss")),
+            chart("scatter", _WHOLE, f"{main}-parameters", **axes),
+            *(chart("bar", _WHOLE, name, metricKey=name) for name in SCORES.names_at(Place.FIGURE4)),
+            *(chart("line", _BY_EPOCH, name, metricKey=name, selectedMetricKeys=[name]) for name in curves),
         ],
     }
     return {"mlflow.experimentKind": "custom_model_development", "mlflow.sharedViewState.scores": json.dumps(view)}
-
-
-def _section(key: str, name: str) -> dict[str, Any]:
-    return {"uuid": key, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
-
-
-def _chart(section: str, name: str, **options: Any) -> dict[str, Any]:
-    shared = {"isGenerated": False, "deleted": False, "runsCountToCompare": 100, "displayName": None}
-    return {"uuid": f"{section}-{name}", "metricSectionId": section, **shared, **options}
-
-
-def _bar_chart(metric: str) -> dict[str, Any]:
-    return _chart(_WHOLE, metric, type="BAR", metricKey=metric)
-
-
-def _scatter_chart(metric: str, other: str) -> dict[str, Any]:
-    axes = {name: {"type": "METRIC", "key": key} for name, key in (("xaxis", other), ("yaxis", metric))}
-    return _chart(_WHOLE, f"{metric}-{other}", type="SCATTER", **axes)
-
-
-def _line_chart(metric: str) -> dict[str, Any]:
-    axis = {"xAxisKey": "step", "xAxisScaleType": "linear", "selectedXAxisMetricKey": "", "yAxisKey": "metric"}
-    scale = {"scaleType": "linear", "lineSmoothness": 0, "range": dict.fromkeys(("xMin", "xMax", "yMin", "yMax"))}
-    keys = {"selectedMetricKeys": [metric], "selectedYAxisMetricKeys": [], "yAxisExpressions": []}
-    return _chart(_BY_EPOCH, metric, type="LINE", **axis, **scale, metricKey=metric, **keys)

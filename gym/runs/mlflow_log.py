@@ -188,7 +188,6 @@ def end_abandoned_run(config: TrackingConfig, outputs: Path, attempt: str) -> No
 
 def environment_tags() -> dict[str, str]:
     """Describe the environment of a run: commit, package versions and machine."""
-    versions = {f"version.{name}": metadata.version(name) for name in PACKAGES}
     commit = git_commit()
     return {
         "mlflow.user": getpass.getuser(),
@@ -198,7 +197,7 @@ def environment_tags() -> dict[str, str]:
         "git_commit": commit,
         "machine": f"{platform.node()} {platform.machine()} {os.cpu_count()} cores {platform.system()}",
         "version.python": platform.python_version(),
-        **versions,
+        **{f"version.{name}": metadata.version(name) for name in PACKAGES},
     }
 
 

@@ -213,14 +213,12 @@ def search_runs(client: RetryingClient, experiment: str, condition: str) -> list
 
 def _fetch_all_pages(search: Callable[[str | None], PagedList]) -> list[Any]:
     """Collect all pages of a search, which takes the token of the next page."""
-    found: list[Any] = []
-    token = None
-    while True:
-        page = search(token)
+    page = search(None)
+    found: list[Any] = list(page)
+    while page.token:
+        page = search(page.token)
         found += page
-        token = page.token
-        if not token:
-            return found
+    return found
 
 
 def equality_filter(key: str, value: str) -> str:

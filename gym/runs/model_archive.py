@@ -32,16 +32,7 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # a constant date makes the bytes reproducib
 _READ_SIZE = 1 << 20
 
 # Errors that reading a damaged zip can raise.
-DAMAGED_ZIP_ERRORS = (
-    OSError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+DAMAGED_ZIP_ERRORS = (OSError, EOFError, LookupError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 def write_zip(folder: Path, path: Path) -> str:

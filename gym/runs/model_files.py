@@ -15,7 +15,7 @@ import keras
 
 from gym.config.registries import ARCHITECTURES
 from gym.core.errors import RunError, first_line
-from gym.core.files import atomic_file, write_json
+from gym.core.files import atomic_file, read_json, write_json
 from gym.data.dataset import Dataset, parse_preparation
 from gym.data.preparation import Preparation
 from gym.models import blocks  # noqa: F401 - registers the layers that saved models contain
@@ -58,7 +58,7 @@ def load_model(folder: Path) -> SavedModel:
         RunError: A file is missing or damaged.
     """
     try:
-        description = _parse_description(json.loads((folder / "model.json").read_text(encoding="utf-8")))
+        description = _parse_description(read_json(folder / "model.json"))
         _check_archive(folder / "model.keras")
         _import_plugin_layers()
         return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)

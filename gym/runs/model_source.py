@@ -3,7 +3,6 @@
 A model archive is complete and needs no MLflow.
 """
 
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from gym.config.plugins import plugins_in_tags, require_plugins
 from gym.config.schema import Config, TrackingConfig
 from gym.config.validation import check_rules
 from gym.core.errors import ConfigError, RunError, first_line
-from gym.core.files import hash_file
+from gym.core.files import hash_file, read_json
 from gym.runs.model_archive import RUN_FILE, SUFFIX, unpack_zip
 
 log = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ class ModelSource:
             RunError: The split is missing or invalid.
         """
         try:
-            raw = json.loads((self.folder / "split.json").read_text(encoding="utf-8"))
+            raw = read_json(self.folder / "split.json")
             return {str(side): [str(name) for name in names] for side, names in raw.items()}
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise self._unreadable("split", error) from error
@@ -126,7 +125,7 @@ def open_model_source(tracking: TrackingConfig, outputs: Path, address: str) -> 
 def _open_archive(path: Path, folder: Path) -> ModelSource:
     unpack_zip(path, folder)
     try:
-        raw = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        raw = read_json(folder / RUN_FILE)
         name, tags = str(raw["name"]), {str(key): str(value) for key, value in dict(raw.get("tags", {})).items()}
     except (ValueError, LookupError, TypeError) as error:
         raise RunError(f"run={path} has no readable {RUN_FILE}; pass a zip written by gym.publish.") from error

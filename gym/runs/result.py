@@ -6,7 +6,6 @@
 The tables, figures and recommendations of a sweep are made from these files.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gym.core.errors import RunError, first_line
-from gym.core.files import atomic_file, write_json
+from gym.core.files import atomic_file, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def read_result(folder: Path) -> RunResult:
         RunError: There is no result, or it is damaged.
     """
     try:
-        values = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        values = read_json(folder / "result.json")
         values = {"images": values["scenes"]} | values
         result = RunResult(**values, matrices=np.load(folder / "matrices.npy", allow_pickle=False))
         _check_shapes(result)

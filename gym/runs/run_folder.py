@@ -8,7 +8,6 @@ plugins.json    SHA-256 of the run's plugins, if it has any
 result.json     the result, with matrices.npy
 """
 
-import json
 import logging
 import shutil
 import uuid
@@ -20,7 +19,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from gym.core.errors import RunError
-from gym.core.files import write_json
+from gym.core.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +45,13 @@ def hold_run_folder(folder: Path, conditions: dict[str, object], resume: bool) -
         RunError: Another process holds the folder.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        lock.acquire(timeout=0)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock")).acquire(timeout=0)
     except Timeout:
         raise RunError(
             f"{folder} is in use by another process that trains the same run; wait for it, or change the seed."
         ) from None
-    try:
+    with lock:
         before = read_attempt(folder)
         if before and resume:
             _warn_about_changes(before, conditions)
@@ -63,8 +61,6 @@ def hold_run_folder(folder: Path, conditions: dict[str, object], resume: bool) -
             name = uuid.uuid4().hex
             write_json(folder / "attempt.json", {"attempt": name, **conditions})
             yield Attempt(name, str(before["attempt"]) if before else None)
-    finally:
-        lock.release()
 
 
 def _warn_about_changes(before: dict[str, object], now: dict[str, object]) -> None:
@@ -84,7 +80,7 @@ def write_plugins(folder: Path, plugins: Mapping[str, str], unversioned: str) ->
     if not plugins:
         return
     for path in sorted(folder.parent.glob("*/plugins.json")):
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = read_json(path)
         if known["unversioned"] == unversioned and known["plugins"] != plugins and read_attempt(path.parent):
             changes = ", ".join(
                 f"{name} {digest[:12]}, now {plugins[name][:12]}"
@@ -102,7 +98,7 @@ def write_plugins(folder: Path, plugins: Mapping[str, str], unversioned: str) ->
 def read_attempt(folder: Path) -> dict[str, object] | None:
     """Read the attempt in progress and its conditions; None if there is none."""
     try:
-        attempt = json.loads((folder / "attempt.json").read_text(encoding="utf-8"))
+        attempt = read_json(folder / "attempt.json")
     except (OSError, ValueError):
         return None
     return attempt if isinstance(attempt, dict) and "attempt" in attempt else None

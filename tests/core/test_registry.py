@@ -1,7 +1,5 @@
 """Registries hold light entries by name, load the built-in ones once, and import implementations on use."""
 
-import sys
-
 import pytest
 
 from gym.core.errors import ConfigError
@@ -10,20 +8,19 @@ from gym.core.registry import Entry, Registry, import_object
 
 @pytest.fixture
 def shapes():
-    registry = Registry[Entry]("shape", "draw.shape")
+    registry = Registry("shape", "draw.shape", Entry)
     registry.register(Entry("circle", "Circle", "math:tau", uses=("radius",)))
-    registry.register(Entry("square", "Square", "math:floor"), is_default=True)
+    registry.register(Entry("square", "Square", "math:floor"))
     return registry
 
 
 def test_entries_are_found_by_name_in_the_order_of_registration(shapes):
-    """One entry is registered as the default."""
+    """Each says which keys it uses."""
     assert shapes.names == ("circle", "square")
     assert [entry.title for entry in shapes] == ["Circle", "Square"]
     assert shapes.get("square").title == "Square"
     assert "circle" in shapes
     assert "line" not in shapes
-    assert shapes.default == shapes.default_name() == "square"
     assert shapes.users_of("radius") == ("circle",)
 
 
@@ -56,21 +53,25 @@ def test_the_entries_of_a_plugin_can_be_removed(shapes):
     assert shapes.names == ("circle", "square")
 
 
-def test_built_in_entries_are_imported_on_first_use(tmp_path, monkeypatch):
-    """They come before the entries of plugins, even if a plugin registers first."""
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "holder.py").write_text(
-        "from gym.core.registry import Entry, Registry\nKINDS = Registry('kind', 'kind', 'registering')\n"
-    )
-    (tmp_path / "registering.py").write_text(
-        "from gym.core.registry import Entry\nfrom holder import KINDS\nKINDS.register(Entry('first', 'First'))\n"
-    )
-    import holder
+def test_built_in_entries_are_read_on_first_use(tmp_path):
+    """They come before those of plugins, even if a plugin is the first to use the registry; one is the default."""
+    path = tmp_path / "shapes.yaml"
+    shapes = Registry("shape", "draw.shape", Entry, path)
+    path.write_text("circle: {title: Circle, uses: [radius]}\nsquare: {title: Square, is_default: true}\n")
+    shapes.register(Entry("line", "Line", plugin="toy"))
 
-    assert "registering" not in sys.modules
-    holder.KINDS.register(Entry("second", "Second", plugin="toy"))
+    assert shapes.names == ("circle", "square", "line")
+    assert shapes.default == "square"
+    assert shapes.get("circle") == Entry("circle", "Circle", uses=("radius",))
 
-    assert holder.KINDS.names == ("first", "second")
+
+def test_an_unknown_attribute_of_a_built_in_entry_is_an_error(tmp_path):
+    """A typing error in the YAML file does not go unnoticed."""
+    path = tmp_path / "shapes.yaml"
+    path.write_text("circle: {title: Circle, colour: red}\n")
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        Registry("shape", "draw.shape", Entry, path).get("circle")
 
 
 def test_an_implementation_is_imported_by_its_path(shapes):

@@ -52,7 +52,7 @@ def test_batches_read_in_parts_equal_those_read_at_once(tiny_dataset, monkeypatc
 @pytest.mark.usefixtures("killed_workers")
 def test_a_killed_counting_worker_is_reported_with_the_key_of_the_evaluation(tmp_path):
     """The key of the data, which controls the preparation of scenes, would be wrong."""
-    nothing = Evaluation([], [], [], [], np.empty(0), np.empty(0), np.empty(0), {})
+    nothing = Evaluation([], [], [], [], np.empty(2), np.empty(2), np.empty(0), {})
     made = StoredPredictions(nothing, ["one", "other"], [(1.0, 1.0)] * 2, tmp_path)
 
     with pytest.raises(DataError, match=r"memory ran out; set workers=1 to use a single process\.$"):

@@ -374,7 +374,7 @@ def test_a_written_label_can_be_read_back(model, images, tmp_path):
 
     label = read_label(tmp_path / "out" / "a.tif")
     np.testing.assert_array_equal(label.values, [[1, IGNORE], [1, 1]])
-    np.testing.assert_array_equal(label.labelled, [[True, False], [True, True]])
+    np.testing.assert_array_equal(label.valid, [[True, False], [True, True]])
     assert label.grid.transform == GRID
     shown = np.broadcast_to(np.rint(255 * class_colours(["low", "high"])[1]), (2, 2, 3)).copy()
     shown[0, 1] = 0

@@ -2,14 +2,15 @@
 
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from gym.config.schema import AugmentConfig, SplitConfig
+from gym.core.files import write_json
 from gym.data.batches import SampleReader
-from gym.data.dataset import Dataset, write_manifest
+from gym.data.dataset import Dataset
 from gym.data.near_duplicates import NearDuplicate
 from gym.data.split import Split
 from gym.reporting.dataset_page import (
@@ -32,7 +33,7 @@ def changed(tiny_dataset, tmp_path):
 
     def change(**fields) -> Dataset:
         shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
-        write_manifest(tmp_path / "dataset", replace(tiny_dataset.manifest, **fields))
+        write_json(tmp_path / "dataset" / "manifest.json", asdict(replace(tiny_dataset.manifest, **fields)))
         return Dataset(tmp_path / "dataset")
 
     return change

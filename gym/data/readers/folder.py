@@ -54,7 +54,7 @@ class FolderReader:
         check_same_size(label.values, image.values, label_path)
         check_same_grid(label.grid, image.grid, label.values.shape, f"{label_path} and {images[0]}")
         grid = choose_grid(image.grid, label.grid)
-        return RawScene(image.values, label.values, label.labelled, (), grid, image.nodata)
+        return RawScene(image.values, label.values, label.valid, (), grid, image.nodata)
 
 
 def _warn_about_lossy_labels(labels: Sequence[Path]) -> None:

@@ -48,13 +48,15 @@ class Grid(NamedTuple):
 
 
 class Raster(NamedTuple):
-    """An image.
+    """An image or a label.
 
     Attributes:
-        values: ``(rows, columns, bands)`` in the file's type, 0 in every band where there is no data.
+        values: ``(rows, columns, bands)`` in the file's type, 0 in every band where there is no data; of a label
+            ``(rows, columns)``, as in the file.
         grid: Georeference, if the file has one.
         nodata: Nodata value of the file, if it has one.
         valid: ``(rows, columns)`` bool, False where there is no data; None if unknown or if there is data everywhere.
+            Of a label, False where it is unlabelled.
         is_declared: Whether the file distinguishes nodata from dark pixels, by a nodata value or a mask.
     """
 
@@ -63,14 +65,6 @@ class Raster(NamedTuple):
     nodata: float | None = None
     valid: np.ndarray | None = None
     is_declared: bool = False
-
-
-class LabelRaster(NamedTuple):
-    """Label values, the mask of labelled pixels (None if all are labelled), and the grid."""
-
-    values: np.ndarray
-    labelled: np.ndarray | None
-    grid: Grid | None
 
 
 @contextmanager
@@ -156,7 +150,7 @@ def stack_bands(sources: Sequence[tuple[object, Raster]]) -> Raster:
     return Raster(_lift_dark_pixels(values, valid) if is_declared else values, grid, nodata, valid, is_declared)
 
 
-def read_label(path: Path) -> LabelRaster:
+def read_label(path: Path) -> Raster:
     """Read a label raster. Its values may be palette indices; pixels with its nodata value are unlabelled.
 
     Raises:
@@ -168,7 +162,7 @@ def read_label(path: Path) -> LabelRaster:
             raise DataError(f"{path} has {dataset.count} bands; a label must be a single band of class numbers.")
         values, nodata = dataset.read(1), dataset.nodata
         labelled = None if nodata is None else (values != nodata) & ~np.isnan(values)  # nodata may be NaN
-        return LabelRaster(values, labelled, _grid_of(dataset))
+        return Raster(values, _grid_of(dataset), nodata, labelled, labelled is not None)
 
 
 def choose_grid(*grids: Grid | None) -> Grid | None:

@@ -226,7 +226,7 @@ def test_a_palette_is_colour_in_an_image_and_indices_in_a_label(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "x.png").values, [[[10, 20, 30], [40, 50, 60]]])
     label = read_label(tmp_path / "x.png")
     np.testing.assert_array_equal(label.values, [[0, 2]])
-    assert label.labelled is None
+    assert label.valid is None
 
 
 def test_transparent_entries_of_a_palette_are_nodata(tmp_path):
@@ -400,7 +400,7 @@ def test_the_nodata_value_of_a_label_marks_unlabelled_pixels(tmp_path, dtype, no
 
     label = read_label(tmp_path / "x.tif")
 
-    np.testing.assert_array_equal(label.labelled, [[True, False, True]])
+    np.testing.assert_array_equal(label.valid, [[True, False, True]])
     np.testing.assert_array_equal(label.values, np.array([values], dtype))
 
 

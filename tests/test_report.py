@@ -93,7 +93,7 @@ def test_figure_3_shows_the_predictions_that_were_scored(swept):
     """The outputs have the confusion matrices that were counted at the end of training."""
     outputs, _ = swept
     record = find_sweep(TrackingConfig(), outputs, "12e4")
-    finished = [FinishedRun(run.result, run.logged) for run in record.finished]
+    finished = [FinishedRun(run.result, run.logged) for run in record.runs if run.result]
     steps = []
     shown = segment_examples(TrackingConfig(), outputs, finished, steps.append)
 

@@ -24,9 +24,7 @@ from gym.data.raster_writer import write_label, write_raster
 from gym.data.readers.folder import match_folders
 from gym.data.readers.raster import SUFFIXES, Grid, Raster, read_bands
 from gym.prediction.segment import segment
-from gym.runs.model_files import SavedModel
-
-_CSV_COLUMNS = ("image", "class", "pixels", "share", "square_metres")
+from gym.runs.model_files import ModelDescription, SavedModel
 
 
 class FolderResult(NamedTuple):
@@ -54,7 +52,7 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drop
     matches = match_folders(inputs, SUFFIXES, drops)
     with _translate_output_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    classes, bands = model.description.classes, model.description.preparation.source_bands
+    classes = model.description.classes
     done, failed, rows = [], dict(matches.left_out), []
     for name, paths in track(matches.files.items(), "segmenting", total=len(matches.files), transient=True):
         try:
@@ -64,7 +62,7 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drop
             failed[str(paths[0])] = str(error)
             continue
         with _translate_output_errors(output):
-            _write_label_and_overlay(output, name, raster, label, bands, classes)
+            _write_images(output, name, raster, label, model.description)
         rows += _list_areas(name, label, classes, raster.grid)
         done.append(name)
     with _translate_output_errors(output):
@@ -84,11 +82,9 @@ def _translate_output_errors(output: Path) -> AbstractContextManager[None]:
     return translate_disk_errors(f"output={output}", "give another folder.", (OSError, RasterioError))
 
 
-def _write_label_and_overlay(
-    output: Path, name: str, raster: Raster, label: np.ndarray, bands: Sequence[str], classes: Sequence[str]
-) -> None:
-    write_label(output / f"{name}.{'png' if raster.grid is None else 'tif'}", label, raster.grid, classes)
-    picture = overlay(render_rgb(raster.values, bands), label, classes)
+def _write_images(output: Path, name: str, raster: Raster, label: np.ndarray, model: ModelDescription) -> None:
+    write_label(output / f"{name}.{'png' if raster.grid is None else 'tif'}", label, raster.grid, model.classes)
+    picture = overlay(render_rgb(raster.values, model.preparation.source_bands), label, model.classes)
     write_raster(output / "overlays" / f"{name}.png", np.moveaxis(np.rint(picture * 255).astype(np.uint8), -1, 0))
 
 
@@ -104,6 +100,4 @@ def _list_areas(name: str, label: np.ndarray, classes: Sequence[str], grid: Grid
 
 def _write_areas(path: Path, rows: Sequence[tuple]) -> None:
     with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(_CSV_COLUMNS)
-        writer.writerows(rows)
+        csv.writer(stream).writerows([("image", "class", "pixels", "share", "square_metres"), *rows])

@@ -51,7 +51,7 @@ def class_probabilities(model: SavedModel, image: np.ndarray) -> np.ndarray:
     has_data = prepared.any(axis=2)
     if not has_data.any():
         raise DataError("has no data: every pixel is 0 or nodata in all bands; remove it.")
-    probabilities = blend_tiles(predict_tiles(model, prepared), len(model.description.classes))
+    probabilities = blend_tiles(predict_tiles(model, prepared), has_data.shape, len(model.description.classes))
     probabilities[~has_data] = np.nan
     return probabilities
 
@@ -73,7 +73,7 @@ def predict_tiles(model: SavedModel, prepared: np.ndarray) -> Iterator[tuple[Pla
         raise DataError(f"has too little data to be visible in {rows}x{columns} pixels; crop the image to its data.")
 
 
-def blend_tiles(tiles: Iterable[tuple[Placement, np.ndarray]], classes: int) -> np.ndarray:
+def blend_tiles(tiles: Iterable[tuple[Placement, np.ndarray]], scene: tuple[int, ...], classes: int) -> np.ndarray:
     """Blend the probabilities of overlapping tiles, weighting each pixel by its distance from the edge of the tile.
 
     The weighted mean is updated tile by tile, so that one tile is in memory at a time. Where tiles agree, the result
@@ -81,26 +81,20 @@ def blend_tiles(tiles: Iterable[tuple[Placement, np.ndarray]], classes: int) -> 
 
     Args:
         tiles: Placements of one scene with their probabilities ``(*frame, classes)``.
+        scene: Rows and columns of the scene.
         classes: Number of classes.
 
     Returns:
         ``(*scene, classes)`` float32; 0 for every class where there is no tile.
-
-    Raises:
-        DataError: There are no tiles.
     """
-    blended, weights = np.zeros((0, 0, classes), np.float32), np.zeros((0, 0), np.float32)
+    blended, weights = np.zeros((*scene, classes), np.float32), np.zeros(scene, np.float32)
     for placement, probabilities in tiles:
-        if not blended.size:
-            blended, weights = np.zeros((*placement.scene, classes), np.float32), np.zeros(placement.scene, np.float32)
         top, left, rows, columns = placement.window
         window = slice(top, top + rows), slice(left, left + columns)
         taper = hann_taper(rows, columns)
         weights[window] += taper
         share = (taper / weights[window])[..., np.newaxis]
         blended[window] += (unframe_probabilities(probabilities, placement) - blended[window]) * share
-    if not blended.size:
-        raise DataError("0 tiles of a scene cannot be blended; give at least one placement with its probabilities.")
     return blended
 
 

@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from gym.config.registries import ARCHITECTURES, SCORES
 from gym.reporting.figure4 import scale_sizes
 from gym.reporting.figure4_data import NO_SCORES
-from gym.reporting.run_table import pareto_front, run_labels, score_of
-from gym.reporting.style import BLUE, MOST_NAMED, ORANGE, add_legend, make_message, name_rows, plot_text
+from gym.reporting.run_table import pareto_front, run_labels, score_of, with_scores
+from gym.reporting.style import BLUE, MOST_NAMED, ORANGE, add_legend, make_message, make_panels, name_rows, plot_text
 from gym.runs.result import RunResult
 
 _MOST_LISTED = 15  # runs of a front
@@ -40,13 +40,12 @@ class CostPoint(NamedTuple):
 
 def draw_stopping_epochs(results: Sequence[RunResult]) -> Figure:
     """Draw the stopping epoch and the best epoch of each run; more than 100 runs are not named."""
-    epochs = [(score_of(run, "best_epoch"), score_of(run, "stopping_epoch"), run) for run in results]
-    known = [(best, last, run) for best, last, run in epochs if best is not None and last is not None]
+    known = with_scores(results, "best_epoch", "stopping_epoch")
     if not known:
         return make_message(NO_SCORES)
     bests, lasts, runs = zip(*known, strict=True)
-    figure = Figure(figsize=(8, 0.19 * min(len(runs), MOST_NAMED) + 1.3), layout="constrained")
-    axes, places = figure.subplots(), range(len(runs))
+    figure, axes = make_panels(8, 0.19 * min(len(runs), MOST_NAMED) + 1.3, grid="both")
+    places = range(len(runs))
     axes.hlines(places, bests, lasts, color="0.7", lw=1)
     axes.plot(lasts, places, "s", color=BLUE, ms=5, label="stopping epoch")
     axes.plot(bests, places, "o", color=ORANGE, ms=4, label="best epoch")
@@ -54,7 +53,6 @@ def draw_stopping_epochs(results: Sequence[RunResult]) -> Figure:
     name_rows(axes, run_labels(runs), "runs")
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    axes.grid(alpha=0.25)
     figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return figure
 
@@ -66,7 +64,8 @@ def draw_pareto(results: Sequence[RunResult], chosen: RunResult | None = None) -
         results: The runs; a panel shows those that have both of its scores.
         chosen: The recommended run, to be ringed.
     """
-    fronts = {panel: pareto_front(results, panel.cost) for panel in _find_panels(results)}
+    panels = {panel: pareto_front(results, panel.cost) for panel in _list_panels(results)}
+    fronts = {panel: front for panel, front in panels.items() if front}
     if not fronts:
         return make_message(NO_SCORES)
     lines = _LINE * min(_MOST_LISTED + 1, max(map(len, fronts.values())))
@@ -85,21 +84,17 @@ def draw_pareto(results: Sequence[RunResult], chosen: RunResult | None = None) -
     return figure
 
 
-def _find_panels(results: Sequence[RunResult]) -> list[CostPanel]:
-    """Return the costs that runs have, with time in the unit that suits the longest run."""
+def _list_panels(results: Sequence[RunResult]) -> list[CostPanel]:
+    """Return the panels, with time in the unit that suits the longest run."""
     longest = max((score_of(run, "seconds") or 0.0 for run in results), default=0.0)
     name, unit = next((name, unit) for name, unit in _UNITS if longest >= 2 * unit or unit == 1)
-    panels = [CostPanel("parameters", "parameters", 1), CostPanel("seconds", f"training time ({name})", unit)]
-    return [panel for panel in panels if pareto_front(results, panel.cost)]
+    return [CostPanel("parameters", "parameters", 1), CostPanel("seconds", f"training time ({name})", unit)]
 
 
 def _find_points(results: Sequence[RunResult], panel: CostPanel) -> list[CostPoint]:
-    scores = [(score_of(run, panel.cost), score_of(run, SCORES.default)) for run in results]
-    return [
-        CostPoint(cost / panel.unit, iou, label, run)
-        for (cost, iou), label, run in zip(scores, run_labels(results), results, strict=True)
-        if cost is not None and iou is not None
-    ]
+    labels = {id(run): label for run, label in zip(results, run_labels(results), strict=True)}
+    scored = with_scores(results, panel.cost, SCORES.default)
+    return [CostPoint(cost / panel.unit, iou, labels[id(run)], run) for cost, iou, run in scored]
 
 
 def _draw_points(axes: Axes, points: Sequence[CostPoint], chosen: RunResult | None) -> None:

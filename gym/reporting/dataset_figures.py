@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gym.data.class_colours import class_colours, overlay, render_rgb
-from gym.reporting.style import add_class_legend, plot_text
+from gym.reporting.style import add_class_legend, make_panels, plot_text
 
 _ACROSS = 4
 _BINS = 100
@@ -30,12 +30,12 @@ def draw_pairs(pairs: Sequence[PairPicture], bands: Sequence[str], classes: Sequ
     lines = -(-len(pairs) // across)
     rows, columns = pairs[0].label.shape
     height = _PANEL * rows / columns
-    figure = Figure(figsize=(2 * across * _PANEL + 0.4, lines * (height + 0.28) + 0.9), layout="constrained")
+    size = 2 * across * _PANEL + 0.4, lines * (height + 0.28) + 0.9
+    figure, grid = make_panels(*size, lines, 2 * across, squeeze=False)
     figure.suptitle(title, fontsize=10)
-    grid = figure.subplots(lines, 2 * across, squeeze=False).reshape(-1, 2)
     for axes in grid.ravel():
         axes.set_axis_off()
-    for (left, right), pair in zip(grid, pairs, strict=False):
+    for (left, right), pair in zip(grid.reshape(-1, 2), pairs, strict=False):
         picture = render_rgb(pair.image, bands)
         left.imshow(picture, interpolation="nearest")
         right.imshow(overlay(picture, pair.label, classes), interpolation="nearest")
@@ -55,8 +55,7 @@ def draw_class_balance(
         classes: Class names.
     """
     bars = {f"{side} side": counts for side, counts in by_side.items()} | dict(by_site)
-    figure = Figure(figsize=(8, 0.34 * len(bars) + 1.5), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = make_panels(8, 0.34 * len(bars) + 1.5)
     counts = np.array(list(bars.values()), float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     left = np.zeros(len(bars))

@@ -139,10 +139,8 @@ def _render(dataset: Dataset, parts: DatasetSplit, folder: Path, is_kept: bool) 
         bands=_band_table(dataset),
         pairs={path.stem.removeprefix("pairs_").replace("_", ", "): embed_png(path) for path in paths},
         pictures={name: embed_png(folder / f"{name}.png") for name in ("class_balance", "histograms")},
-        left_out=dataset.manifest.left_out,
-        passed_over=dataset.manifest.passed_over,
-        near_duplicates=parts.near_duplicates,
-        likeness=parts.config.likeness,
+        manifest=dataset.manifest,
+        split=parts,
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gym.config.registries import SCORES, Place
@@ -13,7 +12,7 @@ from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval,
 from gym.evaluation.boundary import ERROR_BINS
 from gym.evaluation.calibration import BINS, expected_calibration_error
 from gym.evaluation.counts import Counts
-from gym.reporting.style import BLUE, ORANGE, plot_text
+from gym.reporting.style import BLUE, ORANGE, make_panels, plot_text
 
 _LONGEST_NAME = 40  # characters
 
@@ -22,8 +21,7 @@ def draw_confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draw the share of each true class that is predicted as each class, with pixel counts and the IoU per class."""
     longest = max(len(name) for name in classes)
     side = max(4.0, 1.1 * len(classes) + 1.5 + 0.08 * longest)
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = make_panels(side + 0.8, side)
     shares = confusion.ratio(matrix, np.broadcast_to(matrix.sum(axis=1, keepdims=True), matrix.shape))
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
@@ -48,8 +46,7 @@ def draw_reliability(counts: Counts) -> Figure:
     Args:
         counts: Totals over all images.
     """
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    diagram, histogram = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    figure, (diagram, histogram) = make_panels(9, 4, 1, 2, grid="both", width_ratios=[1.15, 1])
     diagram.plot([0, 1], [0, 1], color="0.6", lw=1, ls="--", label="perfect calibration")
     edges = np.linspace(0, 1, BINS + 1)
     for name, bins, colour, marker, dash in (
@@ -65,7 +62,6 @@ def draw_reliability(counts: Counts) -> Figure:
     diagram.set(xlabel="confidence", ylabel="share of correct pixels", xlim=(0, 1), ylim=(0, 1))
     histogram.set(xlabel="confidence", ylabel="share of pixels", xlim=(0, 1), yscale="log")
     for axes in (diagram, histogram):
-        axes.grid(alpha=0.25)
         axes.legend(loc="upper left", fontsize=8)
     return figure
 
@@ -77,8 +73,7 @@ def draw_errors_by_distance(scenes: Sequence[str], errors: np.ndarray, seed: int
     """
     labelled, wrong = errors.sum(axis=0).T
     rates, low, high = 100 * np.transpose(error_rates(scenes, errors, seed))
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    rate, share = figure.subplots(1, 2)
+    figure, (rate, share) = make_panels(9, 3.6, 1, 2, grid="y")
     places = np.arange(len(labelled))
     rate.bar(places, np.nan_to_num(rates), color=BLUE)
     rate.errorbar(places, rates, np.stack([rates - low, high - rates]).clip(0), fmt="none", color="0.2", lw=1)
@@ -89,9 +84,7 @@ def draw_errors_by_distance(scenes: Sequence[str], errors: np.ndarray, seed: int
     share.legend(fontsize=8)
     for axes in (rate, share):
         axes.set_xticks(places, distance_labels())
-        axes.set_xlabel("distance from the nearest true boundary, pixels")
-        axes.grid(alpha=0.25, axis="y")
-        axes.set_axisbelow(True)
+        axes.set(xlabel="distance from the nearest true boundary, pixels", axisbelow=True)
     return figure
 
 
@@ -120,8 +113,7 @@ def draw_differences(differences: Mapping[str, Mapping[str, Interval]]) -> Figur
     """Draw by how much a run exceeds others in mean IoU, boundary IoU and KLD, with 95 % intervals."""
     entries = sorted(SCORES.at(Place.DIFFERENCES), key=lambda entry: not entry.by_class)
     scores = [entry.name for entry in entries]
-    figure = Figure(figsize=(9, 0.35 * len(differences) + 1.5), layout="constrained")
-    panels: Sequence[Axes] = figure.subplots(1, len(scores), sharey=True)
+    figure, panels = make_panels(9, 0.35 * len(differences) + 1.5, 1, len(scores), grid="x", sharey=True)
     for axes, score in zip(panels, scores, strict=True):
         for place, intervals in enumerate(differences.values()):
             value, low, high = intervals[score]
@@ -130,6 +122,5 @@ def draw_differences(differences: Mapping[str, Mapping[str, Interval]]) -> Figur
         axes.axvline(0, color="0.5", lw=1, ls="--")
         axes.set(title=score.replace("_", " "), ylim=(len(differences) - 0.5, -0.5))
         axes.set_yticks(range(len(differences)), [plot_text(other, _LONGEST_NAME) for other in differences])
-        axes.grid(alpha=0.25, axis="x")
     figure.supxlabel("this run minus the other, with 95 % interval over scenes", fontsize=9)
     return figure

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from rich.table import Table
+from rich.table import Column, Table
 
 from gym.config.registries import SCORES, Place
 from gym.core.files import write_text
@@ -21,14 +21,9 @@ from gym.data.samples import ReadSample
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
 from gym.evaluation.scores import sum_counts
+from gym.reporting import evaluation_figures, page_tables
 from gym.reporting.contact_sheet import draw_contact_sheet, rank_by_iou
-from gym.reporting.evaluation_figures import (
-    draw_confusion_matrix,
-    draw_differences,
-    draw_errors_by_distance,
-    draw_reliability,
-)
-from gym.reporting.page_tables import PageTable, is_defined, legacy_rows, score_cell, score_table
+from gym.reporting.page_tables import PageTable, is_defined, score_cell, score_table
 from gym.reporting.pages import render_page
 from gym.reporting.style import embed_png, save_figure
 
@@ -67,7 +62,7 @@ def write_page(
     """
     figures = _draw_figures(assessment, bands, read, seed)
     if differences:
-        figures["differences"] = draw_differences(differences)
+        figures["differences"] = evaluation_figures.draw_differences(differences)
     pictures = {name: folder / f"{name}.png" for name in figures}
     for name, path in pictures.items():
         save_figure(figures[name], path)
@@ -79,7 +74,7 @@ def write_page(
         scenes=len(set(assessment.scenes)),
         tables=make_tables(assessment, differences),
         comparisons=baseline_tables(assessment),
-        legacy=legacy_rows(assessment.evaluation.legacy, assessment.overall),
+        legacy=page_tables.legacy_rows(assessment.evaluation.legacy, assessment.overall),
         pictures={name: embed_png(path) for name, path in pictures.items()},
     )
     write_text(folder / "evaluation.html", page)
@@ -87,11 +82,11 @@ def write_page(
 
 
 def _draw_figures(assessment: Assessment, bands: Sequence[str], read: ReadSample, seed: int) -> dict[str, Figure]:
-    evaluation = assessment.evaluation
+    evaluation, counts = assessment.evaluation, assessment.counts
     figures = {
-        "confusion_matrix": draw_confusion_matrix(evaluation.matrix, evaluation.classes),
-        "reliability": draw_reliability(sum_counts(assessment.counts)),
-        "errors_by_distance": draw_errors_by_distance(assessment.scenes, assessment.counts.errors, seed),
+        "confusion_matrix": evaluation_figures.draw_confusion_matrix(evaluation.matrix, evaluation.classes),
+        "reliability": evaluation_figures.draw_reliability(sum_counts(counts)),
+        "errors_by_distance": evaluation_figures.draw_errors_by_distance(assessment.scenes, counts.errors, seed),
     }
     if ranked := rank_by_iou(evaluation):
         for name, images in {"worst": ranked[:_SHEET], "best": ranked[::-1][:_SHEET]}.items():
@@ -101,41 +96,22 @@ def _draw_figures(assessment: Assessment, bands: Sequence[str], read: ReadSample
 
 def make_tables(assessment: Assessment, differences: Differences) -> dict[str, PageTable]:
     """Tabulate all scores: overall, by class, by site, and the differences to other runs."""
-    overall, means = assessment.overall, assessment.images
-    main, titles = SCORES.get(SCORES.default), SCORES.titles_at(Place.EVALUATION)
+    main = SCORES.get(SCORES.default)
     class_titles = {entry.name: entry.class_title for entry in SCORES.by_class}
     site_titles = SCORES.titles_at(Place.SITE_TABLE)
     site_titles |= {f"{main.name}/{name}": f"{main.class_title} {name}" for name in assessment.classes}
     return {
-        "overall": score_table(
-            "score",
-            {"pixels": "all pixels", "images": "mean over images"},
-            {
-                meaning: {"pixels": overall[name]} | ({"images": means[name]} if name in means else {})
-                for name, meaning in titles.items()
-                if is_defined(overall[name])
-            },
-        ),
+        "overall": page_tables.overall_table(assessment.overall, assessment.images),
         "classes": score_table("class", class_titles, assessment.classes),
         "sites": score_table("site", site_titles, assessment.sites),
-        "differences": score_table("other run", titles, differences),
+        "differences": score_table("other run", SCORES.titles_at(Place.EVALUATION), differences),
     }
 
 
 def baseline_tables(assessment: Assessment) -> dict[str, PageTable]:
     """Compare the model with its baselines, one table per comparison, by its title."""
-    titles = SCORES.titles_at(Place.BASELINES) | {"lead": "lead of the model"}
-    return {
-        comparison.title: score_table(
-            "",
-            titles,
-            {
-                name: dict(scores) | ({"lead": comparison.leads[name]} if name in comparison.leads else {})
-                for name, scores in comparison.scores.items()
-            },
-        )
-        for comparison in (assessment.baselines.comparisons if assessment.baselines else [])
-    }
+    comparisons = assessment.baselines.comparisons if assessment.baselines else []
+    return {one.title: page_tables.baseline_table(one.scores, one.leads, "lead of the model") for one in comparisons}
 
 
 def print_assessment(name: str, assessment: Assessment, differences: Differences, page: Path) -> None:
@@ -155,9 +131,7 @@ def print_assessment(name: str, assessment: Assessment, differences: Differences
 
 def summary_table(assessment: Assessment) -> Table:
     """Tabulate the main scores, the IoU of each class, and the mean IoU of the model and its baselines."""
-    table = Table()
-    table.add_column("score")
-    table.add_column("all pixels", justify="right")
+    table = Table("score", Column("all pixels", justify="right"))
     for entry in SCORES.at(Place.TERMINAL):
         # Every evaluation shows a dash for an undefined score, but metres only if the imagery is georeferenced.
         if entry.unit != "m" or is_defined(assessment.overall[entry.name]):

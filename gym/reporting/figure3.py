@@ -14,7 +14,7 @@ from gym.core.text import format_score
 from gym.data.class_colours import overlay, render_rgb
 from gym.evaluation import confusion
 from gym.reporting.figure3_data import Example, Examples
-from gym.reporting.style import PAGE_WIDTH, SMALLEST_FONT, add_class_legend, plot_text
+from gym.reporting.style import PAGE_WIDTH, SMALLEST_FONT, add_class_legend, make_panels, plot_text
 
 ZOOM = 3
 _FONT = 7.5
@@ -25,42 +25,26 @@ _TEXT_WIDTH = 1.5  # inches of that many characters
 _EDGES = ((1.8, "white"), (0.9, "black"))  # of a box, so that it is visible on any background
 
 
-def draw_examples(examples: Examples | str) -> dict[str, Figure]:
-    """Draw Figure 3, under its name; nothing if there is only a reason why it is missing."""
-    if isinstance(examples, str):
-        return {}
-    return {"figure3": draw_figure3(examples.images, examples.models, examples.bands, examples.classes)}
-
-
-def draw_figure3(
-    examples: Sequence[Example], models: Sequence[tuple[str, str]], bands: Sequence[str], classes: Sequence[str]
-) -> Figure:
+def draw_figure3(examples: Examples) -> Figure:
     """Draw image, label and outputs of each example in a row, and below it a part of each, enlarged `ZOOM` times.
 
     The part is where the outputs differ most; if they do not, or for one model, where they deviate most from the label.
-    Ignored pixels have no colour.
-
-    Args:
-        examples: One example or more, all of one size.
-        models: A description of each model in two short lines.
-        bands: Band names.
-        classes: Class names.
+    Ignored pixels have no colour. There must be one image or more, all of one size.
     """
-    rows, columns = examples[0].label.shape
-    across, lines = 2 + len(models), 2 * len(examples)
+    rows, columns = examples.images[0].label.shape
+    across, lines = 2 + len(examples.models), 2 * len(examples.images)
     tallest = (_TALLEST - 0.7) / lines - _TEXT_HEIGHT
     panel = min(PAGE_WIDTH / across - 0.12, tallest * columns / rows)
     width = min(PAGE_WIDTH, across * max(panel + 0.12, _TEXT_WIDTH))
     height = lines * (panel * rows / columns + _TEXT_HEIGHT) + 0.7
-    figure = Figure(figsize=(width, height), layout="constrained")
-    grid = figure.subplots(lines, across, squeeze=False, subplot_kw={"xticks": [], "yticks": []})
-    for pair, example in zip(grid.reshape(-1, 2, across), examples, strict=True):
-        _draw_example(pair, example, bands, classes)
-    titles = [("image", ""), ("label", ""), *models]
+    figure, grid = make_panels(width, height, lines, across, squeeze=False, subplot_kw={"xticks": [], "yticks": []})
+    for pair, example in zip(grid.reshape(-1, 2, across), examples.images, strict=True):
+        _draw_example(pair, example, examples.bands, examples.classes)
+    titles = [("image", ""), ("label", ""), *examples.models]
     for axes, letter, (title, details) in zip(grid[0], "abcdef", titles, strict=False):
         title_lines = [f"({letter}) {plot_text(title, _LONGEST_TEXT - 4)}", plot_text(details, _LONGEST_TEXT)]
         axes.set_title("\n".join(line for line in title_lines if line), fontsize=_FONT)
-    add_class_legend(figure, classes, _FONT)
+    add_class_legend(figure, examples.classes, _FONT)
     return figure
 
 

@@ -13,7 +13,7 @@ from gym.data.batches import SampleReader
 from gym.data.dataset import Dataset
 from gym.data.samples import find_samples
 from gym.evaluation import confusion
-from gym.reporting.run_table import score_of
+from gym.reporting.run_table import with_scores
 from gym.runs.result import RunResult
 
 
@@ -62,8 +62,7 @@ def choose_models(results: Sequence[RunResult]) -> list[RunResult]:
     Returns:
         Two runs, in the order of registration; fewer if there are not as many with a mean IoU.
     """
-    scored = [(iou, run) for run in results if (iou := score_of(run, SCORES.default)) is not None]
-    ranked = [run for _, run in sorted(scored, key=lambda pair: -pair[0])]
+    ranked = [run for _, run in sorted(with_scores(results, SCORES.default), key=lambda pair: -pair[0])]
     best_of: dict[str, RunResult] = {}
     for run in ranked:
         best_of.setdefault(run.settings["model.name"], run)
@@ -124,16 +123,15 @@ def read_examples(dataset: Dataset, chosen: Sequence[ChosenImage], augment: Augm
         DataError: The dataset lacks one of the images.
     """
     samples, read = find_samples(dataset, [one.name for one in chosen]), SampleReader(dataset, augment, seed)
-    for one in chosen:
-        if one.name not in samples:
+    examples = []
+    for name, _ in chosen:
+        if name not in samples:
             raise DataError(
-                f"{dataset.folder} has no image {one.name}, on which the models were validated; train them again."
+                f"{dataset.folder} has no image {name}, on which the models were validated; train them again."
             )
-    pairs = [read(samples[one.name]) for one in chosen]
-    return [
-        Example(one.name, np.asarray(image), np.asarray(label), [])
-        for one, (image, label) in zip(chosen, pairs, strict=True)
-    ]
+        image, label = map(np.asarray, read(samples[name]))
+        examples.append(Example(name, image, label, []))
+    return examples
 
 
 def add_outputs(examples: Sequence[Example], network: keras.Model) -> list[Example]:

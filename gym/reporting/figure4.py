@@ -16,19 +16,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 from gym.config.registries import ARCHITECTURES, SCORES, Place, ScoreEntry
-from gym.reporting.figure4_data import (
-    NO_SCORES,
-    Series,
-    SizePoint,
-    all_sizes,
-    format_size,
-    iterate_levels,
-    line_style,
-    size_range,
-    size_series,
-    size_ticks,
-)
-from gym.reporting.style import FONT, SMALLEST_FONT, make_loss_grid, make_message
+from gym.reporting import figure4_data
+from gym.reporting.figure4_data import NO_SCORES, Series, SizePoint, iterate_levels
+from gym.reporting.style import FONT, SMALLEST_FONT, label_point, make_loss_grid, make_message
 from gym.runs.result import RunResult
 
 _HEIGHT = 2.2  # inches of a panel
@@ -51,7 +41,7 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
     Each architecture is drawn in its registered style, with the number of filters at each point. Bars are described
     in `gym.reporting.figure4_data.Level`.
     """
-    series = size_series(results)
+    series = figure4_data.size_series(results)
     if not series:
         return make_message(NO_SCORES)
     scores = SCORES.at(Place.FIGURE4)
@@ -65,7 +55,7 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
         axes.margins(y=0.1)
     for letter, axes in zip(ascii_lowercase, grid.ravel(), strict=False):
         axes.set_title(f"({letter})", fontsize=FONT, loc="left")
-        scale_sizes(axes, all_sizes(series), _MOST_TICKS)
+        scale_sizes(axes, figure4_data.all_sizes(series), _MOST_TICKS)
     handles = _legend_handles(grid)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, 2 * len(series)), fontsize=FONT)
     _label_points(figure, grid, series)
@@ -74,11 +64,10 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
 
 def scale_sizes(axes: Axes, sizes: Sequence[float], most_ticks: int = 8) -> None:
     """Make the x axis of a panel a logarithmic axis of numbers of parameters."""
-    low, high = size_range(sizes)
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(size_ticks(low, high, most_ticks)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_size(value)))
+    low, high = figure4_data.size_range(sizes)
+    axes.set(xscale="log", xlim=(low, high))
+    axes.xaxis.set_major_locator(FixedLocator(figure4_data.size_ticks(low, high, most_ticks)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: figure4_data.format_size(value)))
     axes.xaxis.set_minor_locator(NullLocator())
 
 
@@ -87,7 +76,7 @@ def _draw_series(axes: Axes, model: str, points: Sequence[SizePoint], score: Sco
     entry = ARCHITECTURES.get(model)
     levels = list(iterate_levels(points, score))
     sizes, means = [point.parameters for point, _ in levels], [level.mean for _, level in levels]
-    axes.plot(sizes, means, ms=3.5, lw=1.1, label=entry.title, **line_style(entry))
+    axes.plot(sizes, means, ms=3.5, lw=1.1, label=entry.title, **figure4_data.line_style(entry))
     for point, (mean, bar) in levels:
         if not np.isnan(bar):
             width = _THICK if len(point.runs) > 1 else _THIN
@@ -131,16 +120,8 @@ def _label_panel(axes: Axes, labels: Sequence[tuple[float, float, str, str]], sc
         (axes.bbox.width * scale, axes.bbox.height * scale),
     )
     for (size, score, text, colour), offset in zip(labels, offsets, strict=True):
-        axes.annotate(
-            text,
-            (size, score),
-            xytext=offset,
-            textcoords="offset points",
-            ha="center",
-            va="center_baseline",
-            fontsize=SMALLEST_FONT,
-            color=colour,
-        )
+        options = {"ha": "center", "va": "center_baseline", "fontsize": SMALLEST_FONT}
+        label_point(axes, text, (size, score), offset, color=colour, **options)
 
 
 def place_labels(

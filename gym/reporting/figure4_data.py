@@ -12,7 +12,7 @@ import numpy as np
 from gym.config.registries import ARCHITECTURES, LOSSES, SCORES, ArchitectureEntry, Place, ScoreEntry
 from gym.core.registry import Registry
 from gym.reporting.recommendation import standard_error
-from gym.reporting.run_table import score_of
+from gym.reporting.run_table import score_of, with_scores
 from gym.runs.result import RunResult
 
 NO_SCORES = "No run has finished with a score."
@@ -96,7 +96,7 @@ def iterate_levels(points: Sequence[SizePoint], score: ScoreEntry) -> Iterator[t
 
 def level_of(point: SizePoint, score: ScoreEntry) -> Level | None:
     """Return the level of a score at a point; None if no run has the score."""
-    scored = [(value, run) for run in point.runs if (value := score_of(run, score.name)) is not None]
+    scored = with_scores(point.runs, score.name)
     if not scored:
         return None
     values = [value for value, _ in scored]

@@ -9,16 +9,8 @@ from plotly.subplots import make_subplots
 
 from gym.config.registries import ARCHITECTURES, SCORES, Place, ScoreEntry, Style
 from gym.core.text import format_duration, format_score
-from gym.reporting.figure4_data import (
-    NO_SCORES,
-    SizePoint,
-    all_sizes,
-    format_size,
-    iterate_levels,
-    size_range,
-    size_series,
-    size_ticks,
-)
+from gym.reporting import figure4_data
+from gym.reporting.figure4_data import NO_SCORES, SizePoint, iterate_levels
 from gym.reporting.run_table import run_labels, score_of
 from gym.runs.result import RunResult
 
@@ -53,7 +45,7 @@ def figure4_html(results: Sequence[RunResult], is_page: bool = True) -> str:
 
 
 def _build_figure(results: Sequence[RunResult]) -> go.Figure:
-    series, scores = size_series(results), SCORES.at(Place.FIGURE4)
+    series, scores = figure4_data.size_series(results), SCORES.at(Place.FIGURE4)
     figure = make_subplots(
         rows=len(scores),
         cols=max(1, len(series)),
@@ -71,7 +63,7 @@ def _build_figure(results: Sequence[RunResult]) -> go.Figure:
     for model in ARCHITECTURES.names:
         for trace in list(figure.select_traces(selector={"legendgroup": model}))[:1]:
             trace.showlegend = True
-    _lay_out(figure, all_sizes(series))
+    _lay_out(figure, figure4_data.all_sizes(series))
     return figure
 
 
@@ -79,14 +71,11 @@ def _build_trace(model: str, points: Sequence[SizePoint], score: ScoreEntry, lab
     """Build the trace of one architecture in one panel."""
     entry = ARCHITECTURES.get(model)
     style, levels = entry.style, list(iterate_levels(points, score))
+    bars = [None if math.isnan(level.bar) else level.bar for _, level in levels]
     return go.Scatter(
         x=[point.parameters for point, _ in levels],
         y=[level.mean for _, level in levels],
-        error_y={
-            "array": [None if math.isnan(level.bar) else level.bar for _, level in levels],
-            "thickness": 1,
-            "width": 0,
-        },
+        error_y={"array": bars, "thickness": 1, "width": 0},
         mode="lines+markers+text",
         name=entry.title,
         text=[str(point.filters) for point, _ in levels],
@@ -129,9 +118,9 @@ def _describe_run(run: RunResult, label: str) -> str:
 
 
 def _lay_out(figure: go.Figure, sizes: Sequence[int]) -> None:
-    ticks = size_ticks(*size_range(sizes))
+    ticks = figure4_data.size_ticks(*figure4_data.size_range(sizes))
     # Without a range: given one, plotly 6.9 ignores the data when it scales the matched y axes.
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[format_size(tick) for tick in ticks])
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[figure4_data.format_size(tick) for tick in ticks])
     scores = SCORES.at(Place.FIGURE4)
     figure.update_xaxes(title_text="parameters", row=len(scores))
     for row, score in enumerate(scores, start=1):

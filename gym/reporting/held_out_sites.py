@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from gym.config.registries import SCORES, Place
 from gym.core.text import format_score, pluralize
-from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
+from gym.reporting.run_table import Row, RunGroup, group_runs, swept_keys, with_scores, write_csv
 from gym.reporting.style import BLUE, ORANGE, add_legend, name_rows, plot_text, save_figure
 from gym.runs.result import RunResult
 
@@ -70,7 +70,7 @@ def summarize_sites(group: RunGroup) -> SiteSummary:
     sites, names, main = [], score_names(), f"test/{SCORES.default}"
     for site in dict.fromkeys(str(run.settings[HELD_OUT]) for run in group.runs):
         runs = [run for run in group.runs if run.settings[HELD_OUT] == site]
-        values = {name: [value for run in runs if (value := score_of(run, name)) is not None] for name in names}
+        values = {name: [value for value, _ in with_scores(runs, name)] for name in names}
         means = {name: float(np.mean(of)) if of else float("nan") for name, of in values.items()}
         sites.append(SiteScores(site, len(runs), means))
     sites.sort(key=lambda each: (np.isnan(each.scores[main]), each.scores[main]))
@@ -154,11 +154,5 @@ def _draw_panel(axes: Axes, summary: SiteSummary, score: str) -> None:
 def _label_bar(axes: Axes, place: float, value: float) -> None:
     # At the start of the bar, no mean line crosses the number.
     is_inside = value > _SHORTEST_LABELLED
-    axes.text(
-        0.01 if is_inside else np.nan_to_num(value) + 0.01,
-        place,
-        format_score(value),
-        va="center",
-        fontsize=7,
-        color="white" if is_inside else "black",
-    )
+    start, colour = (0, "white") if is_inside else (np.nan_to_num(value), "black")
+    axes.text(start + 0.01, place, format_score(value), va="center", fontsize=7, color=colour)

@@ -27,8 +27,8 @@ from gym.core.seeding import generator
 from gym.core.text import pluralize
 from gym.evaluation.bootstrap import DRAWS
 from gym.reporting.recommendation import bootstrap_scores, find_obstacle
-from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
-from gym.reporting.style import BLUE, ORANGE, add_legend, plot_text, save_figure
+from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, with_scores, write_csv
+from gym.reporting.style import BLUE, ORANGE, add_legend, label_point, make_panels, plot_text, save_figure
 from gym.runs.result import RunResult
 
 SHARE = "split.training_share"
@@ -93,10 +93,9 @@ def write_label_curve(folder: Path, results: Sequence[RunResult]) -> str:
 
 def fit_label_curve(group: RunGroup, seed: int = 0) -> LabelCurve:
     """Fit a curve to a group of runs, with a bootstrap of the given seed."""
-    with_score = [run for run in group.runs if score_of(run, SCORES.default) is not None]
-    scored = [run for run in with_score if score_of(run, "training_pairs")]
-    sizes = np.array([score_of(run, "training_pairs") for run in scored], np.int64)
-    ious = np.array([score_of(run, SCORES.default) for run in scored], float)
+    known = [row for row in with_scores(group.runs, "training_pairs", SCORES.default) if row[0]]
+    sizes, ious = np.array([size for size, *_ in known], np.int64), np.array([iou for _, iou, _ in known], float)
+    scored = [run for *_, run in known]
     curve = LabelCurve(group._replace(runs=scored), sizes, ious, None, None, find_obstacle(scored))
     number = len(set(sizes.tolist()))
     if number < _FEWEST_SIZES:
@@ -204,15 +203,15 @@ def draw_label_curves(curves: Sequence[LabelCurve]) -> Figure:
     """Draw runs and fitted curve with its 90 % interval, dashed beyond the largest size; one panel per group."""
     across = min(_MOST_COLUMNS, int(np.ceil(len(curves) ** 0.5)))
     down = -(-len(curves) // across)
-    figure = Figure(figsize=(max(6.4, 4.4 * across), 3.6 * down + 0.9), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
-    for axes, curve in zip(grid, curves, strict=False):
+    size = max(6.4, 4.4 * across), 3.6 * down + 0.9
+    figure, grid = make_panels(*size, down, across, grid="both", squeeze=False, sharey=True)
+    for axes, curve in zip(grid.ravel(), curves, strict=False):
         _draw_panel(axes, curve)
-    for axes in grid[len(curves) :]:
+    for axes in grid.ravel()[len(curves) :]:
         axes.set_axis_off()
-    for axes in grid[::across]:
+    for axes in grid[:, 0]:
         axes.set_ylabel(SCORES.get(SCORES.default).title)
-    add_legend(figure, grid, loc="outside lower center", ncols=3)
+    add_legend(figure, grid.ravel(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -226,10 +225,8 @@ def _draw_panel(axes: Axes, curve: LabelCurve) -> None:
     else:
         lines.append("no curve: too few sizes" if len(set(curve.sizes.tolist())) < _FEWEST_SIZES else "no curve")
     axes.set_title("\n".join(lines), fontsize=9)
-    axes.set_xlabel("training pairs $n$")
-    axes.set_xlim(0, (2.06 if curve.fit else 1.06) * largest)
+    axes.set(xlabel="training pairs $n$", xlim=(0, (2.06 if curve.fit else 1.06) * largest))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    axes.grid(alpha=0.25)
 
 
 def _draw_fit(axes: Axes, fit: PowerLaw, bootstrap: PowerLaw, smallest: int, largest: int) -> None:
@@ -241,11 +238,4 @@ def _draw_fit(axes: Axes, fit: PowerLaw, bootstrap: PowerLaw, smallest: int, lar
     axes.plot(beyond, fit.at(beyond), "--", color=ORANGE, lw=1.5, label="extrapolation")
     expected = float(fit.at(2 * largest))
     axes.plot(2 * largest, expected, "o", mfc="white", color=ORANGE, ms=6, label="twice the labels")
-    axes.annotate(
-        f"{expected:.3f}",
-        (2 * largest, expected),
-        xytext=(-2, 7),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-    )
+    label_point(axes, f"{expected:.3f}", (2 * largest, expected), (-2, 7), ha="right", fontsize=8)

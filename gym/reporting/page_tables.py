@@ -162,6 +162,25 @@ def score_table(head: str, titles: Mapping[str, str], rows: Mapping[str, Mapping
     )
 
 
+def overall_table(overall: Mapping[str, Interval], means: Mapping[str, Interval]) -> PageTable:
+    """Tabulate the defined scores of all pixels together, and the means over images of those that have one."""
+    rows = {
+        title: {"pixels": overall[name]} | ({"images": means[name]} if name in means else {})
+        for name, title in SCORES.titles_at(Place.EVALUATION).items()
+        if is_defined(overall.get(name))
+    }
+    return score_table("score", {"pixels": "all pixels", "images": "mean over images"}, rows)
+
+
+def baseline_table(
+    scores: Mapping[str, Mapping[str, Interval]], leads: Mapping[str, Interval], lead_title: str
+) -> PageTable:
+    """Tabulate the scores of a model and its baselines, and its lead over each baseline under the given title."""
+    titles = SCORES.titles_at(Place.BASELINES) | {"lead": lead_title}
+    rows = {name: dict(of) | ({"lead": leads[name]} if name in leads else {}) for name, of in scores.items()}
+    return score_table("", titles, rows)
+
+
 def is_defined(score: Interval | None) -> TypeGuard[Interval]:
     """Check that a score exists and is not NaN, as 0/0 is."""
     return score is not None and not np.isnan(score.value)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gym.core.files import write_text
 from gym.evaluation.bootstrap import FEW_SCENES
-from gym.reporting.figure3 import ZOOM, draw_examples
+from gym.reporting.figure3 import ZOOM, draw_figure3
 from gym.reporting.figure3_data import Examples
 from gym.reporting.style import embed_figure, save_for_print
 
@@ -62,7 +62,8 @@ def write_report(
     Raises:
         OSError: A file cannot be written.
     """
-    figures = {**figures, **draw_examples(report.examples)}
+    if not isinstance(report.examples, str):
+        figures = {**figures, "figure3": draw_figure3(report.examples)}
     files = [path for name, figure in figures.items() for path in save_for_print(figure, folder, name)]
     pictures = {name: embed_figure(figure, folder / f"{name}.png") for name, figure in figures.items()}
     title = f"{template.capitalize()} {report.name}"

@@ -13,7 +13,7 @@ from gym.config.registries import SCORES, ScoreEntry
 from gym.core.text import pluralize
 from gym.evaluation.bootstrap import DRAWS, PERCENTILES, draw_scenes, resample, sum_by_scene
 from gym.evaluation.confusion import score_matrix
-from gym.reporting.run_table import run_labels, score_of
+from gym.reporting.run_table import run_labels, score_of, with_scores
 from gym.runs.result import RunResult
 
 # The keys that decide the content of an image and its label, apart from its name.
@@ -51,8 +51,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
         seed: Seed of the bootstrap.
         draws: Number of bootstrap samples, 2 or more.
     """
-    sizes = [(score_of(result, "parameters"), score_of(result, SCORES.default), result) for result in results]
-    scored = [(size, iou, result) for size, iou, result in sizes if size is not None and iou is not None]
+    scored = with_scores(results, "parameters", SCORES.default)
     runs = [result for *_, result in scored]
     if obstacle := find_obstacle(runs):
         return Recommendation(f"No recommendation: {obstacle}.")

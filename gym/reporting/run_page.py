@@ -18,14 +18,7 @@ from gym.reporting.training_curves import draw_page_curves
 from gym.runs.result import RunResult
 from gym.training.checkpoint import Epoch
 
-_COUNTS = {
-    "parameters": "parameters",
-    "trainable_parameters": "trainable parameters",
-    "stopping_epoch": "stopping epoch",
-    "best_epoch": "best epoch",
-    "training_pairs": "training pairs",
-    "training_steps": "training steps",
-}
+_COUNTS = ("parameters", "trainable_parameters", "stopping_epoch", "best_epoch", "training_pairs", "training_steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +53,8 @@ def write_run_report(folder: Path, report: RunReport) -> list[Path]:
 
 def side_tables(result: RunResult) -> dict[str, PageTable]:
     """Tabulate the scores of the validation and test sides, over all classes and by class; by title of the table."""
-    sides = {
-        side: prefix
-        for side, prefix in (("validation", ""), ("test", "test/"))
-        if f"{prefix}{SCORES.default}" in result.scores
-    }
+    prefixes = {"validation": "", "test": "test/"}
+    sides = {side: prefix for side, prefix in prefixes.items() if f"{prefix}{SCORES.default}" in result.scores}
     overall = [
         [entry.long_title, *(score_of(result, f"{prefix}{entry.name}") for prefix in sides.values())]
         for entry in SCORES.at(Place.EVALUATION)
@@ -84,10 +74,10 @@ def side_tables(result: RunResult) -> dict[str, PageTable]:
 
 def total_rows(result: RunResult) -> list[tuple[str, str]]:
     """List sizes, epochs, training time and the hash of the weights, as names and values."""
-    counts = [(title, score_of(result, name)) for name, title in _COUNTS.items()]
+    counts = {name: score_of(result, name) for name in _COUNTS}
     seconds = score_of(result, "seconds")
     return [
-        *((title, f"{value:,.0f}") for title, value in counts if value is not None),
+        *((name.replace("_", " "), f"{value:,.0f}") for name, value in counts.items() if value is not None),
         *([("training time", format_duration(seconds))] if seconds is not None else []),
         ("weights (SHA-256)", result.weights_sha256),
     ]

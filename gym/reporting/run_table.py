@@ -93,6 +93,12 @@ def score_of(result: RunResult, name: str) -> float | None:
     return int(value) if name in SCORES and SCORES.get(name).is_count else float(value)
 
 
+def with_scores(results: Sequence[RunResult], *names: str) -> list[tuple[Any, ...]]:
+    """Return the runs that have all of some scores, each as a tuple of these scores and the run."""
+    rows = [(*(score_of(run, name) for name in names), run) for run in results]
+    return [row for row in rows if all(part is not None for part in row)]
+
+
 def run_labels(results: Sequence[RunResult]) -> list[str]:
     """Return a unique label for each run.
 
@@ -125,10 +131,7 @@ def group_runs(results: Sequence[RunResult], apart: Sequence[str]) -> list[RunGr
 
 
 def _label_settings(settings: dict[str, Any]) -> str:
-    ordered = [
-        *(key for key in _SHORT_SETTINGS if key in settings),
-        *(key for key in settings if key not in _SHORT_SETTINGS),
-    ]
+    ordered = [key for key in dict.fromkeys([*_SHORT_SETTINGS, *settings]) if key in settings]
     return " ".join(_SHORT_SETTINGS.get(key, f"{key}={{}}").format(format_setting(settings[key])) for key in ordered)
 
 
@@ -142,8 +145,7 @@ def pareto_front(results: Sequence[RunResult], cost: str) -> list[RunResult]:
         results: The runs; those without mean IoU or cost are left out.
         cost: The score to minimise, as in ``parameters`` or ``seconds``.
     """
-    pairs = [(score_of(result, SCORES.default), score_of(result, cost), result) for result in results]
-    measured = [(iou, price, result) for iou, price, result in pairs if iou is not None and price is not None]
+    measured = with_scores(results, SCORES.default, cost)
     ious, prices = (np.array([pair[place] for pair in measured], dtype=float) for place in (0, 1))
     front = []
     for iou, price, result in sorted(measured, key=lambda pair: (pair[1], -pair[0])):

@@ -17,8 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from scipy.special import stdtrit
 
 from gym.config.registries import SCORES, Place
-from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, write_csv
-from gym.reporting.style import BLUE, MOST_NAMED, ORANGE, add_legend, name_rows, save_figure
+from gym.reporting.run_table import Row, RunGroup, group_runs, swept_keys, with_scores, write_csv
+from gym.reporting.style import BLUE, MOST_NAMED, ORANGE, add_legend, make_panels, name_rows, save_figure
 from gym.runs.result import RunResult
 
 _SEED = "seed"
@@ -65,7 +65,7 @@ def write_seed_spread(folder: Path, results: Sequence[RunResult]) -> str:
 
 def measure_spread(group: RunGroup, score: str) -> Spread | None:
     """Measure the spread of a score over a group; None if no run has the score."""
-    values = [value for run in group.runs if (value := score_of(run, score)) is not None]
+    values = [value for value, _ in with_scores(group.runs, score)]
     if not values:
         return None
     mean, count = float(np.mean(values)), len(values)
@@ -113,9 +113,8 @@ def _describe_score(score: str, spread: Spread) -> str:
 
 def draw_spread(groups: Sequence[RunGroup]) -> Figure:
     """Draw the runs of each group as points with their mean, the first group on top; one panel per score."""
-    figure = Figure(figsize=(11, 0.32 * min(len(groups), MOST_NAMED) + 1.7), layout="constrained")
-    scores = SCORES.at(Place.SPREAD)
-    panels = figure.subplots(1, len(scores), sharey=True)
+    scores, height = SCORES.at(Place.SPREAD), 0.32 * min(len(groups), MOST_NAMED) + 1.7
+    figure, panels = make_panels(11, height, 1, len(scores), grid="x", sharey=True)
     for axes, score in zip(panels, scores, strict=True):
         for place, group in enumerate(groups):
             _draw_group(axes, place, group, score.name)
@@ -123,14 +122,13 @@ def draw_spread(groups: Sequence[RunGroup]) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=score.is_count, min_n_ticks=1))
         axes.tick_params(labelsize=8)
         axes.margins(x=0.08)
-        axes.grid(alpha=0.25, axis="x")
     name_rows(panels[0], [group.label for group in groups] if len(groups) > 1 else [""], "groups")
     add_legend(figure, panels, loc="outside upper center", ncols=3)
     return figure
 
 
 def _draw_group(axes: Axes, place: int, group: RunGroup, score: str) -> None:
-    values = [value for run in group.runs if (value := score_of(run, score)) is not None]
+    values = [value for value, _ in with_scores(group.runs, score)]
     spread = measure_spread(group, score)
     if spread is None:
         return

@@ -4,7 +4,7 @@ import base64
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -24,8 +24,34 @@ MOST_NAMED = 100  # rows of a panel
 _LONGEST_LABEL = 60  # characters that fit next to a panel
 BLUE, ORANGE = "#0072b2", "#d55e00"  # distinguishable by colour-blind readers: Okabe & Ito 2008
 
+Lines = Literal["x", "y", "both"]
+
 # At INFO matplotlib reports every font it looks for.
 logging.getLogger("matplotlib").setLevel(logging.WARNING)
+
+
+def make_panels(
+    width: float, height: float, rows: int = 1, columns: int = 1, *, grid: Lines | None = None, **options: Any
+) -> tuple[Figure, Any]:
+    """Create a figure of a size in inches, and its panels.
+
+    Args:
+        width: Width of the figure.
+        height: Height of the figure.
+        rows: Rows of panels.
+        columns: Columns of panels.
+        grid: The axes with grid lines: ``x``, ``y`` or ``both``; None means none.
+        options: Further options of `Figure.subplots`.
+
+    Returns:
+        The figure, and its panels as `Figure.subplots` returns them: one panel, or an array of several.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(rows, columns, **options)
+    if grid:
+        for axes in figure.axes:
+            axes.grid(alpha=0.25, axis=grid)
+    return figure, panels
 
 
 def make_loss_grid(
@@ -36,8 +62,8 @@ def make_loss_grid(
     With the paper's three losses it has the width of a printed page; ``height`` is in inches.
     """
     width = max(COLUMN_WIDTH, PAGE_WIDTH + _LOSS_WIDTH * (len(losses) - 3))
-    figure = Figure(figsize=(width, height), layout="constrained")
-    grid = figure.subplots(len(rows), len(losses), sharex=True, squeeze=False, **options)
+    shape = len(rows), len(losses)
+    figure, grid = make_panels(width, height, *shape, grid="both", sharex=True, squeeze=False, **options)
     for column, loss in zip(grid.T, losses, strict=True):
         column[0].set_title(f"loss {plot_text(loss)}", fontsize=FONT + 0.5)
         column[-1].set_xlabel(xlabel, fontsize=FONT)
@@ -45,7 +71,6 @@ def make_loss_grid(
         axes.set_ylabel(label, fontsize=FONT)
     for axes in grid.ravel():
         axes.tick_params(labelsize=FONT - 0.5)
-        axes.grid(alpha=0.25)
     return figure, grid
 
 
@@ -90,6 +115,11 @@ def plot_text(name: str, longest: int | None = None) -> str:
     if longest is not None and len(name) > longest:
         name = f"…{name[1 - longest :]}"
     return name.replace("$", r"\$")
+
+
+def label_point(axes: Axes, text: str, point: tuple[float, float], offset: tuple[float, float], **options: Any) -> None:
+    """Write a text next to a point; ``offset`` is in points, to the right and upward."""
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", **options)
 
 
 def name_rows(axes: Axes, names: Sequence[str], noun: str) -> None:

@@ -61,7 +61,9 @@ def write_sweep_report(folder: Path, report: SweepReport, seed: int = 0) -> list
     The seed is that of the bootstrap behind the recommendation.
     """
     results, recommendation = report.results, recommend(report.results, seed)
-    sentences, pictures = _find_more(results)
+    with TemporaryDirectory() as folder_of_findings:
+        findings = write_special_reports(Path(folder_of_findings), results)
+        pictures = [embed_png(path) for path in sorted(Path(folder_of_findings).glob("*.png"))]
     return write_report(
         folder,
         "sweep",
@@ -69,7 +71,7 @@ def write_sweep_report(folder: Path, report: SweepReport, seed: int = 0) -> list
         {"figure4": draw_figure4(results), "learning_curves": draw_sweep_curves(report.curves)},
         recommendation=recommendation,
         reasons=reason_table(recommendation),
-        findings=sentences,
+        findings=findings,
         finding_pictures=pictures,
         table=runs_table(results, recommendation),
         labels=run_labels(results),
@@ -116,21 +118,13 @@ def runs_by_site(results: Sequence[RunResult], recommendation: Recommendation) -
         middle = widths[(len(widths) - 1) // 2]
         typical = _best_of([run for run in alike if run.settings["model.filters"] == middle])
         if typical is not chosen:
-            picked[
-                f"{labels[id(typical)]}, the best mid-sized model trained with {LOSSES.default}, as in the paper"
-            ] = typical
+            title = f"{labels[id(typical)]}, the best mid-sized model trained with {LOSSES.default}, as in the paper"
+            picked[title] = typical
     return picked
 
 
 def _best_of(runs: Sequence[RunResult]) -> RunResult:
     return max(runs, key=lambda run: score_of(run, SCORES.default) or 0.0)
-
-
-def _find_more(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
-    """Return sentences about seeds, shares of the labels and held-out sites, and pictures to embed."""
-    with TemporaryDirectory() as folder:
-        sentences = write_special_reports(Path(folder), results)
-        return sentences, [embed_png(path) for path in sorted(Path(folder).glob("*.png"))]
 
 
 def write_special_reports(folder: Path, results: Sequence[RunResult]) -> list[str]:

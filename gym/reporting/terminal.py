@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 
 from gym.config.registries import SCORES, Place
 from gym.core.text import format_duration, format_score, plain_console
@@ -36,10 +36,7 @@ def print_result(name: str, scores: Mapping[str, float], evaluation: Evaluation,
 
 
 def _class_table(evaluation: Evaluation) -> Table:
-    table = Table()
-    table.add_column("class")
-    for column in ("IoU", "Dice", "share of truth"):
-        table.add_column(column, justify="right")
+    table = Table("class", *(Column(title, justify="right") for title in ("IoU", "Dice", "share of truth")))
     matrix = evaluation.matrix
     shares = confusion.ratio(matrix.sum(axis=1), np.full(len(matrix), matrix.sum()))
     scores = zip(evaluation.classes, confusion.class_iou(matrix), confusion.class_dice(matrix), shares, strict=True)

@@ -13,7 +13,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullF
 
 from gym.config.registries import ARCHITECTURES, LOSSES, SCORES
 from gym.reporting.figure4_data import line_style, sort_by_registration
-from gym.reporting.style import FONT, PAGE_WIDTH, make_loss_grid, make_message
+from gym.reporting.style import FONT, PAGE_WIDTH, make_loss_grid, make_message, make_panels
 from gym.training.checkpoint import Epoch
 
 _PAGE_FONT = 7.0
@@ -36,8 +36,7 @@ class RunCurve(NamedTuple):
 
 def draw_training_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
     """Draw loss, mean IoU and learning rate of one run by epoch, and mark the epoch whose weights are kept."""
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    loss, iou, rate = figure.subplots(1, 3)
+    figure, (loss, iou, rate) = make_panels(12, 3.6, 1, 3, grid="both")
     numbers = [epoch.number for epoch in epochs]
     for axes, name in ((loss, "loss"), (iou, SCORES.default)):
         axes.plot(numbers, [getattr(epoch, f"train_{name}") for epoch in epochs], "o-", ms=3, label="training")
@@ -50,7 +49,6 @@ def draw_training_curves(epochs: Sequence[Epoch], best_epoch: int) -> Figure:
     for axes in (loss, iou, rate):
         axes.axvline(best_epoch, color="0.6", lw=1, ls=":", label=f"best epoch {best_epoch}")
         axes.set(xlabel="epoch", xlim=(0.5, len(numbers) + 0.5))
-        axes.grid(alpha=0.25)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.legend(handles=loss.get_lines(), loc="outside lower center", ncols=3)
     return figure

@@ -20,18 +20,11 @@ from gym.config.validation import read_config
 from gym.core.errors import RunError
 from gym.core.text import plain_console, pluralize
 from gym.runs.result import find_result
+from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import FINISHED, QUEUED, Job
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
-from gym.sweeps.plan import (
-    Compose,
-    PlannedRun,
-    expand_grid,
-    format_command,
-    name_sweep,
-    plan_sweep,
-    queue_run,
-)
+from gym.sweeps.plan import Compose, PlannedRun
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.sweeps.view import show_sweep, summary_lines
 
@@ -57,10 +50,10 @@ def run_grid(
         ConfigError: The configuration of a run is invalid; none was started.
         RunError: Runs failed, or another process is running the sweep.
     """
-    combinations = expand_grid(params, arguments)
-    planned = plan_sweep(combinations, compose)
+    combinations = plan.expand_grid(params, arguments)
+    planned = plan.plan_sweep(combinations, compose)
     own = read_config(compose(combinations[0]), Config)
-    folder = SweepFolder(Path(own.outputs), own.sweep.name or name_sweep(planned))
+    folder = SweepFolder(Path(own.outputs), own.sweep.name or plan.name_sweep(planned))
     run_launcher = RunLauncher(folder, launcher, count_workers(config), own.sweep.attempts, own.training.threads)
     with folder.lock():
         queue_new_runs(folder, planned, plugin_hashes(own.plugins))
@@ -69,7 +62,7 @@ def run_grid(
             requeue_lost_runs(folder, planned)
             launch_unfinished(folder, planned, run_launcher, own.sweep.attempts)
             jobs = planned_jobs(folder, planned)
-            plain_console().print("\n".join(summary_lines(jobs, format_command, own.sweep.attempts)))
+            plain_console().print("\n".join(summary_lines(jobs, plan.format_command, own.sweep.attempts)))
             for finding in log_comparison(parent, folder, jobs):
                 plain_console().print(finding)
             if missing := sum(job.status != FINISHED for job in jobs):
@@ -90,7 +83,7 @@ def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun], plugins: 
     # Numbers are never reused, because the MLflow runs are tagged with them.
     for run in planned:
         if run.fingerprint not in known:
-            queue_run(folder.ledger, number, run)
+            plan.queue_run(folder.ledger, number, run)
             number += 1
 
 

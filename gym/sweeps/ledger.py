@@ -207,9 +207,9 @@ def replay_events(events: Iterable[Event]) -> list[Job]:
     return [jobs[number] for number in sorted(jobs)]
 
 
-def drop_duplicates(jobs: Iterable[Job]) -> list[Job]:
-    """Keep the first run of each fingerprint: equal runs have equal results."""
-    first: dict[str, Job] = {}
-    for job in jobs:
-        first.setdefault(job.fingerprint, job)
+def drop_duplicates(runs: Iterable[Any]) -> list[Any]:
+    """Keep the first run of each fingerprint: equal runs have equal results. They may be jobs or planned runs."""
+    first: dict[str, Any] = {}
+    for run in runs:
+        first.setdefault(run.fingerprint, run)
     return list(first.values())

@@ -44,18 +44,16 @@ def log_comparison(parent: RunLog, folder: SweepFolder, jobs: Sequence[Job]) -> 
     """Compare the finished runs, log the comparison, and return the findings as sentences."""
     finished = [job for job in jobs if job.status == FINISHED]
     parent.log_metrics({"runs": len(jobs), "runs_finished": len(finished)})
-    if not finished:
-        return []
-    with quiet_imports():  # the plotting libraries take seconds to import
-        from gym.reporting.comparison import write_comparison
-        from gym.reporting.sweep_page import write_special_reports
-
     found = [find_result(folder.run_folder(job.fingerprint)) for job in drop_duplicates(finished)]
     results = [result for result in found if result]
     if lost := len(found) - len(results):
         log.warning("comparison without %s: no readable result in %s", pluralize(lost, "run"), folder.runs)
     if not results:
         return []
+    with quiet_imports():  # the plotting libraries take seconds to import
+        from gym.reporting.comparison import write_comparison
+        from gym.reporting.sweep_page import write_special_reports
+
     with tempfile.TemporaryDirectory() as temporary:
         recommendation = write_comparison(Path(temporary), results, folder.name)
         findings = [recommendation.sentence, *write_special_reports(Path(temporary), results)]

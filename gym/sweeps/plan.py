@@ -23,7 +23,7 @@ from gym.data.samples import split_dataset, training_samples
 from gym.data.split import Split
 from gym.runs.spec import run_fingerprints, run_name, validation_fingerprint
 from gym.sweeps.eta import estimate_work
-from gym.sweeps.ledger import QUEUED, Ledger
+from gym.sweeps.ledger import QUEUED, Ledger, drop_duplicates
 
 _IN_DEFAULT_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
@@ -92,10 +92,7 @@ def plan_sweep(combinations: Sequence[Overrides], compose: Compose) -> list[Plan
     planned = [plan_sweep_run(*parts, cache) for parts in zip(configs, combinations, distinct, strict=True)]
     if not configs[0].sweep.mix:
         check_comparable(planned)
-    unique: dict[str, PlannedRun] = {}
-    for run in planned:
-        unique.setdefault(run.fingerprint, run)
-    return list(unique.values())
+    return drop_duplicates(planned)
 
 
 def plan_sweep_run(config: Config, overrides: Overrides, distinct: Overrides, cache: "DatasetCache") -> PlannedRun:

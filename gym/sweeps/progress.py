@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from gym.core.text import format_duration
 from gym.sweeps.eta import seconds_left
@@ -11,40 +10,31 @@ from gym.sweeps.ledger import ENDED, FAILED, FINISHED, PRUNED, QUEUED, STARTED, 
 DONE, RUNNING, INTERRUPTED = "done", "running", "interrupted"
 
 
-@dataclass(frozen=True)
 class Session:
     """One call of a sweep's command, which starts or resumes it.
 
-    Attributes:
+    Args:
+        events: The events in the ledger at the start.
         started: Seconds since 1970.
-        skip: Number of events in the ledger at the start.
-        attempts: Number of attempts of each run at the start, by run number.
         numbers: Numbers of the runs of this session; None for all.
         runs: Least number of runs, if not all are queued yet.
     """
 
-    started: float
-    skip: int
-    attempts: dict[int, int]
-    numbers: Collection[int] | None = None
-    runs: int = 0
+    def __init__(
+        self, events: Sequence[Event], started: float, numbers: Collection[int] | None = None, runs: int = 0
+    ) -> None:
+        self.started, self.skip, self.numbers, self.runs = started, len(events), numbers, runs
+        self._attempts = {job.number: job.attempts for job in replay_events(events)}
 
     def has_started(self, job: Job) -> bool:
         """Whether the latest attempt of a run belongs to this session."""
-        return job.attempts > self.attempts.get(job.number, 0)
+        return job.attempts > self._attempts.get(job.number, 0)
 
     def state_of(self, job: Job) -> str:
         """Return the state of a run; one left running by an earlier session is interrupted until it restarts."""
         if job.status == STARTED:
             return RUNNING if self.has_started(job) else INTERRUPTED
         return DONE if job.status == FINISHED else job.status
-
-
-def begin_session(
-    events: Sequence[Event], now: float, numbers: Collection[int] | None = None, runs: int = 0
-) -> Session:
-    """Return the session that begins after ``events``."""
-    return Session(now, len(events), {job.number: job.attempts for job in replay_events(events)}, numbers, runs)
 
 
 class Progress:

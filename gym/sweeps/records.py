@@ -75,11 +75,6 @@ class SweepRecord(NamedTuple):
     runs: list[RunRecord]
     missing: list[str]
 
-    @property
-    def finished(self) -> list[RunRecord]:
-        """The runs that have a result."""
-        return [run for run in self.runs if run.result]
-
 
 def find_sweep(tracking: TrackingConfig, outputs: Path, wanted: str) -> SweepRecord:
     """Find a sweep and read its record.
@@ -99,9 +94,8 @@ def find_sweep(tracking: TrackingConfig, outputs: Path, wanted: str) -> SweepRec
     if folder is None:
         if not children:
             places = f"{outputs / 'sweeps'} or {redact_uri(tracking_uri(tracking, outputs))}"
-            raise RunError(
-                explain_absence(search_runs(client, experiment, "tags.sweep LIKE '%'"), outputs, wanted, places)
-            )
+            runs = search_runs(client, experiment, "tags.sweep LIKE '%'")
+            raise RunError(explain_absence(runs, outputs, wanted, places))
         name, parent = (str(children[0].data.tags[tag]) for tag in ("sweep", PARENT))
         folder = SweepFolder(outputs, name)
     if has_ledger(outputs, folder.name):

@@ -11,19 +11,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from gym.config.registries import SCORES, Place
 from gym.core.text import format_duration, format_score, plain_console, pluralize
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, Ledger
-from gym.sweeps.progress import DONE, INTERRUPTED, RUNNING, Progress, Session, begin_session
+from gym.sweeps.progress import DONE, INTERRUPTED, RUNNING, Progress, Session
 
 Show = Callable[[Sequence[Event], Session, float], None]  # the float is a time in seconds since 1970
 
@@ -54,7 +54,7 @@ def show_sweep(
         nonlocal session
         with suppress(OSError, UnicodeError):  # a brief failure of the disk or the terminal must not end the sweep
             events = ledger.read()
-            session = session or begin_session(events, time.time(), numbers, runs)
+            session = session or Session(events, time.time(), numbers, runs)
             show(events, session, time.time())
 
     def watch() -> None:
@@ -98,18 +98,12 @@ def open_display(console: Console, title: str) -> Iterator[Show]:
 @contextmanager
 def redirect_logging(streams: Collection[TextIO]) -> Iterator[None]:
     """Redirect log handlers from ``streams`` to standard output, which Rich prints above the live table."""
-    handlers = [
-        (handler, handler.stream)
-        for handler in logging.getLogger().handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream in streams
-    ]
-    for handler, _ in handlers:
-        handler.setStream(sys.stdout)
-    try:
+    with ExitStack() as restored:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream in streams:
+                restored.callback(handler.setStream, handler.stream)
+                handler.setStream(sys.stdout)
         yield
-    finally:
-        for handler, stream in handlers:
-            handler.setStream(stream)
 
 
 def draw_sweep(progress: Progress, title: str, height: int) -> Group:
@@ -147,13 +141,9 @@ def draw_bar(progress: Progress) -> Table:
 
 def draw_table(progress: Progress, jobs: Sequence[Job]) -> Table:
     """Draw one row per run; a narrow terminal truncates names and messages."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("run", justify="right", no_wrap=True)
-    table.add_column("name")
-    table.add_column("status", no_wrap=True)
-    for column in ("epoch", "val IoU", "time"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("")
+    run, *numbers = (Column(title, justify="right", no_wrap=True) for title in ("run", "epoch", "val IoU", "time"))
+    status = Column("status", no_wrap=True)
+    table = Table(run, "name", status, *numbers, "", box=None, pad_edge=False, header_style="dim")
     for job in jobs:
         table.add_row(*table_row(job, progress))
     return table

@@ -73,15 +73,13 @@ def train(
 ) -> History:
     """Train until early stopping or the last epoch, and leave the best weights in the model.
 
-    An interrupted training resumes after its last complete epoch and ends with the same weights, bit for bit, as an
-    uninterrupted one.
+    An interrupted training resumes after its last complete epoch, and ends with bitwise equal weights.
 
     Args:
         model: A model from `compile_model`.
         batches: The imagery and labels.
         folder: Folder of `checkpoint.BEST` and `checkpoint.LAST`, which an interrupted training has left there.
-        on_epoch: Called after every epoch. On resuming it is first called with the last epoch of the interrupted
-            training, because that call may have been lost.
+        on_epoch: Called after every epoch, and when training resumes, with its last epoch: that call may be lost.
         epochs: Maximum number of epochs.
         patience: Epochs without a lower validation loss after which training stops.
         schedule: The learning rate of each epoch.
@@ -91,17 +89,7 @@ def train(
     Raises:
         TrainingError: The loss is no longer finite.
     """
-    history = resume_training(model, folder) or History(EarlyStopping(patience))
-    callbacks = [
-        keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(schedule, epoch)),
-        DropoutSeeder(seed),
-        TerminationCheck(),
-        FiniteLossCheck(),
-        EpochRecorder(history, schedule, folder, on_epoch),
-        *displays,
-    ]
-    if history.epochs:
-        on_epoch(history.epochs[-1])
+    history = resume_training(model, folder, on_epoch) or History(EarlyStopping(patience))
     if not history.is_finished(epochs):
         model.fit(
             batches.training(history.stopping.last_epoch),
@@ -109,7 +97,13 @@ def train(
             initial_epoch=history.stopping.last_epoch,
             epochs=epochs,
             validation_data=batches.validation,
-            callbacks=callbacks,
+            callbacks=[
+                keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(schedule, epoch)),
+                DropoutSeeder(seed),
+                TrainingCheck(),
+                EpochRecorder(history, schedule, folder, on_epoch),
+                *displays,
+            ],
             shuffle=False,
             verbose=0,
         )
@@ -117,8 +111,8 @@ def train(
     return history
 
 
-def resume_training(model: keras.Model, folder: Path) -> History | None:
-    """Load the state an interrupted training left; return None if there is none, or none that can be read."""
+def resume_training(model: keras.Model, folder: Path, on_epoch: Callable[[Epoch], None]) -> History | None:
+    """Load the state an interrupted training left, and pass on its last epoch; None if none can be read."""
     if not all((folder / name).exists() for name in (checkpoint.LAST, checkpoint.BEST)):
         return None
     try:
@@ -127,6 +121,7 @@ def resume_training(model: keras.Model, folder: Path) -> History | None:
         log.warning("%s", error)
         return None
     log.info("resuming after epoch %d", history.stopping.last_epoch)
+    on_epoch(history.epochs[-1])
     return history
 
 
@@ -143,17 +138,11 @@ class DropoutSeeder(keras.callbacks.Callback):
                 layer.seed_generator.state.assign([derive_seed(self._seed, "dropout", position, epoch), 0])
 
 
-class TerminationCheck(keras.callbacks.Callback):
-    """Stop between two steps if a signal has arrived; Keras may have lost the exception that it raised."""
+class TrainingCheck(keras.callbacks.Callback):
+    """Stop the run if a signal has arrived, whose exception Keras may have lost, or the loss is no longer finite."""
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         raise_pending_signal()
-
-
-class FiniteLossCheck(keras.callbacks.Callback):
-    """Stop the run as soon as the loss is no longer finite."""
-
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         check_finite(float((logs or {})["loss"]), f"step {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

@@ -42,13 +42,12 @@ class ConfusionIoU(keras.metrics.Metric):
     prediction is left out of the mean.
     """
 
-    def __init__(self, classes: int, name: str = "iou") -> None:
-        super().__init__(name=name, dtype="int64")
+    def __init__(self, classes: int) -> None:
+        super().__init__(name="iou", dtype="int64")
         self._classes = classes
         self.matrix = self.add_variable((classes, classes), initializer="zeros", dtype="int64", name="matrix")
 
     def update_state(self, labels: Tensor, probabilities: Tensor, sample_weight: Tensor | None = None) -> None:
-        del sample_weight
         classes = self._classes
         predicted = ops.cast(ops.argmax(probabilities, axis=-1), "int32")
         # One cell beyond the matrix collects the pixels whose label is no class, such as IGNORE.
@@ -67,14 +66,13 @@ class ConfusionIoU(keras.metrics.Metric):
 class PixelKLD(keras.metrics.Metric):
     """Mean Kullback-Leibler divergence, in nats per counted pixel, of all batches since the last reset."""
 
-    def __init__(self, classes: int, name: str = "kld") -> None:
-        super().__init__(name=name, dtype="float32")
+    def __init__(self, classes: int) -> None:
+        super().__init__(name="kld", dtype="float32")
         self._classes = classes
         self._total = self.add_variable((), initializer="zeros", name="total")
         self._count = self.add_variable((), initializer="zeros", dtype="int64", name="count")
 
     def update_state(self, labels: Tensor, probabilities: Tensor, sample_weight: Tensor | None = None) -> None:
-        del sample_weight
         sums = cross_entropy(labels, probabilities, np.ones(self._classes, np.float32))
         self._total.assign_add(sums.numerator)
         self._count.assign_add(ops.cast(sums.denominator, "int64"))
@@ -95,14 +93,8 @@ class EpochLoss(keras.metrics.Metric):
         options: The options of the loss, if it has some.
     """
 
-    def __init__(
-        self,
-        loss: str,
-        class_weights: Sequence[float],
-        options: Mapping[str, Any] | None = None,
-        name: str = "epoch_loss",
-    ) -> None:
-        super().__init__(name=name, dtype="float32")
+    def __init__(self, loss: str, class_weights: Sequence[float], options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name="epoch_loss", dtype="float32")
         self._formula = load_formula(loss, options)
         self._class_weights = np.asarray(class_weights, np.float32)
         shape = (len(class_weights),) if self._formula.by_class else ()
@@ -110,7 +102,6 @@ class EpochLoss(keras.metrics.Metric):
         self._denominator = self.add_variable(shape, initializer="zeros", name="denominator")
 
     def update_state(self, labels: Tensor, probabilities: Tensor, sample_weight: Tensor | None = None) -> None:
-        del sample_weight
         sums = self._formula.accumulate(labels, probabilities, self._class_weights)
         self._numerator.assign_add(sums.numerator)
         self._denominator.assign_add(sums.denominator)

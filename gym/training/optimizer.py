@@ -29,9 +29,8 @@ def learning_rate(config: ScheduleConfig, epoch: int) -> float:
 
 def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
     """Build the configured optimizer; its learning rate is set by the schedule."""
-    options = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": config.epsilon}
-    if config.clip_norm:
-        options["global_clipnorm"] = config.clip_norm
+    options: dict[str, float | None] = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": config.epsilon}
+    options["global_clipnorm"] = config.clip_norm or None
     if config.name == "adamw":
         return SingleDeviceAdamW(weight_decay=config.weight_decay, **options)
     return SingleDeviceAdam(**options)

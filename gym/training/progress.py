@@ -65,10 +65,6 @@ class ProgressBar(EpochPrinter):
         self._progress.update(self._bar, completed=0, description=f"epoch {epoch + 1}/{self._epochs}")
 
     def on_train_end(self, logs: Logs = None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop drawing. Call it after an error, too, so that the terminal is restored."""
         self._progress.stop()
 
     def _print(self, line: str) -> None:

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym.core.errors import DataError
-from gym.data.framing import Placement, crop_label, pad_label, place_scene, unframe_probabilities
+from gym.data.framing import crop_label, pad_label, place_scene, unframe_probabilities
 from gym.data.labels import IGNORE
 from gym.prediction.segment import blend_tiles, hann_taper
 
@@ -57,7 +56,9 @@ def test_tiles_that_agree_give_their_common_value(scene, frame, overlap, value):
     """A constant is reproduced exactly, at borders and where many tiles meet."""
     probabilities = np.full((*frame, 2), value, np.float32)
 
-    blended = blend_tiles(((placement, probabilities) for placement in place_scene(scene, frame, "tile", overlap)), 2)
+    blended = blend_tiles(
+        ((placement, probabilities) for placement in place_scene(scene, frame, "tile", overlap)), scene, 2
+    )
 
     assert blended.dtype == np.float32
     assert blended.shape == (*scene, 2)
@@ -71,7 +72,7 @@ def test_a_single_tile_is_returned_unchanged(scene, frame, framing):
     (placement,) = place_scene(scene, frame, framing)
 
     np.testing.assert_array_equal(
-        blend_tiles([(placement, probabilities)], 3), unframe_probabilities(probabilities, placement)
+        blend_tiles([(placement, probabilities)], scene, 3), unframe_probabilities(probabilities, placement)
     )
 
 
@@ -82,7 +83,7 @@ def test_a_label_round_trips_through_tiles(scene, frame, overlap, classes, seed)
     label = np.random.default_rng(seed).integers(0, classes, scene).astype(np.uint8)
     placements = place_scene(scene, frame, "tile", overlap)
 
-    blended = blend_tiles(((part, framed_one_hot(label, part, frame, classes)) for part in placements), classes)
+    blended = blend_tiles(((part, framed_one_hot(label, part, frame, classes)) for part in placements), scene, classes)
 
     np.testing.assert_array_equal(blended, np.eye(classes)[label])
 
@@ -93,7 +94,7 @@ def test_a_label_that_fits_round_trips_exactly(rows, columns, seed):
     label = np.random.default_rng(seed).integers(0, 4, (rows, columns)).astype(np.uint8)
     (placement,) = place_scene((rows, columns), (24, 16))
 
-    blended = blend_tiles([(placement, framed_one_hot(label, placement, (24, 16), 4))], 4)
+    blended = blend_tiles([(placement, framed_one_hot(label, placement, (24, 16), 4))], (rows, columns), 4)
 
     np.testing.assert_array_equal(blended.argmax(axis=2), label)
 
@@ -111,7 +112,7 @@ def test_the_map_is_the_weighted_mean_of_the_tiles(scene, frame, overlap, seed):
         total[top : top + rows, left : left + columns] += taper[..., None] * unframe_probabilities(part, placement)
         weights[top : top + rows, left : left + columns] += taper[..., None]
 
-    blended = blend_tiles(zip(placements, probabilities, strict=True), 2)
+    blended = blend_tiles(zip(placements, probabilities, strict=True), scene, 2)
 
     np.testing.assert_allclose(blended, total / weights, rtol=0, atol=1e-5)
 
@@ -120,7 +121,7 @@ def test_one_tile_fades_into_the_next():
     """From a tile of zeros to a tile of ones, the map rises without a step."""
     left, right = place_scene((1, 96), (1, 64), "tile", 0.5)
 
-    blended = blend_tiles([(left, np.zeros((1, 64, 1))), (right, np.ones((1, 64, 1)))], 1)[0, :, 0]
+    blended = blend_tiles([(left, np.zeros((1, 64, 1))), (right, np.ones((1, 64, 1)))], (1, 96), 1)[0, :, 0]
 
     np.testing.assert_array_equal(blended[:32], 0)
     np.testing.assert_array_equal(blended[64:], 1)
@@ -132,7 +133,7 @@ def test_pixels_without_a_tile_are_zero():
     """A tile without data may be left out."""
     first, _ = place_scene((4, 8), (4, 4), "tile")
 
-    blended = blend_tiles([(first, np.ones((4, 4, 2)))], 2)
+    blended = blend_tiles([(first, np.ones((4, 4, 2)))], (4, 8), 2)
 
     np.testing.assert_array_equal(blended[:, :4], 1)
     np.testing.assert_array_equal(blended[:, 4:], 0)
@@ -148,12 +149,9 @@ def test_tiles_are_consumed_one_by_one():
             probabilities[:] = value
             yield placement, probabilities
 
-    np.testing.assert_array_equal(blend_tiles(predict(), 1)[0, :, 0], np.repeat([0, 1, 2], 4))
+    np.testing.assert_array_equal(blend_tiles(predict(), (4, 12), 1)[0, :, 0], np.repeat([0, 1, 2], 4))
 
 
-def test_blending_needs_at_least_one_tile():
-    """Without a placement, the size of the scene is unknown."""
-    none: list[tuple[Placement, np.ndarray]] = []
-
-    with pytest.raises(DataError, match=r"0 tiles of a scene cannot be blended; give at least one placement"):
-        blend_tiles(none, 2)
+def test_a_scene_without_tiles_is_zero():
+    """It has the size of the scene."""
+    np.testing.assert_array_equal(blend_tiles([], (2, 3), 4), np.zeros((2, 3, 4)))

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from gym.data.class_colours import overlay, render_rgb
 from gym.data.labels import IGNORE
 from gym.reporting.figure3 import ZOOM, draw_figure3, find_part, place_window
-from gym.reporting.figure3_data import Example
+from gym.reporting.figure3_data import Example, Examples
 from tests.reporting.figure_checks import legend_texts, nothing_is_cut_off
 
 CLASSES, BANDS = ["water", "sand"], ["red", "green", "blue"]
@@ -35,10 +35,15 @@ def panels_of(figure, lines):
     return np.array([axes.get_images()[0].get_array() for axes in figure.axes], object).reshape(lines, -1)
 
 
+def examples(images, models=TWO, classes=CLASSES):
+    """What Figure 3 shows, of images with outputs."""
+    return Examples(images=images, models=models, labels=[], rules=[], bands=BANDS, classes=classes)
+
+
 def test_an_example_is_image_label_and_outputs():
     """Class colours are laid over the image, except on ignored pixels, whatever a model predicts there."""
     shown = example()
-    figure = draw_figure3([shown], TWO, BANDS, CLASSES)
+    figure = draw_figure3(examples([shown]))
 
     picture = render_rgb(shown.image, BANDS)
     masked = np.where(shown.label == IGNORE, IGNORE, shown.outputs[0])
@@ -56,7 +61,7 @@ def test_an_example_is_image_label_and_outputs():
 
 def test_the_scores_below_the_outputs_worked_out_by_hand():
     """One of 107 pixels of water is taken for sand, and there are 108 of sand: IoU 106/107 and 108/109."""
-    figure = draw_figure3([example()], TWO, BANDS, CLASSES)
+    figure = draw_figure3(examples([example()]))
 
     by_hand = (106 / 107 + 108 / 109) / 2
     assert [axes.get_xlabel() for axes in figure.axes[2:4]] == [f"mean IoU {by_hand:.3f}", "mean IoU 1.000"]
@@ -67,7 +72,7 @@ def test_the_part_where_outputs_differ_is_enlarged():
     """It has a third of the rows and columns around that pixel, and each panel has a box around it."""
     shown = example()
     part = find_part(shown, shown.label != IGNORE)
-    figure = draw_figure3([shown], TWO, BANDS, CLASSES)
+    figure = draw_figure3(examples([shown]))
 
     assert part == (slice(0, 4), slice(11, 17))
     whole, enlarged = figure.axes[2], figure.axes[6]
@@ -117,7 +122,7 @@ def test_any_frame_fits_a_page(shape, models):
     """Frames may be wide or tall, names long, and there may be one model or two."""
     scenes = [example(shape, models, name=r"$\q$ " * 20), example(shape, models)]
     titles = [("resunet cce f4 model.kernel=13", "13,926,052 parameters")] * models
-    figure = draw_figure3(scenes, titles, BANDS, ["water " * 9, "$and$"])
+    figure = draw_figure3(examples(scenes, titles, ["water " * 9, "$and$"]))
 
     assert figure.get_figwidth() <= 7.2
     assert figure.get_figheight() <= 9.21

@@ -3,7 +3,7 @@
 import pytest
 
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, QUEUED, STARTED
-from gym.sweeps.progress import Progress, begin_session, peak_concurrency
+from gym.sweeps.progress import Progress, Session, peak_concurrency
 
 BEGIN = 1_771_000_000.0  # all times below are seconds after it
 
@@ -31,7 +31,7 @@ def epochs(number, *times, after=0):
 
 def progress(events, earlier=(), began=0.0, now=1000.0, **options):
     """Return the progress of a session after its events."""
-    return Progress([*earlier, *events], begin_session(earlier, BEGIN + began, **options), BEGIN + now)
+    return Progress([*earlier, *events], Session(earlier, BEGIN + began, **options), BEGIN + now)
 
 
 def states(progress):

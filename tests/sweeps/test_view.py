@@ -16,7 +16,7 @@ from rich.console import Console
 from gym.core.errors import Terminated
 from gym.sweeps import view
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, Ledger
-from gym.sweeps.progress import Progress, begin_session
+from gym.sweeps.progress import Progress, Session
 from gym.sweeps.view import LineDisplay, draw_sweep, show_sweep, summary_lines
 
 BEGIN = 1_771_000_000.0  # all times below are seconds after it
@@ -66,7 +66,7 @@ STORY = [
 def drawn(events, now, earlier=(), width=80, height=24):
     """Return the lines of the table, without colours, in a terminal of the given size."""
     console = Console(file=io.StringIO(), width=width, height=height)
-    progress = Progress([*earlier, *events], begin_session(earlier, BEGIN), BEGIN + now)
+    progress = Progress([*earlier, *events], Session(earlier, BEGIN), BEGIN + now)
     console.print(draw_sweep(progress, "sweep matrix", height))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -156,7 +156,7 @@ class Story:
     def __init__(self, earlier=()):
         self.console = Console(file=io.StringIO(), width=40)
         self.display, self.events = LineDisplay(self.console), list(earlier)
-        self.session = begin_session(self.events, BEGIN)
+        self.session = Session(self.events, BEGIN)
 
     def add(self, now, *events):
         """Add events, and return the lines printed for them."""
@@ -205,7 +205,7 @@ def test_events_of_earlier_sessions_are_not_printed():
 def test_runs_of_other_commands_are_not_printed():
     """The ledger may contain more runs than this command asks for."""
     story = Story()
-    story.session = begin_session([], BEGIN, numbers={1})
+    story.session = Session([], BEGIN, numbers={1})
 
     assert [line.split("  ")[0] for line in story.add(152, *STORY[:-2])] == ["run 1", "run 1"]
 

@@ -1,80 +1,28 @@
-"""Collect the contents of a card from a finished run: its data, its scores with intervals, and its failures."""
+"""Collect what a card says of a finished run: its data, its scores with intervals, and its failures."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from gym.config.registries import SCORES, Place
-from gym.config.schema import EvaluateConfig, SplitConfig
+from gym.config.schema import EvaluateConfig
 from gym.data.class_colours import colour_codes
 from gym.data.dataset import Dataset, PairRecord
 from gym.data.ground import pixel_size
-from gym.data.samples import find_near_duplicates, pair_positions, scene_names
+from gym.data.samples import find_near_duplicates, pair_positions
 from gym.data.split import Split
 from gym.evaluation import confusion
 from gym.evaluation.confusion import TrainingCounts
 from gym.evaluation.counts import Counts
 from gym.evaluation.run_model import Evaluation
 from gym.evaluation.scores import class_scores, overall_scores, site_scores, to_json_scores
-from gym.reporting.card.contents import (
-    CardContents,
-    ClassSummary,
-    Confusion,
-    DataSummary,
-    SideScores,
-    SideSummary,
-    WorstImage,
-)
-from gym.reporting.card.worst_images import find_worst
+from gym.reporting.card.contents import ClassSummary, Confusion, DataSummary, SideScores, SideSummary, WorstImage
 from gym.reporting.contact_sheet import pick_evenly
-from gym.reporting.dataset_page import describe_split
-from gym.runs.result import RunResult
 
-_TOTALS = ("parameters", "trainable_parameters", "seconds", "best_epoch", "stopping_epoch", "training_steps", "loss")
 _MOST_CONFUSIONS, _SMALLEST_SHARE = 3, 0.01
 _SORTABLE_DATE = r"\d{4}(-?\d\d){0,2}"
 _MOST_MEASURED = 100  # scenes whose pixels are measured, a millisecond each
-
-
-def collect_contents(
-    split_config: SplitConfig,
-    dataset: Dataset,
-    split: Split,
-    result: RunResult,
-    evaluations: Mapping[str, Evaluation],
-    hashes: Mapping[str, str],
-    provenance: Mapping[str, str],
-    date: str,
-) -> CardContents:
-    """Collect the contents of the card of a run.
-
-    Args:
-        split_config: How the split was made.
-        dataset: The dataset of the run.
-        split: The samples on each side.
-        result: The result of the run.
-        evaluations: Its evaluations by side; ``validation`` is among them.
-        hashes: SHA-256 of weights and files, by name.
-        provenance: Code commit, package versions, precision.
-        date: Date of the training.
-    """
-    validation = evaluations["validation"]
-    return CardContents(
-        name=result.name,
-        run_id=result.run_id,
-        fingerprint=result.fingerprint,
-        date=date,
-        settings=result.settings,
-        totals={name: result.scores[name] for name in _TOTALS if name in result.scores},
-        hashes=dict(hashes),
-        provenance=dict(provenance),
-        split=describe_split(split_config),
-        data=summarize_data(dataset, split, split_config.likeness),
-        scores=[score_side(side, of, scene_names(dataset, of.samples)) for side, of in evaluations.items()],
-        worst=describe_worst(validation, find_worst(validation)),
-        confusions=find_confusions(validation.matrix, validation.classes),
-    )
 
 
 def summarize_data(dataset: Dataset, split: Split, likeness: int) -> DataSummary:

@@ -173,10 +173,9 @@ def read_contents(path: Path) -> CardContents:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["version"] != VERSION:
             raise ValueError(f"version {raw['version']} instead of {VERSION}")
-        contents: CardContents = _parse(CardContents, raw)
+        return _parse(CardContents, raw)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise RunError(f"{path} is not a readable model card ({first_line(error)}); train the run again.") from error
-    return contents
 
 
 def _parse(kind: Any, raw: Any) -> Any:

@@ -49,22 +49,18 @@ def describe_model(contents: CardContents) -> dict[str, str]:
 def describe_data(contents: CardContents) -> dict[str, str]:
     """Describe where the data come from and under which licence."""
     settings, data = contents.settings, contents.data
+    sides = dict.fromkeys(f"{side:.3g}" for side in data.pixel_sides)  # one if both look the same
     licence = settings["data.licence"] or READERS.get(settings["data.kind"]).licence
     properties = {
         "Source": data.source,
         "Licence": licence or "not stated; set data.licence",
         "Cite as": settings["data.citation"],
-        "Pixel size": f"about {_format_range(data.pixel_sides)} m" if data.pixel_sides else "unknown",
+        "Pixel size": f"about {' to '.join(sides)} m" if sides else "unknown",
         "Dates": " to ".join(dict.fromkeys(data.dates)),
         "Split": contents.split,
         "Fingerprint": data.fingerprint,
     }
     return {name: value for name, value in properties.items() if value}
-
-
-def _format_range(ends: list[float]) -> str:
-    """Format two numbers, or one if both look the same."""
-    return " to ".join(dict.fromkeys(f"{end:.3g}" for end in ends))
 
 
 def describe_training(contents: CardContents) -> dict[str, str]:

@@ -7,11 +7,9 @@ from typing import Any
 from gym.config.registries import SCORES, Place
 from gym.core.text import format_interval, format_score
 from gym.evaluation.bootstrap import Interval
+from gym.reporting import page_tables
 from gym.reporting.card.contents import CardContents, JsonScores, WorstImage
 from gym.reporting.card.markdown import Markdown, escape, to_markdown
-from gym.reporting.page_tables import build_table, is_defined, score_table
-
-_NAN = float("nan")
 
 
 def format_json_score(score: Sequence[float | None]) -> str:
@@ -20,7 +18,7 @@ def format_json_score(score: Sequence[float | None]) -> str:
 
 
 def _to_interval(score: Sequence[float | None]) -> Interval:
-    return Interval(*(_NAN if value is None else value for value in score))
+    return Interval(*(float("nan") if value is None else value for value in score))
 
 
 def _to_intervals(scores: JsonScores) -> dict[str, Interval]:
@@ -29,14 +27,7 @@ def _to_intervals(scores: JsonScores) -> dict[str, Interval]:
 
 def overall_table(overall: JsonScores, means: JsonScores | None = None) -> Markdown:
     """Tabulate the scores of all pixels together, and the means over images if they are known."""
-    columns = {"pixels": "all pixels"} | ({"images": "mean over images"} if means else {})
-    sets = {"pixels": _to_intervals(overall), "images": _to_intervals(means or {})}
-    rows = {
-        title: {column: scores[name] for column, scores in sets.items() if name in scores}
-        for name, title in SCORES.titles_at(Place.EVALUATION).items()
-        if is_defined(sets["pixels"].get(name))
-    }
-    return to_markdown(score_table("score", columns, rows))
+    return to_markdown(page_tables.overall_table(_to_intervals(overall), _to_intervals(means or {})))
 
 
 def side_tables(
@@ -47,25 +38,22 @@ def side_tables(
     by_site = {site: _to_intervals(scores) for site, scores in sorted(site_scores.items())}
     class_titles = {entry.name: entry.class_title for entry in SCORES.by_class}
     tables: list[str] = [
-        to_markdown(score_table("class", class_titles, by_class)),
-        to_markdown(score_table("site", SCORES.titles_at(Place.SITE), by_site)),
+        to_markdown(page_tables.score_table("class", class_titles, by_class)),
+        to_markdown(page_tables.score_table("site", SCORES.titles_at(Place.SITE), by_site)),
     ]
     if len(by_site) > 1:
         for entry in SCORES.at(Place.SITE_CLASS):
             titles = {f"{entry.name}/{name}": name for name in classes}
-            table = to_markdown(score_table("site", titles, by_site))
+            table = to_markdown(page_tables.score_table("site", titles, by_site))
             tables += [f"{entry.class_title} by site and class:", table]
     return Markdown("\n\n".join(tables))
 
 
 def baseline_table(scores: Mapping[str, JsonScores], leads: JsonScores) -> Markdown:
     """Tabulate the scores of the model and its baselines, the model first, and its lead over each of them."""
-    titles = SCORES.titles_at(Place.BASELINES) | {"lead": f"lead of the model in {SCORES.get(SCORES.default).title}"}
-    rows = {
-        name: _to_intervals(scores[name] | ({"lead": leads[name]} if name in leads else {}))
-        for name in sorted(scores, key=lambda name: (name in leads, name))
-    }
-    return to_markdown(score_table("", titles, rows))
+    ordered = {name: _to_intervals(scores[name]) for name in sorted(scores, key=lambda name: (name in leads, name))}
+    title = f"lead of the model in {SCORES.get(SCORES.default).title}"
+    return to_markdown(page_tables.baseline_table(ordered, _to_intervals(leads), title))
 
 
 def calibration_table(contents: CardContents) -> Markdown:
@@ -73,12 +61,11 @@ def calibration_table(contents: CardContents) -> Markdown:
     errors = SCORES.titles_at(Place.CALIBRATION)
     rows = []
     for _, evaluation in sorted(contents.evaluations.items()):
-        scores = _to_intervals(evaluation["overall"])
-        undefined = Interval(_NAN, _NAN, _NAN)
-        cells = [format_interval(*scores.get(name, undefined)) for name in errors]
-        temperature = format_json_score([evaluation["temperature"]["value"], None, None])
-        rows.append([name_images(contents, evaluation), *cells, temperature])
-    return to_markdown(build_table(["images"], dict.fromkeys([*errors.values(), "temperature"], "{}"), rows))
+        scores = [evaluation["overall"].get(name, [None] * 3) for name in errors]
+        scores.append([evaluation["temperature"]["value"], None, None])
+        rows.append([name_images(contents, evaluation), *map(format_json_score, scores)])
+    titles = dict.fromkeys([*errors.values(), "temperature"], "{}")
+    return to_markdown(page_tables.build_table(["images"], titles, rows))
 
 
 def name_images(contents: CardContents, evaluation: Mapping[str, Any]) -> str:
@@ -99,7 +86,7 @@ def pixel_table(contents: CardContents) -> Markdown:
         ]
         for one in contents.data.classes
     ]
-    return to_markdown(build_table(["class"], {f"{side} pixels": "{}" for side in sides}, rows))
+    return to_markdown(page_tables.build_table(["class"], {f"{side} pixels": "{}" for side in sides}, rows))
 
 
 def count_table(contents: CardContents) -> Markdown:
@@ -112,7 +99,7 @@ def count_table(contents: CardContents) -> Markdown:
     ]
     if len(sites) > 1:
         rows += [[f"images of {site}", *(side.sites.get(site, 0) for side in sides)] for site in sites]
-    return to_markdown(build_table([""], {side.name: "{}" for side in sides}, rows))
+    return to_markdown(page_tables.build_table([""], {side.name: "{}" for side in sides}, rows))
 
 
 def worst_table(contents: CardContents) -> Markdown:
@@ -120,4 +107,4 @@ def worst_table(contents: CardContents) -> Markdown:
     scores = [item.name for item in fields(WorstImage)[2:]]
     rows = [[one.name, one.site, *(format_score(getattr(one, name)) for name in scores)] for one in contents.worst]
     titles = {SCORES.get(name).long_title: "{}" for name in scores}
-    return to_markdown(build_table(["image", "site"], titles, rows))
+    return to_markdown(page_tables.build_table(["image", "site"], titles, rows))

@@ -8,7 +8,7 @@ card.json       the contents, to which an evaluation adds its results
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,18 @@ from gym.config.schema import SplitConfig
 from gym.core.errors import RunError
 from gym.core.files import hash_file, translate_disk_errors, write_text
 from gym.data.dataset import Dataset
-from gym.data.samples import ReadSample
+from gym.data.samples import ReadSample, scene_names
 from gym.data.split import Split
 from gym.evaluation.run_model import Evaluation
 from gym.models.cpu_ops import is_tuned
 from gym.reporting.card import tables
-from gym.reporting.card.collect import collect_contents
+from gym.reporting.card.collect import describe_worst, find_confusions, score_side, summarize_data
 from gym.reporting.card.contents import CONTENTS, CardContents, add_evaluations, read_contents, write_contents
 from gym.reporting.card.descriptions import describe_data, describe_model, describe_training, train_command
 from gym.reporting.card.limitations import find_limitations, find_warnings
 from gym.reporting.card.markdown import bullets, code_block, escape, to_page
 from gym.reporting.card.worst_images import WORST, draw_worst, find_worst, write_worst
+from gym.reporting.dataset_page import describe_split
 from gym.reporting.page_tables import provenance_rows
 from gym.reporting.pages import TEMPLATES, render_page
 from gym.reporting.style import embed_png
@@ -39,16 +40,12 @@ from gym.runs.result import RunResult
 
 CARD = "card.md"
 _MODEL = "model/model.keras"
+_TOTALS = ("parameters", "trainable_parameters", "seconds", "best_epoch", "stopping_epoch", "training_steps", "loss")
 _PUBLIC_TAGS = ("git_commit", "version.")  # a card is shared, so it does not describe the machine
 _PICTURE = re.compile(r"^!\[(.*)\]\((.*)\)$", re.MULTILINE)
 
-_FUNCTIONS: Sequence[Callable[..., str]] = (
-    *(tables.overall_table, tables.side_tables, tables.baseline_table, tables.calibration_table),
-    *(tables.count_table, tables.pixel_table, tables.worst_table, tables.format_json_score),
-    *(tables.name_images, bullets, code_block),
-)
 _CARD_TEMPLATES = TEMPLATES.overlay(autoescape=False, finalize=escape, keep_trailing_newline=True)
-_CARD_TEMPLATES.globals = {function.__name__: function for function in _FUNCTIONS}
+_CARD_TEMPLATES.globals = {"tables": tables, "bullets": bullets, "code_block": code_block}
 
 log = logging.getLogger(__name__)
 
@@ -77,18 +74,24 @@ def write_run_card(
         OSError: A file cannot be written.
     """
     validation = evaluations["validation"]
-    if worst := find_worst(validation):
+    worst = find_worst(validation)
+    if worst:
         write_worst(folder / WORST, draw_worst(validation, worst, dataset.bands, read))
     tags = {name: value for name, value in environment_tags().items() if name.startswith(_PUBLIC_TAGS)}
-    contents = collect_contents(
-        split_config,
-        dataset,
-        split,
-        result,
-        evaluations,
+    contents = CardContents(
+        name=result.name,
+        run_id=result.run_id,
+        fingerprint=result.fingerprint,
+        date=datetime.now(UTC).date().isoformat(),
+        settings=result.settings,
+        totals={name: result.scores[name] for name in _TOTALS if name in result.scores},
         hashes={"the weights": result.weights_sha256, _MODEL: hash_file(folder / _MODEL)},
         provenance=tags | {"precision": keras.config.dtype_policy().name, "tuned": str(is_tuned())},
-        date=datetime.now(UTC).date().isoformat(),
+        split=describe_split(split_config),
+        data=summarize_data(dataset, split, split_config.likeness),
+        scores=[score_side(side, of, scene_names(dataset, of.samples)) for side, of in evaluations.items()],
+        worst=describe_worst(validation, worst),
+        confusions=find_confusions(validation.matrix, validation.classes),
     )
     write_card(folder, contents)
 

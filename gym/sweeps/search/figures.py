@@ -30,8 +30,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from plotly.offline import get_plotlyjs
 
-from gym.core.files import atomic_file, write_text
+from gym.core.files import write_text
 from gym.core.text import pluralize
+from gym.reporting.style import make_panels, save_figure
 from gym.sweeps.search.study import OBJECTIVES, best_trials
 
 _COLUMNS = 4
@@ -63,8 +64,7 @@ def write_search_report(folder: Path, study: Study) -> list[str]:
     if len(objectives) == 2:
         figures["pareto"] = draw_pareto(study)
     for name, figure in figures.items():
-        with atomic_file(folder / f"{name}.png") as temporary:
-            figure.savefig(temporary, dpi=110)
+        save_figure(figure, folder / f"{name}.png")
     write_text(folder / "search.html", render_page(study, notes, interactive_figures(study, shares)))
     return notes
 
@@ -101,10 +101,9 @@ def compute_importance(study: Study) -> tuple[dict[str, Shares], list[str]]:
 def draw_history(study: Study) -> Figure:
     """Plot each objective by trial, with the best so far; pruned trials at their last epoch, failed ones below."""
     objectives = study.user_attrs[OBJECTIVES]
-    figure = Figure(figsize=(6.5 * len(objectives), 3.6), layout="constrained")
-    panels = figure.subplots(1, len(objectives), squeeze=False)[0]
+    figure, panels = make_panels(6.5 * len(objectives), 3.6, 1, len(objectives), grid="both", squeeze=False)
     trials = finished_trials(study)
-    for index, (axes, objective) in enumerate(zip(panels, objectives, strict=True)):
+    for index, (axes, objective) in enumerate(zip(panels[0], objectives, strict=True)):
         numbers, values = [trial.number for trial in trials], [trial.values[index] for trial in trials]
         axes.plot(numbers, values, "o", ms=4, label="finished")
         best = np.maximum if study.directions[index] == StudyDirection.MAXIMIZE else np.minimum
@@ -113,8 +112,7 @@ def draw_history(study: Study) -> Figure:
         axes.set_title(objective, parse_math=False)
         axes.set_xlabel("trial")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(alpha=0.25)
-    panels[0].legend(fontsize=8)
+    panels[0, 0].legend(fontsize=8)
     return figure
 
 
@@ -134,19 +132,17 @@ def mark_incomplete_trials(axes: Axes, study: Study) -> None:
 def draw_importance(shares: dict[str, Shares], trials: int) -> Figure:
     """Plot the share of each key as bars, for all objectives in the order of the first one."""
     keys = list(next(iter(shares.values())))
-    figure = Figure(figsize=(2.2 + 3.8 * len(shares), 0.34 * len(keys) + 1.3), layout="constrained")
+    size = 2.2 + 3.8 * len(shares), 0.34 * len(keys) + 1.3
+    figure, panels = make_panels(*size, 1, len(shares), grid="x", squeeze=False, sharey=True)
     figure.suptitle(f"Variance explained by each key ({pluralize(trials, 'trial')})", fontsize=10)
-    panels = figure.subplots(1, len(shares), squeeze=False, sharey=True)[0]
-    for axes, (objective, of_keys) in zip(panels, shares.items(), strict=True):
+    for axes, (objective, of_keys) in zip(panels[0], shares.items(), strict=True):
         bars = axes.barh(range(len(keys)), [of_keys[key] for key in keys], height=0.7)
         axes.bar_label(bars, fmt="{:.0%}", fontsize=7, padding=2)
         axes.set_title(objective, fontsize=9, parse_math=False)
-        axes.set(xlim=(0, 1.08 * max(of_keys.values()) + 0.03), xlabel="share")
+        axes.set(xlim=(0, 1.08 * max(of_keys.values()) + 0.03), xlabel="share", axisbelow=True)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.grid(alpha=0.25, axis="x")
-        axes.set_axisbelow(True)
-    panels[0].set_yticks(range(len(keys)), keys, parse_math=False)
-    panels[0].invert_yaxis()
+    panels[0, 0].set_yticks(range(len(keys)), keys, parse_math=False)
+    panels[0, 0].invert_yaxis()
     return figure
 
 
@@ -156,8 +152,8 @@ def draw_slices(study: Study) -> Figure:
     distributions = trials[0].distributions
     columns = min(_COLUMNS, len(distributions))
     rows = -(-len(distributions) // columns)
-    figure = Figure(figsize=(2.9 * columns + 0.9, 2.4 * rows * len(objectives) + 0.2), layout="constrained")
-    grid = figure.subplots(rows * len(objectives), columns, squeeze=False)
+    size = 2.9 * columns + 0.9, 2.4 * rows * len(objectives) + 0.2
+    figure, grid = make_panels(*size, rows * len(objectives), columns, grid="both", squeeze=False)
     for index, objective in enumerate(objectives):
         panels = grid[index * rows : (index + 1) * rows].ravel()
         for axes, (key, distribution) in zip(panels, distributions.items(), strict=False):
@@ -174,8 +170,7 @@ def draw_slice(
     axes: Axes, trials: Sequence[FrozenTrial], index: int, key: str, distribution: BaseDistribution
 ) -> PathCollection:
     """Plot one objective against one key, and return the markers."""
-    values = [trial.values[index] for trial in trials]
-    numbers = [trial.number for trial in trials]
+    numbers, values = [trial.number for trial in trials], [trial.values[index] for trial in trials]
     if isinstance(distribution, CategoricalDistribution):
         positions = [distribution.to_internal_repr(trial.params[key]) for trial in trials]
         axes.set_xticks(range(len(distribution.choices)), list(map(str, distribution.choices)), parse_math=False)
@@ -186,14 +181,12 @@ def draw_slice(
             axes.set_xscale("log")
     axes.set_xlabel(key, fontsize=8, parse_math=False)
     axes.tick_params(labelsize=7)
-    axes.grid(alpha=0.25)
     return axes.scatter(positions, values, c=numbers, s=14, cmap="viridis", vmin=0, vmax=max(1, *numbers), alpha=0.85)
 
 
 def draw_pareto(study: Study) -> Figure:
     """Plot two objectives against each other; trials on the Pareto front are labelled with their numbers."""
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = make_panels(6, 4.2, grid="both")
     front = sorted(best_trials(study), key=lambda trial: trial.values)
     on_front = {trial.number for trial in front}
     dominated = [trial.values for trial in finished_trials(study) if trial.number not in on_front]
@@ -205,7 +198,6 @@ def draw_pareto(study: Study) -> Figure:
     first, second = study.user_attrs[OBJECTIVES]
     axes.set_xlabel(first, parse_math=False)
     axes.set_ylabel(second, parse_math=False)
-    axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
     return figure
 
@@ -247,13 +239,8 @@ def parallel_axis(key: str, distribution: BaseDistribution, trials: Sequence[Fro
     """Return the axis of one key over its whole range: positions of the trials, and ticks."""
     positions = [distribution.to_internal_repr(trial.params[key]) for trial in trials]
     if isinstance(distribution, CategoricalDistribution):
-        texts = list(map(str, distribution.choices))
-        axis = {
-            "values": positions,
-            "range": [0, len(texts) - 1],
-            "tickvals": list(range(len(texts))),
-            "ticktext": texts,
-        }
+        texts, last = list(map(str, distribution.choices)), len(distribution.choices) - 1
+        axis = {"values": positions, "range": [0, last], "tickvals": list(range(last + 1)), "ticktext": texts}
     elif isinstance(distribution, IntDistribution | FloatDistribution) and distribution.log:
         low, high = math.log10(distribution.low), math.log10(distribution.high)
         ticks = [low, *range(math.floor(low) + 1, math.ceil(high)), high]
@@ -273,13 +260,13 @@ def objective_getter(index: int) -> Callable[[FrozenTrial], float]:
 
 def render_page(study: Study, notes: Sequence[str], figures: Sequence[tuple[str, go.Figure]]) -> str:
     """Render the page with notes and interactive figures."""
-    template = Path(__file__).with_name("search.html.jinja").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    text = Path(__file__).with_name("search.html.jinja").read_text(encoding="utf-8")
+    template = jinja2.Template(text, autoescape=True, undefined=jinja2.StrictUndefined)
     parts = [
         (heading, figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"figure{number}"))
         for number, (heading, figure) in enumerate(figures)
     ]
-    return environment.from_string(template).render(
+    return template.render(
         title=f"Search: {study.study_name}",
         counts=describe_counts(study),
         best=best_trials(study),

@@ -30,13 +30,14 @@ from hydra.core.override_parser.types import (
     Transformer,
 )
 from hydra.errors import OverrideParseException
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from gym.core.errors import ConfigError
 
 MAX_GRID_POINTS = 10_000  # Optuna keeps all points in memory
 
 Value = None | bool | int | float | str
+Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SearchSpace:
     """
 
     fixed: list[str]
-    distributions: dict[str, BaseDistribution]
+    distributions: dict[str, Distribution]
     texts: dict[str, list[str]]
 
     def format_override(self, key: str, value: Value) -> str:
@@ -135,7 +136,7 @@ def parse_overrides(overrides: Sequence[str], config_loader: ConfigLoader | None
         ) from error
 
 
-def read_distribution(override: Override) -> BaseDistribution:
+def read_distribution(override: Override) -> Distribution:
     """Return the distribution that an override describes.
 
     Raises:
@@ -156,7 +157,7 @@ def read_distribution(override: Override) -> BaseDistribution:
     return choice_distribution(written, list_choices(override))
 
 
-def interval_distribution(written: str | None, sweep: IntervalSweep) -> BaseDistribution:
+def interval_distribution(written: str | None, sweep: IntervalSweep) -> Distribution:
     """Return the distribution of ``interval(low,high)``, which includes both bounds.
 
     Args:
@@ -181,7 +182,7 @@ def interval_distribution(written: str | None, sweep: IntervalSweep) -> BaseDist
     return FloatDistribution(low, high, log=is_log)
 
 
-def range_distribution(written: str | None, sweep: RangeSweep) -> BaseDistribution:
+def range_distribution(written: str | None, sweep: RangeSweep) -> Distribution:
     """Return the distribution of ``range(start,stop,step)``, which excludes the stop.
 
     Args:
@@ -245,7 +246,7 @@ def exact_decimal(number: float | None) -> Fraction:
     return Fraction(repr(number))
 
 
-def snap_to_step(distribution: BaseDistribution, value: Any) -> int | float:
+def snap_to_step(distribution: Distribution, value: Any) -> int | float:
     """Convert a sampled number to the type of its distribution, and move it to the nearest step if there are steps."""
     if isinstance(distribution, IntDistribution):
         return int(value)
@@ -259,7 +260,7 @@ def step_value(distribution: FloatDistribution, index: int) -> float:
     return float(exact_decimal(distribution.low) + index * exact_decimal(distribution.step))
 
 
-def count_values(key: str, distribution: BaseDistribution) -> int:
+def count_values(key: str, distribution: Distribution) -> int:
     """Return the number of values of a key.
 
     Raises:
@@ -267,7 +268,6 @@ def count_values(key: str, distribution: BaseDistribution) -> int:
     """
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
     if distribution.step is None:
         raise ConfigError(
             f"{key} has infinitely many values, but search.sampler=grid tries all of them; "
@@ -276,24 +276,22 @@ def count_values(key: str, distribution: BaseDistribution) -> int:
     return round((distribution.high - distribution.low) / distribution.step) + 1
 
 
-def list_values(distribution: BaseDistribution) -> list[Value]:
+def list_values(distribution: Distribution) -> list[Value]:
     """Return all values of a finite distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
     if isinstance(distribution, IntDistribution):
         return list(range(distribution.low, distribution.high + 1, distribution.step))
-    assert isinstance(distribution, FloatDistribution)
     return [step_value(distribution, index) for index in range(count_values("", distribution))]
 
 
-def describe_distribution(distribution: BaseDistribution) -> str:
+def describe_distribution(distribution: Distribution) -> str:
     """Describe a distribution; integers have no decimal point, and text is quoted.
 
     The description is stored with the study and enters the name of the search, so it must never change.
     """
     if isinstance(distribution, CategoricalDistribution):
         return "one of " + ", ".join(map(repr, distribution.choices))
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
     bounds = f"{distribution.low!r} to {distribution.high!r}"
     if distribution.log:
         return f"{bounds}, by its logarithm"

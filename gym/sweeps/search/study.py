@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 from optuna import Study
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -193,17 +192,8 @@ def propose_trials(study: Study, space: SearchSpace, total: int, batch: int = 1)
 def suggest_parameters(trial: Trial, space: SearchSpace) -> Trial:
     """Sample the parameters that a trial does not have yet, and return the trial."""
     for key, distribution in space.distributions.items():
-        _suggest_parameter(trial, key, distribution)
+        trial._suggest(key, distribution)  # what the public methods call, each for one kind of distribution
     return trial
-
-
-def _suggest_parameter(trial: Trial, key: str, distribution: BaseDistribution) -> None:
-    if isinstance(distribution, FloatDistribution):
-        trial.suggest_float(key, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-    elif isinstance(distribution, IntDistribution):
-        trial.suggest_int(key, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-    elif isinstance(distribution, CategoricalDistribution):
-        trial.suggest_categorical(key, distribution.choices)
 
 
 def record_result(

@@ -25,19 +25,11 @@ from gym.core.files import hash_value
 from gym.core.text import plain_console, pluralize
 from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import fingerprinted_settings
+from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import ENDED, FAILED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
-from gym.sweeps.plan import (
-    Compose,
-    DatasetCache,
-    Overrides,
-    PlannedRun,
-    format_command,
-    plan_sweep,
-    plan_sweep_run,
-    queue_run,
-)
+from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
 from gym.sweeps.search.figures import describe_counts, write_search_report
 from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
@@ -58,7 +50,7 @@ def run_search(
     texts = [quote_options(f"{key}={value}") for key, value in params.items()]
     space = read_space([*texts, *arguments])
     extremes = list_extremes(space)
-    first = plan_sweep(extremes, compose)[0]
+    first = plan.plan_sweep(extremes, compose)[0]
     own = read_config(compose(extremes[0]), Config)
     search, outputs, workers = own.search, Path(own.outputs), count_workers(config)
     folder = SweepFolder(outputs, own.sweep.name or name_search(first.unversioned or first.fingerprint, search, space))
@@ -171,13 +163,13 @@ class TrialRunner:
         ledger = self._folder.ledger
         try:
             config = read_config(self._compose(overrides), Config)
-            run = plan_sweep_run(config, overrides, distinct, self._datasets)
+            run = plan.plan_sweep_run(config, overrides, distinct, self._datasets)
         except GymError as error:
-            queue_run(ledger, trial.number, PlannedRun(" ".join(distinct), "", overrides))
+            plan.queue_run(ledger, trial.number, PlannedRun(" ".join(distinct), "", overrides))
             ledger.append(STARTED, trial.number, epochs=0)
             ledger.append(FAILED, trial.number, message=str(error))
         else:
-            queue_run(ledger, trial.number, run)
+            plan.queue_run(ledger, trial.number, run)
 
     def _copy_result(self, job: Job) -> Job:
         """Copy the result of an equal run that has ended, if there is one."""
@@ -213,7 +205,7 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
     for trial in best:
         names = study.user_attrs[OBJECTIVES]
         values = "  ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
-        lines += [f"best: trial {trial.number}  {values}", f"    {format_command(overrides[trial.number])}"]
+        lines += [f"best: trial {trial.number}  {values}", f"    {plan.format_command(overrides[trial.number])}"]
     plain_console().print("\n".join([*lines, *findings]))
     if not best:
         raise RunError(f"none of {pluralize(len(jobs), 'trial')} finished; see the messages above.")

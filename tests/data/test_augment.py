@@ -1,5 +1,7 @@
 """Tests of augmentation: image and label move together, and no class appears."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -184,9 +186,15 @@ def coast(rows=24, columns=40, bands=3, seed=0):
     return image, image.any(axis=2)
 
 
-def jittered(image, seed, **options):
+@functools.cache
+def graph_of_jitter(**options):
+    """The jitter of a configuration as one graph, as ``tf.data`` runs it: hundreds of draws take seconds otherwise."""
     config = AugmentConfig(**{**NOTHING, **options})
-    return jitter(tf.constant(image), config, tf.constant([7, seed], tf.int64)).numpy()
+    return tf.function(lambda image, seed: jitter(image, config, seed), autograph=False)
+
+
+def jittered(image, seed, **options):
+    return graph_of_jitter(**options)(tf.constant(image), tf.constant([7, seed], tf.int64)).numpy()
 
 
 @pytest.mark.parametrize("options", [{"brightness": 0.5}, {"contrast": 0.5}, {"noise": 0.5}, VALUES])

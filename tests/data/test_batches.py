@@ -1,6 +1,8 @@
 """Tests of batches: they hold the pairs of the dataset, in an order that depends on (seed, epoch) only."""
 
+import functools
 import hashlib
+import itertools
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,7 +22,9 @@ from tests.conftest import ROOT, make_scenes, make_tiny_dataset
 NOTHING = AugmentConfig(
     zoom=0.0, rotation=0.0, shift_rows=0.0, shift_columns=0.0, flip_horizontal=False, flip_vertical=False
 )
-STRONG = AugmentConfig(zoom=0.2, rotation=90.0, shift_rows=0.1, shift_columns=0.1, flip_vertical=True, noise=0.1)
+STRONG = AugmentConfig(
+    copies=2, zoom=0.2, rotation=90.0, shift_rows=0.1, shift_columns=0.1, flip_vertical=True, noise=0.1
+)
 OFFLINE = replace(STRONG, mode="offline", copies=3)
 
 
@@ -50,6 +54,26 @@ def digest(image, label):
     return hashlib.sha256(image.tobytes() + label.tobytes()).hexdigest()
 
 
+@functools.cache
+def online_epochs(dataset, batch=3, seed=2, first_epoch=0):
+    """Batches by epoch, up to the sixth, of two copies of five pairs.
+
+    Tests that name no default share them: a pipeline with augmentation takes half a second before its first batch.
+    """
+    samples = training_samples(Split([0, 1, 2, 3, 4], [5]), STRONG, len(dataset))
+    steps, epochs = steps_in_epoch(len(samples), batch), 6 - first_epoch
+    batches = take(training_batches(dataset, samples, STRONG, batch, seed, first_epoch), epochs * steps)
+    return [batches[epoch * steps : (epoch + 1) * steps] for epoch in range(epochs)]
+
+
+@pytest.fixture(scope="module")
+def offline_samples(tiny_dataset):
+    """The six pairs and their three offline copies, in the order of their numbers, for seed 4."""
+    everything = range(4 * len(tiny_dataset))
+    images, labels = concatenate(take(ordered_batches(tiny_dataset, everything, 8, OFFLINE, 4), 99))
+    return list(zip(images, labels, strict=True))
+
+
 def test_ordered_batches_hold_the_requested_pairs(tiny_dataset):
     """They keep the order, values and labels, and the last batch is smaller."""
     batches = take(ordered_batches(tiny_dataset, [4, 0, 2], batch=2), 9)
@@ -63,7 +87,7 @@ def test_ordered_batches_hold_the_requested_pairs(tiny_dataset):
 
 def scenes_of_all_sizes(*types, order="C"):
     """Scenes smaller than the frame, as large and larger, some of a single row or column, in one type or several."""
-    sizes = [(5, 7), (16, 32), (40, 20), (1, 9), (15, 1), (64, 128), (17, 31)]
+    sizes = [(5, 7), (16, 32), (40, 20), (1, 9), (15, 1), (30, 50), (17, 31)]
     scenes = {}
     for number, size in enumerate(sizes):
         rng, dtype = np.random.default_rng(number), types[number % len(types)]
@@ -128,21 +152,27 @@ def test_steps_are_the_batches_of_an_epoch():
 
 def test_online_copies_repeat_each_pair_with_other_changes(tiny_dataset):
     """Two copies double the samples, and the copies of a pair differ."""
-    samples = training_samples(Split([0], [1]), replace(STRONG, copies=2), len(tiny_dataset))
-    ((images, _),) = take(training_batches(tiny_dataset, samples, STRONG, batch=8, seed=1), 1)
+    images, _ = concatenate(online_epochs(tiny_dataset)[0])
 
-    assert len(images) == 2
-    assert (images[0] != images[1]).any()
+    assert len(images) == 10
+    assert len({image.tobytes() for image in images}) == 10
 
 
 def test_online_changes_differ_from_epoch_to_epoch(tiny_dataset):
     """The same pair never looks the same twice."""
-    batches = take(training_batches(tiny_dataset, [0], STRONG, batch=1, seed=1), 6)
+    images, labels = concatenate(itertools.chain(*online_epochs(tiny_dataset)))
 
-    assert len({digest(*batch) for batch in batches}) == 6
+    assert len(set(map(digest, images, labels))) == 6 * 10
 
 
-@pytest.mark.parametrize("config", [NOTHING, STRONG, OFFLINE])
+def assert_same_batches(ours, theirs):
+    """Images and labels are equal."""
+    for (image, label), (other_image, other_label) in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(image, other_image)
+        np.testing.assert_array_equal(label, other_label)
+
+
+@pytest.mark.parametrize("config", [NOTHING, OFFLINE])
 def test_training_that_starts_later_gets_the_same_batches_per_epoch(tiny_dataset, config):
     """Epoch 3 is the same whether or not epochs 0 to 2 came before; resuming relies on it."""
     samples = training_samples(Split([0, 1, 2, 3, 4], [5]), config, len(tiny_dataset))
@@ -150,44 +180,45 @@ def test_training_that_starts_later_gets_the_same_batches_per_epoch(tiny_dataset
     whole = take(training_batches(tiny_dataset, samples, config, batch=2, seed=9), 5 * steps)
     late = take(training_batches(tiny_dataset, samples, config, batch=2, seed=9, first_epoch=3), 2 * steps)
 
-    for (image, label), (later_image, later_label) in zip(whole[3 * steps :], late, strict=True):
-        np.testing.assert_array_equal(image, later_image)
-        np.testing.assert_array_equal(label, later_label)
+    assert_same_batches(whole[3 * steps :], late)
+
+
+def test_training_with_online_copies_that_starts_later_gets_the_same_batches_per_epoch(tiny_dataset):
+    """The changes of an epoch depend on its number, not on the epochs before it."""
+    whole, late = online_epochs(tiny_dataset), online_epochs(tiny_dataset, first_epoch=3)
+
+    for ours, theirs in zip(whole[3:], late, strict=True):
+        assert_same_batches(ours, theirs)
 
 
 def test_the_batch_size_changes_no_sample(tiny_dataset):
     """Ten samples in batches of 1, 3 or 10 are the same, in the same order."""
-    config = replace(STRONG, copies=2)
-    samples = training_samples(Split([0, 1, 2, 3, 4], [5]), config, len(tiny_dataset))
-    epochs = [
-        concatenate(take(training_batches(tiny_dataset, samples, config, batch, seed=2), steps_in_epoch(10, batch)))
-        for batch in (1, 3, 10)
-    ]
+    images, labels = concatenate(online_epochs(tiny_dataset)[0])
 
-    for images, labels in epochs[1:]:
-        np.testing.assert_array_equal(images, epochs[0][0])
-        np.testing.assert_array_equal(labels, epochs[0][1])
+    for batch in (1, 10):
+        same_images, same_labels = concatenate(online_epochs(tiny_dataset, batch=batch)[0])
+        np.testing.assert_array_equal(same_images, images)
+        np.testing.assert_array_equal(same_labels, labels)
 
 
 def test_the_seed_decides_order_and_changes(tiny_dataset):
     """Another seed gives another order and other changes."""
-    one, two = (take(training_batches(tiny_dataset, range(5), STRONG, batch=10, seed=seed), 1)[0][0] for seed in (1, 2))
+    one, other = (epochs[0][0][0] for epochs in (online_epochs(tiny_dataset), online_epochs(tiny_dataset, seed=1)))
 
-    assert (one != two).any()
+    assert (one != other).any()
 
 
-def test_offline_copies_are_the_same_in_every_epoch(tiny_dataset):
+def test_offline_copies_are_the_same_in_every_epoch(tiny_dataset, offline_samples):
     """Only their order changes; each copy equals the one read by its number, and differs from its pair."""
     samples = training_samples(Split([0, 3], [1]), OFFLINE, len(tiny_dataset))
-    expected = sorted(digest(*batch) for batch in take(ordered_batches(tiny_dataset, samples, 1, OFFLINE, 4), 99))
+    expected = sorted(digest(*offline_samples[sample]) for sample in samples)
     batches = take(training_batches(tiny_dataset, samples, OFFLINE, batch=1, seed=4), 3 * len(samples))
     epochs = [[digest(*batch) for batch in batches[start : start + 6]] for start in (0, 6, 12)]
 
     assert len(set(expected)) == 6
     assert all(sorted(epoch) == expected for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
-    pairs = take(ordered_batches(tiny_dataset, [0, 3, 6], 1, OFFLINE, 4), 2)
-    assert not {digest(*pair) for pair in pairs} & set(expected)
+    assert not {digest(*offline_samples[pair]) for pair in (0, 3)} & set(expected)
 
 
 IN_ANOTHER_PROCESS = """
@@ -219,40 +250,37 @@ def test_offline_copies_are_the_same_in_another_process(tiny_dataset):
     assert theirs.split() == [digest(*read_one(read, sample)) for sample in (6, 11, 23)]
 
 
-def test_copies_depend_on_the_seed_only(tiny_dataset):
+def test_copies_depend_on_the_seed_only(tiny_dataset, offline_samples):
     """Neither the samples next to them nor the reader matters."""
     read, other = (SampleReader(tiny_dataset, OFFLINE, seed) for seed in (4, 5))
-    ((images, labels),) = take(ordered_batches(tiny_dataset, [9], 1, OFFLINE, 4), 99)
+    image, label = offline_samples[9]
     among = concatenate(take(ordered_batches(tiny_dataset, [2, 9, 14], 2, OFFLINE, 4), 99))
 
     assert (read_one(read, 9)[0] != read_one(other, 9)[0]).any()
-    assert_same_copy((images[0], labels[0]), read_one(read, 9))
-    np.testing.assert_array_equal(among[0][1], images[0])
-    np.testing.assert_array_equal(among[1][1], labels[0])
+    assert_same_copy((image, label), read_one(read, 9))
+    np.testing.assert_array_equal(among[0][1], image)
+    np.testing.assert_array_equal(among[1][1], label)
     np.testing.assert_array_equal(among[0][0], tiny_dataset.read_image(2))
 
 
-def test_the_split_of_the_paper_reads_copies_on_both_sides(tiny_dataset):
+def test_the_split_of_the_paper_reads_copies_on_both_sides(tiny_dataset, offline_samples):
     """Each sample of training and validation is the copy with its number."""
     split = split_dataset(tiny_dataset, SplitConfig(method="paper", validation=0.5), OFFLINE.copies)
-    read = SampleReader(tiny_dataset, OFFLINE, 1)
+    read = SampleReader(tiny_dataset, OFFLINE, 4)
     assert training_samples(split, OFFLINE, 6) == split.training
 
-    images, labels = concatenate(take(ordered_batches(tiny_dataset, split.validation, 4, OFFLINE, 1), 99))
-    trained = concatenate(take(training_batches(tiny_dataset, split.training, OFFLINE, 9, seed=1), 1))
-    ordered = concatenate(take(ordered_batches(tiny_dataset, split.training, 4, OFFLINE, 1), 99))
+    images, labels = concatenate(take(ordered_batches(tiny_dataset, split.validation, 4, OFFLINE, 4), 99))
+    trained = concatenate(take(training_batches(tiny_dataset, split.training, OFFLINE, 9, seed=4), 1))
 
     for index, sample in enumerate(split.validation):
         assert_same_copy((images[index], labels[index]), read_one(read, sample))
         assert (images[index] != tiny_dataset.read_image(sample % 6)).any()
-    assert sorted(map(digest, *trained)) == sorted(map(digest, *ordered))
+    assert sorted(map(digest, *trained)) == sorted(digest(*offline_samples[sample]) for sample in split.training)
 
 
-def test_a_copy_has_the_classes_of_its_pair_and_no_others(tiny_dataset):
+def test_a_copy_has_the_classes_of_its_pair_and_no_others(tiny_dataset, offline_samples):
     """It is that pair after augmentation, with pixels from outside ignored."""
-    read = SampleReader(tiny_dataset, OFFLINE, 3)
-    for sample in range(6, 24):
-        _, label = read_one(read, sample)
+    for sample, (_, label) in enumerate(offline_samples):
         assert set(np.unique(label)) <= {*np.unique(tiny_dataset.read_label(sample % 6)), IGNORE}
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from gym.config.schema import ModelConfig
 from gym.models import blocks, layers
+from tests.models.outlines import build_outline
 
 
 def test_standardisation_by_hand():
@@ -130,7 +131,7 @@ def saved_network(path, *arguments):
     network = keras.Model(inputs, keras.layers.Conv2D(3, 1)(blocks.Standardize(*arguments)(inputs)))
     network.save(path)
     images = rng.uniform(1, 9, (2, 8, 8, 2))
-    return images, network.predict_on_batch(images)
+    return images, network(images).numpy()
 
 
 @pytest.mark.parametrize("arguments", METHODS, ids=lambda arguments: arguments[0])
@@ -140,7 +141,7 @@ def test_every_standardisation_is_restored_from_its_file(tmp_path, arguments):
 
     back = keras.saving.load_model(tmp_path / "x.keras")
 
-    np.testing.assert_array_equal(back.predict_on_batch(images), scores)
+    np.testing.assert_array_equal(back(images), scores)
     given = dict(zip(("method", "mean", "deviation"), (*arguments, None, None), strict=False))
     assert given.items() <= back.layers[1].get_config().items()
 
@@ -161,7 +162,7 @@ def test_a_file_without_a_method_is_still_read(tmp_path):
 
     back = keras.saving.load_model(tmp_path / "old.keras")
 
-    np.testing.assert_array_equal(back.predict_on_batch(images), scores)
+    np.testing.assert_array_equal(back(images), scores)
 
 
 @pytest.mark.parametrize("arguments", METHODS, ids=lambda arguments: arguments[0])
@@ -231,9 +232,7 @@ def test_a_strided_shortcut_equals_a_strided_convolution():
 @pytest.mark.parametrize("kernel", [1, 7])
 def test_no_model_has_a_strided_1x1_convolution(name, kernel):
     """Its gradient would corrupt memory on a CPU."""
-    from gym.models.architectures import build_model
-
-    model = build_model(ModelConfig(name=name, filters=2, kernel=kernel), (32, 32, 3), 2)
+    model = build_outline(ModelConfig(name=name, filters=2, kernel=kernel), (32, 32, 3), 2)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
     assert convolutions

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock
 
@@ -207,9 +207,21 @@ def replay_events(events: Iterable[Event]) -> list[Job]:
     return [jobs[number] for number in sorted(jobs)]
 
 
-def drop_duplicates(runs: Iterable[Any]) -> list[Any]:
-    """Keep the first run of each fingerprint: equal runs have equal results. They may be jobs or planned runs."""
-    first: dict[str, Any] = {}
+class Fingerprinted(Protocol):
+    """A planned run or a job."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything the result depends on."""
+        ...
+
+
+RunT = TypeVar("RunT", bound=Fingerprinted)
+
+
+def drop_duplicates(runs: Iterable[RunT]) -> list[RunT]:
+    """Keep the first run of each fingerprint: equal runs have equal results."""
+    first: dict[str, RunT] = {}
     for run in runs:
         first.setdefault(run.fingerprint, run)
     return list(first.values())

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 from optuna import Study
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -192,7 +193,12 @@ def propose_trials(study: Study, space: SearchSpace, total: int, batch: int = 1)
 def suggest_parameters(trial: Trial, space: SearchSpace) -> Trial:
     """Sample the parameters that a trial does not have yet, and return the trial."""
     for key, distribution in space.distributions.items():
-        trial._suggest(key, distribution)  # what the public methods call, each for one kind of distribution
+        if isinstance(distribution, CategoricalDistribution):
+            trial.suggest_categorical(key, distribution.choices)
+        elif isinstance(distribution, IntDistribution):
+            trial.suggest_int(key, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+        else:
+            trial.suggest_float(key, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
     return trial
 
 

@@ -83,4 +83,6 @@ def test_tests_with_a_shared_fixture_run_in_one_worker():
     assert work_unit(item("a")) == "tests/test_x.py"
     assert work_unit(item("a", "trains")) is None
     assert work_unit(item("a", "trains", shared=("whole", "model"))) == "tests/test_x.py+model+whole"
+    assert work_unit(item("a", shared=("golden_run",))) == "golden_run"
+    assert work_unit(item("a", "trains", shared=("golden_run", "golden_sweep"))) == "golden_sweep"
     assert sorted([item("a"), item("b", "process"), item("c", "trains")], key=rank)[0].nodeid.endswith("c")

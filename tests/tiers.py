@@ -26,6 +26,8 @@ LEFT_TO = {
 }
 # Libraries run uname and the program runs git; both take milliseconds and run once.
 _QUICK = ("uname", "git")
+# Fixtures that train, the dearest first; a test with both belongs to the first.
+GOLDEN = ("golden_sweep", "golden_run")
 _ACTIONS = {"trains": "train", "process": "start processes"}
 _UNRESTRICTED = ("drill", "outside")
 
@@ -105,11 +107,14 @@ guard = Guard()
 def work_unit(item: pytest.Item) -> str | None:
     """Return the group of tests that pytest-xdist must run in one worker; None for a test that may run in any worker.
 
-    Tests that share a module fixture form a group, so that the fixture is created once. An expensive test without such
-    a fixture may run in any worker. The cheap tests of a file form a group, because sending each of them to a worker
-    takes longer than most of them run.
+    Tests that share a module fixture form a group, so that the fixture is created once; so do those that read the
+    golden sweep, and those that read the golden run, so that no worker waits for another to create them. An expensive
+    test without such a fixture may run in any worker. The cheap tests of a file form a group, because sending each of
+    them to a worker takes longer than most of them run.
     """
     definitions = item._fixtureinfo.name2fixturedefs
+    if golden := [name for name in GOLDEN if name in definitions]:
+        return golden[0]
     shared = {name for name, found in definitions.items() if found[-1].scope == "module"}
     if not shared and any(item.get_closest_marker(marker) for marker in LEFT_TO):
         return None

@@ -14,8 +14,10 @@ from gym.app.evaluate import evaluate_runs
 from gym.app.train import run_experiment
 from gym.config.schema import TrackingConfig
 from gym.core.errors import ConfigError, DataError, RunError
+from gym.core.files import hash_file
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
+from gym.runs.model_files import load_model
 from gym.runs.result import read_result
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.golden import SETTINGS, SWEEP, copy_outputs
@@ -54,12 +56,26 @@ def trained(configure, outputs, trained_results):
     return train
 
 
+@pytest.fixture(scope="module")
+def loaded_model():
+    """Load each model only once, because its first prediction traces it; tests of load_model are elsewhere."""
+    models = {}
+
+    def load_once(folder):
+        key = hash_file(folder / "model.keras")
+        models[key] = models.get(key) or load_model(folder)
+        return models[key]
+
+    return load_once
+
+
 @pytest.fixture
-def evaluate(configure, outputs):
+def evaluate(configure, outputs, loaded_model):
     """Evaluate with overrides; the page, whose pictures take most of the time, is written only if ``output`` is set."""
 
     def run(*overrides):
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("gym.app.evaluate.load_model", loaded_model)
             if not any(override.startswith("output=") for override in overrides):
                 patch.setattr("gym.app.evaluate.write_page", lambda *_: [])
             return evaluate_runs(configure(*overrides, f"outputs={outputs}", name="evaluate"))

@@ -90,7 +90,7 @@ def test_the_page_holds_all_results(tmp_path):
     }
 
 
-def test_the_page_shows_legacy_numbers_with_the_correct_scores(tmp_path):
+def test_the_page_shows_legacy_numbers_with_the_correct_scores(blank_pictures, tmp_path):
     """The correct score of a number from 2022 is the one of the same name."""
     assessment = assessed()
     write_page(tmp_path, assessment, "it", {}, list("abc"), read_sample, 0, {})
@@ -101,7 +101,7 @@ def test_the_page_shows_legacy_numbers_with_the_correct_scores(tmp_path):
         assert "".join(f'<td class="number">{number}</td>' for number in numbers) in page
 
 
-def test_one_scene_has_no_interval_and_no_temperature(tmp_path):
+def test_one_scene_has_no_interval_and_no_temperature(blank_pictures, tmp_path):
     """The page says so."""
     write_page(tmp_path, assessed(1, NAN), "it", {}, ["a", "b", "c"], read_sample, 0, {})
 
@@ -111,7 +111,7 @@ def test_one_scene_has_no_interval_and_no_temperature(tmp_path):
 
 
 @pytest.mark.parametrize(("value", "is_at_limit"), [(20.0, True), (1.5, False)])
-def test_a_temperature_at_the_limit_of_its_range_is_not_shown_as_fitted(tmp_path, value, is_at_limit):
+def test_a_temperature_at_the_limit_of_its_range_is_not_shown_as_fitted(blank_pictures, tmp_path, value, is_at_limit):
     """The page names the limit."""
     write_page(tmp_path, assessed(temperature=value), "it", {}, ["a", "b", "c"], read_sample, 0, {})
 
@@ -120,7 +120,7 @@ def test_a_temperature_at_the_limit_of_its_range_is_not_shown_as_fitted(tmp_path
 
 
 @pytest.mark.parametrize(("scenes", "is_few"), [(2, True), (19, True), (20, False)])
-def test_intervals_from_few_scenes_have_a_warning(tmp_path, scenes, is_few):
+def test_intervals_from_few_scenes_have_a_warning(blank_pictures, tmp_path, scenes, is_few):
     """Sites have fewer scenes, so their table always has one."""
     write_page(tmp_path, assessed(scenes), "it", {}, ["a", "b", "c"], read_sample, 0, {})
 

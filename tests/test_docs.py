@@ -165,7 +165,7 @@ def test_the_sweep_page_lists_every_key(page):
     """These are the keys of ``sweep`` and ``search``."""
     for part, schema in (("sweep", SweepConfig), ("search", SearchConfig)):
         listed = set(re.findall(rf"^\| `{part}\.(\w+)` \|", page, re.MULTILINE))
-        hidden = {"job", "warmup"}  # set by the sweeper, and documented with the pruners
+        hidden = {"job"}  # set by the sweeper
         assert listed | hidden >= {field.name for field in fields(schema)}
         assert listed <= {field.name for field in fields(schema)}
 
@@ -239,7 +239,7 @@ def test_the_plugin_of_the_plugin_page_works(configure, write_plugin):
     _, _, module, flag, plugins, name, options, width = shlex.split(command)
     load_plugins(["toy"])
 
-    config = configure(plugins, name.split(",")[0], options, width.split(",")[0])
+    config = configure(plugins, name, options, width.split(",")[0])
     model = build_model(config.model, (32, 32, 5), 4)
 
     assert (module, flag) == ("gym.train", "-m")

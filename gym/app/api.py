@@ -15,7 +15,7 @@ from hydra import initialize_config_dir
 
 from gym.app.command_line import register_configuration
 from gym.config.groups import configuration_folder, quote_options
-from gym.config.plugins import load_plugins, plugins_in
+from gym.config.plugins import add_loaded_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DataConfig, TrackingConfig, TrainingConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, DataError
@@ -163,10 +163,11 @@ def compose(*overrides: str) -> Config:
     from gym.app.explain import explain
 
     register_configuration(["config"])
-    load_plugins(plugins_in(overrides))
     try:
+        given = add_loaded_plugins(overrides)
+        load_plugins(plugins_in(given))
         with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
-            composed = compose_files("config", [quote_options(override) for override in overrides])
+            composed = compose_files("config", [quote_options(override) for override in given])
             return read_config(composed, Config)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, Config)) from error

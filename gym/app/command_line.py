@@ -1,7 +1,7 @@
 """The commands, and how each one starts: compose the configuration with Hydra, check it, run the command.
 
 A user's mistake ends in one line (value, rule, remedy) and exit code 1. A bug keeps its traceback. HYDRA_FULL_ERROR=1
-shows the traceback of both.
+also shows the tracebacks of Hydra's errors.
 """
 
 import functools

@@ -13,7 +13,7 @@ from filelock import FileLock
 from gym.app.training_data import open_training_data
 from gym.config.data_rules import check_split
 from gym.config.schema import Config, DataConfig, EvaluateConfig, TrainingConfig
-from gym.core.errors import DataError, RunError
+from gym.core.errors import ConfigError, DataError, RunError
 from gym.core.files import hash_file, translate_disk_errors
 from gym.data.batches import SampleReader
 from gym.data.build import open_or_build_dataset
@@ -124,8 +124,11 @@ def choose_samples(side: str, split: Split, pairs: int, is_own: bool) -> tuple[s
         The chosen side and its samples.
 
     Raises:
+        ConfigError: ``side`` is none of these.
         DataError: The side is empty.
     """
+    if side not in (known := ("auto", "all", *Split._fields)):
+        raise ConfigError(f"side={side} must be one of {', '.join(known)}.")
     if side == "auto":
         side = ("test" if split.test else "validation") if is_own else "all"
     samples = list(range(pairs)) if side == "all" else list(getattr(split, side))
@@ -137,23 +140,27 @@ def choose_samples(side: str, split: Split, pairs: int, is_own: bool) -> tuple[s
 
 def check_dataset_fits(name: str, model: SavedModel, dataset: Dataset) -> None:
     """Raise `RunError` if the model ``name`` and a dataset differ in classes, bands or preparation."""
-    known, preparation = model.description, dataset.manifest.preparation
-    pairs = {
-        "classes": (known.classes, dataset.manifest.classes),
-        "bands": (known.preparation.bands, preparation.bands),
-        "frame": (list(known.preparation.frame), list(preparation.frame)),
-        "scaling": (known.preparation.scaling, preparation.scaling),
+    trained, given = model.description.preparation, dataset.manifest.preparation
+    names = {
+        "classes": (model.description.classes, dataset.manifest.classes),
+        "bands": (trained.bands, given.bands),
     }
-    for what, (expected, found) in pairs.items():
+    for what, (expected, found) in names.items():
         if expected != found:
             raise RunError(
                 f"run={name} was trained with {what} {_join(expected)}, but the data has {_join(found)}; "
                 f"use data with the same {what} in the same order."
             )
+    for what in ("frame", "framing", "overlap", "scaling", "indices"):
+        if getattr(trained, what) != getattr(given, what):
+            raise RunError(
+                f"run={name} was trained with {what} {_join(getattr(trained, what))}, but the data was prepared with "
+                f"{_join(getattr(given, what))}; prepare it like the training data."
+            )
 
 
 def _join(parts: object) -> str:
-    return ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
+    return ", ".join(map(str, parts)) if isinstance(parts, list | tuple) else str(parts)
 
 
 def _check_distinct(models: Sequence[EvaluatedModel]) -> None:

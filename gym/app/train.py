@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -57,11 +58,13 @@ def run_experiment(config: Config) -> RunResult:
 def format_next_steps(run_id: str, outputs: str, tracking_uri: str, plugins: Sequence[str] = ()) -> list[str]:
     """Return lines that say where a run is logged, with commands that can be copied."""
     places = {"outputs": (outputs, Config.outputs), "tracking.uri": (tracking_uri, "")}
-    where = "".join(f" {key}={redact_uri(value)}" for key, (value, default) in places.items() if value != default)
+    where = "".join(
+        f" {shlex.quote(f'{key}={redact_uri(value)}')}" for key, (value, default) in places.items() if value != default
+    )
     where += f" {format_plugins(plugins)}" if plugins else ""
     return [
         f"logged as run {run_id}",
-        "  view:     ./scripts/ui" + (f" 5000 {outputs}" if outputs != Config.outputs else ""),
+        "  view:     ./scripts/ui" + (f" 5000 {shlex.quote(outputs)}" if outputs != Config.outputs else ""),
         f"  evaluate: python -m gym.evaluate run={run_id}{where}",
         f"  predict:  python -m gym.predict run={run_id} input=IMAGES output=LABELS{where}",
     ]

@@ -44,7 +44,7 @@ def check_data(data: DataConfig) -> None:
 def _check_paths(data: DataConfig) -> None:
     for key, example in READERS.get(data.kind).needs.items():
         if not getattr(data, key):
-            raise ConfigError(f"data.{key} is missing; data={data.kind} needs it, as in data.{key}={example}.")
+            raise ConfigError(f"data.{key} is missing; data.kind={data.kind} needs it, as in data.{key}={example}.")
     for path in parse_folders("data.images", data.images) if data.images else []:
         require_folder("data.images", path)
     if data.labels:
@@ -77,7 +77,7 @@ def _check_classes(classes: Sequence[str]) -> None:
             f"data.classes={classes} must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."
         )
     if len({name.strip().lower() for name in classes}) < len(classes):
-        raise ConfigError(f"data.classes={classes} must have distinct names, also if case is ignored; rename one.")
+        raise ConfigError(f"data.classes={classes} must have names that differ by more than case; rename one.")
     if not all(name.strip() and "/" not in name for name in classes):
         raise ConfigError(f"data.classes={classes} must not contain empty names or slashes; rename those classes.")
 
@@ -161,7 +161,9 @@ def check_split(split: SplitConfig, augment: AugmentConfig) -> None:
             f"split.validation={split.validation} and split.test={split.test} must add up to less than 1; lower one."
         )
     if split.fold >= split.folds:
-        raise ConfigError(f"split.fold={split.fold} must be below split.folds={split.folds}; folds count from 0.")
+        raise ConfigError(
+            f"split.fold={split.fold} must be below split.folds={split.folds}; folds are numbered from 0."
+        )
     if split.method == "leave_one_out" and not split.held_out:
         raise ConfigError("split.held_out is missing; leave_one_out needs it, as in split.held_out=duck.")
     if split.method == "given" and not split.sides:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from gym.config.registries import ARCHITECTURES, EXPORTERS, LOSSES, READERS, SCORES
 from gym.core.errors import ConfigError, GymError, RunError, first_line
@@ -50,7 +51,16 @@ def add_environment_plugins(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: ``plugins=`` is not a list of modules.
     """
-    names = list(dict.fromkeys([*plugins_in(arguments), *_split(os.environ.get(VARIABLE, ""))]))
+    return _add_plugins(arguments, _split(os.environ.get(VARIABLE, "")))
+
+
+def add_loaded_plugins(overrides: Sequence[str]) -> list[str]:
+    """Merge the plugins that this process has loaded into ``plugins=``; errors as for `add_environment_plugins`."""
+    return _add_plugins(overrides, _loaded)
+
+
+def _add_plugins(arguments: Sequence[str], further: Iterable[str]) -> list[str]:
+    names = list(dict.fromkeys([*plugins_in(arguments), *further]))
     if not names:
         return list(arguments)
     # Hydra's parser takes overrides only in one piece, not before and after its flags.
@@ -70,7 +80,10 @@ def plugins_in(overrides: Iterable[str]) -> list[str]:
     names: list[str] = []
     for override in overrides:
         if _OVERRIDE.match(override):
-            value = OverridesParser.create().parse_override(override).value()
+            try:
+                value = OverridesParser.create().parse_override(override).value()
+            except HydraException:
+                raise ConfigError(f"{override} must be a list of modules, as in plugins=[my_module].") from None
             if not isinstance(value, list):
                 raise ConfigError(f"plugins={value} must be a list of modules; try plugins=[{value}].")
             names += map(str, value)
@@ -110,7 +123,7 @@ def load_plugins(names: Iterable[str], expected: Mapping[str, str] | None = None
         if expected and expected[name] != hashes[name]:
             raise RunError(
                 f"plugin {name} changed after the sweep began ({expected[name][:12]}, now {hashes[name][:12]}); "
-                "start the sweep again."
+                "restore its file, or start another sweep with sweep.name=NAME."
             )
     return hashes
 
@@ -214,7 +227,8 @@ def require_plugins(known: Mapping[str, str], owner: str) -> None:
     if missing:
         hashes = ", ".join(f"{name} {known[name][:12]}".strip() for name in missing)
         raise RunError(
-            f"{owner} was made with a plugin that is not loaded ({hashes}); add {format_plugins([*_loaded, *known])}."
+            f"{owner} was made with a plugin that is not loaded ({hashes}); add {format_plugins([*_loaded, *known])}, "
+            f"or call gym.load_plugins({[*missing]}) in Python."
         )
     for name, digest in known.items():
         old, now = digest[:12], _loaded[name][:12]

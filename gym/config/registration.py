@@ -13,6 +13,7 @@ from gym.core.registry import Entry
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 _MARKERS, _DASHES = [*"os^v<>Ddph*XP"], ["-", "--", ":", "-."]
+_RESERVED_PLACES = (Place.EPOCH, Place.SITE_REPORT)  # each has a fixed set of scores
 _SPARE_STYLES = (Style("#009e73", "P", "-"), Style("#e69f00", "v", "--"), Style("#999999", "X", ":"))
 
 
@@ -68,7 +69,7 @@ def register_loss(
         implementation: A `gym.models.losses.LossFormula`, as ``module:object``, imported on first use. With ``options``
             it is a function that takes them by name and returns one.
         title: Its name for readers; the default is ``name``.
-        balances_classes: Whether it weighs all classes equally by itself.
+        balances_classes: Whether it weights all classes equally by itself.
         options: A dataclass of further keys, set with ``loss.options={key:value}``.
 
     Raises:
@@ -149,12 +150,13 @@ def register_score(
         title: Its name in figures; the default is ``name``.
         meaning: Its name in tables of scores, with the unit; the default is ``title``.
         highest_is_best: Its direction.
-        places: Where it is computed and shown: values of `gym.config.registries.Place`.
+        places: Where it is computed and shown: values of `gym.config.registries.Place`, except ``epoch`` and ``site
+            report``, whose scores are fixed.
 
     Raises:
         ConfigError: As for `register_architecture`.
     """
-    owner, known = f"score {name}", [str(place) for place in Place]
+    owner, known = f"score {name}", [str(place) for place in Place if place not in _RESERVED_PLACES]
     for place in places:
         _check_choice("places", place, known, owner)
     for part in reads:
@@ -169,12 +171,27 @@ def register_score(
         highest_is_best=highest_is_best,
         places=frozenset(map(Place, places)),
     )
-    if Place.RUN in entry.places and not entry.is_counted_in_training:
-        raise ConfigError(
-            f"{owner} reads {', '.join(reads)}, and only matrix and kld_sum are counted at the end of training; "
-            'leave "run" out of its places.'
-        )
+    _check_places(entry)
     registries.SCORES.register(entry)
+
+
+def _check_places(entry: registries.ScoreEntry) -> None:
+    """Raise `ConfigError` if what a score reads is not counted at one of its places."""
+    in_training, by_image = "only matrix and kld_sum are counted at the end of training", "only matrix is kept by image"
+    needs = {
+        Place.RUN: (entry.is_counted_in_training, in_training),
+        Place.SITE_CLASS: (entry.is_counted_in_training, in_training),
+        Place.BASELINES: (entry.is_known_by_image, by_image),
+    }
+    for place, (is_counted, reason) in needs.items():
+        if place in entry.places and not is_counted:
+            raise ConfigError(
+                f'score {entry.name} reads {", ".join(entry.reads)}, and {reason}; leave "{place}" out of its places.'
+            )
+    if Place.DIFFERENCES in entry.places and Place.EVALUATION not in entry.places:
+        raise ConfigError(
+            f'score {entry.name} must be computed in an evaluation to be compared; add "evaluation" to its places.'
+        )
 
 
 def register_exporter(name: str, implementation: str, *, title: str = "", options: type | None = None) -> None:
@@ -196,7 +213,7 @@ def _common(name: str, implementation: str, title: str, options: type | None) ->
     plugin = current_plugin()
     if not plugin:
         raise ConfigError(
-            f"{name} is registered outside a plugin; put the call into a module, and type plugins=[MODULE]."
+            f"{name} is registered outside a plugin; move the call into a module, and pass plugins=[MODULE]."
         )
     if not _NAME.fullmatch(name):
         raise ConfigError(f"the name {name!r} must be lowercase letters, digits and underscores, as in my_net.")

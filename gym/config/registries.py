@@ -28,7 +28,7 @@ class Style:
 
 @dataclass(frozen=True)
 class ArchitectureEntry(Entry):
-    """An architecture; its implementation takes the arguments of `gym.models.unet.build_u` but the last.
+    """An architecture; its implementation takes the arguments of `gym.models.unet.build_encoder_decoder` but the last.
 
     Attributes:
         style: How figures draw it.
@@ -53,7 +53,7 @@ class LossEntry(Entry):
     """A loss; its implementation is a `gym.models.losses.LossFormula`.
 
     Attributes:
-        balances_classes: Whether it weighs all classes equally by itself, so that class frequencies do not apply.
+        balances_classes: Whether it weights all classes equally by itself, so that class frequencies do not apply.
     """
 
     balances_classes: bool = field(default=False, kw_only=True)

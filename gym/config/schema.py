@@ -131,7 +131,7 @@ class SplitConfig:
     fold: int = setting(0, "Index of the validation fold, counted from 0.", least=0, only={"method": ("kfold",)})
     held_out: str = setting("", "Site, date or scene used for testing.", only={"method": ("leave_one_out",)})
     sides: str = setting("", "CSV file with the columns name and side.", only={"method": ("given",)})
-    seed: int = setting(0, "Seed of the split; the run's own seed does not affect it.", least=0, only=_DRAWN_SPLITS)
+    seed: int = setting(0, "Seed for the split; the run's own seed does not affect it.", least=0, only=_DRAWN_SPLITS)
     training_share: float = setting(
         1.0, "Fraction of the training side to use; a larger fraction contains every smaller one.", above=0, most=1
     )
@@ -147,7 +147,7 @@ class SplitConfig:
 class DataConfig:
     """Where image-label pairs come from, and how they are prepared."""
 
-    kind: str = setting(lambda: READERS.default, "Reader of the image-label pairs.", registry=READERS)
+    kind: str = setting(lambda: READERS.default, "Reader for the image-label pairs.", registry=READERS)
     size: Any = setting(128, "Rows and columns of the model's input: one number, or [rows,columns].")
     framing: str = setting(
         "fit",
@@ -176,7 +176,7 @@ class DataConfig:
     indices: list[str] = setting([], "Spectral indices to add as bands, such as NDWI or name=(green-nir)/(green+nir).")
     standardize: str = setting(
         "image",
-        "Zero mean and unit deviation of each image (as in the paper), of each band of an image, or of each band over "
+        "Zero mean and unit variance of each image (as in the paper), of each band of an image, or of each band over "
         "the training side (dataset).",
         choices=("image", "band", "dataset", "none"),
     )
@@ -184,7 +184,7 @@ class DataConfig:
     strict: bool = setting(False, "Raise an error for a file that cannot be used instead of leaving it out.")
     scenes: int = setting(200, "Number of synthetic scenes.", least=2, only=_SOME_READERS)
     sites: int = setting(8, "Number of synthetic sites.", least=1, most=8, only=_SOME_READERS)
-    seed: int = setting(0, "Seed of the synthetic scenes.", least=0, only=_SOME_READERS)
+    seed: int = setting(0, "Seed for the synthetic scenes.", least=0, only=_SOME_READERS)
     archives: Any = setting([], "Folders, .npz or .zip files, or URLs of .zip files.", only=_SOME_READERS)
     images: Any = setting(
         [],
@@ -202,7 +202,7 @@ class DataConfig:
     )
     # Not dict, because the command line cannot add keys to a typed mapping.
     remap: Any = setting(
-        None, "Maps label values or names in the files to classes or their indices, all at once.", only=_SOME_READERS
+        None, "Maps label values or names in the files to classes or their indices.", only=_SOME_READERS
     )
     aliases: str = setting("", "JSON file that maps alternative class names to names.", only=_SOME_READERS)
     ignore_values: list[Any] = setting([], "Label values or names to ignore.", only=_SOME_READERS)
@@ -231,8 +231,8 @@ class AugmentConfig:
     copies: int = setting(1, "Augmented copies of each training pair per epoch.", least=1)
     zoom: float = setting(0.05, "Maximum change of scale, as a fraction.", least=0, below=1)
     rotation: float = setting(3.0, "Maximum rotation, in degrees.", least=0, most=180)
-    shift_rows: float = setting(0.05, "Maximum vertical shift, as a fraction of the rows.", least=0, below=1)
-    shift_columns: float = setting(0.05, "Maximum horizontal shift, as a fraction of the columns.", least=0, below=1)
+    shift_rows: float = setting(0.05, "Maximum vertical shift, as a fraction of the height.", least=0, below=1)
+    shift_columns: float = setting(0.05, "Maximum horizontal shift, as a fraction of the width.", least=0, below=1)
     flip_horizontal: bool = setting(True, "Flip left to right with probability 0.5.")
     flip_vertical: bool = setting(False, "Flip top to bottom with probability 0.5.")
     quarter_turns: bool = setting(False, "Rotate randomly by 0, 90, 180 or 270 degrees; needs a square frame.")
@@ -281,7 +281,7 @@ class TrainingConfig:
     threads: int = setting(0, "CPU threads; 0 means all that this process may use.", least=0)
     precision: str = setting(
         "auto",
-        "Type inside the network; auto means bfloat16 if the processor or GPU supports it, otherwise float32.",
+        "Data type inside the network; auto means bfloat16 if the processor or GPU supports it, otherwise float32.",
         choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     )
     tuned: bool = setting(True, "On a CPU, use TensorFlow's operations where they are faster than those of Keras.")
@@ -302,7 +302,7 @@ class SweepConfig:
     """Settings shared by the runs of a sweep, which is started with -m."""
 
     name: str = setting("", "Name of the sweep, to resume or extend it; empty means a name derived from its runs.")
-    attempts: int = setting(3, "Maximum number of times a failing run is started, over all calls.", least=1)
+    attempts: int = setting(3, "Maximum number of times a failing run is started, across all calls.", least=1)
     mix: bool = setting(False, "Allow runs with different data or validation sides, whose scores are not comparable.")
     job: int = setting(-1, "Number of the run in its sweep; set by the sweeper.", least=-1)
 
@@ -311,7 +311,7 @@ class SweepConfig:
 class SearchConfig:
     """A search for the best configuration, which is started with -m hydra/sweeper=optuna."""
 
-    trials: int = setting(40, "Number of trials over all calls, including failed and pruned ones.", least=1)
+    trials: int = setting(40, "Number of trials across all calls, including failed and pruned ones.", least=1)
     objective: list[str] = setting(
         lambda: [SCORES.default], "Scores to optimise; several, as in [iou,parameters], give a Pareto front."
     )
@@ -325,7 +325,7 @@ class SearchConfig:
     warmup: int = setting(3, "Epochs that every trial completes.", least=1)
     at_once: int = setting(0, "Trials proposed together; 0 means one per worker of the launcher.", least=0)
     storage: str = setting("", "URL of the Optuna database; empty means SQLite in the sweep's folder.")
-    seed: int = setting(42, "Seed of the sampler.", least=0)
+    seed: int = setting(42, "Seed for the sampler.", least=0)
 
 
 @dataclass
@@ -333,7 +333,7 @@ class Config:
     """One experiment: the configuration of gym.train."""
 
     name: str = setting("", "Name of the run; empty means one such as 'resunet cce f6'.")
-    seed: int = setting(42, "Seed of the weights, sample order, augmentation and dropout.", least=0)
+    seed: int = setting(42, "Seed for the weights, sample order, augmentation and dropout.", least=0)
     outputs: str = setting("outputs", "Folder of runs, datasets and the MLflow database.")
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -357,7 +357,7 @@ class DatasetConfig:
     export: str = setting(
         "none", "gym_npz also writes the files that the original program reads.", choices=("none", "gym_npz")
     )
-    seed: int = setting(42, "Seed of the augmented examples and the exported copies.", least=0)
+    seed: int = setting(42, "Seed for the augmented examples and the exported copies.", least=0)
     outputs: str = setting("outputs", "Folder of datasets and reports.")
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -407,12 +407,12 @@ class EvaluateConfig:
         "Run id, run name, best:SWEEP, models:/NAME@ALIAS or a model archive; [run,run] compares the first to others.",
     )
     data: DataConfig | None = setting(
-        None, "Data to evaluate on instead of the run's own; frame, scaling and indices stay those of the run."
+        None, "Data to evaluate on instead of the run's own; frame, scaling and indices are still taken from the run."
     )
     side: str = setting(
         "auto",
-        "Images to evaluate on; auto: the test side of the run's own data, or else its validation side; all images of "
-        "other data.",
+        "Images to evaluate on; auto: the test side of the run's own data (or its validation side), or all "
+        "images of other data.",
         choices=("auto", "training", "validation", "test", "all"),
     )
     batch: int = setting(0, "Images predicted at a time; 0 means the batch size of training.", least=0)
@@ -420,8 +420,8 @@ class EvaluateConfig:
         0, "Width of the boundary in pixels, for boundary IoU; 0 means 2 % of the image diagonal.", least=0
     )
     baselines: bool = setting(True, "Fit baselines on the run's training side, for comparison.")
-    seed: int = setting(0, "Seed of the bootstrap and of the baselines.", least=0)
-    workers: int = setting(0, "Processes that count pixels; 0 means one per core if that pays.", least=0)
+    seed: int = setting(0, "Seed for the bootstrap and of the baselines.", least=0)
+    workers: int = setting(0, "Processes that count pixels; 0 means one per core if that is faster.", least=0)
     output: str = setting(
         "", "Folder for the results; empty means one named after run and side, in outputs/evaluations."
     )

@@ -187,7 +187,7 @@ def _check_evaluation(config: schema.EvaluateConfig) -> None:
     if not runs or not all(isinstance(run, str) and run for run in runs):
         raise ConfigError(f"run={config.run} must be a run, or a list of runs as in run=[one,other].")
     if len(set(runs)) < len(runs):
-        raise ConfigError(f"run={config.run} must not repeat a run; name each run once.")
+        raise ConfigError(f"run={config.run} must not repeat a run; list each run once.")
     for run in runs:
         _check_run(run)
     if config.data is not None:
@@ -245,7 +245,7 @@ def _check_loss(loss: schema.LossConfig, classes: int) -> None:
         raise ConfigError(f"loss.class_weights={weights} must be finite and above 0.")
     if loss.weighting == "frequency" and LOSSES.get(loss.name).balances_classes:
         raise ConfigError(
-            f"loss.weighting=frequency is not for {loss.name}, which already weights all classes equally; "
+            f"loss.weighting=frequency does not apply to {loss.name}, which already weights all classes equally; "
             "use loss.weighting=none."
         )
     if are_given and len(weights) != classes:

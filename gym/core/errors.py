@@ -28,7 +28,7 @@ class TrainingError(GymError):
 
 
 class RunError(GymError):
-    """A run or its model cannot be found or read."""
+    """A run, sweep or model cannot be found, read, used or finished."""
 
 
 class Terminated(BaseException):

@@ -14,8 +14,6 @@ from gym.app import api
 from gym.data.labels import IGNORE
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.trains
-
 TINY = (
     "+debug=tiny",
     "model.levels=1",

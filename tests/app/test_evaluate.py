@@ -387,7 +387,7 @@ def test_runs_on_different_images_of_equal_names_are_not_compared(trained, golde
     ("overrides", "message"),
     [
         (["run=[]"], r"^run=\[\] must be a run, or a list of runs as in run=\[one,other\]\.$"),
-        (["run=[a,a]"], "must not repeat a run; name each run once"),
+        (["run=[a,a]"], "must not repeat a run; list each run once"),
         (["run=gone.zip"], "run: gone.zip is not a file"),
         (["run=a", "batch=-1"], "batch=-1 must be at least 0"),
         (["run=a", "side=other"], "side=other must be one of auto, training"),

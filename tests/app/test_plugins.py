@@ -118,7 +118,10 @@ def test_figure_4_shows_architecture_and_score_of_the_plugin(here, results):
 def needs_plugin(done, owner, folder):
     """Whether a command was refused because of the missing plugin, with the override to add."""
     digest = hash_file(folder / "toy.py")[:12]
-    line = f"error: {owner} was made with a plugin that is not loaded (toy {digest}); add plugins=[toy].\n"
+    line = (
+        f"error: {owner} was made with a plugin that is not loaded (toy {digest}); add plugins=[toy], "
+        "or call gym.load_plugins(['toy']) in Python.\n"
+    )
     return (done.code, done.err) == (1, line)
 
 
@@ -168,7 +171,7 @@ def test_an_archive_imports_no_module_that_it_names(folder, tmp_path):
 
     with pytest.raises(
         RunError,
-        match=r"^run=someone's was made with a plugin that is not loaded \(sneaky\); add plugins=\[sneaky\]\.$",
+        match=r"^run=someone's was made with a plugin that is not loaded \(sneaky\); add plugins=\[sneaky\], or call",
     ):
         source.read_config()
     assert "sneaky" not in sys.modules

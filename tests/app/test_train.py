@@ -644,6 +644,11 @@ def test_the_next_steps_can_be_copied():
         "  evaluate: python -m gym.evaluate run=abc",
         "  predict:  python -m gym.predict run=abc input=IMAGES output=LABELS",
     ]
+    assert format_next_steps("abc", "my runs", "")[1:] == [
+        "  view:     ./scripts/ui 5000 'my runs'",
+        "  evaluate: python -m gym.evaluate run=abc 'outputs=my runs'",
+        "  predict:  python -m gym.predict run=abc input=IMAGES output=LABELS 'outputs=my runs'",
+    ]
     assert format_next_steps("abc", "/data/o", "http://127.0.0.1:1")[1:] == [
         "  view:     ./scripts/ui 5000 /data/o",
         "  evaluate: python -m gym.evaluate run=abc outputs=/data/o tracking.uri=http://127.0.0.1:1",

@@ -73,17 +73,17 @@ def test_valid_configurations_are_accepted(folder, doodler, kind):
 @pytest.mark.parametrize(
     ("kind", "key", "message"),
     [
-        ("folder", "images", "data.images is missing; data=folder needs it, as in data.images=[path/to/images]."),
-        ("folder", "labels", "data.labels is missing; data=folder needs it, as in data.labels=path/to/labels."),
+        ("folder", "images", "data.images is missing; data.kind=folder needs it, as in data.images=[path/to/images]."),
+        ("folder", "labels", "data.labels is missing; data.kind=folder needs it, as in data.labels=path/to/labels."),
         (
             "doodler",
             "archives",
-            "data.archives is missing; data=doodler needs it, as in data.archives=[path/to/release.zip].",
+            "data.archives is missing; data.kind=doodler needs it, as in data.archives=[path/to/release.zip].",
         ),
         (
             "gym_npz",
             "archives",
-            "data.archives is missing; data=gym_npz needs it, as in data.archives=[path/to/release.zip].",
+            "data.archives is missing; data.kind=gym_npz needs it, as in data.archives=[path/to/release.zip].",
         ),
     ],
 )
@@ -160,8 +160,8 @@ def test_paths_are_text(doodler, key, value):
     [
         ([], "data.classes=[] must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."),
         (["a"], "data.classes=['a'] must name 2 to 255 classes, as in data.classes=[water,surf,sand,other]."),
-        (["a", "a"], "data.classes=['a', 'a'] must have distinct names, also if case is ignored; rename one."),
-        (["a", "A "], "data.classes=['a', 'A '] must have distinct names, also if case is ignored; rename one."),
+        (["a", "a"], "data.classes=['a', 'a'] must have names that differ by more than case; rename one."),
+        (["a", "A "], "data.classes=['a', 'A '] must have names that differ by more than case; rename one."),
         (["", "b"], "data.classes=['', 'b'] must not contain empty names or slashes; rename those classes."),
         ([" ", "b"], "data.classes=[' ', 'b'] must not contain empty names or slashes; rename those classes."),
         (["a/b", "c"], "data.classes=['a/b', 'c'] must not contain empty names or slashes; rename those classes."),
@@ -352,7 +352,7 @@ def test_the_synthetic_band_names_are_known_in_advance():
         ),
         (
             {"method": "kfold", "folds": 3, "fold": 3},
-            "split.fold=3 must be below split.folds=3; folds count from 0.",
+            "split.fold=3 must be below split.folds=3; folds are numbered from 0.",
         ),
         (
             {"method": "leave_one_out", "by": "site"},

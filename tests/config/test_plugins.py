@@ -59,7 +59,7 @@ def test_a_plugin_registers_its_entries(write_plugin):
 def test_registering_outside_a_plugin_is_refused():
     """A run could not record which plugin it needs."""
     with pytest.raises(
-        ConfigError, match=r"^toy is registered outside a plugin; put the call into a module, and type plugins=\[MODULE"
+        ConfigError, match=r"^toy is registered outside a plugin; move the call into a module, and pass plugins=\["
     ):
         gym.register_architecture("toy", "toy:build")
 
@@ -77,6 +77,12 @@ def test_registering_outside_a_plugin_is_refused():
         "score('hits', 'a:b', reads=['pixels'])": r"^reads=pixels of score hits must be one of matrix, kld_sum, ",
         "score('hits', 'a:b', reads=['strip_matrix'])": r"^score hits reads strip_matrix, and only matrix and kld_sum "
         r'are counted at the end of training; leave "run" out of its places\.$',
+        "score('hits', 'a:b', reads=['strip_matrix'], places=['site class'])": r'leave "site class" out of its places',
+        "score('hits', 'a:b', reads=['kld_sum'], places=['baselines'])": r"^score hits reads kld_sum, and only matrix "
+        r'is kept by image; leave "baselines" out of its places\.$',
+        "score('hits', 'a:b', places=['differences'])": r"^score hits must be computed in an evaluation to be compared",
+        "score('hits', 'a:b', places=['epoch'])": "^places=epoch of score hits must be one of run, evaluation, image, ",
+        "score('hits', 'a:b', places=['site report'])": "^places=site report of score hits must be one of run, ",
     }.items(),
 )
 def test_an_invalid_registration_is_refused_and_undone(write_plugin, call, message):
@@ -127,6 +133,17 @@ def test_plugins_are_named_in_overrides():
     assert plugins_in(["model=unet"]) == []
     with pytest.raises(ConfigError, match=r"^plugins=toy must be a list of modules; try plugins=\[toy\]\.$"):
         plugins_in(["plugins=toy"])
+    with pytest.raises(ConfigError, match=r"^plugins=\[toy must be a list of modules, as in plugins=\[my_module\]\.$"):
+        plugins_in(["plugins=[toy"])
+
+
+def test_loaded_plugins_are_part_of_a_configuration_composed_in_python(write_plugin):
+    """The fingerprint of its run therefore includes their contents, as it does for ``plugins=`` on a command line."""
+    write_plugin("present", "")
+    load_plugins(["present"])
+
+    assert gym.compose("seed=1").plugins == ["present"]
+    assert gym.compose("plugins=[present]").plugins == ["present"]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +226,7 @@ def test_a_missing_plugin_is_refused_with_the_override_to_type(write_plugin, cap
     with pytest.raises(
         RunError,
         match=r"^run=mine was made with a plugin that is not loaded \(absent 0123456789ab, bare\); add "
-        r"plugins=\[present,absent,bare\]\.$",
+        r"plugins=\[present,absent,bare\], or call gym\.load_plugins\(\['absent', 'bare'\]\) in Python\.$",
     ):
         require_plugins({"absent": "0123456789abcdef", "bare": ""}, "run=mine")
     require_plugins({"present": digest}, "run=mine")

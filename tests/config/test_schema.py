@@ -115,8 +115,8 @@ REFUSED = {
 REFUSED_TOGETHER = {
     "model.dropout_change=0.4": "model.dropout_change=0.4 changes the dropout rate to 1.3 at the deepest level; it "
     "must stay at least 0 and below 1.",
-    "loss.weighting=frequency loss=dice": "loss.weighting=frequency is not for dice, which already weights all classes "
-    "equally; use loss.weighting=none.",
+    "loss.weighting=frequency loss=dice": "loss.weighting=frequency does not apply to dice, which already weights all "
+    "classes equally; use loss.weighting=none.",
     "loss.weighting=given": "loss.class_weights=[] must have one weight per class with loss.weighting=given.",
     "loss.class_weights=[1,2,3,4]": "loss.class_weights=[1.0, 2.0, 3.0, 4.0] is used only with loss.weighting=given; "
     "add that.",
@@ -129,7 +129,7 @@ REFUSED_TOGETHER = {
     "lower one.",
     "augment.quarter_turns=true data.size=[32,64]": "augment.quarter_turns=true needs a square frame, but "
     "data.size=[32,64]; set data.size to one number.",
-    "data=folder": "data.images is missing; data=folder needs it, as in data.images=[path/to/images].",
+    "data=folder": "data.images is missing; data.kind=folder needs it, as in data.images=[path/to/images].",
     "+foo=1": "foo: unknown key; see --help for the keys.",
     "+model.filter=1": "model.filter: unknown key; did you mean model.filters?",
     "+data.split.seed=1": "data.split: unknown key; did you mean data.sites?",
@@ -271,9 +271,7 @@ def test_a_folder_configuration_is_checked(configure):
     with pytest.raises(ConfigError) as refusal:
         configure(*FOLDER, "data.classes=[a,a]")
 
-    assert (
-        str(refusal.value) == "data.classes=['a', 'a'] must have distinct names, also if case is ignored; rename one."
-    )
+    assert str(refusal.value) == "data.classes=['a', 'a'] must have names that differ by more than case; rename one."
 
 
 def test_a_remap_can_be_set_on_the_command_line(configure):

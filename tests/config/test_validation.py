@@ -30,7 +30,7 @@ def refusal():
     ("override", "message"),
     {
         "export=x": "export=x must be one of none, gym_npz.",
-        "data=folder": "data.images is missing; data=folder needs it, as in data.images=[path/to/images].",
+        "data=folder": "data.images is missing; data.kind=folder needs it, as in data.images=[path/to/images].",
         "split=given": "split.sides is missing; split=given needs a CSV file with the columns name and side.",
     }.items(),
 )

@@ -117,7 +117,7 @@ def refresh_card(run: RunLog, place: str, document: Mapping[str, Any]) -> None:
         try:
             contents = add_evaluations(read_contents(artifacts / CONTENTS), {place: document})
         except RunError as error:
-            log.warning("the card of run %s is not updated: %s", run.run_id, error)
+            log.warning("the card of run %s was not updated: %s", run.run_id, error)
             return
         run.fetch_artifacts(find_pictures(contents), artifacts)
         write_card(card, contents, artifacts)

@@ -147,7 +147,7 @@ def read_distribution(override: Override) -> Distribution:
     if unknown := sorted(tags - {"log"}):
         raise ConfigError(f"{written} has the unknown tag {unknown[0]}; the only supported tag is log.")
     if not tags and "tag(" in override.get_value_string():
-        raise ConfigError(f"{written} loses its tag in the conversion around it; put tag(log,...) outermost.")
+        raise ConfigError(f"{written} loses its tag inside the conversion; put tag(log,...) around it.")
     if isinstance(sweep, IntervalSweep):
         return interval_distribution(written, sweep)
     if isinstance(sweep, RangeSweep):
@@ -202,7 +202,9 @@ def range_distribution(written: str | None, sweep: RangeSweep) -> Distribution:
     low, high = sorted((start, start + (count - 1) * step))
     is_whole, is_log = all(isinstance(bound, int) for bound in bounds), "log" in sweep.tags
     if is_log and not (is_whole and abs(step) == 1 and low > 0):
-        raise ConfigError(f"{written} can only be on a logarithmic scale from 1 or above in steps of 1; use interval.")
+        raise ConfigError(
+            f"{written} needs a start of at least 1 and a step of 1 for a logarithmic scale; use interval."
+        )
     if is_whole:
         return IntDistribution(int(low), int(high), log=is_log, step=int(abs(step)))
     return FloatDistribution(float(low), float(high), step=float(abs(step)))

@@ -92,7 +92,7 @@ def test_a_card_without_contents_is_not_updated(run, caplog, content):
     with caplog.at_level(logging.WARNING):
         refresh_card(run, "evaluation/test", made_document())
 
-    assert "the card of run 0123 is not updated: " in caplog.text
+    assert "the card of run 0123 was not updated: " in caplog.text
     assert "card.json is not a readable model card" in caplog.text
     assert (run.artifacts / "card.md").read_bytes() == before
 

@@ -33,7 +33,7 @@ from gym.data.split import Grouping
 from tests.blank import save_blank_pictures
 from tests.composition import compose_quickly
 from tests.plugin_files import write_plugin  # noqa: F401 - a fixture
-from tests.tiers import TierReport, guard, rank, work_unit
+from tests.tiers import TierReport, guard, join_fixtures, rank, work_unit
 
 if TYPE_CHECKING:
     from tests import golden
@@ -59,8 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group tests that must share a worker, and sort expensive tests first: see `tests.tiers.work_unit`."""
+    shared = join_fixtures(items)
     for item in items:
-        if unit := work_unit(item):
+        if unit := work_unit(item, shared[item.nodeid]):
             item.add_marker(pytest.mark.xdist_group(unit))
     items.sort(key=rank)
 

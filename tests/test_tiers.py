@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import keras
 import pytest
 
-from tests.tiers import TierReport, guard, rank, work_unit
+from tests.tiers import TierReport, guard, join_fixtures, rank, work_unit
 
 
 def test_a_process_without_its_marker_fails_the_test():
@@ -78,11 +78,23 @@ def test_the_summary_counts_tests_by_tier_and_skips_by_reason():
     assert by_keyword.summary() == "skipped: 0"
 
 
+def test_fixtures_used_together_belong_together():
+    """A fixture that two tests share joins their other fixtures; the tests of a file may form several groups."""
+    items = [item("a", shared=("run",)), item("b", shared=("model", "run")), item("c", shared=("sweep",)), item("d")]
+    items += [item("e", shared=("model", "page"))]
+
+    joined = {name.partition("::")[2]: fixtures for name, fixtures in join_fixtures(items).items()}
+
+    assert joined["a"] == joined["b"] == joined["e"] == {"run", "model", "page"}
+    assert joined["c"] == {"sweep"}
+    assert joined["d"] == set()
+
+
 def test_tests_with_a_shared_fixture_run_in_one_worker():
     """An expensive test without one may run in any worker, and expensive tests run first."""
-    assert work_unit(item("a")) == "tests/test_x.py"
-    assert work_unit(item("a", "trains")) is None
-    assert work_unit(item("a", "trains", shared=("whole", "model"))) == "tests/test_x.py+model+whole"
-    assert work_unit(item("a", shared=("golden_run",))) == "golden_run"
-    assert work_unit(item("a", "trains", shared=("golden_run", "golden_sweep"))) == "golden_sweep"
+    assert work_unit(item("a"), set()) == "tests/test_x.py"
+    assert work_unit(item("a", "trains"), set()) is None
+    assert work_unit(item("a", "trains"), {"whole", "model"}) == "tests/test_x.py+model+whole"
+    assert work_unit(item("a", shared=("golden_run",)), set()) == "golden_run"
+    assert work_unit(item("a", "trains", shared=("golden_run", "golden_sweep")), set()) == "golden_sweep"
     assert sorted([item("a"), item("b", "process"), item("c", "trains")], key=rank)[0].nodeid.endswith("c")

@@ -104,18 +104,47 @@ def _is_quick(arguments: Sequence[Any]) -> bool:
 guard = Guard()
 
 
-def work_unit(item: pytest.Item) -> str | None:
+def shared_fixtures(item: pytest.Item) -> set[str]:
+    """Return the module fixtures that a test uses, directly or indirectly."""
+    return {name for name, found in item._fixtureinfo.name2fixturedefs.items() if found[-1].scope == "module"}
+
+
+def join_fixtures(items: Sequence[pytest.Item]) -> dict[str, set[str]]:
+    """Return the module fixtures of each test, with those that other tests of its file use together with them.
+
+    Two tests that share one of them need it in the same worker, even if one of the two uses a second fixture.
+    """
+    joined: dict[str, list[set[str]]] = {}
+    for item in items:
+        families = joined.setdefault(item.nodeid.partition("::")[0], [])
+        found = shared_fixtures(item)
+        for family in [family for family in families if family & found]:
+            families.remove(family)
+            found |= family
+        families.append(found)
+    return {
+        item.nodeid: next(
+            (family for family in joined[item.nodeid.partition("::")[0]] if family & shared_fixtures(item)), set()
+        )
+        for item in items
+    }
+
+
+def work_unit(item: pytest.Item, shared: set[str]) -> str | None:
     """Return the group of tests that pytest-xdist must run in one worker; None for a test that may run in any worker.
 
     Tests that share a module fixture form a group, so that the fixture is created once; so do those that read the
     golden sweep, and those that read the golden run, so that no worker waits for another to create them. An expensive
     test without such a fixture may run in any worker. The cheap tests of a file form a group, because sending each of
     them to a worker takes longer than most of them run.
+
+    Args:
+        item: The test.
+        shared: Its module fixtures, from `join_fixtures`.
     """
     definitions = item._fixtureinfo.name2fixturedefs
     if golden := [name for name in GOLDEN if name in definitions]:
         return golden[0]
-    shared = {name for name, found in definitions.items() if found[-1].scope == "module"}
     if not shared and any(item.get_closest_marker(marker) for marker in LEFT_TO):
         return None
     return "+".join([item.nodeid.partition("::")[0], *sorted(shared)])

@@ -322,7 +322,7 @@ def test_an_epoch_has_all_offline_copies(train_run):
     """Two copies of 4 training pairs in batches of 2 take 4 steps; the split lists the pairs themselves."""
     run = train_run(*TESTED)
 
-    assert "only 4 steps in all" in run.log
+    assert "only 4 steps in total" in run.log
     assert not any("copy" in name for names in run.read("split.json").values() for name in names)
 
 

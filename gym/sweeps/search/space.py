@@ -13,6 +13,7 @@ continues to 0.8999999999999999.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,6 +35,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from gym.core.errors import ConfigError
 
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 MAX_GRID_POINTS = 10_000  # Optuna keeps all points in memory
 
 Value = None | bool | int | float | str
@@ -146,7 +148,7 @@ def read_distribution(override: Override) -> Distribution:
     tags = sweep.tags if isinstance(sweep, Sweep) else set()
     if unknown := sorted(tags - {"log"}):
         raise ConfigError(f"{written} has the unknown tag {unknown[0]}; the only supported tag is log.")
-    if not tags and "tag(" in override.get_value_string():
+    if not tags and "tag(" in _QUOTED.sub("", override.get_value_string()):
         raise ConfigError(f"{written} loses its tag inside the conversion; put tag(log,...) around it.")
     if isinstance(sweep, IntervalSweep):
         return interval_distribution(written, sweep)

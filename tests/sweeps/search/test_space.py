@@ -159,6 +159,7 @@ def test_a_list_is_parsed_back_as_a_list():
 
 
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=4, unique=True))
+@example(["", "tag(log,"])
 @example(["a'b", "c\\'", "d\\\\", "e,f"])
 def test_any_quoted_text_is_parsed_back_exactly(texts):
     """It may contain commas, quotes, backslashes and line breaks."""

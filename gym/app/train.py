@@ -91,7 +91,7 @@ def execute_run(
         The result, and the evaluations by side. There are none if the run was interrupted after its result was written.
     """
     training, outputs = config.training, Path(config.outputs)
-    check_plugin_scores()
+    check_plugin_scores(len(spec.dataset.manifest.classes))
     prepare_tensorflow(training)
     conditions = {
         "precision": resolve_precision(training.precision),

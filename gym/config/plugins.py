@@ -138,7 +138,7 @@ def _load(name: str) -> None:
     try:
         module = importlib.import_module(name)
         _loaded[name] = _hash_plugin(name, Path(str(module.__file__)))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that calls sys.exit must not end the command
         unload_plugin(name)
         if isinstance(error, GymError):
             raise

@@ -12,6 +12,7 @@ Source: the paper, section 2.5; Matthews correlation for several classes: Gorodk
 doi:10.1016/j.compbiolchem.2004.09.006.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -165,13 +166,21 @@ def compute_score(entry: ScoreEntry, counts: Any) -> Any:
     """
     if not entry.implementation:
         return nan_mean(compute_class_scores(entry, counts))
-    return np.asarray(entry.load()(*(getattr(counts, part) for part in entry.reads)))[()]
+    return np.asarray(entry.load()(*_read_counts(entry, counts)))[()]
 
 
 def compute_class_scores(entry: ScoreEntry, counts: Any) -> np.ndarray:
     """Compute a registered score of each class, ``(..., classes)``; arguments as for `compute_score`."""
     function = import_object(entry.by_class, entry.name)
-    return np.asarray(function(*(getattr(counts, part) for part in entry.reads)))
+    return np.asarray(function(*_read_counts(entry, counts)))
+
+
+def _read_counts(entry: ScoreEntry, counts: Any) -> Iterator[np.ndarray]:
+    """Yield the counts that a score reads, as views that a plugin cannot write to: all scores share them."""
+    for part in entry.reads:
+        view = np.asarray(getattr(counts, part)).view()
+        view.flags.writeable = False
+        yield view
 
 
 def score_matrix(entry: ScoreEntry, matrix: np.ndarray) -> Any:
@@ -184,23 +193,31 @@ def training_scores(counts: TrainingCounts) -> dict[str, Any]:
     return {entry.name: compute_score(entry, counts) for entry in SCORES.at(Place.RUN)}
 
 
-def check_plugin_scores() -> None:
-    """Try the scores of plugins on three small matrices, before hours of training end in one that fails.
+def check_plugin_scores(classes: int) -> None:
+    """Try the scores of plugins on small matrices, before hours of training end in one that fails.
+
+    Args:
+        classes: Number of classes of the dataset.
 
     Raises:
-        ConfigError: One fails, or does not return one value per matrix.
+        ConfigError: One fails, or does not return one real number per matrix.
     """
-    counts = TrainingCounts(np.ones((3, 2, 2), np.int64), np.ones(3))
     for entry in (entry for entry in SCORES if entry.plugin and entry.is_counted_in_training):
-        try:
-            shape = np.shape(compute_score(entry, counts))
-        except Exception as error:
-            raise ConfigError(
-                f"score {entry.name} of plugin {entry.plugin} fails for matrices of shape (3, 2, 2) "
-                f"({type(error).__name__}: {first_line(error)}); correct {entry.implementation or entry.by_class}."
-            ) from error
-        if shape != (3,):
-            raise ConfigError(
-                f"score {entry.name} of plugin {entry.plugin} must return one value per matrix, but for matrices of "
-                f"shape (3, 2, 2) its result has shape {shape}; sum over the last two axes only."
-            )
+        for leading in ((3,), (), (2, 3)):
+            _try_score(entry, leading, classes)
+
+
+def _try_score(entry: ScoreEntry, leading: tuple[int, ...], classes: int) -> None:
+    shape = (*leading, classes, classes)
+    try:
+        values = np.asarray(compute_score(entry, TrainingCounts(np.ones(shape, np.int64), np.ones(leading))))
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"score {entry.name} of plugin {entry.plugin} fails for matrices of shape {shape} "
+            f"({type(error).__name__}: {first_line(error)}); correct {entry.implementation or entry.by_class}."
+        ) from error
+    if values.shape != leading or values.dtype.kind not in "buif":
+        raise ConfigError(
+            f"score {entry.name} of plugin {entry.plugin} must return one real number per matrix, but for matrices of "
+            f"shape {shape} its result is {values.dtype} of shape {values.shape}; sum over the last two axes only."
+        )

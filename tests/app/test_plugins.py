@@ -293,22 +293,30 @@ def test_an_interrupted_run_restarts_if_its_plugin_has_changed(
     assert (spec.folder / "attempt.json").exists()
 
 
+WRONG = "gym.register_score('wrong', 'faulty:wrong')\n"
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     {
-        "return matrix.sum()": r"^score wrong of plugin faulty must return one value per matrix, but for matrices of "
-        r"shape \(3, 2, 2\) its result has shape \(\); sum over the last two axes only\.$",
+        "return matrix.sum()": r"^score wrong of plugin faulty must return one real number per matrix, but for "
+        r"matrices of shape \(3, 2, 2\) its result is int64 of shape \(\); sum over the last two axes only\.$",
+        "return np.full(matrix.shape[:-2], 'high')": r"its result is <U4 of shape \(3,\); sum over",
+        "return np.full(matrix.shape[:-2], 1j)": r"its result is complex128 of shape \(3,\); sum over",
+        "return np.array([np.trace(one) for one in matrix])": r"fails for matrices of shape \(2, 2\) \(ValueError: ",
+        "matrix[..., 0, :] = 0; return matrix.sum((-2, -1))": r"\(ValueError: assignment destination is read-only\)",
+        "raise SystemExit(0)": r"fails for matrices of shape \(3, 2, 2\) \(SystemExit: 0\); correct faulty:wrong\.$",
         "return matrix.no_such": r"^score wrong of plugin faulty fails for matrices of shape \(3, 2, 2\) "
         r"\(AttributeError: .*\); correct faulty:wrong\.$",
     }.items(),
 )
 def test_scores_of_plugins_are_checked_before_training(write_plugin, body, message):
     """Otherwise, an error would appear only after hours of training."""
-    write_plugin("faulty", f"import gym\ngym.register_score('wrong', 'faulty:wrong')\ndef wrong(matrix):\n    {body}\n")
+    write_plugin("faulty", f"import gym, numpy as np\n{WRONG}def wrong(matrix):\n    {body}\n")
     load_plugins(["faulty"])
 
     with pytest.raises(ConfigError, match=message):
-        check_plugin_scores()
+        check_plugin_scores(classes=2)
 
 
 def test_a_search_optimises_the_score_of_a_plugin(write_plugin):

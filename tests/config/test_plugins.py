@@ -105,6 +105,7 @@ def test_an_invalid_registration_is_refused_and_undone(write_plugin, call, messa
         "my-net": r"^plugins=\[my-net\] must name modules; try plugins=\[my\.net\]\.$",
         "broken": r"^plugins=\[broken\] cannot be imported \(ZeroDivisionError: division by zero\); correct the "
         "module, or set HYDRA_FULL_ERROR=1 to see where it fails",
+        "leaving": r"^plugins=\[leaving\] cannot be imported \(SystemExit: 0\); correct the module",
         "needing": r"^plugins=\[needing\] cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)",
     }.items(),
 )
@@ -112,6 +113,7 @@ def test_a_plugin_that_cannot_be_imported_is_named(write_plugin, name, message):
     """The error has the reason and the remedy."""
     write_plugin("broken", "1 / 0\n")
     write_plugin("needing", "import no_such_module\n")
+    write_plugin("leaving", "raise SystemExit(0)\n")
 
     with pytest.raises(ConfigError, match=message):
         load_plugins([name])

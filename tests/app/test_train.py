@@ -19,7 +19,7 @@ from PIL import Image
 
 from gym.app.predict import predict_images
 from gym.app.report_examples import image_sites
-from gym.app.train import format_next_steps, run_experiment
+from gym.app.train import _log_epochs, format_next_steps, run_experiment
 from gym.config.overrides import flatten, to_dict
 from gym.config.schema import Config, PredictConfig
 from gym.config.validation import read_config
@@ -45,6 +45,7 @@ from gym.runs.model_files import load_model
 from gym.runs.result import write_result
 from gym.runs.spec import fingerprinted_settings
 from gym.training import checkpoint
+from gym.training.checkpoint import Epoch
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -675,3 +676,26 @@ def test_the_split_affects_the_fingerprint_of_a_run(train_run, configure):
     assert fingerprinted_settings(to_dict(fold.config)) == fingerprinted_settings(to_dict(site.config))
     assert fold.run.data.tags["data_fingerprint"] == site.run.data.tags["data_fingerprint"]
     assert fold.run.data.tags["fingerprint"] != site.run.data.tags["fingerprint"]
+
+
+def test_each_epoch_is_logged_when_it_ends_and_only_once():
+    """A resumed run does not log again what it has logged before, and later epochs do not wait for the end."""
+
+    class Log:
+        def __init__(self):
+            self.steps = []
+
+        def logged_steps(self, name):
+            return {1}
+
+        def log_metrics_in_background(self, values, step):
+            self.steps.append(step)
+
+    log, seen = Log(), []
+    log_epoch = _log_epochs(log, seen.append)
+    epochs = [Epoch(number, *[0.0] * (len(Epoch._fields) - 1)) for number in (1, 2)]
+    for epoch in epochs:
+        log_epoch(epoch)
+
+    assert log.steps == [2]
+    assert seen == epochs

@@ -138,7 +138,7 @@ def measure_reading(outputs: Path, npzs: Path) -> dict[str, float]:
 
 
 def rate(batches: Callable[[], object], images: int) -> float:
-    """Measure images per second: the median of several passes after a warm-up."""
+    """Return the median number of images per second over several passes, after one warm-up pass."""
     passes = []
     for _ in range(REPEATS + 1):
         started = time.perf_counter()

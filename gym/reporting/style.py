@@ -44,7 +44,7 @@ def make_panels(
         options: Further options of `Figure.subplots`.
 
     Returns:
-        The figure, and its panels as `Figure.subplots` returns them: one panel, or an array of several.
+        The figure and its panels: a single panel, or an array of them, as `Figure.subplots` returns.
     """
     figure = Figure(figsize=(width, height), layout="constrained")
     panels = figure.subplots(rows, columns, **options)

@@ -98,7 +98,8 @@ def run_fingerprints(settings: Mapping[str, Any], dataset: Dataset, split: Split
     """
     kept, names = fingerprinted_settings(settings), sorted(settings.get("plugins", []))
     data = [dataset.manifest.fingerprint, list_sample_names(dataset, split)]
-    return hash_value([kept, *data]), hash_value([kept | {"plugins": names} if names else kept, *data])
+    fingerprint = hash_value([kept, *data])
+    return fingerprint, hash_value([kept | {"plugins": names}, *data]) if names else fingerprint
 
 
 def fingerprinted_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

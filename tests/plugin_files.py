@@ -85,7 +85,7 @@ def write_plugin(tmp_path, monkeypatch) -> Callable[..., Path]:
 
     yield write
     for name in written:
-        unload_plugin(name)
+        unload_plugin(name.removesuffix(".__init__"))
     for name in set(sys.modules) - set(before):
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]

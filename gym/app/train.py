@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from gym.config.overrides import flatten
+from gym.config.overrides import flatten, format_settings
 from gym.config.plugins import format_plugins
 from gym.config.schema import Config
 from gym.core.parallel import available_cores
@@ -155,7 +155,7 @@ def _log_inputs(run: RunLog, spec: RunSpec) -> None:
     manifest = spec.dataset.manifest
     sides = {side: len(samples) for side, samples in spec.split._asdict().items()}
     profile = json.dumps({"pairs": len(spec.dataset), "left_out": len(manifest.left_out), **sides})
-    run.log_params(flatten(spec.settings))
+    run.log_params(format_settings(flatten(spec.settings)))
     run.log_dataset(manifest.source, manifest.fingerprint, str(spec.dataset.folder), profile)
 
 

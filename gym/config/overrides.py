@@ -5,6 +5,7 @@ Runs log their configuration as settings. The overrides made from settings compo
 
 import ast
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -37,16 +38,34 @@ def to_dict(config: Any) -> dict[str, Any]:
     )
 
 
+def format_settings(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Format settings as the text that MLflow stores, from which `parse_settings` restores them.
+
+    Text of a key that may hold anything, such as an option of a plugin, is quoted if it reads like another value: 1e3.
+    """
+    texts = _text_keys()
+    return {
+        key: repr(value) if isinstance(value, str) and key not in texts and _parse_value(value) != value else str(value)
+        for key, value in settings.items()
+    }
+
+
 def parse_settings(texts: Mapping[str, str]) -> dict[str, Any]:
     """Parse settings that MLflow stored as text. A value that cannot be parsed stays text."""
-    defaults = flatten(asdict(Config()))
-    return {key: text if isinstance(defaults.get(key), str) else _parse_value(text) for key, text in texts.items()}
+    text_keys = _text_keys()
+    return {key: text if key in text_keys else _parse_value(text) for key, text in texts.items()}
+
+
+def _text_keys() -> set[str]:
+    return {key for key, default in flatten(asdict(Config())).items() if isinstance(default, str)}
 
 
 def _parse_value(text: str) -> Any:
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # of Python, about text such as '\d'
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
 
 

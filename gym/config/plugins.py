@@ -1,6 +1,6 @@
 """Plugins: modules outside this program that register architectures, losses, readers, scores and export formats.
 
-A plugin is named in ``plugins=[my_module]`` on the command line, or in the environment variable ``GYM_PLUGINS``. The
+A plugin is named in ``plugins=my_module`` on the command line, or in the environment variable ``GYM_PLUGINS``. The
 names in YAML files, runs and model archives load nothing, because loading a plugin runs its code: they only say which
 plugins are needed. A plugin registers its parts when it is imported::
 
@@ -16,10 +16,14 @@ import logging
 import os
 import re
 import sys
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
 
 from gym.config.registries import ARCHITECTURES, EXPORTERS, LOSSES, READERS, SCORES
@@ -33,9 +37,13 @@ log = logging.getLogger(__name__)
 
 _OVERRIDE = re.compile(r"\+{0,2}plugins=")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_INSTALLED = tuple(
+    f"{folder}{os.sep}" for folder in {*sysconfig.get_paths().values(), str(Path(__file__).parent.parent)}
+)
 _KINDS = (ARCHITECTURES, LOSSES, READERS, SCORES, EXPORTERS)
 
 _loaded: dict[str, str] = {}  # SHA-256 of each plugin of this process, as it was when it was imported
+_imported: dict[str, list[str]] = {}  # the user's own modules that each plugin imported, itself included
 _importing: list[str] = []
 
 
@@ -49,9 +57,13 @@ def add_environment_plugins(arguments: Sequence[str]) -> list[str]:
         The arguments with one ``plugins=[...]`` among the overrides, or unchanged if no plugin is named.
 
     Raises:
-        ConfigError: ``plugins=`` is not a list of modules.
+        ConfigError: ``plugins=`` or the variable does not name modules.
     """
-    return _add_plugins(arguments, _split(os.environ.get(VARIABLE, "")))
+    value = os.environ.get(VARIABLE, "")
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    for name in names:
+        _check_name(name, f"{VARIABLE}={value}", f"set {VARIABLE}={','.join(map(_suggest_module, names))}")
+    return _add_plugins(arguments, names)
 
 
 def add_loaded_plugins(overrides: Sequence[str]) -> list[str]:
@@ -68,30 +80,39 @@ def _add_plugins(arguments: Sequence[str], further: Iterable[str]) -> list[str]:
     overrides = [place for place, argument in enumerate(arguments) if "=" in argument and argument[0] != "-"]
     place = next(iter([*given, *overrides]), len(arguments))
     before, after = arguments[:place], [argument for argument in arguments[place:] if not _OVERRIDE.match(argument)]
-    return [*before, format_plugins(names), *after]
+    return [*before, f"plugins=[{','.join(names)}]", *after]
 
 
 def plugins_in(overrides: Iterable[str]) -> list[str]:
-    """Return the plugins that overrides name, as in ``plugins=[toy]``.
+    """Return the plugins that overrides name, as in ``plugins=toy,other`` or ``plugins=[toy,other]``.
 
     Raises:
-        ConfigError: The value is not a list of modules.
+        ConfigError: The value does not name modules.
     """
     names: list[str] = []
     for override in overrides:
         if _OVERRIDE.match(override):
-            try:
-                value = OverridesParser.create().parse_override(override).value()
-            except HydraException:
-                raise ConfigError(f"{override} must be a list of modules, as in plugins=[my_module].") from None
-            if not isinstance(value, list):
-                raise ConfigError(f"plugins={value} must be a list of modules; try plugins=[{value}].")
-            names += map(str, value)
+            value = _parse_list(override)
+            suggestion = ",".join(_suggest_module(name) for name in value)
+            for name in value:
+                _check_name(name, override, f"try plugins={suggestion}")
+            names += value
     return names
 
 
-def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
+def _parse_list(override: str) -> list[Any]:
+    try:
+        value = OverridesParser.create().parse_override(override).value()
+    except HydraException:
+        raise ConfigError(f"{override} must name modules, as in plugins=my_module.") from None
+    if isinstance(value, ChoiceSweep):  # Hydra would try one after the other
+        return value.list
+    return value if isinstance(value, list) else [value]
+
+
+def _check_name(name: Any, owner: str, remedy: str) -> None:
+    if not isinstance(name, str) or not _MODULE.fullmatch(name) or name.endswith(".py"):
+        raise ConfigError(f"{owner} must name modules; {remedy}.")
 
 
 def current_plugin() -> str:
@@ -105,17 +126,18 @@ def load_plugins(names: Iterable[str], expected: Mapping[str, str] | None = None
     A plugin is imported once in a process; a later change of its file has no effect there.
 
     Args:
-        names: The modules.
+        names: The modules, or one of them.
         expected: The SHA-256 that each must have, if another process has loaded it before.
 
     Returns:
         The SHA-256 of each plugin, by name.
 
     Raises:
-        ConfigError: A module is missing, fails to import, or registers something wrong.
+        ConfigError: A module is missing, fails to import, registers something wrong, or nothing.
         RunError: A plugin is not the expected one.
     """
     hashes = {}
+    names = [names] if isinstance(names, str) else list(names)
     for name in names:
         if name not in _loaded:
             _load(name)
@@ -129,14 +151,16 @@ def load_plugins(names: Iterable[str], expected: Mapping[str, str] | None = None
 
 
 def _load(name: str) -> None:
-    if not _MODULE.fullmatch(name) or name.endswith(".py"):
-        raise ConfigError(f"plugins=[{name}] must name modules; try plugins=[{_suggest_module(name)}].")
+    _check_name(name, f"plugins={name}", f"try plugins={_suggest_module(name)}")
     if os.getcwd() not in sys.path:  # noqa: PTH109 - as sys.path has it
         sys.path.append(os.getcwd())  # noqa: PTH109
-    importlib.invalidate_caches()
-    _importing.append(name)
     try:
-        module = importlib.import_module(name)
+        module = _import_plugin(name)
+        if not any(entry.plugin == name for registry in _KINDS for entry in registry):
+            raise ConfigError(
+                f"plugins={name}: the module {name} ({getattr(module, '__file__', 'part of Python')}) registers "
+                "nothing; call gym.register_architecture or one of its siblings in it, or leave it out."
+            )
         _loaded[name] = _hash_plugin(name, Path(str(module.__file__)))
     except (Exception, SystemExit) as error:  # a script that calls sys.exit must not end the command
         unload_plugin(name)
@@ -144,27 +168,45 @@ def _load(name: str) -> None:
             raise
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             raise ConfigError(
-                f"plugins=[{name}]: there is no module {name} in {os.getcwd()} or on PYTHONPATH; "  # noqa: PTH109
+                f"plugins={name}: there is no module {name} in {os.getcwd()} or on PYTHONPATH; "  # noqa: PTH109
                 "run the command in the folder of the module, or add that folder to PYTHONPATH."
             ) from error
         raise ConfigError(
-            f"plugins=[{name}] cannot be imported ({type(error).__name__}: {first_line(error)}); correct the module, "
+            f"plugins={name} cannot be imported ({type(error).__name__}: {first_line(error)}); correct the module, "
             "or set HYDRA_FULL_ERROR=1 to see where it fails."
         ) from error
+
+
+def _import_plugin(name: str) -> ModuleType:
+    importlib.invalidate_caches()
+    before = set(sys.modules)
+    _importing.append(name)
+    try:
+        return importlib.import_module(name)
     finally:
         _importing.pop()
+        _imported[name] = [module for module in set(sys.modules) - before if _is_own(module, name)]
+
+
+def _is_own(module: str, plugin: str) -> bool:
+    """Whether a module belongs to a plugin or is the user's own, neither installed nor part of this program."""
+    package = plugin.partition(".")[0]
+    file = getattr(sys.modules[module], "__file__", None)
+    return f"{module}.".startswith(f"{package}.") or bool(file and not file.startswith(_INSTALLED))
 
 
 def unload_plugin(name: str) -> None:
-    """Forget a plugin and what it registered; loading it again imports it again."""
+    """Forget a plugin and what it registered; loading it again imports it and the user's modules that it uses again."""
     _loaded.pop(name, None)
-    sys.modules.pop(name, None)
+    for module in _imported.pop(name, []):
+        sys.modules.pop(module, None)
     for registry in _KINDS:
         registry.remove_plugin(name)
 
 
-def _suggest_module(name: str) -> str:
-    return re.sub(r"\W+", ".", re.sub(r"\.py$", "", name)).strip(".") or "my_module"
+def _suggest_module(name: Any) -> str:
+    module = re.sub(r"\W+", ".", re.sub(r"\.py\b", "", str(name))).strip(".")
+    return module if isinstance(name, str | list) and _MODULE.fullmatch(module) else "my_module"
 
 
 def _hash_plugin(name: str, path: Path) -> str:
@@ -203,7 +245,7 @@ def check_loaded(names: Sequence[str]) -> None:
     for name in names:
         if name not in _loaded:
             raise ConfigError(
-                f"plugins=[{name}] is in a YAML file, but plugins run code, so only the command line loads them; "
+                f"plugins={name} is in a YAML file, but plugins run code, so only the command line loads them; "
                 f"type {format_plugins([*_loaded, *names])}."
             )
 
@@ -237,5 +279,5 @@ def require_plugins(known: Mapping[str, str], owner: str) -> None:
 
 
 def format_plugins(names: Iterable[str]) -> str:
-    """Return the argument that loads plugins, as in ``plugins=[toy]``."""
-    return f"plugins=[{','.join(dict.fromkeys(names))}]"
+    """Return the argument that loads plugins, as in ``plugins=toy``, which no shell needs quotes for."""
+    return f"plugins={','.join(dict.fromkeys(names))}"

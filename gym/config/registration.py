@@ -2,17 +2,23 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from gym.config import registries
 from gym.config.plugins import current_plugin
 from gym.config.registries import Place, Style
-from gym.core.errors import ConfigError
+from gym.core.errors import ConfigError, first_line
 from gym.core.registry import Entry
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 _MARKERS, _DASHES = [*"os^v<>Ddph*XP"], ["-", "--", ":", "-."]
+_PLAIN = (bool, int, float, str)
 _RESERVED_PLACES = (Place.EPOCH, Place.SITE_REPORT)  # each has a fixed set of scores
 _SPARE_STYLES = (Style("#009e73", "P", "-"), Style("#e69f00", "v", "--"), Style("#999999", "X", ":"))
 
@@ -213,10 +219,12 @@ def _common(name: str, implementation: str, title: str, options: type | None) ->
     plugin = current_plugin()
     if not plugin:
         raise ConfigError(
-            f"{name} is registered outside a plugin; move the call into a module, and pass plugins=[MODULE]."
+            f"{name} is registered outside a plugin; move the call into a module, and pass plugins=MODULE."
         )
     if not _NAME.fullmatch(name):
         raise ConfigError(f"the name {name!r} must be lowercase letters, digits and underscores, as in my_net.")
+    if options is not None:
+        _check_options(options, name)
     known = {"name": name, "title": title or name, "implementation": implementation}
     return {**known, "options": options, "plugin": plugin}
 
@@ -224,3 +232,31 @@ def _common(name: str, implementation: str, title: str, options: type | None) ->
 def _check_choice(key: str, value: str, choices: Sequence[str], owner: str) -> None:
     if value not in choices:
         raise ConfigError(f"{key}={value} of {owner} must be one of {', '.join(choices)}.")
+
+
+def _check_options(options: type, owner: str) -> None:
+    """Raise `ConfigError` unless options can be written on a command line, logged, and read back unchanged."""
+    if not (isinstance(options, type) and is_dataclass(options)):
+        raise ConfigError(f"options={options!r} of {owner} must be a dataclass; write @dataclass above the class.")
+    try:
+        hints = get_type_hints(options)
+        OmegaConf.structured(options)
+    except (NameError, TypeError, ValueError, OmegaConfBaseException) as error:
+        raise ConfigError(f"options={options.__name__} of {owner}: {first_line(error)}") from error
+    for item in fields(options):
+        if not all(map(_is_plain, _alternatives(hints[item.name]))):
+            raise ConfigError(
+                f"options={options.__name__} of {owner}: {item.name} must be a bool, int, float or str, a list of one "
+                "of these, or None; convert it where it is used."
+            )
+
+
+def _alternatives(hint: Any) -> list[Any]:
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint]
+    return [part for part in parts if part is not NoneType]
+
+
+def _is_plain(hint: Any) -> bool:
+    if get_origin(hint) is list:
+        return all(part in _PLAIN for part in get_args(hint))
+    return hint in _PLAIN

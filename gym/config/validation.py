@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gym.config import data_rules, schema
 from gym.config.plugins import check_loaded
 from gym.config.registries import ARCHITECTURES, LOSSES, READERS
-from gym.core.errors import ConfigError, first_line
+from gym.core.errors import ConfigError, GymError, first_line
 from gym.core.registry import Entry, Registry
 
 _BOUNDS = {
@@ -145,7 +145,7 @@ def read_options(given: Any, entry: Entry, key: str) -> dict[str, Any] | None:
         All its options, with defaults for those that are not given; None if it has none.
 
     Raises:
-        ConfigError: An option is unknown, has the wrong type or breaks a rule.
+        ConfigError: An option is unknown or missing, has the wrong type or breaks a rule.
     """
     if not isinstance(given, dict | None):
         raise ConfigError(f"{key}={given} must be a mapping, as in {key}={{name:value}}.")
@@ -156,10 +156,18 @@ def read_options(given: Any, entry: Entry, key: str) -> dict[str, Any] | None:
             raise ConfigError(f"{key}.{name} is not an option of {entry.name}; {offers}.")
     if not entry.options:
         return None
+    merged = OmegaConf.structured(entry.options)
     try:
-        options = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(entry.options), given or {}))
+        merged.merge_with(given or {})
+        if missing := OmegaConf.missing_keys(merged):
+            raise ConfigError(f"{key} must give {', '.join(sorted(missing))}, as in {key}={{{min(missing)}:VALUE}}.")
+        options = OmegaConf.to_object(merged)
+    except GymError:
+        raise
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}.{_explain(error)}") from error
+    except Exception as error:  # the plugin's own check, in __post_init__
+        raise ConfigError(f"{key}={given} is refused by {entry.name} of {entry.plugin}: {first_line(error)}") from error
     check_rules(options, f"{key}.")
     return asdict(cast(Any, options))
 

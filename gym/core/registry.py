@@ -96,7 +96,7 @@ class Registry(Generic[EntryT]):
         entries = self._load()
         if name not in entries:
             raise ConfigError(
-                f"{self.key}={name} must be one of {', '.join(entries)}; for one from a plugin, add plugins=[MODULE]."
+                f"{self.key}={name} must be one of {', '.join(entries)}; for one from a plugin, add plugins=MODULE."
             )
         return entries[name]
 

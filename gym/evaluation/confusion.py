@@ -12,6 +12,8 @@ Source: the paper, section 2.5; Matthews correlation for several classes: Gorodk
 doi:10.1016/j.compbiolchem.2004.09.006.
 """
 
+import functools
+import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -21,6 +23,8 @@ from gym.config.registries import SCORES, Place, ScoreEntry
 from gym.core.errors import ConfigError, first_line
 from gym.core.registry import import_object
 from gym.data.labels import IGNORE
+
+log = logging.getLogger(__name__)
 
 MIN_PROBABILITY = 1e-7  # lower bound of probabilities before taking logarithms or dividing; the epsilon of Keras
 
@@ -162,17 +166,56 @@ def compute_score(entry: ScoreEntry, counts: Any) -> Any:
         counts: Has the parts that the score reads as attributes, ``(..., their own axes)``.
 
     Returns:
-        ``(...)``; NaN where it is undefined.
+        ``(...)``; NaN where it is undefined, and everywhere, with a warning, if the score of a plugin fails.
     """
     if not entry.implementation:
         return nan_mean(compute_class_scores(entry, counts))
-    return np.asarray(entry.load()(*_read_counts(entry, counts)))[()]
+    return _call(entry, entry.implementation, counts, np.shape(counts.matrix)[:-2])[()]
 
 
 def compute_class_scores(entry: ScoreEntry, counts: Any) -> np.ndarray:
-    """Compute a registered score of each class, ``(..., classes)``; arguments as for `compute_score`."""
-    function = import_object(entry.by_class, entry.name)
-    return np.asarray(function(*_read_counts(entry, counts)))
+    """Compute a registered score of each class, ``(..., classes)``; arguments and failures as for `compute_score`."""
+    return _call(entry, entry.by_class, counts, np.shape(counts.matrix)[:-1])
+
+
+def _call(entry: ScoreEntry, implementation: str, counts: Any, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return _call_checked(entry, implementation, counts, shape)
+    except ConfigError as error:
+        if not entry.plugin:
+            raise
+        _warn_once(f"{error} Its value is NaN until then; gym.evaluate computes it again.")
+        return np.full(shape, np.nan)
+
+
+def _call_checked(entry: ScoreEntry, implementation: str, counts: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Call the function of a score, whose result must have a shape.
+
+    Raises:
+        ConfigError: The function belongs to a plugin, and fails or returns something else.
+    """
+    owner, given = f"score {entry.name} of plugin {entry.plugin}", np.shape(counts.matrix)
+    try:
+        values = np.asarray(import_object(implementation, owner)(*_read_counts(entry, counts)))
+    except (Exception, SystemExit) as error:
+        if not entry.plugin or isinstance(error, ConfigError):
+            raise
+        raise ConfigError(
+            f"{owner} fails for matrices of shape {given} ({type(error).__name__}: {first_line(error)}); "
+            f"correct {implementation}."
+        ) from error
+    if entry.plugin and (values.shape != shape or values.dtype.kind not in "buif"):
+        raise ConfigError(
+            f"{owner} must return real numbers of shape {shape} for matrices of shape {given}, but its result is "
+            f"{values.dtype} of shape {values.shape}; correct {implementation}."
+        )
+    return values
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """Warn of a failure once in a process, because a score is computed for hundreds of images and draws."""
+    log.warning("%s", message)
 
 
 def _read_counts(entry: ScoreEntry, counts: Any) -> Iterator[np.ndarray]:
@@ -208,16 +251,8 @@ def check_plugin_scores(classes: int) -> None:
 
 
 def _try_score(entry: ScoreEntry, leading: tuple[int, ...], classes: int) -> None:
-    shape = (*leading, classes, classes)
-    try:
-        values = np.asarray(compute_score(entry, TrainingCounts(np.ones(shape, np.int64), np.ones(leading))))
-    except (Exception, SystemExit) as error:
-        raise ConfigError(
-            f"score {entry.name} of plugin {entry.plugin} fails for matrices of shape {shape} "
-            f"({type(error).__name__}: {first_line(error)}); correct {entry.implementation or entry.by_class}."
-        ) from error
-    if values.shape != leading or values.dtype.kind not in "buif":
-        raise ConfigError(
-            f"score {entry.name} of plugin {entry.plugin} must return one real number per matrix, but for matrices of "
-            f"shape {shape} its result is {values.dtype} of shape {values.shape}; sum over the last two axes only."
-        )
+    counts = TrainingCounts(np.ones((*leading, classes, classes), np.int64), np.ones(leading))
+    if entry.implementation:
+        _call_checked(entry, entry.implementation, counts, leading)
+    if entry.by_class:
+        _call_checked(entry, entry.by_class, counts, (*leading, classes))

@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
     (path / "toy.py").write_text(TOY, encoding="utf-8")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     with guard.opened():
-        done = train_in_new_process(path, *SWEEP, *launcher, "plugins=[toy]")
+        done = train_in_new_process(path, *SWEEP, *launcher, "plugins=toy")
     assert done.returncode == 0, done.stdout + done.stderr
     (path / "output.txt").write_text(done.stdout, encoding="utf-8")
     return path
@@ -74,9 +74,8 @@ def results(here):
     return [find_result(sweep.run_folder(job.fingerprint)) for job in sweep.ledger.jobs()]
 
 
-pytestmark = [pytest.mark.process, pytest.mark.trains]
-
-
+@pytest.mark.process
+@pytest.mark.trains
 def test_workers_use_the_plugin(here, results):
     """Both runs have its score, and their files and MLflow tags record its hash."""
     digest = hash_file(here / "toy.py")
@@ -97,6 +96,8 @@ def test_workers_use_the_plugin(here, results):
     assert "hit rate 0." in (here / "output.txt").read_text()
 
 
+@pytest.mark.process
+@pytest.mark.trains
 def test_figure_4_shows_architecture_and_score_of_the_plugin(here, results):
     """Both versions of the figure have the style of the architecture and a row of panels for the score."""
     load_plugins(["toy"])
@@ -119,25 +120,29 @@ def needs_plugin(done, owner, folder):
     """Whether a command was refused because of the missing plugin, with the override to add."""
     digest = hash_file(folder / "toy.py")[:12]
     line = (
-        f"error: {owner} was made with a plugin that is not loaded (toy {digest}); add plugins=[toy], "
+        f"error: {owner} was made with a plugin that is not loaded (toy {digest}); add plugins=toy, "
         "or call gym.load_plugins(['toy']) in Python.\n"
     )
     return (done.code, done.err) == (1, line)
 
 
+@pytest.mark.process
+@pytest.mark.trains
 def test_evaluate_computes_the_score_of_the_plugin(here):
     """Without the plugin, the command is refused, and the module is not imported."""
     arguments = ("evaluate", "run=toy cce f2", "side=all", "baselines=false", "output=evaluated")
 
     assert needs_plugin(run_here(*arguments), "run=toy cce f2", here)
     assert "toy" not in sys.modules
-    done = run_here(*arguments, "plugins=[toy]")
+    done = run_here(*arguments, "plugins=toy")
     assert done.code == 0, done.err
     overall = json.loads((here / "evaluated/evaluation.json").read_text())["overall"]
     assert overall["hit_rate"] == pytest.approx(overall["overall_accuracy"])
     assert "hit_rate" in (here / "evaluated/images.csv").read_text()
 
 
+@pytest.mark.process
+@pytest.mark.trains
 def test_predict_and_publish_need_the_plugin(here, tmp_path, monkeypatch):
     """The archive records which plugin it needs, and GYM_PLUGINS can load it, too."""
     bands = []
@@ -152,7 +157,7 @@ def test_predict_and_publish_need_the_plugin(here, tmp_path, monkeypatch):
     assert needs_plugin(run_here(*publish), "run=toy cce f2", here)
     done = run_here(*publish, "plugins=[toy]")
     assert done.code == 0, done.err
-    assert "input=IMAGES output=LABELS plugins=[toy]" in " ".join(done.out.split())
+    assert "input=IMAGES output=LABELS plugins=toy" in " ".join(done.out.split())
     unload_plugin("toy")
     assert needs_plugin(run_here("predict", f"run={archive}", *images), f"run={archive}", here)
     assert "toy" not in sys.modules
@@ -162,7 +167,7 @@ def test_predict_and_publish_need_the_plugin(here, tmp_path, monkeypatch):
     assert np.asarray(Image.open(tmp_path / "labels/one.png")).shape == (32, 32)
 
 
-def test_an_archive_imports_no_module_that_it_names(folder, tmp_path):
+def test_an_archive_imports_no_module_that_it_names(tmp_path):
     """Its configuration may name any module, but only the command line loads plugins."""
     (tmp_path / "sneaky.py").write_text("raise SystemExit('imported')\n")
     config = OmegaConf.to_container(OmegaConf.structured(Config)) | {"plugins": ["sneaky"]}
@@ -171,12 +176,14 @@ def test_an_archive_imports_no_module_that_it_names(folder, tmp_path):
 
     with pytest.raises(
         RunError,
-        match=r"^run=someone's was made with a plugin that is not loaded \(sneaky\); add plugins=\[sneaky\], or call",
+        match=r"^run=someone's was made with a plugin that is not loaded \(sneaky\); add plugins=sneaky, or call",
     ):
         source.read_config()
     assert "sneaky" not in sys.modules
 
 
+@pytest.mark.process
+@pytest.mark.trains
 def test_report_shows_architecture_and_score_of_the_plugin(here):
     """Without the plugin, the error says how to load it."""
     arguments = ("report", "sweep=plug", "output=reported")
@@ -190,6 +197,8 @@ def test_report_shows_architecture_and_score_of_the_plugin(here):
     assert "plugins=[toy]" in page.replace("&#39;", "")
 
 
+@pytest.mark.process
+@pytest.mark.trains
 def test_a_sweep_resumes_only_with_the_same_plugin(here):
     """A changed or missing plugin is refused; with the same one, nothing is left to do."""
     original = (here / "toy.py").read_text(encoding="utf-8")
@@ -210,7 +219,7 @@ def test_a_sweep_resumes_only_with_the_same_plugin(here):
     )
     assert "restore its file to resume the sweep, or choose another sweep.name." in changed.err
     assert "model.name=toy must be one of unet, resunet" in missing.err
-    assert other.err == "error: sweep.name=plug contains runs with the plugin toy; add plugins=[toy].\n"
+    assert other.err == "error: sweep.name=plug contains runs with the plugin toy; add plugins=toy.\n"
     assert same.code == 0, same.err
     assert (here / "outputs/sweeps/plug/ledger.jsonl").read_bytes() == before
 
@@ -246,6 +255,7 @@ class Striped:
 '''
 
 
+@pytest.mark.trains
 def test_loss_and_reader_of_plugins_are_used_in_training(configure, write_plugin, tmp_path, blank_pictures):
     """Options of loss and architecture are applied, and the fingerprint of the run covers both plugins."""
     write_plugin("toy", TOY)
@@ -268,6 +278,7 @@ def test_loss_and_reader_of_plugins_are_used_in_training(configure, write_plugin
     assert result.scores["loss"] == pytest.approx(2 * result.scores["kld"], rel=1e-4)
 
 
+@pytest.mark.trains
 def test_an_interrupted_run_restarts_if_its_plugin_has_changed(
     configure, write_plugin, tmp_path, caplog, blank_pictures
 ):
@@ -294,15 +305,67 @@ def test_an_interrupted_run_restarts_if_its_plugin_has_changed(
 
 
 WRONG = "gym.register_score('wrong', 'faulty:wrong')\n"
+# It is fine on the small matrices that are tried before training, and fails on those of real images.
+FRAGILE = """
+import gym
+import numpy as np
+
+gym.register_score("fragile", "fragile:mean", by_class="fragile:each", places=["run", "evaluation", "table"])
+
+
+def mean(matrix):
+    if matrix.sum() > 1000:
+        {failure}
+    return matrix.sum(axis=(-2, -1))
+
+
+def each(matrix):
+    if matrix.sum() > 1000:
+        {failure}
+    return matrix.sum(axis=-1)
+"""
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        ("return 1 / 0", "fails for matrices of shape (4, 4) (ZeroDivisionError: division by zero)"),
+        ("raise SystemExit('bye')", "fails for matrices of shape (4, 4) (SystemExit: bye)"),
+        ("return 'high'", "must return real numbers of shape () for matrices of shape (4, 4), but its result is <U4"),
+    ],
+)
+def test_a_score_that_fails_after_training_loses_nothing(
+    configure, write_plugin, tmp_path, monkeypatch, caplog, blank_pictures, failure, reason
+):
+    """The run keeps its other scores, and the corrected plugin scores it without training it again."""
+    path = write_plugin("fragile", FRAGILE.format(failure=failure))
+    load_plugins("fragile")
+
+    result = run_experiment(configure(*TINY, "plugins=[fragile]", "name=kept"))
+
+    unload_plugin("fragile")
+    path.write_text(FRAGILE.format(failure="pass"), encoding="utf-8")
+    evaluate = ("evaluate", "run=kept", "plugins=fragile", f"outputs={tmp_path}", "baselines=false", "side=all")
+    done = run_here(*evaluate, f"output={tmp_path / 'evaluated'}")
+    assert np.isnan(result.scores["fragile"])
+    assert 0 < result.scores["iou"] < 1
+    warnings = [message for message in caplog.messages if f"score fragile of plugin fragile {reason}" in message]
+    assert warnings, caplog.messages
+    assert all(message.endswith("Its value is NaN until then; gym.evaluate computes it again.") for message in warnings)
+    assert len(warnings) == len(set(warnings))
+    assert done.code == 0, done.err
+    overall = json.loads((tmp_path / "evaluated/evaluation.json").read_text())["overall"]
+    assert overall["fragile"][0] == 8 * 32 * 32
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     {
-        "return matrix.sum()": r"^score wrong of plugin faulty must return one real number per matrix, but for "
-        r"matrices of shape \(3, 2, 2\) its result is int64 of shape \(\); sum over the last two axes only\.$",
-        "return np.full(matrix.shape[:-2], 'high')": r"its result is <U4 of shape \(3,\); sum over",
-        "return np.full(matrix.shape[:-2], 1j)": r"its result is complex128 of shape \(3,\); sum over",
+        "return matrix.sum()": r"^score wrong of plugin faulty must return real numbers of shape \(3,\) for matrices "
+        r"of shape \(3, 2, 2\), but its result is int64 of shape \(\); correct faulty:wrong\.$",
+        "return np.full(matrix.shape[:-2], 'high')": r"its result is <U4 of shape \(3,\); correct",
+        "return np.full(matrix.shape[:-2], 1j)": r"its result is complex128 of shape \(3,\); correct",
         "return np.array([np.trace(one) for one in matrix])": r"fails for matrices of shape \(2, 2\) \(ValueError: ",
         "matrix[..., 0, :] = 0; return matrix.sum((-2, -1))": r"\(ValueError: assignment destination is read-only\)",
         "raise SystemExit(0)": r"fails for matrices of shape \(3, 2, 2\) \(SystemExit: 0\); correct faulty:wrong\.$",

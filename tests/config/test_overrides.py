@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from gym.config.overrides import flatten, format_value, parse_settings, to_overrides
+from gym.config.overrides import flatten, format_settings, format_value, parse_settings, to_overrides
 from gym.config.schema import Config
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("'\\${}\"[],:= "), max_size=9)
+likely_texts = texts | st.sampled_from(
+    ["1e3", "None", "True", "[1, 2]", "'quoted'", "1_000", "0x1F", "{}", "b'x'", "'\\\\d'", "(" * 999, "\x00"]
+)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-99, 99) | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: (
@@ -61,7 +64,7 @@ def test_the_overrides_of_a_run_compose_the_same_configuration(configure, overri
     settings = settings_of(config)
 
     assert configure(*to_overrides(settings)) == config
-    assert configure(*to_overrides(parse_settings({key: str(value) for key, value in settings.items()}))) == config
+    assert configure(*to_overrides(parse_settings(format_settings(settings)))) == config
 
 
 def test_a_remap_is_one_override(configure, tmp_path):
@@ -82,6 +85,22 @@ def test_hydra_parses_formatted_values_back(value):
     parsed = override.value()
 
     assert OmegaConf.to_container(OmegaConf.create({"key": parsed}), resolve=True)["key"] == value
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["name", "loss.options.form", "data.remap.old", "no.such.key"]),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | likely_texts,
+    )
+)
+def test_settings_are_restored_from_the_text_that_is_logged(settings):
+    """Text of a plugin's option or of a mapping stays text even if it reads like a number, a list or None."""
+    settings |= {"name": str(settings.get("name", ""))}
+
+    restored = parse_settings(format_settings(settings))
+
+    assert restored == settings
+    assert {key: type(value) for key, value in restored.items()} == {key: type(of) for key, of in settings.items()}
 
 
 def test_settings_that_cannot_be_parsed_stay_text():

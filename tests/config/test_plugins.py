@@ -1,6 +1,7 @@
 """Plugins register entries, are loaded only from the command line, and are identified by the hash of their files."""
 
 import hashlib
+import re
 import sys
 
 import pytest
@@ -23,6 +24,8 @@ from gym.core.errors import ConfigError, RunError
 from gym.core.files import hash_value
 from gym.evaluation.counts import Counts
 from tests.plugin_files import TOY
+
+BARE = "import gym\ngym.register_exporter(__name__, 'a:b')\n"  # a plugin must register something
 
 
 def sha(path):
@@ -59,7 +62,8 @@ def test_a_plugin_registers_its_entries(write_plugin):
 def test_registering_outside_a_plugin_is_refused():
     """A run could not record which plugin it needs."""
     with pytest.raises(
-        ConfigError, match=r"^toy is registered outside a plugin; move the call into a module, and pass plugins=\["
+        ConfigError,
+        match=r"^toy is registered outside a plugin; move the call into a module, and pass plugins=MODULE\.",
     ):
         gym.register_architecture("toy", "toy:build")
 
@@ -99,14 +103,19 @@ def test_an_invalid_registration_is_refused_and_undone(write_plugin, call, messa
 @pytest.mark.parametrize(
     ("name", "message"),
     {
-        "no_such_plugin": r"^plugins=\[no_such_plugin\]: there is no module no_such_plugin in .* or on PYTHONPATH; run "
+        "no_such_plugin": r"^plugins=no_such_plugin: there is no module no_such_plugin in .* or on PYTHONPATH; run "
         "the command in the folder of the module, or add that folder to PYTHONPATH",
-        "toy.py": r"^plugins=\[toy\.py\] must name modules; try plugins=\[toy\]\.$",
-        "my-net": r"^plugins=\[my-net\] must name modules; try plugins=\[my\.net\]\.$",
-        "broken": r"^plugins=\[broken\] cannot be imported \(ZeroDivisionError: division by zero\); correct the "
+        "toy.py": r"^plugins=toy\.py must name modules; try plugins=toy\.$",
+        "my-net": r"^plugins=my-net must name modules; try plugins=my\.net\.$",
+        "json": r"^plugins=json: the module json \(.*json.__init__\.py\) registers nothing; call "
+        r"gym\.register_architecture or one of its siblings in it, or leave it out\.$",
+        "numpy": r"^plugins=numpy: the module numpy \(.*\) registers nothing",
+        "sys": r"^plugins=sys: the module sys \(part of Python\) registers nothing",
+        "empty": r"^plugins=empty: the module empty \(.*empty\.py\) registers nothing",
+        "broken": r"^plugins=broken cannot be imported \(ZeroDivisionError: division by zero\); correct the "
         "module, or set HYDRA_FULL_ERROR=1 to see where it fails",
-        "leaving": r"^plugins=\[leaving\] cannot be imported \(SystemExit: 0\); correct the module",
-        "needing": r"^plugins=\[needing\] cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)",
+        "leaving": r"^plugins=leaving cannot be imported \(SystemExit: 0\); correct the module",
+        "needing": r"^plugins=needing cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)",
     }.items(),
 )
 def test_a_plugin_that_cannot_be_imported_is_named(write_plugin, name, message):
@@ -114,38 +123,75 @@ def test_a_plugin_that_cannot_be_imported_is_named(write_plugin, name, message):
     write_plugin("broken", "1 / 0\n")
     write_plugin("needing", "import no_such_module\n")
     write_plugin("leaving", "raise SystemExit(0)\n")
+    write_plugin("empty", "")
+    before = {module: sys.modules.get(module) for module in ("json", "numpy", "sys")}
 
     with pytest.raises(ConfigError, match=message):
         load_plugins([name])
+
+    assert {module: sys.modules.get(module) for module in before} == before
 
 
 def test_a_plugin_is_found_in_the_current_folder(tmp_path, monkeypatch):
     """By itself, an installed command would not look there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
-    (tmp_path / "found_here.py").write_text("")
+    (tmp_path / "found_here.py").write_text(BARE)
 
     assert load_plugins(["found_here"]).keys() == {"found_here"}
     unload_plugin("found_here")
 
 
 def test_plugins_are_named_in_overrides():
-    """Overrides may set the list or add to it, and a value that is not a list is refused."""
+    """Overrides may set the list or add to it. No shell needs quotes for the form without brackets."""
     assert plugins_in(["model=unet", "plugins=[toy,'other']", "++plugins=[third]"]) == ["toy", "other", "third"]
-    assert plugins_in(["model=unet"]) == []
-    with pytest.raises(ConfigError, match=r"^plugins=toy must be a list of modules; try plugins=\[toy\]\.$"):
-        plugins_in(["plugins=toy"])
-    with pytest.raises(ConfigError, match=r"^plugins=\[toy must be a list of modules, as in plugins=\[my_module\]\.$"):
-        plugins_in(["plugins=[toy"])
+    assert plugins_in(["plugins=toy", "+plugins=one,two.three"]) == ["toy", "one", "two.three"]
+    assert plugins_in(["model=unet", "plugins=[]"]) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "remedy"),
+    {
+        "plugins=[toy": "as in plugins=my_module",
+        "plugins=": "try plugins=my_module",
+        "plugins=null": "try plugins=my_module",
+        "plugins=1,toy": "try plugins=my_module,toy",
+        "plugins=./toy.py": "try plugins=toy",
+        "plugins=[code/toy.py,other]": "try plugins=code.toy,other",
+        "plugins=[[toy]]": "try plugins=toy",
+        "plugins={toy:1}": "try plugins=my_module",
+        "plugins=glob(*)": "try plugins=my_module",
+    }.items(),
+)
+def test_overrides_that_name_no_modules_are_refused_with_what_to_type(override, remedy):
+    """The remedy itself is accepted."""
+    with pytest.raises(ConfigError) as refusal:
+        plugins_in([override])
+
+    assert str(refusal.value) == f"{override} must name modules, {remedy}.".replace("modules, try", "modules; try")
+    assert plugins_in([remedy.rpartition(" ")[2]])
+
+
+@pytest.mark.parametrize("value", ["toy.py", "./toy.py", "toy,my-net.py", "[toy]", "toy other"])
+def test_the_environment_variable_must_name_modules(monkeypatch, value):
+    """The remedy names the variable, because an override would not undo it; it is accepted when it is set."""
+    monkeypatch.setenv("GYM_PLUGINS", value)
+    with pytest.raises(
+        ConfigError, match=rf"^GYM_PLUGINS={re.escape(value)} must name modules; set GYM_PLUGINS="
+    ) as no:
+        add_environment_plugins(["model=unet"])
+
+    monkeypatch.setenv("GYM_PLUGINS", str(no.value).rpartition("=")[2].removesuffix("."))
+    assert add_environment_plugins(["model=unet"])[0].startswith("plugins=[toy")
 
 
 def test_loaded_plugins_are_part_of_a_configuration_composed_in_python(write_plugin):
     """The fingerprint of its run therefore includes their contents, as it does for ``plugins=`` on a command line."""
-    write_plugin("present", "")
-    load_plugins(["present"])
+    write_plugin("present", BARE)
+    gym.load_plugins("present")
 
     assert gym.compose("seed=1").plugins == ["present"]
-    assert gym.compose("plugins=[present]").plugins == ["present"]
+    assert gym.compose("plugins=present").plugins == gym.compose("plugins=[present]").plugins == ["present"]
 
 
 @pytest.mark.parametrize(
@@ -171,11 +217,11 @@ def test_the_environment_variable_adds_plugins(monkeypatch, arguments, merged):
 
 def test_a_plugin_is_identified_by_the_hash_of_its_file(write_plugin):
     """It is the hash at import, so a later change counts only in the next process."""
-    path = write_plugin("hashed", "import gym\n")
+    path = write_plugin("hashed", BARE)
     digest = sha(path)
 
     assert load_plugins(["hashed"]) == {"hashed": digest}
-    path.write_text("import gym  # changed\n")
+    path.write_text(f"{BARE}# changed\n")
     assert load_plugins(["hashed"]) == plugin_hashes(["hashed"]) == {"hashed": digest}
 
 
@@ -183,7 +229,7 @@ def test_the_hash_covers_all_files_that_a_plugin_runs(write_plugin):
     """These are all files of a package, and other modules that hold implementations."""
     part = write_plugin("heavy_part", "STEEP = 3\n")
     light = write_plugin("light", "import gym\ngym.register_loss('steep', 'heavy_part:STEEP')\n")
-    first = write_plugin("bundle.__init__", "import gym\n")
+    first = write_plugin("bundle.__init__", BARE)
     second = write_plugin("bundle.more", "x = 1\n")
 
     hashes = load_plugins(["light", "bundle"])
@@ -198,7 +244,7 @@ def test_the_hash_covers_all_files_that_a_plugin_runs(write_plugin):
 
 def test_a_plugin_that_changed_after_the_sweep_began_is_refused(write_plugin):
     """A worker may start after the file was changed."""
-    write_plugin("versioned", "")
+    write_plugin("versioned", BARE)
 
     with pytest.raises(RunError, match=r"^plugin versioned changed after the sweep began \(0123456789ab, now "):
         load_plugins(["versioned"], {"versioned": "0123456789abcdef"})
@@ -211,8 +257,8 @@ def test_a_yaml_file_cannot_load_a_plugin(write_plugin):
 
     with pytest.raises(
         ConfigError,
-        match=r"^plugins=\[sneaky\] is in a YAML file, but plugins run code, so only the command line loads them; type "
-        r"plugins=\[sneaky\]\.$",
+        match=r"^plugins=sneaky is in a YAML file, but plugins run code, so only the command line loads them; type "
+        r"plugins=sneaky\.$",
     ):
         read_config(composed, Config)
     assert "sneaky" not in sys.modules
@@ -222,13 +268,13 @@ def test_a_yaml_file_cannot_load_a_plugin(write_plugin):
 
 def test_a_missing_plugin_is_refused_with_the_override_to_type(write_plugin, caplog):
     """The override includes the loaded plugins; one that has changed only causes a warning."""
-    write_plugin("present", "")
+    write_plugin("present", BARE)
     digest = load_plugins(["present"])["present"]
 
     with pytest.raises(
         RunError,
         match=r"^run=mine was made with a plugin that is not loaded \(absent 0123456789ab, bare\); add "
-        r"plugins=\[present,absent,bare\], or call gym\.load_plugins\(\['absent', 'bare'\]\) in Python\.$",
+        r"plugins=present,absent,bare, or call gym\.load_plugins\(\['absent', 'bare'\]\) in Python\.$",
     ):
         require_plugins({"absent": "0123456789abcdef", "bare": ""}, "run=mine")
     require_plugins({"present": digest}, "run=mine")
@@ -252,6 +298,92 @@ def test_options_are_typed_and_completed(configure, write_plugin):
     }.items():
         with pytest.raises(ConfigError, match=message):
             configure(*overrides, f"model.options={option}")
+
+
+@pytest.mark.parametrize("kind", ["model", "loss", "data"])
+@pytest.mark.parametrize(
+    ("options", "given", "message"),
+    [
+        ("x: int", "{}", r"options must give x, as in \w+\.options=\{x:VALUE\}\.$"),
+        ("x: int\n    y: str", "{x:1}", r"options must give y, as in \w+\.options=\{y:VALUE\}\.$"),
+        ("x: int = 0\n    def __post_init__(self): assert not self.x, 'x must be 0'", "{x:1}",
+         r"options=\{'x': 1\} is refused by sized of sizes: x must be 0"),
+        ("x: int = 0\n    def __post_init__(self): [][self.x]", "{x:1}", r"is refused by sized of sizes: list index"),
+        ("x: list[int] = field(default_factory=list)", "{x:[a]}", r"options\.x\[0\]: Value 'a' of type 'str' could"),
+    ],
+)  # fmt: skip
+def test_options_that_break_their_rules_are_refused(configure, write_plugin, kind, options, given, message):
+    """Neither an option without a default nor the plugin's own check ends in a traceback."""
+    register = {"model": "architecture", "loss": "loss", "data": "reader"}[kind]
+    write_plugin("sizes", SIZED.format(options=options, register=register))
+    key = {"model": "model.name", "loss": "loss.name", "data": "data.kind"}[kind]
+
+    with pytest.raises(ConfigError, match=message):
+        configure("plugins=[sizes]", f"{key}=sized", f"{kind}.options={given}")
+
+
+SIZED = """
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+import gym
+import typing
+
+@dataclass
+class Options:
+    {options}
+
+gym.register_{register}("sized", "sizes:build", options=Options)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("x: Path = Path('a')", "x must be a bool, int, float or str, a list of one of these, or None; convert it"),
+        ("x: Enum = Enum('Side', 'left').left", "x must be"),
+        ("x: dict[str, int] = field(default_factory=dict)", "x must be"),
+        ("x: tuple[int, int] = (1, 2)", "x must be"),
+        ("x: bytes = b'1'", "x must be"),
+        ("x: list[list[int]] = field(default_factory=list)", "x must be"),
+        ("x: typing.Any = None", "x must be"),
+        ("x: Unknown = 1", "name 'Unknown' is not defined"),
+        ("x: int = 'many'", "Value 'many' of type 'str' could not be converted to Integer"),
+    ],
+)
+def test_options_that_cannot_be_logged_and_read_back_are_refused(write_plugin, options, reason):
+    """They are refused when they are registered, not after training."""
+    future = "from __future__ import annotations\n"  # so that Python evaluates no annotation itself
+    write_plugin("sizes", future + SIZED.format(options=options, register="architecture"))
+
+    with pytest.raises(ConfigError, match=rf"^options=Options of sized: {re.escape(reason)}"):
+        load_plugins("sizes")
+
+
+@pytest.mark.parametrize("options", ["Options()", "dict", "{'x': 1}", "print"])
+def test_options_must_be_a_dataclass(write_plugin, options):
+    """The class is passed, not an object of it."""
+    text = SIZED.format(options="x: int = 1", register="loss").replace("options=Options", f"options={options}")
+    write_plugin("sizes", text)
+
+    with pytest.raises(
+        ConfigError, match=r"^options=.* of sized must be a dataclass; write @dataclass above the class"
+    ):
+        load_plugins("sizes")
+
+
+def test_a_corrected_plugin_is_loaded_with_its_submodules_again(write_plugin):
+    """Otherwise, the parts that its other modules registered before the mistake would be missing."""
+    write_plugin("parts.__init__", "from parts import losses\nimport neighbour\n1 / 0\n")
+    write_plugin("parts.losses", "import gym\ngym.register_loss('steep', 'a:b')\n")
+    write_plugin("neighbour", "import gym\ngym.register_loss('flat', 'a:b')\n")
+    with pytest.raises(ConfigError, match="division by zero"):
+        load_plugins("parts")
+    write_plugin("parts.__init__", "from parts import losses\nimport neighbour\n")
+
+    load_plugins("parts")
+
+    assert LOSSES.get("steep").plugin == LOSSES.get("flat").plugin == "parts"
 
 
 def test_the_counts_of_scores_are_those_of_evaluation():

@@ -37,7 +37,7 @@ REFUSED = {
     "loss.options=3": "loss.options=3 must be a mapping, as in loss.options={name:value}.",
     "seed=-1": "seed=-1 must be at least 0.",
     "model.name=vnet": "model.name=vnet must be one of unet, resunet, simple_unet, simple_resunet; for one from "
-    "a plugin, add plugins=[MODULE].",
+    "a plugin, add plugins=MODULE.",
     "model.filters=0": "model.filters=0 must be at least 1.",
     "model.filters=-3": "model.filters=-3 must be at least 1.",
     "model.kernel=0": "model.kernel=0 must be at least 1.",
@@ -49,10 +49,10 @@ REFUSED = {
     "model.decoder=x": "model.decoder=x must be one of half, plain.",
     "model.upsampling=x": "model.upsampling=x must be one of nearest, transpose.",
     "model.head=x": "model.head=x must be one of softmax, sigmoid.",
-    "loss.name=mse": "loss.name=mse must be one of dice, cce, kld, hinge; for one from a plugin, add plugins=[MODULE].",
+    "loss.name=mse": "loss.name=mse must be one of dice, cce, kld, hinge; for one from a plugin, add plugins=MODULE.",
     "loss.weighting=x": "loss.weighting=x must be one of none, frequency, given.",
     "data.kind=zip": "data.kind=zip must be one of synthetic, folder, doodler, gym_npz; for one from a plugin, add "
-    "plugins=[MODULE].",
+    "plugins=MODULE.",
     "data.framing=crop": "data.framing=crop must be one of fit, tile, resize.",
     "data.overlap=1 data.framing=tile": "data.overlap=1.0 must be at least 0 and at most 0.9.",
     "data.scaling=log": "data.scaling=log must be one of none, dtype, percentile, reflectance.",

@@ -39,7 +39,7 @@ def test_an_unknown_name_is_refused(shapes):
     """The error lists the known names, and says how to add a plugin."""
     with pytest.raises(
         ConfigError,
-        match=r"^draw\.shape=line must be one of circle, square; for one from a plugin, add plugins=\[MODULE\]\.$",
+        match=r"^draw\.shape=line must be one of circle, square; for one from a plugin, add plugins=MODULE\.$",
     ):
         shapes.get("line")
 

@@ -6,19 +6,22 @@ command takes ``outputs=`` and ``tracking.uri=``. TensorFlow and MLflow are impo
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from hydra import compose as compose_files
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from gym.app.command_line import register_configuration
 from gym.config.groups import configuration_folder, quote_options
 from gym.config.plugins import add_loaded_plugins, load_plugins, plugins_in
-from gym.config.schema import Config, DataConfig, TrackingConfig, TrainingConfig
-from gym.config.validation import read_config
-from gym.core.errors import ConfigError, DataError
+from gym.config.schema import Config, DataConfig, EvaluateConfig, TrackingConfig, TrainingConfig
+from gym.config.validation import check_rules, read_config
+from gym.core.errors import ConfigError, DataError, first_line
 from gym.core.startup import quiet_imports, quiet_tensorflow_imports
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ class Model:
 
         Args:
             image: ``(rows, columns, bands)`` in the type and scale of the training imagery. A pixel that is 0 in every
-                band has no data.
+                band, or masked, NaN or infinite in any, has no data.
 
         Returns:
             Class indices, ``(rows, columns)`` uint8; 255 where the image has no data.
@@ -73,9 +76,9 @@ class Model:
         Raises:
             DataError: The image does not have the model's bands, or holds no data.
         """
-        from gym.prediction.segment import segment
+        from gym.prediction.segment import check_image, segment
 
-        return segment(self._saved, image)
+        return segment(self._saved, check_image(image))
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """Predict the probability of each class for every pixel of an image of any size.
@@ -89,9 +92,9 @@ class Model:
         Raises:
             DataError: As for `predict`.
         """
-        from gym.prediction.segment import class_probabilities
+        from gym.prediction.segment import check_image, class_probabilities
 
-        return class_probabilities(self._saved, image)
+        return class_probabilities(self._saved, check_image(image))
 
     def predict_raster(self, path: str | Path, output: str | Path) -> None:
         """Segment an image file.
@@ -116,7 +119,7 @@ class Model:
             write_label(output, self.predict(raster.values), raster.grid, self.classes)
 
 
-def load(run: str, *, outputs: str | Path = "outputs", tracking_uri: str = "") -> Model:
+def load(run: str | Path, *, outputs: str | Path = "outputs", tracking_uri: str = "") -> Model:
     """Load the trained model of a run or of a model archive.
 
     Args:
@@ -128,6 +131,7 @@ def load(run: str, *, outputs: str | Path = "outputs", tracking_uri: str = "") -
     Raises:
         RunError: There is no such run, or its model is missing or damaged, or the archive was altered.
     """
+    run = str(run)
     with quiet_tensorflow_imports():
         from gym.runs.model_files import load_model
         from gym.runs.model_source import open_model_source
@@ -158,11 +162,13 @@ def compose(*overrides: str) -> Config:
         ('unet', 'dice', 4)
     """
     from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     from gym.app.explain import explain
 
     register_configuration(["config"])
+    for override in overrides:
+        if not isinstance(override, str):
+            raise ConfigError(f'{override!r} must be an override in quotes, as in gym.compose("filters=4").')
     try:
         given = add_loaded_plugins(overrides)
         load_plugins(plugins_in(given))
@@ -181,6 +187,7 @@ def open_dataset(data: DataConfig, *, outputs: str | Path = "outputs") -> Datase
         outputs: The folder of datasets.
 
     Raises:
+        ConfigError: ``data`` is not that part.
         DataError: The imagery cannot be used.
 
     Example:
@@ -192,6 +199,8 @@ def open_dataset(data: DataConfig, *, outputs: str | Path = "outputs") -> Datase
     """
     from gym.data.build import open_or_build_dataset
 
+    if not isinstance(data, DataConfig):
+        raise ConfigError(f"a {type(data).__name__} must be the data part of a configuration; pass config.data.")
     return open_or_build_dataset(data, Path(outputs))
 
 
@@ -206,10 +215,14 @@ def fit(config: Config) -> RunResult:
         when it is fitted again.
 
     Raises:
+        ConfigError: A value was changed to one that breaks a rule.
         DataError: The imagery cannot be used.
         TrainingError: The loss is no longer finite.
         RunError: Another process trains this run.
     """
+    if not isinstance(config, Config):
+        raise ConfigError(f"a {type(config).__name__} must be a configuration; make one with gym.compose(...).")
+    config = read_config(OmegaConf.create(asdict(config)), Config)  # again, because it can be changed after `compose`
     with quiet_tensorflow_imports():
         from gym.app.train import run_experiment
 
@@ -241,6 +254,7 @@ def assess(
         that say which images the model has seen.
 
     Raises:
+        ConfigError: An argument breaks a rule.
         RunError: The model does not fit the dataset.
         DataError: The side holds no pairs.
     """
@@ -252,6 +266,7 @@ def assess(
     from gym.evaluation.assessment import assess as assess_network
     from gym.runs.model_source import open_model_source
 
+    chosen = _check_assessment(side=side, boundary_width=boundary_width, baselines=baselines, seed=seed)
     origin = model._origin
     with (
         open_model_source(origin.tracking, origin.outputs, origin.run) as source,
@@ -260,9 +275,20 @@ def assess(
         check_dataset_fits(source.name, model._saved, dataset)
         trained = source.read_config()
         own = open_training_data(source, trained.data, origin.outputs, dataset)
-        evaluated = choose_images(dataset, own, trained, side, is_own=own.dataset is dataset)
-        settings = AssessmentSettings(trained.training.batch, boundary_width, seed, baselines, workers=0)
+        evaluated = choose_images(dataset, own, trained, chosen.side, is_own=own.dataset is dataset)
+        settings = AssessmentSettings(
+            trained.training.batch, chosen.boundary_width, chosen.seed, chosen.baselines, workers=0
+        )
         return assess_network(model._saved.network, evaluated, settings, Path(scratch))
+
+
+def _check_assessment(**given: object) -> EvaluateConfig:
+    try:
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(EvaluateConfig(run="")), given))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {first_line(error)}.") from error
+    check_rules(config)
+    return cast(EvaluateConfig, config)
 
 
 def list_runs(
@@ -285,7 +311,7 @@ def list_runs(
         MLflow (``iou``, ``kld``, ``parameters``, ...) and the configuration by dotted keys (``model.name``, ...).
 
     Raises:
-        RunError: MLflow cannot be reached.
+        RunError: MLflow cannot be reached, or ``outputs`` or the experiment does not exist.
     """
     import pandas as pd
 

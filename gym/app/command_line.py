@@ -69,6 +69,9 @@ COMMANDS = {
 }
 
 
+_FLAG_ERRORS = ("Only one of --run, --multirun", "The --resolve flag can only be used")
+
+
 def dispatch() -> None:
     """Run the command named by the first argument, list the commands, or print the version."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
@@ -113,7 +116,13 @@ def _run_with_hydra(entry: Command) -> None:
     def main(composed: DictConfig) -> Any:
         return _check_and_call(entry, composed, plugins)
 
-    main()
+    try:
+        main()
+    except ValueError as error:  # Hydra's, about its flags
+        if not str(error).startswith(_FLAG_ERRORS):
+            raise
+        flags = ", ".join(argument for argument in sys.argv[1:] if argument.startswith("-"))
+        raise ConfigError(f"{flags}: {str(error).rstrip('.')}; leave out one of them.") from error
 
 
 def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, str]) -> Any:

@@ -23,7 +23,7 @@ from gym.reporting.page_tables import provenance_rows
 from gym.reporting.run_page import RunReport, write_run_report
 from gym.reporting.sweep_page import SweepReport, UnfinishedRun, write_sweep_report
 from gym.reporting.training_curves import RunCurve
-from gym.runs.mlflow_client import RetryingClient, open_tracking
+from gym.runs.mlflow_client import RetryingClient, connect
 from gym.runs.mlflow_log import PARENT, open_run_log
 from gym.runs.mlflow_lookup import find_model_run
 from gym.runs.mlflow_read import Run, read_logged_result, read_metrics
@@ -71,7 +71,7 @@ def _check_plugins(owner: str, runs: Sequence[Run]) -> None:
 
 def _collect_sweep(config: ReportConfig, record: SweepRecord, show_step: ShowStep) -> SweepReport:
     outputs = Path(config.outputs)
-    client, _ = open_tracking(config.tracking, outputs)
+    client = connect(config.tracking, outputs)
     finished = [FinishedRun(run.result, run.logged) for run in record.runs if run.result and run.logged]
     curves = [read_curve(client, run.logged, bool(run.result), show_step) for run in record.runs if run.logged]
     return SweepReport(
@@ -124,7 +124,7 @@ def _report_on_run(config: ReportConfig) -> Path:
 
 def _collect_run(config: ReportConfig, run: Run, show_step: ShowStep) -> RunReport:
     outputs, tags = Path(config.outputs), run.data.tags
-    client, _ = open_tracking(config.tracking, outputs)
+    client = connect(config.tracking, outputs)
     result = _find_result(outputs, run)
     finished = [FinishedRun(result, run)] if result else []
     show_step(f"reading {run.info.run_name}")

@@ -4,6 +4,12 @@ import re
 import sys
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
+from hydra.errors import HydraException
+
+from gym.core.errors import ConfigError
+
 # Hydra would parse these as numbers, booleans or null.
 _NOT_TEXT = re.compile(r"[-+.\d]+(e[-+]?\d+)?|null|true|false|nan|inf", re.IGNORECASE)
 _NAME_KEYS = ("name", "run", "sweep", "sweep.name")  # their values are text, and a run may be called 12e45
@@ -32,12 +38,35 @@ def natural_key(name: str) -> tuple[int, str]:
 
 
 def quote_options(argument: str) -> str:
-    """Quote numbers in ``filters=2,4``, because Hydra would parse them as integers, but options and names are text."""
+    """Quote numbers in ``filters=2,4``, because Hydra would parse them as integers, but options and names are text.
+
+    A pattern, as in ``loss=glob(*)``, is replaced by the options that match it.
+
+    Raises:
+        ConfigError: No option matches.
+    """
     group, _, options = argument.partition("=")
+    if options.startswith("glob("):
+        options = ",".join(_match_options(argument, group))
+    group = group.lstrip("+")
     if group not in (*group_names(), *_NAME_KEYS):
         return argument
     quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
-    return f"{group}={','.join(quoted)}"
+    return f"{argument.partition('=')[0]}={','.join(quoted)}"
+
+
+def _match_options(argument: str, key: str) -> list[str]:
+    group = key.lstrip("+")
+    if group not in group_names():
+        raise ConfigError(f"{argument} must name a group of options, and {group} is none; list its values.")
+    try:
+        pattern = OverridesParser.create().parse_override(argument).value()
+    except HydraException:
+        pattern = None
+    found = pattern.filter(option_names(group)) if isinstance(pattern, Glob) else []
+    if not found:
+        raise ConfigError(f"{argument} matches no option; {group} must be one of {', '.join(option_names(group))}.")
+    return sorted(found, key=natural_key)
 
 
 def unquote_options(override: str) -> str:

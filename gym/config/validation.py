@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym.config import data_rules, schema
+from gym.config.overrides import format_value
 from gym.config.plugins import check_loaded
 from gym.config.registries import ARCHITECTURES, LOSSES, READERS
 from gym.core.errors import ConfigError, GymError, first_line
@@ -133,9 +134,13 @@ def check_rules(config: Any, prefix: str = "") -> None:
         for decider, users in item.metadata.get("only", {}).items():
             chosen = getattr(config, decider)
             values = users.users_of(item.name) if isinstance(users, Registry) else users
-            if chosen not in values and value != getattr(type(config)(), item.name):
+            default = getattr(type(config)(), item.name)
+            if chosen not in values and value != default:
                 wanted = " or ".join(f"{prefix}{decider}={wanted}" for wanted in values)
-                raise ConfigError(f"{key}={value} is used only with {wanted}, not with {chosen}; leave it out.")
+                # A preset may have set it, such as +debug=tiny.
+                text = format_value(default)
+                reset = f", or reset it with {key}={text}" if re.fullmatch(r"[\w.]+", text) else ""
+                raise ConfigError(f"{key}={value} is used only with {wanted}, not with {chosen}; leave it out{reset}.")
 
 
 def read_options(given: Any, entry: Entry, key: str) -> dict[str, Any] | None:

@@ -184,7 +184,7 @@ def _call(entry: ScoreEntry, implementation: str, counts: Any, shape: tuple[int,
     except ConfigError as error:
         if not entry.plugin:
             raise
-        _warn_once(f"{error} Its value is NaN until then; gym.evaluate computes it again.")
+        _warn_once(f"{error} It has no value until then; gym.evaluate computes it again.")
         return np.full(shape, np.nan)
 
 

@@ -1,6 +1,7 @@
 """Segment an image of any size with a trained model, tile by tile if the model was trained on tiles."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,6 +55,31 @@ def class_probabilities(model: SavedModel, image: np.ndarray) -> np.ndarray:
     probabilities = blend_tiles(predict_tiles(model, prepared), has_data.shape, len(model.description.classes))
     probabilities[~has_data] = np.nan
     return probabilities
+
+
+def check_image(image: Any) -> np.ndarray:
+    """Convert what a user gives as an image to an array ``(rows, columns, bands)``.
+
+    A pixel that is masked, NaN or infinite in any band becomes 0 in every band, so that it has no data.
+
+    Raises:
+        DataError: It does not have three axes, or does not hold real numbers.
+    """
+    try:
+        values = np.asarray(np.ma.getdata(image))
+    except ValueError as error:
+        raise DataError("an image must be an array, but these lists differ in length; make them equal.") from error
+    if values.ndim != 3 or not values.size:
+        raise DataError(
+            f"an image of shape {values.shape} must have the shape (rows, columns, bands); a single band needs "
+            "image[..., np.newaxis], and bands that come first need np.moveaxis(image, 0, -1)."
+        )
+    if values.dtype.kind not in "buif":
+        raise DataError(f"an image of type {values.dtype} must hold real numbers; convert it with image.astype(...).")
+    has_data = ~np.ma.getmaskarray(image).any(axis=2)
+    if values.dtype.kind == "f":
+        has_data &= np.isfinite(values).all(axis=2)
+    return values if has_data.all() else np.where(np.expand_dims(has_data, 2), values, values.dtype.type(0))
 
 
 def predict_tiles(model: SavedModel, prepared: np.ndarray) -> Iterator[tuple[Placement, np.ndarray]]:

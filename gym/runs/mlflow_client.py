@@ -92,6 +92,35 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient
             return client, client.create_experiment(config.experiment, artifact_location=location, tags=_view_tags())
 
 
+def connect(config: TrackingConfig, outputs: Path) -> RetryingClient:
+    """Connect to MLflow to read; create nothing.
+
+    Raises:
+        RunError: There is no database in ``outputs``, or MLflow cannot be reached.
+    """
+    uri = tracking_uri(config, outputs)
+    if uri.startswith(SQLITE) and not _database_path(uri).is_file():
+        given = f"tracking.uri={config.uri} does not exist" if config.uri else f"outputs={outputs} has no mlflow.db"
+        raise RunError(
+            f"{given}, so there are no runs; give the folder that training wrote to with outputs=..., or "
+            "tracking.uri=... if runs are logged elsewhere."
+        )
+    return RetryingClient(uri)
+
+
+def find_experiment(client: RetryingClient, config: TrackingConfig) -> str:
+    """Return the id of the experiment.
+
+    Raises:
+        RunError: There is none of this name; the message lists those that exist.
+    """
+    found = client.get_experiment_by_name(config.experiment)
+    if found is None:
+        known = ", ".join(sorted(one.name for one in client.search_experiments()))
+        raise RunError(f"tracking.experiment={config.experiment} does not exist; choose one of {known}.")
+    return str(found.experiment_id)
+
+
 def create_database(uri: str) -> None:
     """Create the tables of an SQLite database if it is missing.
 
@@ -99,12 +128,15 @@ def create_database(uri: str) -> None:
     """
     if not uri.startswith(SQLITE):
         return
-    url = make_url(uri)
-    path = Path(url.database or "")
+    path = _database_path(uri)
     if path.exists():
         return
     with atomic_file(path) as partial:
-        RetryingClient(str(url.set(database=str(partial)))).search_experiments(max_results=1)
+        RetryingClient(str(make_url(uri).set(database=str(partial)))).search_experiments(max_results=1)
+
+
+def _database_path(uri: str) -> Path:
+    return Path(make_url(uri).database or "")
 
 
 _WHOLE, _BY_EPOCH = "whole-runs", "by-epoch"  # sections of mlflow_view.yaml

@@ -21,7 +21,7 @@ from gym.config.registries import SCORES
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
 from gym.core.errors import RunError, first_line
 from gym.core.text import redact_uri
-from gym.runs.mlflow_client import RetryingClient, open_tracking, tracking_uri
+from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, tracking_uri
 from gym.runs.mlflow_log import PARENT
 
 MODEL = "model"
@@ -59,9 +59,10 @@ def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
     Raises:
         RunError: There is no such run; the message names the closest match.
     """
-    client, experiment = open_tracking(config, outputs)
+    client = connect(config, outputs)
     with suppress(RunError):
         return client.get_run(address)
+    experiment = find_experiment(client, config)
     named = search_runs(client, experiment, f"{_FINISHED} and {equality_filter('attributes.run_name', address)}")
     if named:
         return max(named, key=lambda run: run.info.end_time)
@@ -83,7 +84,8 @@ def find_best_run(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
     Raises:
         RunError: There is no such sweep, or none of its runs has finished with a score.
     """
-    client, experiment = open_tracking(config, outputs)
+    client = connect(config, outputs)
+    experiment = find_experiment(client, config)
     runs = find_sweep_runs(client, experiment, sweep)
     if not runs:
         names = {run.data.tags["sweep"] for run in search_runs(client, experiment, "tags.sweep LIKE '%'")}
@@ -142,7 +144,7 @@ def find_registered_run(config: TrackingConfig, outputs: Path, address: str) -> 
     Raises:
         RunError: There is no such model, alias or version, or the version was not made from a run.
     """
-    client, _ = open_tracking(config, outputs)
+    client = connect(config, outputs)
     name, _, selector = address.partition("@" if "@" in address else "/")
     found = client.search_registered_models(equality_filter("name", name))
     if not found:
@@ -177,7 +179,7 @@ def fetch_model_files(config: TrackingConfig, outputs: Path, run: Run, scratch: 
     Raises:
         RunError: The run has no model, or it cannot be downloaded.
     """
-    client, _ = open_tracking(config, outputs)
+    client = connect(config, outputs)
     present = {item.path for item in client.list_artifacts(run.info.run_id)}
     if MODEL not in present:
         raise RunError(_explain_missing_model(run))

@@ -21,7 +21,7 @@ from gym.config.schema import TrackingConfig
 from gym.core.errors import DataError
 from gym.data.build import dataset_folder
 from gym.data.dataset import Dataset
-from gym.runs.mlflow_client import RetryingClient, open_tracking
+from gym.runs.mlflow_client import RetryingClient, connect, find_experiment
 from gym.runs.mlflow_log import metric_name, replace_special_characters
 from gym.runs.mlflow_lookup import equality_filter, search_runs
 from gym.runs.result import RunResult
@@ -121,9 +121,11 @@ def tabulate_runs(config: TrackingConfig, outputs: Path, sweep: str | None) -> l
         settings by dotted keys.
 
     Raises:
-        RunError: MLflow cannot be reached, or the sweep's name cannot be searched for.
+        RunError: MLflow cannot be reached, the database or experiment does not exist, or the sweep's name cannot be
+            searched for.
     """
-    client, experiment = open_tracking(config, outputs)
+    client = connect(config, outputs)
+    experiment = find_experiment(client, config)
     runs = search_runs(client, experiment, "" if sweep is None else equality_filter("tags.sweep", sweep))
     return [
         {

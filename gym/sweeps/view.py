@@ -304,4 +304,4 @@ def describe_rerun(jobs: Sequence[Job], attempts: int | None) -> str:
     if exhausted:
         runs = pluralize(len(exhausted), "run")
         sentences.append(f"{runs} reached the limit of sweep.attempts={attempts}; raise it to retry.")
-    return " ".join(sentences) or "Nothing is left to do."
+    return " ".join(sentences) or "All runs have ended; repeating the command trains nothing."

@@ -122,6 +122,100 @@ def test_a_model_labels_an_image_of_any_size(model, image):
 
 
 @pytest.mark.trains
+def test_masked_and_non_finite_pixels_have_no_data(model, image):
+    """A pixel is left out as a whole if one of its bands is, as in an image file."""
+    blank = np.zeros((48, 80), bool)
+    blank[5:9, 70:] = True
+    expected = model.predict(np.where(blank[..., None], 0, image))
+    masked = np.ma.masked_array(image, np.stack([blank, *[~blank & False] * 4], axis=-1))
+    floats = image.astype(np.float32)
+    floats[5:7, 70:, 3], floats[7:9, 70:, 0] = np.nan, np.inf
+
+    assert (expected[blank] == IGNORE).all()
+    assert_array_equal(model.predict(masked), expected)
+    assert_array_equal(model.predict(floats), expected)
+    assert np.isnan(model.probabilities(masked)[blank]).all()
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda image: image[..., 0], r"^an image of shape \(48, 80\) must have the shape \(rows, columns, bands\); a"),
+        (lambda image: image[np.newaxis], r"^an image of shape \(1, 48, 80, 5\) must have the shape"),
+        (lambda image: image[:0], r"^an image of shape \(0, 80, 5\) must"),
+        (lambda _: 3, r"^an image of shape \(\) must"),
+        (lambda _: [[1, 2], [3]], r"^an image must be an array, but these lists differ in length"),
+        (lambda image: image[..., :4], r"^has 4 bands where 5 are expected \(red, green"),
+        (lambda image: np.moveaxis(image, -1, 0), r"^has 80 bands where 5 are expected"),
+        (lambda image: image.astype(str), r"^an image of type <U5 must hold real numbers; convert it with"),
+        (lambda image: image * 1j, r"^an image of type complex128 must hold real numbers"),
+        (lambda image: image.astype(object), r"^an image of type object must hold real numbers"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(model, image, change, message):
+    """Nothing but a DataError leaves either method."""
+    for method in (model.predict, model.probabilities):
+        with pytest.raises(gym.DataError, match=message):
+            method(change(image))
+
+
+@pytest.mark.parametrize("call", [gym.list_runs, lambda **where: gym.load("run", **where)])
+def test_a_misspelt_folder_is_refused_and_not_created(call, tmp_path):
+    """Reading creates neither folder nor database."""
+    misspelt = tmp_path / "otputs"
+    with pytest.raises(
+        gym.RunError, match=r"^outputs=.*otputs has no mlflow\.db, so there are no runs; give the folder that training"
+    ):
+        call(outputs=misspelt)
+    with pytest.raises(gym.RunError, match=r"^tracking\.uri=sqlite:///.*/a\.db does not exist, so there are no runs"):
+        call(outputs=misspelt, tracking_uri=f"sqlite:///{misspelt}/a.db")
+
+    assert not misspelt.exists()
+
+
+@pytest.mark.trains
+def test_an_unknown_experiment_is_refused_and_not_created(outputs, result):
+    """The error lists those that exist."""
+    for _ in "12":
+        with pytest.raises(
+            gym.RunError, match=r"^tracking\.experiment=misspelt does not exist; choose one of Default, segsweep\.$"
+        ):
+            gym.list_runs(outputs=outputs, experiment="misspelt")
+
+
+def test_arguments_of_the_wrong_type_are_refused(tmp_path):
+    """Each error says what to pass."""
+    config = gym.compose("data.scenes=4")
+    for call, message in (
+        (lambda: gym.compose(4), r'^4 must be an override in quotes, as in gym\.compose\("filters=4"\)\.$'),
+        (lambda: gym.compose(["filters=4"]), r"^\['filters=4'\] must be an override in quotes"),
+        (
+            lambda: gym.open_dataset(config, outputs=tmp_path),
+            r"^a Config must be the data part of .*; pass config\.data",
+        ),
+        (
+            lambda: gym.fit(config.data),
+            r"^a DataConfig must be a configuration; make one with gym\.compose\(\.\.\.\)\.$",
+        ),
+        (lambda: gym.fit("filters=4"), r"^a str must be a configuration"),
+    ):
+        with pytest.raises(gym.ConfigError, match=message):
+            call()
+
+
+def test_a_configuration_changed_in_python_is_checked_again(tmp_path):
+    """Its values obey the same rules as on the command line."""
+    config = gym.compose("data.scenes=4", f"outputs={tmp_path}")
+    config.training.epochs = 0
+    with pytest.raises(gym.ConfigError, match=r"^training\.epochs=0 must be at least 1\.$"):
+        gym.fit(config)
+    config.training.epochs = "many"
+    with pytest.raises(gym.ConfigError, match=r"^training\.epochs: Value 'many' .* could not be converted to Integer"):
+        gym.fit(config)
+
+
+@pytest.mark.trains
 def test_a_model_has_classes_bands_and_a_card(model):
     """They tell users how to prepare an image and how to read the labels."""
     assert model.classes == ["water", "whitewater", "sand", "other"]

@@ -21,7 +21,7 @@ REFUSED = {
     "data.size=100": "data.size=100 must be a multiple of 16, at least 16; try 96.",
     "data.split.validation=0.3": "data.split.validation: unknown key; did you mean split.validation?",
     "split.validation=1.5": "split.validation=1.5 must be above 0 and below 1.",
-    "split.folds=3": "split.folds=3 is used only with split.method=kfold, not with random; leave it out.",
+    "split.folds=3": "split.folds=3 is used only with split.method=kfold, not with random; leave it out",
     "split=x": "split=x is not an option; split must be one of given, kfold, leave_one_site_out, paper, random.",
     "split=paper": "split.method=paper splits augmented copies; add augment=paper, or set augment.mode=offline.",
     "data=folder": "data.images is missing; data.kind=folder needs it",

@@ -348,15 +348,15 @@ def test_a_score_that_fails_after_training_loses_nothing(
     path.write_text(FRAGILE.format(failure="pass"), encoding="utf-8")
     evaluate = ("evaluate", "run=kept", "plugins=fragile", f"outputs={tmp_path}", "baselines=false", "side=all")
     done = run_here(*evaluate, f"output={tmp_path / 'evaluated'}")
-    assert np.isnan(result.scores["fragile"])
+    assert "fragile" not in result.scores
     assert 0 < result.scores["iou"] < 1
     warnings = [message for message in caplog.messages if f"score fragile of plugin fragile {reason}" in message]
     assert warnings, caplog.messages
-    assert all(message.endswith("Its value is NaN until then; gym.evaluate computes it again.") for message in warnings)
+    assert all(message.endswith("It has no value until then; gym.evaluate computes it again.") for message in warnings)
     assert len(warnings) == len(set(warnings))
     assert done.code == 0, done.err
     overall = json.loads((tmp_path / "evaluated/evaluation.json").read_text())["overall"]
-    assert overall["fragile"][0] == 8 * 32 * 32
+    assert 7000 < overall["fragile"][0] <= 8 * 32 * 32  # its labelled pixels
 
 
 @pytest.mark.parametrize(

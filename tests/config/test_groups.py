@@ -1,5 +1,7 @@
 """Option groups are listed, and option names that look like numbers are quoted for Hydra."""
 
+import pytest
+
 from gym.config.groups import (
     configuration_folder,
     group_names,
@@ -8,6 +10,7 @@ from gym.config.groups import (
     quote_options,
     unquote_options,
 )
+from gym.core.errors import ConfigError
 
 
 def test_numbers_that_name_options_are_quoted():
@@ -25,6 +28,39 @@ def test_numbers_that_name_options_are_quoted():
     assert unquote_options("name='6'") == "name=6"
     assert unquote_options("name='a b'") == "name='a b'"
     assert unquote_options("data.bands='6'") == "data.bands='6'"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "options"),
+    {
+        "loss=glob(*)": "loss=cce,dice,hinge,kld",
+        "loss=glob([c*,d*])": "loss=cce,dice",
+        "model=glob(*,exclude=simple*)": "model=resunet,unet",
+        "filters=glob(*)": "filters='2','4','6','8','12'",
+        "+experiment=glob(s*)": "+experiment=search,seeds,smoke_matrix",
+    }.items(),
+)
+def test_a_pattern_is_replaced_by_the_options_that_match(pattern, options):
+    """Numbers are quoted and in numerical order."""
+    assert quote_options(pattern) == options
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    {
+        "loss=glob(z*)": "loss=glob(z*) matches no option; loss must be one of cce, dice, hinge, kld.",
+        "loss=glob(": "loss=glob( matches no option; loss must be one of cce, dice, hinge, kld.",
+        "seed=glob(*)": "seed=glob(*) must name a group of options, and seed is none; list its values.",
+        "model.name=glob(*)": "model.name=glob(*) must name a group of options, and model.name is none; list its "
+        "values.",
+    }.items(),
+)
+def test_a_pattern_without_matches_is_refused(pattern, message):
+    """The error lists the options, or says that there are none."""
+    with pytest.raises(ConfigError) as refusal:
+        quote_options(pattern)
+
+    assert str(refusal.value) == message
 
 
 def test_options_are_sorted_by_number():

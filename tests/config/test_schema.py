@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from gym.app.command_line import COMMANDS
 from gym.config.groups import configuration_folder
@@ -210,11 +211,26 @@ def test_a_value_that_breaks_a_rule_is_refused(configure, overrides, message):
 
 @pytest.mark.parametrize(("overrides", "message"), UNUSED.items())
 def test_a_value_without_effect_is_refused(configure, overrides, message):
-    """An option that does nothing would mislead readers of the command."""
+    """A value that does nothing would mislead readers of the command; it is left out or reset."""
     with pytest.raises(ConfigError) as refusal:
         configure(*overrides.split())
 
-    assert str(refusal.value) == message
+    refused, _, reset = str(refusal.value).removesuffix(".").partition(", or reset it with ")
+    assert f"{refused}." == message
+    if reset:
+        key, _, default = reset.partition("=")
+        assert refused.startswith(f"{key}=")
+        assert yaml.safe_load(default) == OmegaConf.select(OmegaConf.structured(Config), key)
+
+
+def test_a_value_of_a_preset_can_be_reset_as_the_error_says(configure, tmp_path):
+    """The user did not type the value, so that it cannot be left out."""
+    overrides = ("+debug=tiny", "data=folder", f"data.images=[{tmp_path}]", f"data.labels={tmp_path}")
+    with pytest.raises(ConfigError, match=r"^data\.scenes=8 is used only with data\.kind=synthetic") as refusal:
+        configure(*overrides, "data.classes=[a,b]")
+    reset = str(refusal.value).removesuffix(".").rpartition(" ")[2]
+
+    assert configure(*overrides, "data.classes=[a,b]", reset).data.size == 32
 
 
 @pytest.mark.parametrize(("kind", "tried"), [("rule", REFUSED), ("only", UNUSED)])
@@ -356,7 +372,8 @@ def test_the_defaults_of_make_dataset_equal_the_schema_defaults(configure):
         "seed=-1": "seed=-1 must be at least 0.",
         "data.size=40": "data.size=40 must be a multiple of 16, at least 16; try 32.",
         "split=given": "split.sides is missing; split=given needs a CSV file with the columns name and side.",
-        "data.overlap=0.3": "data.overlap=0.3 is used only with data.framing=tile, not with fit; leave it out.",
+        "data.overlap=0.3": "data.overlap=0.3 is used only with data.framing=tile, not with fit; leave it out, or "
+        "reset it with data.overlap=0.25.",
         "+model.filters=2": "model: unknown key; see --help for the keys.",
     }.items(),
 )

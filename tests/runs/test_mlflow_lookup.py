@@ -14,6 +14,7 @@ from gym.runs.mlflow_log import PARENT, open_mlflow_run
 from gym.runs.mlflow_lookup import equality_filter, fetch_model_files, find_model_run
 
 CONFIG = TrackingConfig()
+EMPTY = TrackingConfig(experiment="empty")
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +91,9 @@ def test_an_unknown_run_is_refused_with_the_closest_match(log, found):
 
 def test_an_empty_database_suggests_training(outputs):
     """There is no finished run to suggest."""
+    open_tracking(EMPTY, outputs)
     with pytest.raises(RunError, match="there is no finished run yet: train one"):
-        find_model_run(TrackingConfig(experiment="empty"), outputs, "x")
+        find_model_run(EMPTY, outputs, "x")
 
 
 def test_the_best_of_a_sweep_has_the_highest_validation_iou(sweep, log, found):
@@ -152,8 +154,9 @@ def test_an_unknown_sweep_is_refused_with_the_closest_match(sweep, found):
 
 def test_without_any_sweep_the_error_suggests_one(outputs):
     """There is no sweep to suggest."""
+    open_tracking(EMPTY, outputs)
     with pytest.raises(RunError, match=r"; there is no sweep yet: run one with -m\.$"):
-        find_model_run(TrackingConfig(experiment="empty"), outputs, "best:x")
+        find_model_run(EMPTY, outputs, "best:x")
 
 
 def test_a_sweep_without_a_finished_run_is_refused(sweep, log, found):
@@ -243,8 +246,27 @@ def test_an_unknown_registered_model_is_refused(registered, found, address, mess
 def test_without_any_registered_model_the_error_suggests_publishing(tmp_path_factory):
     """There is no model to suggest."""
     message = r"^run=models:/x@champion was not found; there is no registered model yet: publish a run\.$"
+    fresh = tmp_path_factory.mktemp("fresh")
+    open_tracking(CONFIG, fresh)
     with pytest.raises(RunError, match=message):
-        find_model_run(CONFIG, tmp_path_factory.mktemp("fresh"), "models:/x@champion")
+        find_model_run(CONFIG, fresh, "models:/x@champion")
+
+
+@pytest.mark.parametrize("address", ["name", "0123456789abcdef", "best:sweep", "models:/shore@champion"])
+def test_a_folder_without_a_database_is_refused_and_stays_empty(tmp_path, address):
+    """Its name may be misspelt."""
+    with pytest.raises(RunError, match=r"^outputs=.* has no mlflow\.db, so there are no runs; give the folder that"):
+        find_model_run(CONFIG, tmp_path, address)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["name", "best:sweep"])
+def test_an_unknown_experiment_is_refused_and_not_created(outputs, address):
+    """The error lists those that exist."""
+    for _ in "12":
+        with pytest.raises(RunError, match=r"^tracking\.experiment=misspelt does not exist; choose one of .*segsweep"):
+            find_model_run(TrackingConfig(experiment="misspelt"), outputs, address)
 
 
 def test_a_model_on_this_machine_is_used_in_place(log, outputs, tmp_path):

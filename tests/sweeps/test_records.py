@@ -10,6 +10,7 @@ import pytest
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.core.files import write_text
+from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_log import PARENT, open_mlflow_run
 from gym.runs.result import write_result
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED
@@ -172,6 +173,7 @@ def test_an_unknown_sweep_is_answered_with_the_nearest_name(outputs, tmp_path):
         RunError, match=r"^sweep=whale was not found in .*sweeps or sqlite.*; the closest match is whole\.$"
     ):
         find_sweep(CONFIG, outputs, "whale")
+    open_tracking(CONFIG, tmp_path)
     with pytest.raises(RunError, match=r"; there is no sweep yet: run one with -m\.$"):
         find_sweep(CONFIG, tmp_path, "whale")
 

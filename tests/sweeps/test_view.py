@@ -478,7 +478,7 @@ def test_summary_of_a_finished_sweep():
     """It states the number of finished runs and their total run time."""
     assert summary_lines([ran(0, FINISHED), ran(1, FINISHED)], command_of) == [
         "2 of 2 runs finished; total run time 3 min 20 s",
-        "Nothing is left to do.",
+        "All runs have ended; repeating the command trains nothing.",
     ]
 
 

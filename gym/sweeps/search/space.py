@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
     ChoiceSweep,
@@ -89,18 +88,17 @@ class SearchSpace:
         return {key: list_values(distribution) for key, distribution in self.distributions.items()}
 
 
-def read_space(overrides: Sequence[str], config_loader: ConfigLoader | None = None) -> SearchSpace:
+def read_space(overrides: Sequence[str]) -> SearchSpace:
     """Read the search space from overrides; the last override of a key wins.
 
     Args:
         overrides: Hydra overrides. Option names that are numbers must be quoted, as in ``filters='2','4'``.
-        config_loader: Finds the options that match a pattern, as in ``loss=glob(*)``.
 
     Raises:
         ConfigError: An override is invalid, or no key has more than one value.
     """
     by_key: dict[str, Override] = {}
-    for override in parse_overrides(overrides, config_loader):
+    for override in parse_overrides(overrides):
         key = override.get_key_element()
         by_key.pop(key, None)  # the order is that of the last overrides
         by_key[key] = override
@@ -121,14 +119,14 @@ def read_space(overrides: Sequence[str], config_loader: ConfigLoader | None = No
     )
 
 
-def parse_overrides(overrides: Sequence[str], config_loader: ConfigLoader | None) -> list[Override]:
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     """Parse overrides with Hydra.
 
     Raises:
         ConfigError: The syntax of an override is invalid.
     """
     try:
-        return OverridesParser.create(config_loader).parse_overrides(list(overrides))
+        return OverridesParser.create().parse_overrides(list(overrides))
     except OverrideParseException as error:
         lines = str(error).splitlines()
         reason = next((line for line in lines if " while evaluating " in line), lines[0])
@@ -224,7 +222,7 @@ def choice_distribution(written: str | None, choices: Sequence[Any]) -> Categori
     """
     values = [to_optuna_value(choice) for choice in choices]
     if not values:
-        raise ConfigError(f"{written} matches no option; use the name of an option of the group.")
+        raise ConfigError(f"{written} has no values; list some.")
     if len(set(values)) < len(values):
         raise ConfigError(f"{written} contains equal values (1, 1.0 and true are equal); list each value once.")
     if any(isinstance(value, float) and math.isnan(value) for value in values):

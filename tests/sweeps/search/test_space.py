@@ -238,23 +238,6 @@ def test_an_invalid_distribution_is_rejected(written, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_pattern_matches_options_of_a_group():
-    """A pattern without matches is an error."""
-
-    class Loader:
-        def get_group_options(self, group, results_filter):
-            return ["cce", "dice", "dice_ce"] if group == "loss" else []
-
-    space = read_space(["loss=glob(d*)"], Loader())
-
-    assert space.distributions["loss"] == CategoricalDistribution(["dice", "dice_ce"])
-    assert space.format_override("loss", "dice_ce") == "loss=dice_ce"
-    with pytest.raises(
-        ConfigError, match=r"^x=glob\(\*\) matches no option; use the name of an option of the group\.$"
-    ):
-        read_space(["x=glob(*)"], Loader())
-
-
 def test_a_search_requires_a_key_with_several_values():
     """The error gives an example."""
     with pytest.raises(

@@ -20,7 +20,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from hypothesis import settings
 
 from gym.app.command_line import register_configuration
-from gym.config.plugins import load_plugins, plugins_in
+from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, ReportConfig
 from gym.config.validation import read_config
 from gym.data.build import DatasetPlan, build_dataset
@@ -106,7 +106,8 @@ def configure(tmp_path) -> Callable[..., Any]:
 
     def composed(*overrides: str, name: str = "config") -> Any:
         load_plugins(plugins_in(overrides))
-        return read_config(compose_quickly(name, [f"outputs={tmp_path}", *overrides]), schemas[name])
+        arguments = add_environment_plugins([f"outputs={tmp_path}", *overrides])
+        return read_config(compose_quickly(name, arguments), schemas[name])
 
     return composed
 

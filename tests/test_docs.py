@@ -26,12 +26,11 @@ from tests.conftest import ROOT
 from tests.databases import copy_database
 from tests.warm_start import WarmProcess
 
-README, DATA_PAGE, SWEEP_PAGE = (
-    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/data.md", "docs/sweeps.md")
-)
-COMMANDS, DATA_COMMANDS, SWEEP_COMMANDS = (
+PAGES = ("README.md", "docs/data.md", "docs/sweeps.md", "docs/evaluation.md")
+README, DATA_PAGE, SWEEP_PAGE, EVALUATION_PAGE = ((ROOT / name).read_text(encoding="utf-8") for name in PAGES)
+COMMANDS, DATA_COMMANDS, SWEEP_COMMANDS, EVALUATION_COMMANDS = (
     [line for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
-    for page in (README, DATA_PAGE, SWEEP_PAGE)
+    for page in (README, DATA_PAGE, SWEEP_PAGE, EVALUATION_PAGE)
 )
 SWEEP_COMMANDS += re.findall(r"^\| `(python .*?)` \|", SWEEP_PAGE, re.MULTILINE)
 TINY = ["+debug=tiny", "model.levels=1", "model.kernel=3", "training.precision=float32", "training.epochs=1"]
@@ -158,6 +157,30 @@ def test_every_command_of_the_sweep_page_is_a_valid_configuration(command, confi
     held_out = ["split.held_out=duck"] if "leave_one_site_out" in command else []  # swept by the experiment
     kept = [word for word, whole in zip(single, overrides, strict=True) if not re.search(ranges, whole)]
     configure(*kept, *held_out)
+
+
+@pytest.mark.parametrize("command", EVALUATION_COMMANDS)
+def test_every_command_of_the_evaluation_page_is_a_valid_configuration(command, configure):
+    """The program accepts its keys and values; the first command of the README runs."""
+    _, _, module, *overrides = shlex.split(command)
+
+    config = configure(*overrides, name="evaluate")
+
+    assert module == "gym.evaluate"
+    assert config.run == "resunet cce f6"
+    assert (config.data is not None) == ("data=synthetic" in overrides)
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_commands_need_no_further_quotes_in_any_shell(page):
+    """Zsh, the shell of macOS, takes brackets outside quotes for a pattern, and refuses one that matches no file."""
+    blocks = re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    unquoted = [re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", line) for line in lines]
+
+    assert not [line for line in unquoted if re.search(r"[][{}*?()]", line)]
 
 
 @pytest.mark.parametrize("page", [SWEEP_PAGE], ids=["sweeps"])

@@ -10,7 +10,7 @@ import gym
 from gym.config.registries import ARCHITECTURES, LOSSES, SCORES
 
 PACKAGE = Path(gym.__file__).parent
-NAMES = {*ARCHITECTURES.names, *LOSSES.names, *(entry.name for entry in SCORES if entry.judges)}
+NAMES = {*ARCHITECTURES.names, *LOSSES.names, *(entry.name for entry in SCORES if entry.rates_predictions)}
 # Names that a module must know, each with the reason.
 EXCEPTIONS = {
     "config/legacy_keys.py": {  # translates the names of Segmentation Gym

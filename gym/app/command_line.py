@@ -5,7 +5,9 @@ also shows the tracebacks of Hydra's errors.
 """
 
 import functools
+import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -191,7 +193,20 @@ def refuse_name_clash() -> None:
         version = metadata.version("gym")
     except metadata.PackageNotFoundError:
         return
+    again = f" && python -m pip install --force-reinstall --no-deps {origin}" if (origin := _installed_from()) else ""
     raise ConfigError(
         f"the package gym {version} is installed and has the import name of segsweep; "
-        "run: python -m pip uninstall gym && python -m pip install --force-reinstall --no-deps segsweep"
+        f"run: python -m pip uninstall -y gym{again}"
     )
+
+
+def _installed_from() -> str:
+    """Return what pip installed this program from, quoted for a shell; empty if it runs from a checkout only."""
+    try:
+        origin = metadata.distribution("segsweep").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return ""
+    if not origin:
+        return "segsweep"
+    known = json.loads(origin)
+    return ("-e " if known.get("dir_info", {}).get("editable") else "") + shlex.quote(known["url"])

@@ -63,7 +63,7 @@ def _match_options(argument: str, key: str) -> list[str]:
         pattern = OverridesParser.create().parse_override(argument).value()
     except HydraException:
         pattern = None
-    found = pattern.filter(option_names(group)) if isinstance(pattern, Glob) else []
+    found: list[str] = pattern.filter(option_names(group)) if isinstance(pattern, Glob) else []
     if not found:
         raise ConfigError(f"{argument} matches no option; {group} must be one of {', '.join(option_names(group))}.")
     return sorted(found, key=natural_key)

@@ -69,8 +69,8 @@ class ReaderEntry(Entry):
     Attributes:
         needs: Keys of ``data`` that must be given, each with an example of its value.
         classes: The class names, if they are known in advance; else ``data.classes`` gives them.
-        bands: The band names, likewise.
-        site_pattern: A regular expression whose first group in a scene's name is its site, likewise.
+        bands: The band names, if they are known in advance; else ``data.bands`` gives them.
+        site_pattern: A regular expression whose first group in a scene's name is its site; else ``data.site_pattern``.
         names_labels: Whether its files may name their label values, so that ``data.remap`` takes names.
         licence: The licence of the scenes that a model card states, unless ``data.licence`` is given.
     """
@@ -115,7 +115,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class ScoreEntry(Entry):
-    """A score: it judges the predictions of a run, or is measured by the run itself, as its number of parameters.
+    """A score: a number that rates the predictions of a run, or measures the run itself, as its parameter count does.
 
     The implementation is a function of NumPy arrays counted on images, ``(..., their own axes)``, that returns an array
     ``(...)``; it must take any number of leading axes, because intervals are computed from many draws at once. What is
@@ -124,8 +124,8 @@ class ScoreEntry(Entry):
     Attributes:
         reads: The fields of `gym.evaluation.counts.Counts` that the function takes, in this order. Only ``matrix`` and
             ``kld_sum`` are counted at the end of training; what reads others is known from an evaluation on.
-        by_class: A function likewise that returns ``(..., classes)``, as ``module:object``. Without an implementation
-            the score is the mean over the classes that have it. A score with neither is measured by the run.
+        by_class: A function of the same counts that returns ``(..., classes)``, as ``module:object``. Without an
+            implementation the score is the mean over the classes that have it. A score with neither measures the run.
         meaning: The title in tables of scores, with the unit; empty if it is the same.
         highest_is_best: The direction.
         is_count: Whether values are whole numbers.
@@ -149,7 +149,7 @@ class ScoreEntry(Entry):
         return super().parse(name, raw | {"places": frozenset(map(Place, raw["places"]))})
 
     @property
-    def judges(self) -> bool:
+    def rates_predictions(self) -> bool:
         """Whether it is computed from predictions."""
         return bool(self.implementation or self.by_class)
 
@@ -166,12 +166,12 @@ class ScoreEntry(Entry):
     @property
     def is_counted_in_training(self) -> bool:
         """Whether all that it reads is counted at the end of training."""
-        return self.judges and set(self.reads) <= {"matrix", "kld_sum"}
+        return self.rates_predictions and set(self.reads) <= {"matrix", "kld_sum"}
 
     @property
     def is_known_by_image(self) -> bool:
         """Whether the confusion matrices of images give it, which a result keeps."""
-        return self.judges and set(self.reads) <= {"matrix"}
+        return self.rates_predictions and set(self.reads) <= {"matrix"}
 
 
 class ScoreRegistry(Registry[ScoreEntry]):
@@ -182,7 +182,7 @@ class ScoreRegistry(Registry[ScoreEntry]):
         found = [entry for entry in self if place in entry.places]
         if place not in (Place.TABLE, Place.MLFLOW):
             return found
-        return sorted(found, key=lambda entry: (Place.FIGURE4 not in entry.places, not entry.judges))
+        return sorted(found, key=lambda entry: (Place.FIGURE4 not in entry.places, not entry.rates_predictions))
 
     def names_at(self, place: Place) -> list[str]:
         """The names of the scores of a place."""

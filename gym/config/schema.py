@@ -420,7 +420,7 @@ class EvaluateConfig:
         0, "Width of the boundary in pixels, for boundary IoU; 0 means 2 % of the image diagonal.", least=0
     )
     baselines: bool = setting(True, "Fit baselines on the run's training side, for comparison.")
-    seed: int = setting(0, "Seed for the bootstrap and of the baselines.", least=0)
+    seed: int = setting(0, "Seed for the bootstrap and the baselines.", least=0)
     workers: int = setting(0, "Processes that count pixels; 0 means one per core if that is faster.", least=0)
     output: str = setting(
         "", "Folder for the results; empty means one named after run and side, in outputs/evaluations."

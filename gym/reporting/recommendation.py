@@ -110,17 +110,17 @@ def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS, score: 
 def bootstrap_scores(result: RunResult, seed: int, draws: int = DRAWS, score: ScoreEntry | None = None) -> np.ndarray:
     """Compute a score of a run on bootstrap samples of its validation scenes.
 
-    Runs on the same scenes get the same samples, so their values can be compared pairwise. All images of a scene are
+    Runs on the same scenes get the same draws, so their values can be compared pairwise. All images of a scene are
     drawn together.
 
     Args:
         result: The run.
         seed: Seed of the bootstrap.
-        draws: Number of samples.
+        draws: Number of draws.
         score: A score that confusion matrices determine; None means the one that ranks runs.
 
     Returns:
-        The score of each sample, ``(draws,)``; NaN if a sample has no labelled pixel.
+        The score of each draw, ``(draws,)``; NaN if a draw has no labelled pixel.
     """
     names, matrices = sum_by_scene(result.scenes, result.matrices)
     redrawn = resample(draw_scenes(len(names), seed, draws), matrices)

@@ -79,7 +79,7 @@ class ProgressBar(EpochPrinter):
 def format_logs(logs: dict[str, Any]) -> str:
     """Format the scores of an epoch."""
     values = [f"loss {float(logs['loss']):.4f}", f"val loss {float(logs['val_epoch_loss']):.4f}"]
-    for name in (entry.name for entry in SCORES.at(Place.EPOCH) if entry.judges):
+    for name in (entry.name for entry in SCORES.at(Place.EPOCH) if entry.rates_predictions):
         digits = 3 if name == SCORES.default else 4
         values.append(f"val {name} {float(logs[f'val_{name}']):.{digits}f}")
     return "  ".join(values)

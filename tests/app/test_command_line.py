@@ -143,12 +143,55 @@ def test_a_full_traceback_is_shown_on_request(monkeypatch):
     assert (done.code, done.out) == (1, "")
 
 
-def test_the_openai_distribution_gym_is_refused(monkeypatch):
-    """Its files have the same names as ours, so installing or removing it breaks the program."""
-    monkeypatch.setattr(command_line.metadata, "version", lambda name: "0.26.2")
+AGAIN = " && python -m pip install --force-reinstall --no-deps "
 
-    with pytest.raises(ConfigError, match=r"^the package gym 0\.26\.2 is installed and has the import name of segswe"):
+
+@pytest.mark.parametrize(
+    ("origin", "again"),
+    [
+        (None, ""),
+        ("", f"{AGAIN}segsweep"),
+        ('{"url": "file:///home/me/a%20b.whl", "archive_info": {}}', f"{AGAIN}file:///home/me/a%20b.whl"),
+        ('{"url": "file:///home/me/gym", "dir_info": {"editable": true}}', f"{AGAIN}-e file:///home/me/gym"),
+        ('{"url": "file:///home/me/gym", "dir_info": {}}', f"{AGAIN}file:///home/me/gym"),
+    ],
+)
+def test_the_openai_distribution_gym_is_refused(monkeypatch, origin, again):
+    """Its files overwrite ours, so the remedy installs this program again from where it came."""
+
+    class Installed:
+        def read_text(self, name):
+            return origin if name == "direct_url.json" else None
+
+    def distribution(name):
+        if origin is None:
+            raise command_line.metadata.PackageNotFoundError(name)
+        return Installed()
+
+    monkeypatch.setattr(command_line.metadata, "version", lambda name: "0.26.2")
+    monkeypatch.setattr(command_line.metadata, "distribution", distribution)
+
+    with pytest.raises(ConfigError) as refusal:
         command_line.refuse_name_clash()
+
+    assert str(refusal.value) == (
+        "the package gym 0.26.2 is installed and has the import name of segsweep; "
+        f"run: python -m pip uninstall -y gym{again}"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-m", "loss=cce,dice", "--cfg", "job"), ("--resolve",), ("-m", "--info", "all")]
+)
+def test_flags_that_exclude_each_other_are_refused_in_one_line(arguments):
+    """Hydra itself ends in a traceback."""
+    done = run_here("train", *arguments)
+
+    assert (done.code, done.out) == (1, "")
+    flags = ", ".join(argument for argument in arguments if argument.startswith("-"))
+    assert done.err.startswith(f"error: {flags}: ")
+    assert done.err.endswith("; leave out one of them.\n")
+    assert len(done.err.splitlines()) == 1
 
 
 def test_an_error_of_any_package_is_one_line(capsys):

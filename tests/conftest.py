@@ -105,8 +105,8 @@ def configure(tmp_path) -> Callable[..., Any]:
     schemas = {"config": Config, "make_dataset": DatasetConfig, "evaluate": EvaluateConfig, "report": ReportConfig}
 
     def composed(*overrides: str, name: str = "config") -> Any:
-        load_plugins(plugins_in(overrides))
         arguments = add_environment_plugins([f"outputs={tmp_path}", *overrides])
+        load_plugins(plugins_in(arguments))
         return read_config(compose_quickly(name, arguments), schemas[name])
 
     return composed

@@ -161,7 +161,7 @@ def test_every_command_of_the_sweep_page_is_a_valid_configuration(command, confi
 
 @pytest.mark.parametrize("command", EVALUATION_COMMANDS)
 def test_every_command_of_the_evaluation_page_is_a_valid_configuration(command, configure):
-    """The program accepts its keys and values; the first command of the README runs."""
+    """The program accepts its keys and values."""
     _, _, module, *overrides = shlex.split(command)
 
     config = configure(*overrides, name="evaluate")

@@ -6,22 +6,21 @@ command takes ``outputs=`` and ``tracking.uri=``. TensorFlow and MLflow are impo
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from hydra import compose as compose_files
 from hydra import initialize_config_dir
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym.app.command_line import register_configuration
+from gym.config.data_rules import check_data
 from gym.config.groups import configuration_folder, quote_options
 from gym.config.plugins import add_loaded_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DataConfig, EvaluateConfig, TrackingConfig, TrainingConfig
-from gym.config.validation import check_rules, read_config
-from gym.core.errors import ConfigError, DataError, first_line
+from gym.config.validation import check_config, check_rules, read_config, retype
+from gym.core.errors import ConfigError, DataError
 from gym.core.startup import quiet_imports, quiet_tensorflow_imports
 
 if TYPE_CHECKING:
@@ -187,7 +186,7 @@ def open_dataset(data: DataConfig, *, outputs: str | Path = "outputs") -> Datase
         outputs: The folder of datasets.
 
     Raises:
-        ConfigError: ``data`` is not that part.
+        ConfigError: ``data`` is not that part, or a value was changed to one that breaks a rule.
         DataError: The imagery cannot be used.
 
     Example:
@@ -200,7 +199,10 @@ def open_dataset(data: DataConfig, *, outputs: str | Path = "outputs") -> Datase
     from gym.data.build import open_or_build_dataset
 
     if not isinstance(data, DataConfig):
-        raise ConfigError(f"a {type(data).__name__} must be the data part of a configuration; pass config.data.")
+        raise ConfigError(f"data is a {type(data).__name__} but must be a DataConfig; pass config.data.")
+    data = retype(data)  # it can be changed after `compose`
+    check_rules(data, "data.")
+    check_data(data)
     return open_or_build_dataset(data, Path(outputs))
 
 
@@ -221,8 +223,9 @@ def fit(config: Config) -> RunResult:
         RunError: Another process trains this run.
     """
     if not isinstance(config, Config):
-        raise ConfigError(f"a {type(config).__name__} must be a configuration; make one with gym.compose(...).")
-    config = read_config(OmegaConf.create(asdict(config)), Config)  # again, because it can be changed after `compose`
+        raise ConfigError(f"config is a {type(config).__name__} but must be a Config; make one with gym.compose(...).")
+    config = retype(config)  # it can be changed after `compose`
+    check_config(config)
     with quiet_tensorflow_imports():
         from gym.app.train import run_experiment
 
@@ -266,7 +269,8 @@ def assess(
     from gym.evaluation.assessment import assess as assess_network
     from gym.runs.model_source import open_model_source
 
-    chosen = _check_assessment(side=side, boundary_width=boundary_width, baselines=baselines, seed=seed)
+    chosen = retype(EvaluateConfig("", side=side, boundary_width=boundary_width, baselines=baselines, seed=seed))
+    check_rules(chosen)
     origin = model._origin
     with (
         open_model_source(origin.tracking, origin.outputs, origin.run) as source,
@@ -280,15 +284,6 @@ def assess(
             trained.training.batch, chosen.boundary_width, chosen.seed, chosen.baselines, workers=0
         )
         return assess_network(model._saved.network, evaluated, settings, Path(scratch))
-
-
-def _check_assessment(**given: object) -> EvaluateConfig:
-    try:
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(EvaluateConfig(run="")), given))
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {first_line(error)}.") from error
-    check_rules(config)
-    return cast(EvaluateConfig, config)
 
 
 def list_runs(

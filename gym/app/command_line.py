@@ -56,6 +56,12 @@ class Command(NamedTuple):
     summary: str
 
 
+# What to do about the errors that Hydra raises as ValueError.
+_FLAG_ERRORS = {
+    "Only one of --run, --multirun": "leave out all but one of them",
+    "The --resolve flag can only be used": "add --cfg job, or leave out --resolve",
+}
+
 COMMANDS = {
     "make_dataset": Command(
         "make_dataset", DatasetConfig, "gym.app.make_dataset:make_dataset", "Build a dataset and its report."
@@ -69,9 +75,6 @@ COMMANDS = {
         "", Config, "gym.app.import_config:main", "Translate a Segmentation Gym configuration to an experiment."
     ),
 }
-
-
-_FLAG_ERRORS = ("Only one of --run, --multirun", "The --resolve flag can only be used")
 
 
 def dispatch() -> None:
@@ -121,10 +124,10 @@ def _run_with_hydra(entry: Command) -> None:
     try:
         main()
     except ValueError as error:  # Hydra's, about its flags
-        if not str(error).startswith(_FLAG_ERRORS):
+        remedy = next((remedy for start, remedy in _FLAG_ERRORS.items() if str(error).startswith(start)), "")
+        if not remedy:
             raise
-        flags = ", ".join(argument for argument in sys.argv[1:] if argument.startswith("-"))
-        raise ConfigError(f"{flags}: {str(error).rstrip('.')}; leave out one of them.") from error
+        raise ConfigError(f"{str(error).rstrip('.')}; {remedy}.") from error
 
 
 def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, str]) -> Any:
@@ -195,7 +198,7 @@ def refuse_name_clash() -> None:
         return
     again = f" && python -m pip install --force-reinstall --no-deps {origin}" if (origin := _installed_from()) else ""
     raise ConfigError(
-        f"the package gym {version} is installed and has the import name of segsweep; "
+        f"the package gym {version} is installed, and its import name is the same as that of segsweep; "
         f"run: python -m pip uninstall -y gym{again}"
     )
 
@@ -209,4 +212,7 @@ def _installed_from() -> str:
     if not origin:
         return "segsweep"
     known = json.loads(origin)
-    return ("-e " if known.get("dir_info", {}).get("editable") else "") + shlex.quote(known["url"])
+    if vcs := known.get("vcs_info"):
+        known["url"] = f"{vcs['vcs']}+{known['url']}@{vcs['commit_id']}"
+    url = known["url"] + (f"#subdirectory={known['subdirectory']}" if "subdirectory" in known else "")
+    return ("-e " if known.get("dir_info", {}).get("editable") else "") + shlex.quote(url)

@@ -41,6 +41,8 @@ def explain(error: Exception, schema: type) -> str:
         return _explain_override(match[1], cause, schema)
     if match := re.search(r"Error merging override (\S+)", message):
         return f"{match[1]}: {first_line(cause or error).rstrip('.')}; see --help for the keys."
+    if match := re.search(r"Ambiguous value for argument '([^=']+)=", message):
+        return f"{match[1]} has several values; add -m to sweep over them, choose one, or write a list in brackets."
     for pattern, advice in _PLUS_ON_EXISTING.items():
         if match := re.search(pattern, message):
             return f"+{match[1]}: {advice}"

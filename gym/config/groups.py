@@ -45,20 +45,19 @@ def quote_options(argument: str) -> str:
     Raises:
         ConfigError: No option matches.
     """
-    group, _, options = argument.partition("=")
+    key, _, options = argument.partition("=")
+    group = key.lstrip("+")
     if options.startswith("glob("):
         options = ",".join(_match_options(argument, group))
-    group = group.lstrip("+")
     if group not in (*group_names(), *_NAME_KEYS):
         return argument
     quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
-    return f"{argument.partition('=')[0]}={','.join(quoted)}"
+    return f"{key}={','.join(quoted)}"
 
 
-def _match_options(argument: str, key: str) -> list[str]:
-    group = key.lstrip("+")
+def _match_options(argument: str, group: str) -> list[str]:
     if group not in group_names():
-        raise ConfigError(f"{argument} must name a group of options, and {group} is none; list its values.")
+        raise ConfigError(f"{argument}: glob works only for option groups, and {group} is not one; list the values.")
     try:
         pattern = OverridesParser.create().parse_override(argument).value()
     except HydraException:
@@ -71,7 +70,6 @@ def _match_options(argument: str, key: str) -> list[str]:
 
 def unquote_options(override: str) -> str:
     """Undo `quote_options` in a command that is shown; running it quotes the options again."""
-    group, _, _ = override.partition("=")
-    if group not in (*group_names(), *_NAME_KEYS):
+    if override.partition("=")[0].lstrip("+") not in (*group_names(), *_NAME_KEYS):
         return override
     return re.sub(rf"'({_NOT_TEXT.pattern})'", r"\1", override, flags=_NOT_TEXT.flags)

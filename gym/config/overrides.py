@@ -109,6 +109,9 @@ def _escape_key(key: str) -> str:
 
 
 def _quote(text: str) -> str:
-    # Hydra escapes quotes, but OmegaConf would still resolve ${...}.
-    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-    return QuotedString(escaped, Quote.single).with_quotes()
+    return QuotedString(escape_interpolation(text), Quote.single).with_quotes()
+
+
+def escape_interpolation(text: str) -> str:
+    """Escape ``${...}``, which OmegaConf would resolve even in quotes."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)

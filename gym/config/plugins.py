@@ -15,6 +15,7 @@ import importlib.util
 import logging
 import os
 import re
+import site
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +39,13 @@ log = logging.getLogger(__name__)
 _OVERRIDE = re.compile(r"\+{0,2}plugins=")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _INSTALLED = tuple(
-    f"{folder}{os.sep}" for folder in {*sysconfig.get_paths().values(), str(Path(__file__).parent.parent)}
+    f"{folder}{os.sep}"
+    for folder in (
+        *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *site.getsitepackages(),
+        site.getusersitepackages(),
+        Path(__file__).parent.parent,
+    )
 )
 _KINDS = (ARCHITECTURES, LOSSES, READERS, SCORES, EXPORTERS)
 
@@ -61,8 +68,7 @@ def add_environment_plugins(arguments: Sequence[str]) -> list[str]:
     """
     value = os.environ.get(VARIABLE, "")
     names = [name.strip() for name in value.split(",") if name.strip()]
-    for name in names:
-        _check_name(name, f"{VARIABLE}={value}", f"set {VARIABLE}={','.join(map(_suggest_module, names))}")
+    _check_names(names, f"{VARIABLE}={value}", f"set {VARIABLE}=")
     return _add_plugins(arguments, names)
 
 
@@ -93,9 +99,7 @@ def plugins_in(overrides: Iterable[str]) -> list[str]:
     for override in overrides:
         if _OVERRIDE.match(override):
             value = _parse_list(override)
-            suggestion = ",".join(_suggest_module(name) for name in value)
-            for name in value:
-                _check_name(name, override, f"try plugins={suggestion}")
+            _check_names(value, override, "try plugins=")
             names += value
     return names
 
@@ -106,13 +110,18 @@ def _parse_list(override: str) -> list[Any]:
     except HydraException:
         raise ConfigError(f"{override} must name modules, as in plugins=my_module.") from None
     if isinstance(value, ChoiceSweep):  # Hydra would try one after the other
-        return value.list
+        return [getattr(one, "text", one) for one in value.list]  # the text of a quoted one
     return value if isinstance(value, list) else [value]
 
 
-def _check_name(name: Any, owner: str, remedy: str) -> None:
-    if not isinstance(name, str) or not _MODULE.fullmatch(name) or name.endswith(".py"):
-        raise ConfigError(f"{owner} must name modules; {remedy}.")
+def _check_names(names: Sequence[Any], owner: str, remedy: str) -> None:
+    """Raise `ConfigError` unless all names are those of modules; names that could be are appended to the remedy."""
+    suggested = list(map(_suggest_module, names))
+    if suggested == list(names):
+        return
+    files = [f"{new}.py" for name, new in zip(names, suggested, strict=True) if "-" in str(name) and "-" not in new]
+    rename = f"rename the file to {', '.join(files)}, and " if files else ""
+    raise ConfigError(f"{owner} must name modules; {rename}{remedy}{','.join(suggested)}.")
 
 
 def current_plugin() -> str:
@@ -151,16 +160,12 @@ def load_plugins(names: Iterable[str], expected: Mapping[str, str] | None = None
 
 
 def _load(name: str) -> None:
-    _check_name(name, f"plugins={name}", f"try plugins={_suggest_module(name)}")
+    _check_names([name], f"plugins={name}", "try plugins=")
     if os.getcwd() not in sys.path:  # noqa: PTH109 - as sys.path has it
         sys.path.append(os.getcwd())  # noqa: PTH109
     try:
         module = _import_plugin(name)
-        if not any(entry.plugin == name for registry in _KINDS for entry in registry):
-            raise ConfigError(
-                f"plugins={name}: the module {name} ({getattr(module, '__file__', 'part of Python')}) registers "
-                "nothing; call gym.register_architecture or one of its siblings in it, or leave it out."
-            )
+        _check_registered(name, module)
         _loaded[name] = _hash_plugin(name, Path(str(module.__file__)))
     except (Exception, SystemExit) as error:  # a script that calls sys.exit must not end the command
         unload_plugin(name)
@@ -175,6 +180,27 @@ def _load(name: str) -> None:
             f"plugins={name} cannot be imported ({type(error).__name__}: {first_line(error)}); correct the module, "
             "or set HYDRA_FULL_ERROR=1 to see where it fails."
         ) from error
+
+
+def _check_registered(name: str, module: ModuleType) -> None:
+    file = getattr(module, "__file__", "part of Python")
+    if file is None:
+        raise ConfigError(
+            f"plugins={name}: the folder {name} has no __init__.py; name a module in it, as in "
+            f"plugins={name}.my_module."
+        )
+    if any(entry.plugin == name for registry in _KINDS for entry in registry):
+        return
+    importer = next((plugin for plugin, modules in _imported.items() if plugin != name and name in modules), "")
+    if importer:
+        raise ConfigError(
+            f"plugins={name}: plugin {importer} imports {name}, so that its parts belong to {importer}; leave out "
+            f"{name}."
+        )
+    raise ConfigError(
+        f"plugins={name}: the module {name} ({file}) registers nothing; call gym.register_architecture or another "
+        f"gym.register_... function in it, or leave out {name}."
+    )
 
 
 def _import_plugin(name: str) -> ModuleType:
@@ -205,8 +231,10 @@ def unload_plugin(name: str) -> None:
 
 
 def _suggest_module(name: Any) -> str:
-    module = re.sub(r"\W+", ".", re.sub(r"\.py\b", "", str(name))).strip(".")
-    return module if isinstance(name, str | list) and _MODULE.fullmatch(module) else "my_module"
+    """Return the name itself if it is that of a module, or else one that may be meant."""
+    without_suffix = re.sub(r"\.py$", "", str(name)).replace("-", "_")
+    module = re.sub(r"\W+", ".", without_suffix).strip(".")
+    return module if isinstance(name, str) and _MODULE.fullmatch(module) else "my_module"
 
 
 def _hash_plugin(name: str, path: Path) -> str:

@@ -51,7 +51,8 @@ def register_architecture(
         work: Multiply-adds relative to the U-Net of the same width, for estimates of time.
 
     Raises:
-        ConfigError: An argument breaks a rule, the name is taken, or no plugin is being loaded.
+        ConfigError: An argument breaks a rule, such as an option that is neither a number nor text nor a list of them,
+            the name is taken, or no plugin is being loaded.
     """
     used = {entry.style.colour for entry in registries.ARCHITECTURES}
     spare = next((style for style in _SPARE_STYLES if style.colour not in used), Style())
@@ -242,7 +243,10 @@ def _check_options(options: type, owner: str) -> None:
         hints = get_type_hints(options)
         OmegaConf.structured(options)
     except (NameError, TypeError, ValueError, OmegaConfBaseException) as error:
-        raise ConfigError(f"options={options.__name__} of {owner}: {first_line(error)}") from error
+        raise ConfigError(
+            f"options={options.__name__} of {owner} cannot be read ({type(error).__name__}: "
+            f"{first_line(error).rstrip(':.')}); correct its annotations or defaults."
+        ) from error
     for item in fields(options):
         if not all(map(_is_plain, _alternatives(hints[item.name]))):
             raise ConfigError(

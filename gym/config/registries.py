@@ -203,5 +203,5 @@ _PACKAGE = Path(__file__).parent.parent
 ARCHITECTURES = Registry("architecture", "model.name", ArchitectureEntry, _PACKAGE / "models" / "architectures.yaml")
 READERS = Registry("reader", "data.kind", ReaderEntry, _PACKAGE / "data" / "readers" / "readers.yaml")
 LOSSES = Registry("loss", "loss.name", LossEntry, _PACKAGE / "models" / "losses.yaml")
-EXPORTERS = Registry("export format", "format", Entry)  # in which a trained model leaves this program
+EXPORTERS = Registry("export format", "format", Entry)  # for models that other programs use
 SCORES = ScoreRegistry("score", "search.objective", ScoreEntry, _PACKAGE / "evaluation" / "scores.yaml")

@@ -18,10 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym.config import data_rules, schema
-from gym.config.overrides import format_value
+from gym.config.overrides import escape_interpolation, format_value
 from gym.config.plugins import check_loaded
 from gym.config.registries import ARCHITECTURES, LOSSES, READERS
-from gym.core.errors import ConfigError, GymError, first_line
+from gym.core.errors import ConfigError, first_line
 from gym.core.registry import Entry, Registry
 
 _BOUNDS = {
@@ -55,7 +55,44 @@ def read_config(composed: DictConfig, expected: type[Schema]) -> Schema:
         config = cast(Schema, OmegaConf.to_object(OmegaConf.merge(typed, composed)))
     except OmegaConfBaseException as error:
         raise ConfigError(_explain(error)) from error
-    check_loaded(cast(Any, config).plugins)
+    check_config(config)
+    return config
+
+
+def retype(config: Schema) -> Schema:
+    """Return a copy of a configuration whose values may have been changed in Python, each converted to its type.
+
+    Raises:
+        ConfigError: A value has the wrong type.
+    """
+    try:
+        plain = OmegaConf.create(_to_plain(asdict(cast(Any, config))))
+        typed = OmegaConf.merge(OmegaConf.structured(type(config)), plain)
+        return cast(Schema, OmegaConf.to_object(typed))
+    except OmegaConfBaseException as error:
+        raise ConfigError(
+            f"{error.full_key}: {first_line(error).rstrip('.')}; use a value of the right type."
+        ) from error
+
+
+def _to_plain(value: Any) -> Any:
+    """Convert NumPy's numbers, and escape what OmegaConf would take for an interpolation."""
+    if isinstance(value, dict):
+        return {key: _to_plain(of) for key, of in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_to_plain, value))
+    if isinstance(value, str):
+        return escape_interpolation(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+def check_config(config: Any) -> None:
+    """Check the plugins and values of a configuration.
+
+    Raises:
+        ConfigError: A plugin is not loaded, or a value breaks a rule.
+    """
+    check_loaded(config.plugins)
     check_rules(config)
     if isinstance(config, schema.Config | schema.DatasetConfig):
         data_rules.check_frame(config.data, config.model.levels if isinstance(config, schema.Config) else 4)
@@ -77,7 +114,6 @@ def read_config(composed: DictConfig, expected: type[Schema]) -> Schema:
         _check_evaluation(config)
     if isinstance(config, schema.ReportConfig):
         _check_report(config)
-    return config
 
 
 def _explain(error: OmegaConfBaseException) -> str:
@@ -164,15 +200,17 @@ def read_options(given: Any, entry: Entry, key: str) -> dict[str, Any] | None:
     merged = OmegaConf.structured(entry.options)
     try:
         merged.merge_with(given or {})
-        if missing := OmegaConf.missing_keys(merged):
-            raise ConfigError(f"{key} must give {', '.join(sorted(missing))}, as in {key}={{{min(missing)}:VALUE}}.")
-        options = OmegaConf.to_object(merged)
-    except GymError:
-        raise
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}.{_explain(error)}") from error
+    if missing := OmegaConf.missing_keys(merged):
+        raise ConfigError(f"{key} must give {', '.join(sorted(missing))}, as in {key}={{{min(missing)}:VALUE}}.")
+    try:
+        options = OmegaConf.to_object(merged)
     except Exception as error:  # the plugin's own check, in __post_init__
-        raise ConfigError(f"{key}={given} is refused by {entry.name} of {entry.plugin}: {first_line(error)}") from error
+        raise ConfigError(
+            f"{key}={given or {}} fails the check of {entry.name} in plugin {entry.plugin} ({type(error).__name__}: "
+            f"{first_line(error)}); change the options, or correct the plugin."
+        ) from error
     check_rules(options, f"{key}.")
     return asdict(cast(Any, options))
 

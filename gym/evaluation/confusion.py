@@ -184,7 +184,7 @@ def _call(entry: ScoreEntry, implementation: str, counts: Any, shape: tuple[int,
     except ConfigError as error:
         if not entry.plugin:
             raise
-        _warn_once(f"{error} It has no value until then; gym.evaluate computes it again.")
+        _warn_once(f"{error} Until then the score is left out; gym.evaluate computes it for runs that lack it.")
         return np.full(shape, np.nan)
 
 
@@ -207,7 +207,7 @@ def _call_checked(entry: ScoreEntry, implementation: str, counts: Any, shape: tu
     if entry.plugin and (values.shape != shape or values.dtype.kind not in "buif"):
         raise ConfigError(
             f"{owner} must return real numbers of shape {shape} for matrices of shape {given}, but its result is "
-            f"{values.dtype} of shape {values.shape}; correct {implementation}."
+            f"{values.dtype} of shape {values.shape}; correct {implementation}, which may sum over the last axes only."
         )
     return values
 
@@ -243,7 +243,7 @@ def check_plugin_scores(classes: int) -> None:
         classes: Number of classes of the dataset.
 
     Raises:
-        ConfigError: One fails, or does not return one real number per matrix.
+        ConfigError: One fails, or does not return one real number per matrix, or per class.
     """
     for entry in (entry for entry in SCORES if entry.plugin and entry.is_counted_in_training):
         for leading in ((3,), (), (2, 3)):

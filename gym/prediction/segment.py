@@ -69,13 +69,15 @@ def check_image(image: Any) -> np.ndarray:
         values = np.asarray(np.ma.getdata(image))
     except ValueError as error:
         raise DataError("an image must be an array, but these lists differ in length; make them equal.") from error
-    if values.ndim != 3 or not values.size:
+    if values.ndim != 3:
         raise DataError(
             f"an image of shape {values.shape} must have the shape (rows, columns, bands); a single band needs "
-            "image[..., np.newaxis], and bands that come first need np.moveaxis(image, 0, -1)."
+            "image[..., np.newaxis], and images of a batch are predicted one by one."
         )
+    if not values.size:
+        raise DataError(f"an image of shape {values.shape} has no pixels; give at least one row, column and band.")
     if values.dtype.kind not in "buif":
-        raise DataError(f"an image of type {values.dtype} must hold real numbers; convert it with image.astype(...).")
+        raise DataError(f"an image of type {values.dtype} must hold real numbers; try image.astype(np.float32).")
     has_data = ~np.ma.getmaskarray(image).any(axis=2)
     if values.dtype.kind == "f":
         has_data &= np.isfinite(values).all(axis=2)

@@ -61,7 +61,7 @@ class LabelCurve(NamedTuple):
         sizes: Training pairs of each run, ``(runs,)`` int64.
         ious: Mean IoU of each run, ``(runs,)``.
         fit: The fitted curve, or None.
-        bootstrap: The curves of all bootstrap samples, or None.
+        bootstrap: The curves of all bootstrap draws, or None.
         obstacle: Why no curve is fitted; empty if one is.
     """
 
@@ -136,14 +136,14 @@ def fit_power_laws(sizes: np.ndarray, ious: np.ndarray) -> PowerLaw:
 def bootstrap_curves(
     runs: Sequence[RunResult], sizes: np.ndarray, fit: PowerLaw, seed: int, draws: int = DRAWS
 ) -> PowerLaw:
-    """Fit curves to bootstrap samples of the validation scenes, with redrawn residuals added.
+    """Fit curves to bootstrap draws of the validation scenes, with redrawn residuals added.
 
     Args:
         runs: Runs on the same validation scenes.
         sizes: Training pairs of each run.
         fit: The curve fitted to the runs.
         seed: Seed of the bootstrap.
-        draws: Number of samples; those without a mean IoU are left out.
+        draws: Number of draws; those without a mean IoU are left out.
     """
     residuals = np.array([score_of(run, SCORES.default) for run in runs], float) - fit.at(sizes)
     # Fitting three parameters pulls the curve towards the runs; without this factor the residuals would be too small.
@@ -160,9 +160,9 @@ def describe_curve(curve: LabelCurve) -> str:
         return f"{label}the gain from twice the labels cannot be estimated: {curve.obstacle}."
     now, twice = curve.sizes.max() * np.array([1, 2])
     before, after = curve.fit.at([now, twice])
-    samples = curve.bootstrap.at([now, twice])
-    low, high = np.percentile(samples[:, 1], _INTERVAL)
-    least, most = np.percentile(samples[:, 1] - samples[:, 0], _INTERVAL)
+    drawn = curve.bootstrap.at([now, twice])
+    low, high = np.percentile(drawn[:, 1], _INTERVAL)
+    least, most = np.percentile(drawn[:, 1] - drawn[:, 0], _INTERVAL)
     change = f"rise from {before:.3f} to {after:.3f}" if f"{before:.3f}" != f"{after:.3f}" else f"stay at {before:.3f}"
     few = "; with only three runs, the fit itself cannot be checked" if len(curve.sizes) == len(curve.fit) else ""
     return (

@@ -33,7 +33,7 @@ class Recommendation:
             runs, the one with the highest mean IoU. None if no run is recommended.
         best: The run with the highest mean IoU; of equal runs, the smallest.
         standard_error: Standard error of the mean IoU of ``best``; NaN if no run is recommended.
-        difference: 95 % interval of the mean IoU of ``best`` minus that of ``chosen``, on the same bootstrap samples.
+        difference: 95 % interval of the mean IoU of ``best`` minus that of ``chosen``, on the same bootstrap draws.
     """
 
     sentence: str
@@ -49,7 +49,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     Args:
         results: The runs; those without mean IoU or number of parameters are left out.
         seed: Seed of the bootstrap.
-        draws: Number of bootstrap samples, 2 or more.
+        draws: Number of bootstrap draws, 2 or more.
     """
     scored = with_scores(results, "parameters", SCORES.default)
     runs = [result for *_, result in scored]
@@ -99,7 +99,7 @@ def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS, score: 
     Args:
         result: A run with the score.
         seed: Seed of the bootstrap.
-        draws: Number of bootstrap samples, 2 or more.
+        draws: Number of bootstrap draws, 2 or more.
         score: A score that confusion matrices determine; None means the one that ranks runs.
     """
     if len(set(result.scenes)) < 2:
@@ -108,7 +108,7 @@ def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS, score: 
 
 
 def bootstrap_scores(result: RunResult, seed: int, draws: int = DRAWS, score: ScoreEntry | None = None) -> np.ndarray:
-    """Compute a score of a run on bootstrap samples of its validation scenes.
+    """Compute a score of a run for bootstrap draws of its validation scenes.
 
     Runs on the same scenes get the same draws, so their values can be compared pairwise. All images of a scene are
     drawn together.

@@ -96,16 +96,22 @@ def connect(config: TrackingConfig, outputs: Path) -> RetryingClient:
     """Connect to MLflow to read; create nothing.
 
     Raises:
-        RunError: There is no database in ``outputs``, or MLflow cannot be reached.
+        RunError: There is no database, or MLflow cannot be reached.
     """
     uri = tracking_uri(config, outputs)
-    if uri.startswith(SQLITE) and not _database_path(uri).is_file():
+    if not has_database(config, outputs):
         given = f"tracking.uri={config.uri} does not exist" if config.uri else f"outputs={outputs} has no mlflow.db"
         raise RunError(
             f"{given}, so there are no runs; give the folder that training wrote to with outputs=..., or "
             "tracking.uri=... if runs are logged elsewhere."
         )
     return RetryingClient(uri)
+
+
+def has_database(config: TrackingConfig, outputs: Path) -> bool:
+    """Whether the SQLite database exists; a server is taken to have one."""
+    uri = tracking_uri(config, outputs)
+    return not uri.startswith(SQLITE) or _database_path(uri).is_file()
 
 
 def find_experiment(client: RetryingClient, config: TrackingConfig) -> str:

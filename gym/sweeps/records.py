@@ -19,7 +19,7 @@ from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.core.text import pluralize, redact_uri
-from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, open_tracking, tracking_uri
+from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, has_database, open_tracking, tracking_uri
 from gym.runs.mlflow_log import PARENT
 from gym.runs.mlflow_lookup import find_sweep_runs, search_runs, suggest_nearest
 from gym.runs.mlflow_read import Run, read_logged_result
@@ -88,11 +88,10 @@ def find_sweep(tracking: TrackingConfig, outputs: Path, wanted: str) -> SweepRec
         RunError: The sweep does not exist, and the message suggests the nearest name; or it cannot be read.
     """
     folder = SweepFolder(outputs, wanted) if has_ledger(outputs, wanted) else None
-    if folder:  # without its database, a sweep is reported from its ledger
-        client, experiment = open_tracking(tracking, outputs)
-    else:
-        client = connect(tracking, outputs)
-        experiment = find_experiment(client, tracking)
+    if folder and not has_database(tracking, outputs):  # the sweep is reported from its ledger
+        open_tracking(tracking, outputs)
+    client = connect(tracking, outputs)
+    experiment = find_experiment(client, tracking)
     parent = find_parent(client, str(folder.read_metadata().get("run_id", ""))) if folder else ""
     children = find_sweep_runs(client, experiment, parent or wanted)
     if folder is None:

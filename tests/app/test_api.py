@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 
 import gym
 from gym.app import api
+from gym.config import validation
 from gym.data.labels import IGNORE
 from tests.conftest import ROOT
 
@@ -127,7 +128,7 @@ def test_masked_and_non_finite_pixels_have_no_data(model, image):
     blank = np.zeros((48, 80), bool)
     blank[5:9, 70:] = True
     expected = model.predict(np.where(blank[..., None], 0, image))
-    masked = np.ma.masked_array(image, np.stack([blank, *[~blank & False] * 4], axis=-1))
+    masked = np.ma.masked_array(image, np.stack([blank, *[np.zeros_like(blank)] * 4], axis=-1))
     floats = image.astype(np.float32)
     floats[5:7, 70:, 3], floats[7:9, 70:, 0] = np.nan, np.inf
 
@@ -142,13 +143,13 @@ def test_masked_and_non_finite_pixels_have_no_data(model, image):
     ("change", "message"),
     [
         (lambda image: image[..., 0], r"^an image of shape \(48, 80\) must have the shape \(rows, columns, bands\); a"),
-        (lambda image: image[np.newaxis], r"^an image of shape \(1, 48, 80, 5\) must have the shape"),
-        (lambda image: image[:0], r"^an image of shape \(0, 80, 5\) must"),
+        (lambda image: image[np.newaxis], r"^an image of shape \(1, 48, 80, 5\) must have .* batch are predicted one"),
+        (lambda image: image[:0], r"^an image of shape \(0, 80, 5\) has no pixels; give at least one row, column and"),
         (lambda _: 3, r"^an image of shape \(\) must"),
         (lambda _: [[1, 2], [3]], r"^an image must be an array, but these lists differ in length"),
         (lambda image: image[..., :4], r"^has 4 bands where 5 are expected \(red, green"),
         (lambda image: np.moveaxis(image, -1, 0), r"^has 80 bands where 5 are expected"),
-        (lambda image: image.astype(str), r"^an image of type <U5 must hold real numbers; convert it with"),
+        (lambda image: image.astype(str), r"^an image of type <U5 must hold real numbers; try image"),
         (lambda image: image * 1j, r"^an image of type complex128 must hold real numbers"),
         (lambda image: image.astype(object), r"^an image of type object must hold real numbers"),
     ],
@@ -177,7 +178,7 @@ def test_a_misspelt_folder_is_refused_and_not_created(call, tmp_path):
 @pytest.mark.trains
 def test_an_unknown_experiment_is_refused_and_not_created(outputs, result):
     """The error lists those that exist."""
-    for _ in "12":
+    for _ in range(2):
         with pytest.raises(
             gym.RunError, match=r"^tracking\.experiment=misspelt does not exist; choose one of Default, segsweep\.$"
         ):
@@ -192,13 +193,13 @@ def test_arguments_of_the_wrong_type_are_refused(tmp_path):
         (lambda: gym.compose(["filters=4"]), r"^\['filters=4'\] must be an override in quotes"),
         (
             lambda: gym.open_dataset(config, outputs=tmp_path),
-            r"^a Config must be the data part of .*; pass config\.data",
+            r"^data is a Config but must be a DataConfig; pass config\.data\.$",
         ),
         (
             lambda: gym.fit(config.data),
-            r"^a DataConfig must be a configuration; make one with gym\.compose\(\.\.\.\)\.$",
+            r"^config is a DataConfig but must be a Config; make one with gym\.compose\(\.\.\.\)\.$",
         ),
-        (lambda: gym.fit("filters=4"), r"^a str must be a configuration"),
+        (lambda: gym.fit("filters=4"), r"^config is a str but must be a Config"),
     ):
         with pytest.raises(gym.ConfigError, match=message):
             call()
@@ -211,8 +212,26 @@ def test_a_configuration_changed_in_python_is_checked_again(tmp_path):
     with pytest.raises(gym.ConfigError, match=r"^training\.epochs=0 must be at least 1\.$"):
         gym.fit(config)
     config.training.epochs = "many"
-    with pytest.raises(gym.ConfigError, match=r"^training\.epochs: Value 'many' .* could not be converted to Integer"):
+    with pytest.raises(
+        gym.ConfigError,
+        match=r"^training\.epochs: Value 'many' of type 'str' could not be converted to Integer; use a value of",
+    ):
         gym.fit(config)
+    config.data.scenes = 1
+    with pytest.raises(gym.ConfigError, match=r"^data\.scenes=1 must be at least 2\.$"):
+        gym.open_dataset(config.data, outputs=tmp_path)
+
+
+def test_values_of_numpy_and_text_like_an_interpolation_are_accepted(tmp_path):
+    """Both are common in notebooks, and are what they look like."""
+    config = gym.compose(r"name='a\${b}'", f"outputs={tmp_path}")
+    config.model.filters, config.data.scenes = np.int64(4), np.int16(5)
+
+    typed = validation.retype(config)
+
+    assert (typed.name, typed.model.filters, typed.data.scenes) == ("a${b}", 4, 5)
+    assert type(typed.model.filters) is int
+    assert len(gym.open_dataset(config.data, outputs=tmp_path)) == 5
 
 
 @pytest.mark.trains

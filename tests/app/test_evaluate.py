@@ -201,7 +201,7 @@ def test_evaluating_training_images_causes_a_warning(golden_results, evaluate, t
 
 
 def test_the_seed_affects_only_the_intervals(golden_results, evaluate):
-    """Another seed draws other bootstrap samples, while the scores stay the same."""
+    """Another seed gives other bootstrap draws, while the scores stay the same."""
     result = golden_results[0]
     one, two = (evaluate(f"run={result.run_id}", f"seed={seed}", "baselines=false")[0] for seed in (0, 1))
 

@@ -33,6 +33,8 @@ REFUSED = {
     "experiment=x": "experiment is not in the defaults; add it with +experiment=...",
     "+experiment=learning_curve": "experiment=learning_curve has been renamed; use +experiment=label_curve.",
     "loss cce": "loss cce is not an override of the form key=value; put quotes around a value with spaces, commas, ",
+    "loss=cce,dice": "loss has several values; add -m to sweep over them, choose one, or write a list in brackets.",
+    "loss=glob(*)": "loss has several values; add -m to sweep over them",
     "model=null": "model=null is not an option; model must be one of resunet, simple_resunet, simple_unet, unet.",
 }
 

@@ -25,6 +25,8 @@ def test_numbers_that_name_options_are_quoted():
     assert quote_options("seed=6") == "seed=6"
     assert quote_options("--multirun") == "--multirun"
     assert unquote_options("filters='2','4','12'") == "filters=2,4,12"
+    assert quote_options("+filters=2,4") == "+filters='2','4'"
+    assert unquote_options("+filters='2','4'") == "+filters=2,4"
     assert unquote_options("name='6'") == "name=6"
     assert unquote_options("name='a b'") == "name='a b'"
     assert unquote_options("data.bands='6'") == "data.bands='6'"
@@ -50,9 +52,9 @@ def test_a_pattern_is_replaced_by_the_options_that_match(pattern, options):
     {
         "loss=glob(z*)": "loss=glob(z*) matches no option; loss must be one of cce, dice, hinge, kld.",
         "loss=glob(": "loss=glob( matches no option; loss must be one of cce, dice, hinge, kld.",
-        "seed=glob(*)": "seed=glob(*) must name a group of options, and seed is none; list its values.",
-        "model.name=glob(*)": "model.name=glob(*) must name a group of options, and model.name is none; list its "
-        "values.",
+        "seed=glob(*)": "seed=glob(*): glob works only for option groups, and seed is not one; list the values.",
+        "model.name=glob(*)": "model.name=glob(*): glob works only for option groups, and model.name is not one; list "
+        "the values.",
     }.items(),
 )
 def test_a_pattern_without_matches_is_refused(pattern, message):

@@ -106,9 +106,9 @@ def test_an_invalid_registration_is_refused_and_undone(write_plugin, call, messa
         "no_such_plugin": r"^plugins=no_such_plugin: there is no module no_such_plugin in .* or on PYTHONPATH; run "
         "the command in the folder of the module, or add that folder to PYTHONPATH",
         "toy.py": r"^plugins=toy\.py must name modules; try plugins=toy\.$",
-        "my-net": r"^plugins=my-net must name modules; try plugins=my\.net\.$",
+        "my-net": r"^plugins=my-net must name modules; rename the file to my_net\.py, and try plugins=my_net\.$",
         "json": r"^plugins=json: the module json \(.*json.__init__\.py\) registers nothing; call "
-        r"gym\.register_architecture or one of its siblings in it, or leave it out\.$",
+        r"gym\.register_architecture or another gym\.register_\.\.\. function in it, or leave out json\.$",
         "numpy": r"^plugins=numpy: the module numpy \(.*\) registers nothing",
         "sys": r"^plugins=sys: the module sys \(part of Python\) registers nothing",
         "empty": r"^plugins=empty: the module empty \(.*empty\.py\) registers nothing",
@@ -146,6 +146,7 @@ def test_plugins_are_named_in_overrides():
     """Overrides may set the list or add to it. No shell needs quotes for the form without brackets."""
     assert plugins_in(["model=unet", "plugins=[toy,'other']", "++plugins=[third]"]) == ["toy", "other", "third"]
     assert plugins_in(["plugins=toy", "+plugins=one,two.three"]) == ["toy", "one", "two.three"]
+    assert plugins_in(["plugins='one','two'"]) == ["one", "two"]
     assert plugins_in(["model=unet", "plugins=[]"]) == []
 
 
@@ -158,7 +159,8 @@ def test_plugins_are_named_in_overrides():
         "plugins=1,toy": "try plugins=my_module,toy",
         "plugins=./toy.py": "try plugins=toy",
         "plugins=[code/toy.py,other]": "try plugins=code.toy,other",
-        "plugins=[[toy]]": "try plugins=toy",
+        "plugins=[[toy]]": "try plugins=my_module",
+        "plugins=my-net.py,toy": "rename the file to my_net.py, and try plugins=my_net,toy",
         "plugins={toy:1}": "try plugins=my_module",
         "plugins=glob(*)": "try plugins=my_module",
     }.items(),
@@ -168,7 +170,8 @@ def test_overrides_that_name_no_modules_are_refused_with_what_to_type(override, 
     with pytest.raises(ConfigError) as refusal:
         plugins_in([override])
 
-    assert str(refusal.value) == f"{override} must name modules, {remedy}.".replace("modules, try", "modules; try")
+    separator = "," if remedy.startswith("as in") else ";"
+    assert str(refusal.value) == f"{override} must name modules{separator} {remedy}."
     assert plugins_in([remedy.rpartition(" ")[2]])
 
 
@@ -177,7 +180,7 @@ def test_the_environment_variable_must_name_modules(monkeypatch, value):
     """The remedy names the variable, because an override would not undo it; it is accepted when it is set."""
     monkeypatch.setenv("GYM_PLUGINS", value)
     with pytest.raises(
-        ConfigError, match=rf"^GYM_PLUGINS={re.escape(value)} must name modules; set GYM_PLUGINS="
+        ConfigError, match=rf"^GYM_PLUGINS={re.escape(value)} must name modules; .*set GYM_PLUGINS="
     ) as no:
         add_environment_plugins(["model=unet"])
 
@@ -307,8 +310,8 @@ def test_options_are_typed_and_completed(configure, write_plugin):
         ("x: int", "{}", r"options must give x, as in \w+\.options=\{x:VALUE\}\.$"),
         ("x: int\n    y: str", "{x:1}", r"options must give y, as in \w+\.options=\{y:VALUE\}\.$"),
         ("x: int = 0\n    def __post_init__(self): assert not self.x, 'x must be 0'", "{x:1}",
-         r"options=\{'x': 1\} is refused by sized of sizes: x must be 0"),
-        ("x: int = 0\n    def __post_init__(self): [][self.x]", "{x:1}", r"is refused by sized of sizes: list index"),
+         r"options=\{'x': 1\} fails the check of sized in plugin sizes \(AssertionError: x must be 0\); change the"),
+        ("x: int = 0\n    def __post_init__(self): [][self.x]", "{x:1}", r"\(IndexError: list index out of range\);"),
         ("x: list[int] = field(default_factory=list)", "{x:[a]}", r"options\.x\[0\]: Value 'a' of type 'str' could"),
     ],
 )  # fmt: skip
@@ -347,8 +350,18 @@ gym.register_{register}("sized", "sizes:build", options=Options)
         ("x: bytes = b'1'", "x must be"),
         ("x: list[list[int]] = field(default_factory=list)", "x must be"),
         ("x: typing.Any = None", "x must be"),
-        ("x: Unknown = 1", "name 'Unknown' is not defined"),
-        ("x: int = 'many'", "Value 'many' of type 'str' could not be converted to Integer"),
+        (
+            "x: Unknown = 1",
+            "cannot be read (NameError: name 'Unknown' is not defined); correct its annotations or defaults.",
+        ),
+        (
+            "x: int = 'many'",
+            "cannot be read (ValidationError: Value 'many' of type 'str' could not be converted to Int",
+        ),
+        (
+            "x: int | list[int] = 1",
+            "cannot be read (ConfigValueError: Unions of containers are not supported);",
+        ),
     ],
 )
 def test_options_that_cannot_be_logged_and_read_back_are_refused(write_plugin, options, reason):
@@ -356,7 +369,7 @@ def test_options_that_cannot_be_logged_and_read_back_are_refused(write_plugin, o
     future = "from __future__ import annotations\n"  # so that Python evaluates no annotation itself
     write_plugin("sizes", future + SIZED.format(options=options, register="architecture"))
 
-    with pytest.raises(ConfigError, match=rf"^options=Options of sized: {re.escape(reason)}"):
+    with pytest.raises(ConfigError, match=rf"^options=Options of sized:? {re.escape(reason)}"):
         load_plugins("sizes")
 
 
@@ -384,6 +397,45 @@ def test_a_corrected_plugin_is_loaded_with_its_submodules_again(write_plugin):
     load_plugins("parts")
 
     assert LOSSES.get("steep").plugin == LOSSES.get("flat").plugin == "parts"
+
+
+def test_installed_modules_stay_imported(write_plugin, monkeypatch, tmp_path):
+    """Importing a C extension a second time in one process would fail or double its state."""
+    monkeypatch.setattr("gym.config.plugins._INSTALLED", (f"{tmp_path / 'installed'}/",))
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    write_plugin("installed.heavy", "")
+    write_plugin("light", "import heavy\n1 / 0\n")
+
+    with pytest.raises(ConfigError, match="division by zero"):
+        load_plugins("light")
+
+    assert "heavy" in sys.modules
+    assert "light" not in sys.modules
+
+
+def test_a_plugin_that_another_one_imports_is_refused(write_plugin):
+    """Its parts were registered for the other plugin; in the other order both are loaded."""
+    write_plugin("inner", BARE)
+    write_plugin("outer", "import gym\nimport inner\ngym.register_loss('steep', 'a:b')\n")
+
+    with pytest.raises(
+        ConfigError,
+        match=r"^plugins=inner: plugin outer imports inner, so that its parts belong to outer; leave out inner\.$",
+    ):
+        load_plugins(["outer", "inner"])
+    unload_plugin("outer")
+    assert load_plugins(["inner", "outer"]).keys() == {"inner", "outer"}
+
+
+def test_a_folder_of_modules_is_not_a_plugin(write_plugin):
+    """Without ``__init__.py`` nothing is imported, and so nothing registered."""
+    write_plugin("nets.one", BARE.replace("__name__", "'one'"))
+
+    with pytest.raises(
+        ConfigError, match=r"^plugins=nets: the folder nets has no __init__\.py; name a module in it, as"
+    ):
+        load_plugins("nets")
+    assert load_plugins("nets.one")
 
 
 def test_the_counts_of_scores_are_those_of_evaluation():

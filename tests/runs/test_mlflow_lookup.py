@@ -264,7 +264,7 @@ def test_a_folder_without_a_database_is_refused_and_stays_empty(tmp_path, addres
 @pytest.mark.parametrize("address", ["name", "best:sweep"])
 def test_an_unknown_experiment_is_refused_and_not_created(outputs, address):
     """The error lists those that exist."""
-    for _ in "12":
+    for _ in range(2):
         with pytest.raises(RunError, match=r"^tracking\.experiment=misspelt does not exist; choose one of .*segsweep"):
             find_model_run(TrackingConfig(experiment="misspelt"), outputs, address)
 

@@ -178,6 +178,13 @@ def test_an_unknown_sweep_is_answered_with_the_nearest_name(outputs, tmp_path):
         find_sweep(CONFIG, tmp_path, "whale")
 
 
+def test_a_misspelt_experiment_is_refused_although_the_sweep_has_a_ledger(outputs):
+    """Its runs would be missing from the report. The experiment is not created."""
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"^tracking\.experiment=misspelt does not exist; choose one of .*segsweep"):
+            find_sweep(TrackingConfig(experiment="misspelt"), outputs, "whole")
+
+
 def test_a_run_of_a_sweep_is_not_a_sweep(outputs):
     """The error suggests both remedies."""
     run_id = find_sweep(CONFIG, outputs, "whole").runs[0].logged.info.run_id

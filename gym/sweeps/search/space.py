@@ -222,7 +222,7 @@ def choice_distribution(written: str | None, choices: Sequence[Any]) -> Categori
     """
     values = [to_optuna_value(choice) for choice in choices]
     if not values:
-        raise ConfigError(f"{written} has no values; list some.")
+        raise ConfigError(f"{written} has no values; list at least one.")
     if len(set(values)) < len(values):
         raise ConfigError(f"{written} contains equal values (1, 1.0 and true are equal); list each value once.")
     if any(isinstance(value, float) and math.isnan(value) for value in values):

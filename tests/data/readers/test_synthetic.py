@@ -62,6 +62,7 @@ def test_a_scene_is_independent_of_other_draws():
 def test_a_scene_keeps_its_pixels_in_every_version(arguments):
     """A change of any pixel needs another version of the drawing, so that older datasets are not reused.
 
+    The file holds image and label of `draw_scene` for each of these arguments, written with `numpy.savez_compressed`.
     Between processors, floating-point numbers differ in the last bit, which may round a value the other way.
     """
     scene = draw_scene(*arguments)

@@ -212,6 +212,7 @@ def test_descriptions_distinguish_distributions(written, words):
         ("range(9,2)", r"is empty; choose a stop beyond the start, and a step in its direction\.$"),
         ("range(2,9,0)", r"is empty; choose a stop"),
         ("range(2,2)", r"is empty; choose a stop"),
+        ("shuffle()", r"^x=shuffle\(\) has no values; list at least one\.$"),
         (
             "tag(log,range(0,9))",
             r"needs a start of at least 1 and a step of 1 for a logarithmic scale; use interval",

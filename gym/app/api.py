@@ -109,13 +109,17 @@ class Model:
         from gym.data.raster_writer import write_label
         from gym.data.readers.raster import read_bands
 
-        raster, output = read_bands([Path(path)]), Path(output)
+        path, output = Path(path), Path(output)
+        if output.resolve() == path.resolve():
+            raise DataError(f"output={output} is the image itself, which would be overwritten; give another path.")
+        raster = read_bands([path])
         suffixes = (".png", ".tif") if raster.grid is None else (".tif",)
         if output.suffix not in suffixes:
-            raise DataError(f"output={output} must end in {' or '.join(suffixes)}; try {output.with_suffix('.tif')}.")
+            raise DataError(f"output={output} must end in {' or '.join(suffixes)}; try {path.stem}_label.tif.")
+        label = self.predict(raster.values)
         with translate_disk_errors(output, "give another path."):
             output.parent.mkdir(parents=True, exist_ok=True)
-            write_label(output, self.predict(raster.values), raster.grid, self.classes)
+            write_label(output, label, raster.grid, self.classes)
 
 
 def load(run: str | Path, *, outputs: str | Path = "outputs", tracking_uri: str = "") -> Model:

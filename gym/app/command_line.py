@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -56,10 +57,11 @@ class Command(NamedTuple):
     summary: str
 
 
-# What to do about the errors that Hydra raises as ValueError.
+# What to do about errors that Hydra raises as ValueError.
 _FLAG_ERRORS = {
     "Only one of --run, --multirun": "leave out all but one of them",
     "The --resolve flag can only be used": "add --cfg job, or leave out --resolve",
+    "Config group override must be a string": "put quotes around a number, as in \"filters='6'\"",
 }
 
 COMMANDS = {
@@ -123,11 +125,12 @@ def _run_with_hydra(entry: Command) -> None:
 
     try:
         main()
-    except ValueError as error:  # Hydra's, about its flags
-        remedy = next((remedy for start, remedy in _FLAG_ERRORS.items() if str(error).startswith(start)), "")
-        if not remedy:
+    except ValueError as error:
+        if f"{os.sep}hydra{os.sep}" not in traceback.extract_tb(error.__traceback__)[-1].filename:
             raise
-        raise ConfigError(f"{str(error).rstrip('.')}; {remedy}.") from error
+        message = " ".join(str(error).split()).rstrip(".!")
+        remedy = next((remedy for start, remedy in _FLAG_ERRORS.items() if message.startswith(start)), "see --help")
+        raise ConfigError(f"{message}; {remedy}.") from error
 
 
 def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, str]) -> Any:

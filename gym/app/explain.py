@@ -42,7 +42,7 @@ def explain(error: Exception, schema: type) -> str:
     if match := re.search(r"Error merging override (\S+)", message):
         return f"{match[1]}: {first_line(cause or error).rstrip('.')}; see --help for the keys."
     if match := re.search(r"Ambiguous value for argument '([^=']+)=", message):
-        return f"{match[1]} has several values; add -m to sweep over them, choose one, or write a list in brackets."
+        return f"{match[1]} has several values; add -m to sweep over them, or choose one."
     for pattern, advice in _PLUS_ON_EXISTING.items():
         if match := re.search(pattern, message):
             return f"+{match[1]}: {advice}"

@@ -33,7 +33,7 @@ from gym.data.class_colours import colour_codes
 from gym.data.sample_pairs import write_sample_pairs
 from gym.reporting.card.contents import CONTENTS, read_contents
 from gym.reporting.card.write import CARD, describe_pictures, write_card
-from gym.runs.mlflow_client import connect
+from gym.runs.mlflow_client import connect, find_experiment
 from gym.runs.mlflow_lookup import DESCRIPTIONS, MODEL
 from gym.runs.mlflow_read import find_run_dataset
 from gym.runs.mlflow_registry import RegisteredVersion, check_compatible, register_model, registry_name
@@ -69,6 +69,7 @@ def publish(config: PublishConfig) -> PublishedModel:
     with open_model_source(config.tracking, outputs, config.run) as source:
         description = load_model(source.folder / MODEL).description
         name, client = registry_name(config.tracking, config.name), connect(config.tracking, outputs)
+        find_experiment(client, config.tracking)  # its name is the default of the model's
         check_compatible(client, name, description)
         path = Path(config.output) if config.output else outputs / "published" / f"{_archive_name(source)}.zip"
         disk = translate_disk_errors(f"output={path}", "choose another path with output=...", (OSError, RasterioError))

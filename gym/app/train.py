@@ -11,7 +11,7 @@ import keras
 
 from gym.config.overrides import flatten, format_settings
 from gym.config.plugins import format_plugins
-from gym.config.schema import Config
+from gym.config.schema import Config, TrackingConfig
 from gym.core.parallel import available_cores
 from gym.core.text import pluralize, redact_uri
 from gym.data.batches import ordered_batches, steps_in_epoch, training_batches
@@ -50,14 +50,15 @@ def run_experiment(config: Config) -> RunResult:
     result, evaluations = execute_run(config, spec)
     end_attempt(spec.folder)
     if evaluations:
-        next_steps = format_next_steps(result.run_id, config.outputs, config.tracking.uri, config.plugins)
+        next_steps = format_next_steps(result.run_id, config.outputs, config.tracking, config.plugins)
         print_result(spec.name, result.scores, evaluations["validation"], next_steps)
     return result
 
 
-def format_next_steps(run_id: str, outputs: str, tracking_uri: str, plugins: Sequence[str] = ()) -> list[str]:
+def format_next_steps(run_id: str, outputs: str, tracking: TrackingConfig, plugins: Sequence[str] = ()) -> list[str]:
     """Return lines that say where a run is logged, with commands that can be copied."""
-    places = {"outputs": (outputs, Config.outputs), "tracking.uri": (tracking_uri, "")}
+    places = {"outputs": (outputs, Config.outputs), "tracking.uri": (tracking.uri, TrackingConfig.uri)}
+    places["tracking.experiment"] = (tracking.experiment, TrackingConfig.experiment)
     where = "".join(
         f" {shlex.quote(f'{key}={redact_uri(value)}')}" for key, (value, default) in places.items() if value != default
     )

@@ -43,12 +43,16 @@ def quote_options(argument: str) -> str:
     A pattern, as in ``loss=glob(*)``, is replaced by the options that match it.
 
     Raises:
-        ConfigError: No option matches.
+        ConfigError: No option matches, or a group gets a list.
     """
     key, _, options = argument.partition("=")
     group = key.lstrip("+")
     if options.startswith("glob("):
         options = ",".join(_match_options(argument, group))
+    if options.startswith("[") and group in group_names():  # Hydra would apply one after the other
+        raise ConfigError(
+            f"{argument} must be a single option; add -m and leave out the brackets to sweep over several."
+        )
     if group not in (*group_names(), *_NAME_KEYS):
         return argument
     quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]

@@ -135,7 +135,7 @@ def load_plugins(names: Iterable[str], expected: Mapping[str, str] | None = None
     A plugin is imported once in a process; a later change of its file has no effect there.
 
     Args:
-        names: The modules, or one of them.
+        names: The modules, as a list or separated by commas.
         expected: The SHA-256 that each must have, if another process has loaded it before.
 
     Returns:
@@ -146,7 +146,7 @@ def load_plugins(names: Iterable[str], expected: Mapping[str, str] | None = None
         RunError: A plugin is not the expected one.
     """
     hashes = {}
-    names = [names] if isinstance(names, str) else list(names)
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     for name in names:
         if name not in _loaded:
             _load(name)
@@ -167,10 +167,10 @@ def _load(name: str) -> None:
         module = _import_plugin(name)
         _check_registered(name, module)
         _loaded[name] = _hash_plugin(name, Path(str(module.__file__)))
-    except (Exception, SystemExit) as error:  # a script that calls sys.exit must not end the command
+    except BaseException as error:
         unload_plugin(name)
-        if isinstance(error, GymError):
-            raise
+        if isinstance(error, GymError) or not isinstance(error, Exception | SystemExit):
+            raise  # a script that calls sys.exit must not end the command, but Ctrl-C does
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             raise ConfigError(
                 f"plugins={name}: there is no module {name} in {os.getcwd()} or on PYTHONPATH; "  # noqa: PTH109

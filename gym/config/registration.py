@@ -18,8 +18,20 @@ from gym.core.registry import Entry
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _COLOUR = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 _MARKERS, _DASHES = [*"os^v<>Ddph*XP"], ["-", "--", ":", "-."]
+_EXAMPLES = {"implementation": '"my_module:my_function"', "title": '"My net"'}
 _PLAIN = (bool, int, float, str)
+# Other metrics of a run, and columns of tables.
+_TAKEN = {
+    *("loss", "learning_rate", "stopping_epoch", "best_epoch", "seconds", "training_pairs", "training_steps", "name"),
+    *("run_id", "status", "sweep", "started", "fingerprint"),
+}
 _RESERVED_PLACES = (Place.EPOCH, Place.SITE_REPORT)  # each has a fixed set of scores
+# A score is shown at the first place only if it is computed at the second.
+_SHOWN = {
+    **dict.fromkeys((Place.HELD_OUT, Place.SPREAD, Place.FIGURE4, Place.MLFLOW, Place.OBJECTIVE), Place.RUN),
+    **dict.fromkeys((Place.DIFFERENCES, Place.TERMINAL, Place.CALIBRATION), Place.EVALUATION),
+    Place.SITE_TABLE: Place.SITE,
+}
 _SPARE_STYLES = (Style("#009e73", "P", "-"), Style("#e69f00", "v", "--"), Style("#999999", "X", ":"))
 
 
@@ -168,6 +180,8 @@ def register_score(
         _check_choice("places", place, known, owner)
     for part in reads:
         _check_choice("reads", part, registries.COUNTS, owner)
+    if name in _TAKEN:
+        raise ConfigError(f"{owner} has the name of another number of a run; choose another name.")
     if not implementation and not by_class:
         raise ConfigError(f"{owner} must have an implementation or by_class; give one, as module:function.")
     entry = registries.ScoreEntry(
@@ -195,10 +209,9 @@ def _check_places(entry: registries.ScoreEntry) -> None:
             raise ConfigError(
                 f'score {entry.name} reads {", ".join(entry.reads)}, and {reason}; leave "{place}" out of its places.'
             )
-    if Place.DIFFERENCES in entry.places and Place.EVALUATION not in entry.places:
-        raise ConfigError(
-            f'score {entry.name} must be computed in an evaluation to be compared; add "evaluation" to its places.'
-        )
+    for place in entry.places & _SHOWN.keys():
+        if (computed := _SHOWN[place]) not in entry.places:
+            raise ConfigError(f'score {entry.name} is shown at "{place}"; add "{computed}", where it is computed.')
 
 
 def register_exporter(name: str, implementation: str, *, title: str = "", options: type | None = None) -> None:
@@ -224,6 +237,9 @@ def _common(name: str, implementation: str, title: str, options: type | None) ->
         )
     if not _NAME.fullmatch(name):
         raise ConfigError(f"the name {name!r} must be lowercase letters, digits and underscores, as in my_net.")
+    for key, text in {"implementation": implementation, "title": title}.items():
+        if not isinstance(text, str):
+            raise ConfigError(f"{key}={text!r} of {name} must be text, as in {_EXAMPLES[key]}.")
     if options is not None:
         _check_options(options, name)
     known = {"name": name, "title": title or name, "implementation": implementation}
@@ -239,6 +255,8 @@ def _check_options(options: type, owner: str) -> None:
     """Raise `ConfigError` unless options can be written on a command line, logged, and read back unchanged."""
     if not (isinstance(options, type) and is_dataclass(options)):
         raise ConfigError(f"options={options!r} of {owner} must be a dataclass; write @dataclass above the class.")
+    if options.__dataclass_params__.frozen:  # type: ignore[attr-defined] # OmegaConf could not set its values
+        raise ConfigError(f"options={options.__name__} of {owner} must not be frozen; write @dataclass without frozen.")
     try:
         hints = get_type_hints(options)
         OmegaConf.structured(options)

@@ -8,6 +8,7 @@ import math
 import operator
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
@@ -63,8 +64,9 @@ def retype(config: Schema) -> Schema:
     """Return a copy of a configuration whose values may have been changed in Python, each converted to its type.
 
     Raises:
-        ConfigError: A value has the wrong type.
+        ConfigError: A key is unknown, or a value has the wrong type.
     """
+    _check_attributes(config)
     try:
         plain = OmegaConf.create(_to_plain(asdict(cast(Any, config))))
         typed = OmegaConf.merge(OmegaConf.structured(type(config)), plain)
@@ -73,6 +75,15 @@ def retype(config: Schema) -> Schema:
         raise ConfigError(
             f"{error.full_key}: {first_line(error).rstrip('.')}; use a value of the right type."
         ) from error
+
+
+def _check_attributes(config: Any, prefix: str = "") -> None:
+    known = [item.name for item in fields(config)]
+    for name, value in vars(config).items():
+        if name not in known:
+            raise ConfigError(f"{prefix}{name}: {explain_unknown_key(name, known)}")
+        if is_dataclass(value):
+            _check_attributes(value, f"{prefix}{name}.")
 
 
 def _to_plain(value: Any) -> Any:
@@ -174,8 +185,7 @@ def check_rules(config: Any, prefix: str = "") -> None:
             if chosen not in values and value != default:
                 wanted = " or ".join(f"{prefix}{decider}={wanted}" for wanted in values)
                 # A preset may have set it, such as +debug=tiny.
-                text = format_value(default)
-                reset = f", or reset it with {key}={text}" if re.fullmatch(r"[\w.]+", text) else ""
+                reset = f", or reset it with {shlex.quote(f'{key}={format_value(default)}')}"
                 raise ConfigError(f"{key}={value} is used only with {wanted}, not with {chosen}; leave it out{reset}.")
 
 

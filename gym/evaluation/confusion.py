@@ -184,7 +184,8 @@ def _call(entry: ScoreEntry, implementation: str, counts: Any, shape: tuple[int,
     except ConfigError as error:
         if not entry.plugin:
             raise
-        _warn_once(f"{error} Until then the score is left out; gym.evaluate computes it for runs that lack it.")
+        later = "; gym.evaluate computes it for runs that lack it" if Place.EVALUATION in entry.places else ""
+        _warn_once(f"{error} Until then the score is left out{later}.")
         return np.full(shape, np.nan)
 
 
@@ -209,7 +210,7 @@ def _call_checked(entry: ScoreEntry, implementation: str, counts: Any, shape: tu
             f"{owner} must return real numbers of shape {shape} for matrices of shape {given}, but its result is "
             f"{values.dtype} of shape {values.shape}; correct {implementation}, which may sum over the last axes only."
         )
-    return values
+    return values.astype(np.float64) if entry.plugin else values
 
 
 @functools.cache

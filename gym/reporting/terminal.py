@@ -1,5 +1,6 @@
 """The summary that the terminal shows at the end of a run."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -24,10 +25,11 @@ def print_result(name: str, scores: Mapping[str, float], evaluation: Evaluation,
     console.print(f"\n{name}  {format_duration(scores['seconds'])}", style="bold")
     console.print(_class_table(evaluation))
     if f"test/{SCORES.default}" in scores:
-        tested = (f"{one.title} {format_score(scores[f'test/{one.name}'])}" for one in SCORES.at(Place.HELD_OUT))
+        shown = {one.title: scores.get(f"test/{one.name}", math.nan) for one in SCORES.at(Place.HELD_OUT)}
+        tested = (f"{title} {format_score(score)}" for title, score in shown.items())
         console.print(f"test side: {', '.join(tested)}")
     others = [entry for entry in SCORES.at(Place.FIGURE4) if not entry.by_class]
-    values = [f"{entry.title} {format_score(scores.get(entry.name, float('nan')), digits=4)}" for entry in others]
+    values = [f"{entry.title} {format_score(scores.get(entry.name, math.nan), digits=4)}" for entry in others]
     console.print(
         f"{'   '.join(values)}   stopping epoch {scores['stopping_epoch']:.0f}   "
         f"best epoch {scores['best_epoch']:.0f}   parameters {scores['parameters']:,.0f}"

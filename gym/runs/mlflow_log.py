@@ -27,7 +27,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated, first_line
 from gym.core.files import hash_value
-from gym.runs.mlflow_client import RetryingClient, open_tracking
+from gym.runs.mlflow_client import RetryingClient, connect, open_tracking
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 _PARAMS_PER_CALL = 100  # limits of MLflow
@@ -152,8 +152,7 @@ def open_mlflow_run(
 
 def open_run_log(config: TrackingConfig, outputs: Path, run_id: str) -> RunLog:
     """Open a finished run to log more to it; its status does not change."""
-    client, _ = open_tracking(config, outputs)
-    return RunLog(client, run_id, is_resumed=True)
+    return RunLog(connect(config, outputs), run_id, is_resumed=True)
 
 
 def start_run(client: RetryingClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:

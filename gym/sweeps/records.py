@@ -88,7 +88,7 @@ def find_sweep(tracking: TrackingConfig, outputs: Path, wanted: str) -> SweepRec
         RunError: The sweep does not exist, and the message suggests the nearest name; or it cannot be read.
     """
     folder = SweepFolder(outputs, wanted) if has_ledger(outputs, wanted) else None
-    if folder and not has_database(tracking, outputs):  # the sweep is reported from its ledger
+    if folder and not tracking.uri and not has_database(tracking, outputs):  # its ledger suffices for a report
         open_tracking(tracking, outputs)
     client = connect(tracking, outputs)
     experiment = find_experiment(client, tracking)

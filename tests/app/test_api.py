@@ -222,6 +222,23 @@ def test_a_configuration_changed_in_python_is_checked_again(tmp_path):
         gym.open_dataset(config.data, outputs=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "message"),
+    [
+        ("", "filters", r"^filters: unknown key; see --help for the keys\.$"),
+        ("training", "epoch", r"^training\.epoch: unknown key; did you mean epochs\?$"),
+        ("data", "bandz", r"^data\.bandz: unknown key; did you mean bands\?$"),
+    ],
+)
+def test_a_misspelt_key_is_refused(part, key, message):
+    """Python would set it without effect."""
+    config = gym.compose("data.scenes=4")
+    setattr(getattr(config, part) if part else config, key, 4)
+
+    with pytest.raises(gym.ConfigError, match=message):
+        gym.fit(config)
+
+
 def test_values_of_numpy_and_text_like_an_interpolation_are_accepted(tmp_path):
     """Both are common in notebooks, and are what they look like."""
     config = gym.compose(r"name='a\${b}'", f"outputs={tmp_path}")
@@ -256,8 +273,12 @@ def test_a_raster_is_segmented_onto_its_own_grid(model, image, tmp_path):
     with rasterio.open(tmp_path / "maps" / "scene.tif") as label:
         assert (label.crs.to_epsg(), label.transform, label.nodata) == (32610, grid["transform"], 255)
         assert_array_equal(label.read(1), model.predict(image))
-    with pytest.raises(gym.DataError, match=r"^output=.*scene\.png must end in \.tif; try .*scene\.tif\.$"):
+    with pytest.raises(gym.DataError, match=r"^output=.*scene\.png must end in \.tif; try scene_label\.tif\.$"):
         model.predict_raster(tmp_path / "scene.tif", tmp_path / "scene.png")
+    before = (tmp_path / "scene.tif").read_bytes()
+    with pytest.raises(gym.DataError, match=r"is the image itself, which would be overwritten; give another path\.$"):
+        model.predict_raster(tmp_path / "scene.tif", tmp_path / "maps" / ".." / "scene.tif")
+    assert (tmp_path / "scene.tif").read_bytes() == before
 
 
 @pytest.mark.trains

@@ -33,7 +33,10 @@ REFUSED = {
     "experiment=x": "experiment is not in the defaults; add it with +experiment=...",
     "+experiment=learning_curve": "experiment=learning_curve has been renamed; use +experiment=label_curve.",
     "loss cce": "loss cce is not an override of the form key=value; put quotes around a value with spaces, commas, ",
-    "loss=cce,dice": "loss has several values; add -m to sweep over them, choose one, or write a list in brackets.",
+    "loss=cce,dice": "loss has several values; add -m to sweep over them, or choose one.",
+    "loss=[cce,dice]": "loss=[cce,dice] must be a single option; add -m and leave out the brackets to sweep over sev",
+    "hydra/launcher=5": "Config group override must be a string or a list. Got int; put quotes around a number, as in",
+    "=5": "Config group override must be a string or a list. Got int; put quotes around a number",
     "loss=glob(*)": "loss has several values; add -m to sweep over them",
     "model=null": "model=null is not an option; model must be one of resunet, simple_resunet, simple_unet, unet.",
 }

@@ -13,10 +13,11 @@ from PIL import Image
 
 from gym.app.train import run_experiment
 from gym.config.plugins import load_plugins, unload_plugin
+from gym.config.registries import SCORES
 from gym.config.schema import Config
 from gym.core.errors import ConfigError, RunError
 from gym.core.files import hash_file
-from gym.evaluation.confusion import check_plugin_scores
+from gym.evaluation.confusion import check_plugin_scores, score_matrix
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.figure4_interactive import figure4_html
 from gym.runs.model_source import ModelSource
@@ -384,6 +385,19 @@ def test_scores_of_plugins_are_checked_before_training(write_plugin, body, messa
 
     with pytest.raises(ConfigError, match=message):
         check_plugin_scores(classes=2)
+
+
+@pytest.mark.parametrize("kind", ["int64", "float32", "bool", "uint8"])
+def test_scores_of_plugins_become_floats(write_plugin, kind):
+    """A result is written as JSON, which knows no NumPy types, and intervals need differences."""
+    body = f"return np.trace(matrix, axis1=-2, axis2=-1).astype('{kind}')"
+    write_plugin("faulty", f"import gym, numpy as np\n{WRONG}def wrong(matrix):\n    {body}\n")
+    load_plugins(["faulty"])
+
+    score = score_matrix(SCORES.get("wrong"), np.eye(2, dtype=np.int64)[None])
+
+    assert (score.dtype, score.tolist()) == (np.float64, [1.0 if kind == "bool" else 2.0])
+    assert json.dumps(score_matrix(SCORES.get("wrong"), np.eye(2, dtype=np.int64))) in ("1.0", "2.0")
 
 
 def test_a_search_optimises_the_score_of_a_plugin(write_plugin):

@@ -84,7 +84,15 @@ def test_registering_outside_a_plugin_is_refused():
         "score('hits', 'a:b', reads=['strip_matrix'], places=['site class'])": r'leave "site class" out of its places',
         "score('hits', 'a:b', reads=['kld_sum'], places=['baselines'])": r"^score hits reads kld_sum, and only matrix "
         r'is kept by image; leave "baselines" out of its places\.$',
-        "score('hits', 'a:b', places=['differences'])": r"^score hits must be computed in an evaluation to be compared",
+        "score('hits', 'a:b', places=['differences'])": r'^score hits is shown at "differences"; add "evaluation", whe',
+        "score('hits', 'a:b', places=['terminal', 'run'])": r'^score hits is shown at "terminal"; add "evaluation", wh',
+        "score('hits', 'a:b', places=['evaluation', 'held out'])": r'^score hits is shown at "held out"; add "run", wh',
+        "score('hits', 'a:b', places=['figure 4'])": r'^score hits is shown at "figure 4"; add "run", where it is comp',
+        "score('hits', 'a:b', places=['site table'])": r'^score hits is shown at "site table"; add "site", where it is',
+        "score('learning_rate', 'a:b')": r"^score learning_rate has the name of another number of a run; choose anothe",
+        "score('status', 'a:b')": r"^score status has the name of another number of a run; choose another name\.$",
+        "score('hits', print)": r"^implementation=<built-in function print> of hits must be text, as in \"my_module:my",
+        "loss('hits', 'a:b', title=5)": r"^title=5 of hits must be text, as in \"My net\"\.$",
         "score('hits', 'a:b', places=['epoch'])": "^places=epoch of score hits must be one of run, evaluation, image, ",
         "score('hits', 'a:b', places=['site report'])": "^places=site report of score hits must be one of run, ",
     }.items(),
@@ -373,6 +381,27 @@ def test_options_that_cannot_be_logged_and_read_back_are_refused(write_plugin, o
         load_plugins("sizes")
 
 
+def test_options_must_not_be_frozen(write_plugin):
+    """OmegaConf could not set their values."""
+    text = SIZED.format(options="x: int = 1", register="loss").replace("@dataclass", "@dataclass(frozen=True)")
+    write_plugin("sizes", text)
+
+    with pytest.raises(
+        ConfigError, match=r"^options=Options of sized must not be frozen; write @dataclass without fro"
+    ):
+        load_plugins("sizes")
+
+
+def test_an_interrupted_import_leaves_nothing_behind(write_plugin):
+    """Ctrl-C ends the command, but a notebook goes on."""
+    write_plugin("slow", "import gym\ngym.register_loss('steep', 'a:b')\nraise KeyboardInterrupt\n")
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            load_plugins("slow")
+    assert "steep" not in LOSSES
+
+
 @pytest.mark.parametrize("options", ["Options()", "dict", "{'x': 1}", "print"])
 def test_options_must_be_a_dataclass(write_plugin, options):
     """The class is passed, not an object of it."""
@@ -411,6 +440,14 @@ def test_installed_modules_stay_imported(write_plugin, monkeypatch, tmp_path):
 
     assert "heavy" in sys.modules
     assert "light" not in sys.modules
+
+
+def test_several_plugins_are_separated_by_commas(write_plugin):
+    """As on the command line."""
+    write_plugin("one", BARE)
+    write_plugin("two", BARE)
+
+    assert load_plugins("one, two").keys() == {"one", "two"}
 
 
 def test_a_plugin_that_another_one_imports_is_refused(write_plugin):

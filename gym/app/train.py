@@ -5,10 +5,12 @@ import json
 import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 
+from gym.app.precision import resolve_precision
 from gym.config.overrides import flatten, format_settings
 from gym.config.plugins import format_plugins
 from gym.config.schema import Config, TrackingConfig
@@ -31,7 +33,7 @@ from gym.training.checkpoint import Epoch, epoch_metrics
 from gym.training.loop import BatchStreams, train
 from gym.training.model_setup import set_up_model
 from gym.training.progress import progress_callback
-from gym.training.runtime import prepare_tensorflow, resolve_precision
+from gym.training.runtime import prepare_tensorflow
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ def run_experiment(config: Config) -> RunResult:
         RunError: Another process trains this run.
     """
     spec = plan_run(config, Path(config.outputs) / "runs")
+    training, spec = resolve_precision(config.training, spec)
+    config = replace(config, training=training)
     result, evaluations = execute_run(config, spec)
     end_attempt(spec.folder)
     if evaluations:
@@ -95,12 +99,12 @@ def execute_run(
     check_plugin_scores(len(spec.dataset.manifest.classes))
     prepare_tensorflow(training)
     conditions = {
-        "precision": resolve_precision(training.precision),
+        "precision": training.precision,
         "threads": training.threads or available_cores(),
         "tuned": is_tuned(),
     }
     tags = spec.tags | {name: str(value) for name, value in conditions.items()} | dict(tags or {})
-    with hold_run_folder(spec.folder, conditions, training.resume) as attempt:
+    with hold_run_folder(spec.folder, conditions, training.resume, spec.requested) as attempt:
         write_plugins(spec.folder, spec.plugins, spec.unversioned)
         if attempt.abandoned:
             end_abandoned_run(config.tracking, outputs, attempt.abandoned)

@@ -32,7 +32,9 @@ class Attempt(NamedTuple):
 
 
 @contextmanager
-def hold_run_folder(folder: Path, conditions: dict[str, object], resume: bool) -> Iterator[Attempt]:
+def hold_run_folder(
+    folder: Path, conditions: dict[str, object], resume: bool, requested: str = ""
+) -> Iterator[Attempt]:
     """Lock the folder of a run for a block; yield the attempt, which lasts until `end_attempt`.
 
     Args:
@@ -40,6 +42,7 @@ def hold_run_folder(folder: Path, conditions: dict[str, object], resume: bool) -
         conditions: Recorded when an attempt starts, such as precision and threads. An attempt that resumes under other
             conditions logs a warning, because it may differ from an uninterrupted one in the last bits.
         resume: Whether to resume an interrupted attempt.
+        requested: `gym.runs.spec.RunSpec.requested`, by which `find_precision` finds the attempt.
 
     Raises:
         RunError: Another process holds the folder.
@@ -59,7 +62,7 @@ def hold_run_folder(folder: Path, conditions: dict[str, object], resume: bool) -
         else:
             shutil.rmtree(folder, ignore_errors=True)
             name = uuid.uuid4().hex
-            write_json(folder / "attempt.json", {"attempt": name, **conditions})
+            write_json(folder / "attempt.json", {"attempt": name, **conditions, **({"requested": requested} if requested else {})})
             yield Attempt(name, str(before["attempt"]) if before else None)
 
 
@@ -102,6 +105,23 @@ def read_attempt(folder: Path) -> dict[str, object] | None:
     except (OSError, ValueError):
         return None
     return attempt if isinstance(attempt, dict) and "attempt" in attempt else None
+
+
+def find_precision(folder: Path, requested: str) -> str:
+    """Return the data type of an interrupted attempt that was started with ``training.precision=auto``.
+
+    Args:
+        folder: Where a version before 0.2.0 would have put the run, next to the folders of all runs.
+        requested: The fingerprint of the run with ``auto``.
+
+    Returns:
+        The data type; empty if no such attempt was interrupted.
+    """
+    for place in (folder, *sorted(path.parent for path in folder.parent.glob("*/attempt.json"))):
+        attempt = read_attempt(place) or {}
+        if place == folder and "precision" in attempt or attempt.get("requested") == requested:
+            return str(attempt["precision"])
+    return ""
 
 
 def end_attempt(folder: Path) -> None:

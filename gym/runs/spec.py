@@ -34,6 +34,7 @@ class RunSpec(NamedTuple):
         folder: The run's folder.
         fingerprint: Hash of everything that the result depends on.
         unversioned: The same without the contents of plugins.
+        requested: The fingerprint with ``training.precision=auto``, if that was asked for and has been resolved.
     """
 
     settings: dict[str, Any]
@@ -43,6 +44,19 @@ class RunSpec(NamedTuple):
     folder: Path
     fingerprint: str
     unversioned: str = ""
+    requested: str = ""
+
+    def resolve_precision(self, precision: str) -> "RunSpec":
+        """Return the run with a data type in place of ``training.precision=auto``; its fingerprint includes it."""
+        settings = self.settings | {"training": self.settings["training"] | {"precision": precision}}
+        fingerprint, unversioned = run_fingerprints(settings, self.dataset, self.split)
+        return self._replace(
+            settings=settings,
+            folder=self.folder.with_name(fingerprint[:16]),
+            fingerprint=fingerprint,
+            unversioned=unversioned,
+            requested=self.fingerprint,
+        )
 
     @property
     def tags(self) -> dict[str, str]:

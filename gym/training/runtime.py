@@ -11,12 +11,11 @@ import keras
 import tensorflow as tf
 from filelock import FileLock, Timeout
 
-from gym.config.schema import TrainingConfig
+from gym.config.schema import AUTO, TrainingConfig
 from gym.core.parallel import available_cores
 from gym.core.startup import quiet_imports
 from gym.models.cpu_ops import use_tuning
-
-CPU_FLAGS = Path("/proc/cpuinfo")
+from gym.training.precision import DEFAULT
 
 _gpu_locks: list[FileLock] = []  # held until the process ends
 
@@ -26,6 +25,7 @@ log = logging.getLogger(__name__)
 def prepare_tensorflow(config: TrainingConfig) -> None:
     """Set threads, GPU, precision, determinism and tuning. Call it before the first TensorFlow operation.
 
+    ``auto`` counts as float32: training resolves it beforehand, and a saved model brings the types of its layers.
     TensorFlow accepts a number of threads only before its first operation; later runs of the process keep that number.
     """
     threads = config.threads or available_cores()
@@ -36,7 +36,7 @@ def prepare_tensorflow(config: TrainingConfig) -> None:
     claim_gpu()
     with quiet_imports():
         tf.config.list_logical_devices()
-    keras.config.set_dtype_policy(resolve_precision(config.precision))
+    keras.config.set_dtype_policy(DEFAULT if config.precision == AUTO else config.precision)
     use_tuning(config.tuned and not tf.config.list_physical_devices("GPU"))
 
 
@@ -77,19 +77,3 @@ def _lock_free_gpu(gpus: Sequence[Any]) -> int:
         _gpu_locks.append(lock)
         return position
     return os.getpid() % len(gpus)
-
-
-def resolve_precision(precision: str) -> str:
-    """Resolve ``auto`` to ``mixed_bfloat16`` on hardware with bfloat16 arithmetic, otherwise to ``float32``."""
-    if precision != "auto":
-        return precision
-    return "mixed_bfloat16" if has_bfloat16() else "float32"
-
-
-def has_bfloat16() -> bool:
-    """Whether the first GPU, or without a GPU the processor, has bfloat16 arithmetic."""
-    for device in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(device)
-        return bool(details.get("compute_capability", (0, 0)) >= (8, 0))
-    flags = CPU_FLAGS.read_text(encoding="utf-8") if CPU_FLAGS.exists() else ""
-    return any(flag in flags.split() for flag in ("amx_bf16", "avx512_bf16"))

@@ -1,0 +1,35 @@
+"""Resolve ``training.precision=auto`` for a run, before its fingerprint is final."""
+
+import logging
+from dataclasses import replace
+
+from gym.config.schema import AUTO, TrainingConfig
+from gym.runs.run_folder import find_precision, read_attempt
+from gym.runs.spec import RunSpec
+from gym.training.precision import choose_precision
+
+log = logging.getLogger(__name__)
+
+
+def resolve_precision(training: TrainingConfig, spec: RunSpec) -> tuple[TrainingConfig, RunSpec]:
+    """Replace ``auto`` by the data type of the interrupted attempt, or else by the one that is fastest here.
+
+    A run therefore ends in the data type in which it began, even on another machine.
+
+    Args:
+        training: How the run is trained.
+        spec: The run as planned from it.
+    """
+    if training.precision != AUTO:
+        return training, spec
+    before = find_precision(spec.folder, spec.fingerprint) if training.resume else ""
+    if before:
+        log.info("training.precision=auto: %s, in which this run began", before)
+        precision = before
+    else:
+        precision, reason = choose_precision(training.threads)
+        log.info("training.precision=auto: %s (%s)", precision, reason)
+    resolved = replace(training, precision=precision)
+    if before and read_attempt(spec.folder):  # an earlier version named the folder after the fingerprint with auto
+        return resolved, spec
+    return resolved, spec.resolve_precision(precision)

@@ -6,7 +6,7 @@
 
 Each way runs in its own process, one after another, round after round. The table shows medians over rounds of seconds
 per training step, images per second of inference and peak memory, and ratios within a round. Segsweep and PyTorch
-use bfloat16 if the processor computes in it, otherwise float32. The last column is the step's share of the rate of a
+use the data type that `training.precision=auto` chooses. The last column is the step's share of the rate of a
 large matrix product in the same type, based on the multiplications that a way really performs. A Markdown table with
 one line per case follows.
 
@@ -233,9 +233,10 @@ def measure_cases(given: argparse.Namespace, results: dict[Case, Result]) -> Non
     """Measure the requested cases and add each to the results."""
     if given.install:
         install(given.install, given.torch)
-    from gym.training.runtime import resolve_precision
+    from gym.training.precision import choose_precision
 
-    ways, precision = installed_ways(given.ways.split(","), given.install), resolve_precision(given.precision)
+    ways = installed_ways(given.ways.split(","), given.install)
+    precision = choose_precision().precision if given.precision == "auto" else given.precision
     if precision == "float32" and "plain" in ways:
         ways = [way for way in ways if way != "plain_float32"]  # plain is in float32 as well
     rate = matrix_rate(precision)

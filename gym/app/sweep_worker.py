@@ -18,19 +18,23 @@ from gym.runs.mlflow_log import PARENT
 from gym.runs.run_folder import end_attempt
 from gym.runs.spec import plan_run
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, STARTED, Job
+from gym.sweeps.precision import MEASURE
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch
+from gym.training.precision import Choice, choose_precision
 
 _training = threading.Lock()  # held while this process trains
 
 
-def train_configuration(config: Config) -> float:
+def train_configuration(config: Config) -> float | Choice:
     """Train one configuration, as a single run or as a run of a sweep.
 
     Returns:
-        Mean IoU; NaN if a search pruned the run.
+        Mean IoU; NaN if a search pruned the run. A job that only measures returns its choice.
     """
+    if config.sweep.job == MEASURE:
+        return choose_precision(config.training.threads)
     return run_job(config) if config.sweep.job >= 0 else run_experiment(config).scores[SCORES.default]
 
 

@@ -282,7 +282,7 @@ class TrainingConfig:
     threads: int = setting(0, "CPU threads; 0 means all that this process may use.", least=0)
     precision: str = setting(
         AUTO,
-        "Data type inside the network; auto is bfloat16 where it was measured to be faster than float32, once per machine.",
+        "Data type inside the network; auto is bfloat16 on machines where it was measured to be faster, else float32.",
         choices=(AUTO, "float32", "mixed_bfloat16", "mixed_float16"),
     )
     tuned: bool = setting(True, "On a CPU, use TensorFlow's operations where they are faster than those of Keras.")
@@ -305,7 +305,7 @@ class SweepConfig:
     name: str = setting("", "Name of the sweep, to resume or extend it; empty means a name derived from its runs.")
     attempts: int = setting(3, "Maximum number of times a failing run is started, across all calls.", least=1)
     mix: bool = setting(False, "Allow runs with different data or validation sides, whose scores are not comparable.")
-    job: int = setting(-1, "Number of the run in its sweep; set by the sweeper.", least=-1)
+    job: int = setting(-1, "Number of the run in its sweep; set by the sweeper.", least=-2)
 
 
 @dataclass

@@ -62,7 +62,8 @@ def hold_run_folder(
         else:
             shutil.rmtree(folder, ignore_errors=True)
             name = uuid.uuid4().hex
-            write_json(folder / "attempt.json", {"attempt": name, **conditions, **({"requested": requested} if requested else {})})
+            known = {"attempt": name, **conditions} | ({"requested": requested} if requested else {})
+            write_json(folder / "attempt.json", known)
             yield Attempt(name, str(before["attempt"]) if before else None)
 
 
@@ -119,7 +120,7 @@ def find_precision(folder: Path, requested: str) -> str:
     """
     for place in (folder, *sorted(path.parent for path in folder.parent.glob("*/attempt.json"))):
         attempt = read_attempt(place) or {}
-        if place == folder and "precision" in attempt or attempt.get("requested") == requested:
+        if (place == folder and "precision" in attempt) or attempt.get("requested") == requested:
             return str(attempt["precision"])
     return ""
 

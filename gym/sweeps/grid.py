@@ -7,7 +7,7 @@
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,6 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from gym.config.plugins import plugin_hashes
-from gym.config.schema import Config
-from gym.config.validation import read_config
 from gym.core.errors import RunError
 from gym.core.text import plain_console, pluralize
 from gym.runs.result import find_result
@@ -25,6 +23,7 @@ from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import FINISHED, QUEUED, Job
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
 from gym.sweeps.plan import Compose, PlannedRun
+from gym.sweeps.precision import make_measure, report_retraining, resolve_precisions
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.sweeps.view import show_sweep, summary_lines
 
@@ -47,16 +46,24 @@ def run_grid(
         The final state of all runs.
 
     Raises:
-        ConfigError: The configuration of a run is invalid; none was started.
+        ConfigError: The configuration of a run is invalid, or the sweep contains runs on other data or with other
+            plugins; none was started.
         RunError: Runs failed, or another process is running the sweep.
     """
     combinations = plan.expand_grid(params, arguments)
-    planned = plan.plan_sweep(combinations, compose)
-    own = read_config(compose(combinations[0]), Config)
-    folder = SweepFolder(Path(own.outputs), own.sweep.name or plan.name_sweep(planned))
+    configs, cache = plan.read_configs(combinations, compose), plan.DatasetCache()
+    asked, own = plan.plan_runs(configs, combinations, cache), configs[0]
+    folder = SweepFolder(Path(own.outputs), own.sweep.name or plan.name_sweep(asked))
     run_launcher = RunLauncher(folder, launcher, count_workers(config), own.sweep.attempts, own.training.threads)
     with folder.lock():
-        queue_new_runs(folder, planned, plugin_hashes(own.plugins))
+        validations = {run.validation for run in asked}
+        shared = validations.pop() if len(validations) == 1 else ""
+        folder.initialize(shared, is_search=False, plugins=plugin_hashes(own.plugins))
+        measure = make_measure(launcher, config, combinations[0], run_launcher.threads)
+        configs, combinations = resolve_precisions(folder, configs, combinations, measure)
+        planned = plan.plan_runs(configs, combinations, cache)
+        report_retraining(folder, asked, planned)
+        queue_new_runs(folder, planned)
         folder.write_command(config)
         with open_parent_run(own.tracking, Path(own.outputs), folder) as parent:
             requeue_lost_runs(folder, planned)
@@ -70,14 +77,8 @@ def run_grid(
     return jobs
 
 
-def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun], plugins: Mapping[str, str]) -> None:
-    """Add the runs that are not yet in the ledger; the others keep their numbers.
-
-    Raises:
-        ConfigError: The sweep contains runs on other data, or with other plugins.
-    """
-    validations = {run.validation for run in planned}
-    folder.initialize(validations.pop() if len(validations) == 1 else "", is_search=False, plugins=plugins)
+def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun]) -> None:
+    """Add the runs that are not yet in the ledger; the others keep their numbers."""
     jobs = folder.ledger.jobs()
     known, number = {job.fingerprint for job in jobs}, max((job.number + 1 for job in jobs), default=0)
     # Numbers are never reused, because the MLflow runs are tagged with them.

@@ -33,8 +33,10 @@ class RunLauncher:
         self.workers = workers
         name = QuotedString(folder.name, Quote.single).with_quotes()  # unquoted, Hydra reads 12e4 as a number
         self._shared = [f"sweep.name={name}"]
+        self.threads = threads
         if workers > 1 and not threads:
-            self._shared.append(f"training.threads={max(1, available_cores() // workers)}")
+            self.threads = max(1, available_cores() // workers)
+            self._shared.append(f"training.threads={self.threads}")
 
     def launch(self, jobs: Sequence[Job]) -> None:
         """Run all ``jobs``. Afterwards, each has ended according to the ledger.

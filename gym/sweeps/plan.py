@@ -87,8 +87,27 @@ def plan_sweep(combinations: Sequence[Overrides], compose: Compose) -> list[Plan
         ConfigError: A configuration is invalid, or scores would not be comparable and ``sweep.mix`` is false.
         DataError: The data cannot be used.
     """
-    configs = [read_config(compose(overrides), Config) for overrides in combinations]
-    cache, distinct = DatasetCache(), differing_overrides(combinations)
+    return plan_runs(read_configs(combinations, compose), combinations, DatasetCache())
+
+
+def read_configs(combinations: Sequence[Overrides], compose: Compose) -> list[Config]:
+    """Compose and check the configuration of every run.
+
+    Raises:
+        ConfigError: One is invalid.
+    """
+    return [read_config(compose(overrides), Config) for overrides in combinations]
+
+
+def plan_runs(configs: Sequence[Config], combinations: Sequence[Overrides], cache: "DatasetCache") -> list[PlannedRun]:
+    """Open the data of all runs, and name them; arguments, result and errors as for `plan_sweep`.
+
+    Args:
+        configs: Their configurations.
+        combinations: Overrides of each run.
+        cache: Opens the datasets.
+    """
+    distinct = differing_overrides(combinations)
     planned = [plan_sweep_run(*parts, cache) for parts in zip(configs, combinations, distinct, strict=True)]
     if not configs[0].sweep.mix:
         check_comparable(planned)

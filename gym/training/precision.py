@@ -1,6 +1,6 @@
 """Choose the data type of training by measurement, once per machine.
 
-A processor's flags do not tell whether bfloat16 is fast: with AVX512_BF16 and without AMX, some processors are 1.6 times
+A processor's flags do not tell whether bfloat16 is fast: of those with AVX512_BF16 and without AMX, some are 1.6 times
 slower in it than in float32, others twice as fast. So the convolutions of a U-Net are timed in a process of their own,
 and the times are kept in the user's cache. TensorFlow is not imported here.
 """
@@ -68,12 +68,13 @@ def choose_precision(threads: int = 0) -> Choice:
 
 def fastest(seconds: Mapping[str, list[float]]) -> str:
     """Return the data type to use, given the seconds of each round by data type, of interleaved rounds."""
-    ahead = {
-        name: sum(seconds[name])
-        for name in seconds
-        if name != DEFAULT and all(base > MARGIN * own for base, own in zip(seconds[DEFAULT], seconds[name], strict=True))
+    base = seconds[DEFAULT]
+    totals = {
+        name: sum(rounds)
+        for name, rounds in seconds.items()
+        if all(slow > MARGIN * fast for slow, fast in zip(base, rounds, strict=True))
     }
-    return min(ahead, key=lambda name: ahead[name]) if ahead else DEFAULT
+    return min(totals, key=lambda name: totals[name]) if totals else DEFAULT
 
 
 def describe_seconds(seconds: Mapping[str, list[float]], machine: Mapping[str, str]) -> str:
@@ -149,7 +150,7 @@ def _measure(threads: int) -> dict[str, list[float]]:
     """Time the data types in a process of their own, which leaves the threads and memory of this one alone."""
     command = [sys.executable, "-m", "gym.training.precision_timing", str(threads), DEFAULT, *CHALLENGERS]
     paths = os.pathsep.join(path for path in (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")) if path)
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own module
         command, capture_output=True, text=True, timeout=_PATIENCE, check=True, env={**os.environ, "PYTHONPATH": paths}
     )
     return dict(json.loads(done.stdout.splitlines()[-1]))

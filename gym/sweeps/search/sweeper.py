@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from gym.config.groups import quote_options
 from gym.config.overrides import to_dict
 from gym.config.plugins import plugin_hashes
-from gym.config.schema import Config, SearchConfig
+from gym.config.schema import AUTO, Config, SearchConfig
 from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
 from gym.core.files import hash_value
@@ -30,6 +30,7 @@ from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import ENDED, FAILED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
 from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
+from gym.sweeps.precision import make_measure, report_unrecorded, resolve_precision, set_precision
 from gym.sweeps.search.figures import describe_counts, write_search_report
 from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
@@ -50,21 +51,26 @@ def run_search(
     texts = [quote_options(f"{key}={value}") for key, value in params.items()]
     space = read_space([*texts, *arguments])
     extremes = list_extremes(space)
-    first = plan.plan_sweep(extremes, compose)[0]
-    own = read_config(compose(extremes[0]), Config)
+    configs = plan.read_configs(extremes, compose)
+    first, own = plan.plan_runs(configs, extremes, DatasetCache())[0], configs[0]
     search, outputs, workers = own.search, Path(own.outputs), count_workers(config)
     folder = SweepFolder(outputs, own.sweep.name or name_search(first.unversioned or first.fingerprint, search, space))
     total = limit_trials(search, space)
     with folder.lock():
         folder.initialize(first.validation, is_search=True, plugins=plugin_hashes(own.plugins))
+        run_launcher = RunLauncher(folder, launcher, workers, own.sweep.attempts, own.training.threads)
+        is_auto = any(one.training.precision == AUTO for one in configs)
+        measure = make_measure(launcher, config, extremes[0], run_launcher.threads)
+        if is_auto:
+            report_unrecorded(folder)
+        precision = resolve_precision(folder, measure) if is_auto else ""
         folder.write_command(config)
         shared = {"data": first.validation, "configuration": hash_value(fingerprinted_settings(to_dict(own)))}
         url = search.storage or default_url(folder.path)
         study = open_study(url, folder.name, space, search, own.training.epochs, shared)
         check_same_trials(study, folder)
         with open_parent_run(own.tracking, outputs, folder) as parent:
-            run_launcher = RunLauncher(folder, launcher, workers, own.sweep.attempts, own.training.threads)
-            runner = TrialRunner(space, compose, folder, study, run_launcher)
+            runner = TrialRunner(space, compose, folder, study, run_launcher, precision)
             with show_sweep(folder.ledger, f"search {folder.name}", runs=total):
                 while trials := propose_trials(study, space, total, search.at_once or workers):
                     runner.run(trials)
@@ -129,13 +135,20 @@ class TrialRunner:
         folder: Folder of the sweep, locked by this process.
         study: Optuna's study.
         launcher: Launches the runs.
+        precision: The data type that ``training.precision=auto`` stands for.
     """
 
     def __init__(
-        self, space: SearchSpace, compose: Compose, folder: SweepFolder, study: Study, launcher: RunLauncher
+        self,
+        space: SearchSpace,
+        compose: Compose,
+        folder: SweepFolder,
+        study: Study,
+        launcher: RunLauncher,
+        precision: str = "",
     ) -> None:
         self._space, self._compose, self._folder, self._study = space, compose, folder, study
-        self._launcher, self._datasets = launcher, DatasetCache()
+        self._launcher, self._precision, self._datasets = launcher, precision, DatasetCache()
 
     def run(self, trials: Sequence[Trial]) -> None:
         """Run the trials, and record their results in the study."""
@@ -147,7 +160,9 @@ class TrialRunner:
                 self._queue(trial)
         jobs = [self._copy_result(ledger.job(trial.number)) for trial in trials]
         ready = [
-            replace(job, overrides=self._space.trial_overrides(trial.params))  # the outputs folder may have moved
+            replace(
+                job, overrides=self._resolve(self._space.trial_overrides(trial.params))[1]
+            )  # paths may have changed
             for job, trial in zip(jobs, trials, strict=True)
             if job.status not in ENDED
         ]
@@ -162,7 +177,7 @@ class TrialRunner:
         overrides = [*self._space.fixed, *distinct]
         ledger = self._folder.ledger
         try:
-            config = read_config(self._compose(overrides), Config)
+            config, overrides = self._resolve(overrides)
             run = plan.plan_sweep_run(config, overrides, distinct, self._datasets)
         except GymError as error:
             plan.queue_run(ledger, trial.number, PlannedRun(" ".join(distinct), "", overrides))
@@ -170,6 +185,10 @@ class TrialRunner:
             ledger.append(FAILED, trial.number, message=str(error))
         else:
             plan.queue_run(ledger, trial.number, run)
+
+    def _resolve(self, overrides: Overrides) -> tuple[Config, Overrides]:
+        """Compose a configuration, and put the data type of the search in the place of ``auto``."""
+        return set_precision(read_config(self._compose(overrides), Config), overrides, self._precision)
 
     def _copy_result(self, job: Job) -> Job:
         """Copy the result of an equal run that has ended, if there is one."""

@@ -1,0 +1,136 @@
+"""Resolve ``training.precision=auto`` once for all runs of a sweep, on a machine that trains them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+
+from gym.config.schema import AUTO, Config
+from gym.core.errors import RunError, first_line
+from gym.core.text import pluralize
+from gym.sweeps.ledger import ENDED
+from gym.sweeps.plan import Overrides, PlannedRun
+from gym.sweeps.sweep_folder import SweepFolder
+from gym.training.precision import Choice, choose_precision
+
+MEASURE = -2  # the value of sweep.job that asks a worker to measure instead of training a run
+
+_KEY = "training.precision"
+# Launchers that start their runs on this machine. All others may start them elsewhere.
+_LOCAL = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")
+
+_UNRECORDED = "which did not record the data type that training.precision=auto stood for"
+
+log = logging.getLogger(__name__)
+
+
+def resolve_precision(folder: SweepFolder, measure: Callable[[], Choice]) -> str:
+    """Return the data type of a sweep: the one recorded in its folder, or else the fastest one, which is recorded.
+
+    So a sweep that resumes on another machine, or after the cache was emptied, does not mix data types.
+
+    Args:
+        folder: The folder of the sweep, locked by this process and initialized.
+        measure: Measures where the runs will be trained.
+    """
+    known = folder.read_metadata()
+    if "precision" in known:
+        precision, reason = known["precision"], "as recorded when this sweep began"
+    else:
+        precision, reason = measure()
+        folder.write_metadata(known | {"precision": precision, "precision_measured": reason})
+    log.info("training.precision=auto: %s (%s)", precision, reason)
+    return str(precision)
+
+
+def resolve_precisions(
+    folder: SweepFolder, configs: Sequence[Config], combinations: Sequence[Overrides], measure: Callable[[], Choice]
+) -> tuple[list[Config], list[Overrides]]:
+    """Put the data type of a sweep in the place of ``auto``, in configurations and in their overrides.
+
+    Args:
+        folder: The folder of the sweep, locked by this process and initialized.
+        configs: The configurations.
+        combinations: The overrides that each was composed from.
+        measure: Measures where the runs will be trained; called if a configuration has ``auto``, and only once.
+    """
+    if all(config.training.precision != AUTO for config in configs):
+        return list(configs), list(combinations)
+    precision = resolve_precision(folder, measure)
+    pairs = [set_precision(*pair, precision) for pair in zip(configs, combinations, strict=True)]
+    return [config for config, _ in pairs], [overrides for _, overrides in pairs]
+
+
+def set_precision(config: Config, overrides: Overrides, precision: str) -> tuple[Config, Overrides]:
+    """Put a data type in the place of ``auto``, in a configuration and in the overrides that it was composed from."""
+    if config.training.precision != AUTO:
+        return config, overrides
+    training = replace(config.training, precision=precision)
+    return replace(config, training=training), [*drop_precision(overrides), f"{_KEY}={precision}"]
+
+
+def drop_precision(overrides: Sequence[str]) -> list[str]:
+    """Leave out the overrides of the data type."""
+    return [override for override in overrides if override.lstrip("+").partition("=")[0] != _KEY]
+
+
+def make_measure(launcher: Launcher, config: DictConfig, overrides: Overrides, threads: int) -> Callable[[], Choice]:
+    """Return a function that measures here, or in a job of the launcher if it starts its runs on other machines.
+
+    Args:
+        launcher: Hydra's launcher.
+        config: Composed configuration of the sweep, including Hydra's part.
+        overrides: Those of a run of the sweep.
+        threads: CPU threads of a run; 0 means all that it may use.
+    """
+    target = str(OmegaConf.select(config, "hydra.launcher._target_"))
+    if target.endswith(_LOCAL):
+        return lambda: choose_precision(threads)
+    return lambda: _measure_in_job(launcher, [*overrides, f"sweep.job={MEASURE}", f"training.threads={threads}"])
+
+
+def _measure_in_job(launcher: Launcher, overrides: Overrides) -> Choice:
+    log.info("training.precision=auto: a first job measures which data type is fastest where the runs are trained")
+    try:
+        (done,) = launcher.launch([overrides], initial_job_idx=0)
+        return Choice(*done.return_value)
+    except Exception as error:  # whatever the launcher or the job raised
+        raise RunError(
+            f"the job that measures training.precision failed ({first_line(error)}); choose training.precision=float32 "
+            "or mixed_bfloat16 yourself."
+        ) from error
+
+
+def report_retraining(folder: SweepFolder, asked: Sequence[PlannedRun], planned: Sequence[PlannedRun]) -> None:
+    """Say in one line which runs an earlier version has finished and this one trains again.
+
+    Earlier versions took ``auto`` itself into the fingerprint.
+
+    Args:
+        folder: The folder of the sweep.
+        asked: The runs with ``auto``.
+        planned: The same runs with the data type in its place.
+    """
+    renewed = {run.fingerprint for run in asked} - {run.fingerprint for run in planned}
+    if ended := sum(job.fingerprint in renewed and job.status in ENDED for job in folder.ledger.jobs()):
+        log.warning(
+            "%s of sweep %s ended under an earlier version, %s; they stay listed, and the same configurations are "
+            "trained again",
+            pluralize(ended, "run"),
+            folder.name,
+            _UNRECORDED,
+        )
+
+
+def report_unrecorded(folder: SweepFolder) -> None:
+    """Say in one line how many trials of a search an earlier version has finished, perhaps in another data type."""
+    ended = sum(job.status in ENDED for job in folder.ledger.jobs())
+    if ended and "precision" not in folder.read_metadata():
+        log.warning(
+            "%s of search %s ended under an earlier version, %s; they count as they are",
+            pluralize(ended, "trial"),
+            folder.name,
+            _UNRECORDED,
+        )

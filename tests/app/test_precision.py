@@ -1,0 +1,115 @@
+"""The data type of a run is chosen before its fingerprint, and a run ends in the type in which it began."""
+
+import json
+import logging
+from dataclasses import replace
+
+import pytest
+
+from gym.app import precision
+from gym.app.precision import resolve_precision
+from gym.runs.run_folder import end_attempt, hold_run_folder
+from gym.runs.spec import plan_run
+from gym.training.precision import Choice
+
+SMALL = ("data.scenes=4", "data.sites=2", "data.size=32")
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """What the machine chooses; the test may change it. The list holds the threads that were asked for."""
+    state = {"choice": Choice("mixed_bfloat16", "measured"), "asked": []}
+
+    def choose(threads):
+        state["asked"].append(threads)
+        return state["choice"]
+
+    monkeypatch.setattr(precision, "choose_precision", choose)
+    return state
+
+
+@pytest.fixture
+def plan(configure, tmp_path):
+    """Plan a run, and resolve its data type."""
+
+    def planned(*overrides):
+        config = configure(*SMALL, *overrides)
+        return resolve_precision(config.training, plan_run(config, tmp_path / "runs"))
+
+    return planned
+
+
+@pytest.mark.parametrize("explicit", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_an_explicit_value_measures_nothing(plan, chosen, explicit):
+    """It is used as it is."""
+    training, spec = plan(f"training.precision={explicit}")
+
+    assert training.precision == spec.settings["training"]["precision"] == explicit
+    assert chosen["asked"] == []
+
+
+@pytest.mark.parametrize("choice", ["float32", "mixed_bfloat16"])
+def test_the_choice_is_part_of_the_fingerprint(plan, chosen, choice, caplog):
+    """The run is the one that has the same data type explicitly."""
+    caplog.set_level(logging.INFO)
+    chosen["choice"] = Choice(choice, "it was fast")
+    training, spec = plan("training.threads=3")
+    _, explicit = plan("training.threads=3", f"training.precision={choice}")
+
+    assert training.precision == spec.settings["training"]["precision"] == choice
+    assert (spec.fingerprint, spec.folder) == (explicit.fingerprint, explicit.folder)
+    assert spec.requested
+    assert spec.requested != spec.fingerprint
+    assert chosen["asked"] == [3]
+    assert caplog.messages[-1] == f"training.precision=auto: {choice} (it was fast)"
+
+
+def interrupt(training, spec):
+    """Begin a run, and leave it unfinished."""
+    with hold_run_folder(spec.folder, {"precision": training.precision}, resume=True, requested=spec.requested):
+        pass
+
+
+def test_an_interrupted_run_keeps_its_data_type_on_another_machine(plan, chosen, caplog):
+    """Its folder is found again although the machine would choose differently, and nothing is measured."""
+    caplog.set_level(logging.INFO)
+    first = plan()
+    interrupt(*first)
+    chosen["choice"] = Choice("float32", "the cache is gone and the machine another")
+
+    again = plan()
+
+    assert again == first
+    assert len(chosen["asked"]) == 1
+    assert caplog.messages[-1] == "training.precision=auto: mixed_bfloat16, in which this run began"
+
+
+@pytest.mark.parametrize("ended", ["training.resume=false", "finished", "another seed"])
+def test_a_new_attempt_measures_again(plan, chosen, ended):
+    """What was not interrupted, or is not to be resumed, does not bind a run."""
+    first = plan()
+    interrupt(*first)
+    chosen["choice"] = Choice("float32", "another machine")
+    if ended == "finished":
+        end_attempt(first[1].folder)
+    overrides = {"training.resume=false": ["training.resume=false"], "another seed": ["seed=7"]}.get(ended, [])
+
+    training, _ = plan(*overrides)
+
+    assert training.precision == "float32"
+
+
+def test_a_run_that_an_earlier_version_began_is_resumed_in_its_folder(plan, configure, chosen, tmp_path):
+    """Its fingerprint contains ``auto`` itself, and its folder records the data type."""
+    config = configure(*SMALL)
+    old = plan_run(config, tmp_path / "runs")
+    with hold_run_folder(old.folder, {"precision": "mixed_bfloat16", "threads": 2}, resume=True):
+        pass
+    assert "requested" not in json.loads((old.folder / "attempt.json").read_text())
+    chosen["choice"] = Choice("float32", "measured")
+
+    training, spec = plan()
+
+    assert training == replace(config.training, precision="mixed_bfloat16")
+    assert (spec.fingerprint, spec.folder) == (old.fingerprint, old.folder)
+    assert chosen["asked"] == []

@@ -30,6 +30,7 @@ from gym.data.preparation import Preparation
 from gym.data.readers.base import RawScene
 from gym.data.scaling import Scaling
 from gym.data.split import Grouping
+from gym.training import precision
 from tests.blank import save_blank_pictures
 from tests.composition import compose_quickly
 from tests.plugin_files import write_plugin  # noqa: F401 - a fixture
@@ -69,6 +70,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Exclude all objects so far from garbage collection, which saves half a second per collection."""
     gc.freeze()
+
+
+MEASURE = precision._measure
+
+
+def _refuse_to_measure(threads: int) -> Any:
+    raise AssertionError("this test trains with training.precision=auto; set a data type, or it depends on the machine")
+
+
+precision._measure = _refuse_to_measure
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ from dataclasses import replace
 from gym.config.schema import AUTO, TrainingConfig
 from gym.runs.run_folder import find_precision, read_attempt
 from gym.runs.spec import RunSpec
-from gym.training.precision import choose_precision
+from gym.training.precision import MEASURED, Choice, choose_precision
 
 log = logging.getLogger(__name__)
 
 
-def resolve_precision(training: TrainingConfig, spec: RunSpec) -> tuple[TrainingConfig, RunSpec]:
+def resolve_precision(training: TrainingConfig, spec: RunSpec) -> tuple[TrainingConfig, RunSpec, dict[str, str]]:
     """Replace ``auto`` by the data type of the interrupted attempt, or else by the one that is fastest here.
 
     A run therefore ends in the data type in which it began, even on another machine.
@@ -19,17 +19,16 @@ def resolve_precision(training: TrainingConfig, spec: RunSpec) -> tuple[Training
     Args:
         training: How the run is trained.
         spec: The run as planned from it.
+
+    Returns:
+        Both with the data type in place, and MLflow tags that say what was measured.
     """
     if training.precision != AUTO:
-        return training, spec
+        return training, spec, {}
     before = find_precision(spec.folder, spec.fingerprint) if training.resume else ""
-    if before:
-        log.info("training.precision=auto: %s, in which this run began", before)
-        precision = before
-    else:
-        precision, reason = choose_precision(training.threads)
-        log.info("training.precision=auto: %s (%s)", precision, reason)
-    resolved = replace(training, precision=precision)
+    choice = Choice(before, "in which this run began") if before else choose_precision(training.threads)
+    log.info("training.precision=auto: %s (%s)", *choice)
+    resolved, tags = replace(training, precision=choice.precision), {} if before else {MEASURED: choice.reason}
     if before and read_attempt(spec.folder):  # an earlier version named the folder after the fingerprint with auto
-        return resolved, spec
-    return resolved, spec.resolve_precision(precision)
+        return resolved, spec, tags
+    return resolved, spec.resolve_precision(choice.precision), tags

@@ -22,7 +22,7 @@ from gym.sweeps.precision import MEASURE
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch
-from gym.training.precision import Choice, choose_precision
+from gym.training.precision import MEASURED, Choice, choose_precision
 
 _training = threading.Lock()  # held while this process trains
 
@@ -84,6 +84,8 @@ def train_job(config: Config, sweep: SweepFolder, job: Job) -> float:
             raise RunError(f"the data of {job.name} has changed since the sweep started; start a new sweep.")
         metadata = sweep.read_metadata()
         tags = {PARENT: metadata["run_id"], "sweep": sweep.name, "job": str(job.number)}
+        if metadata.get("precision") == config.training.precision:
+            tags[MEASURED] = metadata[MEASURED]
         should_prune = _pruning_check(config, sweep, job) if metadata["is_search"] else None
         on_epoch = functools.partial(_record_epoch, sweep, job.number, should_prune)
         result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)

@@ -49,9 +49,9 @@ def run_experiment(config: Config) -> RunResult:
         RunError: Another process trains this run.
     """
     spec = plan_run(config, Path(config.outputs) / "runs")
-    training, spec = resolve_precision(config.training, spec)
+    training, spec, tags = resolve_precision(config.training, spec)
     config = replace(config, training=training)
-    result, evaluations = execute_run(config, spec)
+    result, evaluations = execute_run(config, spec, tags)
     end_attempt(spec.folder)
     if evaluations:
         next_steps = format_next_steps(result.run_id, config.outputs, config.tracking, config.plugins)

@@ -13,7 +13,7 @@ from gym.core.text import pluralize
 from gym.sweeps.ledger import ENDED
 from gym.sweeps.plan import Overrides, PlannedRun
 from gym.sweeps.sweep_folder import SweepFolder
-from gym.training.precision import Choice, choose_precision
+from gym.training.precision import MEASURED, Choice, choose_precision
 
 MEASURE = -2  # the value of sweep.job that asks a worker to measure instead of training a run
 
@@ -40,7 +40,7 @@ def resolve_precision(folder: SweepFolder, measure: Callable[[], Choice]) -> str
         precision, reason = known["precision"], "as recorded when this sweep began"
     else:
         precision, reason = measure()
-        folder.write_metadata(known | {"precision": precision, "precision_measured": reason})
+        folder.write_metadata(known | {"precision": precision, MEASURED: reason})
     log.info("training.precision=auto: %s (%s)", precision, reason)
     return str(precision)
 

@@ -24,6 +24,7 @@ from gym.core.files import hash_value, read_json, write_json
 from gym.core.parallel import available_cores
 
 DEFAULT = "float32"
+MEASURED = "precision_measured"  # key of MLflow tags and of sweep.json, for the reason of a choice
 CHALLENGERS = ("mixed_bfloat16",)  # float16 would need its loss scaled, and overflows
 MARGIN = 1.1  # by which a challenger must be faster than float32, in every round
 _PATIENCE = 300.0  # seconds
@@ -79,10 +80,11 @@ def fastest(seconds: Mapping[str, list[float]]) -> str:
 
 def describe_seconds(seconds: Mapping[str, list[float]], machine: Mapping[str, str]) -> str:
     """Describe a measurement in one line."""
-    times = ", ".join(f"{1000 * sorted(rounds)[len(rounds) // 2]:.1f} ms in {name}" for name, rounds in seconds.items())
+    times = [f"{1000 * sorted(rounds)[len(rounds) // 2]:.1f} ms in {name}" for name, rounds in seconds.items()]
+    times += [f"fail in {name}" for name in CHALLENGERS if name not in seconds]
     limit = f" limited to {machine['ONEDNN_MAX_CPU_ISA']}" if machine.get("ONEDNN_MAX_CPU_ISA") else ""
     device = machine["gpus"] or f"{machine['processor']}{limit}"
-    return f"convolutions take {times} on {device} with {machine['threads']} threads"
+    return f"convolutions take {', '.join(times)} on {device} with {machine['threads']} threads"
 
 
 def describe_machine(threads: int) -> dict[str, str]:
@@ -141,8 +143,10 @@ def _read_cache(path: Path) -> dict[str, Any]:
 
 def _is_complete(entry: Any) -> bool:
     try:
-        return all(second > 0 for name in (DEFAULT, *CHALLENGERS) for second in entry["seconds"][name])
-    except (KeyError, TypeError):
+        seconds = entry["seconds"]
+        rounds = len(seconds[DEFAULT])
+        return all(len(times) == rounds and min(times) > 0 for times in seconds.values())
+    except (KeyError, TypeError, ValueError, AttributeError):
         return False
 
 

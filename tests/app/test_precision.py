@@ -42,8 +42,9 @@ def plan(configure, tmp_path):
 @pytest.mark.parametrize("explicit", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_an_explicit_value_measures_nothing(plan, chosen, explicit):
     """It is used as it is."""
-    training, spec = plan(f"training.precision={explicit}")
+    training, spec, tags = plan(f"training.precision={explicit}")
 
+    assert tags == {}
     assert training.precision == spec.settings["training"]["precision"] == explicit
     assert chosen["asked"] == []
 
@@ -53,18 +54,19 @@ def test_the_choice_is_part_of_the_fingerprint(plan, chosen, choice, caplog):
     """The run is the one that has the same data type explicitly."""
     caplog.set_level(logging.INFO)
     chosen["choice"] = Choice(choice, "it was fast")
-    training, spec = plan("training.threads=3")
-    _, explicit = plan("training.threads=3", f"training.precision={choice}")
+    training, spec, tags = plan("training.threads=3")
+    _, explicit, _ = plan("training.threads=3", f"training.precision={choice}")
 
     assert training.precision == spec.settings["training"]["precision"] == choice
     assert (spec.fingerprint, spec.folder) == (explicit.fingerprint, explicit.folder)
     assert spec.requested
     assert spec.requested != spec.fingerprint
     assert chosen["asked"] == [3]
+    assert tags == {"precision_measured": "it was fast"}
     assert caplog.messages[-1] == f"training.precision=auto: {choice} (it was fast)"
 
 
-def interrupt(training, spec):
+def interrupt(training, spec, _tags):
     """Begin a run, and leave it unfinished."""
     with hold_run_folder(spec.folder, {"precision": training.precision}, resume=True, requested=spec.requested):
         pass
@@ -79,9 +81,11 @@ def test_an_interrupted_run_keeps_its_data_type_on_another_machine(plan, chosen,
 
     again = plan()
 
-    assert again == first
+    assert again[0] == first[0]
+    assert again[2] == {}
+    assert (again[1].fingerprint, again[1].folder) == (first[1].fingerprint, first[1].folder)
     assert len(chosen["asked"]) == 1
-    assert caplog.messages[-1] == "training.precision=auto: mixed_bfloat16, in which this run began"
+    assert caplog.messages[-1] == "training.precision=auto: mixed_bfloat16 (in which this run began)"
 
 
 @pytest.mark.parametrize("ended", ["training.resume=false", "finished", "another seed"])
@@ -94,7 +98,7 @@ def test_a_new_attempt_measures_again(plan, chosen, ended):
         end_attempt(first[1].folder)
     overrides = {"training.resume=false": ["training.resume=false"], "another seed": ["seed=7"]}.get(ended, [])
 
-    training, _ = plan(*overrides)
+    training, _, _ = plan(*overrides)
 
     assert training.precision == "float32"
 
@@ -108,7 +112,7 @@ def test_a_run_that_an_earlier_version_began_is_resumed_in_its_folder(plan, conf
     assert "requested" not in json.loads((old.folder / "attempt.json").read_text())
     chosen["choice"] = Choice("float32", "measured")
 
-    training, spec = plan()
+    training, spec, _ = plan()
 
     assert training == replace(config.training, precision="mixed_bfloat16")
     assert (spec.fingerprint, spec.folder) == (old.fingerprint, old.folder)

@@ -233,7 +233,7 @@ def test_workers_begin_with_the_longest_runs(workers, order, is_old, tmp_path):
     """
     planned = [PlannedRun(name, name, [], "", work) for name, work in (("b", 2.0), ("a", 9.0), ("c", 2.0))]
     folder = SweepFolder(tmp_path, "grid")
-    queue_new_runs(folder, [run._replace(work=0.0) for run in planned] if is_old else planned, plugins={})
+    queue_new_runs(folder, [run._replace(work=0.0) for run in planned] if is_old else planned)
     launched = []
 
     class Recording:

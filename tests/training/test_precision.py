@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gym.training import precision
 from gym.training.precision import Choice, choose_precision, describe_machine, fastest
-from tests.conftest import ROOT
+from tests.conftest import MEASURE, ROOT
 
 FAST = {"float32": [3.0, 3.1, 2.9], "mixed_bfloat16": [1.0, 1.1, 0.9]}
 SLOW = {"float32": [1.0, 1.1, 0.9], "mixed_bfloat16": [1.5, 1.4, 1.6]}
@@ -60,6 +60,17 @@ def test_the_choice_is_never_slower_than_float32(rounds):
         assert all(any(1.1 * fast >= slow for fast, slow in zip(o, base, strict=True)) for o in others)
 
 
+def test_a_type_that_cannot_be_computed_is_not_chosen(measured, monkeypatch):
+    """OneDNN has no bfloat16 without AVX-512; the reason says so."""
+    monkeypatch.setattr(precision, "_measure", lambda threads: {"float32": [2.0, 2.0, 2.0]})
+
+    chosen, reason = choose_precision(2)
+
+    assert chosen == "float32"
+    assert reason.startswith("convolutions take 2000.0 ms in float32, fail in mixed_bfloat16 on ")
+    assert choose_precision(2) == (chosen, reason)
+
+
 def test_a_machine_is_measured_once(measured, caplog):
     """The second call reads the cache, and gives the same reason."""
     caplog.set_level(logging.INFO)
@@ -88,7 +99,7 @@ def test_the_numbers_are_kept_with_the_machine(measured, tmp_path):
     "change", ["threads", "ONEDNN_MAX_CPU_ISA", "CUDA_VISIBLE_DEVICES", "flags", "model", "version"]
 )
 def test_another_machine_is_measured_again(measured, monkeypatch, tmp_path, change):
-    """So are other threads, another instruction set, and another version of a library; then the first is still known."""
+    """So are other threads, instructions and versions of libraries; the first machine stays known."""
     cpuinfo = "vendor_id\t: X\nmodel\t\t: 1\nmodel name\t: Fast\nflags\t\t: avx2\n"
     (tmp_path / "cpuinfo").write_text(cpuinfo)
     monkeypatch.setattr(precision, "_PROCESSOR", tmp_path / "cpuinfo")
@@ -112,7 +123,15 @@ def test_another_machine_is_measured_again(measured, monkeypatch, tmp_path, chan
 
 @pytest.mark.parametrize(
     "damage",
-    ["", "[]", "{", '{"KEY": 3}', '{"KEY": {"seconds": {"float32": [1]}}}', '{"KEY": {"seconds": {"float32": ["a"]}}}'],
+    [
+        '{"KEY": {"seconds": {"float32": [1], "mixed_bfloat16": [1, 1]}}}',
+        "",
+        "[]",
+        "{",
+        '{"KEY": 3}',
+        '{"KEY": {"seconds": {"mixed_bfloat16": [1]}}}',
+        '{"KEY": {"seconds": {"float32": ["a"]}}}',
+    ],
 )
 def test_a_damaged_cache_counts_as_empty(measured, tmp_path, damage):
     """It is measured again and written again."""
@@ -162,12 +181,14 @@ def test_what_cannot_be_measured_is_float32(measured, monkeypatch, caplog, error
 @pytest.mark.parametrize("limit", ["", "AVX2", "AVX512_CORE"])
 def test_the_choice_is_the_fastest_of_what_is_measured(monkeypatch, tmp_path, limit):
     """Instruction sets are imitated with oneDNN's variable; the processor's own flags stay the same."""
+    monkeypatch.setattr(precision, "_measure", MEASURE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
 
     chosen = choose_precision(1)
 
     (entry,) = json.loads((tmp_path / "segsweep/precision.json").read_text()).values()
+    assert "float32" in entry["seconds"]
     assert all(len(rounds) == 3 and min(rounds) > 0 for rounds in entry["seconds"].values())
     assert chosen.precision == fastest(entry["seconds"])
     assert entry["machine"].get("ONEDNN_MAX_CPU_ISA", "") == limit

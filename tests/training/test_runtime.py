@@ -12,43 +12,20 @@ from gym.models import cpu_ops
 from gym.training import runtime
 
 
-@pytest.mark.parametrize(
-    ("flags", "precision"),
-    [
-        ("fpu avx512_bf16", "mixed_bfloat16"),
-        ("amx_bf16 sse", "mixed_bfloat16"),
-        ("fpu avx2 bf16x", "float32"),
-        (None, "float32"),
-    ],
-)
-def test_auto_is_bfloat16_only_if_the_processor_supports_it(monkeypatch, tmp_path, flags, precision):
-    """The processor's flags decide; without a list of flags it is float32."""
-    path = tmp_path / "cpuinfo"
-    if flags is not None:
-        path.write_text(f"flags\t\t: {flags}\n")
-    monkeypatch.setattr(runtime, "CPU_FLAGS", path)
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-
-    assert runtime.resolve_precision("auto") == precision
-
-
-@pytest.mark.parametrize(
-    ("capability", "precision"), [((7, 5), "float32"), ((8, 0), "mixed_bfloat16"), ((9, 0), "mixed_bfloat16")]
-)
-def test_a_gpu_takes_precedence_over_the_processor(monkeypatch, capability, precision):
-    """GPUs support bfloat16 from compute capability 8.0."""
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"])
-    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: {"compute_capability": capability})
-
-    assert runtime.resolve_precision("auto") == precision
-
-
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_an_explicit_precision_is_used(precision):
     """The machine does not matter."""
     runtime.prepare_tensorflow(TrainingConfig(precision=precision))
 
     assert keras.config.dtype_policy().name == precision
+
+
+def test_without_a_choice_it_is_float32():
+    """Prediction and evaluation choose none, because a saved model brings the types of its layers."""
+    runtime.prepare_tensorflow(TrainingConfig(precision="mixed_bfloat16"))
+    runtime.prepare_tensorflow(TrainingConfig())
+
+    assert keras.config.dtype_policy().name == "float32"
 
 
 @pytest.mark.parametrize(("wanted", "gpus", "is_tuned"), [(True, [], True), (False, [], False), (True, ["gpu"], False)])

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from gym.config.registries import LOSSES
 from gym.config.schema import FREE_MAPPINGS, Config
 
 _OMITTED_IF_EMPTY = ("options", "plugins")  # runs of earlier versions do not have these keys
@@ -76,6 +77,8 @@ def to_overrides(settings: Mapping[str, Any]) -> list[str]:
     """
     defaults = flatten(asdict(Config()))
     wanted = dict(settings)
+    if "loss.clip" not in settings and settings.get("loss.name") in LOSSES.users_of("clip"):
+        wanted["loss.clip"] = True  # versions before this key clipped
     for key in FREE_MAPPINGS:
         wanted[key] = _collect_mapping(settings, key) or settings.get(key, defaults[key])
     return [

@@ -5,6 +5,10 @@
 pixels of the batch (cce, kld, hinge) or over the classes (dice). A batch without counted pixels has a loss of 0 and no
 gradient.
 
+In training, cce and kld are computed from the logits behind the probabilities, so that a confidently wrong pixel keeps
+its gradient. Computed from probabilities, as in validation or with ``loss.clip=true``, the share of the true class is
+clipped at 1e-7, and a pixel below it has no gradient.
+
 Labels are hard, so cce and kld have the same value and the same gradient. Both exist because the paper compares them;
 its results for the two differ only by chance.
 
@@ -79,6 +83,21 @@ def cross_entropy(labels: Tensor, probabilities: Tensor, weights: Tensor) -> Los
     return weighted_sums(-log_probability(labels, probabilities), labels, weights)
 
 
+def cross_entropy_of_logits(labels: Tensor, logits: Tensor, activation: str, weights: Tensor) -> LossSums:
+    """Categorical cross-entropy as in `cross_entropy`, without clipping.
+
+    Args:
+        labels: ``(batch, rows, columns)``.
+        logits: ``(batch, rows, columns, classes)`` float32, of any size.
+        activation: What turns them into probabilities, ``softmax`` or ``sigmoid``; those of a sigmoid are normalised.
+        weights: ``(classes,)``.
+    """
+    if activation == "sigmoid":
+        logits = ops.log_sigmoid(logits)
+    logs = ops.log_softmax(logits, axis=-1)
+    return weighted_sums(-ops.sum(one_hot(labels, logits.shape[-1]) * logs, axis=-1), labels, weights)
+
+
 def hinge(labels: Tensor, probabilities: Tensor, weights: Tensor) -> LossSums:
     """Multi-class hinge, the mean of ``max(0, 1 + P(most likely wrong class) - P(true class))``."""
     truth = one_hot(labels, probabilities.shape[-1])
@@ -110,14 +129,17 @@ class LossFormula(NamedTuple):
         accumulate: Computes sums from labels, probabilities and class weights; the sums of batches can be added.
         finalize: Computes the loss from the sums and the class weights.
         by_class: Whether the sums hold one number per class instead of scalars.
+        accumulate_logits: Computes the sums from labels, logits, the activation behind them and class weights, where
+            that is more exact; None if a loss has no such form.
     """
 
     accumulate: Callable[[Tensor, Tensor, Tensor], LossSums]
     finalize: Callable[[LossSums, Tensor], Tensor]
     by_class: bool = False
+    accumulate_logits: Callable[[Tensor, Tensor, str, Tensor], LossSums] | None = None
 
 
-CROSS_ENTROPY = LossFormula(cross_entropy, weighted_mean)
+CROSS_ENTROPY = LossFormula(cross_entropy, weighted_mean, accumulate_logits=cross_entropy_of_logits)
 HINGE = LossFormula(hinge, weighted_mean)
 DICE = LossFormula(dice, dice_loss, by_class=True)
 
@@ -135,15 +157,37 @@ class PixelLoss(keras.losses.Loss):
         name: A name registered in `gym.config.registries.LOSSES`.
         weights: One positive weight per class.
         options: The options of the loss, if it has some.
+        activation: The activation that the probabilities come from, ``softmax`` or ``sigmoid``, to compute the loss
+            from its logits if it has such a form; empty to compute it from the probabilities.
     """
 
-    def __init__(self, name: str, weights: Sequence[float], options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, name: str, weights: Sequence[float], options: Mapping[str, Any] | None = None, activation: str = ""
+    ) -> None:
         super().__init__(name=name, reduction=None, dtype="float32")
         self._formula = load_formula(name, options)
         self._weights = np.asarray(weights, np.float32)
+        self._activation = activation
 
     def call(self, labels: Tensor, probabilities: Tensor) -> Tensor:
-        return self._formula.finalize(self._formula.accumulate(labels, probabilities, self._weights), self._weights)
+        return self._formula.finalize(self._accumulate(labels, probabilities), self._weights)
+
+    def _accumulate(self, labels: Tensor, probabilities: Tensor) -> LossSums:
+        from_logits = self._formula.accumulate_logits
+        if not self._activation or from_logits is None:
+            return self._formula.accumulate(labels, probabilities, self._weights)
+        # Keras keeps the logits of softmax and sigmoid with their result, for its own losses. If a version no longer
+        # does, training must not go on with clipped gradients in silence: this raises AttributeError.
+        logits = ops.cast(probabilities._keras_logits, "float32")
+        return from_logits(labels, logits, self._activation, self._weights)
+
+
+def output_activation(network: keras.Model) -> str:
+    """Return the activation of a network's last layer: ``softmax``, ``sigmoid``, or empty for any other."""
+    layer = network.output._keras_history.operation
+    name = "softmax" if isinstance(layer, keras.layers.Softmax) else getattr(layer, "activation", None)
+    name = getattr(name, "__name__", name)
+    return name if name in ("softmax", "sigmoid") else ""
 
 
 def frequency_weights(counts: np.ndarray) -> list[float]:

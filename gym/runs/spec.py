@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from gym.config.overrides import to_dict
 from gym.config.plugins import TAG, plugin_hashes
+from gym.config.registries import LOSSES
 from gym.config.schema import Config
 from gym.core.files import hash_value
 from gym.core.text import redact_uri
@@ -122,10 +123,18 @@ def fingerprinted_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     Plugins are identified by their contents.
     """
     kept = {key: value for key, value in settings.items() if key not in _NOT_FINGERPRINTED}
+    kept["loss"] = _fingerprinted_loss(kept["loss"])
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE_SETTINGS}
     if plugins := settings.get("plugins"):
         kept["plugins"] = plugin_hashes(plugins)
     return kept | {"standardize": settings["data"]["standardize"]}
+
+
+def _fingerprinted_loss(loss: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out ``clip`` where it changes nothing, and where it is what versions before this key did."""
+    kept = dict(loss)
+    is_clipped = kept.pop("clip", True)
+    return kept if is_clipped or kept["name"] not in LOSSES.users_of("clip") else kept | {"clip": False}
 
 
 def validation_fingerprint(dataset: Dataset, split: Split) -> str:

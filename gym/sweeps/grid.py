@@ -62,7 +62,7 @@ def run_grid(
         measure = make_measure(launcher, config, combinations[0], run_launcher.threads)
         configs, combinations = resolve_precisions(folder, configs, combinations, measure)
         planned = plan.plan_runs(configs, combinations, cache)
-        report_retraining(folder, asked, planned)
+        report_retraining(folder, planned)
         queue_new_runs(folder, planned)
         folder.write_command(config)
         with open_parent_run(own.tracking, Path(own.outputs), folder) as parent:

@@ -103,24 +103,21 @@ def _measure_in_job(launcher: Launcher, overrides: Overrides) -> Choice:
         ) from error
 
 
-def report_retraining(folder: SweepFolder, asked: Sequence[PlannedRun], planned: Sequence[PlannedRun]) -> None:
-    """Say in one line which runs an earlier version has finished and this one trains again.
-
-    Earlier versions took ``auto`` itself into the fingerprint.
+def report_retraining(folder: SweepFolder, planned: Sequence[PlannedRun]) -> None:
+    """Say in one line how many runs an earlier version has finished, and this one trains again.
 
     Args:
         folder: The folder of the sweep.
-        asked: The runs with ``auto``.
-        planned: The same runs with the data type in its place.
+        planned: The runs of the command.
     """
-    renewed = {run.fingerprint for run in asked} - {run.fingerprint for run in planned}
-    if ended := sum(job.fingerprint in renewed and job.status in ENDED for job in folder.ledger.jobs()):
+    jobs = folder.ledger.jobs()
+    known, ended = {job.fingerprint for job in jobs}, {job.name for job in jobs if job.status in ENDED}
+    if again := sum(run.fingerprint not in known and run.name in ended for run in planned):
         log.warning(
-            "%s of sweep %s ended under an earlier version, %s; they stay listed, and the same configurations are "
-            "trained again",
-            pluralize(ended, "run"),
+            "%s of sweep %s ended under an earlier version, which computed or recorded them differently; they stay "
+            "listed, and the same configurations are trained again",
+            pluralize(again, "run"),
             folder.name,
-            _UNRECORDED,
         )
 
 

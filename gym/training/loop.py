@@ -13,7 +13,7 @@ from gym.config.schema import OptimizerConfig, ScheduleConfig
 from gym.core.errors import RunError, TrainingError
 from gym.core.seeding import derive_seed
 from gym.core.signals import raise_pending_signal
-from gym.models.losses import PixelLoss
+from gym.models.losses import PixelLoss, output_activation
 from gym.training import checkpoint
 from gym.training.checkpoint import EarlyStopping, Epoch, History
 from gym.training.metrics import ConfusionIoU, EpochLoss, PixelKLD, ValidatedModel
@@ -44,13 +44,24 @@ def compile_model(
     loss: str,
     class_weights: Sequence[float],
     loss_options: Mapping[str, Any] | None = None,
+    *,
+    clip: bool = False,
 ) -> keras.Model:
-    """Make a network trainable; the returned model shares its weights."""
+    """Make a network trainable; the returned model shares its weights.
+
+    Args:
+        network: A network from `gym.models.architectures.build_model`.
+        optimizer: The optimizer.
+        loss: A name registered in `gym.config.registries.LOSSES`.
+        class_weights: One positive weight per class.
+        loss_options: The options of the loss, if it has some.
+        clip: Whether to compute the loss from clipped probabilities even if it can be computed from logits.
+    """
     classes = network.output_shape[-1]
     model = ValidatedModel(network, [PixelKLD(classes), EpochLoss(loss, class_weights, loss_options)])
     model.compile(
         optimizer=build_optimizer(optimizer),
-        loss=PixelLoss(loss, class_weights, loss_options),
+        loss=PixelLoss(loss, class_weights, loss_options, "" if clip else output_activation(network)),
         metrics=[ConfusionIoU(classes)],
         jit_compile=False,  # on a CPU, XLA is 2 to 4 times slower than oneDNN
     )

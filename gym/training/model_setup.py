@@ -47,7 +47,7 @@ def set_up_model(
     graphs += [keras.config.dtype_policy().name, is_deterministic, is_tuned()]
     return get_compiled_model(
         hash_value(graphs),
-        compile=lambda network: compile_model(network, optimizer, loss.name, weights, loss.options),
+        compile=lambda network: compile_model(network, optimizer, loss.name, weights, loss.options, clip=loss.clip),
         build=lambda: build_model(model, dataset.shape, classes, layer, seed),
     )
 

@@ -67,6 +67,13 @@ def test_the_overrides_of_a_run_compose_the_same_configuration(configure, overri
     assert configure(*to_overrides(parse_settings(format_settings(settings)))) == config
 
 
+def test_a_run_of_an_earlier_version_is_repeated_with_clipping():
+    """It computed cross-entropy from clipped probabilities, and did not record it."""
+    assert to_overrides({"loss.name": "cce", "seed": 7}) == ["seed=7", "loss.clip=true"]
+    assert to_overrides({"loss.name": "kld", "loss.clip": False}) == ["loss.name=kld"]
+    assert to_overrides({"loss.name": "dice"}) == ["loss.name=dice"]
+
+
 def test_a_remap_is_one_override(configure, tmp_path):
     """Its keys, label values or names, were flattened with all others."""
     (tmp_path / "L8.zip").touch()

@@ -76,7 +76,7 @@ REFUSED = {
     "sweep.attempts=0": "sweep.attempts=0 must be at least 1.",
     "sweep.name=../mine": "sweep.name=../mine must be a folder name without slashes; try my_sweep.",
     "sweep.name=..": "sweep.name=.. must be a folder name without slashes; try my_sweep.",
-    "sweep.job=-2": "sweep.job=-2 must be at least -1.",
+    "sweep.job=-3": "sweep.job=-3 must be at least -2.",
     "search.trials=0": "search.trials=0 must be at least 1.",
     "search.sampler=gp": "search.sampler=gp must be one of tpe, random, grid, cmaes, nsga2.",
     "search.startup=1": "search.startup=1 must be at least 2.",
@@ -169,6 +169,8 @@ UNUSED = {
     "data.aliases=x.json": "data.aliases=x.json is used only with data.kind=doodler, not with synthetic; leave it out.",
     "model=simple_unet model.decoder=plain": "model.decoder=plain is used only with model.name=unet or "
     "model.name=resunet, not with simple_unet; leave it out.",
+    "loss=dice loss.clip=true": "loss.clip=True is used only with loss.name=cce or loss.name=kld, not with dice; leave "
+    "it out.",
     "optimizer.weight_decay=1": "optimizer.weight_decay=1.0 is used only with optimizer.name=adamw, not with adam; "
     "leave it out.",
     "data.ignore_values=[0]": f"data.ignore_values=[0] {ON_DISK_ONLY}",

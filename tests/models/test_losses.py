@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym.config.registries import LOSSES
+from gym.config.schema import OptimizerConfig
 from gym.data.labels import IGNORE
 from gym.models.cpu_ops import use_tuning
-from gym.models.losses import LossFormula, PixelLoss, frequency_weights
+from gym.models.losses import LossFormula, PixelLoss, frequency_weights, output_activation
+from gym.training.loop import compile_model
 
 LABELS = np.array([[[0, 1, IGNORE, 1]]], np.uint8)
 PROBABILITIES = np.array([[[[0.8, 0.2], [0.4, 0.6], [0.1, 0.9], [0.7, 0.3]]]], np.float32)
@@ -153,6 +155,100 @@ def test_sigmoid_probabilities_are_normalised():
     probabilities = np.full((1, 1, 1, 2), 0.9, np.float32)
 
     assert loss_of("cce", np.zeros((1, 1, 1)), probabilities, [1, 1]) == pytest.approx(np.log(2), rel=1e-5)
+
+
+def trained(activation, logits, labels, loss="cce", weights=(1.0, 1.0, 1.0), *, clip=False):
+    """Return loss and gradient of logits ``(1, 1, pixels, classes)`` in the network that training compiles."""
+    use_tuning(False)
+    images = keras.Input((1, None, 3), name="images")
+    network = keras.Model(images, keras.layers.Activation(activation, dtype="float32", name="scores")(images))
+    model = compile_model(network, OptimizerConfig(), loss, weights, clip=clip)
+    shift = tf.Variable(np.asarray(logits, np.float32))
+    with tf.GradientTape() as tape:
+        value = model.compute_loss(y=labels, y_pred=model(shift, training=True))
+    return float(value), tape.gradient(value, shift).numpy()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), scale=st.sampled_from([1.0, 30.0, 1000.0]))
+def test_the_gradient_of_logits_is_probability_minus_truth(seed, scale):
+    """Pixels may be as wrong and confident as they like; they are weighted by class, and ignored ones do not count."""
+    rng = np.random.default_rng(seed)
+    logits = (scale * rng.normal(size=(1, 1, 7, 3))).astype(np.float32)
+    labels = rng.choice([0, 1, 2, IGNORE], (1, 1, 7)).astype(np.uint8)
+    labels[0, 0, 0] = 1
+    weights = rng.uniform(0.1, 3, 3).astype(np.float32)
+    shares = np.exp(logits - logits.max(-1, keepdims=True).astype(np.float64))
+    shares /= shares.sum(-1, keepdims=True)
+    weight = np.where(labels == IGNORE, 0, weights[np.minimum(labels, 2)])
+
+    value, gradient = trained("softmax", logits, labels, weights=weights)
+
+    truth = np.eye(3)[np.minimum(labels, 2)]
+    expected = weight[..., None] * (shares - truth) / weight.sum()
+    np.testing.assert_allclose(gradient, expected, atol=1e-6)
+    assert value == pytest.approx(_cross_entropy_of(logits, labels, weight), rel=1e-5)
+
+
+def _cross_entropy_of(logits, labels, weight):
+    logits = logits.astype(np.float64)
+    peak = logits.max(-1)
+    true = np.take_along_axis(logits, np.minimum(labels, 2)[..., None].astype(int), -1)[..., 0]
+    values = peak + np.log(np.exp(logits - peak[..., None]).sum(-1)) - true
+    return (weight * values).sum() / weight.sum()
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("loss", ["cce", "kld"])
+def test_a_confidently_wrong_pixel_has_a_gradient_unless_probabilities_are_clipped(activation, loss):
+    """Its share of the true class is far below 1e-7."""
+    logits, labels = [[[[0.0, 5.0, -40.0], [1.0, 0.0, 0.0]]]], np.array([[[2, 0]]], np.uint8)
+
+    value, gradient = trained(activation, logits, labels, loss)
+    clipped, none = trained(activation, logits, labels, loss, clip=True)
+
+    assert gradient[0, 0, 0, 2] == pytest.approx(-0.5, abs=1e-3)
+    assert value > clipped
+    assert (none[0, 0, 0] == 0).all()
+    np.testing.assert_allclose(gradient[0, 0, 1], none[0, 0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_logits_and_probabilities_give_the_same_loss_and_gradient(activation, seed):
+    """Above the clipping, both forms are the same function; cce and kld are equal to the bit."""
+    rng = np.random.default_rng(seed)
+    logits, labels = 3 * rng.normal(size=(1, 1, 9, 3)), rng.integers(0, 3, (1, 1, 9)).astype(np.uint8)
+
+    value, gradient = trained(activation, logits, labels)
+    clipped, of_clipped = trained(activation, logits, labels, clip=True)
+    kld, of_kld = trained(activation, logits, labels, "kld")
+
+    assert value == pytest.approx(clipped, rel=1e-5)
+    np.testing.assert_allclose(gradient, of_clipped, atol=2e-6)
+    assert value == kld
+    np.testing.assert_array_equal(gradient, of_kld)
+
+
+@pytest.mark.parametrize(
+    ("last", "activation"),
+    [
+        (lambda maps: keras.layers.Conv2D(3, 1, activation="softmax")(maps), "softmax"),
+        (lambda maps: keras.layers.Softmax()(maps), "softmax"),
+        (lambda maps: keras.layers.Activation("sigmoid")(maps), "sigmoid"),
+        (lambda maps: keras.layers.Activation("relu")(maps), ""),
+        (lambda maps: keras.layers.Add()([maps, maps]), ""),
+    ],
+)
+def test_the_activation_of_any_network_is_found(last, activation):
+    """Networks of plugins may end in other layers; without logits, their loss is computed from probabilities."""
+    images = keras.Input((2, 2, 3))
+    network = keras.Model(images, last(keras.layers.Conv2D(3, 1)(images)))
+    model = compile_model(network, OptimizerConfig(), "cce", [1.0] * 3)
+
+    assert output_activation(network) == activation
+    assert np.isfinite(model.train_on_batch(np.ones((1, 2, 2, 3), np.float32), np.ones((1, 2, 2), np.uint8))[0])
 
 
 def test_frequency_weights_balance_the_classes():

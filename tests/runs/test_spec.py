@@ -50,6 +50,18 @@ def test_threads_and_resuming_do_not_affect_the_fingerprint(configure):
     ) == fingerprinted(configure())
 
 
+def test_clipping_affects_the_fingerprint_where_it_changes_something(configure):
+    """Runs with it have the fingerprint of versions that knew nothing else; dice and hinge never clip."""
+    for loss in ("cce", "kld", "dice", "hinge"):
+        settings = to_dict(configure(f"loss={loss}"))
+        old = settings | {"loss": {key: value for key, value in settings["loss"].items() if key != "clip"}}
+        clips = loss in ("cce", "kld")
+
+        assert (fingerprinted_settings(settings) == fingerprinted_settings(old)) == (not clips)
+        if clips:
+            assert fingerprinted(configure(f"loss={loss}", "loss.clip=true")) == fingerprinted_settings(old)
+
+
 def test_the_sides_of_the_split_affect_the_fingerprint(configure, tiny_dataset):
     """Validation has a fingerprint of its own, which the training side does not affect."""
     config, dataset = configure(), tiny_dataset

@@ -163,15 +163,16 @@ def test_a_job_that_measures_trains_nothing(monkeypatch, configure):
 
 @pytest.mark.parametrize("ended", [0, 1, 2])
 def test_runs_that_an_earlier_version_finished_are_announced(folder, caplog, ended):
-    """Their fingerprints contain ``auto``; one line says that they stay and are trained again."""
+    """Their fingerprints differ under the same names; one line says that they stay and are trained again."""
     for number in range(3):
-        folder.ledger.append(QUEUED, number, fingerprint=f"old{number}", name="x", overrides=[])
+        folder.ledger.append(QUEUED, number, fingerprint=f"old{number}", name=f"run{number}", overrides=[])
         if number < ended:
             folder.ledger.append(FINISHED, number, scores={}, run_id="")
-    asked, planned = ([PlannedRun("x", f"{age}{number}", []) for number in range(3)] for age in ("old", "new"))
+    old, new = ([PlannedRun(f"run{number}", f"{age}{number}", []) for number in range(3)] for age in ("old", "new"))
 
-    report_retraining(folder, asked, planned)
-    report_retraining(folder, asked, asked)
+    report_retraining(folder, new)
+    report_retraining(folder, old)
+    report_retraining(folder, [run._replace(name="other") for run in new])
 
     assert [message.partition(" under")[0] for message in caplog.messages] == {
         0: [],

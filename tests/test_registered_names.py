@@ -11,6 +11,7 @@ from gym.config.registries import ARCHITECTURES, LOSSES, SCORES
 
 PACKAGE = Path(gym.__file__).parent
 NAMES = {*ARCHITECTURES.names, *LOSSES.names, *(entry.name for entry in SCORES if entry.rates_predictions)}
+NAMES -= {"precision"}  # also numerical precision: a key of the configuration and a tag of runs
 # Names that a module must know, each with the reason.
 EXCEPTIONS = {
     "config/legacy_keys.py": {  # translates the names of Segmentation Gym
@@ -20,11 +21,6 @@ EXCEPTIONS = {
     "evaluation/legacy_scores.py": {"iou", "dice", "kld"},  # numbers that Segmentation Gym would print
     "sweeps/ledger.py": {"iou"},  # a field of events in ledger.jsonl
     "training/metrics.py": {"iou", "kld"},  # fields of epochs in last.npz
-    # Numerical precision, a key of the configuration and a tag of runs:
-    "app/train.py": {"precision"},
-    "app/publish.py": {"precision"},
-    "reporting/card/write.py": {"precision"},
-    "reporting/page_tables.py": {"precision"},
 }
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 

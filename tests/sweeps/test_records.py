@@ -132,7 +132,7 @@ def test_a_sweep_without_a_folder_is_read_from_mlflow(outputs):
         ("run 3", "pruned", ""),
     ]
     assert record.runs[0].result.scores["iou"] == 0.5
-    assert record.runs[0].command == "python -m gym.train seed=7 model.name=unet model.filters=4"
+    assert record.runs[0].command == "python -m gym.train seed=7 model.name=unet model.filters=4 loss.clip=true"
 
 
 def test_a_lost_result_is_read_from_mlflow(outputs):

@@ -16,8 +16,6 @@ from gym.config.plugins import format_plugins
 from gym.config.schema import Config, TrackingConfig
 from gym.core.parallel import available_cores
 from gym.core.text import pluralize, redact_uri
-from gym.data.batches import ordered_batches, steps_in_epoch, training_batches
-from gym.data.samples import training_samples
 from gym.evaluation.confusion import check_plugin_scores
 from gym.evaluation.run_model import Evaluation
 from gym.models.architectures import count_parameters
@@ -30,8 +28,9 @@ from gym.runs.run_folder import end_attempt, hold_run_folder, write_plugins
 from gym.runs.spec import RunSpec, plan_run
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch, epoch_metrics
+from gym.training.forecast import forecast_training, warn_if_disk_is_small
 from gym.training.loop import BatchStreams, train
-from gym.training.model_setup import set_up_model
+from gym.training.model_setup import make_batches, set_up_model
 from gym.training.progress import progress_callback
 from gym.training.runtime import prepare_tensorflow
 
@@ -131,17 +130,13 @@ def _train_and_evaluate(
         seed=seed,
         is_deterministic=training.deterministic,
     )
-    samples = training_samples(split, augment, len(dataset))
-    steps = steps_in_epoch(len(samples), batch)
+    batches = make_batches(dataset, split, augment, batch, seed)
+    steps = batches.per_epoch
     if is_shown:
-        _announce(spec.name, model, steps * epochs)
+        _announce(spec, model, batches, epochs)
     history = train(
         model,
-        BatchStreams(
-            lambda first_epoch: training_batches(dataset, samples, augment, batch, seed, first_epoch),
-            steps,
-            ordered_batches(dataset, split.validation, batch, augment, seed),
-        ),
+        batches,
         spec.folder,
         _log_epochs(run, on_epoch),
         epochs=epochs,
@@ -164,9 +159,14 @@ def _log_inputs(run: RunLog, spec: RunSpec) -> None:
     run.log_dataset(manifest.source, manifest.fingerprint, str(spec.dataset.folder), profile)
 
 
-def _announce(name: str, model: keras.Model, steps: int) -> None:
-    log.info("%s: %s parameters, %s", name, f"{count_parameters(model).total:,}", keras.config.dtype_policy().name)
-    if steps < FEW_STEPS:
+def _announce(spec: RunSpec, model: keras.Model, batches: BatchStreams, epochs: int) -> None:
+    parameters = f"{count_parameters(model).total:,}"
+    log.info("%s: %s parameters, %s", spec.name, parameters, keras.config.dtype_policy().name)
+    if not checkpoint.exists(spec.folder):  # a resumed run shows the time left after its next epoch
+        forecast = forecast_training(model, batches, epochs)
+        log.info("%s: %s", spec.name, forecast)
+        warn_if_disk_is_small(spec.folder, forecast.disk)
+    if (steps := batches.per_epoch * epochs) < FEW_STEPS:
         log.warning(
             "only %s in total: batch normalisation needs several hundred; raise training.epochs or augment.copies",
             pluralize(steps, "step"),

@@ -310,6 +310,7 @@ class SweepConfig:
     name: str = setting("", "Name of the sweep, to resume or extend it; empty means a name derived from its runs.")
     attempts: int = setting(3, "Maximum number of times a failing run is started, across all calls.", least=1)
     mix: bool = setting(False, "Allow runs with different data or validation sides, whose scores are not comparable.")
+    plan: bool = setting(False, "Print what the sweep would take, from a few timed steps, and train nothing.")
     job: int = setting(-1, "Number of the run in its sweep; set by the sweeper.", least=-2)
 
 

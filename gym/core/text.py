@@ -28,6 +28,14 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+def format_size(size: float) -> str:
+    """Format a number of bytes, as in 70 MB or 2.1 GB."""
+    units = ("kB", "MB", "GB", "TB")
+    power = min(max(int(math.log(max(size, 1), 1000)), 1), len(units))
+    value = size / 1000**power
+    return f"{value:.{1 if value < 10 else 0}f} {units[power - 1]}"
+
+
 def format_score(score: float, digits: int = 3) -> str:
     """Format a score with a fixed number of decimals; NaN becomes a dash."""
     return "-" if math.isnan(score) else f"{score:.{digits}f}"

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from gym.config.plugins import plugin_hashes
 from gym.core.errors import RunError
+from gym.core.startup import quiet_tensorflow_imports
 from gym.core.text import plain_console, pluralize
 from gym.runs.result import find_result
 from gym.sweeps import plan
@@ -55,6 +56,12 @@ def run_grid(
     asked, own = plan.plan_runs(configs, combinations, cache), configs[0]
     folder = SweepFolder(Path(own.outputs), own.sweep.name or plan.name_sweep(asked))
     run_launcher = RunLauncher(folder, launcher, count_workers(config), own.sweep.attempts, own.training.threads)
+    if own.sweep.plan:
+        with quiet_tensorflow_imports():
+            from gym.sweeps.forecast import show_plan
+
+        show_plan(folder, configs, combinations, cache, run_launcher.workers, run_launcher.threads)
+        return []
     with folder.lock():
         validations = {run.validation for run in asked}
         shared = validations.pop() if len(validations) == 1 else ""

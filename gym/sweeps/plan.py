@@ -107,11 +107,16 @@ def plan_runs(configs: Sequence[Config], combinations: Sequence[Overrides], cach
         combinations: Overrides of each run.
         cache: Opens the datasets.
     """
-    distinct = differing_overrides(combinations)
-    planned = [plan_sweep_run(*parts, cache) for parts in zip(configs, combinations, distinct, strict=True)]
+    planned = plan_each(configs, combinations, cache)
     if not configs[0].sweep.mix:
         check_comparable(planned)
     return drop_duplicates(planned)
+
+
+def plan_each(configs: Sequence[Config], combinations: Sequence[Overrides], cache: "DatasetCache") -> list[PlannedRun]:
+    """Open the data of all runs, and name them, without comparing them; equal runs are kept."""
+    distinct = differing_overrides(combinations)
+    return [plan_sweep_run(*parts, cache) for parts in zip(configs, combinations, distinct, strict=True)]
 
 
 def plan_sweep_run(config: Config, overrides: Overrides, distinct: Overrides, cache: "DatasetCache") -> PlannedRun:

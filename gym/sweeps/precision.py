@@ -56,11 +56,21 @@ def resolve_precisions(
         combinations: The overrides that each was composed from.
         measure: Measures where the runs will be trained; called if a configuration has ``auto``, and only once.
     """
-    if all(config.training.precision != AUTO for config in configs):
+    if not is_auto(configs):
         return list(configs), list(combinations)
     precision = resolve_precision(folder, measure)
     pairs = [set_precision(*pair, precision) for pair in zip(configs, combinations, strict=True)]
     return [config for config, _ in pairs], [overrides for _, overrides in pairs]
+
+
+def is_auto(configs: Sequence[Config]) -> bool:
+    """Whether a configuration leaves its data type to a measurement."""
+    return any(config.training.precision == AUTO for config in configs)
+
+
+def known_precision(folder: SweepFolder, threads: int) -> str:
+    """Return the recorded data type of a sweep, or else the fastest one on this machine, without recording it."""
+    return str(folder.read_metadata().get("precision") or choose_precision(threads).precision)
 
 
 def set_precision(config: Config, overrides: Overrides, precision: str) -> tuple[Config, Overrides]:

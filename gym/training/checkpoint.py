@@ -155,6 +155,11 @@ def read_last_epoch(folder: Path) -> int:
     return int(notes["stopping"]["last_epoch"])
 
 
+def exists(folder: Path) -> bool:
+    """Whether a training can be resumed from a folder."""
+    return all((folder / name).exists() for name in (BEST, LAST))
+
+
 def remove_checkpoints(folder: Path) -> None:
     """Remove both files if they exist."""
     for name in (BEST, LAST):

@@ -124,7 +124,7 @@ def train(
 
 def resume_training(model: keras.Model, folder: Path, on_epoch: Callable[[Epoch], None]) -> History | None:
     """Load the state an interrupted training left, and pass on its last epoch; None if none can be read."""
-    if not all((folder / name).exists() for name in (checkpoint.LAST, checkpoint.BEST)):
+    if not checkpoint.exists(folder):
         return None
     try:
         history = checkpoint.load_last(model, folder)

@@ -1,20 +1,22 @@
-"""The model of a run: built with its standardisation layer, and compiled with its class weights."""
+"""The model and the batches of a run: built with its standardisation layer, compiled with its class weights."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import keras
 
-from gym.config.schema import LossConfig, ModelConfig, OptimizerConfig
+from gym.config.schema import AugmentConfig, LossConfig, ModelConfig, OptimizerConfig
 from gym.core.files import hash_value
+from gym.data.batches import ordered_batches, steps_in_epoch, training_batches
 from gym.data.dataset import Dataset, combine_statistics
-from gym.data.samples import pair_positions
+from gym.data.samples import pair_positions, training_samples
+from gym.data.split import Split
 from gym.models.architectures import build_model
 from gym.models.blocks import Standardize
 from gym.models.cpu_ops import is_tuned
 from gym.models.losses import frequency_weights
 from gym.training.graph_cache import get_compiled_model
-from gym.training.loop import compile_model
+from gym.training.loop import BatchStreams, compile_model
 
 
 def set_up_model(
@@ -49,6 +51,24 @@ def set_up_model(
         hash_value(graphs),
         compile=lambda network: compile_model(network, optimizer, loss.name, weights, loss.options, clip=loss.clip),
         build=lambda: build_model(model, dataset.shape, classes, layer, seed),
+    )
+
+
+def make_batches(dataset: Dataset, split: Split, augment: AugmentConfig, batch: int, seed: int) -> BatchStreams:
+    """Make the batches of a training.
+
+    Args:
+        dataset: The dataset.
+        split: Its split.
+        augment: How augmented copies of pairs are made.
+        batch: Pairs per batch.
+        seed: Seed of order and augmentation.
+    """
+    samples = training_samples(split, augment, len(dataset))
+    return BatchStreams(
+        lambda first_epoch: training_batches(dataset, samples, augment, batch, seed, first_epoch),
+        steps_in_epoch(len(samples), batch),
+        ordered_batches(dataset, split.validation, batch, augment, seed),
     )
 
 

@@ -22,6 +22,7 @@ from gym.config.schema import AUTO, Config, SearchConfig
 from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
 from gym.core.files import hash_value
+from gym.core.startup import quiet_tensorflow_imports
 from gym.core.text import plain_console, pluralize
 from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import fingerprinted_settings
@@ -52,13 +53,21 @@ def run_search(
     space = read_space([*texts, *arguments])
     extremes = list_extremes(space)
     configs = plan.read_configs(extremes, compose)
-    first, own = plan.plan_runs(configs, extremes, DatasetCache())[0], configs[0]
+    cache, own = DatasetCache(), configs[0]
+    first = plan.plan_runs(configs, extremes, cache)[0]
     search, outputs, workers = own.search, Path(own.outputs), count_workers(config)
     folder = SweepFolder(outputs, own.sweep.name or name_search(first.unversioned or first.fingerprint, search, space))
     total = limit_trials(search, space)
+    run_launcher = RunLauncher(folder, launcher, workers, own.sweep.attempts, own.training.threads)
+    if own.sweep.plan:
+        with quiet_tensorflow_imports():
+            from gym.sweeps.forecast import show_plan
+
+        plain_console().print(f"the extremes between which the {pluralize(total, 'trial')} of this search lie:")
+        show_plan(folder, configs, extremes, cache, workers, run_launcher.threads)
+        return []
     with folder.lock():
         folder.initialize(first.validation, is_search=True, plugins=plugin_hashes(own.plugins))
-        run_launcher = RunLauncher(folder, launcher, workers, own.sweep.attempts, own.training.threads)
         is_auto = any(one.training.precision == AUTO for one in configs)
         measure = make_measure(launcher, config, extremes[0], run_launcher.threads)
         if is_auto:

@@ -1,0 +1,133 @@
+"""What a sweep would take, without training it: ``sweep.plan=true``."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.progress import track
+from rich.table import Column, Table
+
+from gym.config.schema import Config
+from gym.core.text import format_duration, format_size, plain_console, pluralize
+from gym.data.dataset import Dataset
+from gym.data.split import Split
+from gym.runs.result import find_result
+from gym.sweeps.eta import fit_seconds
+from gym.sweeps.ledger import drop_duplicates
+from gym.sweeps.plan import DatasetCache, Overrides, PlannedRun, plan_each
+from gym.sweeps.precision import is_auto, known_precision, set_precision
+from gym.sweeps.sweep_folder import SweepFolder
+from gym.training.forecast import Forecast, forecast_training
+from gym.training.model_setup import make_batches, set_up_model
+from gym.training.runtime import prepare_tensorflow
+
+_MEASURED = 3  # runs whose steps are timed: the smallest, the largest, and one between
+
+
+class PlannedTraining(NamedTuple):
+    """A run that is still to be trained, with its configuration and data."""
+
+    run: PlannedRun
+    config: Config
+    dataset: Dataset
+    split: Split
+
+
+def show_plan(
+    folder: SweepFolder,
+    configs: Sequence[Config],
+    combinations: Sequence[Overrides],
+    cache: DatasetCache,
+    workers: int,
+    threads: int,
+) -> None:
+    """Print what the runs that have not finished would take; nothing is trained, and nothing recorded in the sweep.
+
+    Args:
+        folder: The folder of the sweep, which need not exist.
+        configs: The configuration of each run.
+        combinations: The overrides that each was composed from.
+        cache: Opens the datasets; one that is missing is built.
+        workers: Number of runs trained at a time.
+        threads: CPU threads of a run; 0 means all.
+    """
+    precision = known_precision(folder, threads) if is_auto(configs) else ""
+    pairs = [set_precision(*pair, precision) for pair in zip(configs, combinations, strict=True)]
+    resolved = [config for config, _ in pairs]
+    planned = plan_each(resolved, [overrides for _, overrides in pairs], cache)
+    of_run = {run.fingerprint: config for config, run in zip(resolved, planned, strict=True)}
+    runs = drop_duplicates(planned)
+    waiting = [run for run in runs if find_result(folder.run_folder(run.fingerprint)) is None]
+    trainings = [_open(run, of_run[run.fingerprint], cache) for run in waiting]
+    print_plan(trainings, forecast_sweep(trainings, threads), len(runs) - len(waiting), workers)
+
+
+def _open(run: PlannedRun, config: Config, cache: DatasetCache) -> PlannedTraining:
+    return PlannedTraining(run, config, *cache.open(config.data, config.split, config.augment, config.outputs))
+
+
+def forecast_sweep(trainings: Sequence[PlannedTraining], threads: int) -> dict[str, Forecast]:
+    """Time steps of the smallest and the largest run and of one between, and return their forecasts by fingerprint.
+
+    Args:
+        trainings: The runs.
+        threads: CPU threads of a run; 0 means all.
+    """
+    by_work = sorted(trainings, key=lambda training: training.run.work)
+    chosen = (
+        {round(place * (len(by_work) - 1) / max(1, _MEASURED - 1)) for place in range(_MEASURED)} if by_work else []
+    )
+    shown = track([by_work[at] for at in sorted(chosen)], "timing steps", console=plain_console(), transient=True)
+    return {training.run.fingerprint: _forecast_run(training, threads) for training in shown}
+
+
+def _forecast_run(training: PlannedTraining, threads: int) -> Forecast:
+    config, dataset, split = training.config, training.dataset, training.split
+    config.training.threads = threads
+    prepare_tensorflow(config.training)
+    model = set_up_model(
+        config.model,
+        config.loss,
+        config.optimizer,
+        config.data.standardize,
+        dataset,
+        split.training,
+        seed=config.seed,
+        is_deterministic=config.training.deterministic,
+    )
+    batches = make_batches(dataset, split, config.augment, config.training.batch, config.seed)
+    return forecast_training(model, batches, config.training.epochs)
+
+
+def print_plan(trainings: Sequence[PlannedTraining], forecasts: dict[str, Forecast], done: int, workers: int) -> None:
+    """Print one row per run and the total.
+
+    A run's time covers its maximum number of epochs. That of a run whose steps were not timed is estimated from its
+    work and marked with ~; all are taken to need at most the memory and disk space of the largest timed run.
+
+    Args:
+        trainings: The runs that are still to be trained.
+        forecasts: The timed ones, by fingerprint.
+        done: Number of runs that have finished already.
+        workers: Number of runs trained at a time.
+    """
+    console = plain_console()
+    if not trainings:
+        console.print(f"all {pluralize(done, 'run')} have finished; the command would train nothing")
+        return
+    work = {training.run.fingerprint: training.run.work for training in trainings}
+    predict = fit_seconds([(work[name], timed.start + timed.seconds) for name, timed in forecasts.items()])
+    table = Table("run", *(Column(title, justify="right") for title in ("time", "memory", "disk")))
+    seconds = []
+    for training in trainings:
+        forecast = forecasts.get(training.run.fingerprint)
+        seconds.append(forecast.start + forecast.seconds if forecast else predict(training.run.work))
+        sizes = [format_size(forecast.memory), format_size(forecast.disk)] if forecast else ["", ""]
+        table.add_row(training.run.name, ("" if forecast else "~ ") + format_duration(seconds[-1]), *sizes)
+    console.print(table)
+    largest = max(forecasts.values(), key=lambda forecast: forecast.memory)
+    total = max(sum(seconds) / workers, max(seconds))
+    at_once = f" with {workers} at a time" if workers > 1 else ""
+    console.print(
+        f"{pluralize(len(trainings), 'run')} to train, {done} finished: about {format_duration(total)}{at_once}, up to "
+        f"{format_size(workers * largest.memory)} of memory and {format_size(len(trainings) * largest.disk)} on disk"
+    )

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from gym.data.units import Units
 from gym.evaluation.against_baselines import BaselineComparison, BaselineReport
 from gym.evaluation.assessment import Assessment, Temperature
 from gym.evaluation.bootstrap import Interval
@@ -22,12 +23,14 @@ from gym.evaluation.scores import (
 from tests.evaluation.test_scores import CLASS_NAMES, UNKNOWN, counted, drawn
 
 
-def assessed(images=4, temperature=1.5, baselines=None, sides=UNKNOWN):
-    """An assessment of random images, each a scene of its own, at two sites."""
+def assessed(images=4, temperature=1.5, baselines=None, sides=UNKNOWN, kind="scene", note=""):
+    """An assessment of random images, each a scene of its own, at two sites; a place holds two images."""
     truth, scores = drawn(images)
     counts = counted(truth, scores, sides, temperature)
     scenes = [f"scene{index}" for index in range(images)]
     sites = ["north" if index % 2 else "<south>" for index in range(images)]
+    names = {"scene": scenes, "site": sites, "place": [f"place{index // 2}" for index in range(images)]}
+    units = Units(kind, names[kind], note)
     evaluation = Evaluation(
         names=scenes,
         sites=sites,
@@ -43,13 +46,14 @@ def assessed(images=4, temperature=1.5, baselines=None, sides=UNKNOWN):
         warnings=["a goat ate them"],
         evaluation=evaluation,
         scenes=scenes,
+        units=units,
         counts=counts,
         width=1,
         temperature=Temperature(temperature, "fitted on the moon"),
-        overall=overall_scores(scenes, counts, 0),
-        images=mean_image_scores(scenes, counts, 0),
-        classes=class_scores(scenes, counts, CLASS_NAMES, 0),
-        sites=site_scores(sites, scenes, counts, CLASS_NAMES, 0),
+        overall=overall_scores(units.names, counts, 0),
+        images=mean_image_scores(units.names, counts, 0),
+        classes=class_scores(units.names, counts, CLASS_NAMES, 0),
+        sites=site_scores(sites, units.names, counts, CLASS_NAMES, 0),
         baselines=baselines,
     )
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from gym.config.registries import SCORES
 from gym.core.text import pluralize
 from gym.data.split import ONE_SITE
-from gym.evaluation.bootstrap import FEW_SCENES
+from gym.data.units import count_units, name_units
+from gym.evaluation.bootstrap import COVERAGE_OF_FEW_UNITS, FEW_UNITS
 from gym.reporting.card.contents import CardContents, SideScores
 
 FEW_STEPS = 500  # fewer leave the moving averages of batch normalisation behind the weights
@@ -57,8 +58,9 @@ def _data_limitations(contents: CardContents) -> Iterator[str]:
 
 
 def _score_limitations(contents: CardContents) -> Iterator[str]:
+    kinds = " and ".join(dict.fromkeys(name_units(side.unit_kind) for side in contents.scores))
     yield (
-        "The intervals measure the choice of scenes, not the randomness of training: this model was trained with one "
+        f"The intervals measure the choice of {kinds}, not the randomness of training: this model was trained with one "
         f"seed ({contents.settings.get('seed')}). Train with several seeds to see how much scores vary."
     )
     if not contents.is_leaky:
@@ -72,16 +74,19 @@ def _score_limitations(contents: CardContents) -> Iterator[str]:
 
 
 def _side_limitations(side: SideScores) -> Iterator[str]:
-    if side.scenes == 1:
-        yield f"All {side.side} images come from one scene, so there are no intervals."
-    elif side.scenes < FEW_SCENES:
-        yield f"Intervals from {side.scenes} {side.side} scenes tend to be too narrow."
+    if side.units == 1:
+        yield f"All {side.side} images come from one {name_units(side.unit_kind, 1)}, so there are no intervals."
+    elif side.units < FEW_UNITS:
+        counted = count_units(side.units, side.unit_kind, side.side)
+        yield f"Intervals over {counted} are too narrow. {COVERAGE_OF_FEW_UNITS}"
     defined = {
         site: [score for score in scores.values() if score[0] is not None] for site, scores in side.sites.items()
     }
     alone = [site for site, scores in defined.items() if scores and all(low is None for _, low, _ in scores)]
-    if side.scenes > 1 and alone:
-        yield f"Sites with one {side.side} scene have no interval: {_name_some(alone)}."
+    if side.units > 1 and alone and side.unit_kind == "site":
+        yield f"The {side.side} intervals redraw whole sites, so the scores of a single site have none."
+    elif side.units > 1 and alone:
+        yield f"Sites with one {side.side} {name_units(side.unit_kind, 1)} have no interval: {_name_some(alone)}."
 
 
 def _training_limitations(contents: CardContents) -> Iterator[str]:

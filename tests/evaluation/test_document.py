@@ -105,6 +105,20 @@ def test_the_csv_has_every_score_of_the_json(tmp_path):
     }
 
 
+@pytest.mark.parametrize("note", ["", "Why not places."])
+def test_the_files_say_what_the_intervals_redraw(tmp_path, note):
+    """The JSON has the kind of unit and their number, and images.csv the unit of each image."""
+    assessment = assessed(kind="place", note=note)
+    document = describe_assessment(assessment, {}, {}, {})
+    write_document(tmp_path, document, assessment)
+
+    assert document["units"] == {"kind": "place", "number": 2, "note": note}
+    assert (document["images"], document["scenes"]) == (4, 4)
+    with (tmp_path / "images.csv").open() as stream:
+        rows = [(row["scene"], row["unit"]) for row in csv.DictReader(stream)]
+    assert rows == [("scene0", "place0"), ("scene1", "place0"), ("scene2", "place1"), ("scene3", "place1")]
+
+
 @pytest.mark.parametrize(("value", "is_at_limit"), [(20.0, True), (1.5, False)])
 def test_a_temperature_at_the_limit_of_its_range_is_flagged(value, is_at_limit):
     """The fit would have gone further."""

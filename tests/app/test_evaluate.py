@@ -4,18 +4,21 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 from mlflow.tracking import MlflowClient
 
-from gym.app.evaluate import evaluate_runs
+from gym.app.evaluate import EvaluatedModel, evaluate_runs, share_units
 from gym.app.train import run_experiment
 from gym.config.schema import TrackingConfig
 from gym.core.errors import ConfigError, DataError, RunError
 from gym.core.files import hash_file
+from gym.data.units import Units
 from gym.evaluation.scores import score_differences
+from gym.evaluation.training_overlap import EvaluationSet
 from gym.reporting.card.contents import read_contents
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
@@ -423,25 +426,49 @@ def test_runs_with_different_units_are_compared_on_the_coarsest(trained, golden_
     assert found == [*expected]
 
 
-@pytest.mark.trains
-def test_runs_whose_units_cross_are_not_compared(trained, golden_results, evaluate, outputs, tmp_path):
-    """The error names the units of each run. An archive has the unit of its training, too."""
-    by_site = trained("split.by=site")
-    archive = write_archive(outputs, golden_results[0], tmp_path / "dates.zip", ("by: scene", "by: date"))
-    dated = [*ELSEWHERE, "data.date_pattern='([0-9])$'"]
+@pytest.mark.parametrize(("by", "kind"), [("site", "site"), ("date", "scene")])
+def test_an_archive_is_evaluated_with_the_unit_of_its_training(golden_results, evaluate, outputs, tmp_path, by, kind):
+    """Other data may not say their unit; a note says that scenes are redrawn instead."""
+    archive = write_archive(outputs, golden_results[0], tmp_path / "mine.zip", ("by: scene", f"by: {by}"))
 
-    (alone,) = evaluate(f"run={archive}", *dated)
-    (undated,) = evaluate(f"run={archive}", *ELSEWHERE)
+    (found,) = evaluate(f"run={archive}", *ELSEWHERE)
 
-    assert alone.units.kind == "date"
-    assert undated.units.kind == "scene"
-    assert undated.units.note.startswith("The split of the training kept every date together, but these images do not")
+    assert found.units.kind == kind
+    assert ("The split of the training kept every date together" in found.units.note) == (by == "date")
+
+
+def model_with(name, units):
+    """As much of an evaluated model as the choice of its units needs; its samples are in the order of ``units``."""
+    pairs = [SimpleNamespace(name=image) for image in units]
+    dataset = type("Pairs", (), {"manifest": SimpleNamespace(pairs=pairs), "__len__": lambda _: len(pairs)})()
+    kind, names = name.split()[-1], list(units.values())
+    images = EvaluationSet(dataset, range(len(pairs)), "all", None, 0, None, Units(kind, names))
+    return EvaluatedModel(SimpleNamespace(name=name, short_id="f00d"), None, None, images)
+
+
+def test_models_share_the_coarsest_units_image_by_image():
+    """Each keeps the order of its images."""
+    scenes = model_with("by scene", {"a": "1", "b": "2", "c": "3"})
+    sites = model_with("by site", {"c": "elwha", "b": "duck", "a": "duck"})
+
+    shared = [model.images.units for model in share_units([scenes, sites])]
+
+    assert [units.kind for units in shared] == ["site", "site"]
+    assert [units.names for units in shared] == [["duck", "duck", "elwha"], ["elwha", "duck", "duck"]]
+    assert [model.images.units for model in share_units([scenes, scenes])] == [scenes.images.units] * 2
+
+
+def test_models_whose_units_cross_are_not_compared():
+    """The error names the units of each run."""
+    sites = model_with("by site", {"a": "duck", "b": "duck", "c": "elwha"})
+    dates = model_with("by date", {"a": "may", "b": "june", "c": "june"})
+
     with pytest.raises(
         RunError,
-        match=r"\(sites\) and .* \(dates\) cannot be compared, because their splits keep different units together and "
-        r"neither contains the other; evaluate one run at a time\.$",
+        match=r"^by site \(sites\) and by date \(dates\) cannot be compared, because their splits keep different units "
+        r"together and neither contains the other; evaluate one run at a time\.$",
     ):
-        evaluate(f"run=[{by_site.run_id},{archive}]", *dated)
+        share_units([sites, dates])
 
 
 @pytest.mark.trains

@@ -90,7 +90,7 @@ def find_obstacle(results: Sequence[RunResult]) -> str:
         return "the runs have different classes, so their scores are not comparable"
     if not (shared := share_units(results)):
         kinds = list_kinds(result.units for result in results)
-        return f"their splits keep {kinds} together, and neither contain the other, so their draws would differ"
+        return f"the splits of the runs keep different units together ({kinds}), and neither contains the other"
     if (units := shared[0].units).number < 2:
         return f"there is only one validation {name_units(units.kind, 1)}, so the standard error cannot be estimated"
     return ""

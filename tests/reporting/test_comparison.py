@@ -71,7 +71,7 @@ def test_a_standard_error_from_few_scenes_has_a_warning(tmp_path, tiles, is_few)
     images = [f"scene{number}" for number in range(20)]
     run = made_run([50] * 20, images=images, scenes=[f"{number // tiles}" for number in range(20)])
 
-    assert ("With fewer than about 20 scenes, standard errors are too small." in page_of(tmp_path, [run])) == is_few
+    assert ("With so few scenes, standard errors are too small." in page_of(tmp_path, [run])) == is_few
 
 
 def test_the_standard_error_is_that_of_the_units(tmp_path):
@@ -82,7 +82,7 @@ def test_the_standard_error_is_that_of_the_units(tmp_path):
 
     assert "from 2 validation places" in page
     assert "The standard error measures the choice of the 2 validation places." in page
-    assert "With fewer than about 20 places, standard errors are too small." in page
+    assert "With so few places, standard errors are too small." in page
 
 
 def test_runs_on_different_images_are_not_recommended(tmp_path):

@@ -194,8 +194,8 @@ def test_runs_whose_units_cross_have_no_recommendation():
     dates = replace(places, unit_kind="date", unit_names=["1", "2"] * 3)
 
     assert recommend([places, dates], seed=0).sentence == (
-        "No recommendation: their splits keep places or dates together, and neither contain the other, so their draws "
-        "would differ."
+        "No recommendation: the splits of the runs keep different units together (places or dates), and neither "
+        "contains the other."
     )
     alone = replace(places, unit_names=["cape"] * 6)
     assert recommend([alone], seed=0).sentence == (

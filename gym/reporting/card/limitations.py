@@ -68,6 +68,8 @@ def _score_limitations(contents: CardContents) -> Iterator[str]:
         yield f"The validation images selected the best epoch, so their scores are slightly optimistic; {test}."
     for side in contents.scores:
         yield from _side_limitations(side)
+    if any(1 < side.units < FEW_UNITS for side in contents.scores):
+        yield COVERAGE_OF_FEW_UNITS
     scores = contents.validation.classes
     if absent := [name for name, of in scores.items() if of[SCORES.default][0] is None]:
         yield f"{_name_some(absent)}: absent from truth and prediction of the validation side, hence without a score."
@@ -77,8 +79,7 @@ def _side_limitations(side: SideScores) -> Iterator[str]:
     if side.units == 1:
         yield f"All {side.side} images come from one {name_units(side.unit_kind, 1)}, so there are no intervals."
     elif side.units < FEW_UNITS:
-        counted = count_units(side.units, side.unit_kind, side.side)
-        yield f"Intervals over {counted} are too narrow. {COVERAGE_OF_FEW_UNITS}"
+        yield f"Intervals over {count_units(side.units, side.unit_kind, side.side)} are too narrow."
     defined = {
         site: [score for score in scores.values() if score[0] is not None] for site, scores in side.sites.items()
     }

@@ -32,6 +32,7 @@ from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.labels import IGNORE
 from gym.data.samples import split_dataset
+from gym.data.units import find_units
 from gym.evaluation.assessment import AssessmentSettings, assess
 from gym.evaluation.document import describe_assessment, write_document
 from gym.evaluation.training_overlap import EvaluationSet, TrainingData
@@ -119,7 +120,9 @@ def main() -> None:
     # Opened again for each label, so that none stays mapped.
     labels = (Dataset(dataset.folder).read_label(sample) for sample in samples)
     model = NoisyTruth(labels, len(dataset.manifest.classes))
-    evaluated = EvaluationSet(dataset, samples, "validation", AugmentConfig(), 0, TrainingData(dataset, split))
+    units = find_units(dataset, samples, SplitConfig(), "validation")
+    known = TrainingData(dataset, split)
+    evaluated = EvaluationSet(dataset, samples, "validation", AugmentConfig(), 0, known, units)
     at_start, started = resident(os.getpid(), "VmHWM"), time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, Memory() as memory:
         assessment = assess(model, evaluated, AssessmentSettings(4, 0, 0, True, 0), Path(scratch))

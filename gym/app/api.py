@@ -257,8 +257,8 @@ def assess(
         seed: Seed of the bootstrap and of the baselines.
 
     Returns:
-        Scores with their 95 % intervals: ``overall`` by name, ``classes`` by class, ``sites`` by site, and ``warnings``
-        that say which images the model has seen.
+        Scores with their 95 % intervals: ``overall`` by name, ``classes`` by class, ``sites`` by site; the ``units``
+        that the intervals redraw; and ``warnings`` that say which images the model has seen.
 
     Raises:
         ConfigError: An argument breaks a rule.

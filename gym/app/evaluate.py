@@ -18,8 +18,9 @@ from gym.core.files import hash_file, translate_disk_errors
 from gym.data.batches import SampleReader
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
-from gym.data.samples import split_dataset
+from gym.data.samples import sample_name, split_dataset
 from gym.data.split import Split
+from gym.data.units import Units, find_coarsest, find_units, list_kinds
 from gym.evaluation.assessment import Assessment, AssessmentSettings, assess
 from gym.evaluation.bootstrap import Interval
 from gym.evaluation.counts import Counts, select_images
@@ -56,10 +57,11 @@ def evaluate_runs(config: EvaluateConfig) -> list[Assessment]:
         if len(models) > 1:
             _check_distinct(models)
             _check_same_images(models)
+            models = share_units(models)
         assessments = [_assess(config, model) for model in models]
         first, *others = assessments
         differences = {
-            name: score_differences(first.scenes, first.counts, _align_counts(first, other), config.seed)
+            name: score_differences(first.units.names, first.counts, _align_counts(first, other), config.seed)
             for name, other in zip(_distinct_names(models)[1:], others, strict=True)
         }
         for model, assessment in zip(models, assessments, strict=True):
@@ -107,7 +109,8 @@ def choose_images(
         check_split(trained.split, trained.augment)
         split = split_dataset(dataset, trained.split, trained.augment.copies)
     side, samples = choose_samples(side, split, len(dataset), is_own)
-    return EvaluationSet(dataset, samples, side, trained.augment, trained.seed, training_data)
+    units = find_units(dataset, samples, trained.split, side)
+    return EvaluationSet(dataset, samples, side, trained.augment, trained.seed, training_data, units)
 
 
 def choose_samples(side: str, split: Split, pairs: int, is_own: bool) -> tuple[str, list[int]]:
@@ -186,6 +189,36 @@ def _check_same_images(models: Sequence[EvaluatedModel]) -> None:
                 f"{names[0]} and {name} would be evaluated on different images ({len(differing)} differ, the first is "
                 f"{differing[0]}); train both with the same data and split, or choose other data with data=..."
             )
+
+
+def share_units(models: Sequence[EvaluatedModel]) -> list[EvaluatedModel]:
+    """Give models of the same images the coarsest of their units, so that all are scored on the same draws.
+
+    Raises:
+        RunError: No model has units that contain whole units of all others.
+    """
+    names = [[sample_name(model.images.dataset, sample) for sample in model.images.samples] for model in models]
+    by_name = [dict(zip(of, model.images.units.names, strict=True)) for of, model in zip(names, models, strict=True)]
+    candidates = [
+        Units(model.images.units.kind, [unit_of[name] for name in names[0]], model.images.units.note)
+        for model, unit_of in zip(models, by_name, strict=True)
+    ]
+    coarsest = find_coarsest(candidates)
+    if coarsest is None:
+        kinds = {name: units.plural for name, units in zip(_distinct_names(models), candidates, strict=True)}
+        raise RunError(
+            f"{' and '.join(f'{name} ({kind})' for name, kind in kinds.items())} cannot be compared, because their "
+            "splits keep different units together and neither contains the other; evaluate one run at a time."
+        )
+    note = next((units.note for units in candidates if units.note), "")
+    if len({units.kind for units in candidates}) > 1:
+        note = (
+            f"Evaluated alone, the compared runs would redraw {list_kinds(candidates)}; here all redraw the coarsest "
+            "of these units."
+        )
+    unit_of = dict(zip(names[0], coarsest.names, strict=True))
+    units = [Units(coarsest.kind, [unit_of[name] for name in of], note) for of in names]
+    return [model._replace(images=model.images._replace(units=one)) for model, one in zip(models, units, strict=True)]
 
 
 def _distinct_names(models: Sequence[EvaluatedModel]) -> list[str]:

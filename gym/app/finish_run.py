@@ -19,6 +19,7 @@ from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
 from gym.data.near_duplicates import NearDuplicate
 from gym.data.samples import ReadSample, find_near_duplicates, list_sample_names, pair_positions, scene_names
+from gym.data.units import SCENE, Units, find_units
 from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
 from gym.models.architectures import count_parameters
 from gym.reporting.card.write import write_run_card
@@ -72,7 +73,8 @@ def finish_run(
         for side, samples in (("validation", split.validation), ("test", split.test))
         if samples
     }
-    result = _make_result(run.run_id, spec, model, history, steps_per_epoch, evaluations)
+    units = {side: find_units(dataset, of.samples, split_config, side) for side, of in evaluations.items()}
+    result = _make_result(run.run_id, spec, model, history, steps_per_epoch, evaluations, units["validation"])
     _log_scores(run, history, result)
     read = SampleReader(dataset, augment, seed)
     with tempfile.TemporaryDirectory() as place:
@@ -80,7 +82,7 @@ def finish_run(
         _write_inputs(folder, spec, find_near_duplicates(dataset, split, split_config.likeness))
         save_model(model, dataset, folder / "model")
         _write_pictures(folder, history, evaluations, dataset.bands, read)
-        write_run_card(folder, dataset, split, split_config, result, evaluations, read)
+        write_run_card(folder, dataset, split, split_config, result, evaluations, units, read)
         run.log_folder(folder)
     write_result(spec.folder, result)
     return result, evaluations
@@ -93,6 +95,7 @@ def _make_result(
     history: History,
     steps_per_epoch: int,
     evaluations: Mapping[str, Evaluation],
+    units: Units,
 ) -> RunResult:
     validation, parameters = evaluations["validation"], count_parameters(model)
     test = named_scores(evaluations["test"]) if "test" in evaluations else {}
@@ -119,6 +122,8 @@ def _make_result(
         images=validation.names,
         scenes=scene_names(spec.dataset, validation.samples),
         matrices=validation.matrices,
+        unit_kind=units.kind,
+        unit_names=[] if units.kind == SCENE else units.names,
     )
 
 

@@ -125,7 +125,9 @@ class SplitConfig:
         choices=("random", "kfold", "leave_one_out", "given", "paper"),
     )
     by: str = setting(
-        "scene", "Unit that stays on one side: scene, site, date, or a column of data.table.", only=_DRAWN_SPLITS
+        "scene",
+        "Unit that stays on one side and that intervals redraw: scene, site, date, or a column of data.table.",
+        only=_DRAWN_SPLITS,
     )
     validation: float = setting(
         0.25, "Fraction used for validation.", above=0, below=1, only={"method": ("random", "leave_one_out", "paper")}

@@ -114,7 +114,7 @@ def image_key(record: PairRecord) -> str:
 
 
 def join_units(units: Sequence[str], images: Sequence[str]) -> list[str]:
-    """Join units that share an image, directly or through other units, into the first of them by name.
+    """Join units that share an image, directly or through other units, into the first of them by name; warn of each.
 
     Args:
         units: Unit of each pair.
@@ -123,7 +123,15 @@ def join_units(units: Sequence[str], images: Sequence[str]) -> list[str]:
     Returns:
         The joined unit of each pair.
     """
-    parents, holders = {unit: unit for unit in units}, dict[str, str]()
+    joined, shared = connect_units(units, images)
+    for names in shared:
+        log.warning("%s and %s contain the same image, so both stay on one side", *names)
+    return joined
+
+
+def connect_units(units: Sequence[str], images: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Join units as `join_units` does, without a warning; return them and the pairs of units that made it necessary."""
+    parents, holders, shared = {unit: unit for unit in units}, dict[str, str](), list[tuple[str, str]]()
 
     def find_root(unit: str) -> str:
         while parents[unit] != unit:
@@ -134,9 +142,9 @@ def join_units(units: Sequence[str], images: Sequence[str]) -> list[str]:
         holder = holders.setdefault(image, unit)
         first, second = sorted((find_root(unit), find_root(holder)))
         if first != second:
-            log.warning("%s and %s contain the same image, so both stay on one side", *sorted((holder, unit)))
+            shared.append((min(holder, unit), max(holder, unit)))
         parents[second] = first
-    return [find_root(unit) for unit in units]
+    return [find_root(unit) for unit in units], shared
 
 
 def check_labels(dataset: Dataset, split: Split) -> None:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from gym.data.dataset import Dataset
+from gym.data.units import Units
 from gym.evaluation.against_baselines import BaselineReport, compare_with_baselines
 from gym.evaluation.baselines import fit_baselines
 from gym.evaluation.bootstrap import Interval
@@ -61,6 +62,7 @@ class Assessment:
         warnings: Reasons why the scores may be too optimistic.
         evaluation: The predicted classes.
         scenes: Scene of each image.
+        units: The units that the intervals redraw.
         counts: Counts of each image, ``(images, ...)``.
         width: Width of the strip along boundaries, in pixels.
         temperature: The fitted temperature.
@@ -75,6 +77,7 @@ class Assessment:
     warnings: list[str]
     evaluation: Evaluation
     scenes: list[str]
+    units: Units
     counts: Counts
     width: int
     temperature: Temperature
@@ -99,19 +102,20 @@ def assess(model: keras.Model, evaluated: EvaluationSet, settings: AssessmentSet
     temperature = fit_model_temperature(model, evaluated, settings.batch, predictions, scratch / "temperature")
     width = settings.width or default_strip_width(*dataset.frame)
     counts = count_predictions(predictions, width, temperature.value, settings.workers)
-    scenes, classes = predictions.scenes, dataset.manifest.classes
+    units, classes = evaluated.units.names, dataset.manifest.classes
     return Assessment(
         side=evaluated.side,
         warnings=list_warnings(evaluated),
         evaluation=predictions.evaluation,
-        scenes=scenes,
+        scenes=predictions.scenes,
+        units=evaluated.units,
         counts=counts,
         width=width,
         temperature=temperature,
-        overall=overall_scores(scenes, counts, seed),
-        images=mean_image_scores(scenes, counts, seed),
-        classes=class_scores(scenes, counts, classes, seed),
-        sites=site_scores(predictions.evaluation.sites, scenes, counts, classes, seed),
+        overall=overall_scores(units, counts, seed),
+        images=mean_image_scores(units, counts, seed),
+        classes=class_scores(units, counts, classes, seed),
+        sites=site_scores(predictions.evaluation.sites, units, counts, classes, seed),
         baselines=assess_baselines(evaluated, predictions, seed) if settings.has_baselines else None,
     )
 
@@ -165,4 +169,4 @@ def assess_baselines(evaluated: EvaluationSet, predictions: StoredPredictions, s
     )
     classes = len(dataset.manifest.classes)
     images = read_lattice_images(evaluated)
-    return compare_with_baselines(baselines, images, truth, predicted, classes, predictions.scenes, seed)
+    return compare_with_baselines(baselines, images, truth, predicted, classes, evaluated.units.names, seed)

@@ -10,7 +10,7 @@ import numpy as np
 
 from gym.data.ground import PixelSize
 from gym.data.labels import IGNORE
-from gym.evaluation.bootstrap import sum_by_scene
+from gym.evaluation.bootstrap import sum_by_unit
 from gym.evaluation.boundary import BoundaryDistances, boundary_distances, boundary_matrix, count_errors_by_distance
 from gym.evaluation.calibration import apply_temperature, count_reliability
 
@@ -137,6 +137,6 @@ def select_images(counts: Counts, positions: Sequence[int]) -> Counts:
     return map_counts(lambda part: part[list(positions)], counts)
 
 
-def sum_counts_by_scene(scenes: Sequence[str], counts: Counts) -> Counts:
-    """Add up the images of each scene, ``(scenes, ...)``, sorted by scene name."""
-    return map_counts(lambda part: sum_by_scene(scenes, part)[1], counts)
+def sum_counts_by_unit(units: Sequence[str], counts: Counts) -> Counts:
+    """Add up the images of each unit, ``(units, ...)``, sorted by the name of the unit."""
+    return map_counts(lambda part: sum_by_unit(units, part)[1], counts)

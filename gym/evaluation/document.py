@@ -1,8 +1,10 @@
 """Write an assessment as data files.
 
-evaluation.json     every score as [value, low, high], null if undefined; settings; legacy scores
+evaluation.json     every score as [value, low, high], null if undefined; settings; legacy scores. ``units`` are what
+                    the intervals redraw: their ``kind`` (scene, site, date or a column of data.table), ``number``, and
+                    a ``note`` if they are not the units of the run's split. Files without it have intervals over scenes
 scores.csv          the same scores as a table: group, of, score, value, low, high
-images.csv          one row per image: name, scene, site, counted pixels and scores
+images.csv          one row per image: name, scene, site, unit, counted pixels and scores
 """
 
 import csv
@@ -33,6 +35,7 @@ def describe_assessment(
         data: ``source`` and ``fingerprint`` of the images.
         differences: For each other run, by name, the scores of this run minus its scores on the same images.
     """
+    units = assessment.units
     return {
         "version": VERSION,
         "run": dict(run),
@@ -41,6 +44,7 @@ def describe_assessment(
         "data": dict(data),
         "images": len(assessment.scenes),
         "scenes": len(set(assessment.scenes)),
+        "units": {"kind": units.kind, "number": units.number, "note": units.note},
         "temperature": {
             "value": nan_to_none(assessment.temperature.value),
             "origin": assessment.temperature.origin,
@@ -81,7 +85,7 @@ def write_document(folder: Path, document: Mapping[str, Any], assessment: Assess
     files = [folder / name for name in ("evaluation.json", "scores.csv", "images.csv")]
     write_json(files[0], document)
     _write_csv(files[1], ("group", "of", "score", "value", "low", "high"), _score_rows(document))
-    columns = ("name", "scene", "site", "pixels", *image_scores(assessment.counts))
+    columns = ("name", "scene", "site", "unit", "pixels", *image_scores(assessment.counts))
     columns += tuple(f"class_{SCORES.default}/{name}" for name in assessment.evaluation.classes)
     _write_csv(files[2], columns, _image_rows(assessment))
     return files
@@ -105,7 +109,8 @@ def _image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:
     scores, ious = image_scores(counts), confusion.class_iou(counts.matrix)
     for index, name in enumerate(evaluation.names):
         values = map(nan_to_none, (*(values[index] for values in scores.values()), *ious[index]))
-        yield name, assessment.scenes[index], evaluation.sites[index], int(counts.matrix[index].sum()), *values
+        groups = assessment.scenes[index], evaluation.sites[index], assessment.units.names[index]
+        yield name, *groups, int(counts.matrix[index].sum()), *values
 
 
 def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[Any, ...]]) -> None:

@@ -14,6 +14,7 @@ from gym.data.batches import SampleReader
 from gym.data.dataset import Dataset, PairRecord, hash_pixels
 from gym.data.samples import pair_positions, sample_name
 from gym.data.split import Split
+from gym.data.units import Units
 
 
 class TrainingData(NamedTuple):
@@ -37,6 +38,7 @@ class EvaluationSet(NamedTuple):
         augment: Augmentation of the copies among the samples.
         seed: Seed of these copies.
         training_data: What the model was trained on.
+        units: The units that a bootstrap redraws.
     """
 
     dataset: Dataset
@@ -45,6 +47,7 @@ class EvaluationSet(NamedTuple):
     augment: AugmentConfig
     seed: int
     training_data: TrainingData
+    units: Units
 
     @property
     def is_training_data(self) -> bool:

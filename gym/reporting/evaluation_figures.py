@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from gym.config.registries import SCORES, Place
 from gym.evaluation import confusion
-from gym.evaluation.bootstrap import Interval, draw_scenes, percentile_interval, resample, sum_by_scene
+from gym.evaluation.bootstrap import Interval, draw_units, percentile_interval, resample, sum_by_unit
 from gym.evaluation.boundary import ERROR_BINS
 from gym.evaluation.calibration import BINS, expected_calibration_error
 from gym.evaluation.counts import Counts
@@ -66,13 +66,13 @@ def draw_reliability(counts: Counts) -> Figure:
     return figure
 
 
-def draw_errors_by_distance(scenes: Sequence[str], errors: np.ndarray, seed: int) -> Figure:
+def draw_errors_by_distance(units: Sequence[str], errors: np.ndarray, seed: int) -> Figure:
     """Draw the error rate by distance from the nearest true boundary, and how all pixels and errors are distributed.
 
     Arguments are those of `error_rates`.
     """
     labelled, wrong = errors.sum(axis=0).T
-    rates, low, high = 100 * np.transpose(error_rates(scenes, errors, seed))
+    rates, low, high = 100 * np.transpose(error_rates(units, errors, seed))
     figure, (rate, share) = make_panels(9, 3.6, 1, 2, grid="y")
     places = np.arange(len(labelled))
     rate.bar(places, np.nan_to_num(rates), color=BLUE)
@@ -88,18 +88,18 @@ def draw_errors_by_distance(scenes: Sequence[str], errors: np.ndarray, seed: int
     return figure
 
 
-def error_rates(scenes: Sequence[str], errors: np.ndarray, seed: int) -> list[Interval]:
-    """Return the share of wrong pixels in each distance class, with its interval over scenes.
+def error_rates(units: Sequence[str], errors: np.ndarray, seed: int) -> list[Interval]:
+    """Return the share of wrong pixels in each distance class, with its interval over units.
 
     Args:
-        scenes: The scene of each image.
+        units: The unit of each image, from `gym.data.units`.
         errors: Labelled and wrong pixels, ``(images, distances, 2)``.
         seed: Seed of the bootstrap.
     """
-    _, by_scene = sum_by_scene(scenes, errors)
-    redrawn = resample(draw_scenes(len(by_scene), seed), by_scene)
+    _, by_unit = sum_by_unit(units, errors)
+    redrawn = resample(draw_units(len(by_unit), seed), by_unit)
     rates, redrawn_rates = (confusion.ratio(of[..., 1], of[..., 0]) for of in (errors.sum(axis=0), redrawn))
-    return [percentile_interval(rate, draws, len(by_scene)) for rate, draws in zip(rates, redrawn_rates.T, strict=True)]
+    return [percentile_interval(rate, draws, len(by_unit)) for rate, draws in zip(rates, redrawn_rates.T, strict=True)]
 
 
 def distance_labels() -> list[str]:
@@ -109,8 +109,11 @@ def distance_labels() -> list[str]:
     return [*ranges, f"{starts[-1]}+"]
 
 
-def draw_differences(differences: Mapping[str, Mapping[str, Interval]]) -> Figure:
-    """Draw by how much a run exceeds others in mean IoU, boundary IoU and KLD, with 95 % intervals."""
+def draw_differences(differences: Mapping[str, Mapping[str, Interval]], units: str) -> Figure:
+    """Draw by how much a run exceeds others in mean IoU, boundary IoU and KLD.
+
+    The 95 % intervals are over ``units``, a noun in the plural.
+    """
     entries = sorted(SCORES.at(Place.DIFFERENCES), key=lambda entry: not entry.by_class)
     scores = [entry.name for entry in entries]
     figure, panels = make_panels(9, 0.35 * len(differences) + 1.5, 1, len(scores), grid="x", sharey=True)
@@ -122,5 +125,5 @@ def draw_differences(differences: Mapping[str, Mapping[str, Interval]]) -> Figur
         axes.axvline(0, color="0.5", lw=1, ls="--")
         axes.set(title=score.replace("_", " "), ylim=(len(differences) - 0.5, -0.5))
         axes.set_yticks(range(len(differences)), [plot_text(other, _LONGEST_NAME) for other in differences])
-    figure.supxlabel("this run minus the other, with 95 % interval over scenes", fontsize=9)
+    figure.supxlabel(f"this run minus the other, with 95 % interval over {plot_text(units)}", fontsize=9)
     return figure

@@ -62,7 +62,7 @@ def write_page(
     """
     figures = _draw_figures(assessment, bands, read, seed)
     if differences:
-        figures["differences"] = evaluation_figures.draw_differences(differences)
+        figures["differences"] = evaluation_figures.draw_differences(differences, assessment.units.plural)
     pictures = {name: folder / f"{name}.png" for name in figures}
     for name, path in pictures.items():
         save_figure(figures[name], path)
@@ -71,7 +71,6 @@ def write_page(
         title=title,
         about=about,
         assessment=assessment,
-        scenes=len(set(assessment.scenes)),
         tables=make_tables(assessment, differences),
         comparisons=baseline_tables(assessment),
         legacy=page_tables.legacy_rows(assessment.evaluation.legacy, assessment.overall),
@@ -86,7 +85,7 @@ def _draw_figures(assessment: Assessment, bands: Sequence[str], read: ReadSample
     figures = {
         "confusion_matrix": evaluation_figures.draw_confusion_matrix(evaluation.matrix, evaluation.classes),
         "reliability": evaluation_figures.draw_reliability(sum_counts(counts)),
-        "errors_by_distance": evaluation_figures.draw_errors_by_distance(assessment.scenes, counts.errors, seed),
+        "errors_by_distance": evaluation_figures.draw_errors_by_distance(assessment.units.names, counts.errors, seed),
     }
     if ranked := rank_by_iou(evaluation):
         for name, images in {"worst": ranked[:_SHEET], "best": ranked[::-1][:_SHEET]}.items():
@@ -126,7 +125,11 @@ def print_assessment(name: str, assessment: Assessment, differences: Differences
     for other, scores in differences.items():
         main = SCORES.get(SCORES.default)
         console.print(f"{main.title} minus that of {other}: {score_cell(scores[main.name]).text}")
-    console.print(f"\nin parentheses: 95 % interval over scenes\nfull report: {page}")
+    units = assessment.units
+    intervals = f"in parentheses: 95 % interval over {units.describe()}"
+    if units.number < 2:
+        intervals = f"no intervals: all images are of {units.describe()}"
+    console.print("\n" + "\n".join(filter(None, [intervals, units.note, f"full report: {page}"])))
 
 
 def summary_table(assessment: Assessment) -> Table:

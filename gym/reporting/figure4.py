@@ -18,13 +18,12 @@ from numpy.typing import ArrayLike
 from gym.config.registries import ARCHITECTURES, SCORES, Place, ScoreEntry
 from gym.reporting import figure4_data
 from gym.reporting.figure4_data import NO_SCORES, Series, SizePoint, iterate_levels
-from gym.reporting.style import FONT, SMALLEST_FONT, label_point, make_loss_grid, make_message
+from gym.reporting.style import FONT, SMALLEST_FONT, label_point, make_loss_grid, make_message, plot_text
 from gym.runs.result import RunResult
 
 _HEIGHT = 2.2  # inches of a panel
 _MOST_TICKS = 5
-_THIN, _THICK = 0.8, 2.2  # bars over scenes, bars over runs
-_BARS = {_THIN: "bar: standard error over scenes", _THICK: "bar: standard deviation over runs"}
+_THIN, _THICK = 0.8, 2.2  # bars over units, bars over runs
 
 # Lengths of label placement are in points, 1/72 inch.
 _DIGIT = 0.65 * SMALLEST_FONT  # width
@@ -79,17 +78,24 @@ def _draw_series(axes: Axes, model: str, points: Sequence[SizePoint], score: Sco
     axes.plot(sizes, means, ms=3.5, lw=1.1, label=entry.title, **figure4_data.line_style(entry))
     for point, (mean, bar) in levels:
         if not np.isnan(bar):
-            width = _THICK if len(point.runs) > 1 else _THIN
+            width, label = _describe_bar(point)
             place, colour = (point.parameters, mean - bar, mean + bar), entry.style.colour
-            axes.vlines(*place, color=colour, lw=width, alpha=0.6, label=_BARS[width])
+            axes.vlines(*place, color=colour, lw=width, alpha=0.6, label=label)
+
+
+def _describe_bar(point: SizePoint) -> tuple[float, str]:
+    """Return the line width of a bar, and what the legend says of it."""
+    if len(point.runs) > 1:
+        return _THICK, "bar: standard deviation over runs"
+    return _THIN, f"bar: standard error over {plot_text(point.runs[0].units.plural)}"
 
 
 def _legend_handles(grid: np.ndarray) -> list[Line2D]:
     handles = {line.get_label(): line for axes in grid.ravel() for line in axes.get_lines()}
-    bars = {bar.get_label() for axes in grid.ravel() for bar in axes.collections}
+    bars = {(bar.get_linewidth()[0], bar.get_label()) for axes in grid.ravel() for bar in axes.collections}
     return [
         *(handles[entry.title] for entry in ARCHITECTURES if entry.title in handles),
-        *(Line2D([], [], color="0.4", lw=width, label=text) for width, text in _BARS.items() if text in bars),
+        *(Line2D([], [], color="0.4", lw=width, label=text) for width, text in sorted(bars)),
     ]
 
 

@@ -33,8 +33,8 @@ class SizePoint(NamedTuple):
 class Level(NamedTuple):
     """The mean of a score over the runs of a point, and half the length of its error bar, or NaN.
 
-    The bar is the standard deviation over several runs. For one run it is the standard error over scenes, if the score
-    is computed from confusion matrices alone.
+    The bar is the standard deviation over several runs. For one run it is the standard error over its validation
+    units, if the score is computed from confusion matrices alone.
     """
 
     mean: float

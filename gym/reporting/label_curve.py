@@ -2,9 +2,9 @@
 
 Mean IoU approaches its limit as a power of the number of examples: ``iou(n) = a - b n**-c``. The curve is fitted to all
 runs of a sweep over ``split.training_share`` that otherwise differ only in their seeds. A bootstrap gives its
-uncertainty: it redraws the validation scenes, the same ones for all runs, and the residuals of the runs, which hold the
-randomness of training. In simulated curves of five sizes, the 90 % interval of the gain contained the true gain in 9 of
-10 cases with three seeds per size, and in 3 of 4 with one.
+uncertainty: it redraws the validation units, such as scenes or sites, the same ones for all runs, and the residuals of
+the runs, which hold the randomness of training. In simulated curves of five sizes, the 90 % interval of the gain
+contained the true gain in 9 of 10 cases with three seeds per size, and in 3 of 4 with one.
 
 learning_curve.csv      a row per size, and one for twice the largest
 learning_curve.png      the same, with the fitted curve and its interval
@@ -26,7 +26,7 @@ from gym.config.registries import SCORES
 from gym.core.seeding import generator
 from gym.core.text import pluralize
 from gym.evaluation.bootstrap import DRAWS
-from gym.reporting.recommendation import bootstrap_scores, find_obstacle
+from gym.reporting.recommendation import bootstrap_scores, find_obstacle, share_units
 from gym.reporting.run_table import Row, RunGroup, group_runs, score_of, swept_keys, with_scores, write_csv
 from gym.reporting.style import BLUE, ORANGE, add_legend, label_point, make_panels, plot_text, save_figure
 from gym.runs.result import RunResult
@@ -104,7 +104,7 @@ def fit_label_curve(group: RunGroup, seed: int = 0) -> LabelCurve:
     if curve.obstacle:
         return curve
     fit = PowerLaw(*(float(value[0, 0]) for value in fit_power_laws(sizes, ious[None])))
-    return curve._replace(fit=fit, bootstrap=bootstrap_curves(scored, sizes, fit, seed))
+    return curve._replace(fit=fit, bootstrap=bootstrap_curves(share_units(scored), sizes, fit, seed))
 
 
 def fit_power_laws(sizes: np.ndarray, ious: np.ndarray) -> PowerLaw:
@@ -136,10 +136,10 @@ def fit_power_laws(sizes: np.ndarray, ious: np.ndarray) -> PowerLaw:
 def bootstrap_curves(
     runs: Sequence[RunResult], sizes: np.ndarray, fit: PowerLaw, seed: int, draws: int = DRAWS
 ) -> PowerLaw:
-    """Fit curves to bootstrap draws of the validation scenes, with redrawn residuals added.
+    """Fit curves to bootstrap draws of the validation units, with redrawn residuals added.
 
     Args:
-        runs: Runs on the same validation scenes.
+        runs: Runs on the same validation images and units.
         sizes: Training pairs of each run.
         fit: The curve fitted to the runs.
         seed: Seed of the bootstrap.

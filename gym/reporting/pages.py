@@ -9,7 +9,8 @@ import jinja2
 from matplotlib.figure import Figure
 
 from gym.core.files import write_text
-from gym.evaluation.bootstrap import FEW_SCENES
+from gym.data.units import count_units, name_units
+from gym.evaluation.bootstrap import COVERAGE_OF_FEW_UNITS, FEW_UNITS
 from gym.reporting.figure3 import ZOOM, draw_figure3
 from gym.reporting.figure3_data import Examples
 from gym.reporting.style import embed_figure, save_for_print
@@ -20,7 +21,12 @@ TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
 )
-TEMPLATES.globals["few_scenes"] = FEW_SCENES
+TEMPLATES.globals |= {
+    "few_units": FEW_UNITS,
+    "coverage_of_few_units": COVERAGE_OF_FEW_UNITS,
+    "count_units": count_units,
+    "name_units": name_units,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,17 @@
-"""Recommend a run of a sweep: the smallest model that the validation scenes cannot distinguish from the best.
+"""Recommend a run of a sweep: the smallest model that the validation images cannot distinguish from the best.
 
 Source: the one-standard-error rule of Breiman et al. 1984, Classification and Regression Trees, section 3.4.3; the
 standard error comes from `gym.evaluation.bootstrap`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gym.config.registries import SCORES, ScoreEntry
-from gym.core.text import pluralize
-from gym.evaluation.bootstrap import DRAWS, PERCENTILES, draw_scenes, resample, sum_by_scene
+from gym.data.units import SCENE, Units, find_coarsest, list_kinds, name_units
+from gym.evaluation.bootstrap import DRAWS, PERCENTILES, draw_units, resample, sum_by_unit
 from gym.evaluation.confusion import score_matrix
 from gym.reporting.run_table import run_labels, score_of, with_scores
 from gym.runs.result import RunResult
@@ -34,6 +34,7 @@ class Recommendation:
         best: The run with the highest mean IoU; of equal runs, the smallest.
         standard_error: Standard error of the mean IoU of ``best``; NaN if no run is recommended.
         difference: 95 % interval of the mean IoU of ``best`` minus that of ``chosen``, on the same bootstrap draws.
+        units: The validation units that the bootstrap redraws.
     """
 
     sentence: str
@@ -41,6 +42,7 @@ class Recommendation:
     best: RunResult | None = None
     standard_error: float = float("nan")
     difference: tuple[float, float] = (float("nan"), float("nan"))
+    units: Units = field(default_factory=lambda: Units(SCENE, []))
 
 
 def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Recommendation:
@@ -56,17 +58,19 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     if obstacle := find_obstacle(runs):
         return Recommendation(f"No recommendation: {obstacle}.")
     _, highest, best = max(scored, key=lambda one: (one[1], -one[0]))
-    error = standard_error(best, seed, draws)
+    shared = {id(run): copy for run, copy in zip(runs, share_units(runs), strict=True)}
+    error = standard_error(shared[id(best)], seed, draws)
     within = [one for one in scored if one[1] >= highest - error]
     chosen = min(within, key=lambda one: (one[0], -one[1]))[2]
-    lead = bootstrap_scores(best, seed, draws) - bootstrap_scores(chosen, seed, draws)
-    low, high = np.nanpercentile(lead, PERCENTILES)
+    of_best, of_chosen = (bootstrap_scores(shared[id(run)], seed, draws) for run in (best, chosen))
+    low, high = np.nanpercentile(of_best - of_chosen, PERCENTILES)
     return Recommendation(
-        sentence=_describe_choice(runs, chosen, best, error, (low, high)),
+        sentence=_describe_choice(runs, chosen, best, error, (low, high), shared[id(best)].units),
         chosen=chosen,
         best=best,
         standard_error=error,
         difference=(float(low), float(high)),
+        units=shared[id(best)].units,
     )
 
 
@@ -84,9 +88,34 @@ def find_obstacle(results: Sequence[RunResult]) -> str:
         return "some runs were made by an earlier version, which did not record which images share a scene"
     if any(result.classes != results[0].classes for result in results):
         return "the runs have different classes, so their scores are not comparable"
-    if len(set(results[0].scenes)) < 2:
-        return "there is only one validation scene, so the standard error cannot be estimated"
+    if not (shared := share_units(results)):
+        kinds = list_kinds(result.units for result in results)
+        return f"the splits of the runs keep different units together ({kinds}), and neither contains the other"
+    if (units := shared[0].units).number < 2:
+        return f"there is only one validation {name_units(units.kind, 1)}, so the standard error cannot be estimated"
     return ""
+
+
+def share_units(results: Sequence[RunResult]) -> list[RunResult]:
+    """Return runs on the same images with the coarsest of their units, so that their bootstrap draws are equal.
+
+    The list is empty if no run has units that contain whole units of all others.
+    """
+    images = results[0].images
+    by_image = [dict(zip(result.images, result.units.names, strict=True)) for result in results]
+    coarsest = find_coarsest(
+        [
+            Units(result.unit_kind, [unit_of[image] for image in images])
+            for result, unit_of in zip(results, by_image, strict=True)
+        ]
+    )
+    if coarsest is None:
+        return []
+    unit_of = dict(zip(images, coarsest.names, strict=True))
+    return [
+        replace(result, unit_kind=coarsest.kind, unit_names=[unit_of[image] for image in result.images])
+        for result in results
+    ]
 
 
 def _scene_by_image(result: RunResult) -> dict[str, str]:
@@ -94,7 +123,7 @@ def _scene_by_image(result: RunResult) -> dict[str, str]:
 
 
 def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS, score: ScoreEntry | None = None) -> float:
-    """Estimate the standard error of a run's score over scenes; NaN for a single scene.
+    """Estimate the standard error of a run's score over units; NaN for a single unit.
 
     Args:
         result: A run with the score.
@@ -102,16 +131,16 @@ def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS, score: 
         draws: Number of bootstrap draws, 2 or more.
         score: A score that confusion matrices determine; None means the one that ranks runs.
     """
-    if len(set(result.scenes)) < 2:
+    if result.units.number < 2:
         return float("nan")
     return float(np.nanstd(bootstrap_scores(result, seed, draws, score), ddof=1))
 
 
 def bootstrap_scores(result: RunResult, seed: int, draws: int = DRAWS, score: ScoreEntry | None = None) -> np.ndarray:
-    """Compute a score of a run for bootstrap draws of its validation scenes.
+    """Compute a score of a run for bootstrap draws of its validation units.
 
-    Runs on the same scenes get the same draws, so their values can be compared pairwise. All images of a scene are
-    drawn together.
+    Runs on the same units get the same draws, so their values can be compared pairwise. All images of a unit are drawn
+    together.
 
     Args:
         result: The run.
@@ -122,13 +151,18 @@ def bootstrap_scores(result: RunResult, seed: int, draws: int = DRAWS, score: Sc
     Returns:
         The score of each draw, ``(draws,)``; NaN if a draw has no labelled pixel.
     """
-    names, matrices = sum_by_scene(result.scenes, result.matrices)
-    redrawn = resample(draw_scenes(len(names), seed, draws), matrices)
+    names, matrices = sum_by_unit(result.units.names, result.matrices)
+    redrawn = resample(draw_units(len(names), seed, draws), matrices)
     return score_matrix(score or SCORES.get(SCORES.default), redrawn)
 
 
 def _describe_choice(
-    results: Sequence[RunResult], chosen: RunResult, best: RunResult, error: float, difference: tuple[float, float]
+    results: Sequence[RunResult],
+    chosen: RunResult,
+    best: RunResult,
+    error: float,
+    difference: tuple[float, float],
+    units: Units,
 ) -> str:
     labels = {id(result): label for result, label in zip(results, run_labels(results), strict=True)}
     main = SCORES.get(SCORES.default)
@@ -136,7 +170,7 @@ def _describe_choice(
         f"{labels[id(run)]} ({score_of(run, 'parameters'):,} parameters, {main.title} {score_of(run, main.name):.3f})"
         for run in (chosen, best)
     )
-    margin = f"one standard error ({error:.3f}, from {pluralize(len(set(best.scenes)), 'validation scene')})"
+    margin = f"one standard error ({error:.3f}, from {units.describe('validation')})"
     if chosen is best:
         return f"Recommended: {chosen_text}. It is the best run, and no smaller model is within {margin} of it."
     low, high = difference

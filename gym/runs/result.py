@@ -6,7 +6,7 @@
 The tables, figures and recommendations of a sweep are made from these files.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, read_json, write_json
+from gym.data.units import SCENE, Units
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class RunResult:
         images: Names of the validation images, which are scenes, crops of scenes or augmented copies.
         scenes: Scene of each image.
         matrices: Confusion matrix of each image, ``(images, classes, classes)`` int64, true by predicted class.
+        unit_kind: What a unit of the bootstrap is, as in `gym.data.units.Units`.
+        unit_names: Unit of each image; empty if each scene is a unit, as in all results of earlier versions.
     """
 
     run_id: str
@@ -44,6 +47,13 @@ class RunResult:
     images: list[str]
     scenes: list[str]
     matrices: np.ndarray
+    unit_kind: str = SCENE
+    unit_names: list[str] = field(default_factory=list)
+
+    @property
+    def units(self) -> Units:
+        """The units that a bootstrap redraws."""
+        return Units(self.unit_kind, self.unit_names or self.scenes)
 
 
 def write_result(folder: Path, result: RunResult) -> None:
@@ -89,3 +99,5 @@ def _check_shapes(result: RunResult) -> None:
         raise ValueError(f"matrices are {found.dtype} {found.shape}, not int64 {shape}")
     if len(result.scenes) != len(result.images):
         raise ValueError(f"{len(result.scenes)} scenes for {len(result.images)} images")
+    if len(result.units.names) != len(result.images):
+        raise ValueError(f"{len(result.unit_names)} units for {len(result.images)} images")

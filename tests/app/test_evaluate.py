@@ -4,17 +4,22 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 from mlflow.tracking import MlflowClient
 
-from gym.app.evaluate import evaluate_runs
+from gym.app.evaluate import EvaluatedModel, evaluate_runs, share_units
 from gym.app.train import run_experiment
 from gym.config.schema import TrackingConfig
 from gym.core.errors import ConfigError, DataError, RunError
 from gym.core.files import hash_file
+from gym.data.units import Units
+from gym.evaluation.scores import score_differences
+from gym.evaluation.training_overlap import EvaluationSet
+from gym.reporting.card.contents import read_contents
 from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
 from gym.runs.model_files import load_model
@@ -363,6 +368,107 @@ def write_archive(outputs, result, path, change=("", "")):
     (contents / "run.json").write_text(json.dumps({"name": "mine", "tags": tags}))
     write_zip(contents, path)
     return path
+
+
+ELSEWHERE = ("data=synthetic", "data.scenes=12", "data.sites=4", "data.seed=3", "baselines=false")
+
+
+@pytest.mark.trains
+def test_intervals_redraw_the_unit_of_the_split(trained, evaluate, outputs, tmp_path):
+    """A run split by site has one site on its test side, hence no interval; on other data, its sites are redrawn."""
+    result = trained("split.by=site")
+
+    (tested,) = evaluate(f"run={result.run_id}", "baselines=true", f"output={tmp_path / 'own'}")
+    (other,) = evaluate(f"run={result.run_id}", *ELSEWHERE, f"output={tmp_path / 'other'}")
+
+    assert (tested.units.kind, tested.units.number) == ("site", 1)
+    lead = tested.baselines.comparisons[0].leads["majority"]
+    for score in (*tested.overall.values(), *tested.images.values(), *tested.classes["water"].values(), lead):
+        assert np.isnan(score[1:]).all()
+    assert (other.units.kind, other.units.number, other.units.note) == ("site", 4, "")
+    assert other.units.names == other.evaluation.sites
+    assert other.overall["iou"].low < other.overall["iou"].value < other.overall["iou"].high
+    assert all(np.isnan(scores["iou"][1:]).all() for scores in other.sites.values())
+    documents = [json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("own", "other")]
+    assert [one["units"] for one in documents] == [{"kind": "site", "number": number, "note": ""} for number in (1, 4)]
+    assert documents[0]["overall"]["iou"][1:] == [None, None]
+    pages = [(tmp_path / name / "evaluation.html").read_text() for name in ("own", "other")]
+    assert "A single site has no interval." in pages[0]
+    assert "bootstrap samples of the 4 sites of these 12 images" in pages[1]
+    assert (result.unit_kind, len(set(result.unit_names))) == ("site", 1)
+    card = read_contents(outputs / "artifacts" / result.run_id / "artifacts" / "card.json")
+    assert [(side.unit_kind, side.units) for side in card.scores] == [("site", 1), ("site", 1)]
+
+
+@pytest.mark.trains
+def test_runs_with_different_units_are_compared_on_the_coarsest(trained, golden_results, evaluate, tmp_path):
+    """Both are scored on the same draws of sites, and the page of each says why."""
+    by_site, by_scene = trained("split.by=site"), golden_results[0]
+
+    pair = f"run=[{by_scene.run_id},{by_site.run_id}]"
+    first, other = evaluate(pair, *ELSEWHERE, f"output={tmp_path}")
+    (alone,) = evaluate(f"run={by_scene.run_id}", *ELSEWHERE)
+
+    assert first.units == other.units
+    assert first.units.kind == "site"
+    assert first.units.note == (
+        "Evaluated alone, the compared runs would redraw scenes or sites; here all redraw the coarsest of these units."
+    )
+    assert alone.units.kind == "scene"
+    assert alone.overall["iou"].value == first.overall["iou"].value
+    assert alone.overall["iou"].low != first.overall["iou"].low
+    pages = [path.read_text() for path in tmp_path.rglob("evaluation.html")]
+    assert len(pages) == 2
+    assert all(first.units.note in page for page in pages)
+    differences = [json.loads(path.read_text())["differences"] for path in tmp_path.rglob("evaluation.json")]
+    (found,) = (scores["iou"] for one in differences for scores in one.values())
+    expected = score_differences(first.evaluation.sites, first.counts, other.counts, 0)["iou"]
+    assert found == [*expected]
+
+
+@pytest.mark.parametrize(("by", "kind"), [("site", "site"), ("date", "scene")])
+def test_an_archive_is_evaluated_with_the_unit_of_its_training(golden_results, evaluate, outputs, tmp_path, by, kind):
+    """Other data may not say their unit; a note says that scenes are redrawn instead."""
+    archive = write_archive(outputs, golden_results[0], tmp_path / "mine.zip", ("by: scene", f"by: {by}"))
+
+    (found,) = evaluate(f"run={archive}", *ELSEWHERE)
+
+    assert found.units.kind == kind
+    assert ("The split of the training kept every date together" in found.units.note) == (by == "date")
+
+
+def model_with(name, units):
+    """As much of an evaluated model as the choice of its units needs; its samples are in the order of ``units``."""
+    pairs = [SimpleNamespace(name=image) for image in units]
+    dataset = type("Pairs", (), {"manifest": SimpleNamespace(pairs=pairs), "__len__": lambda _: len(pairs)})()
+    kind, names = name.split()[-1], list(units.values())
+    images = EvaluationSet(dataset, range(len(pairs)), "all", None, 0, None, Units(kind, names))
+    return EvaluatedModel(SimpleNamespace(name=name, short_id="f00d"), None, None, images)
+
+
+def test_models_share_the_coarsest_units_image_by_image():
+    """Each keeps the order of its images."""
+    scenes = model_with("by scene", {"a": "1", "b": "2", "c": "3"})
+    sites = model_with("by site", {"c": "elwha", "b": "duck", "a": "duck"})
+
+    shared = [model.images.units for model in share_units([scenes, sites])]
+
+    assert [units.kind for units in shared] == ["site", "site"]
+    assert [units.names for units in shared] == [["duck", "duck", "elwha"], ["elwha", "duck", "duck"]]
+    assert [model.images.units for model in share_units([scenes, scenes])] == [scenes.images.units] * 2
+
+
+def test_models_whose_units_cross_are_not_compared():
+    """The error names the units of each run."""
+    sites = model_with("by site", {"a": "duck", "b": "duck", "c": "elwha"})
+    dates = model_with("by date", {"a": "may", "b": "june", "c": "june"})
+
+    with pytest.raises(
+        RunError,
+        match=r"^by site \(sites\) and by date \(dates\) cannot be compared, because their splits keep different units "
+        r"together and neither contains the other; evaluate one run at a time\.$",
+    ):
+        share_units([sites, dates])
 
 
 @pytest.mark.trains

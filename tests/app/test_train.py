@@ -32,6 +32,7 @@ from gym.data.framing import frame_image
 from gym.data.labels import IGNORE
 from gym.data.readers.raster import read_image, read_label
 from gym.data.samples import split_dataset
+from gym.data.units import Units
 from gym.evaluation import confusion
 from gym.evaluation.run_model import evaluate_model
 from gym.prediction.segment import predict_tiles
@@ -365,6 +366,11 @@ def test_one_site_is_held_out(train_run):
     assert not any(name.startswith("duck") for side in ("training", "validation") for name in split[side])
     assert scores["test/site_iou/duck"] == scores["test/iou"]
     assert "site_iou/duck" not in scores
+    assert run.result.units == Units("scene", run.result.scenes)
+    sides = read_contents(run.artifacts / "card.json").scores
+    assert [(side.side, side.unit_kind) for side in sides] == [("validation", "scene"), ("test", "site")]
+    assert sides[1].units == 1
+    assert sides[1].overall["iou"][1:] == [None, None]
     assert run.run.data.tags["split"] == "leave_one_out"
 
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from gym.data.units import Units
 from gym.evaluation.against_baselines import BaselineComparison, BaselineReport
 from gym.evaluation.assessment import Assessment, Temperature
 from gym.evaluation.bootstrap import Interval
@@ -22,12 +23,14 @@ from gym.evaluation.scores import (
 from tests.evaluation.test_scores import CLASS_NAMES, UNKNOWN, counted, drawn
 
 
-def assessed(images=4, temperature=1.5, baselines=None, sides=UNKNOWN):
-    """An assessment of random images, each a scene of its own, at two sites."""
+def assessed(images=4, temperature=1.5, baselines=None, sides=UNKNOWN, kind="scene", note=""):
+    """An assessment of random images, each a scene of its own, at two sites; a place holds two images."""
     truth, scores = drawn(images)
     counts = counted(truth, scores, sides, temperature)
     scenes = [f"scene{index}" for index in range(images)]
     sites = ["north" if index % 2 else "<south>" for index in range(images)]
+    names = {"scene": scenes, "site": sites, "place": [f"place{index // 2}" for index in range(images)]}
+    units = Units(kind, names[kind], note)
     evaluation = Evaluation(
         names=scenes,
         sites=sites,
@@ -43,13 +46,14 @@ def assessed(images=4, temperature=1.5, baselines=None, sides=UNKNOWN):
         warnings=["a goat ate them"],
         evaluation=evaluation,
         scenes=scenes,
+        units=units,
         counts=counts,
         width=1,
         temperature=Temperature(temperature, "fitted on the moon"),
-        overall=overall_scores(scenes, counts, 0),
-        images=mean_image_scores(scenes, counts, 0),
-        classes=class_scores(scenes, counts, CLASS_NAMES, 0),
-        sites=site_scores(sites, scenes, counts, CLASS_NAMES, 0),
+        overall=overall_scores(units.names, counts, 0),
+        images=mean_image_scores(units.names, counts, 0),
+        classes=class_scores(units.names, counts, CLASS_NAMES, 0),
+        sites=site_scores(sites, units.names, counts, CLASS_NAMES, 0),
         baselines=baselines,
     )
 
@@ -99,6 +103,20 @@ def test_the_csv_has_every_score_of_the_json(tmp_path):
         *("overall", "image_means", "classes", "sites", "differences"),
         "all classes",
     }
+
+
+@pytest.mark.parametrize("note", ["", "Why not places."])
+def test_the_files_say_what_the_intervals_redraw(tmp_path, note):
+    """The JSON has the kind of unit and their number, and images.csv the unit of each image."""
+    assessment = assessed(kind="place", note=note)
+    document = describe_assessment(assessment, {}, {}, {})
+    write_document(tmp_path, document, assessment)
+
+    assert document["units"] == {"kind": "place", "number": 2, "note": note}
+    assert (document["images"], document["scenes"]) == (4, 4)
+    with (tmp_path / "images.csv").open() as stream:
+        rows = [(row["scene"], row["unit"]) for row in csv.DictReader(stream)]
+    assert rows == [("scene0", "place0"), ("scene1", "place0"), ("scene2", "place1"), ("scene3", "place1")]
 
 
 @pytest.mark.parametrize(("value", "is_at_limit"), [(20.0, True), (1.5, False)])

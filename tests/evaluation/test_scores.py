@@ -10,7 +10,7 @@ from sklearn.metrics import jaccard_score
 from gym.config.registries import SCORES, Place
 from gym.data.labels import IGNORE
 from gym.evaluation.confusion import compute_class_scores, compute_score, confusion_matrix, pixel_kld
-from gym.evaluation.counts import count_image, select_images, stack_counts, sum_counts_by_scene
+from gym.evaluation.counts import count_image, select_images, stack_counts, sum_counts_by_unit
 from gym.evaluation.scores import (
     class_scores,
     defined_values,
@@ -251,7 +251,7 @@ def test_crops_of_a_scene_count_as_one_scene():
     truth, scores = drawn(2)
     counts = counted(truth, scores)
 
-    assert sum_counts_by_scene(["a", "a"], counts).matrix.shape == (1, 3, 3)
+    assert sum_counts_by_unit(["a", "a"], counts).matrix.shape == (1, 3, 3)
     assert np.isnan(overall_scores(["a", "a"], counts, seed=0)["iou"].low)
 
 

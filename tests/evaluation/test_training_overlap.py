@@ -4,6 +4,7 @@ import pytest
 
 from gym.config.schema import AugmentConfig
 from gym.data.split import Split
+from gym.data.units import Units
 from gym.evaluation.training_overlap import (
     EvaluationSet,
     ImageIdentity,
@@ -25,7 +26,8 @@ def training_data(tmp_path_factory):
 
 def evaluated_on(dataset, samples, side, training_data, split=SIDES, obstacle=""):
     """An evaluation set with these samples."""
-    return EvaluationSet(dataset, samples, side, AugmentConfig(), 0, TrainingData(training_data, split, obstacle))
+    known = TrainingData(training_data, split, obstacle)
+    return EvaluationSet(dataset, samples, side, AugmentConfig(), 0, known, Units("scene", []))
 
 
 def test_the_side_of_the_training_data_is_recognised(training_data):

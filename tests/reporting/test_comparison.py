@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -70,7 +71,18 @@ def test_a_standard_error_from_few_scenes_has_a_warning(tmp_path, tiles, is_few)
     images = [f"scene{number}" for number in range(20)]
     run = made_run([50] * 20, images=images, scenes=[f"{number // tiles}" for number in range(20)])
 
-    assert ("With fewer than 20 scenes, standard errors tend to be too small" in page_of(tmp_path, [run])) == is_few
+    assert ("With so few scenes, standard errors are too small." in page_of(tmp_path, [run])) == is_few
+
+
+def test_the_standard_error_is_that_of_the_units(tmp_path):
+    """The page names them."""
+    run = replace(made_run([90, 80, 50, 40]), unit_kind="place", unit_names=["cape", "cape", "bay", "bay"])
+
+    page = page_of(tmp_path, [run])
+
+    assert "from 2 validation places" in page
+    assert "The standard error measures the choice of the 2 validation places." in page
+    assert "With so few places, standard errors are too small." in page
 
 
 def test_runs_on_different_images_are_not_recommended(tmp_path):

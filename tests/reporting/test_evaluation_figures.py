@@ -115,8 +115,17 @@ def test_bootstrap_samples_without_pixels_at_a_distance_have_no_error_rate_there
 def test_differences_are_drawn_with_their_intervals():
     """The dot is the difference, the line its interval."""
     differences = {"other": {name: Interval(0.1, 0.0, 0.2) for name in ("iou", "boundary_iou", "kld")}}
-    span, dot, zero = draw_differences(differences).axes[0].lines
+    span, dot, zero = draw_differences(differences, "places").axes[0].lines
 
     assert span.get_xdata().tolist() == [0.0, 0.2]
     assert dot.get_xdata().tolist() == [0.1]
     assert zero.get_xdata()[0] == 0
+
+
+def test_differences_name_the_units_of_their_intervals():
+    """A column of the table may have any name."""
+    differences = {"other": {name: Interval(0.1, 0.0, 0.2) for name in ("iou", "boundary_iou", "kld")}}
+
+    text = draw_differences(differences, "units by $x$").get_supxlabel()
+
+    assert text == r"this run minus the other, with 95 % interval over units by \$x\$"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gym.evaluation.against_baselines import BaselineComparison, BaselineReport
-from gym.evaluation.bootstrap import Interval
+from gym.evaluation.bootstrap import COVERAGE_OF_FEW_UNITS, Interval
 from gym.reporting.evaluation_page import baseline_tables, make_tables, print_assessment, summary_table, write_page
 from tests.evaluation.test_document import assessed
 from tests.evaluation.test_scores import UNKNOWN, drawn
@@ -125,5 +125,61 @@ def test_intervals_from_few_scenes_have_a_warning(blank_pictures, tmp_path, scen
     write_page(tmp_path, assessed(scenes), "it", {}, ["a", "b", "c"], read_sample, 0, {})
 
     page = (tmp_path / "evaluation.html").read_text()
-    assert ("With fewer than 20 scenes, intervals tend to be too narrow." in page) == is_few
-    assert "with fewer than 20 scenes, it tends to be too narrow" in page
+    assert (COVERAGE_OF_FEW_UNITS in page) == is_few
+    assert (
+        "A site with one scene has no interval; with fewer than about 20 scenes, it covers less than it says." in page
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "kind", "texts"),
+    [
+        (6, "place", ("of the 3 places of these 6 images, the unit that the split", "A site with one place has no")),
+        (6, "scene", ("of the 6 scenes of these 6 images. It does not", "A site with one scene has no interval")),
+        (4, "site", ("of the 2 sites of these 4 images, the", "the scores of a single site have no interval")),
+        (2, "place", ("of the 1 place of these 2 images, the", "A single place has no interval.")),
+    ],
+)
+def test_the_page_says_what_the_intervals_redraw(blank_pictures, tmp_path, images, kind, texts):
+    """It names the unit and their number."""
+    write_page(tmp_path, assessed(images, kind=kind), "it", {}, ["a", "b", "c"], read_sample, 0, {})
+
+    page = (tmp_path / "evaluation.html").read_text()
+    for text in texts:
+        assert text in page
+
+
+def test_the_page_and_the_terminal_say_why_other_units_are_redrawn(blank_pictures, tmp_path, capsys):
+    """The note of the units follows their number, and is escaped."""
+    assessment = assessed(note="The split kept every <b> together.")
+    write_page(tmp_path, assessment, "it", {}, ["a", "b", "c"], read_sample, 0, {})
+    print_assessment("model", assessment, {}, Path("page.html"))
+
+    page, printed = (tmp_path / "evaluation.html").read_text(), capsys.readouterr().out
+    assert "of the 4 scenes of these 4 images. The split kept every &lt;b&gt; together. It does not" in page
+    assert "over 4 scenes\nThe split kept every <b> together.\nfull report: page.html" in printed
+
+
+def test_a_site_alone_has_a_score_without_an_interval(blank_pictures, tmp_path):
+    """If sites are the units, the interval of one is undefined; the table shows only its score, not a width of 0."""
+    assessment = assessed(kind="site")
+    columns, rows = shown(make_tables(assessment, {})["sites"])
+
+    ious = [row[columns.index("mean IoU")] for row in rows]
+    assert ious == [f"{scores['iou'].value:.3f}" for scores in assessment.sites.values()]
+    assert "(" in shown(make_tables(assessment, {})["overall"])[1][0][1]
+
+
+@pytest.mark.parametrize(
+    ("images", "kind", "text"),
+    [
+        (4, "place", "in parentheses: 95 % interval over 2 places\n"),
+        (2, "place", "no intervals: all images are of 1 place\n"),
+        (4, "scene", "in parentheses: 95 % interval over 4 scenes\n"),
+    ],
+)
+def test_the_terminal_says_what_the_intervals_redraw(capsys, images, kind, text):
+    """A single unit has no interval."""
+    print_assessment("model", assessed(images, kind=kind), {}, Path("page.html"))
+
+    assert text in capsys.readouterr().out

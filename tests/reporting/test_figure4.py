@@ -1,5 +1,7 @@
 """Figure 4 shows any set of runs as the paper's figure does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,18 @@ def test_bars_are_thin_over_scenes_and_thick_over_runs():
     }
     assert bars_of(below) == {16000: (pytest.approx(0.3 - 0.02**0.5), pytest.approx(0.3 + 0.02**0.5), thick)}
     np.testing.assert_allclose(lines_by_label(above)["UNet"].get_ydata(), [0.7, 0.6, 0.6])
+
+
+def test_the_legend_names_the_units_of_the_bars():
+    """Runs may have different units; a column of the table may have any name."""
+    over_places = replace(made_run([90, 50]), unit_kind="place", unit_names=["cape", "bay"])
+    over_columns = replace(made_run([80, 50], filters=8), unit_kind="$a$", unit_names=["cape", "bay"])
+
+    assert legend_texts(draw_figure4([over_places, over_columns]).legends[0]) == [
+        "UNet",
+        "bar: standard error over places",
+        r"bar: standard error over units by \$a\$",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,19 @@ def test_the_interval_contains_the_true_gain_about_nine_times_in_ten():
     assert sum(held) >= 15
 
 
+def test_the_curve_redraws_the_units_of_the_split():
+    """With four scenes of equal difficulty in each place, the interval is wider than over scenes."""
+    runs = made_curve()
+    of_place = [f"{number % 4}" for number in range(20)]
+    by_place = [replace(run, unit_kind="place", unit_names=of_place) for run in runs]
+    mixed = [by_place[0], *runs[1:]]
+
+    widths = [np.subtract(*np.percentile(curve_of(of).bootstrap.at(150), [95, 5])) for of in (runs, by_place, mixed)]
+
+    assert widths[1] > 1.5 * widths[0]
+    assert widths[2] == widths[1]
+
+
 @pytest.mark.parametrize(
     ("runs", "obstacle"),
     [

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gym.data.units import Units
 from gym.reporting.recommendation import bootstrap_scores, recommend, standard_error
 from tests.reporting.test_run_table import made_run
 
@@ -143,6 +144,63 @@ def test_runs_that_cannot_be_compared_have_no_recommendation(runs, why):
     assert recommendation.chosen is recommendation.best is None
     assert np.isnan(recommendation.standard_error)
     assert recommendation.sentence.startswith(f"No recommendation: {why}")
+
+
+PLACES = ["cape", "cape", "cove", "cove", "bay", "bay"]
+
+
+def over_places(ious, **more):
+    """A run whose split kept places of two images together."""
+    return replace(made_run(ious, **more), unit_kind="place", unit_names=PLACES)
+
+
+def test_the_standard_error_redraws_the_units_of_the_split():
+    """Two equal scenes of a place say no more than one: the error is that of three scenes, and exceeds that of six."""
+    doubled, whole = [90, 90, 60, 60, 40, 40], made_run([90, 60, 40])
+    run = over_places(doubled)
+
+    np.testing.assert_allclose(np.sort(bootstrap_scores(run, 1, 2000)).mean(), 0.63, atol=0.02)
+    assert standard_error(run, draws=4000) == pytest.approx(standard_error(whole, draws=4000), rel=0.05)
+    assert standard_error(run) == pytest.approx(2**0.5 * standard_error(made_run(doubled)), rel=0.1)
+    assert np.isnan(standard_error(replace(run, unit_names=["cape"] * 6)))
+
+
+def test_the_recommendation_names_the_units():
+    """They are those of the validation side."""
+    recommendation = recommend([over_places([90, 88, 60, 58, 40, 42])], seed=0)
+
+    assert "from 3 validation places" in recommendation.sentence
+    assert recommendation.units == Units("place", PLACES)
+
+
+def test_runs_with_different_units_are_compared_on_the_coarsest():
+    """A run of an earlier version, or one split by scene, is redrawn by place as well, whatever the order of images."""
+    best, smaller = over_places([90, 80, 70, 60, 50, 40], filters=8), made_run([88, 78, 68, 58, 48, 38])
+    turned = replace(smaller, images=smaller.images[::-1], scenes=smaller.scenes[::-1], matrices=smaller.matrices[::-1])
+
+    for other in (smaller, turned):
+        recommendation = recommend([other, best], seed=0)
+        assert recommendation.chosen is other
+        assert recommendation.best is best
+        assert recommendation.units.kind == "place"
+        assert recommendation.units.number == 3
+        assert recommendation.standard_error == standard_error(best)
+        assert recommendation.difference == (pytest.approx(0.02), pytest.approx(0.02))
+
+
+def test_runs_whose_units_cross_have_no_recommendation():
+    """No bootstrap suits both; a single unit has no standard error."""
+    places = over_places([90, 80, 70, 60, 50, 40])
+    dates = replace(places, unit_kind="date", unit_names=["1", "2"] * 3)
+
+    assert recommend([places, dates], seed=0).sentence == (
+        "No recommendation: the splits of the runs keep different units together (places or dates), and neither "
+        "contains the other."
+    )
+    alone = replace(places, unit_names=["cape"] * 6)
+    assert recommend([alone], seed=0).sentence == (
+        "No recommendation: there is only one validation place, so the standard error cannot be estimated."
+    )
 
 
 def test_runs_without_a_score_do_not_prevent_a_recommendation():

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym.core.errors import RunError
+from gym.data.units import Units
 from gym.runs.result import RunResult, read_result, write_result
 
 VALUES = {
@@ -21,7 +22,10 @@ VALUES = {
     "classes": ["water", "sand"],
     "images": ["20240101 tile 1", "20240101 tile 2", "20240103"],
     "scenes": ["20240101", "20240101", "20240103"],
+    "unit_kind": "place",
+    "unit_names": ["cape", "cape", "bay"],
 }
+UNITS = {"unit_kind": "scene", "unit_names": []}  # of results of earlier versions
 MATRICES = np.array([[[1, 2], [3, 2**40]], [[0, 0], [0, 0]], [[5, 6], [7, 8]]], np.int64)
 RESULT = RunResult(**VALUES, matrices=MATRICES)
 
@@ -45,13 +49,28 @@ def test_a_result_round_trips(tmp_path):
 def test_a_result_written_before_images_had_scenes_is_read(tmp_path):
     """Each name is that of an image and of its scene."""
     write_result(tmp_path, RESULT)
-    older = {name: value for name, value in VALUES.items() if name != "images"} | {"scenes": VALUES["images"]}
+    older = {name: value for name, value in VALUES.items() if name not in ("images", *UNITS)}
+    older |= {"scenes": VALUES["images"]}
     (tmp_path / "result.json").write_text(json.dumps(older), encoding="utf-8")
 
     read = read_result(tmp_path)
 
-    assert values_of(read) == VALUES | {"scenes": VALUES["images"]}
+    assert values_of(read) == VALUES | {"scenes": VALUES["images"]} | UNITS
+    assert read.units == Units("scene", VALUES["images"])
     np.testing.assert_array_equal(read.matrices, MATRICES)
+
+
+def test_a_result_written_before_images_had_units_is_read(tmp_path):
+    """Each scene is a unit, whatever the split."""
+    write_result(tmp_path, RESULT)
+    older = {name: value for name, value in VALUES.items() if name not in UNITS}
+    (tmp_path / "result.json").write_text(json.dumps(older), encoding="utf-8")
+
+    read = read_result(tmp_path)
+
+    assert values_of(read) == VALUES | UNITS
+    assert read.units == Units("scene", VALUES["scenes"])
+    assert RESULT.units == Units("place", ["cape", "cape", "bay"])
 
 
 def test_a_later_result_replaces_an_earlier_one(tmp_path):
@@ -165,4 +184,12 @@ def test_a_wrong_number_of_scenes_is_reported(tmp_path):
     write_result(tmp_path, replace(RESULT, scenes=["20240101"]))
 
     with pytest.raises(RunError, match=r"contains no readable result \(1 scenes for 3 images\)"):
+        read_result(tmp_path)
+
+
+def test_a_wrong_number_of_units_is_reported(tmp_path):
+    """There must be one unit per image, or none at all."""
+    write_result(tmp_path, replace(RESULT, unit_names=["cape"]))
+
+    with pytest.raises(RunError, match=r"contains no readable result \(1 units for 3 images\)"):
         read_result(tmp_path)

@@ -12,6 +12,7 @@ from gym.data.dataset import Dataset, PairRecord
 from gym.data.ground import pixel_size
 from gym.data.samples import find_near_duplicates, pair_positions
 from gym.data.split import Split
+from gym.data.units import Units
 from gym.evaluation import confusion
 from gym.evaluation.confusion import TrainingCounts
 from gym.evaluation.counts import Counts
@@ -80,24 +81,27 @@ def find_dates(records: Sequence[PairRecord]) -> list[str]:
     return [dates[0], dates[-1]] if all(re.fullmatch(_SORTABLE_DATE, date) for date in dates) else []
 
 
-def score_side(side: str, evaluation: Evaluation, scenes: Sequence[str]) -> SideScores:
+def score_side(side: str, evaluation: Evaluation, scenes: Sequence[str], units: Units) -> SideScores:
     """Score a side with the counts of training, which yields the same scores as ``gym.evaluate``.
 
     Args:
         side: Name of the side.
         evaluation: The evaluation of the side.
         scenes: The scene of each image.
+        units: The units that intervals redraw.
     """
     counts, classes, seed = _as_counts(evaluation), evaluation.classes, EvaluateConfig().seed
     known = [entry for entry in SCORES.at(Place.EVALUATION) if entry.is_counted_in_training]
     of_a_site = [entry for entry in known if Place.SITE in entry.places]
-    by_class = class_scores(scenes, counts, classes, seed, known)
-    by_site = site_scores(evaluation.sites, scenes, counts, classes, seed, of_a_site)
+    by_class = class_scores(units.names, counts, classes, seed, known)
+    by_site = site_scores(evaluation.sites, units.names, counts, classes, seed, of_a_site)
     return SideScores(
         side=side,
         images=len(scenes),
         scenes=len(set(scenes)),
-        overall=to_json_scores(overall_scores(scenes, counts, seed, known)),
+        unit_kind=units.kind,
+        units=units.number,
+        overall=to_json_scores(overall_scores(units.names, counts, seed, known)),
         classes={name: to_json_scores(scores) for name, scores in by_class.items()},
         sites={name: to_json_scores(scores) for name, scores in by_site.items()},
     )

@@ -1,6 +1,6 @@
 """The contents of a model card, which are kept in ``card.json`` so that an evaluation can add to the card.
 
-A score is stored as ``[value, low, high]``, with the bounds of its 95 % interval over scenes; null is undefined.
+A score is stored as ``[value, low, high]``, with the bounds of its 95 % interval over units; null is undefined.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from gym.core.errors import RunError, first_line
 from gym.core.files import write_json
+from gym.data.units import SCENE
 
 CONTENTS = "card.json"
 VERSION = 1
@@ -69,11 +70,16 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class SideScores:
-    """The scores of a side: overall, by class, and by site, with those of each class there as ``iou/CLASS``."""
+    """The scores of a side: overall, by class, and by site, with those of each class there as ``iou/CLASS``.
+
+    The intervals redraw a number of ``units`` of one kind, as in `gym.data.units.Units`.
+    """
 
     side: str
     images: int
     scenes: int
+    unit_kind: str
+    units: int
     overall: JsonScores
     classes: dict[str, JsonScores]
     sites: dict[str, JsonScores]
@@ -164,7 +170,7 @@ def write_contents(path: Path, contents: CardContents) -> None:
 
 
 def read_contents(path: Path) -> CardContents:
-    """Read a file that `write_contents` wrote.
+    """Read a file that `write_contents` wrote. The intervals of a card of earlier versions redraw scenes.
 
     Raises:
         RunError: The file is missing or damaged, or another version of this program wrote it.
@@ -173,6 +179,7 @@ def read_contents(path: Path) -> CardContents:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["version"] != VERSION:
             raise ValueError(f"version {raw['version']} instead of {VERSION}")
+        raw["scores"] = [{"unit_kind": SCENE, "units": side["scenes"]} | side for side in raw["scores"]]
         return _parse(CardContents, raw)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise RunError(f"{path} is not a readable model card ({first_line(error)}); train the run again.") from error

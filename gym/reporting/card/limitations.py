@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from gym.config.registries import SCORES
 from gym.core.text import pluralize
 from gym.data.split import ONE_SITE
-from gym.evaluation.bootstrap import FEW_SCENES
+from gym.data.units import count_units, name_units
+from gym.evaluation.bootstrap import COVERAGE_OF_FEW_UNITS, FEW_UNITS
 from gym.reporting.card.contents import CardContents, SideScores
 
 FEW_STEPS = 500  # fewer leave the moving averages of batch normalisation behind the weights
@@ -57,8 +58,9 @@ def _data_limitations(contents: CardContents) -> Iterator[str]:
 
 
 def _score_limitations(contents: CardContents) -> Iterator[str]:
+    kinds = " and ".join(dict.fromkeys(name_units(side.unit_kind) for side in contents.scores))
     yield (
-        "The intervals measure the choice of scenes, not the randomness of training: this model was trained with one "
+        f"The intervals measure the choice of {kinds}, not the randomness of training: this model was trained with one "
         f"seed ({contents.settings.get('seed')}). Train with several seeds to see how much scores vary."
     )
     if not contents.is_leaky:
@@ -66,22 +68,26 @@ def _score_limitations(contents: CardContents) -> Iterator[str]:
         yield f"The validation images selected the best epoch, so their scores are slightly optimistic; {test}."
     for side in contents.scores:
         yield from _side_limitations(side)
+    if any(1 < side.units < FEW_UNITS for side in contents.scores):
+        yield COVERAGE_OF_FEW_UNITS
     scores = contents.validation.classes
     if absent := [name for name, of in scores.items() if of[SCORES.default][0] is None]:
         yield f"{_name_some(absent)}: absent from truth and prediction of the validation side, hence without a score."
 
 
 def _side_limitations(side: SideScores) -> Iterator[str]:
-    if side.scenes == 1:
-        yield f"All {side.side} images come from one scene, so there are no intervals."
-    elif side.scenes < FEW_SCENES:
-        yield f"Intervals from {side.scenes} {side.side} scenes tend to be too narrow."
+    if side.units == 1:
+        yield f"All {side.side} images come from one {name_units(side.unit_kind, 1)}, so there are no intervals."
+    elif side.units < FEW_UNITS:
+        yield f"Intervals over {count_units(side.units, side.unit_kind, side.side)} are too narrow."
     defined = {
         site: [score for score in scores.values() if score[0] is not None] for site, scores in side.sites.items()
     }
     alone = [site for site, scores in defined.items() if scores and all(low is None for _, low, _ in scores)]
-    if side.scenes > 1 and alone:
-        yield f"Sites with one {side.side} scene have no interval: {_name_some(alone)}."
+    if side.units > 1 and alone and side.unit_kind == "site":
+        yield f"The {side.side} intervals redraw whole sites, so the scores of a single site have none."
+    elif side.units > 1 and alone:
+        yield f"Sites with one {side.side} {name_units(side.unit_kind, 1)} have no interval: {_name_some(alone)}."
 
 
 def _training_limitations(contents: CardContents) -> Iterator[str]:

@@ -22,6 +22,7 @@ from gym.core.files import hash_file, translate_disk_errors, write_text
 from gym.data.dataset import Dataset
 from gym.data.samples import ReadSample, scene_names
 from gym.data.split import Split
+from gym.data.units import Units, count_units
 from gym.evaluation.run_model import Evaluation
 from gym.models.cpu_ops import is_tuned
 from gym.reporting.card import tables
@@ -45,7 +46,7 @@ _PUBLIC_TAGS = ("git_commit", "version.")  # a card is shared, so it does not de
 _PICTURE = re.compile(r"^!\[(.*)\]\((.*)\)$", re.MULTILINE)
 
 _CARD_TEMPLATES = TEMPLATES.overlay(autoescape=False, finalize=escape, keep_trailing_newline=True)
-_CARD_TEMPLATES.globals = {"tables": tables, "bullets": bullets, "code_block": code_block}
+_CARD_TEMPLATES.globals = {"tables": tables, "bullets": bullets, "code_block": code_block, "count_units": count_units}
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def write_run_card(
     split_config: SplitConfig,
     result: RunResult,
     evaluations: Mapping[str, Evaluation],
+    units: Mapping[str, Units],
     read: ReadSample,
 ) -> None:
     """Write the card of a finished run, and the picture of the validation images with the lowest IoU.
@@ -68,6 +70,7 @@ def write_run_card(
         split_config: How the split was made.
         result: The result of the run.
         evaluations: Its evaluations by side; ``validation`` is among them.
+        units: The units that intervals redraw, by side.
         read: Returns image and label of a sample.
 
     Raises:
@@ -89,7 +92,9 @@ def write_run_card(
         provenance=tags | {"precision": keras.config.dtype_policy().name, "tuned": str(is_tuned())},
         split=describe_split(split_config),
         data=summarize_data(dataset, split, split_config.likeness),
-        scores=[score_side(side, of, scene_names(dataset, of.samples)) for side, of in evaluations.items()],
+        scores=[
+            score_side(side, of, scene_names(dataset, of.samples), units[side]) for side, of in evaluations.items()
+        ],
         worst=describe_worst(validation, worst),
         confusions=find_confusions(validation.matrix, validation.classes),
     )

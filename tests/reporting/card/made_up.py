@@ -7,6 +7,7 @@ import numpy as np
 from gym import __version__
 from gym.config.overrides import flatten
 from gym.config.schema import Config
+from gym.data.units import Units
 from gym.reporting.card.collect import score_side
 from gym.reporting.card.contents import CardContents, ClassSummary, Confusion, DataSummary, SideSummary, WorstImage
 from tests.evaluation.test_run_model import make_evaluation
@@ -21,10 +22,11 @@ def made_evaluation(matrices=MATRICES, sites=SITES, classes=CLASSES):
     return make_evaluation(matrices, sites, classes, kld_sums=[15.0] * len(sites))
 
 
-def made_side(side="validation", scenes=None, **evaluation):
-    """The scores of a side; each image is a scene of its own unless scenes are given."""
+def made_side(side="validation", scenes=None, units=None, **evaluation):
+    """The scores of a side; each image is a scene of its own unless scenes are given, and each scene a unit."""
     made = made_evaluation(**evaluation)
-    return score_side(side, made, scenes or made.names)
+    scenes = scenes or made.names
+    return score_side(side, made, scenes, units or Units("scene", scenes))
 
 
 def made_card(settings=None, data=None, **others):

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym.data.units import Units
 from gym.evaluation import confusion
-from gym.evaluation.bootstrap import draw_scenes, resample
+from gym.evaluation.bootstrap import draw_units, resample
 from gym.evaluation.counts import Counts, map_counts
 from gym.evaluation.scores import class_scores, overall_scores, site_scores
 from gym.reporting.card.collect import describe_worst, find_confusions, score_side
@@ -37,7 +38,7 @@ def test_intervals_come_from_resampled_scenes():
     """Images of one scene are drawn together."""
     side = made_side(scenes=["a", "b", "b"])
     sums = np.array([MATRICES[0], np.add(MATRICES[1], MATRICES[2])])
-    drawn = confusion.mean_iou(resample(draw_scenes(2, 0), sums))
+    drawn = confusion.mean_iou(resample(draw_units(2, 0), sums))
 
     assert side.scenes == 2
     assert side.overall["iou"][1:] == pytest.approx(np.percentile(drawn, [2.5, 97.5]))
@@ -63,7 +64,7 @@ def test_an_evaluation_has_the_same_scores(seed):
     whole = Counts._make(known.get(name, np.ones((6, *shapes.get(name, ())))) for name in Counts._fields)
     assert map_counts(len, whole) == (6,) * len(whole)
 
-    side = score_side("test", made, scenes)
+    side = score_side("test", made, scenes, Units("scene", scenes))
 
     overall, by_class = overall_scores(scenes, whole, 0), class_scores(scenes, whole, CLASSES, 0)
     by_site = site_scores(made.sites, scenes, whole, CLASSES, 0)

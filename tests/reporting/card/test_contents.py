@@ -19,6 +19,19 @@ def test_contents_round_trip(tmp_path):
     assert card.scores[0].sites["elwha"]["iou"][1:] == [None, None]
 
 
+def test_a_card_of_an_earlier_version_has_intervals_over_scenes(tmp_path):
+    """It did not record the unit."""
+    card = made_card()
+    write_contents(tmp_path / "card.json", card)
+    raw = json.loads((tmp_path / "card.json").read_text())
+    for side in raw["scores"]:
+        del side["unit_kind"], side["units"]
+    (tmp_path / "card.json").write_text(json.dumps(raw))
+
+    assert read_contents(tmp_path / "card.json") == card
+    assert (card.scores[0].unit_kind, card.scores[0].units) == ("scene", 3)
+
+
 def test_an_evaluation_replaces_the_one_of_the_same_folder():
     """Other evaluations stay, and the given contents are unchanged."""
     first = add_evaluations(made_card(), {"a": made_document("test"), "b": made_document("all")})

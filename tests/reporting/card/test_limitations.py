@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from gym.data.units import Units
+from gym.evaluation.bootstrap import COVERAGE_OF_FEW_UNITS
 from gym.reporting.card.contents import ClassSummary, SideSummary
 from gym.reporting.card.limitations import find_limitations, find_warnings
 from tests.reporting.card.made_up import made_card, made_side
@@ -72,14 +74,31 @@ def test_the_scores_may_not_hold_at_other_sites():
 
 def test_few_scenes_are_a_limitation():
     """One scene has no interval, fewer than twenty have narrow ones, and sites with one scene are named."""
-    assert "Intervals from 3 validation scenes tend to be too narrow." in limitations_of()
+    assert "Intervals over 3 validation scenes are too narrow." in limitations_of()
+    assert limitations_of(scores=[made_side(), made_side("test")]).count(COVERAGE_OF_FEW_UNITS) == 1
     assert "Sites with one validation scene have no interval: elwha." in limitations_of()
     alone = limitations_of(scores=[made_side(scenes=["a", "a", "a"])])
     assert "All validation images come from one scene, so there are no intervals." in alone
     assert "Sites with one" not in alone
+    assert COVERAGE_OF_FEW_UNITS not in alone
     enough = limitations_of(scores=[many_scenes()])
     assert "too narrow" not in enough
     assert "no interval" not in enough
+
+
+def test_the_limitations_name_the_units_of_the_intervals():
+    """Each side may have its own; sites that are units have no interval of their own."""
+    places = made_side(units=Units("place", ["cape", "cape", "bay"]))
+    sites = made_side("test", units=Units("site", ["duck", "duck", "elwha"]))
+    text = limitations_of(scores=[places, sites])
+
+    assert "The intervals measure the choice of places and sites, not the randomness of training" in text
+    assert "Intervals over 2 validation places are too narrow." in text
+    assert "Intervals over 2 test sites are too narrow." in text
+    assert "Sites with one validation place have no interval: duck, elwha." in text
+    assert "The test intervals redraw whole sites, so the scores of a single site have none." in text
+    one = made_side("test", units=Units("site", ["duck"] * 3))
+    assert "All test images come from one site, so there are no intervals." in limitations_of(scores=[places, one])
 
 
 def test_a_site_without_labelled_pixels_is_not_a_site_with_one_scene():
@@ -94,7 +113,7 @@ def test_a_test_side_has_its_own_limitations():
     text = limitations_of(scores=[many_scenes(), made_side("test")])
 
     assert "so their scores are slightly optimistic; the test scores are not affected." in text
-    assert "Intervals from 3 test scenes" in text
+    assert "Intervals over 3 test scenes" in text
     assert "there is no test side." in limitations_of()
 
 

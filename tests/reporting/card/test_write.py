@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from gym.core.text import format_interval
+from gym.data.units import Units
 from gym.reporting.card.contents import (
     ClassSummary,
     Confusion,
@@ -63,6 +64,28 @@ def test_a_card_has_the_required_sections():
         *("model", "intended use", "data", "training", "scores", "calibration"),
         *("failures", "limitations", "provenance", "citation"),
     ]
+
+
+def test_a_card_says_what_its_intervals_redraw():
+    """Each side and each evaluation may have its own unit; a name is shown as text, and a note as a sentence."""
+    places, columns = Units("place", ["cape", "cape", "bay"]), Units("<b>", ["x", "x", "y"])
+    note = "The split kept every <b> together."
+    evaluations = {
+        "evaluation/all": made_document("all", units={"kind": "site", "number": 3, "note": ""}),
+        "evaluation/test": made_document(units={"kind": "scene", "number": 3, "note": note}),
+        "evaluation/training": made_document("training"),  # of an earlier version
+    }
+    sides = [made_side(units=places), made_side("test", units=columns), made_side("other")]
+
+    text = render_markdown(made_card(scores=sides, evaluations=evaluations))
+
+    assert "### On 3 validation images of 3 scenes\n\nThe intervals are over 2 places.\n\n|" in text
+    assert "The intervals are over 2 units by &#60;b&#62;." in text
+    assert "### On 3 other images of 3 scenes\n\n|" in text
+    assert text.count("The intervals are over") == 2
+    assert "3 images of 3 scenes, intervals over 3 sites; data" in text
+    assert "evaluation/test/evaluation.html. The split kept every &#60;b&#62; together. Boundary" in text
+    assert text.count("3 images of 3 scenes; data") == 2
 
 
 def test_a_card_shows_all_scores():

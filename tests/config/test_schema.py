@@ -58,7 +58,7 @@ REFUSED = {
     "data.framing=crop": "data.framing=crop must be one of fit, tile, resize.",
     "data.overlap=1 data.framing=tile": "data.overlap=1.0 must be at least 0 and at most 0.9.",
     "data.scaling=log": "data.scaling=log must be one of none, dtype, percentile, reflectance.",
-    "data.standardize=z": "data.standardize=z must be one of image, band, dataset, none.",
+    "data.standardize=z": "data.standardize=z must be one of image, frame, band, dataset, none.",
     "data.workers=-1": "data.workers=-1 must be at least 0.",
     "data.scenes=1": "data.scenes=1 must be at least 2.",
     "data.sites=9": "data.sites=9 must be at least 1 and at most 8.",

@@ -171,6 +171,7 @@ UNUSED = {
     "model.name=resunet, not with simple_unet; leave it out.",
     "optimizer.weight_decay=1": "optimizer.weight_decay=1.0 is used only with optimizer.name=adamw, not with adam; "
     "leave it out.",
+    "data.null_class=water": f"data.null_class=water {ON_DISK_ONLY}",
     "data.ignore_values=[0]": f"data.ignore_values=[0] {ON_DISK_ONLY}",
     "data.table=x.csv": f"data.table=x.csv {ON_DISK_ONLY}",
     "data.scene_pattern='^(.)'": f"data.scene_pattern=^(.) {ON_DISK_ONLY}",

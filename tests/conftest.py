@@ -209,14 +209,18 @@ def make_scenes(
 
 
 def make_tiny_dataset(
-    folder: Path, scenes: dict[str, RawScene], frame: tuple[int, int] = (16, 32), **options: Any
+    folder: Path,
+    scenes: dict[str, RawScene],
+    frame: tuple[int, int] = (16, 32),
+    unlabelled: int = IGNORE,
+    **options: Any,
 ) -> Dataset:
     """Build a dataset of two pairs per scene, two sites and three classes; ``options`` are those of `Preparation`."""
     settings = {"framing": "fit", "overlap": 0.0, "scaling": Scaling(), "source_bands": TINY_BANDS} | options
     table = {name: {"scene": f"scene{number // 2}", "site": f"site{number % 2}"} for number, name in enumerate(scenes)}
     reader = InMemoryReader(scenes, settings["source_bands"])
     sources = {name: reader.sources(name) for name in reader.names}
-    rule = LabelRule(TINY_CLASSES, ignored=(IGNORE,))
+    rule = LabelRule(TINY_CLASSES, ignored=(IGNORE,), unlabelled=unlabelled)
     plan = DatasetPlan(reader, Preparation(frame, **settings), rule, Grouping(table=table), sources, {})
     build_dataset(plan, folder, 1, plan.fingerprint())
     return Dataset(folder)

@@ -15,8 +15,10 @@ import pytest
 from gym.app import import_config as importing
 from gym.config.groups import configuration_folder
 from gym.config.schema import AugmentConfig, ModelConfig, ScheduleConfig, SplitConfig, TrainingConfig
+from gym.models.architectures import count_parameters
 from tests.app.commands import run_here
 from tests.conftest import ROOT
+from tests.models.outlines import build_outline
 
 OLD = {
     "TARGET_SIZE": [64, 32],
@@ -167,6 +169,33 @@ def test_groups_can_still_be_chosen_over_an_imported_experiment(run_import, old,
 
     assert (config.model.filters, config.model.name, config.loss.name) == (12, "resunet", "cce")
     assert config.model.kernel == 5
+
+
+@pytest.mark.parametrize(("model", "parameters"), [("simple_unet", 124_900), ("simple_resunet", 186_922)])
+@pytest.mark.parametrize("more", [{"KERNEL": 5}, {"KERNEL": 7, "STRIDE": 1}])
+def test_an_imported_simple_network_is_that_of_the_original(
+    run_import, old, composed, tmp_path, model, parameters, more
+):
+    """It equals the option of that name, whose defaults are the original's, for each KERNEL that the file gives."""
+    file = old(MODEL=model, FILTERS=6, N_DATA_BANDS=5, NCLASSES=4, TARGET_SIZE=[512, 512], **more)
+    run_import(file, "--output", tmp_path / "conf")
+
+    imported = composed(tmp_path / "conf", "old").model
+
+    assert imported == ModelConfig(name=model, filters=6, kernel=2)
+    assert imported == composed(tmp_path / "conf", "old", f"model={model}").model
+    assert count_parameters(build_outline(imported, (512, 512, 5), 4)).total == parameters
+
+
+def test_dropout_of_an_imported_simple_network_is_that_of_the_file(run_import, old, composed, tmp_path):
+    """The option's own defaults do not replace it."""
+    dropout = {"DROPOUT": 0.2, "DROPOUT_CHANGE_PER_LAYER": 0.05, "DROPOUT_TYPE": "spatial"}
+    run_import(old(MODEL="simple_unet", USE_DROPOUT_ON_UPSAMPLING=True, **dropout), "--output", tmp_path / "conf")
+
+    config = composed(tmp_path / "conf", "old").model
+
+    assert (config.dropout, config.dropout_change) == (0.2, 0.05)
+    assert (config.dropout_kind, config.dropout_on_up) == ("spatial", True)
 
 
 def test_a_name_is_never_interpolated(run_import, old, composed, tmp_path):

@@ -89,7 +89,17 @@ def _open_model(config: EvaluateConfig, source: ModelSource) -> EvaluatedModel:
 
 def _match_preparation(data: DataConfig, trained_on: DataConfig) -> DataConfig:
     """Return other data with the preparation that the model was trained with."""
-    keys = ("size", "framing", "overlap", "scaling", "percentiles", "reflectance", "indices", "standardize")
+    keys = (
+        "size",
+        "framing",
+        "overlap",
+        "scaling",
+        "percentiles",
+        "reflectance",
+        "indices",
+        "standardize",
+        "null_class",
+    )
     return replace(data, **{key: getattr(trained_on, key) for key in keys})
 
 

@@ -32,6 +32,7 @@ def check_data(data: DataConfig) -> None:
     _check_paths(data)
     if not READERS.get(data.kind).classes:
         _check_classes(data.classes)
+        _check_null_class(data.null_class, data.classes)
     _check_remap(data)
     for key in ("scene_pattern", "site_pattern", "date_pattern"):
         pattern = getattr(data, key)
@@ -80,6 +81,15 @@ def _check_classes(classes: Sequence[str]) -> None:
         raise ConfigError(f"data.classes={classes} must have names that differ by more than case; rename one.")
     if not all(name.strip() and "/" not in name for name in classes):
         raise ConfigError(f"data.classes={classes} must not contain empty names or slashes; rename those classes.")
+
+
+def _check_null_class(null_class: str, classes: Sequence[str]) -> None:
+    if null_class and null_class.strip().lower() != classes[0].strip().lower():
+        others = [name for name in classes if name.strip().lower() != null_class.strip().lower()]
+        raise ConfigError(
+            f"data.null_class={null_class} must be the first of data.classes, which is {classes[0]}; use "
+            f"data.classes=[{','.join([null_class, *others])}]."
+        )
 
 
 def _check_remap(data: DataConfig) -> None:
@@ -143,10 +153,10 @@ def _check_indices(data: DataConfig) -> None:
     names = [name.lower() for name in (*bands, *(index.name for index in indices))]
     if len(set(names)) < len(names):
         raise ConfigError(f"data.bands and data.indices must have distinct names, not {', '.join(names)}; rename one.")
-    if indices and data.standardize == "image":
+    if indices and data.standardize in ("image", "frame"):
         raise ConfigError(
-            "data.indices have no effect with data.standardize=image, which divides all bands by the same deviation; "
-            "use data.standardize=dataset or data.standardize=band."
+            f"data.indices have no effect with data.standardize={data.standardize}, which divides all bands by the "
+            "same deviation; use data.standardize=dataset or data.standardize=band."
         )
 
 

@@ -184,9 +184,9 @@ class DataConfig:
     indices: list[str] = setting([], "Spectral indices to add as bands, such as NDWI or name=(green-nir)/(green+nir).")
     standardize: str = setting(
         "image",
-        "Zero mean and unit variance of each image (as in the paper), of each band of an image, or of each band over "
-        "the training side (dataset).",
-        choices=("image", "band", "dataset", "none"),
+        "Zero mean and unit variance of each image (as in the paper's text), of each image with its padding (frame, as "
+        "in the paper's program), of each band of an image, or of each band over the training side (dataset).",
+        choices=("image", "frame", "band", "dataset", "none"),
     )
     workers: int = setting(0, "Processes that read imagery; 0 means one per core if there is enough to read.", least=0)
     strict: bool = setting(False, "Raise an error for a file that cannot be used instead of leaving it out.")
@@ -214,6 +214,12 @@ class DataConfig:
     )
     aliases: str = setting("", "JSON file that maps alternative class names to names.", only=_SOME_READERS)
     ignore_values: list[Any] = setting([], "Label values or names to ignore.", only=_SOME_READERS)
+    null_class: str = setting(
+        "",
+        "Class of padding, pixels without data and unlabelled pixels, the first of data.classes, as in the paper's "
+        "program; without it, no loss or score counts them.",
+        only=_SOME_READERS,
+    )
     table: str = setting("", "CSV file with one row per file: name, and any of scene, site, date.", only=_SOME_READERS)
     scene_pattern: str = setting(
         "", "Regular expression whose first group in a file's stem is the scene.", only=_SOME_READERS

@@ -1,9 +1,9 @@
 """Augment training pairs at random: quarter turns, zoom, rotation, shifts and flips of image and label, and jitter.
 
 One affine transform per pair is drawn from (seed, epoch, sample). Images are interpolated bilinearly and labels by
-nearest neighbour, so that no new class appears; pixels from outside the frame are 0 in the image and `IGNORE` in the
-label. Brightness, contrast and noise are relative to the standard deviation of a band in the image, because imagery
-comes in any unit. All functions are TensorFlow operations that run inside ``tf.data``.
+nearest neighbour, so that no new class appears; pixels from outside the frame are 0 in the image and padding in the
+label: `IGNORE`, or the null class. Brightness, contrast and noise are relative to the standard deviation of a band in
+the image, because imagery comes in any unit. All functions are TensorFlow operations that run inside ``tf.data``.
 
 Source: the paper, sections 2.2 and 3.2.
 """
@@ -37,7 +37,9 @@ def has_jitter(config: AugmentConfig) -> bool:
     return any((config.brightness, config.contrast, config.noise))
 
 
-def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -> tuple[Tensor, Tensor]:
+def augment(
+    image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor, padding: int = IGNORE
+) -> tuple[Tensor, Tensor]:
     """Augment one pair.
 
     Args:
@@ -45,6 +47,7 @@ def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -
         label: ``(rows, columns)`` uint8.
         config: Largest changes.
         seed: ``(2,)`` integers that determine the change.
+        padding: Label of pixels from outside the frame.
 
     Returns:
         Image and label with their shapes and types.
@@ -53,7 +56,7 @@ def augment(image: Tensor, label: Tensor, config: AugmentConfig, seed: Tensor) -
         image, label = rotate(image, label, seed)
     if has_warp(config):
         transform = draw_transform(config, (label.shape[0], label.shape[1]), seed)
-        image, label = _apply_transform(image, label, transform)
+        image, label = _apply_transform(image, label, transform, padding)
     return (jitter(image, config, seed) if has_jitter(config) else image), label
 
 
@@ -112,7 +115,7 @@ def draw_transform(config: AugmentConfig, size: tuple[int, int], seed: Tensor) -
 # Compiled, plain operations on whole arrays take about a fifth of the time of ImageProjectiveTransformV3, which works
 # value by value and would have to run for image, label and the share of data (scripts/bench_dataset.py).
 @tf.function(jit_compile=True, autograph=False)
-def _apply_transform(image: Tensor, label: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
+def _apply_transform(image: Tensor, label: Tensor, transform: Tensor, padding: int) -> tuple[Tensor, Tensor]:
     """Apply an affine transform to a pair.
 
     Interpolated values are divided by the share of pixels with data, so that nodata does not darken its neighbours.
@@ -124,7 +127,7 @@ def _apply_transform(image: Tensor, label: Tensor, transform: Tensor) -> tuple[T
     share = tf.cond(tf.reduce_all(has_data), lambda: weights, lambda: sample_bilinear(weights, points))
     valid = points.inside[..., tf.newaxis] & (share >= 0.5)
     weight = tf.cast(valid, image.dtype) / tf.maximum(share, 0.5)
-    warped = tf.where(valid[..., 0], sample_nearest(label, points), tf.constant(IGNORE, label.dtype))
+    warped = tf.where(valid[..., 0], sample_nearest(label, points), tf.constant(padding, label.dtype))
     return sample_bilinear(image, points) * weight, warped
 
 

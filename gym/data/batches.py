@@ -20,7 +20,6 @@ from gym.core.parallel import available_cores
 from gym.core.seeding import derive_seed
 from gym.data.augment import augment, has_changes
 from gym.data.dataset import Dataset
-from gym.data.labels import IGNORE
 
 Tensor = Any
 Batches = Any
@@ -58,7 +57,7 @@ def training_batches(
         if not is_online:
             return image, label
         seeds = tf.stack([tf.constant(change_seed, tf.int64), epoch * count + index])
-        return augment(tf.cast(image, tf.float32), label, config, seeds)
+        return augment(tf.cast(image, tf.float32), label, config, seeds, dataset.padding)
 
     def one_epoch(epoch: Tensor) -> Batches:
         seeds = tf.stack([tf.constant(order_seed, tf.int64), epoch])
@@ -105,7 +104,7 @@ class PairReader:
 
     def __init__(self, dataset: Dataset) -> None:
         records = dataset.manifest.pairs
-        self._shape = dataset.shape
+        self._shape, self._padding = dataset.shape, dataset.padding
         self._images, self._first_value = _map_values(dataset.images_path, dataset.manifest.dtype)
         self._labels, self._first_pixel = _map_values(dataset.labels_path, "|u1")
         self._starts = tf.constant([record.start for record in records], tf.int64)
@@ -123,7 +122,7 @@ class PairReader:
         if not self._fills_frame:  # tf.pad copies even if there is nothing to pad
             around = tf.stack([corner, (rows, columns) - size - corner], axis=1)
             image = tf.pad(image, tf.concat([around, [[0, 0]]], 0))
-            label = tf.pad(label, around, constant_values=tf.constant(IGNORE, tf.uint8))
+            label = tf.pad(label, around, constant_values=tf.constant(self._padding, tf.uint8))
         return tf.ensure_shape(image, self._shape), tf.ensure_shape(label, self._shape[:2])
 
 
@@ -138,12 +137,17 @@ class SampleReader:
 
     def __init__(self, dataset: Dataset, config: AugmentConfig, seed: int) -> None:
         self._config, self._pairs, self._read = config, len(dataset), PairReader(dataset)
+        self._padding = dataset.padding
         self._seed = tf.constant(derive_seed(seed, "copies"), tf.int64)
 
     def __call__(self, sample: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102 - see the class
         image, label = self._read(sample % self._pairs)
         image, seeds = tf.cast(image, tf.float32), tf.stack([self._seed, tf.cast(sample, tf.int64)])
-        return tf.cond(sample < self._pairs, lambda: (image, label), lambda: augment(image, label, self._config, seeds))
+        return tf.cond(
+            sample < self._pairs,
+            lambda: (image, label),
+            lambda: augment(image, label, self._config, seeds, self._padding),
+        )
 
 
 def _make_reader(

@@ -20,7 +20,7 @@ from gym.core.files import HashCache, atomic_folder, hash_value, translate_disk_
 from gym.core.parallel import map_in_order
 from gym.core.text import pluralize
 from gym.data.dataset import SCHEMA_VERSION, Dataset, Manifest, PairRecord, finish_dataset, write_part
-from gym.data.labels import LabelCounts, LabelRule, add_counts, read_aliases
+from gym.data.labels import IGNORE, NULL_CLASS, LabelCounts, LabelRule, add_counts, read_aliases
 from gym.data.preparation import Preparation, prepare_scene
 from gym.data.readers.base import Reader
 from gym.data.readers.raster import Grid
@@ -89,8 +89,15 @@ class DatasetPlan(NamedTuple):
         groups = [dict(self.grouping.patterns), {name: dict(row) for name, row in self.grouping.table.items()}]
         rule = [sorted(map(repr, part.items())) for part in (self.rule.remap, self.rule.aliases)]
         meaning = [self.rule.classes, list(map(repr, self.rule.ignored)), rule, asdict(self.preparation)]
+        # A later key enters only if it is set, so that the datasets of earlier versions keep their fingerprints.
+        meaning += [["null_class"]] if self.has_null_class else []
         left_out = sorted(PurePath(source).name for source in self.left_out)
         return hash_value([SCHEMA_VERSION, hashes, groups, meaning, left_out, *self.extension])
+
+    @property
+    def has_null_class(self) -> bool:
+        """Whether the first class is that of padding, pixels without data and unlabelled pixels."""
+        return self.rule.unlabelled != IGNORE
 
 
 def plan_dataset(config: DataConfig, stores: Path, downloads: Path) -> DatasetPlan:
@@ -151,7 +158,8 @@ def _plan_labels(config: DataConfig) -> LabelRule:
     if known := READERS.get(config.kind).classes:
         return LabelRule(known)
     aliases = read_aliases(Path(config.aliases)) if config.aliases else {}
-    return LabelRule(tuple(config.classes), config.remap or {}, tuple(config.ignore_values), aliases)
+    unlabelled = NULL_CLASS if config.null_class else IGNORE
+    return LabelRule(tuple(config.classes), config.remap or {}, tuple(config.ignore_values), aliases, unlabelled)
 
 
 def _plan_grouping(config: DataConfig) -> Grouping:
@@ -251,6 +259,7 @@ def _make_manifest(plan: DatasetPlan, built: list[BuiltScene], fingerprint: str)
         pairs=[record for scene in used for record in scene.records],
         left_out=left_out,
         passed_over=plan.reader.skipped,
+        null_class=plan.has_null_class,
     )
 
 

@@ -3,7 +3,7 @@
     <kind>-<fingerprint>/
         manifest.json   contents, origin and a record of each pair
         images.npy      values of all images end to end, in the type of the imagery, or float32 if scaled
-        labels.npy      classes of all labels end to end, uint8, 255 for ignored pixels
+        labels.npy      classes of all labels end to end, uint8, 255 for ignored pixels (0 with a null class)
 
 Pairs are stored without the padding that fills the frame; each record says where in the frame its pair lies. Both
 arrays are memory-mapped, so that any pair is read with one copy, in any order.
@@ -26,7 +26,7 @@ from gym.config.spectral_index import Index
 from gym.core.errors import DataError
 from gym.core.files import read_json, write_json
 from gym.data.framing import Placement, pad_image, pad_label
-from gym.data.labels import LabelCounts, count_classes
+from gym.data.labels import IGNORE, NULL_CLASS, LabelCounts, count_classes
 from gym.data.near_duplicates import perceptual_hash
 from gym.data.preparation import Pair, Preparation
 from gym.data.scaling import Scaling
@@ -108,6 +108,7 @@ class Manifest:
         pairs: Record of each pair.
         left_out: Reason for each file or scene that could not be used.
         passed_over: Reason for each file that was skipped on purpose, such as an augmented copy.
+        null_class: Whether the first class is that of padding, pixels without data and unlabelled pixels.
         schema_version: Version of this layout.
     """
 
@@ -120,6 +121,7 @@ class Manifest:
     pairs: list[PairRecord]
     left_out: dict[str, str] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
+    null_class: bool = False
     schema_version: int = SCHEMA_VERSION
 
 
@@ -171,10 +173,19 @@ class Dataset:
         """Rows, columns and bands of the network's input."""
         return (*self.frame, len(self.bands))
 
+    @property
+    def padding(self) -> int:
+        """What padding is in a label: `IGNORE`, or the null class if there is one."""
+        return NULL_CLASS if self.manifest.null_class else IGNORE
+
     @cached_property
     def counts(self) -> np.ndarray:
-        """Pixels of each class in each pair, ``(pairs, classes)`` int64."""
-        return np.array([record.counts for record in self.manifest.pairs], np.int64)
+        """Pixels of each class in each pair, ``(pairs, classes)`` int64; a null class includes the padding."""
+        counts = np.array([record.counts for record in self.manifest.pairs], np.int64)
+        if self.manifest.null_class:
+            stored = [math.prod(record.placement.size) for record in self.manifest.pairs]
+            counts[:, NULL_CLASS] += math.prod(self.frame) - np.array(stored)
+        return counts
 
     @property
     def absent_classes(self) -> list[str]:
@@ -202,7 +213,7 @@ class Dataset:
     def read_label(self, position: int) -> np.ndarray:
         """Read a label padded to the frame, ``frame`` uint8."""
         corner = self.manifest.pairs[position].placement.corner
-        return np.array(pad_label(self.unpadded_label(position), corner, self.frame))
+        return np.array(pad_label(self.unpadded_label(position), corner, self.frame, self.padding))
 
 
 def parse_manifest(raw: dict[str, Any]) -> Manifest:

@@ -2,10 +2,10 @@
 
 A scene enters the frame whole or window by window. `place_scene` plans the placements. `crop_image` and `crop_label`
 cut out a window and resize it for the frame, `pad_image` and `pad_label` surround it with nodata (0 in every band) and
-`IGNORE`. `unframe_probabilities` is the way back. Images are ``(rows, columns, bands)`` with 0 in every band where
-there is no data; sizes and positions are whole pixels, rows first and downward.
+`IGNORE` or the null class. `unframe_probabilities` is the way back. Images are ``(rows, columns, bands)`` with 0 in
+every band where there is no data; sizes and positions are whole pixels, rows first and downward.
 
-Source: the paper, section 2.2, "Third". Its code distorted the aspect ratio and gave padding a class.
+Source: the paper, section 2.2, "Third". Its code distorted the aspect ratio of scenes larger than the frame.
 """
 
 import math
@@ -115,9 +115,9 @@ def pad_image(image: np.ndarray, corner: tuple[int, int], frame: tuple[int, int]
     return framed
 
 
-def pad_label(label: np.ndarray, corner: tuple[int, int], frame: tuple[int, int]) -> np.ndarray:
-    """Put a label into the frame, its top left pixel at ``corner`` and `IGNORE` around it; ``frame`` uint8."""
-    framed = np.full(frame, IGNORE, np.uint8)
+def pad_label(label: np.ndarray, corner: tuple[int, int], frame: tuple[int, int], padding: int = IGNORE) -> np.ndarray:
+    """Put a label into the frame, its top left pixel at ``corner`` and ``padding`` around it; ``frame`` uint8."""
+    framed = np.full(frame, padding, np.uint8)
     framed[_area(corner, label.shape)] = label
     return framed
 

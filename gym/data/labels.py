@@ -1,7 +1,8 @@
 """Label rasters: one class index per pixel, and one value for the pixels to ignore.
 
 Labels are ``(rows, columns)`` uint8 and hold the classes 0 to ``len(classes) - 1``. `IGNORE` marks padding, nodata and
-whatever the user excludes; every loss and score skips it.
+whatever the user excludes; every loss and score skips it. If the first class is the null class, padding, nodata and
+unlabelled pixels belong to that class instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from gym.core.files import read_json
 from gym.core.text import pluralize
 
 IGNORE = 255
+NULL_CLASS = 0
 MAX_CLASSES = 255
 
 _MAX_TABLE = 1 << 16  # rows of a lookup table that spans all values between the lowest and the highest
@@ -34,12 +36,14 @@ class LabelRule:
             without names, the remap must list every value.
         ignored: Label values and names to ignore.
         aliases: Alternative spellings of names, resolved after the name itself was looked up.
+        unlabelled: What pixels without data or without a label become: `IGNORE`, or `NULL_CLASS`.
     """
 
     classes: tuple[str, ...]
     remap: Mapping[int | str, int | str] = field(default_factory=dict)
     ignored: tuple[int | str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    unlabelled: int = IGNORE
 
     def class_of(self, value: int, names: Sequence[str]) -> int | None:
         """Look up the class of a label value; `IGNORE` if it is ignored, None if the rule does not cover it.
@@ -115,7 +119,7 @@ def remap_label(
     """
     whole = raw if np.issubdtype(raw.dtype, np.integer) else _to_integers(raw, labelled, source)
     values, counts, positions = _count_values(whole, labelled)
-    table = np.full(len(values) + 1, IGNORE, np.uint8)
+    table = np.full(len(values) + 1, rule.unlabelled, np.uint8)
     label_counts: LabelCounts = {}
     for position, (value, count) in enumerate(zip(values.tolist(), counts.tolist(), strict=True)):
         if not count:

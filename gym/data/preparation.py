@@ -11,7 +11,7 @@ from gym.config.spectral_index import Index
 from gym.core.errors import DataError
 from gym.core.text import pluralize
 from gym.data.framing import Placement, crop_image, crop_label, place_scene
-from gym.data.labels import IGNORE, LabelCounts, LabelRule, remap_label
+from gym.data.labels import LabelCounts, LabelRule, remap_label
 from gym.data.readers.base import RawScene
 from gym.data.scaling import Scaling, add_indices, scale_image
 
@@ -88,7 +88,7 @@ class PreparedScene:
 def prepare_scene(name: str, raw: RawScene, preparation: Preparation, rule: LabelRule) -> PreparedScene:
     """Make the pairs of a scene: one, or one per tile. Tiles without data are left out.
 
-    Pixels without data in the image are ignored in the label.
+    Pixels without data in the image become ``rule.unlabelled`` in the label.
 
     Raises:
         DataError: The bands or the label values are wrong, or no pixel in the frame has data.
@@ -98,17 +98,20 @@ def prepare_scene(name: str, raw: RawScene, preparation: Preparation, rule: Labe
     except DataError as error:
         raise DataError(f"{name} {error}") from error
     label, counts = remap_label(raw.label, rule, name, raw.names, raw.labelled)
-    label[~image.any(axis=2)] = IGNORE
+    label[~image.any(axis=2)] = rule.unlabelled
     placements = preparation.place_image(image)
     names = [name] if len(placements) == 1 else [f"{name} tile {number}" for number in range(1, len(placements) + 1)]
-    pairs = [_crop_pair(title, image, label, placement) for title, placement in zip(names, placements, strict=True)]
+    pairs = [
+        _crop_pair(title, image, label, placement, rule.unlabelled)
+        for title, placement in zip(names, placements, strict=True)
+    ]
     pairs = [pair for pair in pairs if pair.image.any()]
     if not pairs:
         raise DataError(f"{name} has no data in the frame: every pixel is 0 or nodata in all bands; remove it.")
     return PreparedScene(pairs, counts)
 
 
-def _crop_pair(name: str, image: np.ndarray, label: np.ndarray, placement: Placement) -> Pair:
+def _crop_pair(name: str, image: np.ndarray, label: np.ndarray, placement: Placement, unlabelled: int) -> Pair:
     image, label = crop_image(image, placement), crop_label(label, placement)
-    label[~image.any(axis=2)] = IGNORE  # shrinking can remove the data of a pixel
+    label[~image.any(axis=2)] = unlabelled  # shrinking can remove the data of a pixel
     return Pair(name, image, label, placement)

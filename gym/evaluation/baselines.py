@@ -148,12 +148,12 @@ def draw_pixels(dataset: Dataset, positions: Sequence[int], seed: int) -> Traini
     pairs_of_scene = Counter(scenes[position] for position in chosen)
     values, classes = [], []
     for position in chosen:
-        label = dataset.unpadded_label(position).ravel()
+        label = dataset.read_label(position).ravel()  # with its padding, which may be a null class
         labelled = np.flatnonzero(label != IGNORE)
         wanted = max(1, MAX_PIXELS // len(pairs_of_scene) // pairs_of_scene[scenes[position]])
         rng = generator(seed, "baseline pixels", position)
         drawn = rng.choice(labelled, min(wanted, len(labelled)), replace=False)
-        values.append(dataset.unpadded_image(position).reshape(len(label), -1)[drawn].astype(np.float32))
+        values.append(dataset.read_image(position).reshape(len(label), -1)[drawn].astype(np.float32))
         classes.append(label[drawn])
     return TrainingPixels(np.concatenate(values), np.concatenate(classes), len(pairs_of_scene))
 

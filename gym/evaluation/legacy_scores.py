@@ -5,10 +5,14 @@ absent class counts as perfectly predicted; the "KLD" of the present program is 
 and at the time of the paper, the "mean IoU" covered the first class only. `gym.evaluation.confusion` has the correct
 scores.
 
+That first class was the null class, which holds the padding of the scenes. The "mean IoU" of a run whose first class is
+another, such as water, is another quantity, so `drop_incomparable` leaves it out.
+
 Names without a year refer to the present version of the original, names ending in ``_2022`` to the version at the time
 of the paper. Ignored pixels are not counted.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,10 +29,39 @@ MEANINGS = {
     "iou": "its mean IoU: averaged over batches; an absent class counts as perfect",
     "dice": "its mean Dice: computed from probabilities, with the same two flaws",
     "kld": "its KLD: the share of wrong pixels times 16.118",
-    "iou_2022": "its mean IoU at the time of the paper: first class only",
+    "iou_2022": "its mean IoU at the time of the paper: first class only, the null class",
     "dice_2022": "its Dice at the time of the paper: all classes at once, first ten batches only",
     "kld_2022": "its KLD at the time of the paper: first ten batches only",
 }
+
+
+_OF_NULL_CLASS = "iou_2022"
+
+
+def drop_incomparable(scores: Mapping[str, float], null_class: bool) -> dict[str, float]:
+    """Leave out ``iou_2022`` unless the first class is the null class, as it was in the paper's runs.
+
+    Args:
+        scores: Scores by name, such as ``iou_2022`` or ``test/legacy/iou_2022``.
+        null_class: Whether the first class is the null class, as with ``data.null_class``.
+    """
+    return {name: value for name, value in scores.items() if null_class or name.rpartition("/")[2] != _OF_NULL_CLASS}
+
+
+def explain_left_out(classes: Sequence[str], null_class: bool) -> str:
+    """Say in one line why ``iou_2022`` is left out; empty if it is not.
+
+    Args:
+        classes: Class names by label value.
+        null_class: Whether the first of them is the null class.
+    """
+    if null_class:
+        return ""
+    first = f"the first class here is {classes[0]}" if classes else "the first class here is another"
+    return (
+        "Its mean IoU at the time of the paper (iou_2022) is left out: it covered the first class only, which was the "
+        f"null class of padding, and {first}; data.null_class names a null class."
+    )
 
 
 class LegacyScores:

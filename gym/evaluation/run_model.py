@@ -12,7 +12,7 @@ from gym.data.dataset import Dataset
 from gym.data.samples import pair_positions, sample_name
 from gym.evaluation import confusion
 from gym.evaluation.confusion import TrainingCounts
-from gym.evaluation.legacy_scores import LegacyScores
+from gym.evaluation.legacy_scores import LegacyScores, drop_incomparable
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Evaluation:
         matrices: Confusion matrices, ``(samples, classes, classes)`` int64, true by predicted class.
         kld_sums: Kullback-Leibler divergence summed over the counted pixels of each sample, in nats, ``(samples,)``.
         predicted: Predicted class indices, ``(samples, rows, columns)`` uint8.
-        legacy: Scores as the original program computes them, by name.
+        legacy: Scores as the original program computes them, by name; those that assume a null class only with one.
+        null_class: Whether the first class is the null class.
     """
 
     names: list[str]
@@ -38,6 +39,7 @@ class Evaluation:
     kld_sums: np.ndarray
     predicted: np.ndarray
     legacy: dict[str, float]
+    null_class: bool = False
 
     @property
     def matrix(self) -> np.ndarray:
@@ -97,7 +99,8 @@ def evaluate_model(
         matrices=np.array(matrices),
         kld_sums=np.array(kld_sums),
         predicted=predictions,
-        legacy=legacy.result(),
+        legacy=drop_incomparable(legacy.result(), dataset.manifest.null_class),
+        null_class=dataset.manifest.null_class,
     )
 
 

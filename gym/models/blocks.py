@@ -15,17 +15,19 @@ from gym.models.fast_decoder import JoinedMaps
 
 Tensor = Any
 
-STANDARDISATIONS = ("image", "band", "dataset", "none")
+STANDARDISATIONS = ("image", "frame", "band", "dataset", "none")
 
 
 @keras.saving.register_keras_serializable(package="segsweep")
 class Standardize(keras.layers.Layer):
     """Standardise imagery to zero mean and unit standard deviation over its valid pixels.
 
-    A pixel that is 0 in every band has no data: it is ignored and stays 0. As a layer, the standardisation is saved
-    with the model, so that images are treated alike in training and prediction.
+    A pixel that is 0 in every band has no data: it is ignored and stays 0, except with ``frame``. As a layer, the
+    standardisation is saved with the model, so that images are treated alike in training and prediction.
 
     - ``image`` standardises each image on its own, all bands together.
+    - ``frame`` does the same over all pixels of the frame, with padding and pixels without data as values of 0. The
+      deviation of ``rows * columns`` pixels is at least ``1 / sqrt(rows * columns)``.
     - ``band`` standardises each band of each image on its own, which removes the overall colour and brightness.
     - ``dataset`` standardises each band with a mean and a deviation shared by all images.
     - ``none`` leaves the values unchanged.
@@ -42,9 +44,9 @@ class Standardize(keras.layers.Layer):
     Raises:
         ValueError: The method is unknown, or ``mean`` and ``deviation`` do not suit it.
 
-    Source: the paper, section 2.2, "Second", for ``image``. The paper standardised after padding, so that the padding
-    affected the mean, and its code bounded the deviation of ``n`` values below by ``1 / sqrt(n)``, which imagery in
-    [0, 1] may not reach.
+    Source: the paper, section 2.2, for ``image``: images are standardised ("Second") before they are padded ("Third").
+    ``frame`` is what its code does, ``standardize`` in ``doodleverse_utils.imports``: it standardises the padded image,
+    and bounds the deviation, which imagery in [0, 1] may not reach.
     """
 
     def __init__(
@@ -86,6 +88,8 @@ class Standardize(keras.layers.Layer):
         images = keras.ops.cast(images, "float32")
         if self.method == "none":
             return images
+        if self.method == "frame":
+            return _by_frame(images)
         valid = keras.ops.cast(keras.ops.any(images != 0, axis=-1, keepdims=True), "float32")
         if self.method == "dataset":
             mean = keras.ops.convert_to_tensor(self.mean, "float32")
@@ -117,6 +121,21 @@ def _by_band(images: Tensor, valid: Tensor, pixels: Tensor) -> Tensor:
     centred = (images - mean) * valid
     centred = (centred - average(centred)) * valid  # removes the rounding error of the mean
     return centred / _infinite_where_flat(keras.ops.sqrt(average(centred * centred)), mean)
+
+
+def _by_frame(images: Tensor) -> Tensor:
+    pixels = images.shape[1] * images.shape[2]
+
+    def average(maps: Tensor) -> Tensor:
+        by_row = keras.ops.sum(keras.ops.sum(maps, axis=2, keepdims=True), axis=1, keepdims=True) / pixels
+        return keras.ops.mean(by_row, axis=3, keepdims=True)
+
+    mean = average(images)
+    centred = images - mean
+    centred -= average(centred)  # removes the rounding error of the mean
+    deviation = keras.ops.sqrt(average(centred * centred))
+    bounded = keras.ops.maximum(_infinite_where_flat(deviation, mean), 1 / math.sqrt(pixels))
+    return centred / bounded
 
 
 def _infinite_where_flat(deviation: Tensor, mean: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The original program's ``simple_unet`` and ``simple_resunet``, for configurations that name them.
 
 Each convolution is followed by ReLU and batch normalisation and has no bias; weights are initialised by he-normal;
-levels are separated by max pooling; the widths of encoder and decoder are symmetric.
+levels are separated by max pooling; the widths of encoder and decoder are symmetric. The original's defaults, 2x2
+kernels and standard dropout of 0.1 in every encoder level, are those of ``conf/model/simple_*.yaml``.
 
 Source: the original program's variant of Ronneberger et al. 2015, doi:10.48550/arXiv.1505.04597.
 """

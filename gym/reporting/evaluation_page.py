@@ -20,6 +20,7 @@ from gym.core.text import plain_console, pluralize
 from gym.data.samples import ReadSample
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
+from gym.evaluation.legacy_scores import explain_left_out
 from gym.evaluation.scores import sum_counts
 from gym.reporting import evaluation_figures, page_tables
 from gym.reporting.contact_sheet import draw_contact_sheet, rank_by_iou
@@ -74,6 +75,7 @@ def write_page(
         tables=make_tables(assessment, differences),
         comparisons=baseline_tables(assessment),
         legacy=page_tables.legacy_rows(assessment.evaluation.legacy, assessment.overall),
+        legacy_note=explain_left_out(assessment.evaluation.classes, assessment.evaluation.null_class),
         pictures={name: embed_png(path) for name, path in pictures.items()},
     )
     write_text(folder / "evaluation.html", page)

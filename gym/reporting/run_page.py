@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gym.config.registries import SCORES, Place
 from gym.core.text import format_duration
-from gym.evaluation.legacy_scores import MEANINGS
+from gym.evaluation.legacy_scores import MEANINGS, drop_incomparable, explain_left_out
 from gym.reporting.page_tables import PageTable, build_table, legacy_rows, site_dice_table
 from gym.reporting.pages import Report, write_report
 from gym.reporting.run_table import score_of
@@ -48,6 +48,7 @@ def write_run_report(folder: Path, report: RunReport) -> list[Path]:
         totals=total_rows(result) if result else [],
         site_table=site_dice_table(result, report.sites) if result else None,
         legacy=legacy_rows(_legacy_numbers(result)) if result else [],
+        legacy_note=explain_left_out(result.classes, has_null_class(result)) if result else "",
     )
 
 
@@ -85,4 +86,11 @@ def total_rows(result: RunResult) -> list[tuple[str, str]]:
 
 def _legacy_numbers(result: RunResult) -> dict[str, float]:
     found = {name: score_of(result, f"legacy/{name}") for name in MEANINGS}
-    return {name: value for name, value in found.items() if value is not None}
+    return drop_incomparable(
+        {name: value for name, value in found.items() if value is not None}, has_null_class(result)
+    )
+
+
+def has_null_class(result: RunResult) -> bool:
+    """Whether the first class of a run is the null class. Runs of version 0.1.0 have none."""
+    return bool(result.settings.get("data.null_class"))

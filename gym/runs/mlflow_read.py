@@ -21,6 +21,7 @@ from gym.config.schema import TrackingConfig
 from gym.core.errors import DataError
 from gym.data.build import dataset_folder
 from gym.data.dataset import Dataset
+from gym.evaluation.legacy_scores import drop_incomparable
 from gym.runs.mlflow_client import RetryingClient, connect, find_experiment
 from gym.runs.mlflow_log import metric_name, replace_special_characters
 from gym.runs.mlflow_lookup import equality_filter, search_runs
@@ -134,9 +135,16 @@ def tabulate_runs(config: TrackingConfig, outputs: Path, sweep: str | None) -> l
             "status": run.info.status,
             "sweep": run.data.tags.get("sweep", ""),
             "started": datetime.fromtimestamp(run.info.start_time / 1000, UTC),
-            **{name: value for name, value in run.data.metrics.items() if not name.startswith(_EPOCH_METRICS)},
-            **parse_settings(run.data.params),
+            **_final_metrics(run, settings),
+            **settings,
         }
         for run in runs
         if "fingerprint" in run.data.tags
+        for settings in [parse_settings(run.data.params)]
     ]
+
+
+def _final_metrics(run: Run, settings: dict[str, Any]) -> dict[str, float]:
+    """Return the metrics of a finished run that can stand next to those of other runs."""
+    final = {name: value for name, value in run.data.metrics.items() if not name.startswith(_EPOCH_METRICS)}
+    return drop_incomparable(final, bool(settings.get("data.null_class")))

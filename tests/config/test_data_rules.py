@@ -299,10 +299,11 @@ def test_an_invalid_index_is_refused():
     )
 
 
-def test_indices_need_standardisation_by_band():
+@pytest.mark.parametrize("method", ["image", "frame"])
+def test_indices_need_standardisation_by_band(method):
     """Next to bands in thousands, a ratio in [-1, 1] would be nearly constant."""
-    assert refusal(check_data, DataConfig(indices=["NDWI"])) == (
-        "data.indices have no effect with data.standardize=image, which divides all bands by the same deviation; "
+    assert refusal(check_data, DataConfig(indices=["NDWI"], standardize=method)) == (
+        f"data.indices have no effect with data.standardize={method}, which divides all bands by the same deviation; "
         "use data.standardize=dataset or data.standardize=band."
     )
 

@@ -58,7 +58,7 @@ REFUSED = {
     "data.framing=crop": "data.framing=crop must be one of fit, tile, resize.",
     "data.overlap=1 data.framing=tile": "data.overlap=1.0 must be at least 0 and at most 0.9.",
     "data.scaling=log": "data.scaling=log must be one of none, dtype, percentile, reflectance.",
-    "data.standardize=z": "data.standardize=z must be one of image, band, dataset, none.",
+    "data.standardize=z": "data.standardize=z must be one of image, frame, band, dataset, none.",
     "data.workers=-1": "data.workers=-1 must be at least 0.",
     "data.scenes=1": "data.scenes=1 must be at least 2.",
     "data.sites=9": "data.sites=9 must be at least 1 and at most 8.",
@@ -173,6 +173,7 @@ UNUSED = {
     "it out.",
     "optimizer.weight_decay=1": "optimizer.weight_decay=1.0 is used only with optimizer.name=adamw, not with adam; "
     "leave it out.",
+    "data.null_class=water": f"data.null_class=water {ON_DISK_ONLY}",
     "data.ignore_values=[0]": f"data.ignore_values=[0] {ON_DISK_ONLY}",
     "data.table=x.csv": f"data.table=x.csv {ON_DISK_ONLY}",
     "data.scene_pattern='^(.)'": f"data.scene_pattern=^(.) {ON_DISK_ONLY}",

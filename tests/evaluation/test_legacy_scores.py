@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gym.data.labels import IGNORE
-from gym.evaluation.legacy_scores import LegacyScores
+from gym.evaluation.legacy_scores import LegacyScores, drop_incomparable, explain_left_out
 
 SMOOTH = 1e-5
 
@@ -59,6 +59,35 @@ def test_ignored_pixels_are_not_counted():
 
     assert whole.result() == rest.result()
     assert LegacyScores(2).result() == {}
+
+
+@pytest.mark.parametrize("prefix", ["", "legacy/", "test/legacy/"])
+def test_the_mean_iou_of_2022_needs_a_null_class(prefix):
+    """The paper's first class was the null class, so the score of any other first class is another quantity."""
+    scores = {f"{prefix}{name}": 0.5 for name in ("iou", "iou_2022", "dice_2022", "kld_2022")}
+
+    assert drop_incomparable(scores, null_class=True) == scores
+    assert list(drop_incomparable(scores, null_class=False)) == [
+        f"{prefix}{name}" for name in ("iou", "dice_2022", "kld_2022")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("classes", "null_class", "reason"),
+    [
+        (["padding", "water", "sand"], True, ""),
+        (["water", "sand", "padding"], False, "and the first class here is water; "),
+        (["sand", "water"], False, "and the first class here is sand; "),
+        ([], False, "and the first class here is another; "),
+    ],
+)
+def test_one_line_says_why_a_score_is_left_out(classes, null_class, reason):
+    """It names the first class, whatever the order."""
+    line = explain_left_out(classes, null_class)
+
+    assert reason in line
+    assert "\n" not in line
+    assert bool(line) != null_class
 
 
 def with_one_hot(labels, probabilities):

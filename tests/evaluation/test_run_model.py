@@ -9,6 +9,7 @@ from gym.data.batches import SampleReader, ordered_batches
 from gym.data.labels import IGNORE
 from gym.evaluation import confusion
 from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
+from tests.conftest import make_scenes, make_tiny_dataset
 
 SAMPLES = [4, 0, 3, 1]
 
@@ -154,7 +155,7 @@ def test_a_perfect_model_scores_one(tiny_dataset):
     assert scores.pop("legacy/kld") == pytest.approx(0, abs=1e-6)
     assert scores.pop("legacy/kld_2022") == pytest.approx(0, abs=1e-6)
     assert scores == pytest.approx(dict.fromkeys(scores, 1.0))
-    assert len(scores) == 8 + 4 * 3 + 2 * 2 + 4
+    assert len(scores) == 8 + 4 * 3 + 2 * 2 + 3
 
 
 def test_names_and_values_by_hand():
@@ -210,3 +211,24 @@ def test_scores_are_logged_under_their_registered_names(evaluation):
     scores, summary = named_scores(evaluation), confusion.training_scores(evaluation.counts)
 
     assert {name: scores[name] for name in summary} == summary
+
+
+@pytest.mark.parametrize("null_class", [True, False])
+def test_the_mean_iou_of_2022_is_computed_only_with_a_null_class(model, tmp_path, null_class):
+    """With one, it is the IoU of padding and of pixels without data, which the network finds with p > 0.5."""
+    scenes = make_scenes(2, rows=8)
+    for scene in scenes.values():
+        scene.label[:] = 1 + scene.label % 2
+        scene.image[..., 0] = 100 * scene.label
+        scene.image[..., 1] = 7
+        scene.image[0, :3, 0] = 0  # 3 of 256 pixels of padding and nodata are predicted where they are not
+    dataset = make_tiny_dataset(tmp_path / "s", scenes, unlabelled=0 if null_class else IGNORE)
+
+    evaluation = evaluated(model, dataset, [0, 1], 2)
+
+    assert evaluation.null_class == null_class
+    assert ("iou_2022" in evaluation.legacy) == null_class
+    assert ("legacy/iou_2022" in named_scores(evaluation)) == null_class
+    assert evaluation.matrix.sum() == 2 * 16 * 32 // (1 if null_class else 2)
+    if null_class:
+        assert evaluation.legacy["iou_2022"] == pytest.approx(256 / 259, abs=1e-5)

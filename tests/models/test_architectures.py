@@ -27,6 +27,11 @@ PAPER_COUNTS = {
         12: (13_926_052, 5_472),
     },
 }
+# Counted from the source of the original's simple networks, with their defaults, at 512x512x5 and 4 classes.
+SIMPLE_COUNTS = {
+    "simple_unet": {2: (14_404, 368), 6: (124_900, 1_104), 8: (220_996, 1_472)},
+    "simple_resunet": {2: (21_822, 728), 6: (186_922, 2_184), 8: (330_204, 2_912)},
+}
 
 
 def small(**options):
@@ -51,6 +56,70 @@ def test_parameter_counts_are_the_papers(name, filters, counts):
     count = count_parameters(build_outline(ModelConfig(name=name, filters=filters), (512, 512, 5), 4))
 
     assert (count.total, count.total - count.trainable) == counts
+
+
+@pytest.mark.parametrize(
+    ("name", "filters", "counts"),
+    [(name, filters, counts) for name, rows in SIMPLE_COUNTS.items() for filters, counts in rows.items()],
+)
+def test_the_simple_networks_have_the_parameter_counts_of_the_original(configure, name, filters, counts):
+    """Choosing the option is enough."""
+    config = configure(f"model={name}", f"model.filters={filters}").model
+    count = count_parameters(build_outline(config, (512, 512, 5), 4))
+
+    assert (count.total, count.total - count.trainable) == counts
+
+
+def count_simple_by_hand(name, filters, kernel, bands, classes):
+    """Add up the weights of a simple network of four levels from the widths of its blocks."""
+
+    def pair(inputs, width):
+        return kernel**2 * (inputs + width) * width + 2 * 4 * width
+
+    def level(inputs, width):
+        if name == "simple_unet":
+            return pair(inputs, width)
+        return pair(inputs, width) + pair(width, width) + (inputs + 1) * width + 4 * width
+
+    widths = [filters * 2**depth for depth in range(5)]
+    down = sum(level(inputs, width) for inputs, width in zip([bands, *widths], widths[:4], strict=False))
+    up = sum(level(2 * width + width, width) for width in widths[:4])
+    return down + pair(widths[3], widths[4]) + up + (filters + 1) * classes
+
+
+@pytest.mark.parametrize("name", ["simple_unet", "simple_resunet"])
+@pytest.mark.parametrize("kernel", [2, 3, 5])
+def test_the_kernel_of_a_simple_network_can_be_changed(configure, name, kernel):
+    """``model.kernel`` overrides the 2x2 of the option, for other bands and classes too."""
+    config = configure(f"model={name}", f"model.kernel={kernel}", "model.filters=3").model
+
+    count = count_parameters(build_outline(config, (64, 64, 3), 5))
+
+    assert count.total == count_simple_by_hand(name, 3, kernel, bands=3, classes=5)
+
+
+@pytest.mark.parametrize("name", ["simple_unet", "simple_resunet"])
+def test_both_simple_networks_have_the_dropout_of_the_original(configure, name):
+    """Single values are dropped at a rate of 0.1 in each encoder level and in the deepest one, none in the decoder."""
+    model = build_outline(configure(f"model={name}").model, (64, 64, 5), 4)
+
+    dropouts = layers_of(model, keras.layers.Dropout)
+
+    a_level = 1 if name == "simple_unet" else 2
+    assert [layer.rate for layer in dropouts] == [0.1] * (4 * a_level + 1)
+    assert not any(isinstance(layer, keras.layers.SpatialDropout2D) for layer in dropouts)
+
+
+@pytest.mark.parametrize(("name", "a_level"), [("simple_unet", 1), ("simple_resunet", 2)])
+def test_the_dropout_of_a_simple_network_can_change_by_level(configure, name, a_level):
+    """The deepest level, which is a plain pair, has one more step; the decoder mirrors the encoder if it drops."""
+    options = ["model.dropout_change=0.05", "model.dropout_on_up=true"]
+    model = build_outline(configure(f"model={name}", *options).model, (64, 64, 5), 4)
+
+    rates = [layer.rate for layer in layers_of(model, keras.layers.Dropout)]
+
+    down = [rate for rate in (0.1, 0.15, 0.2, 0.25) for _ in range(a_level)]
+    assert rates == pytest.approx([*down, 0.3, *reversed(down)])
 
 
 def test_every_registered_architecture_exists():

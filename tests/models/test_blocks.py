@@ -95,6 +95,46 @@ def test_a_flat_image_becomes_zero_by_band(value):
     np.testing.assert_array_equal(standardized(np.full((1, 4, 4, 2), value), "band"), 0)
 
 
+def test_standardisation_with_padding_by_hand():
+    """Pixels without data count as values of 0, in mean and deviation and in the result."""
+    image = np.array([[[[1.0, 3.0], [5.0, 7.0], [0.0, 0.0], [0.0, 0.0]]]])  # mean 2, mean of squares 84 / 8
+
+    standard = standardized(image, "frame")
+
+    expected = (np.array([[1, 3], [5, 7], [0, 0], [0, 0]]) - 2) / np.sqrt(84 / 8 - 2**2)
+    np.testing.assert_allclose(standard[0, 0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("padding", "largest"), [(0, 255), (100, 255), (30, 10_000), (100, 0.002)])
+def test_standardisation_with_padding_equals_that_of_the_original(padding, largest):
+    """Each padded image is standardised as a whole; the deviation is at least 1 / sqrt(rows * columns)."""
+    images = np.zeros((2, 256, 320, 5), np.float32)
+    inside = images[:, padding : 256 - padding, padding : 320 - padding]
+    inside[:] = np.random.default_rng(0).uniform(0, largest, inside.shape) * np.arange(1, 3)[:, None, None, None]
+
+    standard = standardized(images, "frame")
+
+    for image, ours in zip(images.astype(np.float64), standard, strict=True):
+        expected = (image - image.mean()) / max(image.std(), 1 / np.sqrt(256 * 320))
+        np.testing.assert_allclose(ours, expected, rtol=2e-5, atol=2e-5)
+
+
+def test_padding_shifts_the_standardisation_of_the_frame_only():
+    """``frame`` equals ``image`` if every pixel has data; with padding, only ``image`` keeps its values."""
+    scene = np.random.default_rng(0).uniform(1, 9, (1, 8, 8, 2))
+    padded = np.pad(scene, [(0, 0), (4, 4), (4, 4), (0, 0)])
+
+    np.testing.assert_allclose(standardized(scene, "frame"), standardized(scene, "image"), atol=1e-5)
+    np.testing.assert_allclose(standardized(padded, "image")[:, 4:12, 4:12], standardized(scene, "image"), atol=1e-5)
+    assert abs(standardized(padded, "frame")[:, 4:12, 4:12] - standardized(scene, "image")).max() > 0.5
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 255.0, 4000.3])
+def test_a_flat_frame_becomes_zero(value):
+    """Rounding errors are not amplified to noise."""
+    np.testing.assert_array_equal(standardized(np.full((1, 512, 512, 1), value), "frame"), 0)
+
+
 def test_standardisation_by_dataset_by_hand():
     """Each band has its own mean and deviation, shared by all images; pixels without data stay 0."""
     images = np.array([[[[3.0, 100.0], [7.0, 400.0], [0.0, 0.0], [0.0, 100.0]]]])
@@ -121,7 +161,7 @@ def test_no_standardisation_leaves_the_values():
     np.testing.assert_array_equal(standard, [[[[3, 100], [0, 0]]]])
 
 
-METHODS = [("image",), ("band",), ("dataset", [3.0, 4.0], [2.0, 1.0]), ("none",)]
+METHODS = [("image",), ("frame",), ("band",), ("dataset", [3.0, 4.0], [2.0, 1.0]), ("none",)]
 
 
 def saved_network(path, *arguments):
@@ -183,7 +223,7 @@ def test_standardisation_is_in_float32_whatever_the_policy(arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("bands",), r"^method=bands must be one of image, band, dataset, none\.$"),
+        (("bands",), r"^method=bands must be one of image, frame, band, dataset, none\.$"),
         (("image", [1.0]), r"^mean and deviation are used only with method=dataset, not with image; leave them out\.$"),
         (("band", None, [1.0]), r"used only with method=dataset, not with band; leave them out\.$"),
         (("none", [], []), r"used only with method=dataset, not with none; leave them out\.$"),

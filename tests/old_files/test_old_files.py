@@ -29,7 +29,7 @@ COLUMNS_WITH_PATHS = [
     *(("datasets", "dataset_source"), ("model_versions", "source"), ("model_versions", "storage_location")),
 ]
 
-# The overrides of the commands in README.md.
+# The overrides of the commands in README.md. Since 0.2.0 model=simple_unet no longer implies spatial dropout.
 TINY = [
     *("data.size=32", "data.scenes=8", "filters=2", "model.levels=1", "model.kernel=3"),
     *("training.batch=2", "training.precision=float32", "training.threads=1"),
@@ -37,7 +37,7 @@ TINY = [
 MATRIX = ["model=simple_resunet,unet,resunet", "loss=dice", "training.epochs=12", "sweep.name=matrix", *TINY]
 SEARCH = [
     *("hydra/sweeper=optuna", "model=simple_unet", "loss=cce,dice", "training.epochs=3", "search.startup=2"),
-    *("schedule.max_rate=tag(log,interval(1e-3,1e-1))", "sweep.name=search", *TINY),
+    *("schedule.max_rate=tag(log,interval(1e-3,1e-1))", "sweep.name=search", "model.dropout_kind=spatial", *TINY),
 ]
 FINISHED, KILLED, WAITING = "simple_resunet dice f2", "unet dice f2", "resunet dice f2"  # runs of the sweep
 KILLED_AFTER = 5  # epochs

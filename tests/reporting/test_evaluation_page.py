@@ -90,6 +90,20 @@ def test_the_page_holds_all_results(tmp_path):
     }
 
 
+@pytest.mark.parametrize("first", ["water", "land", "padding"])
+@pytest.mark.parametrize("null_class", [True, False])
+def test_the_page_says_why_the_mean_iou_of_2022_is_left_out(blank_pictures, tmp_path, first, null_class):
+    """It depends on the role of the first class, not on its name."""
+    plain = assessed()
+    classes = [first, *plain.evaluation.classes[1:]]
+    evaluation = replace(plain.evaluation, classes=classes, null_class=null_class)
+    write_page(tmp_path, replace(plain, evaluation=evaluation), "it", {}, list("abc"), read_sample, 0, {})
+
+    page = (tmp_path / "evaluation.html").read_text()
+    assert ("(iou_2022) is left out" in page) != null_class
+    assert (f"the first class here is {first}" in page) != null_class
+
+
 def test_the_page_shows_legacy_numbers_with_the_correct_scores(blank_pictures, tmp_path):
     """The correct score of a number from 2022 is the one of the same name."""
     assessment = assessed()

@@ -103,6 +103,28 @@ def test_the_page_shows_scores_sites_environment_and_command(tmp_path):
     assert '<p class="note">Figure 3 is left out: the data are missing.</p>' in page
 
 
+@pytest.mark.parametrize(
+    ("null_class", "classes", "reason"),
+    [
+        ("padding", ["padding", "water"], ""),
+        ("", ["water", "land"], "the first class here is water"),
+        ("", ["land", "water"], "the first class here is land"),
+        (None, ["sand", "water"], "the first class here is sand"),  # a run of version 0.1.0
+    ],
+)
+def test_the_mean_iou_of_2022_is_shown_only_with_a_null_class(tmp_path, null_class, classes, reason):
+    """Otherwise one line says why it is left out, even if an earlier version stored it."""
+    settings = {} if null_class is None else {"data.null_class": null_class}
+    run = made_run(settings=settings, **{"legacy/iou": 0.7, "legacy/iou_2022": 0.987})
+
+    page = write_run_report(tmp_path, report_of(result=replace(run, classes=classes)))[0].read_text(encoding="utf-8")
+
+    assert ("0.987" in page) == (not reason)
+    assert ("(iou_2022) is left out" in page) == bool(reason)
+    assert reason in page
+    assert "0.700" in page
+
+
 @pytest.mark.parametrize("epochs", [[], epochs_of(0.9)])
 def test_an_unfinished_run_has_a_note(tmp_path, epochs):
     """It has no scores, but curves of the epochs that it reached."""

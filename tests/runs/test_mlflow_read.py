@@ -10,7 +10,7 @@ import pytest
 from gym.config.schema import TrackingConfig
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_log import metric_name, open_mlflow_run
-from gym.runs.mlflow_read import read_logged_result, read_metrics
+from gym.runs.mlflow_read import read_logged_result, read_metrics, tabulate_runs
 
 CONFIG = TrackingConfig()
 
@@ -55,6 +55,19 @@ def with_metrics(metrics, classes):
     """A logged run with these metrics and classes."""
     params, info = {"data.classes": repr(classes)}, SimpleNamespace(run_id="0", run_name="unet cce f4")
     return SimpleNamespace(info=info, data=SimpleNamespace(params=params, tags={}, metrics=metrics))
+
+
+@pytest.mark.parametrize(("null_class", "is_shown"), [("padding", True), ("", False), (None, False)])
+def test_a_table_of_runs_has_the_mean_iou_of_2022_only_with_a_null_class(tmp_path, null_class, is_shown):
+    """Version 0.1.0 logged it for every first class, and no null class."""
+    with open_mlflow_run(CONFIG, tmp_path, "it", {"fingerprint": "f" * 64}, uuid.uuid4().hex) as run:
+        run.log_params({"model.filters": 4} | ({} if null_class is None else {"data.null_class": null_class}))
+        run.log_metrics({"iou": 0.6, "legacy/iou": 0.5, "legacy/iou_2022": 0.9, "test/legacy/iou_2022": 0.8})
+
+    (row,) = tabulate_runs(CONFIG, tmp_path, None)
+
+    assert (row["iou"], row["legacy/iou"], row["model.filters"]) == (0.6, 0.5, 4)
+    assert ("legacy/iou_2022" in row, "test/legacy/iou_2022" in row) == (is_shown, is_shown)
 
 
 def test_class_names_are_restored():

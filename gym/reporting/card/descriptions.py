@@ -9,6 +9,7 @@ from gym.reporting.card.contents import CardContents
 
 _STANDARDIZATIONS = {
     "image": "per image, to zero mean and unit standard deviation",
+    "frame": "per image with its padding, to zero mean and unit standard deviation",
     "band": "per band of each image, to zero mean and unit standard deviation",
     "dataset": "per band, with the mean and standard deviation of the training side",
     "none": "none",

@@ -63,6 +63,11 @@ def _score_limitations(contents: CardContents) -> Iterator[str]:
         f"The intervals measure the choice of {kinds}, not the randomness of training: this model was trained with one "
         f"seed ({contents.settings.get('seed')}). Train with several seeds to see how much scores vary."
     )
+    if null_class := contents.settings.get("data.null_class"):
+        yield (
+            f"The scores include the class {null_class} of padding and pixels without data, which is easy to predict; "
+            "compare them only with scores of models that have such a class."
+        )
     if not contents.is_leaky:
         test = "the test scores are not affected" if len(contents.scores) > 1 else "there is no test side"
         yield f"The validation images selected the best epoch, so their scores are slightly optimistic; {test}."

@@ -158,3 +158,11 @@ def test_too_few_steps_are_a_limitation(steps, is_limited):
 
     assert ("It was trained for only 56 steps; batch normalisation needs several hundred." in text) == is_limited
     assert "batch normalisation" not in limitations_of()
+
+
+@pytest.mark.parametrize("null_class", ["padding", "nothing"])
+def test_scores_that_include_a_null_class_are_a_limitation(null_class):
+    """It raises the mean over classes, and a run without one, even of an earlier version, has no such sentence."""
+    assert f"include the class {null_class} of padding" in limitations_of({"data.null_class": null_class})
+    assert "include the class" not in limitations_of({"data.null_class": ""})
+    assert "include the class" not in limitations_of()

@@ -67,7 +67,7 @@ def finish_run(
         OSError: The result cannot be written.
         RunError: MLflow cannot be used.
     """
-    dataset, split = spec.dataset, spec.split
+    dataset, split, read = spec.dataset, spec.split, SampleReader(spec.dataset, augment, seed)
     evaluations = {
         side: evaluate_model(model, dataset, samples, ordered_batches(dataset, samples, batch, augment, seed))
         for side, samples in (("validation", split.validation), ("test", split.test))
@@ -76,7 +76,6 @@ def finish_run(
     units = {side: find_units(dataset, of.samples, split_config, side) for side, of in evaluations.items()}
     result = _make_result(run.run_id, spec, model, history, steps_per_epoch, evaluations, units["validation"])
     _log_scores(run, history, result)
-    read = SampleReader(dataset, augment, seed)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         _write_inputs(folder, spec, find_near_duplicates(dataset, split, split_config.likeness))

@@ -149,6 +149,23 @@ def test_old_models_segment_as_before(wanted, model, outputs, tmp_path):
     assert np.mean(labels == before) > 0.99  # rounding may differ on another processor
 
 
+def test_an_old_simple_network_still_segments(outputs, tmp_path):
+    """The best run of the search is a simple U-Net with 3x3 kernels and spatial dropout, unlike the present default."""
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        (sample,) = (name for name in archive.namelist() if name.startswith("samples/images/"))
+        archive.extract(sample, tmp_path)
+    assert {
+        (one["settings"]["model.kernel"], one["settings"]["model.dropout_kind"])
+        for one in results(outputs, "search").values()
+    } == {(3, "spatial")}
+
+    given = f"input={(tmp_path / sample).parent}"
+    run("gym.predict", "run=best:search", given, f"output={tmp_path / 'labels'}", f"outputs={outputs}")
+
+    label = np.asarray(Image.open(tmp_path / "labels" / f"{Path(sample).stem}.png"))
+    assert set(np.unique(label)) <= {0, 1, 2, 3, 255}
+
+
 def test_an_old_run_gets_the_same_scores(outputs, tmp_path):
     """Evaluating a finished run gives the scores that 0.1.0 reported, without rebuilding the dataset."""
     before_files = dataset_files(outputs)

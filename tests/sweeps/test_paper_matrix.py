@@ -28,7 +28,7 @@ TEXT, FILES = "paper_matrix", "paper_matrix_2022"
 # The options that an experiment chooses and that hold keys of the paper.
 OPTIONS = {
     TEXT: ["augment/paper", "schedule/paper", "training/paper", "split/paper"],
-    FILES: ["augment/paper_2022", "schedule/paper", "training/paper", "split/paper"],
+    FILES: ["data/coast_train_2022", "augment/paper_2022", "schedule/paper", "training/paper", "split/paper"],
 }
 # Parameters at 512x512x5 by filters. The head has one weight per filter of the last level, and a bias, for each class.
 COUNTS = {

@@ -57,12 +57,13 @@ def main() -> None:
             rounds = [
                 [measure("ours", case, given.batch, name, None) for name in PRECISIONS] for _ in range(given.rounds)
             ]
-            rates = list(zip(*([1 / one["step"] for one in numbers if one] for numbers in rounds), strict=True))
-            ratio = statistics.median(fast / slow for slow, fast in zip(*rates, strict=True))
-            shown = [", ".join(f"{rate:.2f}" for rate in of_type) for of_type in rates]
+            rates = [[1 / one["step"] for one in of_type if one] for of_type in zip(*rounds, strict=True)]
+            ratios = [fast / slow for slow, fast in zip(*rates, strict=False)]
+            ratio = f"{statistics.median(ratios):.2f}x" if ratios else ""
+            shown = [", ".join(f"{rate:.2f}" for rate in of_type) or "fails" for of_type in rates]
             precision, reason = choose(cache)
             times = reason.partition("take ")[2].partition(" on ")[0]
-            table.add_row(limit or "all", f"{model} f{given.filters} {size}", *shown, f"{ratio:.2f}x", precision, times)
+            table.add_row(limit or "all", f"{model} f{given.filters} {size}", *shown, ratio, precision, times)
     Console(width=200).print(table)
 
 

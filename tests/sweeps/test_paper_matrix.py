@@ -1,5 +1,6 @@
 """The two matrices of the paper: one follows its text, the other its configuration files, key by key."""
 
+import csv
 import json
 import re
 from dataclasses import asdict
@@ -190,24 +191,40 @@ def run_matrix(outputs, experiment, scale, *more):
 
 
 def check_matrix(outputs, experiment, results, frame):
-    """Check the results of `run_matrix`, with an evaluation and a report of them."""
-    copies, validated = 5 * len(SCENES), 12  # 60 % of 20 copies
+    """Check the results of `run_matrix`, and evaluate and report them."""
     assert set(results) == {"unet", "resunet"}
     for result in results.values():
-        counted = result.matrices.sum(axis=(1, 2))
-        assert len(result.images) == validated < copies
+        assert len(result.images) == 12  # 60 % of five copies of four scenes
         assert (len(result.classes), result.classes[0]) == ((5, "padding") if experiment == FILES else (4, "water"))
-        assert (counted == frame**2).all() == (experiment == FILES)
+        assert (result.matrices.sum(axis=(1, 2)) == frame**2).all() == (experiment == FILES)
         assert ("legacy/iou_2022" in result.scores) == (experiment == FILES)
         assert {"legacy/iou", "legacy/dice_2022", "iou", "kld"} <= set(result.scores)
-    tags = [run.data.tags for run in MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}").search_runs(["1"])]
-    assert {tag["split"] for tag in tags if "fingerprint" in tag} == {"paper (leaky)"}
+    runs = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}").search_runs(["1"])
+    assert {run.data.tags["split"] for run in runs if "fingerprint" in run.data.tags} == {"paper (leaky)"}
     run = results["unet"].run_id
-    evaluated = run_here("evaluate", f"run={run}", "baselines=false", f"output={outputs / 'e'}", f"outputs={outputs}")
-    reported = [run_here("report", what, f"outputs={outputs}") for what in (f"sweep={experiment}", f"run={run}")]
-    assert [done[0] for done in (evaluated, *reported)] == [0, 0, 0], [evaluated, *reported]
-    page = (outputs / "e" / "evaluation.html").read_text(encoding="utf-8")
-    assert ("the first class here is water" in page) == (experiment == TEXT)
+    for what in (f"sweep={experiment}", f"run={run}"):
+        assert run_here("report", what, f"outputs={outputs}")[0] == 0
+    page = evaluate(outputs, run, "side=validation") / "evaluation.html"
+    assert ("the first class here is water" in page.read_text(encoding="utf-8")) == (experiment == TEXT)
+
+
+def evaluate(outputs, run, *arguments):
+    """Evaluate a run, and return the folder of the results."""
+    folder = outputs / f"evaluation_{len(arguments)}"
+    done = run_here("evaluate", f"run={run}", "baselines=false", f"output={folder}", f"outputs={outputs}", *arguments)
+    assert done[0] == 0, done
+    return folder
+
+
+def check_other_data(outputs, results, frame):
+    """Evaluate a run with a null class on scenes as if they were others: their padding counts, too."""
+    given = [f"data.archives=[{outputs}/archive/L8.zip]", f"data.images=[{outputs}/archive/nir,{outputs}/archive/swir]"]
+    given += ["data.bands=[red,green,blue,nir,swir]", "data.null_class=''"]
+
+    folder = evaluate(outputs, results["unet"].run_id, "data=coast_train_2022", *given)
+
+    with (folder / "images.csv").open(encoding="utf-8") as stream:
+        assert [int(row["pixels"]) for row in csv.DictReader(stream)] == [frame**2] * len(SCENES)
 
 
 @pytest.mark.trains
@@ -220,6 +237,8 @@ def test_a_matrix_runs_from_the_archive_to_its_report(blank_pictures, tmp_path, 
     results = run_matrix(tmp_path, experiment, 1 / 16, *small)
 
     check_matrix(tmp_path, experiment, results, 32)
+    if experiment == FILES:
+        check_other_data(tmp_path, results, 32)
 
 
 @pytest.mark.drill

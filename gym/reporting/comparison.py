@@ -13,12 +13,13 @@ from pathlib import Path
 
 from gym.core.files import write_text
 from gym.reporting.comparison_figures import draw_pareto, draw_stopping_epochs
+from gym.reporting.equal_models import describe_equal_models
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.figure4_interactive import figure4_html
 from gym.reporting.page_tables import runs_table
 from gym.reporting.pages import render_page
 from gym.reporting.recommendation import Recommendation, recommend
-from gym.reporting.run_table import comparison_rows, swept_keys, write_csv
+from gym.reporting.run_table import comparison_rows, run_labels, swept_keys, write_csv
 from gym.reporting.style import embed_png, save_figure
 from gym.runs.result import RunResult
 
@@ -53,6 +54,7 @@ def write_comparison(folder: Path, results: Sequence[RunResult], title: str, see
         title=title,
         recommendation=recommendation,
         table=runs_table(results, recommendation),
+        equal_models=describe_equal_models(results, run_labels(results)),
         pictures={name: embed_png(folder / f"{name}.png") for name in figures},
     )
     write_csv(folder / "comparison.csv", comparison_rows(results, swept_keys(results)))

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from gym.config.registries import ARCHITECTURES, SCORES, Place, ScoreEntry
 from gym.reporting import figure4_data
+from gym.reporting.equal_models import EQUAL
 from gym.reporting.figure4_data import NO_SCORES, Series, SizePoint, iterate_levels
 from gym.reporting.style import FONT, SMALLEST_FONT, label_point, make_loss_grid, make_message, plot_text
 from gym.runs.result import RunResult
@@ -37,8 +38,8 @@ _COSTS = {"label": 8.0, "marker": 6.0, "line": 1.0, "outside": 100.0, "far": 0.5
 def draw_figure4(results: Sequence[RunResult]) -> Figure:
     """Draw scores against the number of parameters, one row of panels per score and one column per loss.
 
-    Each architecture is drawn in its registered style, with the number of filters at each point. Bars are described
-    in `gym.reporting.figure4_data.Level`.
+    Each architecture is drawn in its registered style, with the number of filters at each point, and
+    a letter that points with equal weights share. Bars are described in `gym.reporting.figure4_data.Level`.
     """
     series = figure4_data.size_series(results)
     if not series:
@@ -56,6 +57,8 @@ def draw_figure4(results: Sequence[RunResult]) -> Figure:
         axes.set_title(f"({letter})", fontsize=FONT, loc="left")
         scale_sizes(axes, figure4_data.all_sizes(series), _MOST_TICKS)
     handles = _legend_handles(grid)
+    if figure4_data.is_marked(series):
+        handles.append(Line2D([], [], ls="none", label=EQUAL))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, 2 * len(series)), fontsize=FONT)
     _label_points(figure, grid, series)
     return figure
@@ -100,12 +103,12 @@ def _legend_handles(grid: np.ndarray) -> list[Line2D]:
 
 
 def _label_points(figure: Figure, grid: np.ndarray, series: Series) -> None:
-    """Label each point with its number of filters, once everything else is drawn."""
+    """Label each point with its number of filters and its mark, once everything else is drawn."""
     figure.draw_without_rendering()  # the final layout decides which labels would overlap
     for column, models in zip(grid.T, series.values(), strict=True):
         for axes, score in zip(column, SCORES.at(Place.FIGURE4), strict=True):
             labels = [
-                (point.parameters, level.mean, str(point.filters), ARCHITECTURES.get(model).style.colour)
+                (point.parameters, level.mean, f"{point.filters}{point.mark}", ARCHITECTURES.get(model).style.colour)
                 for model, points in models.items()
                 for point, level in iterate_levels(points, score)
             ]

@@ -11,6 +11,7 @@ import numpy as np
 
 from gym.config.registries import ARCHITECTURES, LOSSES, SCORES, ArchitectureEntry, Place, ScoreEntry
 from gym.core.registry import Registry
+from gym.reporting.equal_models import mark_equal
 from gym.reporting.recommendation import standard_error
 from gym.reporting.run_table import score_of, with_scores
 from gym.runs.result import RunResult
@@ -23,11 +24,21 @@ _MOST_TICKS = 8
 
 
 class SizePoint(NamedTuple):
-    """The runs with one loss, architecture, number of filters and number of parameters."""
+    """The runs with one loss, architecture, number of filters and number of parameters.
+
+    Points whose runs have the same weights, to the last bit, share a letter as their mark.
+    """
 
     filters: int
     parameters: int
     runs: list[RunResult]
+    mark: str = ""
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """SHA-256 of the weights of its runs, sorted; empty if that of one is unknown."""
+        hashes = sorted(run.weights_sha256 for run in self.runs)
+        return tuple(hashes) if all(hashes) else ()
 
 
 class Level(NamedTuple):
@@ -56,14 +67,30 @@ def size_series(results: Sequence[RunResult]) -> Series:
             loss, model, filters = (result.settings[key] for key in ("loss.name", "model.name", "model.filters"))
             groups[loss, model][int(size), filters].append(result)
     models = sort_by_registration(ARCHITECTURES, {model for _, model in groups})
-    return {
-        loss: {
-            model: [SizePoint(filters, size, runs) for (size, filters), runs in sorted(groups[loss, model].items())]
-            for model in models
-            if (loss, model) in groups
+    return _mark_points(
+        {
+            loss: {
+                model: [SizePoint(filters, size, runs) for (size, filters), runs in sorted(groups[loss, model].items())]
+                for model in models
+                if (loss, model) in groups
+            }
+            for loss in sort_by_registration(LOSSES, {loss for loss, _ in groups})
         }
-        for loss in sort_by_registration(LOSSES, {loss for loss, _ in groups})
+    )
+
+
+def _mark_points(series: Series) -> Series:
+    points = [point for models in series.values() for line in models.values() for point in line]
+    marks = iter(mark_equal([point.weights for point in points]))
+    return {
+        loss: {model: [point._replace(mark=next(marks)) for point in line] for model, line in models.items()}
+        for loss, models in series.items()
     }
+
+
+def is_marked(series: Series) -> bool:
+    """Whether points share weights."""
+    return any(point.mark for models in series.values() for line in models.values() for point in line)
 
 
 def sort_by_registration(registry: Registry[Any], names: Collection[str]) -> list[str]:

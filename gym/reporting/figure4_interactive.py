@@ -78,7 +78,7 @@ def _build_trace(model: str, points: Sequence[SizePoint], score: ScoreEntry, lab
         error_y={"array": bars, "thickness": 1, "width": 0},
         mode="lines+markers+text",
         name=entry.title,
-        text=[str(point.filters) for point, _ in levels],
+        text=[f"{point.filters}{point.mark}" for point, _ in levels],
         textposition=_text_position(style, score),
         textfont={"size": 10, "color": style.colour},
         hovertext=[_describe_point(point, labels) for point, _ in levels],
@@ -98,7 +98,8 @@ def _text_position(style: Style, score: ScoreEntry) -> str:
 def _describe_point(point: SizePoint, labels: Mapping[int, str]) -> str:
     runs = [_describe_run(run, labels[id(run)]) for run in point.runs[:_MOST_DESCRIBED]]
     more = len(point.runs) - len(runs)
-    return "<br>".join([*runs, *([f"and {more} more"] if more else [])])
+    equal = [f"{point.mark}: weights equal to those of the other points with this letter"] if point.mark else []
+    return "<br>".join([*runs, *([f"and {more} more"] if more else []), *equal])
 
 
 def _describe_run(run: RunResult, label: str) -> str:

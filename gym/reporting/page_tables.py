@@ -12,10 +12,10 @@ from gym.evaluation import confusion
 from gym.evaluation.bootstrap import Interval
 from gym.evaluation.legacy_scores import MEANINGS
 from gym.reporting.recommendation import Recommendation
-from gym.reporting.run_table import Row, comparison_rows, format_setting, score_of, swept_keys
+from gym.reporting.run_table import EQUAL_WEIGHTS, Row, comparison_rows, format_setting, score_of, swept_keys
 from gym.runs.result import RunResult
 
-_COLUMN_TITLES = {"weights_sha256": "weights", "run_id": "MLflow run"}
+_COLUMN_TITLES = {EQUAL_WEIGHTS: "equal weights", "weights_sha256": "weights", "run_id": "MLflow run"}
 _ALL_SITES = "all sites"
 _VERSION = "version."
 _TAG_TITLES = {
@@ -61,7 +61,8 @@ class PageTable(NamedTuple):
 def runs_table(results: Sequence[RunResult], recommendation: Recommendation) -> PageTable:
     """List runs with their swept settings and scores, and mark the recommended and the best one."""
     rows = comparison_rows(results, swept_keys(results))
-    names = [name for row in rows[:1] for name in row if name != "fingerprint"]
+    hidden = {"fingerprint"} if any(row[EQUAL_WEIGHTS] for row in rows) else {"fingerprint", EQUAL_WEIGHTS}
+    names = [name for row in rows[:1] for name in row if name not in hidden]
     titles = _COLUMN_TITLES | {entry.name: entry.title for entry in SCORES.at(Place.TABLE)}
     marked = {"recommended": recommendation.chosen, "best": recommendation.best}
     return PageTable(

@@ -13,9 +13,11 @@ import numpy as np
 
 from gym.config.registries import SCORES, Place
 from gym.core.files import write_text
+from gym.reporting.equal_models import mark_runs
 from gym.runs.result import RunResult
 
 _NAMES_AND_PLACES = ("name", "outputs", "tracking.", "sweep.", "search.")
+EQUAL_WEIGHTS = "equal_weights"  # a column of tables of runs
 _HASH_DIGITS = 12
 _SHORT_SETTINGS = {"model.name": "{}", "loss.name": "{}", "model.filters": "f{}"}
 
@@ -44,19 +46,20 @@ def comparison_rows(results: Sequence[RunResult], swept: Sequence[str]) -> list[
         swept: The configuration keys to include, from `swept_keys`.
 
     Returns:
-        Rows with ``name``, the swept keys, the scores of `Place.TABLE`, the first 12 digits of ``weights_sha256``, the
-        MLflow ``run_id`` and ``fingerprint``.
+        Rows with ``name``, the swept keys, the scores of `Place.TABLE`, ``equal_weights`` (a letter that runs with the
+        same weights share), the first 12 digits of ``weights_sha256``, the MLflow ``run_id`` and ``fingerprint``.
     """
     return [
         {
             "name": result.name,
             **{key: result.settings.get(key) for key in swept},
             **{name: score_of(result, name) for name in SCORES.names_at(Place.TABLE)},
+            EQUAL_WEIGHTS: mark,
             "weights_sha256": result.weights_sha256[:_HASH_DIGITS],
             "run_id": result.run_id,
             "fingerprint": result.fingerprint,
         }
-        for result in results
+        for result, mark in zip(results, mark_runs(results), strict=True)
     ]
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from plotly.offline import get_plotlyjs
 
 from gym.config.registries import LOSSES, SCORES
+from gym.reporting.equal_models import describe_equal_models
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.figure4_interactive import figure4_html
 from gym.reporting.held_out_sites import write_site_report
@@ -130,6 +131,8 @@ def _best_of(runs: Sequence[RunResult]) -> RunResult:
 def write_special_reports(folder: Path, results: Sequence[RunResult]) -> list[str]:
     """Write the label curve, the spread over seeds and the held-out sites, each if the sweep varies its key.
 
+    The first finding says which runs have equal weights, if some have.
+
     Returns:
         The findings, in sentences for the terminal.
 
@@ -137,4 +140,6 @@ def write_special_reports(folder: Path, results: Sequence[RunResult]) -> list[st
         OSError: A file cannot be written.
     """
     reports = (write_label_curve, write_seed_spread, write_site_report)
-    return [line for write in reports for line in write(folder, results).splitlines()]
+    findings = [line for write in reports for line in write(folder, results).splitlines()]
+    equal = describe_equal_models(results, run_labels(results))
+    return [equal, *findings] if equal else findings

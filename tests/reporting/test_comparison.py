@@ -51,7 +51,8 @@ def test_the_table_has_a_row_per_run(tmp_path):
     assert len(rows) == 30
     assert rows[1][4] == (repr(runs[1].scores["iou"]), "0.5300")
     assert rows[1][9:11] == [("1002692", "1,002,692"), ("65.4", "1 min 05 s")]
-    assert rows[1][11:] == [("0123456789ab", "0123456789ab"), ("0123456789abcdef", "0123456789abcdef")]
+    weights = runs[1].weights_sha256[:12]
+    assert rows[1][11:] == [(weights, weights), ("0123456789abcdef", "0123456789abcdef")]
     with (tmp_path / "comparison.csv").open(newline="", encoding="utf-8") as stream:
         assert [float(row["iou"]) for row in csv.DictReader(stream)] == [run.scores["iou"] for run in runs]
 

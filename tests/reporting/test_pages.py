@@ -12,6 +12,7 @@ from gym.reporting.recommendation import Recommendation
 VALUES = {
     "title": "<b>mine</b>",
     "recommendation": Recommendation("none & nothing"),
+    "equal_models": "",
     "table": PageTable([], []),
     "pictures": {"figure4": "a", "pareto": "b", "stopping_epochs": "c"},
 }

@@ -62,7 +62,7 @@ def test_scores_are_tabulated_by_side_and_class():
 
 def test_sizes_and_epochs_are_whole_numbers():
     """The training time is formatted, and the hash of the weights is complete."""
-    assert dict(total_rows(made_run(**SCORES))) == {
+    assert dict(total_rows(made_run(**SCORES, weights="0123456789abcdef" * 4))) == {
         "parameters": "16,000",
         "stopping epoch": "12",
         "best epoch": "9",

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym.core.files import hash_value
 from gym.evaluation import confusion
+from gym.reporting.page_tables import runs_table
+from gym.reporting.recommendation import Recommendation
 from gym.reporting.run_table import (
     comparison_rows,
     group_runs,
@@ -22,13 +25,24 @@ from gym.runs.result import RunResult
 
 
 def made_run(
-    ious=(60, 40), model="unet", loss="cce", filters=4, images=None, scenes=None, settings=None, name=None, **scores
+    ious=(60, 40),
+    model="unet",
+    loss="cce",
+    filters=4,
+    images=None,
+    scenes=None,
+    settings=None,
+    name=None,
+    weights="",
+    **scores,
 ):
     """A run of two classes whose images have these IoUs, in hundredths, and equally many pixels.
 
-    Each image is a separate scene unless ``scenes`` are given. ``scores`` add to or replace those of the confusion
+    Each image is a separate scene unless ``scenes`` are given. Runs that differ in name, settings or matrices have
+    other weights, unless ``weights`` are given. ``scores`` add to or replace those of the confusion
     matrices; None removes one.
     """
+    settings = {"model.name": model, "loss.name": loss, "model.filters": filters, "seed": 1} | (settings or {})
     names = images or [f"scene{number}" for number in range(len(ious))]
     matrices = np.array([[[2 * iou, 100 - iou], [100 - iou, 2 * iou]] for iou in ious], np.int64)
     known = {
@@ -44,9 +58,9 @@ def made_run(
         run_id="0123456789abcdef",
         name=f"{model} {loss} f{filters}" if name is None else name,
         fingerprint="f" * 64,
-        settings={"model.name": model, "loss.name": loss, "model.filters": filters, "seed": 1} | (settings or {}),
+        settings=settings,
         scores={name: score for name, score in known.items() if score is not None},
-        weights_sha256="0123456789abcdef" * 4,
+        weights_sha256=weights or hash_value([name, settings, matrices.tolist()]),
         classes=["water", "land"],
         images=names,
         scenes=scenes or names,
@@ -97,7 +111,8 @@ def test_runs_that_share_a_name_are_labelled_by_their_settings():
 
 def test_a_row_has_swept_settings_and_scores():
     """Numbers are exact, and a missing score is None."""
-    (row,) = comparison_rows([made_run([90], parameters=251236.0, kld=None)], ["loss.name", "seed"])
+    run = made_run([90], parameters=251236.0, kld=None, weights="0123456789abcdef")
+    (row,) = comparison_rows([run], ["loss.name", "seed"])
 
     assert row == {
         "name": "unet cce f4",
@@ -110,11 +125,25 @@ def test_a_row_has_swept_settings_and_scores():
         "best_epoch": 9,
         "parameters": 251236,
         "seconds": 65.4,
+        "equal_weights": "",
         "weights_sha256": "0123456789ab",
         "run_id": "0123456789abcdef",
         "fingerprint": "f" * 64,
     }
     assert list(row)[:4] == ["name", "loss.name", "seed", "iou"]
+
+
+def test_runs_with_equal_weights_share_a_letter():
+    """The table in CSV and on the page shows it; a page without such runs has no such column."""
+    runs = [made_run(loss=loss, weights=weights) for loss, weights in (("cce", "a1"), ("dice", "b2"), ("kld", "a1"))]
+
+    rows = comparison_rows(runs, ["loss.name"])
+    page, other = (runs_table(some, Recommendation("none")) for some in (runs, runs[:2]))
+
+    assert [row["equal_weights"] for row in rows] == ["a", "", "a"]
+    titles = [column.title for column in page.columns]
+    assert [row.cells[titles.index("equal weights")].text for row in page.rows] == ["a", "", "a"]
+    assert "equal weights" not in [column.title for column in other.columns]
 
 
 def test_a_csv_has_exact_numbers(tmp_path):

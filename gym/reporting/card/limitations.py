@@ -63,8 +63,10 @@ def _score_limitations(contents: CardContents) -> Iterator[str]:
         f"The intervals measure the choice of {kinds}, not the randomness of training: this model was trained with one "
         f"seed ({contents.settings.get('seed')}). Train with several seeds to see how much scores vary."
     )
+    test = "the test scores are not affected" if len(contents.scores) > 1 else "there is no test side"
+    if contents.selection:
+        yield f"{contents.selection.removesuffix('.')}; {test}."
     if not contents.is_leaky:
-        test = "the test scores are not affected" if len(contents.scores) > 1 else "there is no test side"
         yield f"The validation images selected the best epoch, so their scores are slightly optimistic; {test}."
     for side in contents.scores:
         yield from _side_limitations(side)

@@ -27,7 +27,7 @@ from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import fingerprinted_settings
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
-from gym.sweeps.ledger import ENDED, FAILED, STARTED, Job, drop_duplicates
+from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
 from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
 from gym.sweeps.search.figures import describe_counts, write_search_report
@@ -206,6 +206,8 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
         names = study.user_attrs[OBJECTIVES]
         values = "  ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
         lines += [f"best: trial {trial.number}  {values}", f"    {plan.format_command(overrides[trial.number])}"]
+    if best and (finished := sum(job.status == FINISHED for job in jobs)) > 1:
+        lines.append(f"chosen among {finished} finished trials, which makes validation scores optimistic")
     plain_console().print("\n".join([*lines, *findings]))
     if not best:
         raise RunError(f"none of {pluralize(len(jobs), 'trial')} finished; see the messages above.")

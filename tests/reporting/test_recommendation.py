@@ -102,8 +102,8 @@ def test_the_best_is_recommended_if_no_smaller_run_is_near():
     assert recommendation.sentence == (
         "Recommended: unet cce f8 (64,000 parameters, mean IoU 0.700). It is the best run, and no smaller model is "
         "within one standard error (0.000, from 2 validation scenes) of it. The best mean IoU, 0.700, was chosen as "
-        "the highest among 2 models on the same 2 validation scenes; a bootstrap estimates the optimism of this choice at "
-        "0.000, which leaves 0.700."
+        "the highest among 2 models on the same 2 validation scenes; a bootstrap estimates the optimism of this choice "
+        "at 0.000, which leaves 0.700."
     )
 
 

@@ -27,10 +27,10 @@ from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import fingerprinted_settings
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
-from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
+from gym.sweeps.ledger import ENDED, FAILED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
 from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
-from gym.sweeps.search.figures import describe_counts, write_search_report
+from gym.sweeps.search.figures import describe_counts, finished_trials, write_search_report
 from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
 from gym.sweeps.search.study import OBJECTIVES, best_trials, limit_trials, open_study, propose_trials, record_result
@@ -206,7 +206,7 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
         names = study.user_attrs[OBJECTIVES]
         values = "  ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
         lines += [f"best: trial {trial.number}  {values}", f"    {plan.format_command(overrides[trial.number])}"]
-    if best and (finished := sum(job.status == FINISHED for job in jobs)) > 1:
+    if (finished := len(finished_trials(study))) > 1:
         lines.append(f"chosen among {finished} finished trials, which makes validation scores optimistic")
     plain_console().print("\n".join([*lines, *findings]))
     if not best:

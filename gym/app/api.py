@@ -6,6 +6,8 @@ command takes ``outputs=`` and ``tracking.uri=``. TensorFlow and MLflow are impo
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -269,9 +271,6 @@ def assess(
         RunError: The model does not fit the dataset.
         DataError: The side holds no pairs.
     """
-    import tempfile
-    from dataclasses import replace
-
     from gym.app.evaluate import check_dataset_fits, choose_images, warn_of_selection
     from gym.app.training_data import open_training_data
     from gym.evaluation.assessment import AssessmentSettings

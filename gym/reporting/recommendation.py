@@ -55,7 +55,8 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     runs = [result for *_, result in scored]
     selection = assess_selection(runs, seed, draws)
     if obstacle := find_obstacle(runs):
-        return Recommendation(_add_selection(f"No recommendation: {obstacle}.", selection), selection=selection)
+        sentence = _add_selection(f"No recommendation: {obstacle}.", selection, has_reason=False)
+        return Recommendation(sentence, selection=selection)
     _, highest, best = max(scored, key=lambda one: (one[1], -one[0]))
     shared = {id(run): copy for run, copy in zip(runs, share_units(runs), strict=True)}
     error = standard_error(shared[id(best)], seed, draws)
@@ -75,10 +76,10 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     )
 
 
-def _add_selection(sentence: str, selection: Selection | None) -> str:
+def _add_selection(sentence: str, selection: Selection | None, has_reason: bool = True) -> str:
     if selection is None:
         return sentence
-    return f"{sentence} {selection.describe(f'The best {SCORES.get(SCORES.default).title}')}"
+    return f"{sentence} {selection.describe(f'The best {SCORES.get(SCORES.default).title}', has_reason)}"
 
 
 def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS, score: ScoreEntry | None = None) -> float:

@@ -39,15 +39,17 @@ class Selection:
         """The number of models that it was chosen among, as in "8 models"."""
         return f"{self.models} models" if self.models == self.runs else f"{self.models} models ({self.runs} runs)"
 
-    def describe(self, subject: str) -> str:
+    def describe(self, subject: str, has_reason: bool = True) -> str:
         """Say in a sentence that a mean IoU is the highest of several, and how optimistic it is.
 
         Args:
             subject: What to call the score, as in "The best mean IoU".
+            has_reason: Whether to say why the optimism is unknown, if it is.
         """
         choice = f"{subject}, {self.score:.3f}, was chosen as the highest among {self.candidates}"
         if self.obstacle:
-            return f"{choice}, which makes it optimistic by an unknown amount: {self.obstacle}."
+            reason = f": {self.obstacle}" if has_reason else ""
+            return f"{choice}, which makes it optimistic by an unknown amount{reason}."
         return (
             f"{choice} on the same {self.units.describe('validation')}; a bootstrap estimates the optimism of this "
             f"choice at {self.optimism:.3f}, which leaves {self.score - self.optimism:.3f}."

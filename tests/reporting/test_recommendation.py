@@ -131,8 +131,8 @@ def test_without_a_recommendation_the_choice_is_named_without_an_estimate():
 
     assert sentence == (
         "No recommendation: the runs have different validation images, as in leave-one-site-out, so their scores are "
-        "not comparable. The best mean IoU, 0.700, was chosen as the highest among 2 models, which makes it optimistic by "
-        "an unknown amount."
+        "not comparable. The best mean IoU, 0.700, was chosen as the highest among 2 models, which makes it optimistic "
+        "by an unknown amount."
     )
 
 

@@ -6,6 +6,8 @@ command takes ``outputs=`` and ``tracking.uri=``. TensorFlow and MLflow are impo
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,14 +32,16 @@ if TYPE_CHECKING:
     from gym.evaluation.assessment import Assessment
     from gym.runs.model_files import SavedModel
     from gym.runs.result import RunResult
+    from gym.runs.selection import Selection
 
 
 class Origin(NamedTuple):
-    """Where a model was loaded from: the arguments of `load`."""
+    """Where a model was loaded from: the arguments of `load`, and how ``best:SWEEP`` was chosen."""
 
     run: str
     outputs: Path
     tracking: TrackingConfig
+    selection: Selection | None = None
 
 
 class Model:
@@ -49,7 +53,8 @@ class Model:
         name: Name of its run, such as ``resunet cce f6``.
         classes: Class names; the index of a name is its label value.
         bands: Band names, in the order in which an image must have them.
-        card: The model card, as Markdown; empty if the run has none.
+        card: The model card, as Markdown; empty if the run has none. The card of the best run of a sweep says how
+            it was chosen.
     """
 
     def __init__(self, name: str, saved: SavedModel, card: str, origin: Origin) -> None:
@@ -136,6 +141,7 @@ def load(run: str | Path, *, outputs: str | Path = "outputs", tracking_uri: str 
     """
     run = str(run)
     with quiet_tensorflow_imports():
+        from gym.app.selection import find_selection, read_card
         from gym.runs.model_files import load_model
         from gym.runs.model_source import open_model_source
         from gym.training.runtime import prepare_tensorflow
@@ -143,9 +149,9 @@ def load(run: str | Path, *, outputs: str | Path = "outputs", tracking_uri: str 
     prepare_tensorflow(TrainingConfig())
     tracking = TrackingConfig(uri=tracking_uri)
     with open_model_source(tracking, Path(outputs), run) as source:
-        card = source.folder / "card.md"
-        text = card.read_text(encoding="utf-8") if card.is_file() else ""
-        origin = Origin(source.run_id or run, Path(outputs), tracking)
+        selection = find_selection(tracking, Path(outputs), run)
+        text = read_card(source.folder, selection)
+        origin = Origin(source.run_id or run, Path(outputs), tracking, selection)
         return Model(source.name, load_model(source.folder / "model"), text, origin)
 
 
@@ -265,9 +271,7 @@ def assess(
         RunError: The model does not fit the dataset.
         DataError: The side holds no pairs.
     """
-    import tempfile
-
-    from gym.app.evaluate import check_dataset_fits, choose_images
+    from gym.app.evaluate import check_dataset_fits, choose_images, warn_of_selection
     from gym.app.training_data import open_training_data
     from gym.evaluation.assessment import AssessmentSettings
     from gym.evaluation.assessment import assess as assess_network
@@ -287,7 +291,8 @@ def assess(
         settings = AssessmentSettings(
             trained.training.batch, chosen.boundary_width, chosen.seed, chosen.baselines, workers=0
         )
-        return assess_network(model._saved.network, evaluated, settings, Path(scratch))
+        found = assess_network(model._saved.network, evaluated, settings, Path(scratch))
+        return replace(found, warnings=[*found.warnings, *warn_of_selection(origin.selection, evaluated)])
 
 
 def list_runs(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
+from gym.app.selection import find_selection
 from gym.app.training_data import open_training_data
 from gym.config.data_rules import check_split
 from gym.config.schema import Config, DataConfig, EvaluateConfig, TrainingConfig
@@ -26,20 +27,28 @@ from gym.evaluation.bootstrap import Interval
 from gym.evaluation.counts import Counts, select_images
 from gym.evaluation.document import describe_assessment, write_document
 from gym.evaluation.scores import defined_values, score_differences
-from gym.evaluation.training_overlap import EvaluationSet, TrainingData, find_differing_images, identify_images
+from gym.evaluation.training_overlap import (
+    EvaluationSet,
+    TrainingData,
+    count_seen_images,
+    find_differing_images,
+    identify_images,
+)
 from gym.reporting.evaluation_page import print_assessment, write_page
 from gym.runs.model_files import SavedModel, load_model
 from gym.runs.model_source import ModelSource, open_model_source
+from gym.runs.selection import Selection
 from gym.training.runtime import prepare_tensorflow
 
 
 class EvaluatedModel(NamedTuple):
-    """A model, its training configuration, and the images that it is evaluated on."""
+    """A model, its training configuration, the images that it is evaluated on, and how it was chosen, if it was."""
 
     source: ModelSource
     model: SavedModel
     config: Config
     images: EvaluationSet
+    selection: Selection | None = None
 
 
 def evaluate_runs(config: EvaluateConfig) -> list[Assessment]:
@@ -53,7 +62,11 @@ def evaluate_runs(config: EvaluateConfig) -> list[Assessment]:
     wanted = config.run if isinstance(config.run, list) else [config.run]
     with ExitStack() as stack:
         sources = [stack.enter_context(open_model_source(config.tracking, Path(config.outputs), one)) for one in wanted]
-        models = [_open_model(config, source) for source in sources]
+        selections = [find_selection(config.tracking, Path(config.outputs), one) for one in wanted]
+        models = [
+            _open_model(config, source)._replace(selection=selection)
+            for source, selection in zip(sources, selections, strict=True)
+        ]
         if len(models) > 1:
             _check_distinct(models)
             _check_same_images(models)
@@ -249,7 +262,19 @@ def _assess(config: EvaluateConfig, model: EvaluatedModel) -> Assessment:
     )
     # The predicted probabilities of all images may not fit into memory.
     with tempfile.TemporaryDirectory() as scratch, translate_disk_errors(scratch, "set TMPDIR to another folder."):
-        return assess(model.model.network, model.images, settings, Path(scratch))
+        assessment = assess(model.model.network, model.images, settings, Path(scratch))
+    return replace(assessment, warnings=[*assessment.warnings, *warn_of_selection(model.selection, model.images)])
+
+
+def warn_of_selection(selection: Selection | None, images: EvaluationSet) -> list[str]:
+    """Explain how the choice of the model inflates its scores, if the images are those that it was chosen on."""
+    used = count_seen_images(images, "validation") if selection else 0
+    if selection is None or not used or images.training_side in ("training", "test"):
+        return []
+    if images.training_side == "validation":
+        return [selection.describe_inflation()]
+    which = "these images" if used == len(images.samples) else f"{used} of these images"
+    return [f"{which} were used to choose the run among {selection.candidates}, which inflates its scores"]
 
 
 def _align_counts(first: Assessment, other: Assessment) -> Counts:
@@ -282,6 +307,9 @@ def _write_results(
     data = {"source": manifest.source, "fingerprint": manifest.fingerprint}
     document = describe_assessment(assessment, {"id": source.run_id, "name": source.name}, data, differences)
     facts = {"model": source.origin, "data": manifest.source, "images": str(len(assessment.scenes))}
+    if model.selection:
+        document["selection"] = model.selection.to_json()
+        facts["model"] += f", {model.selection.describe_choice()}"
     if assessment.warnings:
         facts["warnings"] = "; ".join(assessment.warnings)
     with translate_disk_errors(folder, "choose another folder with output=..."):
@@ -299,7 +327,8 @@ def _write_results(
         )
     if source.run_id:
         _log_evaluation(config, source.run_id, _group_name(images), assessment, document, files)
-    print_assessment(source.name, assessment, differences, folder / "evaluation.html")
+    choice = f"{source.name} is {model.selection.describe_choice()}" if model.selection else ""
+    print_assessment(source.name, assessment, differences, folder / "evaluation.html", choice)
 
 
 def _log_evaluation(

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from rasterio.errors import RasterioError
 
+from gym.app.selection import describe_for_card, record_in_card
 from gym.config.plugins import TAG, format_plugins
 from gym.config.schema import PublishConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
@@ -40,6 +41,7 @@ from gym.runs.mlflow_registry import RegisteredVersion, check_compatible, regist
 from gym.runs.model_archive import RUN_FILE, write_zip
 from gym.runs.model_files import ModelDescription, load_model
 from gym.runs.model_source import ModelSource, open_model_source
+from gym.runs.selection import Selection
 from gym.training.runtime import prepare_tensorflow
 
 _PROVENANCE = ("fingerprint", "data", "data_fingerprint", "split", "precision", "weights_sha256", "git_commit")
@@ -57,7 +59,7 @@ def publish(config: PublishConfig) -> PublishedModel:
     """Write the model of a run as a model archive, and register it.
 
     Publishing a run again gives the same version, and the same archive unless an evaluation has added to its card and
-    scores.
+    scores. The card of a run that is published as the best of a sweep says so from then on.
 
     Raises:
         DataError: The archive cannot be written.
@@ -66,6 +68,7 @@ def publish(config: PublishConfig) -> PublishedModel:
     """
     prepare_tensorflow(TrainingConfig())
     outputs = Path(config.outputs)
+    selection = record_in_card(config.tracking, outputs, config.run)
     with open_model_source(config.tracking, outputs, config.run) as source:
         description = load_model(source.folder / MODEL).description
         name, client = registry_name(config.tracking, config.name), connect(config.tracking, outputs)
@@ -76,9 +79,10 @@ def publish(config: PublishConfig) -> PublishedModel:
         with disk, tempfile.TemporaryDirectory() as scratch:
             left_out = _collect_files(source, description, Path(scratch), outputs, config.samples)
             digest = write_zip(Path(scratch), path)
-        version = register_model(client, name, config.alias, source.run, description, digest)
+        remark = f"highest among {selection.candidates}" if selection else ""
+        version = register_model(client, name, config.alias, source.run, description, digest, remark)
     published = PublishedModel(path, digest, version)
-    _print_summary(source, published, left_out)
+    _print_summary(source, published, left_out, selection)
     return published
 
 
@@ -144,9 +148,13 @@ def _add_samples(source: ModelSource, folder: Path, outputs: Path, count: int) -
     return "" if written else "the run's dataset contains none of the validation pairs"
 
 
-def _print_summary(source: ModelSource, published: PublishedModel, left_out: list[str]) -> None:
+def _print_summary(
+    source: ModelSource, published: PublishedModel, left_out: list[str], selection: Selection | None
+) -> None:
     console, version = plain_console(), published.version
     console.print(f"{source.name} ({source.origin}) is published")
+    if selection:
+        console.print(describe_for_card(selection))
     for line in left_out:
         console.print(f"left out {line}")
     size = published.path.stat().st_size / 1e6

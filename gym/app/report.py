@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gym.app.report_examples import FinishedRun, find_examples, find_sites
+from gym.app.selection import describe_for_card, find_run_result, find_selection
 from gym.config.overrides import parse_settings, to_overrides
 from gym.config.plugins import plugins_in_tags, require_plugins
-from gym.config.registries import SCORES
 from gym.config.schema import ReportConfig
 from gym.core.errors import RunError
 from gym.core.files import translate_disk_errors
@@ -26,11 +26,10 @@ from gym.reporting.training_curves import RunCurve
 from gym.runs.mlflow_client import RetryingClient, connect
 from gym.runs.mlflow_log import PARENT, open_run_log
 from gym.runs.mlflow_lookup import find_model_run
-from gym.runs.mlflow_read import Run, read_logged_result, read_metrics
-from gym.runs.result import RunResult, find_result
+from gym.runs.mlflow_read import Run, read_metrics
+from gym.runs.result import RunResult
 from gym.sweeps.plan import format_command
 from gym.sweeps.records import SweepRecord, find_sweep
-from gym.sweeps.sweep_folder import SweepFolder
 from gym.training.checkpoint import MLFLOW_NAMES, Epoch, epochs_from_metrics
 
 ShowStep = Callable[[str], None]  # names the step that is about to start
@@ -125,7 +124,7 @@ def _report_on_run(config: ReportConfig) -> Path:
 def _collect_run(config: ReportConfig, run: Run, show_step: ShowStep) -> RunReport:
     outputs, tags = Path(config.outputs), run.data.tags
     client = connect(config.tracking, outputs)
-    result = _find_result(outputs, run)
+    result, selection = find_run_result(outputs, run), find_selection(config.tracking, outputs, config.run)
     finished = [FinishedRun(result, run)] if result else []
     show_step(f"reading {run.info.run_name}")
     about = {"MLflow run": run.info.run_id, "status": run.info.status, "sweep": tags.get("sweep", "")}
@@ -138,20 +137,8 @@ def _collect_run(config: ReportConfig, run: Run, show_step: ShowStep) -> RunRepo
         environment=provenance_rows([tags]),
         sites=find_sites(outputs, finished),
         examples=find_examples(config.tracking, outputs, finished, show_step),
-        notes=_list_notes(run, result),
+        notes=[*_list_notes(run, result), *([describe_for_card(selection)] if selection else [])],
     )
-
-
-def _find_result(outputs: Path, run: Run) -> RunResult | None:
-    """Read the result of a finished run from its folder, or from MLflow if the folder is missing or of another run."""
-    fingerprint, sweep = (run.data.tags.get(tag, "") for tag in ("fingerprint", "sweep"))
-    folders = [outputs / "runs" / fingerprint[:16]]
-    if sweep:
-        folders.append(SweepFolder(outputs, sweep).run_folder(fingerprint))
-    for result in map(find_result, folders):
-        if result and result.run_id == run.info.run_id:
-            return result
-    return read_logged_result(run) if run.info.status == "FINISHED" and SCORES.default in run.data.metrics else None
 
 
 def _list_notes(run: Run, result: RunResult | None) -> list[str]:

@@ -2,7 +2,9 @@
 
 evaluation.json     every score as [value, low, high], null if undefined; settings; legacy scores. ``units`` are what
                     the intervals redraw: their ``kind`` (scene, site, date or a column of data.table), ``number``, and
-                    a ``note`` if they are not the units of the run's split. Files without it have intervals over scenes
+                    a ``note`` if they are not the units of the run's split. Files without it have intervals over
+                    scenes. ``selection`` is the result of `gym.runs.selection.Selection.to_json`, and is present only
+                    if the run was addressed as the best of a sweep
 scores.csv          the same scores as a table: group, of, score, value, low, high
 images.csv          one row per image: name, scene, site, unit, counted pixels and scores
 """

@@ -115,12 +115,22 @@ def baseline_tables(assessment: Assessment) -> dict[str, PageTable]:
     return {one.title: page_tables.baseline_table(one.scores, one.leads, "lead of the model") for one in comparisons}
 
 
-def print_assessment(name: str, assessment: Assessment, differences: Differences, page: Path) -> None:
-    """Print the main scores, the differences in mean IoU to other runs, and the path of the page."""
+def print_assessment(name: str, assessment: Assessment, differences: Differences, page: Path, choice: str = "") -> None:
+    """Print the main scores, the differences in mean IoU to other runs, and the path of the page.
+
+    Args:
+        name: Name of the run.
+        assessment: The results of the evaluation.
+        differences: As for `write_page`.
+        page: The page.
+        choice: How the run was chosen; empty if it was not.
+    """
     console = plain_console()
     scenes = pluralize(len(set(assessment.scenes)), "scene")
     kind = "image" if assessment.side == "all" else f"{assessment.side} image"
     console.print(f"\n{name} on {pluralize(len(assessment.scenes), kind)} of {scenes}", style="bold")
+    if choice:
+        console.print(choice)
     for warning in assessment.warnings:
         console.print(f"warning: {warning}")
     console.print(summary_table(assessment))

@@ -5,22 +5,18 @@ standard error comes from `gym.evaluation.bootstrap`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gym.config.registries import SCORES, ScoreEntry
-from gym.data.units import SCENE, Units, find_coarsest, list_kinds, name_units
+from gym.data.units import SCENE, Units
 from gym.evaluation.bootstrap import DRAWS, PERCENTILES, draw_units, resample, sum_by_unit
 from gym.evaluation.confusion import score_matrix
 from gym.reporting.run_table import run_labels, score_of, with_scores
+from gym.runs.comparability import find_obstacle, share_units
 from gym.runs.result import RunResult
-
-# The keys that decide the content of an image and its label, apart from its name.
-_IMAGERY = (
-    *("data.kind", "data.images", "data.labels", "data.archives", "data.seed", "data.sites"),
-    *("data.size", "data.framing", "data.overlap", "data.remap", "data.ignore_values", "data.aliases"),
-)
+from gym.runs.selection import Selection, assess_selection
 
 
 @dataclass(frozen=True)
@@ -28,13 +24,14 @@ class Recommendation:
     """Which run to use.
 
     Attributes:
-        sentence: The recommendation in words, or why there is none.
+        sentence: The recommendation in words, or why there is none, and how optimistic the best score is.
         chosen: The smallest run whose mean IoU is within one standard error of that of ``best``; of equally small
             runs, the one with the highest mean IoU. None if no run is recommended.
         best: The run with the highest mean IoU; of equal runs, the smallest.
         standard_error: Standard error of the mean IoU of ``best``; NaN if no run is recommended.
         difference: 95 % interval of the mean IoU of ``best`` minus that of ``chosen``, on the same bootstrap draws.
         units: The validation units that the bootstrap redraws.
+        selection: The choice of ``best``; None if there are fewer than two different models.
     """
 
     sentence: str
@@ -43,6 +40,7 @@ class Recommendation:
     standard_error: float = float("nan")
     difference: tuple[float, float] = (float("nan"), float("nan"))
     units: Units = field(default_factory=lambda: Units(SCENE, []))
+    selection: Selection | None = None
 
 
 def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Recommendation:
@@ -55,8 +53,10 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     """
     scored = with_scores(results, "parameters", SCORES.default)
     runs = [result for *_, result in scored]
+    selection = assess_selection(runs, seed, draws)
     if obstacle := find_obstacle(runs):
-        return Recommendation(f"No recommendation: {obstacle}.")
+        sentence = _add_selection(f"No recommendation: {obstacle}.", selection, has_reason=False)
+        return Recommendation(sentence, selection=selection)
     _, highest, best = max(scored, key=lambda one: (one[1], -one[0]))
     shared = {id(run): copy for run, copy in zip(runs, share_units(runs), strict=True)}
     error = standard_error(shared[id(best)], seed, draws)
@@ -64,62 +64,22 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     chosen = min(within, key=lambda one: (one[0], -one[1]))[2]
     of_best, of_chosen = (bootstrap_scores(shared[id(run)], seed, draws) for run in (best, chosen))
     low, high = np.nanpercentile(of_best - of_chosen, PERCENTILES)
+    sentence = _describe_choice(runs, chosen, best, error, (low, high), shared[id(best)].units)
     return Recommendation(
-        sentence=_describe_choice(runs, chosen, best, error, (low, high), shared[id(best)].units),
+        sentence=_add_selection(sentence, selection),
         chosen=chosen,
         best=best,
         standard_error=error,
         difference=(float(low), float(high)),
         units=shared[id(best)].units,
+        selection=selection,
     )
 
 
-def find_obstacle(results: Sequence[RunResult]) -> str:
-    """Return why runs cannot be compared scene by scene; empty if they can."""
-    if not results:
-        return f"no run has a {SCORES.get(SCORES.default).title}"
-    if not all(result.scenes for result in results):
-        return "the confusion matrices are missing, so the standard error cannot be estimated"
-    if any(set(result.images) != set(results[0].images) for result in results):
-        return "the runs have different validation images, as in leave-one-site-out, so their scores are not comparable"
-    if differing := [key for key in _IMAGERY if len({repr(result.settings.get(key)) for result in results}) > 1]:
-        return f"the runs differ in {', '.join(differing)}, so images with the same name are not the same image"
-    if any(_scene_by_image(result) != _scene_by_image(results[0]) for result in results):
-        return "some runs were made by an earlier version, which did not record which images share a scene"
-    if any(result.classes != results[0].classes for result in results):
-        return "the runs have different classes, so their scores are not comparable"
-    if not (shared := share_units(results)):
-        kinds = list_kinds(result.units for result in results)
-        return f"the splits of the runs keep different units together ({kinds}), and neither contains the other"
-    if (units := shared[0].units).number < 2:
-        return f"there is only one validation {name_units(units.kind, 1)}, so the standard error cannot be estimated"
-    return ""
-
-
-def share_units(results: Sequence[RunResult]) -> list[RunResult]:
-    """Return runs on the same images with the coarsest of their units, so that their bootstrap draws are equal.
-
-    The list is empty if no run has units that contain whole units of all others.
-    """
-    images = results[0].images
-    by_image = [dict(zip(result.images, result.units.names, strict=True)) for result in results]
-    coarsest = find_coarsest(
-        [
-            Units(result.unit_kind, [unit_of[image] for image in images])
-            for result, unit_of in zip(results, by_image, strict=True)
-        ]
-    )
-    if coarsest is None:
-        return []
-    unit_of = dict(zip(images, coarsest.names, strict=True))
-    return [
-        replace(result, unit_kind=coarsest.kind, unit_names=[unit_of[image] for image in result.images])
-        for result in results
-    ]
-
-
-def _scene_by_image(result: RunResult) -> dict[str, str]:
-    return dict(zip(result.images, result.scenes, strict=True))
+def _add_selection(sentence: str, selection: Selection | None, has_reason: bool = True) -> str:
+    if selection is None:
+        return sentence
+    return f"{sentence} {selection.describe(f'The best {SCORES.get(SCORES.default).title}', has_reason)}"
 
 
 def standard_error(result: RunResult, seed: int = 0, draws: int = DRAWS, score: ScoreEntry | None = None) -> float:

@@ -92,12 +92,16 @@ def reason_table(recommendation: Recommendation) -> PageTable | None:
     main = SCORES.get(SCORES.default)
     low, high = recommendation.difference
     of_best, of_chosen = ([run.name, score_of(run, "parameters"), score_of(run, main.name)] for run in (best, chosen))
-    of_best += [recommendation.standard_error, None]
+    of_best.append(recommendation.standard_error)
     if chosen is best:
-        rows = [["best and recommended", *of_best]]
+        rows = [["best and recommended", *of_best, None]]
     else:
-        rows = [["best", *of_best], ["recommended", *of_chosen, None, f"{low:.4f} to {high:.4f}"]]
+        rows = [["best", *of_best, None], ["recommended", *of_chosen, None, f"{low:.4f} to {high:.4f}"]]
     titles = {"parameters": "{:,}", main.title: "{:.4f}", "standard error": "{:.4f}", "lead of the best (95 %)": "{}"}
+    if selection := recommendation.selection:
+        titles[f"optimism (best of {selection.models})"] = "{:.4f}"
+        optima = [None if selection.obstacle else selection.optimism, None]
+        rows = [[*row, optimism] for row, optimism in zip(rows, optima, strict=False)]
     return build_table(["", "run"], titles, rows)
 
 

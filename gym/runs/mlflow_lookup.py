@@ -75,6 +75,16 @@ def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
 def find_best_run(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
     """Find the finished run of a sweep with the highest validation IoU; in a tie, the earliest one.
 
+    Arguments and errors are those of `find_candidates`.
+    """
+    candidates = find_candidates(config, outputs, sweep)
+    _warn_about_different_scenes(sweep, candidates)
+    return min(candidates, key=lambda run: (-_validation_iou(run), run.info.start_time, run.info.run_id))
+
+
+def find_candidates(config: TrackingConfig, outputs: Path, sweep: str) -> list[Run]:
+    """List the finished runs of a sweep that have a validation IoU, among which the best is chosen.
+
     Args:
         config: The MLflow server and experiment.
         outputs: The folder of the database.
@@ -95,8 +105,7 @@ def find_best_run(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
     finished = [run for run in runs if run.info.status == "FINISHED" and not math.isnan(_validation_iou(run))]
     if not finished:
         raise RunError(f"run={BEST}{sweep}: no run of this sweep has finished with a score; wait, or pass another run.")
-    _warn_about_different_scenes(sweep, finished)
-    return min(finished, key=lambda run: (-_validation_iou(run), run.info.start_time, run.info.run_id))
+    return finished
 
 
 def _validation_iou(run: Run) -> float:

@@ -49,7 +49,13 @@ def check_compatible(client: RetryingClient, name: str, description: ModelDescri
 
 
 def register_model(
-    client: RetryingClient, name: str, alias: str, run: Run, description: ModelDescription, digest: str
+    client: RetryingClient,
+    name: str,
+    alias: str,
+    run: Run,
+    description: ModelDescription,
+    digest: str,
+    remark: str = "",
 ) -> RegisteredVersion:
     """Register the model of a run as a version, unless it is one already, and move the alias to it.
 
@@ -60,12 +66,13 @@ def register_model(
         run: The run.
         description: Description of its model.
         digest: SHA-256 of the model archive, stored as a tag.
+        remark: What to add to the score in the description of a new version.
 
     Raises:
         RunError: MLflow cannot be used.
     """
     known = [str(version.version) for version in _find_versions(client, name) if version.run_id == run.info.run_id]
-    number = known[-1] if known else _add_version(client, name, run)
+    number = known[-1] if known else _add_version(client, name, run, remark)
     for key, value in {**_interface_tags(description), "zip_sha256": digest}.items():
         client.set_model_version_tag(name, number, key, value)
     client.set_registered_model_alias(name, alias, number)
@@ -78,11 +85,12 @@ def _find_versions(client: RetryingClient, name: str) -> list[ModelVersion]:
     return sorted(found, key=lambda version: int(version.version))
 
 
-def _add_version(client: RetryingClient, name: str, run: Run) -> str:
+def _add_version(client: RetryingClient, name: str, run: Run, remark: str) -> str:
     if not client.search_registered_models(equality_filter("name", name)):
         client.create_registered_model(name)
     score = run.data.metrics.get(SCORES.default)
     text = run.info.run_name + ("" if score is None else f": validation IoU {score:.3f}")
+    text += f", {remark}" if remark else ""
     source = f"{run.info.artifact_uri}/{MODEL}"
     return str(client.create_model_version(name, source, run.info.run_id, description=text).version)
 

@@ -24,6 +24,7 @@ from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
 from gym.runs.model_files import load_model
 from gym.runs.result import read_result
+from gym.runs.selection import assess_selection
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.golden import SETTINGS, SWEEP, copy_outputs
 
@@ -516,3 +517,46 @@ def test_the_probabilities_of_a_sigmoid_head_are_normalised(trained, evaluate):
     np.testing.assert_allclose(
         found.counts.probability_sums.sum(axis=1), found.counts.matrix.sum(axis=(1, 2)), rtol=1e-5
     )
+
+
+def test_the_best_of_a_sweep_says_that_it_was_chosen_on_the_validation_images(golden_results, evaluate, tmp_path):
+    """The warning has the optimism that the report on the sweep has; the card and the page repeat it."""
+    selection = assess_selection(golden_results)
+
+    (found,) = evaluate(f"run=best:{SWEEP}", "side=validation", "baselines=false", f"output={tmp_path}")
+
+    assert selection.models == 2
+    assert found.warnings[-1] == (
+        "these images were used to choose the run among 2 models, which inflates its scores: a bootstrap estimates the "
+        f"optimism of its mean IoU at {selection.optimism:.3f}"
+    )
+    document = json.loads((tmp_path / "evaluation.json").read_text())
+    assert document["warnings"] == found.warnings
+    assert document["selection"] == selection.to_json()
+    page = (tmp_path / "evaluation.html").read_text()
+    assert found.warnings[-1] in page
+    assert "the best of 2 models by validation mean IoU" in page
+
+
+def test_on_other_images_the_best_of_a_sweep_says_only_how_it_was_chosen(golden_results, evaluate, tmp_path, capsys):
+    """The test side and other data had no part in the choice, so their scores are not inflated by it."""
+    for number, side in enumerate((["side=test"], ["data=synthetic", "data.scenes=3", "data.seed=3"])):
+        (found,) = evaluate(f"run=best:{SWEEP}", *side, "baselines=false", f"output={tmp_path / str(number)}")
+
+        assert found.warnings == []
+        assert " is the best of 2 models by validation mean IoU\n" in capsys.readouterr().out
+        document = json.loads((tmp_path / str(number) / "evaluation.json").read_text())
+        assert document["selection"]["models"] == 2
+    (whole,) = evaluate(f"run=best:{SWEEP}", "side=all", "baselines=false")
+    assert whole.warnings[-1] == (
+        "6 of these images were used to choose the run among 2 models, which inflates its scores"
+    )
+
+
+def test_a_run_that_was_not_chosen_does_not_mention_a_choice(golden_results, evaluate, tmp_path, capsys):
+    """Even if it is the best of its sweep, which is unknown if it is addressed by its id."""
+    (found,) = evaluate(f"run={golden_results[0].run_id}", "side=validation", "baselines=false", f"output={tmp_path}")
+
+    assert found.warnings == ["these images were used to select the best epoch, which slightly inflates the scores"]
+    assert "selection" not in json.loads((tmp_path / "evaluation.json").read_text())
+    assert "the best of" not in capsys.readouterr().out + (tmp_path / "evaluation.html").read_text()

@@ -85,7 +85,9 @@ def test_the_smaller_run_within_one_standard_error_is_recommended():
     assert recommendation.sentence == (
         "Recommended: unet cce f4 (16,000 parameters, mean IoU 0.680), the smallest model within one standard error "
         f"({recommendation.standard_error:.3f}, from 2 validation scenes) of the best, unet cce f8 (64,000 parameters, "
-        "mean IoU 0.700); the 95 % interval of the best run's lead is 0.020 to 0.020."
+        "mean IoU 0.700); the 95 % interval of the best run's lead is 0.020 to 0.020. The best mean IoU, 0.700, was "
+        "chosen as the highest among 3 models on the same 2 validation scenes; a bootstrap estimates the optimism of "
+        "this choice at 0.000, which leaves 0.700."
     )
 
 
@@ -99,7 +101,38 @@ def test_the_best_is_recommended_if_no_smaller_run_is_near():
     assert recommendation.difference == (0, 0)
     assert recommendation.sentence == (
         "Recommended: unet cce f8 (64,000 parameters, mean IoU 0.700). It is the best run, and no smaller model is "
-        "within one standard error (0.000, from 2 validation scenes) of it."
+        "within one standard error (0.000, from 2 validation scenes) of it. The best mean IoU, 0.700, was chosen as "
+        "the highest among 2 models on the same 2 validation scenes; a bootstrap estimates the optimism of this choice "
+        "at 0.000, which leaves 0.700."
+    )
+
+
+def test_the_choice_of_the_best_is_named_with_its_optimism():
+    """By hand in tests/evaluation/test_optimism.py: 0.15. A single run is not chosen."""
+    runs = [made_run([90, 50]), made_run([60, 70], filters=2)]
+
+    found = recommend(runs, seed=0, draws=20_000)
+
+    assert found.selection.models == 2
+    assert found.selection.optimism == pytest.approx(0.15, abs=0.002)
+    assert found.sentence.endswith(
+        f" The best mean IoU, 0.700, was chosen as the highest among 2 models on the same 2 validation scenes; a "
+        f"bootstrap estimates the optimism of this choice at {found.selection.optimism:.3f}, which leaves "
+        f"{0.7 - found.selection.optimism:.3f}."
+    )
+    alone = recommend(runs[:1], seed=0)
+    assert alone.selection is None
+    assert "chosen" not in alone.sentence
+
+
+def test_without_a_recommendation_the_choice_is_named_without_an_estimate():
+    """The reason is that of the missing recommendation."""
+    sentence = recommend([made_run([90, 50]), made_run([60, 70], images=["a", "b"])], seed=0).sentence
+
+    assert sentence == (
+        "No recommendation: the runs have different validation images, as in leave-one-site-out, so their scores are "
+        "not comparable. The best mean IoU, 0.700, was chosen as the highest among 2 models, which makes it optimistic "
+        "by an unknown amount."
     )
 
 

@@ -19,6 +19,7 @@ from gym.reporting.sweep_page import (
     write_special_reports,
     write_sweep_report,
 )
+from gym.runs.selection import Selection
 from tests.reporting.test_comparison import cells_of
 from tests.reporting.test_figure3 import BANDS, CLASSES, TWO, example
 from tests.reporting.test_figure4 import paper_matrix
@@ -146,6 +147,28 @@ def test_the_reasons_compare_the_recommended_run_with_the_best():
     _, (row,) = shown(reason_table(Recommendation("", best, best, 0.02, (0.0, 0.0))))
     assert row == ["best and recommended", "b", "64,000", "0.9100", "0.0200", "-"]
     assert reason_table(Recommendation("none")) is None
+
+
+def test_the_reasons_include_the_optimism_of_the_best():
+    """It is that of the best run; without an estimate, it is a dash."""
+    best, chosen = made_run(filters=8, iou=0.91, name="b"), made_run(iou=0.9, name="a")
+    known, unknown = Selection(3, 2, 0.91, 0.0123), Selection(3, 2, 0.91, obstacle="there is only one scene")
+
+    for selection, text in ((known, "0.0123"), (unknown, "-")):
+        columns, rows = shown(reason_table(Recommendation("", chosen, best, 0.02, (0.0, 0.1), selection=selection)))
+        assert columns[-1] == "optimism (best of 2)"
+        assert [row[-1] for row in rows] == [text, "-"]
+        _, (row,) = shown(reason_table(Recommendation("", best, best, 0.02, (0.0, 0.0), selection=selection)))
+        assert row[-2:] == ["-", text]
+
+
+def test_a_page_explains_the_estimate_of_the_optimism(matrix, tmp_path):
+    """A single run has no sentence about a choice."""
+    _, results, page = matrix
+
+    assert "Tsamardinos et al. 2018" in page
+    assert "was chosen as the highest among" in page
+    assert "was chosen as" not in page_of(tmp_path, report_of(results[:1]))
 
 
 def test_two_runs_are_shown_by_site():

@@ -11,7 +11,7 @@ from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_log import PARENT, open_mlflow_run
-from gym.runs.mlflow_lookup import equality_filter, fetch_model_files, find_model_run
+from gym.runs.mlflow_lookup import equality_filter, fetch_model_files, find_candidates, find_model_run
 
 CONFIG = TrackingConfig()
 EMPTY = TrackingConfig(experiment="empty")
@@ -107,6 +107,15 @@ def test_the_best_of_a_sweep_has_the_highest_validation_iou(sweep, log, found):
     sweep("another", [0.99])
 
     assert {found(f"best:{name}") for name in ("coast", "sweep coast", parent)} == {runs[1]}
+
+
+def test_the_candidates_are_the_finished_runs_with_a_score(outputs, sweep, log):
+    """The best is chosen among them."""
+    parent, runs = sweep("beach", [0.3, 0.8])
+    log("failed", iou=0.9, fails=True, sweep="beach", **{PARENT: parent})
+    log("given up", pruned="true", sweep="beach", **{PARENT: parent})
+
+    assert {run.info.run_id for run in find_candidates(CONFIG, outputs, "beach")} == set(runs)
 
 
 def test_the_earliest_of_equal_runs_is_the_best(sweep, found):

@@ -50,6 +50,14 @@ def described(classes=("water", "other"), bands=("red", "nir")):
     return ModelDescription(Preparation((32, 32), "fit", 0.0, Scaling(), tuple(bands)), list(classes))
 
 
+def test_the_description_of_a_version_may_have_a_remark(client, log):
+    """It follows the score."""
+    register_model(client, "chosen", "champion", log(iou=0.78349), described(), "ab12", "highest among 8 models")
+
+    version = client.get_model_version_by_alias("chosen", "champion")
+    assert version.description == "unet cce f2: validation IoU 0.783, highest among 8 models"
+
+
 def test_a_run_becomes_a_version_with_an_alias(client, log):
     """The version has the run's id, score, classes, bands and archive hash, and MLflow downloads its model."""
     run = log(iou=0.78349)

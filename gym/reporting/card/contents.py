@@ -124,6 +124,7 @@ class CardContents:
         confusions: The largest confusions, the largest first.
         evaluations: The results of ``gym.evaluate`` by their folder among the run's artifacts, as returned by
             `gym.evaluation.document.describe_assessment`.
+        selection: How the run was chosen as the best of a sweep, in a sentence; empty if it was not.
         version: Version of this layout.
     """
 
@@ -141,6 +142,7 @@ class CardContents:
     worst: list[WorstImage]
     confusions: list[Confusion]
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    selection: str = ""
     version: int = VERSION
 
     @property
@@ -170,7 +172,9 @@ def write_contents(path: Path, contents: CardContents) -> None:
 
 
 def read_contents(path: Path) -> CardContents:
-    """Read a file that `write_contents` wrote. The intervals of a card of earlier versions redraw scenes.
+    """Read a file that `write_contents` wrote.
+
+    The intervals of a card of earlier versions redraw scenes, and it does not say how its run was chosen.
 
     Raises:
         RunError: The file is missing or damaged, or another version of this program wrote it.
@@ -179,6 +183,7 @@ def read_contents(path: Path) -> CardContents:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["version"] != VERSION:
             raise ValueError(f"version {raw['version']} instead of {VERSION}")
+        raw = {"selection": ""} | raw
         raw["scores"] = [{"unit_kind": SCENE, "units": side["scenes"]} | side for side in raw["scores"]]
         return _parse(CardContents, raw)
     except (OSError, ValueError, LookupError, TypeError) as error:

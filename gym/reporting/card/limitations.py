@@ -68,8 +68,10 @@ def _score_limitations(contents: CardContents) -> Iterator[str]:
             f"The scores include the class {null_class} of padding and pixels without data, which is easy to predict; "
             "compare them only with scores of models that have such a class."
         )
+    test = "the test scores are not affected" if len(contents.scores) > 1 else "there is no test side"
+    if contents.selection:
+        yield f"{contents.selection.removesuffix('.')}; {test}."
     if not contents.is_leaky:
-        test = "the test scores are not affected" if len(contents.scores) > 1 else "there is no test side"
         yield f"The validation images selected the best epoch, so their scores are slightly optimistic; {test}."
     for side in contents.scores:
         yield from _side_limitations(side)

@@ -8,7 +8,7 @@ card.json       the contents, to which an evaluation adds its results
 import logging
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,7 @@ def write_run_card(
 
 
 def refresh_card(run: RunLog, place: str, document: Mapping[str, Any]) -> None:
-    """Add an evaluation to the card of a run; it replaces an earlier one of the same folder.
-
-    A card whose contents are missing or damaged is left unchanged, with a warning.
+    """Add an evaluation to the card of a run, as `update_card` does; it replaces an earlier one of the same folder.
 
     Args:
         run: The run that has the card and the files of the evaluation.
@@ -115,12 +113,28 @@ def refresh_card(run: RunLog, place: str, document: Mapping[str, Any]) -> None:
         DataError: The files of the card cannot be written.
         RunError: MLflow cannot be used.
     """
+    update_card(run, lambda contents: add_evaluations(contents, {place: document}))
+
+
+def update_card(run: RunLog, change: Callable[[CardContents], CardContents]) -> None:
+    """Change the contents of the card of a run, and write the card again.
+
+    A card whose contents are missing or damaged is left unchanged, with a warning.
+
+    Args:
+        run: The run that has the card.
+        change: Returns the new contents.
+
+    Raises:
+        DataError: The files of the card cannot be written.
+        RunError: MLflow cannot be used.
+    """
     disk = translate_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
     with disk, tempfile.TemporaryDirectory() as temporary:
         artifacts, card = Path(temporary) / "artifacts", Path(temporary) / "card"
         run.fetch_artifacts([CONTENTS], artifacts)
         try:
-            contents = add_evaluations(read_contents(artifacts / CONTENTS), {place: document})
+            contents = change(read_contents(artifacts / CONTENTS))
         except RunError as error:
             log.warning("the card of run %s was not updated: %s", run.run_id, error)
             return

@@ -32,7 +32,7 @@ from gym.sweeps.ledger import ENDED, FAILED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
 from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
 from gym.sweeps.precision import make_measure, report_unrecorded, resolve_precision, set_precision
-from gym.sweeps.search.figures import describe_counts, write_search_report
+from gym.sweeps.search.figures import describe_counts, finished_trials, write_search_report
 from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
 from gym.sweeps.search.study import OBJECTIVES, best_trials, limit_trials, open_study, propose_trials, record_result
@@ -234,6 +234,8 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
         names = study.user_attrs[OBJECTIVES]
         values = "  ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
         lines += [f"best: trial {trial.number}  {values}", f"    {plan.format_command(overrides[trial.number])}"]
+    if (finished := len(finished_trials(study))) > 1:
+        lines.append(f"chosen among {finished} finished trials, which makes validation scores optimistic")
     plain_console().print("\n".join([*lines, *findings]))
     if not best:
         raise RunError(f"none of {pluralize(len(jobs), 'trial')} finished; see the messages above.")

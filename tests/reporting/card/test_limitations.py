@@ -117,6 +117,16 @@ def test_a_test_side_has_its_own_limitations():
     assert "there is no test side." in limitations_of()
 
 
+def test_the_best_of_a_sweep_is_named_as_such():
+    """The sentence says whether there are other scores; other runs have none."""
+    chosen = "The validation mean IoU, 0.800, was chosen as the highest among 8 models."
+
+    assert f"{chosen[:-1]}; there is no test side." in limitations_of(selection=chosen)
+    sides = [many_scenes(), made_side("test")]
+    assert f"{chosen[:-1]}; the test scores are not affected." in limitations_of(selection=chosen, scores=sides)
+    assert "chosen" not in limitations_of()
+
+
 def test_a_class_that_validation_lacks_is_named():
     """It has no score."""
     text = limitations_of(scores=[made_side(matrices=[[[5, 0], [0, 0]]] * 3)])

@@ -3,6 +3,7 @@
 import logging
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from gym.core.errors import DataError
 from gym.core.text import format_interval
 from gym.reporting.card.contents import read_contents
 from gym.reporting.card.worst_images import write_worst
-from gym.reporting.card.write import find_pictures, refresh_card, write_card
+from gym.reporting.card.write import find_pictures, refresh_card, update_card, write_card
 from gym.runs.mlflow_client import tracking_uri
 from tests.reporting.card.made_up import made_card, made_document
 
@@ -79,6 +80,15 @@ def test_evaluations_are_added_to_the_card(run):
         *("learning_curves.png", "confusion_matrix.png", "evaluation/all/worst.png", "evaluation/test/worst.png"),
         "worst.png",
     ]
+
+
+def test_the_choice_of_the_run_is_added_to_the_card(run):
+    """It stays when an evaluation is added."""
+    update_card(run, lambda contents: replace(contents, selection="It was chosen among 8 models."))
+    refresh_card(run, "evaluation/test", made_document())
+
+    for name in ("card.md", "card.html"):
+        assert "It was chosen among 8 models; " in (run.artifacts / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("content", [None, b"{}"])

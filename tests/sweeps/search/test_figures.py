@@ -9,6 +9,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from gym.sweeps.ledger import Job
 from gym.sweeps.search.figures import (
     compute_importance,
     draw_history,
@@ -19,6 +20,7 @@ from gym.sweeps.search.figures import (
     write_search_report,
 )
 from gym.sweeps.search.study import OBJECTIVES
+from gym.sweeps.search.sweeper import print_results
 
 SPACE = {
     "schedule.max_rate": FloatDistribution(1e-4, 1e-1, log=True),
@@ -266,3 +268,19 @@ def test_a_report_without_finished_trials(tmp_path, results, counts):
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["search.html"]
     assert counts in (tmp_path / "search.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("objectives", "value"), [(MAXIMIZE_IOU, [0.5]), (TWO, [0.5, 1000.0])])
+def test_the_best_trial_is_named_as_the_best_of_several(objectives, value, capsys):
+    """Failed and pruned trials were not chosen among, and a single finished trial was not chosen."""
+    jobs = [Job(number) for number in range(4)]
+
+    print_results(study_of(objectives, value, value, None, value), jobs, ["a finding"])
+    several = capsys.readouterr().out
+    print_results(study_of(objectives, value, None), jobs, [])
+
+    assert several.splitlines()[-2:] == [
+        "chosen among 3 finished trials, which makes validation scores optimistic",
+        "a finding",
+    ]
+    assert "chosen among" not in capsys.readouterr().out

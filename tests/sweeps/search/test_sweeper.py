@@ -43,6 +43,8 @@ def test_each_trial_is_a_run_of_a_sweep(undisturbed):
     for (_, state, _, values), job in zip(trials, jobs, strict=True):
         assert state != "COMPLETE" or values == [job.scores["iou"]]
     assert "best: trial" in output
+    finished = sum(state == "COMPLETE" for _, state, *_ in trials)
+    assert f"chosen among {finished} finished trials, which makes validation scores optimistic" in output
     runs = runs_of(outputs)
     parent = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     assert {run.info.status for run in runs} == {"FINISHED"}

@@ -14,6 +14,7 @@ from gym.app.precision import resolve_precision
 from gym.config.overrides import flatten, format_settings
 from gym.config.plugins import format_plugins
 from gym.config.schema import Config, TrackingConfig
+from gym.core.errors import ConfigError
 from gym.core.parallel import available_cores
 from gym.core.text import pluralize, redact_uri
 from gym.evaluation.confusion import check_plugin_scores
@@ -43,10 +44,13 @@ def run_experiment(config: Config) -> RunResult:
     An interrupted run resumes; a finished one is trained again.
 
     Raises:
+        ConfigError: ``sweep.plan`` is set.
         DataError: The imagery cannot be used.
         TrainingError: The loss is no longer finite; the MLflow run is FAILED.
         RunError: Another process trains this run.
     """
+    if config.sweep.plan:
+        raise ConfigError("sweep.plan=true plans a sweep, but this trains one run; add -m, or leave it out.")
     spec = plan_run(config, Path(config.outputs) / "runs")
     training, spec, tags = resolve_precision(config.training, spec)
     config = replace(config, training=training)

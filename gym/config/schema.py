@@ -108,9 +108,7 @@ class LossConfig:
     )
     class_weights: list[float] = setting([], "One weight per class, with loss.weighting=given.")
     clip: bool = setting(
-        False,
-        "Clip probabilities at 1e-7 in training, as version 0.1.0 did; a pixel below it has no gradient.",
-        only={"name": LOSSES},
+        False, "Clip probabilities at 1e-7 in training with cce and kld; a pixel below it then has no gradient."
     )
     options: Any = setting(None, "Further options of the loss, as in {gamma:2.0}; most have none.")
 

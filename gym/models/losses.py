@@ -34,6 +34,7 @@ Tensor = Any
 LABELS = 256  # number of possible label values
 
 _DICE_SMOOTHING = 1e-5
+_PLAIN_LAYERS = (keras.layers.Activation, keras.layers.Dense, keras.layers.Conv2D, keras.layers.Conv2DTranspose)
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
@@ -185,8 +186,12 @@ class PixelLoss(keras.losses.Loss):
 def output_activation(network: keras.Model) -> str:
     """Return the activation of a network's last layer: ``softmax``, ``sigmoid``, or empty for any other."""
     layer = network.output._keras_history.operation
-    name = "softmax" if isinstance(layer, keras.layers.Softmax) else getattr(layer, "activation", None)
-    name = getattr(name, "__name__", name)
+    if layer.compute_dtype != "float32":
+        return ""  # the loss casts the result, which loses the logits
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    is_plain = isinstance(layer, _PLAIN_LAYERS)
+    name = getattr(layer.activation, "__name__", "") if is_plain else ""
     return name if name in ("softmax", "sigmoid") else ""
 
 

@@ -10,7 +10,15 @@ from gym.runs.result import RunResult
 # The keys that decide the content of an image and its label, apart from its name.
 _IMAGERY = (
     *("data.kind", "data.images", "data.labels", "data.archives", "data.seed", "data.sites"),
-    *("data.size", "data.framing", "data.overlap", "data.remap", "data.ignore_values", "data.aliases", "data.null_class"),
+    *(
+        "data.size",
+        "data.framing",
+        "data.overlap",
+        "data.remap",
+        "data.ignore_values",
+        "data.aliases",
+        "data.null_class",
+    ),
 )
 
 

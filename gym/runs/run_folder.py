@@ -116,9 +116,10 @@ def find_precision(folder: Path, requested: str) -> str:
         requested: The fingerprint of the run with ``auto``.
 
     Returns:
-        The data type; empty if no such attempt was interrupted.
+        The data type, of the latest such attempt; empty if none was interrupted.
     """
-    for place in (folder, *sorted(path.parent for path in folder.parent.glob("*/attempt.json"))):
+    files = sorted(folder.parent.glob("*/attempt.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for place in (folder, *(path.parent for path in files)):
         attempt = read_attempt(place) or {}
         if (place == folder and "precision" in attempt) or attempt.get("requested") == requested:
             return str(attempt["precision"])

@@ -34,7 +34,7 @@ class RunSpec(NamedTuple):
         name: The name given by the user, or one such as ``resunet cce f6``.
         folder: The run's folder.
         fingerprint: Hash of everything that the result depends on.
-        unversioned: The same without the contents of plugins.
+        unversioned: The same without the contents of plugins and without ``loss.clip``, as in version 0.1.0.
         requested: The fingerprint with ``training.precision=auto``, if that was asked for and has been resolved.
     """
 
@@ -101,7 +101,7 @@ def run_name(given: str, architecture: str, loss: str, filters: int) -> str:
 
 
 def run_fingerprints(settings: Mapping[str, Any], dataset: Dataset, split: Split) -> tuple[str, str]:
-    """Hash everything that the result of a run depends on, with and without the contents of its plugins.
+    """Hash everything that the result of a run depends on, and all but the contents of plugins and ``loss.clip``.
 
     Args:
         settings: The configuration of the run as nested dictionaries.
@@ -109,12 +109,13 @@ def run_fingerprints(settings: Mapping[str, Any], dataset: Dataset, split: Split
         split: Its split.
 
     Returns:
-        The fingerprint, and the one that runs with two versions of a plugin share; 64 hexadecimal digits each.
+        The fingerprint, and the one that runs share that differ in the version of a plugin or of this program; 64
+        hexadecimal digits each.
     """
     kept, names = fingerprinted_settings(settings), sorted(settings.get("plugins", []))
     data = [dataset.manifest.fingerprint, list_sample_names(dataset, split)]
-    fingerprint = hash_value([kept, *data])
-    return fingerprint, hash_value([kept | {"plugins": names}, *data]) if names else fingerprint
+    unversioned = kept | {"loss": drop_clip(kept["loss"])} | ({"plugins": names} if names else {})
+    return hash_value([kept, *data]), hash_value([unversioned, *data])
 
 
 def fingerprinted_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,9 +133,13 @@ def fingerprinted_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fingerprinted_loss(loss: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out ``clip`` where it changes nothing, and where it is what versions before this key did."""
-    kept = dict(loss)
-    is_clipped = kept.pop("clip", True)
-    return kept if is_clipped or kept["name"] not in LOSSES.users_of("clip") else kept | {"clip": False}
+    changes = not loss.get("clip", True) and loss["name"] in LOSSES.users_of("clip")
+    return drop_clip(loss) | ({"clip": False} if changes else {})
+
+
+def drop_clip(loss: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a loss as versions before ``clip`` had them."""
+    return {key: value for key, value in loss.items() if key != "clip"}
 
 
 def validation_fingerprint(dataset: Dataset, split: Split) -> str:

@@ -1,6 +1,7 @@
 """What a sweep would take, without training it: ``sweep.plan=true``."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from rich.progress import track
@@ -39,6 +40,7 @@ def show_plan(
     cache: DatasetCache,
     workers: int,
     threads: int,
+    trials: int | None = None,
 ) -> None:
     """Print what the runs that have not finished would take; nothing is trained, and nothing recorded in the sweep.
 
@@ -49,6 +51,7 @@ def show_plan(
         cache: Opens the datasets; one that is missing is built.
         workers: Number of runs trained at a time.
         threads: CPU threads of a run; 0 means all.
+        trials: Number of trials left of a search, whose extremes the runs are; None for a sweep.
     """
     precision = known_precision(folder, threads) if is_auto(configs) else ""
     pairs = [set_precision(*pair, precision) for pair in zip(configs, combinations, strict=True)]
@@ -58,7 +61,7 @@ def show_plan(
     runs = drop_duplicates(planned)
     waiting = [run for run in runs if find_result(folder.run_folder(run.fingerprint)) is None]
     trainings = [_open(run, of_run[run.fingerprint], cache) for run in waiting]
-    print_plan(trainings, forecast_sweep(trainings, threads), len(runs) - len(waiting), workers)
+    print_plan(trainings, forecast_sweep(trainings, threads), len(runs) - len(waiting), workers, trials)
 
 
 def _open(run: PlannedRun, config: Config, cache: DatasetCache) -> PlannedTraining:
@@ -82,8 +85,7 @@ def forecast_sweep(trainings: Sequence[PlannedTraining], threads: int) -> dict[s
 
 def _forecast_run(training: PlannedTraining, threads: int) -> Forecast:
     config, dataset, split = training.config, training.dataset, training.split
-    config.training.threads = threads
-    prepare_tensorflow(config.training)
+    prepare_tensorflow(replace(config.training, threads=threads))
     model = set_up_model(
         config.model,
         config.loss,
@@ -98,7 +100,13 @@ def _forecast_run(training: PlannedTraining, threads: int) -> Forecast:
     return forecast_training(model, batches, config.training.epochs)
 
 
-def print_plan(trainings: Sequence[PlannedTraining], forecasts: dict[str, Forecast], done: int, workers: int) -> None:
+def print_plan(
+    trainings: Sequence[PlannedTraining],
+    forecasts: dict[str, Forecast],
+    done: int,
+    workers: int,
+    trials: int | None = None,
+) -> None:
     """Print one row per run and the total.
 
     A run's time covers its maximum number of epochs. That of a run whose steps were not timed is estimated from its
@@ -109,6 +117,7 @@ def print_plan(trainings: Sequence[PlannedTraining], forecasts: dict[str, Foreca
         forecasts: The timed ones, by fingerprint.
         done: Number of runs that have finished already.
         workers: Number of runs trained at a time.
+        trials: As for `show_plan`.
     """
     console = plain_console()
     if not trainings:
@@ -124,10 +133,16 @@ def print_plan(trainings: Sequence[PlannedTraining], forecasts: dict[str, Foreca
         sizes = [format_size(forecast.memory), format_size(forecast.disk)] if forecast else ["", ""]
         table.add_row(training.run.name, ("" if forecast else "~ ") + format_duration(seconds[-1]), *sizes)
     console.print(table)
+    if trials is None:
+        amount, few, most = f"{pluralize(len(trainings), 'run')} to train, {done} finished", sum(seconds), sum(seconds)
+    else:
+        amount, few, most = f"{pluralize(trials, 'trial')} to train", trials * min(seconds), trials * max(seconds)
+    least, longest = (max(total / workers, max(seconds)) for total in (few, most))
+    time = format_duration(longest) if trials is None else f"{format_duration(least)} to {format_duration(longest)}"
     largest = max(forecasts.values(), key=lambda forecast: forecast.memory)
-    total = max(sum(seconds) / workers, max(seconds))
     at_once = f" with {workers} at a time" if workers > 1 else ""
+    disk = (len(trainings) if trials is None else trials) * largest.disk
     console.print(
-        f"{pluralize(len(trainings), 'run')} to train, {done} finished: about {format_duration(total)}{at_once}, up to "
-        f"{format_size(workers * largest.memory)} of memory and {format_size(len(trainings) * largest.disk)} on disk"
+        f"{amount}: about {time}{at_once} on a machine like this one, up to {format_size(workers * largest.memory)} of "
+        f"memory and {format_size(disk)} on disk"
     )

@@ -21,7 +21,10 @@ _KEY = "training.precision"
 # Launchers that start their runs on this machine. All others may start them elsewhere.
 _LOCAL = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")
 
-_UNRECORDED = "which did not record the data type that training.precision=auto stood for"
+_EARLIER = (
+    "ended under version 0.1.0, which clipped cce and kld (loss.clip=true) and did not record the data type of "
+    "training.precision=auto"
+)
 
 log = logging.getLogger(__name__)
 
@@ -122,22 +125,23 @@ def report_retraining(folder: SweepFolder, planned: Sequence[PlannedRun]) -> Non
     """
     jobs = folder.ledger.jobs()
     known, ended = {job.fingerprint for job in jobs}, {job.name for job in jobs if job.status in ENDED}
-    if again := sum(run.fingerprint not in known and run.name in ended for run in planned):
+    again = sum(run.fingerprint not in known and run.name in ended for run in planned)
+    if again and is_earlier(folder):
         log.warning(
-            "%s of sweep %s ended under an earlier version, which computed or recorded them differently; they stay "
-            "listed, and the same configurations are trained again",
+            "%s of sweep %s %s; these stay listed, and are trained again",
             pluralize(again, "run"),
             folder.name,
+            _EARLIER,
         )
 
 
-def report_unrecorded(folder: SweepFolder) -> None:
-    """Say in one line how many trials of a search an earlier version has finished, perhaps in another data type."""
+def report_earlier_trials(folder: SweepFolder) -> None:
+    """Say in one line how many trials of a search an earlier version has finished."""
     ended = sum(job.status in ENDED for job in folder.ledger.jobs())
-    if ended and "precision" not in folder.read_metadata():
-        log.warning(
-            "%s of search %s ended under an earlier version, %s; they count as they are",
-            pluralize(ended, "trial"),
-            folder.name,
-            _UNRECORDED,
-        )
+    if ended and is_earlier(folder):
+        log.warning("%s of search %s %s; their scores are kept", pluralize(ended, "trial"), folder.name, _EARLIER)
+
+
+def is_earlier(folder: SweepFolder) -> bool:
+    """Whether the sweep was begun by version 0.1.0, which did not record itself."""
+    return "made_by" not in folder.read_metadata()

@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from gym import __version__
 from gym.config.plugins import format_plugins
 from gym.core.errors import ConfigError, RunError
 from gym.core.files import translate_disk_errors, write_json, write_text
@@ -102,6 +103,8 @@ class SweepFolder:
         self._check_plugins(known.get("plugins", {}), plugins)
         if not known or (before and not validation) or known.get("plugins", {}) != plugins:
             wanted = {"version": _VERSION, "validation": validation, "is_search": is_search}
+            if not known:
+                wanted["made_by"] = __version__
             self.write_metadata(known | wanted | ({"plugins": dict(plugins)} if plugins else {}))
 
     def _check_plugins(self, before: Mapping[str, str], now: Mapping[str, str]) -> None:

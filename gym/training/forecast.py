@@ -51,7 +51,7 @@ class Forecast(NamedTuple):
             f"{pluralize(self.epochs, 'epoch')} of {pluralize(self.steps, 'step')} at {self.step:.2g} s, and validation"
         )
         return (
-            f"at most {format_duration(self.seconds)} ({pace}), {format_size(self.memory)} of memory, "
+            f"about {format_duration(self.seconds)} for all epochs ({pace}), {format_size(self.memory)} of memory, "
             f"{format_size(self.disk)} on disk"
         )
 

@@ -22,6 +22,7 @@ from filelock import FileLock
 from gym.core.errors import first_line
 from gym.core.files import hash_value, read_json, write_json
 from gym.core.parallel import available_cores
+from gym.core.text import pluralize
 
 DEFAULT = "float32"
 MEASURED = "precision_measured"  # key of MLflow tags and of sweep.json, for the reason of a choice
@@ -58,12 +59,15 @@ def choose_precision(threads: int = 0) -> Choice:
     Args:
         threads: CPU threads of the training; 0 means all that this process may use.
     """
-    machine = describe_machine(threads or available_cores())
     try:
+        machine = describe_machine(threads or available_cores())
         seconds = _read_or_measure(machine)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        log.warning("training.precision=auto could not be measured (%s); float32 is used", first_line(error))
-        return Choice(DEFAULT, f"not measured ({first_line(error)})")
+    except (OSError, ValueError, LookupError, RuntimeError, subprocess.SubprocessError) as error:
+        reason = first_line(error)
+        log.warning(
+            "training.precision=auto cannot be measured (%s); float32 is used, unless you set another data type", reason
+        )
+        return Choice(DEFAULT, f"not measured: {reason}")
     return Choice(fastest(seconds), describe_seconds(seconds, machine))
 
 
@@ -84,13 +88,13 @@ def describe_seconds(seconds: Mapping[str, list[float]], machine: Mapping[str, s
     times += [f"fail in {name}" for name in CHALLENGERS if name not in seconds]
     limit = f" limited to {machine['ONEDNN_MAX_CPU_ISA']}" if machine.get("ONEDNN_MAX_CPU_ISA") else ""
     device = machine["gpus"] or f"{machine['processor']}{limit}"
-    return f"convolutions take {', '.join(times)} on {device} with {machine['threads']} threads"
+    return f"convolutions take {', '.join(times)} on {device} with {pluralize(int(machine['threads']), 'thread')}"
 
 
 def describe_machine(threads: int) -> dict[str, str]:
     """Describe everything that the times depend on."""
     packages = {name: metadata.version(name) for name in ("tensorflow", "keras")}
-    variables = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
+    variables = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     return {**_describe_devices(), **packages, **variables, "threads": str(threads)}
 
 
@@ -100,6 +104,7 @@ def _describe_devices() -> dict[str, str]:
     identity = {key: known.get(key, "") for key in ("vendor_id", "cpu family", "model", "flags", "Features")}
     gpus = [path.read_text(encoding="utf-8") for path in sorted(_GPUS.glob("*/information"))]
     models = [line.partition(":")[2].strip() for gpu in gpus for line in gpu.splitlines() if line.startswith("Model:")]
+    models = [] if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") else models
     name = known.get("model name") or platform.processor() or platform.machine()
     return {"processor": name, "instructions": hash_value([platform.machine(), identity]), "gpus": ", ".join(models)}
 
@@ -155,6 +160,8 @@ def _measure(threads: int) -> dict[str, list[float]]:
     command = [sys.executable, "-m", "gym.training.precision_timing", str(threads), DEFAULT, *CHALLENGERS]
     paths = os.pathsep.join(path for path in (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")) if path)
     done = subprocess.run(  # noqa: S603 - our own module
-        command, capture_output=True, text=True, timeout=_PATIENCE, check=True, env={**os.environ, "PYTHONPATH": paths}
+        command, capture_output=True, text=True, timeout=_PATIENCE, check=False, env={**os.environ, "PYTHONPATH": paths}
     )
+    if done.returncode:
+        raise ValueError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
     return dict(json.loads(done.stdout.splitlines()[-1]))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from dataclasses import replace
 
 import pytest
@@ -85,7 +86,7 @@ def test_an_interrupted_run_keeps_its_data_type_on_another_machine(plan, chosen,
     assert again[2] == {}
     assert (again[1].fingerprint, again[1].folder) == (first[1].fingerprint, first[1].folder)
     assert len(chosen["asked"]) == 1
-    assert caplog.messages[-1] == "training.precision=auto: mixed_bfloat16 (in which this run began)"
+    assert caplog.messages[-1] == "training.precision=auto: mixed_bfloat16 (this run began in it)"
 
 
 @pytest.mark.parametrize("ended", ["training.resume=false", "finished", "another seed"])
@@ -103,16 +104,47 @@ def test_a_new_attempt_measures_again(plan, chosen, ended):
     assert training.precision == "float32"
 
 
+def test_the_latest_attempt_counts(plan, chosen):
+    """After ``training.resume=false`` on two machines, two attempts have the same request."""
+    for choice in ("float32", "mixed_bfloat16"):
+        chosen["choice"] = Choice(choice, "measured")
+        training, spec, tags = plan("training.resume=false")
+        interrupt(training, spec, tags)
+        os.utime(spec.folder / "attempt.json", (1, 1) if choice == "float32" else None)
+
+    assert plan()[0].precision == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize("explicit", [(), ("training.precision=float32",)])
+def test_an_interrupted_run_of_an_earlier_version_with_cross_entropy_is_announced(
+    plan, configure, chosen, tmp_path, caplog, explicit
+):
+    """It clipped; the line says what to add, and that resumes it in its data type."""
+    old = plan_run(configure(*SMALL, *explicit, "loss.clip=true"), tmp_path / "runs")
+    with hold_run_folder(old.folder, {"precision": "float32", "threads": 2}, resume=True):
+        pass
+
+    _, spec, _ = plan(*explicit)
+    _, again, _ = plan(*explicit, "loss.clip=true")
+    plan(*explicit, "loss=dice")
+
+    assert spec.folder != old.folder == again.folder
+    assert [message for message in caplog.messages if "0.1.0" in message] == [
+        "version 0.1.0 was interrupted in this run, whose loss it computed from clipped probabilities; the run starts "
+        "again, unless you add loss.clip=true to resume it"
+    ]
+
+
 def test_a_run_that_an_earlier_version_began_is_resumed_in_its_folder(plan, configure, chosen, tmp_path):
     """Its fingerprint contains ``auto`` itself, and its folder records the data type."""
-    config = configure(*SMALL)
+    config = configure(*SMALL, "loss=dice")
     old = plan_run(config, tmp_path / "runs")
     with hold_run_folder(old.folder, {"precision": "mixed_bfloat16", "threads": 2}, resume=True):
         pass
     assert "requested" not in json.loads((old.folder / "attempt.json").read_text())
     chosen["choice"] = Choice("float32", "measured")
 
-    training, spec, _ = plan()
+    training, spec, _ = plan("loss=dice")
 
     assert training == replace(config.training, precision="mixed_bfloat16")
     assert (spec.fingerprint, spec.folder) == (old.fingerprint, old.folder)

@@ -28,6 +28,8 @@ NEEDED = {
     "data=doodler": NPZ,
     "data=gym_npz": NPZ,
     "data=coast_train": NPZ[:1],
+    "data=coast_train_2022": NPZ[:1],
+    "experiment=paper_matrix_2022": NPZ[:1],
     "split=given": ["split.sides=pyproject.toml"],
     "split=leave_one_site_out": ["split.held_out=duck"],
     "split=paper": ["augment=paper"],
@@ -169,8 +171,6 @@ UNUSED = {
     "data.aliases=x.json": "data.aliases=x.json is used only with data.kind=doodler, not with synthetic; leave it out.",
     "model=simple_unet model.decoder=plain": "model.decoder=plain is used only with model.name=unet or "
     "model.name=resunet, not with simple_unet; leave it out.",
-    "loss=dice loss.clip=true": "loss.clip=True is used only with loss.name=cce or loss.name=kld, not with dice; leave "
-    "it out.",
     "optimizer.weight_decay=1": "optimizer.weight_decay=1.0 is used only with optimizer.name=adamw, not with adam; "
     "leave it out.",
     "data.null_class=water": f"data.null_class=water {ON_DISK_ONLY}",

@@ -238,6 +238,9 @@ def test_logits_and_probabilities_give_the_same_loss_and_gradient(activation, se
         (lambda maps: keras.layers.Softmax()(maps), "softmax"),
         (lambda maps: keras.layers.Activation("sigmoid")(maps), "sigmoid"),
         (lambda maps: keras.layers.Activation("relu")(maps), ""),
+        (lambda maps: keras.layers.Activation("softmax", dtype="bfloat16")(maps), ""),
+        (lambda maps: keras.layers.Conv2D(3, 1, activation="softmax", dtype="mixed_bfloat16")(maps), ""),
+        (lambda maps: keras.layers.SeparableConv2D(3, 1, activation="softmax")(maps), ""),
         (lambda maps: keras.layers.Add()([maps, maps]), ""),
     ],
 )

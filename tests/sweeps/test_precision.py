@@ -15,8 +15,8 @@ from gym.sweeps.plan import PlannedRun
 from gym.sweeps.precision import (
     MEASURE,
     make_measure,
+    report_earlier_trials,
     report_retraining,
-    report_unrecorded,
     resolve_precision,
     resolve_precisions,
 )
@@ -161,9 +161,15 @@ def test_a_job_that_measures_trains_nothing(monkeypatch, configure):
     assert tuple(measured) == ("float32", "3 threads")
 
 
+def make_earlier(folder):
+    """Turn the folder into one of version 0.1.0, which did not record itself."""
+    folder.write_metadata({key: value for key, value in folder.read_metadata().items() if key != "made_by"})
+
+
 @pytest.mark.parametrize("ended", [0, 1, 2])
 def test_runs_that_an_earlier_version_finished_are_announced(folder, caplog, ended):
     """Their fingerprints differ under the same names; one line says that they stay and are trained again."""
+    make_earlier(folder)
     for number in range(3):
         folder.ledger.append(QUEUED, number, fingerprint=f"old{number}", name=f"run{number}", overrides=[])
         if number < ended:
@@ -181,18 +187,28 @@ def test_runs_that_an_earlier_version_finished_are_announced(folder, caplog, end
     }[ended]
 
 
-def test_trials_that_an_earlier_version_finished_are_announced(folder, caplog):
-    """They count as they are, because Optuna knows their values; once the choice is recorded, nothing is said."""
-    folder.ledger.append(QUEUED, 0, fingerprint="old", name="x", overrides=[])
-    report_unrecorded(folder)
+def test_changed_settings_are_not_blamed_on_an_earlier_version(folder, caplog):
+    """A sweep of this version may be extended by the same names with more epochs."""
+    folder.ledger.append(QUEUED, 0, fingerprint="old", name="run", overrides=[])
     folder.ledger.append(FINISHED, 0, scores={}, run_id="")
-    report_unrecorded(folder)
-    resolve_precision(folder, lambda: FAST)
-    report_unrecorded(folder)
+
+    report_retraining(folder, [PlannedRun("run", "new", [])])
+    report_earlier_trials(folder)
+
+    assert caplog.messages == []
+
+
+def test_trials_that_an_earlier_version_finished_are_announced(folder, caplog):
+    """Their scores are kept, because Optuna knows them."""
+    make_earlier(folder)
+    folder.ledger.append(QUEUED, 0, fingerprint="old", name="x", overrides=[])
+    report_earlier_trials(folder)
+    folder.ledger.append(FINISHED, 0, scores={}, run_id="")
+    report_earlier_trials(folder)
 
     assert caplog.messages == [
-        "1 trial of search mine ended under an earlier version, which did not record the data type that "
-        "training.precision=auto stood for; they count as they are"
+        "1 trial of search mine ended under version 0.1.0, which clipped cce and kld (loss.clip=true) and did not "
+        "record the data type of training.precision=auto; their scores are kept"
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 from filelock import FileLock
 from omegaconf import OmegaConf
 
+from gym import __version__
 from gym.core.errors import ConfigError, DataError, RunError
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.conftest import ROOT
@@ -30,7 +31,7 @@ def test_a_sweep_keeps_its_data_and_kind(folder):
     ):
         folder.initialize("here", is_search=True)
 
-    assert folder.read_metadata() == {"version": 1, "validation": "here", "is_search": False}
+    assert folder.read_metadata() == {"version": 1, "validation": "here", "is_search": False, "made_by": __version__}
 
 
 def test_a_mixed_sweep_accepts_any_data(folder):
@@ -38,7 +39,13 @@ def test_a_mixed_sweep_accepts_any_data(folder):
     folder.initialize("here", is_search=False)
     folder.write_metadata(folder.read_metadata() | {"run_id": "7"})
     folder.initialize("", is_search=False)
-    assert folder.read_metadata() == {"version": 1, "validation": "", "is_search": False, "run_id": "7"}
+    assert folder.read_metadata() == {
+        "version": 1,
+        "validation": "",
+        "is_search": False,
+        "run_id": "7",
+        "made_by": __version__,
+    }
     folder.initialize("there", is_search=False)
 
     assert folder.read_metadata()["validation"] == ""

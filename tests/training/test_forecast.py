@@ -10,6 +10,7 @@ import pytest
 
 from gym.app import train
 from gym.app.train import run_experiment
+from gym.core.errors import ConfigError
 from gym.runs.result import find_result
 from gym.training import forecast
 from gym.training.forecast import Forecast, peak_memory, time_steps, unchanged, warn_if_disk_is_small
@@ -21,7 +22,8 @@ TINY = ("+debug=tiny", "model=unet", "model.levels=1", "model.kernel=3", "traini
 def test_a_forecast_is_one_line():
     """It gives times, memory and disk in readable units."""
     assert str(Forecast(15, 38, 0.1712, 4.0, 102.4, 2_140_000_000, 72_700_000)) == (
-        "at most 1 min 42 s (15 epochs of 38 steps at 0.17 s, and validation), 2.1 GB of memory, 73 MB on disk"
+        "about 1 min 42 s for all epochs (15 epochs of 38 steps at 0.17 s, and validation), 2.1 GB of memory, "
+        "73 MB on disk"
     )
     assert "(1 epoch of 1 step at 3 s, and" in str(Forecast(1, 1, 3.0, 1.0, 3.0, 1000, 1000))
 
@@ -32,16 +34,18 @@ def test_a_run_says_what_it_takes_before_it_starts(configure, caplog, blank_pict
     caplog.set_level(logging.INFO)
     forecasts = []
     original = train.forecast_training
+    made_up = Forecast(1, 1, 1.0, 1.0, 1.0, 1000, 1000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "forecast_training", lambda *parts: forecasts.append(original(*parts)) or forecasts[-1])
         patch.setattr(train, "print_result", lambda *parts: None)
+        patch.setattr(train, "forecast_training", lambda *parts: made_up)
+        without = run_experiment(configure(*TINY))  # first, so that it traces its own graphs
+        patch.setattr(train, "forecast_training", lambda *parts: forecasts.append(original(*parts)) or forecasts[-1])
         with_forecast = run_experiment(configure(*TINY))
-        patch.setattr(train, "forecast_training", lambda *parts: forecasts[0])
-        without = run_experiment(configure(*TINY))
 
     (taken,) = forecasts
     assert (taken.epochs, taken.steps) == (2, 3)
-    assert 0 < taken.step < taken.start < 60
+    assert 0 < taken.step < 60
+    assert 0 < taken.start < 60
     assert taken.seconds >= 2 * 3 * taken.step
     assert 1e8 < taken.memory < 1e11
     parameters = with_forecast.scores["parameters"]
@@ -68,6 +72,12 @@ def test_a_resumed_run_is_not_timed_again(configure, tmp_path, monkeypatch, blan
     train.execute_run(config, spec)
 
     assert find_result(spec.folder).scores["stopping_epoch"] == 2
+
+
+def test_a_plan_needs_a_sweep(configure):
+    """A single run would be trained otherwise."""
+    with pytest.raises(ConfigError, match=r"^sweep\.plan=true plans a sweep, but this trains one run; add -m, or leav"):
+        run_experiment(configure("sweep.plan=true"))
 
 
 def test_a_model_is_unchanged_after_steps(tiny_model):
@@ -101,13 +111,23 @@ def tiny_model():
 
 
 def test_the_median_of_timed_steps_is_robust(monkeypatch):
-    """One slow step of several does not count; ten steps or half a second are enough."""
+    """One slow step of several does not count; ten steps are enough."""
     clock = iter(np.cumsum([0, 0.01, 0, 0.01, 0, 0.2, 0, 0.01, 0, 0.01] + [0, 0.01] * 10))
     monkeypatch.setattr(forecast.time, "perf_counter", lambda: float(next(clock)))
     calls = []
 
     assert time_steps(lambda _: calls.append(1) or {}, None) == pytest.approx(0.01)
     assert len(calls) == 10
+
+
+def test_half_a_second_of_steps_is_enough(monkeypatch):
+    """Large networks take seconds for a step."""
+    clock = iter(np.cumsum([0.0, 0.3] * 9))
+    monkeypatch.setattr(forecast.time, "perf_counter", lambda: float(next(clock)))
+    calls = []
+
+    assert time_steps(lambda _: calls.append(1) or {}, None) == pytest.approx(0.3)
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize(("platform", "factor"), [("linux", 1024), ("darwin", 1)])

@@ -80,10 +80,10 @@ def test_a_machine_is_measured_once(measured, caplog):
     assert first.precision == "mixed_bfloat16"
     assert first.reason.startswith("convolutions take 3000.0 ms in float32, 1000.0 ms in mixed_bfloat16 on ")
     assert first.reason.endswith(" with 2 threads")
-    assert measured == [2]
-    assert caplog.messages == [
-        "measuring once whether bfloat16 is faster than float32 on this machine (training.precision=auto)"
-    ]
+    assert choose_precision(1).reason.endswith(" with 1 thread")
+    assert measured == [2, 1]
+    line = "measuring once whether bfloat16 is faster than float32 on this machine (training.precision=auto)"
+    assert caplog.messages == [line] * 2
 
 
 def test_the_numbers_are_kept_with_the_machine(measured, tmp_path):
@@ -106,7 +106,9 @@ def test_another_machine_is_measured_again(measured, monkeypatch, tmp_path, chan
     choose_precision(2)
 
     with monkeypatch.context() as changed:
-        if change in os.environ or change.isupper():
+        if change == "no GPU":
+            changed.setenv("CUDA_VISIBLE_DEVICES", "")  # hides all GPUs, unlike an unset variable
+        elif change in os.environ or change.isupper():
             changed.setenv(change, "1")
         elif change == "version":
             changed.setattr(precision.metadata, "version", lambda name: "9.9")
@@ -163,7 +165,10 @@ def test_processes_that_start_together_measure_once(measured):
     assert measured == [2]
 
 
-@pytest.mark.parametrize("error", [subprocess.TimeoutExpired("x", 1), OSError("no memory"), ValueError("no JSON")])
+@pytest.mark.parametrize(
+    "error",
+    [subprocess.TimeoutExpired("x", 1), OSError("no memory"), ValueError("no JSON"), IndexError(), RuntimeError("no ")],
+)
 def test_what_cannot_be_measured_is_float32(measured, monkeypatch, caplog, error):
     """A failure costs speed at most, and is said in one line."""
 
@@ -174,7 +179,35 @@ def test_what_cannot_be_measured_is_float32(measured, monkeypatch, caplog, error
 
     assert choose_precision(2).precision == "float32"
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("training.precision=auto could not be measured (")
+    assert caplog.messages[0].startswith("training.precision=auto cannot be measured (")
+
+
+def test_a_failed_measurement_is_explained(monkeypatch, tmp_path, caplog):
+    """The last line of the process says why; nothing is kept, so that the next run measures again."""
+    monkeypatch.setattr(precision, "_measure", MEASURE)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    failed = subprocess.CompletedProcess([], 1, "", "Traceback\n\nResourceExhaustedError: out of memory\n")
+    monkeypatch.setattr(precision.subprocess, "run", lambda *_, **__: failed)
+
+    assert choose_precision(2) == ("float32", "not measured: ResourceExhaustedError: out of memory")
+    assert caplog.messages == [
+        "training.precision=auto cannot be measured (ResourceExhaustedError: out of memory); float32 is used, "
+        "unless you set another data type"
+    ]
+    assert not (tmp_path / "segsweep/precision.json").exists()
+
+
+def test_hidden_gpus_are_not_named(monkeypatch, tmp_path):
+    """The reason would otherwise name a device that did not compute."""
+    (tmp_path / "gpus/0").mkdir(parents=True)
+    (tmp_path / "gpus/0/information").write_text("Model: \t\t NVIDIA H200\nIRQ: 1\n")
+    monkeypatch.setattr(precision, "_GPUS", tmp_path / "gpus")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    assert describe_machine(1)["gpus"] == "NVIDIA H200"
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert describe_machine(1)["gpus"] == ""
 
 
 @pytest.mark.process

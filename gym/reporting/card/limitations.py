@@ -86,7 +86,7 @@ def _side_limitations(side: SideScores) -> Iterator[str]:
     if side.units == 1:
         yield f"All {side.side} images come from one {name_units(side.unit_kind, 1)}, so there are no intervals."
     elif side.units < FEW_UNITS:
-        yield f"Intervals over {count_units(side.units, side.unit_kind, side.side)} are too narrow."
+        yield f"Intervals over {count_units(side.units, side.unit_kind, side.side)} tend to be too narrow."
     defined = {
         site: [score for score in scores.values() if score[0] is not None] for site, scores in side.sites.items()
     }

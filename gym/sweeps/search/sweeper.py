@@ -18,20 +18,20 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from gym.config.groups import quote_options
 from gym.config.overrides import to_dict
 from gym.config.plugins import plugin_hashes
-from gym.config.schema import AUTO, Config, SearchConfig
+from gym.config.schema import Config, SearchConfig
 from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
 from gym.core.files import hash_value
 from gym.core.startup import quiet_tensorflow_imports
 from gym.core.text import plain_console, pluralize
 from gym.runs.mlflow_log import RunLog
-from gym.runs.spec import fingerprinted_settings
+from gym.runs.spec import drop_clip, fingerprinted_settings
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import ENDED, FAILED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
 from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
-from gym.sweeps.precision import make_measure, report_unrecorded, resolve_precision, set_precision
+from gym.sweeps.precision import is_auto, make_measure, report_earlier_trials, resolve_precision, set_precision
 from gym.sweeps.search.figures import describe_counts, finished_trials, write_search_report
 from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
@@ -63,18 +63,19 @@ def run_search(
         with quiet_tensorflow_imports():
             from gym.sweeps.forecast import show_plan
 
-        plain_console().print(f"the extremes between which the {pluralize(total, 'trial')} of this search lie:")
-        show_plan(folder, configs, extremes, cache, workers, run_launcher.threads)
+        left = total - sum(job.status in ENDED for job in folder.ledger.jobs())
+        plain_console().print("the extremes between which the trials of this search lie:")
+        show_plan(folder, configs, extremes, cache, workers, run_launcher.threads, trials=max(left, 0))
         return []
     with folder.lock():
         folder.initialize(first.validation, is_search=True, plugins=plugin_hashes(own.plugins))
-        is_auto = any(one.training.precision == AUTO for one in configs)
+        report_earlier_trials(folder)
         measure = make_measure(launcher, config, extremes[0], run_launcher.threads)
-        if is_auto:
-            report_unrecorded(folder)
-        precision = resolve_precision(folder, measure) if is_auto else ""
+        precision = resolve_precision(folder, measure) if is_auto(configs) else ""
         folder.write_command(config)
-        shared = {"data": first.validation, "configuration": hash_value(fingerprinted_settings(to_dict(own)))}
+        kept = fingerprinted_settings(to_dict(own))
+        kept["loss"] = drop_clip(kept["loss"])  # so that searches of 0.1.0 are recognized
+        shared = {"data": first.validation, "configuration": hash_value(kept)}
         url = search.storage or default_url(folder.path)
         study = open_study(url, folder.name, space, search, own.training.epochs, shared)
         check_same_trials(study, folder)

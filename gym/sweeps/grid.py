@@ -63,9 +63,7 @@ def run_grid(
         show_plan(folder, configs, combinations, cache, run_launcher.workers, run_launcher.threads)
         return []
     with folder.lock():
-        validations = {run.validation for run in asked}
-        shared = validations.pop() if len(validations) == 1 else ""
-        folder.initialize(shared, is_search=False, plugins=plugin_hashes(own.plugins))
+        folder.initialize(shared_validation(asked), is_search=False, plugins=plugin_hashes(own.plugins))
         measure = make_measure(launcher, config, combinations[0], run_launcher.threads)
         configs, combinations = resolve_precisions(folder, configs, combinations, measure)
         planned = plan.plan_runs(configs, combinations, cache)
@@ -82,6 +80,12 @@ def run_grid(
             if missing := sum(job.status != FINISHED for job in jobs):
                 raise RunError(f"{missing} of {pluralize(len(jobs), 'run')} did not finish; see the messages above.")
     return jobs
+
+
+def shared_validation(planned: Sequence[PlannedRun]) -> str:
+    """Return the hash of the data that all runs are validated on; empty if they differ in it."""
+    validations = {run.validation for run in planned}
+    return validations.pop() if len(validations) == 1 else ""
 
 
 def queue_new_runs(folder: SweepFolder, planned: Sequence[PlannedRun]) -> None:

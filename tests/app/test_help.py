@@ -25,7 +25,7 @@ def test_the_help_of_train_shows_groups_options_and_keys(help_of):
     out = help_of("train", "--help")
 
     assert "model: resunet, simple_resunet, simple_unet, unet" in out
-    assert "data: coast_train, doodler, folder, gym_npz, synthetic" in out
+    assert "data: coast_train, coast_train_2022, doodler, folder, gym_npz, synthetic" in out
     assert "split: given, kfold, leave_one_site_out, paper, random" in out
     assert "python -m gym.train model=resunet loss=cce filters=6" in out
     assert "  patience: 10                      # Epochs without" in out
@@ -35,7 +35,7 @@ def test_the_help_of_make_dataset_shows_only_its_own_groups(help_of):
     """They concern imagery, split and augmentation, and none concerns models."""
     out = help_of("make_dataset", "--help")
 
-    assert "data: coast_train, doodler, folder, gym_npz, synthetic" in out
+    assert "data: coast_train, coast_train_2022, doodler, folder, gym_npz, synthetic" in out
     assert "python -m gym.make_dataset data=doodler" in out
     assert "export: none " in out
     assert "debug" not in out

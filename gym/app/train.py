@@ -13,6 +13,7 @@ import keras
 from gym.app.precision import resolve_precision
 from gym.config.overrides import flatten, format_settings
 from gym.config.plugins import format_plugins
+from gym.config.registries import LOSSES
 from gym.config.schema import Config, TrackingConfig
 from gym.core.errors import ConfigError
 from gym.core.parallel import available_cores
@@ -25,7 +26,7 @@ from gym.reporting.card.limitations import FEW_STEPS
 from gym.reporting.terminal import print_result
 from gym.runs.mlflow_log import RunLog, end_abandoned_run, open_mlflow_run
 from gym.runs.result import RunResult, find_result
-from gym.runs.run_folder import end_attempt, hold_run_folder, write_plugins
+from gym.runs.run_folder import end_attempt, find_attempts, hold_run_folder, read_attempt, write_plugins
 from gym.runs.spec import RunSpec, plan_run
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch, epoch_metrics
@@ -52,6 +53,8 @@ def run_experiment(config: Config) -> RunResult:
     if config.sweep.plan:
         raise ConfigError("sweep.plan=true plans a sweep, but this trains one run; add -m, or leave it out.")
     spec = plan_run(config, Path(config.outputs) / "runs")
+    if not config.training.resume:
+        _abandon_attempts(config, spec)
     training, spec, tags = resolve_precision(config.training, spec)
     config = replace(config, training=training)
     result, evaluations = execute_run(config, spec, tags)
@@ -60,6 +63,13 @@ def run_experiment(config: Config) -> RunResult:
         next_steps = format_next_steps(result.run_id, config.outputs, config.tracking, config.plugins)
         print_result(spec.name, result.scores, evaluations["validation"], next_steps)
     return result
+
+
+def _abandon_attempts(config: Config, spec: RunSpec) -> None:
+    """End interrupted attempts of a run whose data type was left to a measurement, whatever that is now."""
+    for folder in find_attempts(spec.folder.parent, spec.fingerprint):
+        end_abandoned_run(config.tracking, Path(config.outputs), str((read_attempt(folder) or {})["attempt"]))
+        end_attempt(folder)
 
 
 def format_next_steps(run_id: str, outputs: str, tracking: TrackingConfig, plugins: Sequence[str] = ()) -> list[str]:
@@ -136,6 +146,8 @@ def _train_and_evaluate(
     )
     batches = make_batches(dataset, split, augment, batch, seed)
     steps = batches.per_epoch
+    if config.loss.clip and config.loss.name not in LOSSES.users_of("clip"):
+        log.warning("loss.clip=true has no effect with loss=%s, which takes no logarithm", config.loss.name)
     if is_shown:
         _announce(spec, model, batches, epochs)
     history = train(

@@ -58,6 +58,8 @@ def hold_run_folder(
         before = read_attempt(folder)
         if before and resume:
             _warn_about_changes(before, conditions)
+            if requested and before.get("requested") != requested:  # it was started with an explicit data type
+                write_json(folder / "attempt.json", before | {"requested": requested})
             yield Attempt(str(before["attempt"]))
         else:
             shutil.rmtree(folder, ignore_errors=True)
@@ -118,12 +120,22 @@ def find_precision(folder: Path, requested: str) -> str:
     Returns:
         The data type, of the latest such attempt; empty if none was interrupted.
     """
-    files = sorted(folder.parent.glob("*/attempt.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for place in (folder, *(path.parent for path in files)):
-        attempt = read_attempt(place) or {}
-        if (place == folder and "precision" in attempt) or attempt.get("requested") == requested:
-            return str(attempt["precision"])
-    return ""
+    earlier = read_attempt(folder) or {}
+    if "precision" in earlier:
+        return str(earlier["precision"])
+    attempts = (read_attempt(place) or {} for place in find_attempts(folder.parent, requested))
+    return next((str(attempt["precision"]) for attempt in attempts), "")
+
+
+def find_attempts(runs: Path, requested: str) -> list[Path]:
+    """Return the folders of interrupted attempts that were started with ``training.precision=auto``, the latest first.
+
+    Args:
+        runs: The folder of all runs.
+        requested: The fingerprint of the run with ``auto``.
+    """
+    files = sorted(runs.glob("*/attempt.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent for path in files if (read_attempt(path.parent) or {}).get("requested") == requested]
 
 
 def end_attempt(folder: Path) -> None:

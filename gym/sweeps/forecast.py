@@ -1,6 +1,6 @@
 """What a sweep would take, without training it: ``sweep.plan=true``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ from gym.core.text import format_duration, format_size, plain_console, pluralize
 from gym.data.dataset import Dataset
 from gym.data.split import Split
 from gym.runs.result import find_result
-from gym.sweeps.eta import fit_seconds
-from gym.sweeps.ledger import drop_duplicates
+from gym.sweeps.eta import fit_seconds, fraction_left
+from gym.sweeps.ledger import Job, drop_duplicates
 from gym.sweeps.plan import DatasetCache, Overrides, PlannedRun, plan_each
 from gym.sweeps.precision import is_auto, known_precision, set_precision
 from gym.sweeps.sweep_folder import SweepFolder
@@ -59,9 +59,17 @@ def show_plan(
     planned = plan_each(resolved, [overrides for _, overrides in pairs], cache)
     of_run = {run.fingerprint: config for config, run in zip(resolved, planned, strict=True)}
     runs = drop_duplicates(planned)
-    waiting = [run for run in runs if find_result(folder.run_folder(run.fingerprint)) is None]
-    trainings = [_open(run, of_run[run.fingerprint], cache) for run in waiting]
-    print_plan(trainings, forecast_sweep(trainings, threads), len(runs) - len(waiting), workers, trials)
+    jobs = {job.fingerprint: job for job in folder.ledger.jobs()}
+    waiting = runs if trials else [run for run in runs if _is_left(folder, jobs.get(run.fingerprint), run, resolved[0])]
+    trainings = [_open(run, of_run[run.fingerprint], cache) for run in waiting] if trials != 0 else []
+    left = {name: fraction_left(job, job.epoch) for name, job in jobs.items()} if trials is None else {}
+    print_plan(trainings, forecast_sweep(trainings, threads), len(runs) - len(waiting), workers, trials, left)
+
+
+def _is_left(folder: SweepFolder, job: Job | None, run: PlannedRun, config: Config) -> bool:
+    """Whether the command would train a run: it has no result, and has not failed too often."""
+    has_failed = job is not None and job.failures >= config.sweep.attempts
+    return not has_failed and find_result(folder.run_folder(run.fingerprint)) is None
 
 
 def _open(run: PlannedRun, config: Config, cache: DatasetCache) -> PlannedTraining:
@@ -106,6 +114,7 @@ def print_plan(
     done: int,
     workers: int,
     trials: int | None = None,
+    left: Mapping[str, float] | None = None,
 ) -> None:
     """Print one row per run and the total.
 
@@ -118,18 +127,21 @@ def print_plan(
         done: Number of runs that have finished already.
         workers: Number of runs trained at a time.
         trials: As for `show_plan`.
+        left: The fraction of its epochs that a run has left, by fingerprint; 1 if missing.
     """
     console = plain_console()
     if not trainings:
-        console.print(f"all {pluralize(done, 'run')} have finished; the command would train nothing")
+        console.print(f"the command would train nothing; {done} of its runs have finished or failed too often")
         return
+    workers = min(workers, trials or len(trainings))
     work = {training.run.fingerprint: training.run.work for training in trainings}
     predict = fit_seconds([(work[name], timed.start + timed.seconds) for name, timed in forecasts.items()])
     table = Table("run", *(Column(title, justify="right") for title in ("time", "memory", "disk")))
     seconds = []
     for training in trainings:
         forecast = forecasts.get(training.run.fingerprint)
-        seconds.append(forecast.start + forecast.seconds if forecast else predict(training.run.work))
+        whole = forecast.start + forecast.seconds if forecast else predict(training.run.work)
+        seconds.append(whole * (left or {}).get(training.run.fingerprint, 1.0))
         sizes = [format_size(forecast.memory), format_size(forecast.disk)] if forecast else ["", ""]
         table.add_row(training.run.name, ("" if forecast else "~ ") + format_duration(seconds[-1]), *sizes)
     console.print(table)

@@ -63,7 +63,8 @@ def run_grid(
         show_plan(folder, configs, combinations, cache, run_launcher.workers, run_launcher.threads)
         return []
     with folder.lock():
-        folder.initialize(shared_validation(asked), is_search=False, plugins=plugin_hashes(own.plugins))
+        plugins, clips = plugin_hashes(own.plugins), {one.loss.clip for one in configs}
+        folder.initialize(shared_validation(asked), is_search=False, plugins=plugins, clips=clips)
         measure = make_measure(launcher, config, combinations[0], run_launcher.threads)
         configs, combinations = resolve_precisions(folder, configs, combinations, measure)
         planned = plan.plan_runs(configs, combinations, cache)

@@ -10,7 +10,7 @@ multirun.yaml   configuration of the command, as composed by Hydra
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -71,13 +71,20 @@ class SweepFolder:
         with translate_disk_errors(self.path):
             write_json(self.path / "sweep.json", metadata)
 
-    def initialize(self, validation: str, is_search: bool, plugins: Mapping[str, str] | None = None) -> None:
+    def initialize(
+        self,
+        validation: str,
+        is_search: bool,
+        plugins: Mapping[str, str] | None = None,
+        clips: Collection[bool] = (),
+    ) -> None:
         """Record what all runs of a new sweep share, or check that an existing sweep matches.
 
         Args:
             validation: Hash of the data that scores are measured on; empty if the runs may differ in it.
             is_search: Whether Optuna proposes the runs.
             plugins: SHA-256 of the plugins, by name.
+            clips: The values of ``loss.clip``, which the name of a sweep does not tell.
 
         Raises:
             ConfigError: The sweep contains runs of another kind or on other data, or with other plugins.
@@ -99,13 +106,23 @@ class SweepFolder:
             raise ConfigError(
                 f"sweep.name={self.name} contains runs on other data or another split; choose another sweep.name."
             )
+        self._check_clip(known, clips)
         plugins = plugins or {}
         self._check_plugins(known.get("plugins", {}), plugins)
         if not known or (before and not validation) or known.get("plugins", {}) != plugins:
             wanted = {"version": _VERSION, "validation": validation, "is_search": is_search}
             if not known:
-                wanted["made_by"] = __version__
+                wanted |= {"made_by": __version__, "clips": sorted(clips)}
             self.write_metadata(known | wanted | ({"plugins": dict(plugins)} if plugins else {}))
+
+    def _check_clip(self, known: Mapping[str, Any], clips: Collection[bool]) -> None:
+        before = known.get("clips", [])  # version 0.1.0 clipped, and knew no other way
+        if before and clips and set(before) != set(clips):
+            values = ",".join(str(clip).lower() for clip in before)
+            raise ConfigError(
+                f"sweep.name={self.name} contains runs with loss.clip={values}; choose another name with "
+                "sweep.name=NAME."
+            )
 
     def _check_plugins(self, before: Mapping[str, str], now: Mapping[str, str]) -> None:
         for name, digest in before.items():

@@ -33,7 +33,10 @@ _PATIENCE = 300.0  # seconds
 _PROCESSOR = Path("/proc/cpuinfo")
 _GPUS = Path("/proc/driver/nvidia/gpus")
 # These change which instructions or devices are used.
-_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE")
+_VARIABLES = (
+    *(f"{prefix}_{name}" for prefix in ("ONEDNN", "DNNL") for name in ("MAX_CPU_ISA", "DEFAULT_FPMATH_MODE")),
+    *("TF_ENABLE_ONEDNN_OPTS", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE"),
+)
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +160,8 @@ def _is_complete(entry: Any) -> bool:
 
 def _measure(threads: int) -> dict[str, list[float]]:
     """Time the data types in a process of their own, which leaves the threads and memory of this one alone."""
-    command = [sys.executable, "-m", "gym.training.precision_timing", str(threads), DEFAULT, *CHALLENGERS]
+    # With -P, a folder gym in the current folder does not hide this package.
+    command = [sys.executable, "-P", "-m", "gym.training.precision_timing", str(threads), DEFAULT, *CHALLENGERS]
     paths = os.pathsep.join(path for path in (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")) if path)
     done = subprocess.run(  # noqa: S603 - our own module
         command, capture_output=True, text=True, timeout=_PATIENCE, check=False, env={**os.environ, "PYTHONPATH": paths}

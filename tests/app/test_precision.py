@@ -9,7 +9,8 @@ import pytest
 
 from gym.app import precision
 from gym.app.precision import resolve_precision
-from gym.runs.run_folder import end_attempt, hold_run_folder
+from gym.app.train import run_experiment
+from gym.runs.run_folder import end_attempt, hold_run_folder, read_attempt
 from gym.runs.spec import plan_run
 from gym.training.precision import Choice
 
@@ -133,6 +134,35 @@ def test_an_interrupted_run_of_an_earlier_version_with_cross_entropy_is_announce
         "version 0.1.0 was interrupted in this run, whose loss it computed from clipped probabilities; the run starts "
         "again, unless you add loss.clip=true to resume it"
     ]
+
+
+def test_an_attempt_that_is_joined_with_auto_keeps_its_data_type(plan, chosen):
+    """It was started with an explicit one, so that only joining it can record the request."""
+    explicit = plan("training.precision=mixed_bfloat16")
+    interrupt(*explicit)
+    interrupt(*plan())
+    chosen["choice"] = Choice("float32", "another machine")
+
+    training, spec, _ = plan()
+
+    assert training.precision == "mixed_bfloat16"
+    assert spec.folder == explicit[1].folder
+
+
+@pytest.mark.trains
+def test_without_resuming_an_interrupted_attempt_is_ended(configure, tmp_path, chosen, blank_pictures):
+    """Otherwise, the next command would resume it, although the run has finished since in another data type."""
+    tiny = ("+debug=tiny", "model=unet", "model.levels=1", "model.kernel=3", "training.precision=auto")
+    config = configure(*tiny)
+    began = resolve_precision(config.training, plan_run(config, tmp_path / "runs"))
+    interrupt(*began)
+    chosen["choice"] = Choice("float32", "another machine")
+
+    result = run_experiment(configure(*tiny, "training.resume=false"))
+    again = resolve_precision(config.training, plan_run(config, tmp_path / "runs"))
+
+    assert read_attempt(began[1].folder) is None
+    assert result.settings["training.precision"] == again[0].precision == "float32"
 
 
 def test_a_run_that_an_earlier_version_began_is_resumed_in_its_folder(plan, configure, chosen, tmp_path):

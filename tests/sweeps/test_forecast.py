@@ -82,7 +82,22 @@ def test_a_finished_sweep_would_train_nothing(capsys):
     """The line says so."""
     print_plan([], {}, done=4, workers=1)
 
-    assert capsys.readouterr().out == "all 4 runs have finished; the command would train nothing\n"
+    assert (
+        capsys.readouterr().out == "the command would train nothing; 4 of its runs have finished or failed too often\n"
+    )
+
+
+def test_more_workers_than_runs_do_not_help(capsys):
+    """Two runs take the memory of two; one that was interrupted has a part of its epochs left."""
+    forecast = Forecast(2, 3, 0.1, 0.0, 10.0, 1_000_000_000, 5_000_000)
+
+    print_plan(trainings(1.0, 1.0), dict.fromkeys(("f0", "f1"), forecast), done=0, workers=16, left={"f1": 0.2})
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "│  2 s │" in lines[-3]
+    assert lines[-1].startswith(
+        "2 runs to train, 0 finished: about 10 s with 2 at a time on a machine like this one, up to 2.0"
+    )
 
 
 @pytest.mark.trains

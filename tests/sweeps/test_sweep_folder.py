@@ -31,7 +31,13 @@ def test_a_sweep_keeps_its_data_and_kind(folder):
     ):
         folder.initialize("here", is_search=True)
 
-    assert folder.read_metadata() == {"version": 1, "validation": "here", "is_search": False, "made_by": __version__}
+    assert folder.read_metadata() == {
+        "version": 1,
+        "validation": "here",
+        "is_search": False,
+        "made_by": __version__,
+        "clips": [],
+    }
 
 
 def test_a_mixed_sweep_accepts_any_data(folder):
@@ -45,6 +51,7 @@ def test_a_mixed_sweep_accepts_any_data(folder):
         "is_search": False,
         "run_id": "7",
         "made_by": __version__,
+        "clips": [],
     }
     folder.initialize("there", is_search=False)
 
@@ -126,3 +133,16 @@ def test_the_lock_is_released_by_errors_and_by_sigkill(folder):
 
     with folder.lock():
         pass
+
+
+@pytest.mark.parametrize(("first", "then"), [([False], [True]), ([True], [False]), ([False, True], [False])])
+def test_a_sweep_does_not_mix_losses_with_and_without_clipping(tmp_path, first, then):
+    """Its derived name is the same for both, so that sweeps of version 0.1.0 are found."""
+    folder = SweepFolder(tmp_path, "mine")
+    folder.initialize("here", is_search=False, clips=first)
+    folder.initialize("here", is_search=False, clips=first)
+
+    with pytest.raises(
+        ConfigError, match=r"^sweep\.name=mine contains runs with loss\.clip=.*; choose another name with"
+    ):
+        folder.initialize("here", is_search=False, clips=then)

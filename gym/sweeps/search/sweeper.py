@@ -68,7 +68,8 @@ def run_search(
         show_plan(folder, configs, extremes, cache, workers, run_launcher.threads, trials=max(left, 0))
         return []
     with folder.lock():
-        folder.initialize(first.validation, is_search=True, plugins=plugin_hashes(own.plugins))
+        plugins, clips = plugin_hashes(own.plugins), {one.loss.clip for one in configs}
+        folder.initialize(first.validation, is_search=True, plugins=plugins, clips=clips)
         report_earlier_trials(folder)
         measure = make_measure(launcher, config, extremes[0], run_launcher.threads)
         precision = resolve_precision(folder, measure) if is_auto(configs) else ""

@@ -87,9 +87,8 @@ def _check_null_class(null_class: str, classes: Sequence[str]) -> None:
     if null_class and null_class.strip().lower() != classes[0].strip().lower():
         others = [name for name in classes if name.strip().lower() != null_class.strip().lower()]
         raise ConfigError(
-            f"data.null_class={null_class} must be the first of data.classes, which is {classes[0]}; use "
-            f"data.classes=[{','.join([null_class, *others])}], and give label values that count from 0 their new class, "
-            "as in data.remap={0:1,1:2}."
+            f"data.null_class={null_class} must be the first of data.classes, which is {classes[0]} (labels that count "
+            f"from 0 then need data.remap={{0:1,1:2}}); use data.classes=[{','.join([null_class, *others])}]."
         )
 
 

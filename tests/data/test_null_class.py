@@ -203,7 +203,10 @@ def test_the_null_class_must_be_the_first(configure, tmp_path, classes, allowed)
     with pytest.raises(ConfigError, match=r"^data\.null_class=nothing must be the first of data\.classes, ") as refused:
         configure(*given, f"data.classes=[{','.join(classes)}]")
     message = str(refused.value)
-    assert message.endswith("which is water; use data.classes=[nothing,water,land].")
+    assert message.endswith(
+        "which is water (labels that count from 0 then need data.remap={0:1,1:2}); use "
+        "data.classes=[nothing,water,land]."
+    )
     assert configure(*given, message.rpartition("use ")[2].rstrip(".")).data.classes == ["nothing", "water", "land"]
 
 

@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from gym.config.groups import quote_options
 from gym.config.overrides import to_dict
 from gym.config.plugins import plugin_hashes
+from gym.config.registries import SCORES
 from gym.config.schema import Config, SearchConfig
 from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
@@ -28,11 +29,11 @@ from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import drop_clip, fingerprinted_settings
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
-from gym.sweeps.ledger import ENDED, FAILED, STARTED, Job, drop_duplicates
+from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
 from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
 from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
 from gym.sweeps.precision import is_auto, make_measure, report_earlier_trials, resolve_precision, set_precision
-from gym.sweeps.search.figures import describe_counts, finished_trials, write_search_report
+from gym.sweeps.search.figures import describe_counts, write_search_report
 from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
 from gym.sweeps.search.study import OBJECTIVES, best_trials, limit_trials, open_study, propose_trials, record_result
@@ -236,8 +237,9 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
         names = study.user_attrs[OBJECTIVES]
         values = "  ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values, strict=True))
         lines += [f"best: trial {trial.number}  {values}", f"    {plan.format_command(overrides[trial.number])}"]
-    if (finished := len(finished_trials(study))) > 1:
-        lines.append(f"chosen among {finished} finished trials, which makes validation scores optimistic")
+    models = {job.fingerprint for job in jobs if job.status == FINISHED}
+    if len(models) > 1 and any(SCORES.get(name).rates_predictions for name in study.user_attrs[OBJECTIVES]):
+        lines.append(f"chosen among {len(models)} finished trials, which makes validation scores optimistic")
     plain_console().print("\n".join([*lines, *findings]))
     if not best:
         raise RunError(f"none of {pluralize(len(jobs), 'trial')} finished; see the messages above.")

@@ -9,7 +9,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from gym.sweeps.ledger import Job
+from gym.sweeps.ledger import FAILED, FINISHED, Job
 from gym.sweeps.search.figures import (
     compute_importance,
     draw_history,
@@ -272,12 +272,13 @@ def test_a_report_without_finished_trials(tmp_path, results, counts):
 
 @pytest.mark.parametrize(("objectives", "value"), [(MAXIMIZE_IOU, [0.5]), (TWO, [0.5, 1000.0])])
 def test_the_best_trial_is_named_as_the_best_of_several(objectives, value, capsys):
-    """Failed and pruned trials were not chosen among, and a single finished trial was not chosen."""
-    jobs = [Job(number) for number in range(4)]
+    """Failed trials and copies of others were not chosen among, and a single finished trial was not chosen."""
+    ends = (FINISHED, FINISHED, FAILED, FINISHED, FINISHED)
+    jobs = [Job(number, fingerprint=f"{number % 4}", status=end) for number, end in enumerate(ends)]
 
-    print_results(study_of(objectives, value, value, None, value), jobs, ["a finding"])
+    print_results(study_of(objectives, value, value, None, value, value), jobs, ["a finding"])
     several = capsys.readouterr().out
-    print_results(study_of(objectives, value, None), jobs, [])
+    print_results(study_of(objectives, value, None), [jobs[0], Job(1, fingerprint="1", status=FAILED)], [])
 
     assert several.splitlines()[-2:] == [
         "chosen among 3 finished trials, which makes validation scores optimistic",

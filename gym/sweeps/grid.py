@@ -68,6 +68,10 @@ def run_grid(
         measure = make_measure(launcher, config, combinations[0], run_launcher.threads)
         configs, combinations = resolve_precisions(folder, configs, combinations, measure)
         planned = plan.plan_runs(configs, combinations, cache)
+        if equal := len(asked) - len(planned):
+            log.info(
+                "leaving out %s, equal to others now that training.precision=auto is resolved", pluralize(equal, "run")
+            )
         report_retraining(folder, planned)
         queue_new_runs(folder, planned)
         folder.write_command(config)

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from gym.core.errors import first_line
 from gym.core.files import hash_value, read_json, write_json
@@ -135,7 +135,12 @@ def _read_or_measure(machine: Mapping[str, str]) -> dict[str, list[float]]:
 def _lock(path: Path) -> AbstractContextManager[Any]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path.with_suffix(".lock")).acquire(timeout=_PATIENCE)
+        lock = FileLock(path.with_suffix(".lock"))
+        try:
+            return lock.acquire(timeout=0)
+        except Timeout:
+            log.info("waiting for another process, which measures for training.precision=auto")
+            return lock.acquire(timeout=_PATIENCE)
     except OSError:  # without a writable home, each process measures by itself
         return nullcontext()
 

@@ -241,6 +241,19 @@ def test_a_sweep_measures_once_and_resumes_in_its_data_type(tmp_path, monkeypatc
 
 
 @pytest.mark.trains
+def test_runs_that_become_equal_are_announced(tmp_path, monkeypatch, blank_pictures):
+    """Two of four combinations are the same runs as the others."""
+    monkeypatch.setattr(precision, "choose_precision", lambda threads: Choice("float32", "it was fast"))
+    arguments = [*SMALL[:-1], "training.precision=auto,float32"]
+
+    done = run_here("train", "-m", *arguments, f"outputs={tmp_path}")
+
+    assert done.code == 0, done.err
+    assert "leaving out 2 runs, equal to others now that training.precision=auto is resolved" in done.out + done.err
+    assert len(SweepFolder(tmp_path, "auto").ledger.jobs()) == 2
+
+
+@pytest.mark.trains
 def test_a_search_measures_once_and_resumes_in_its_data_type(tmp_path, monkeypatch, blank_pictures):
     """Every trial is trained in the recorded type."""
     search = ("hydra/sweeper=optuna", "search.startup=2", "schedule.max_rate=interval(0.001,0.01)")

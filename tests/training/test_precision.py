@@ -8,6 +8,7 @@ import sys
 from multiprocessing.pool import ThreadPool
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,6 +155,18 @@ def test_without_a_writable_cache_each_process_measures(measured, monkeypatch, t
 
     assert choose_precision(2).precision == "mixed_bfloat16"
     assert "the measurement cannot be kept in " in caplog.text
+
+
+def test_a_process_that_waits_for_a_measurement_says_so(measured, monkeypatch, tmp_path, caplog):
+    """It would otherwise seem to hang; after the wait it measures by itself."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(precision, "_PATIENCE", 0.1)
+    (tmp_path / "cache/segsweep").mkdir(parents=True)
+
+    with FileLock(tmp_path / "cache/segsweep/precision.lock"):
+        assert choose_precision(2).precision == "mixed_bfloat16"
+
+    assert caplog.messages[0] == "waiting for another process, which measures for training.precision=auto"
 
 
 def test_processes_that_start_together_measure_once(measured):

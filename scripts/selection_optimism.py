@@ -1,4 +1,4 @@
-"""How optimistic the best of several models is, and how well three estimators correct it, by simulation.
+"""Simulate the optimism of the best model's score, and compare three estimators that correct it.
 
 Models are scored on the same units, which differ in how easy they are, and each model has luck of its own on each unit.
 The true mean IoU of a model is its mean over all samples of as many units, so that only the selection makes the score

@@ -32,7 +32,7 @@ from gym.training import checkpoint
 from gym.training.checkpoint import Epoch, epoch_metrics
 from gym.training.forecast import forecast_training, warn_if_disk_is_small
 from gym.training.loop import BatchStreams, train
-from gym.training.model_setup import make_batches, set_up_model
+from gym.training.model_setup import set_up_training
 from gym.training.progress import progress_callback
 from gym.training.runtime import prepare_tensorflow
 
@@ -134,17 +134,7 @@ def _train_and_evaluate(
     dataset, split, augment, training = spec.dataset, spec.split, config.augment, config.training
     seed, batch, epochs = config.seed, training.batch, training.epochs
     _log_inputs(run, spec)
-    model = set_up_model(
-        config.model,
-        config.loss,
-        config.optimizer,
-        config.data.standardize,
-        dataset,
-        split.training,
-        seed=seed,
-        is_deterministic=training.deterministic,
-    )
-    batches = make_batches(dataset, split, augment, batch, seed)
+    model, batches = set_up_training(config, dataset, split)
     steps = batches.per_epoch
     if config.loss.clip and config.loss.name not in LOSSES.users_of("clip"):
         log.warning("loss.clip=true has no effect with loss=%s, which takes no logarithm", config.loss.name)

@@ -1,6 +1,6 @@
-"""The optimism of the best of several models: how much its score gains from being the highest on these units.
+"""Estimate the optimism of the best model's score, which is partly luck when the model was chosen for it.
 
-The highest of several noisy scores is in part luck. Each bootstrap draw repeats the choice: it selects the model with
+Each bootstrap draw repeats the choice: it selects the model with
 the highest score on the drawn units, and scores it on the units that were not drawn, which had no part in the
 selection. The mean of these scores is what the selection achieves on new units, and the optimism is the score of the
 best model minus that mean. The expected mean IoU of a few units differs from that of many, even without a selection, so

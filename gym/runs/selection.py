@@ -1,4 +1,4 @@
-"""The choice of the best of several runs by their validation score, and how optimistic it makes that score."""
+"""Selection of the best run by validation score, with an estimate of the optimism."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ class Selection:
         return f"{self.models} models" if self.models == self.runs else f"{self.models} models ({self.runs} runs)"
 
     def describe(self, subject: str, has_reason: bool = True) -> str:
-        """Say in a sentence that a mean IoU is the highest of several, and how optimistic it is.
+        """Return a sentence with the number of models compared and the estimated optimism.
 
         Args:
             subject: What to call the score, as in "The best mean IoU".

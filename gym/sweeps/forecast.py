@@ -18,7 +18,7 @@ from gym.sweeps.plan import DatasetCache, Overrides, PlannedRun, plan_each
 from gym.sweeps.precision import is_auto, known_precision, set_precision
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.training.forecast import Forecast, forecast_training
-from gym.training.model_setup import make_batches, set_up_model
+from gym.training.model_setup import set_up_training
 from gym.training.runtime import prepare_tensorflow
 
 _MEASURED = 3  # runs whose steps are timed: the smallest, the largest, and one between
@@ -92,19 +92,9 @@ def forecast_sweep(trainings: Sequence[PlannedTraining], threads: int) -> dict[s
 
 
 def _forecast_run(training: PlannedTraining, threads: int) -> Forecast:
-    config, dataset, split = training.config, training.dataset, training.split
+    config = training.config
     prepare_tensorflow(replace(config.training, threads=threads))
-    model = set_up_model(
-        config.model,
-        config.loss,
-        config.optimizer,
-        config.data.standardize,
-        dataset,
-        split.training,
-        seed=config.seed,
-        is_deterministic=config.training.deterministic,
-    )
-    batches = make_batches(dataset, split, config.augment, config.training.batch, config.seed)
+    model, batches = set_up_training(config, training.dataset, training.split)
     return forecast_training(model, batches, config.training.epochs)
 
 

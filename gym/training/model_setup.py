@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import keras
 
-from gym.config.schema import AugmentConfig, LossConfig, ModelConfig, OptimizerConfig
+from gym.config.schema import AugmentConfig, Config, LossConfig, ModelConfig, OptimizerConfig
 from gym.core.files import hash_value
 from gym.data.batches import ordered_batches, steps_in_epoch, training_batches
 from gym.data.dataset import Dataset, combine_statistics
@@ -17,6 +17,21 @@ from gym.models.cpu_ops import is_tuned
 from gym.models.losses import frequency_weights
 from gym.training.graph_cache import get_compiled_model
 from gym.training.loop import BatchStreams, compile_model
+
+
+def set_up_training(config: Config, dataset: Dataset, split: Split) -> tuple[keras.Model, BatchStreams]:
+    """Set up the model and the batches of a run, as `set_up_model` and `make_batches` do."""
+    model = set_up_model(
+        config.model,
+        config.loss,
+        config.optimizer,
+        config.data.standardize,
+        dataset,
+        split.training,
+        seed=config.seed,
+        is_deterministic=config.training.deterministic,
+    )
+    return model, make_batches(dataset, split, config.augment, config.training.batch, config.seed)
 
 
 def set_up_model(

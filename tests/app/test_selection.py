@@ -1,4 +1,4 @@
-"""Whoever addresses the best run of a sweep is told among how many it was chosen, and how optimistic its score is."""
+"""``run=best:SWEEP`` reports the number of models compared and the optimism of the best score."""
 
 import json
 import shutil

@@ -61,7 +61,7 @@ def quote_options(argument: str) -> str:
 
 def _match_options(argument: str, group: str) -> list[str]:
     if group not in group_names():
-        raise ConfigError(f"{argument}: glob works only for option groups, and {group} is not one; list the values.")
+        raise ConfigError(f"{argument}: glob selects options of a group, but {group} is not a group; list the values.")
     try:
         pattern = OverridesParser.create().parse_override(argument).value()
     except HydraException:

@@ -52,9 +52,9 @@ def test_a_pattern_is_replaced_by_the_options_that_match(pattern, options):
     {
         "loss=glob(z*)": "loss=glob(z*) matches no option; loss must be one of cce, dice, hinge, kld.",
         "loss=glob(": "loss=glob( matches no option; loss must be one of cce, dice, hinge, kld.",
-        "seed=glob(*)": "seed=glob(*): glob works only for option groups, and seed is not one; list the values.",
-        "model.name=glob(*)": "model.name=glob(*): glob works only for option groups, and model.name is not one; list "
-        "the values.",
+        "seed=glob(*)": "seed=glob(*): glob selects options of a group, but seed is not a group; list the values.",
+        "model.name=glob(*)": "model.name=glob(*): glob selects options of a group, but model.name is not a group; "
+        "list the values.",
     }.items(),
 )
 def test_a_pattern_without_matches_is_refused(pattern, message):

@@ -73,23 +73,6 @@ def expand_grid(params: dict[str, Any], arguments: Sequence[str]) -> list[Overri
     return [list(combination) for combination in BasicSweeper.split_arguments(overrides, None)[0]]
 
 
-def plan_sweep(combinations: Sequence[Overrides], compose: Compose) -> list[PlannedRun]:
-    """Check all runs of a sweep before the first one starts, open their data, and name them.
-
-    Args:
-        combinations: Overrides of each run.
-        compose: Composes a configuration from overrides, as Hydra does.
-
-    Returns:
-        The runs in the given order, without duplicates.
-
-    Raises:
-        ConfigError: A configuration is invalid, or scores would not be comparable and ``sweep.mix`` is false.
-        DataError: The data cannot be used.
-    """
-    return plan_runs(read_configs(combinations, compose), combinations, DatasetCache())
-
-
 def read_configs(combinations: Sequence[Overrides], compose: Compose) -> list[Config]:
     """Compose and check the configuration of every run.
 
@@ -100,12 +83,19 @@ def read_configs(combinations: Sequence[Overrides], compose: Compose) -> list[Co
 
 
 def plan_runs(configs: Sequence[Config], combinations: Sequence[Overrides], cache: "DatasetCache") -> list[PlannedRun]:
-    """Open the data of all runs, and name them; arguments, result and errors as for `plan_sweep`.
+    """Open the data of all runs before the first one starts, and name them.
 
     Args:
         configs: Their configurations.
-        combinations: Overrides of each run.
+        combinations: The overrides that each was composed from.
         cache: Opens the datasets.
+
+    Returns:
+        The runs in the given order, without duplicates.
+
+    Raises:
+        ConfigError: Scores would not be comparable and ``sweep.mix`` is false.
+        DataError: The data cannot be used.
     """
     planned = plan_each(configs, combinations, cache)
     if not configs[0].sweep.mix:

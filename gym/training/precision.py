@@ -89,7 +89,8 @@ def describe_seconds(seconds: Mapping[str, list[float]], machine: Mapping[str, s
     """Describe a measurement in one line."""
     times = [f"{1000 * sorted(rounds)[len(rounds) // 2]:.1f} ms in {name}" for name, rounds in seconds.items()]
     times += [f"fail in {name}" for name in CHALLENGERS if name not in seconds]
-    limit = f" limited to {machine['ONEDNN_MAX_CPU_ISA']}" if machine.get("ONEDNN_MAX_CPU_ISA") else ""
+    limit = "ONEDNN_MAX_CPU_ISA"  # oneDNN ignores a value that it does not know
+    limit = f" under {limit}={machine[limit]}" if machine.get(limit) else ""
     device = machine["gpus"] or f"{machine['processor']}{limit}"
     return f"convolutions take {', '.join(times)} on {device} with {pluralize(int(machine['threads']), 'thread')}"
 

@@ -5,14 +5,16 @@ import pytest
 from gym.core.errors import ConfigError
 from gym.sweeps.ledger import Ledger
 from gym.sweeps.plan import (
+    DatasetCache,
     PlannedRun,
     differing_overrides,
     expand_grid,
     format_command,
     name_sweep,
     name_sweep_run,
-    plan_sweep,
+    plan_runs,
     queue_run,
+    read_configs,
 )
 from tests.composition import compose_quickly
 
@@ -26,7 +28,8 @@ def make_plan(tmp_path, configure):
 
     def make(*arguments, params=None):
         combinations = expand_grid(params or {}, [*SMALL, f"outputs={tmp_path}", *arguments])
-        return plan_sweep(combinations, lambda overrides: compose_quickly("config", overrides))
+        configs = read_configs(combinations, lambda overrides: compose_quickly("config", overrides))
+        return plan_runs(configs, combinations, DatasetCache())
 
     return make
 

@@ -6,7 +6,7 @@ from gym.config.schema import Config, SearchConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, RunError
 from gym.sweeps.ledger import FAILED, FINISHED, QUEUED, STARTED
-from gym.sweeps.plan import plan_sweep
+from gym.sweeps.plan import DatasetCache, plan_runs, read_configs
 from gym.sweeps.search.space import read_space
 from gym.sweeps.search.study import open_study, propose_trials
 from gym.sweeps.search.sweeper import TrialRunner, check_same_trials, list_extremes, name_search
@@ -28,6 +28,12 @@ class FakeLauncher:
         for job in jobs:
             self._folder.ledger.append(STARTED, job.number)
             self._folder.ledger.append(FINISHED, job.number, scores={"iou": 0.5})
+
+
+def plan_extremes(composing, *arguments):
+    """Plan the runs at the ends of a search space."""
+    combinations = list_extremes(read_space(arguments))
+    return plan_runs(read_configs(combinations, composing), combinations, DatasetCache())
 
 
 @pytest.fixture
@@ -67,9 +73,9 @@ def test_each_bound_and_choice_is_checked():
 def test_trials_on_different_validation_scenes_are_rejected(composing):
     """Their scores are not comparable, unless ``sweep.mix=true`` allows it."""
     with pytest.raises(ConfigError, match=r"data\.seed=1 differ in their data or validation.*sweep\.mix=true"):
-        plan_sweep(list_extremes(read_space(["data.seed=0,1"])), composing)
+        plan_extremes(composing, "data.seed=0,1")
 
-    assert len(plan_sweep(list_extremes(read_space(["data.seed=0,1", "sweep.mix=true"])), composing)) == 2
+    assert len(plan_extremes(composing, "data.seed=0,1", "sweep.mix=true")) == 2
 
 
 def test_the_name_of_a_search_depends_on_its_settings_only(composing):
@@ -77,9 +83,8 @@ def test_the_name_of_a_search_depends_on_its_settings_only(composing):
 
     def name(*arguments):
         space = read_space(arguments)
-        extremes = list_extremes(space)
-        search = read_config(composing(extremes[0]), Config).search
-        return name_search(plan_sweep(extremes, composing)[0].fingerprint, search, space)
+        search = read_config(composing(list_extremes(space)[0]), Config).search
+        return name_search(plan_extremes(composing, *arguments)[0].fingerprint, search, space)
 
     range_of = "model.dropout=interval(0,0.4)"
     same = [

@@ -6,8 +6,8 @@ from mlflow.artifacts import download_artifacts
 from PIL import Image
 
 from gym.config.schema import TrackingConfig
-from gym.runs.mlflow_client import tracking_uri
 from gym.runs.mlflow_lookup import find_run
+from gym.runs.tracking_uri import tracking_uri
 
 WIDTH = 1000
 

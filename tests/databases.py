@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from gym.runs.mlflow_client import SQLITE, create_database
+from gym.runs.mlflow_client import create_database
+from gym.runs.tracking_uri import SQLITE
 
 _folder = tempfile.TemporaryDirectory(prefix="empty_database")
 

@@ -1,5 +1,6 @@
 """Every command in the documentation works, and every link leads to a file."""
 
+import itertools
 import os
 import re
 import shlex
@@ -20,8 +21,9 @@ import yaml
 from gym.config.groups import configuration_folder, group_names
 from gym.config.plugins import load_plugins
 from gym.config.registries import SCORES
-from gym.config.schema import SearchConfig, SweepConfig
+from gym.config.schema import SearchConfig, SweepConfig, TrackingConfig
 from gym.models.architectures import build_model
+from gym.runs.mlflow_client import open_tracking
 from tests.conftest import ROOT
 from tests.databases import copy_database
 from tests.warm_start import WarmProcess
@@ -220,6 +222,46 @@ def test_the_ui_answers():
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=30)
+
+
+def links_of_the_ui(outputs):
+    """Start ``scripts/ui``, stop it before it serves, and return the links that it prints."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["./scripts/ui", str(port), str(outputs)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        lines = list(itertools.takewhile(lambda line: not line.startswith("(ready"), server.stdout))
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(timeout=30)
+        server.stdout.close()
+    return [line.strip().replace(f"127.0.0.1:{port}", "HOST") for line in lines]
+
+
+@pytest.mark.process
+def test_the_ui_links_to_the_experiments_of_this_program(tmp_path):
+    """Whatever their numbers are; the one with the latest run comes first, and deleted ones are left out."""
+    everything = "all experiments: http://HOST/#/experiments"
+    assert links_of_the_ui(tmp_path / "new") == [everything]
+    outputs = tmp_path / "my outputs"
+    client, _ = open_tracking(TrackingConfig(experiment="first"), outputs)
+    client.create_experiment("somebody else's")
+    second, third = (open_tracking(TrackingConfig(experiment=name), outputs)[1] for name in ("two words", "deleted"))
+    client.delete_experiment(third)
+    client.create_run(second)
+
+    links = links_of_the_ui(outputs)
+
+    view = "runs?workflowType=machine_learning&viewStateShareKey=scores"
+    assert links == [
+        f"the runs of two words by their scores: http://HOST/#/experiments/{second}/{view}",
+        f"the same as charts: http://HOST/#/experiments/{second}/{view}&compareRunsMode=CHART",
+        f"the runs of first by their scores: http://HOST/#/experiments/1/{view}",
+        f"the same as charts: http://HOST/#/experiments/1/{view}&compareRunsMode=CHART",
+        everything,
+    ]
 
 
 @pytest.mark.process

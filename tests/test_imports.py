@@ -32,7 +32,7 @@ MODULES = {
 IMPORTERS = {
     "numpy": r"core\.seeding|(?!core\.|config\.).+",
     "mlflow": r"runs\.mlflow_\w+",
-    "sqlalchemy": r"runs\.mlflow_client|sweeps\.search\.storage",
+    "sqlalchemy": r"runs\.(mlflow_errors|tracking_uri)|sweeps\.search\.storage",
     "optuna": r"sweeps\.search\.\w+",
     "matplotlib": r"reporting\..+|sweeps\.search\.figures",
 }

@@ -139,7 +139,10 @@ def load(run: str | Path, *, outputs: str | Path = "outputs", tracking_uri: str 
     Raises:
         RunError: There is no such run, or its model is missing or damaged, or the archive was altered.
     """
-    run = str(run)
+    from gym.app.first_checks import check_runs
+
+    run, tracking = str(run), TrackingConfig(uri=tracking_uri)
+    check_runs(tracking, Path(outputs), [run])
     with quiet_tensorflow_imports():
         from gym.app.selection import find_selection, read_card
         from gym.runs.model_files import load_model
@@ -147,7 +150,6 @@ def load(run: str | Path, *, outputs: str | Path = "outputs", tracking_uri: str 
         from gym.training.runtime import prepare_tensorflow
 
     prepare_tensorflow(TrainingConfig())
-    tracking = TrackingConfig(uri=tracking_uri)
     with open_model_source(tracking, Path(outputs), run) as source:
         selection = find_selection(tracking, Path(outputs), run)
         text = read_card(source.folder, selection)

@@ -137,6 +137,10 @@ def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, 
     try:
         load_plugins(plugins, plugins)  # again, because a sweep's workers are other processes
         config: Any = read_config(composed, entry.schema)
+        if HydraConfig.get().mode == RunMode.RUN:  # a sweep checks it once
+            from gym.app.first_checks import check_first  # not needed to show a configuration
+
+            check_first(config)
         with quiet_tensorflow_imports():
             function = import_object(entry.function)
         return function(config)

@@ -132,6 +132,8 @@ def _explain(error: OmegaConfBaseException) -> str:
     if "missing mandatory value" in first.lower():
         missing = first.rpartition(": ")[2]
         return f"{missing} is missing; set {missing}=..."
+    if absent := re.search(r"Environment variable '([^']+)' not found", str(error)):
+        return f"{key} reads the environment variable {absent[1]}, which is not set; run: export {absent[1]}=VALUE"
     return f"{key}: {first}; see --help for the keys."
 
 

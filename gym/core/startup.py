@@ -25,9 +25,19 @@ def quiet_tensorflow_imports() -> Iterator[None]:
 
     Hiding the optional dependencies saves a quarter of the import time.
     """
+    is_new = "keras" not in sys.modules
     with quiet_imports(), hide_modules(_UNUSED):
         with hide_modules(_OPTIONAL_IMPORTS):
             import keras  # noqa: F401 - imports TensorFlow too
+        yield
+    if is_new:
+        gc.freeze()
+
+
+@contextmanager
+def quiet_mlflow_imports() -> Iterator[None]:
+    """Import MLflow without what it does not need here, as `quiet_imports` does."""
+    with quiet_imports(), hide_modules(_UNUSED):
         yield
 
 
@@ -50,8 +60,9 @@ def quiet_imports() -> Iterator[None]:
 
     What was written to standard error is shown if the block fails. TensorFlow prints notes on CPU features and missing
     GPUs that no setting silences (https://github.com/tensorflow/tensorflow/issues/100442). Garbage collection takes a
-    fifth of the import time and finds nothing. After the first block, all objects alive are frozen: TensorFlow leaves
-    over half a million, and scanning them would add half a second to every later collection.
+    fifth of the import time and finds nothing. After the first block, and after TensorFlow was imported, all objects
+    alive are frozen: TensorFlow leaves over half a million, and scanning them would add half a second to every later
+    collection.
     """
     for variable, value in _QUIET.items():
         os.environ.setdefault(variable, value)

@@ -3,32 +3,56 @@
 Import this module only where runs are logged or looked up, because MLflow takes seconds to import.
 """
 
+import functools
 import json
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-from sqlalchemy.engine import make_url
+from mlflow.entities import Experiment, LifecycleStage
 
 from gym.config.registries import SCORES, Place
 from gym.config.schema import TrackingConfig
-from gym.core.errors import RunError, first_line
+from gym.core.errors import RunError
 from gym.core.files import atomic_file, read_yaml, translate_disk_errors
-from gym.core.text import redact_uri
+from gym.core.text import format_duration, redact_uri
+from gym.runs.mlflow_errors import explain_deleted, explain_error, is_locked
+from gym.runs.tracking_uri import SQLITE, check_tracking, has_database, sqlite_path, tracking_uri
 
-SQLITE = "sqlite:///"
-_PATIENCE = 60.0  # seconds
+T = TypeVar("T")
+
+_PATIENCE, _SILENCE = 60.0, 5.0  # seconds
+
+log = logging.getLogger(__name__)
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 # It logs a traceback of every error that `RetryingClient` reports in one line.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+class _RetryNotice(logging.Filter):
+    """Replace urllib3's lines, one for every attempt to reach a server, by one of ours per minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop the line."""
+        if time.monotonic() - self._last > _PATIENCE:
+            self._last = time.monotonic()
+            log.warning("the MLflow server does not answer; trying again for up to four minutes")
+        return False
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_RetryNotice())
 
 
 class RetryingClient:
@@ -42,29 +66,28 @@ class RetryingClient:
     """
 
     def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._client = self._retry(MlflowClient, uri)
+        self.uri = uri
+        self._client = self.call(MlflowClient, uri)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-        return lambda *arguments, **options: self._retry(method, *arguments, **options)
+        return functools.partial(self.call, getattr(self._client, name))
 
-    def _retry(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        deadline = time.monotonic() + _PATIENCE
+    def call(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Call a function of MLflow as the methods are called."""
+        start, is_told = time.monotonic(), False
         while True:
             try:
-                return call(*arguments, **options)
-            except (MlflowException, OSError) as error:  # OSError: artifacts are files
-                if "database is locked" not in str(error) or time.monotonic() > deadline:
-                    raise RunError(
-                        f"MLflow at {redact_uri(self._uri)} cannot be used ({first_line(error)}); check tracking.uri."
-                    ) from error
-                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - keeps two processes from colliding again
-
-
-def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
-    """The configured tracking URI, by default the SQLite database in ``outputs``."""
-    return config.uri or f"{SQLITE}{(outputs / 'mlflow.db').resolve()}"
+                return function(*arguments, **options)
+            except Exception as error:  # MLflow also lets those of SQLAlchemy, requests and database drivers pass
+                waited = time.monotonic() - start
+                if not is_locked(error) or waited > _PATIENCE:
+                    raise explain_error(error, self.uri) from error
+            if not is_told and waited > _SILENCE:
+                log.warning(
+                    "another process keeps the MLflow database locked; waiting up to %s", format_duration(_PATIENCE)
+                )
+                is_told = True
+            time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - keeps two processes from colliding again
 
 
 def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient, str]:
@@ -80,6 +103,7 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient
         RunError: MLflow cannot be reached or reports an error.
     """
     uri = tracking_uri(config, outputs)
+    check_tracking(config, outputs, _PATIENCE)
     with translate_disk_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(outputs / ".mlflow.lock"):
@@ -87,6 +111,7 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient
             client = RetryingClient(uri)
             found = client.get_experiment_by_name(config.experiment)
             if found is not None:
+                _check_active(found, uri)
                 return client, found.experiment_id
             location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
             return client, client.create_experiment(config.experiment, artifact_location=location, tags=_view_tags())
@@ -105,13 +130,8 @@ def connect(config: TrackingConfig, outputs: Path) -> RetryingClient:
             f"{given}, so there are no runs; give the folder that training wrote to with outputs=..., or "
             "tracking.uri=... if runs are logged elsewhere."
         )
+    check_tracking(config, outputs)
     return RetryingClient(uri)
-
-
-def has_database(config: TrackingConfig, outputs: Path) -> bool:
-    """Whether the SQLite database exists; a server is taken to have one."""
-    uri = tracking_uri(config, outputs)
-    return not uri.startswith(SQLITE) or _database_path(uri).is_file()
 
 
 def find_experiment(client: RetryingClient, config: TrackingConfig) -> str:
@@ -124,7 +144,16 @@ def find_experiment(client: RetryingClient, config: TrackingConfig) -> str:
     if found is None:
         known = ", ".join(sorted(one.name for one in client.search_experiments()))
         raise RunError(f"tracking.experiment={config.experiment} does not exist; choose one of {known}.")
+    _check_active(found, client.uri)
     return str(found.experiment_id)
+
+
+def _check_active(experiment: Experiment, uri: str) -> None:
+    if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
+        remedy = explain_deleted("experiment", experiment.experiment_id, uri)
+        raise RunError(
+            f"tracking.experiment={experiment.name} of MLflow at {redact_uri(uri)} cannot be used; {remedy}."
+        )
 
 
 def create_database(uri: str) -> None:
@@ -134,15 +163,11 @@ def create_database(uri: str) -> None:
     """
     if not uri.startswith(SQLITE):
         return
-    path = _database_path(uri)
+    path = sqlite_path(uri)
     if path.exists():
         return
     with atomic_file(path) as partial:
-        RetryingClient(str(make_url(uri).set(database=str(partial)))).search_experiments(max_results=1)
-
-
-def _database_path(uri: str) -> Path:
-    return Path(make_url(uri).database or "")
+        RetryingClient(f"{SQLITE}{partial.absolute()}").search_experiments(max_results=1)
 
 
 _WHOLE, _BY_EPOCH = "whole-runs", "by-epoch"  # sections of mlflow_view.yaml

@@ -10,7 +10,6 @@ Import this module only where runs are logged or looked up, because MLflow takes
 import getpass
 import os
 import platform
-import re
 import shutil
 import subprocess
 import tempfile
@@ -26,13 +25,22 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 
 from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated, first_line
-from gym.core.files import hash_value
 from gym.runs.mlflow_client import RetryingClient, connect, open_tracking
+from gym.runs.mlflow_limits import (
+    DATASET_DIGEST,
+    DATASET_NAME,
+    DATASET_SOURCE,
+    RUN_NAME,
+    TAG,
+    fit_key,
+    fit_metric,
+    fit_parameters,
+    fit_tags,
+    fit_text,
+    in_calls,
+)
 
 PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
-_PARAMS_PER_CALL = 100  # limits of MLflow
-_MAX_PARAM_LENGTH = 6000
-
 ATTEMPT, PARENT, DESCRIPTION = "attempt", "mlflow.parentRunId", "mlflow.note.content"  # tags
 
 
@@ -47,19 +55,22 @@ class RunLog:
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log parameters that have not been logged before; long values are truncated."""
         logged = self._client.get_run(self.run_id).data.params if self.is_resumed else {}
-        entities = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in params.items() if key not in logged]
-        for start in range(0, len(entities), _PARAMS_PER_CALL):
-            self._client.log_batch(self.run_id, params=entities[start : start + _PARAMS_PER_CALL])
+        fitting = fit_parameters({key: str(value) for key, value in params.items()})
+        entities = [Param(key, value) for key, value in fitting.items() if key not in logged]
+        for some in in_calls(entities):
+            self._client.log_batch(self.run_id, params=some)
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Log tags."""
-        self._client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        """Log tags; long values are truncated."""
+        for some in in_calls(fit_tags(tags).items()):
+            self._client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in some])
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log the metrics of one step."""
         now = int(time.time() * 1000)
-        metrics = [Metric(metric_name(key), value, now, step) for key, value in values.items()]
-        self._client.log_batch(self.run_id, metrics=metrics)
+        metrics = [Metric(fit_key(key), fit_metric(value), now, step) for key, value in values.items()]
+        for some in in_calls(metrics):
+            self._client.log_batch(self.run_id, metrics=some)
 
     def log_metrics_in_background(self, values: Mapping[str, float], step: int) -> None:
         """Log the metrics of one step in a thread, after waiting for the previous call.
@@ -83,11 +94,17 @@ class RunLog:
     def logged_steps(self, name: str) -> set[int]:
         """Return the steps at which a metric has been logged."""
         self.wait_until_written()
-        return {metric.step for metric in self._client.get_metric_history(self.run_id, metric_name(name))}
+        return {metric.step for metric in self._client.get_metric_history(self.run_id, fit_key(name))}
 
     def log_dataset(self, name: str, fingerprint: str, source: str, profile: str) -> None:
         """Log the dataset the run was trained on."""
-        dataset = Dataset(name, fingerprint[:36], "local", source, profile=profile)
+        dataset = Dataset(
+            fit_text(name, DATASET_NAME),
+            fingerprint[:DATASET_DIGEST],
+            "local",
+            fit_text(source, DATASET_SOURCE),
+            profile=profile,
+        )
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def log_folder(self, folder: Path, place: str | None = None) -> None:
@@ -142,7 +159,7 @@ def open_mlflow_run(
         status = "KILLED"
         raise
     except Exception as error:
-        client.set_tag(run_id, "error", f"{type(error).__name__}: {first_line(error)}")
+        client.set_tag(run_id, "error", fit_text(f"{type(error).__name__}: {first_line(error)}", TAG))
         raise
     finally:
         with suppress(RunError):  # must not hide the error that ends the run
@@ -157,7 +174,9 @@ def open_run_log(config: TrackingConfig, outputs: Path, run_id: str) -> RunLog:
 
 def start_run(client: RetryingClient, experiment: str, name: str, tags: Mapping[str, str]) -> str:
     """Create a run and return its id."""
-    run = client.create_run(experiment, run_name=name, tags={**environment_tags(), **tags})
+    run = client.create_run(
+        experiment, run_name=fit_text(name, RUN_NAME), tags=fit_tags({**environment_tags(), **tags})
+    )
     return str(run.info.run_id)
 
 
@@ -210,14 +229,3 @@ def git_commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return "none"
     return done.stdout.strip()
-
-
-def metric_name(name: str) -> str:
-    """Convert a name to one that MLflow accepts; a converted name ends in a hash, so that it stays unique."""
-    accepted = replace_special_characters(name)
-    return accepted if accepted == name else f"{accepted}_{hash_value(name)[:4]}"
-
-
-def replace_special_characters(name: str) -> str:
-    """Replace the characters that MLflow rejects by underscores: all but letters, digits and ``_-./: ``."""
-    return re.sub(r"[^\w\-./: ]", "_", name)

@@ -3,6 +3,7 @@
 Import this module only where runs are looked up, because MLflow takes seconds to import.
 """
 
+import functools
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -14,15 +15,16 @@ from urllib.parse import urlparse
 
 import mlflow.artifacts
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 
 from gym.config.registries import SCORES
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
-from gym.core.errors import RunError, first_line
+from gym.core.errors import RunError
 from gym.core.text import redact_uri
-from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, tracking_uri
+from gym.runs.mlflow_client import RetryingClient, connect, find_experiment
+from gym.runs.mlflow_limits import RUN_NAME, fit_text
 from gym.runs.mlflow_log import PARENT
+from gym.runs.tracking_uri import tracking_uri
 
 MODEL = "model"
 DESCRIPTIONS = ("config.yaml", "split.json", "card.md", "card.html", "card.json")
@@ -53,6 +55,14 @@ def find_model_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
     return find_run(config, outputs, address)
 
 
+def check_address(config: TrackingConfig, outputs: Path, address: str) -> None:
+    """Look up what ``run=...`` refers to without using it. Arguments and errors are those of `find_model_run`."""
+    if address.startswith(BEST):
+        find_candidates(config, outputs, address.removeprefix(BEST))
+    else:
+        find_model_run(config, outputs, address)
+
+
 def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
     """Find a run by id or by name. If several finished runs share the name, the most recent one is used.
 
@@ -63,7 +73,9 @@ def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
     with suppress(RunError):
         return client.get_run(address)
     experiment = find_experiment(client, config)
-    named = search_runs(client, experiment, f"{_FINISHED} and {equality_filter('attributes.run_name', address)}")
+    named = search_runs(
+        client, experiment, f"{_FINISHED} and {equality_filter('attributes.run_name', fit_text(address, RUN_NAME))}"
+    )
     if named:
         return max(named, key=lambda run: run.info.end_time)
     finished = search_runs(client, experiment, _FINISHED)
@@ -132,7 +144,7 @@ def find_sweep_runs(client: RetryingClient, experiment: str, sweep: str) -> list
     named = search_runs(client, experiment, equality_filter("tags.sweep", sweep))
     children = [run for run in named if PARENT in run.data.tags]
     if not children:
-        parents = search_runs(client, experiment, equality_filter("attributes.run_name", sweep))
+        parents = search_runs(client, experiment, equality_filter("attributes.run_name", fit_text(sweep, RUN_NAME)))
         ids = (sweep, *(run.info.run_id for run in parents))
         filters = [equality_filter(f"tags.`{PARENT}`", parent) for parent in ids]
         children = [run for condition in filters for run in search_runs(client, experiment, condition)]
@@ -192,18 +204,11 @@ def fetch_model_files(config: TrackingConfig, outputs: Path, run: Run, scratch: 
     present = {item.path for item in client.list_artifacts(run.info.run_id)}
     if MODEL not in present:
         raise RunError(_explain_missing_model(run))
-    try:
-        if urlparse(run.info.artifact_uri).scheme in ("", "file"):
-            return Path(mlflow.artifacts.download_artifacts(artifact_uri=run.info.artifact_uri))  # copies nothing
-        uri = tracking_uri(config, outputs)
-        for name in (name for name in (MODEL, *DESCRIPTIONS) if name in present):
-            mlflow.artifacts.download_artifacts(
-                run_id=run.info.run_id, artifact_path=name, dst_path=str(scratch), tracking_uri=uri
-            )
-    except (MlflowException, OSError) as error:
-        raise RunError(
-            f"the model of run={run.info.run_id} cannot be downloaded ({first_line(error)}); check tracking.uri."
-        ) from error
+    download = functools.partial(client.call, mlflow.artifacts.download_artifacts)
+    if urlparse(run.info.artifact_uri).scheme in ("", "file"):
+        return Path(download(artifact_uri=run.info.artifact_uri))  # copies nothing
+    for name in (name for name in (MODEL, *DESCRIPTIONS) if name in present):
+        download(run_id=run.info.run_id, artifact_path=name, dst_path=str(scratch), tracking_uri=client.uri)
     return scratch
 
 

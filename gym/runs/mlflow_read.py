@@ -23,7 +23,7 @@ from gym.data.build import dataset_folder
 from gym.data.dataset import Dataset
 from gym.evaluation.legacy_scores import drop_incomparable
 from gym.runs.mlflow_client import RetryingClient, connect, find_experiment
-from gym.runs.mlflow_log import metric_name, replace_special_characters
+from gym.runs.mlflow_limits import fit_key, replace_special_characters
 from gym.runs.mlflow_lookup import equality_filter, search_runs
 from gym.runs.result import RunResult
 
@@ -34,7 +34,7 @@ _CLASS_METRICS = re.compile(r"(test/)?class_[a-z0-9_]+/")
 def read_metrics(client: RetryingClient, run_id: str, names: Iterable[str]) -> dict[str, dict[int, float]]:
     """Read metrics of a run by name and step. If a step was logged twice, the later value is used."""
     return {
-        name: {metric.step: metric.value for metric in client.get_metric_history(run_id, metric_name(name))}
+        name: {metric.step: metric.value for metric in client.get_metric_history(run_id, fit_key(name))}
         for name in names
     }
 
@@ -79,7 +79,7 @@ def _original_names(metrics: Iterable[str], classes: Sequence[str]) -> dict[str,
     scores = [f"{kind}{name}" for kind in sorted(kinds) for name in classes]
     uses = Counter(map(replace_special_characters, scores))
     earlier = {old: score for score in scores if uses[old := replace_special_characters(score)] == 1}
-    return earlier | {metric_name(score): score for score in scores}
+    return earlier | {fit_key(score): score for score in scores}
 
 
 def find_run_dataset(outputs: Path, run: Run) -> Dataset:

@@ -19,6 +19,7 @@ from gym.core.errors import RunError
 from gym.core.startup import quiet_tensorflow_imports
 from gym.core.text import plain_console, pluralize
 from gym.runs.result import find_result
+from gym.runs.tracking_uri import check_tracking
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import FINISHED, QUEUED, Job
@@ -53,6 +54,7 @@ def run_grid(
     """
     combinations = plan.expand_grid(params, arguments)
     configs, cache = plan.read_configs(combinations, compose), plan.DatasetCache()
+    check_tracking(configs[0].tracking, Path(configs[0].outputs))
     asked, own = plan.plan_runs(configs, combinations, cache), configs[0]
     folder = SweepFolder(Path(own.outputs), own.sweep.name or plan.name_sweep(asked))
     run_launcher = RunLauncher(folder, launcher, count_workers(config), own.sweep.attempts, own.training.threads)

@@ -19,11 +19,12 @@ from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.core.text import pluralize, redact_uri
-from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, has_database, open_tracking, tracking_uri
+from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, open_tracking
 from gym.runs.mlflow_log import PARENT
 from gym.runs.mlflow_lookup import find_sweep_runs, search_runs, suggest_nearest
 from gym.runs.mlflow_read import Run, read_logged_result
 from gym.runs.result import RunResult, find_result
+from gym.runs.tracking_uri import has_database, tracking_uri
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, drop_duplicates
 from gym.sweeps.plan import format_command
 from gym.sweeps.sweep_folder import SweepFolder

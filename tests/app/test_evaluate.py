@@ -20,11 +20,11 @@ from gym.data.units import Units
 from gym.evaluation.scores import score_differences
 from gym.evaluation.training_overlap import EvaluationSet
 from gym.reporting.card.contents import read_contents
-from gym.runs.mlflow_client import tracking_uri
 from gym.runs.model_archive import write_zip
 from gym.runs.model_files import load_model
 from gym.runs.result import read_result
 from gym.runs.selection import assess_selection
+from gym.runs.tracking_uri import tracking_uri
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.golden import SETTINGS, SWEEP, copy_outputs
 

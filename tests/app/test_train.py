@@ -39,12 +39,12 @@ from gym.prediction.segment import predict_tiles
 from gym.reporting.card.contents import read_contents
 from gym.reporting.page_tables import site_dice_table
 from gym.reporting.recommendation import recommend, standard_error
-from gym.runs.mlflow_client import tracking_uri
 from gym.runs.mlflow_lookup import find_run
 from gym.runs.mlflow_read import find_run_dataset
 from gym.runs.model_files import load_model
 from gym.runs.result import write_result
 from gym.runs.spec import fingerprinted_settings
+from gym.runs.tracking_uri import tracking_uri
 from gym.training import checkpoint
 from gym.training.checkpoint import Epoch
 

@@ -1,5 +1,9 @@
 """The connection to MLflow creates its database, waits for locks and reports errors in one line."""
 
+import logging
+import sqlite3
+import threading
+
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -7,8 +11,8 @@ from mlflow.exceptions import MlflowException
 from gym.config.schema import TrackingConfig
 from gym.core.errors import DataError, RunError, Terminated
 from gym.runs import mlflow_client
-from gym.runs.mlflow_client import RetryingClient, open_tracking, tracking_uri
-from tests.databases import create_database
+from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, open_tracking
+from tests.databases import copy_database, create_database
 
 CONFIG = TrackingConfig()
 
@@ -47,7 +51,7 @@ def test_a_lock_becomes_an_error_after_a_minute(answers, tmp_path, monkeypatch):
     monkeypatch.setattr(mlflow_client, "_PATIENCE", -1)
     answers += [MlflowException("database is locked")]
 
-    with pytest.raises(RunError, match=r"m\.db cannot be used \(database is locked\); check tracking\.uri\."):
+    with pytest.raises(RunError, match=r"m\.db cannot be used \(database is locked\); another process keeps"):
         RetryingClient(f"sqlite:///{tmp_path}/m.db").get_run("x")
 
 
@@ -77,12 +81,6 @@ def test_a_database_uri_may_have_options(tmp_path):
     assert MlflowClient(f"sqlite:///{tmp_path}/my.db").get_experiment_by_name("segsweep")
 
 
-def test_an_unsupported_tracking_uri_is_refused(tmp_path):
-    """MLflow does not know its scheme."""
-    with pytest.raises(RunError, match=r"MLflow at nothing:///x cannot be used \(.*\); check tracking\.uri"):
-        open_tracking(TrackingConfig(uri="nothing:///x"), tmp_path)
-
-
 def test_a_database_is_created_completely_or_not_at_all(tmp_path, monkeypatch):
     """MLflow cannot use a database whose creation was interrupted."""
     with monkeypatch.context() as patch:
@@ -97,13 +95,64 @@ def test_a_database_is_created_completely_or_not_at_all(tmp_path, monkeypatch):
     assert (tmp_path / "mlflow.db").exists()
 
 
-def test_errors_do_not_show_user_and_password(tmp_path):
-    """Both are replaced by asterisks."""
-    with pytest.raises(RunError, match=r"MLflow at nothing://\*\*\*@host/x cannot be used"):
-        open_tracking(TrackingConfig(uri="nothing://me:secret@host/x"), tmp_path)
+@pytest.mark.parametrize("call", ["get_run", "search_experiments"])
+def test_no_error_escapes_from_mlflow(call, tmp_path, monkeypatch):
+    """Whatever a library raises below MLflow becomes one line."""
+    client = RetryingClient(f"sqlite:///{tmp_path}/m.db")
+    monkeypatch.setattr(client._client, call, lambda *a: (_ for _ in ()).throw(KeyError("boom")), raising=False)
+
+    with pytest.raises(RunError, match=r"cannot be used \('boom'\); check tracking\.uri\.$"):
+        getattr(client, call)("x")
 
 
-def test_a_configured_uri_is_used(tmp_path):
-    """The default is an SQLite database in the outputs folder."""
-    assert tracking_uri(TrackingConfig(uri="http://127.0.0.1:5000"), tmp_path) == "http://127.0.0.1:5000"
-    assert tracking_uri(CONFIG, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+@pytest.mark.parametrize("seconds", [7])
+def test_a_database_locked_for_a_while_is_waited_for(seconds, tmp_path, caplog):
+    """SQLite itself gives up after five seconds while a database is opened."""
+    copy_database(f"sqlite:///{tmp_path}/mlflow.db")
+    lock = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None, check_same_thread=False)
+    lock.execute("BEGIN EXCLUSIVE")
+    threading.Timer(seconds, lock.execute, ["ROLLBACK"]).start()
+
+    client, experiment = open_tracking(CONFIG, tmp_path)
+
+    assert client.create_run(experiment).info.run_id
+    assert "another process keeps the MLflow database locked; waiting up to 1 min 00 s" in caplog.messages
+
+
+def test_a_deleted_experiment_is_refused_with_its_restoration(tmp_path):
+    """Readers and writers say the same, before anything is logged."""
+    client, experiment = open_tracking(CONFIG, tmp_path)
+    client.delete_experiment(experiment)
+
+    for use in (open_tracking, lambda config, outputs: find_experiment(connect(config, outputs), config)):
+        with pytest.raises(
+            RunError, match=rf"mlflow experiments restore --experiment-id {experiment}, or name another"
+        ):
+            use(CONFIG, tmp_path)
+
+    client.restore_experiment(experiment)
+    assert open_tracking(CONFIG, tmp_path)[1] == experiment
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"), [("ffffffffffff", "install that version"), ("0c779009ac13", "db upgrade")]
+)
+def test_a_database_of_another_version_of_mlflow_is_refused(version, remedy, tmp_path):
+    """A newer one needs a newer MLflow, an older one an upgrade."""
+    copy_database(f"sqlite:///{tmp_path}/mlflow.db")
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [version])
+    database.close()
+
+    with pytest.raises(RunError, match=remedy):
+        open_tracking(CONFIG, tmp_path)
+
+
+def test_a_silent_server_is_told_once(caplog):
+    """urllib3 would write a line for every attempt."""
+    for attempt in range(3):
+        logging.getLogger("urllib3.connectionpool").warning(
+            "Retrying (Retry(total=%s)) after connection broken", attempt
+        )
+
+    assert [one for one in caplog.messages if "Retrying" in one] == []

@@ -9,7 +9,8 @@ import pytest
 
 from gym.config.schema import TrackingConfig
 from gym.runs.mlflow_client import open_tracking
-from gym.runs.mlflow_log import metric_name, open_mlflow_run
+from gym.runs.mlflow_limits import fit_key
+from gym.runs.mlflow_log import open_mlflow_run
 from gym.runs.mlflow_read import read_logged_result, read_metrics, tabulate_runs
 
 CONFIG = TrackingConfig()
@@ -75,7 +76,7 @@ def test_class_names_are_restored():
     scores = {"class_iou/sand (wet)": 0.25, "class_iou/sand [wet]": 0.5, "test/class_dice/a": 0.75, "site_iou/a": 1.0}
     classes = ["sand (wet)", "sand [wet]", "sand _wet_", "a"]
 
-    result = read_logged_result(with_metrics({metric_name(name): score for name, score in scores.items()}, classes))
+    result = read_logged_result(with_metrics({fit_key(name): score for name, score in scores.items()}, classes))
 
     assert (result.classes, result.scores) == (classes, scores)
     assert result.matrices.shape == (0, 4, 4)

@@ -27,6 +27,7 @@ from gym.core.startup import quiet_tensorflow_imports
 from gym.core.text import plain_console, pluralize
 from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import drop_clip, fingerprinted_settings
+from gym.runs.tracking_uri import check_tracking
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
@@ -54,6 +55,7 @@ def run_search(
     space = read_space([*texts, *arguments])
     extremes = list_extremes(space)
     configs = plan.read_configs(extremes, compose)
+    check_tracking(configs[0].tracking, Path(configs[0].outputs))
     cache, own = DatasetCache(), configs[0]
     first = plan.plan_runs(configs, extremes, cache)[0]
     search, outputs, workers = own.search, Path(own.outputs), count_workers(config)

@@ -16,7 +16,7 @@ from gym.core.text import format_interval
 from gym.reporting.card.contents import read_contents
 from gym.reporting.card.worst_images import write_worst
 from gym.reporting.card.write import find_pictures, refresh_card, update_card, write_card
-from gym.runs.mlflow_client import tracking_uri
+from gym.runs.tracking_uri import tracking_uri
 from tests.reporting.card.made_up import made_card, made_document
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")

@@ -36,8 +36,10 @@ from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConf
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
 from gym.core.registry import import_object
-from gym.core.signals import handle_signals
+from gym.core.signals import handle_signals, signals_first
 from gym.core.startup import quiet_tensorflow_imports
+
+_STOPPED = "stopped; the same command continues"
 
 
 class Command(NamedTuple):
@@ -102,7 +104,7 @@ def command(name: str) -> Callable[[], None]:
 
 
 def _run(entry: Command) -> None:
-    with exit_on_error(entry.schema):
+    with exit_on_error(entry.schema), signals_first():
         refuse_name_clash()
         if entry.config_name:
             _run_with_hydra(entry)
@@ -176,10 +178,9 @@ def exit_on_error(schema: type) -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         yield
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    except Terminated:
-        sys.exit(128 + signal.SIGTERM)
+    except (KeyboardInterrupt, Terminated) as stop:
+        print(_STOPPED, file=sys.stderr)
+        sys.exit(128 + (signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM))
     except (HydraException, OmegaConfBaseException, GymError) as error:
         if before == "1":
             raise

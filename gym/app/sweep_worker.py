@@ -14,7 +14,9 @@ from gym.app.train import execute_run, run_experiment
 from gym.config.registries import SCORES
 from gym.config.schema import Config
 from gym.core.errors import GymError, Pruned, RunError, first_line
+from gym.core.signals import signals_first
 from gym.runs.mlflow_log import PARENT
+from gym.runs.result import RunResult
 from gym.runs.run_folder import end_attempt
 from gym.runs.spec import plan_run
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, STARTED, Job
@@ -79,16 +81,8 @@ def train_job(config: Config, sweep: SweepFolder, job: Job) -> float:
     folder = sweep.run_folder(job.fingerprint)
     sweep.ledger.append(STARTED, job.number, epoch=checkpoint.read_last_epoch(folder), epochs=config.training.epochs)
     try:
-        spec = plan_run(config, sweep.runs)
-        if spec.fingerprint != job.fingerprint:
-            raise RunError(f"the data of {job.name} has changed since the sweep started; start a new sweep.")
-        metadata = sweep.read_metadata()
-        tags = {PARENT: metadata["run_id"], "sweep": sweep.name, "job": str(job.number)}
-        if metadata.get("precision") == config.training.precision:
-            tags[MEASURED] = metadata[MEASURED]
-        should_prune = _pruning_check(config, sweep, job) if metadata["is_search"] else None
-        on_epoch = functools.partial(_record_epoch, sweep, job.number, should_prune)
-        result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)
+        with signals_first():
+            result = _execute_job(config, sweep, job)
     except Exception as error:
         message = explain_failure(error, folder)
         sweep.ledger.append(FAILED, job.number, message=message)
@@ -101,6 +95,20 @@ def train_job(config: Config, sweep: SweepFolder, job: Job) -> float:
     sweep.ledger.append(FINISHED, job.number, scores=result.scores, run_id=result.run_id)
     end_attempt(folder)
     return result.scores[SCORES.default]
+
+
+def _execute_job(config: Config, sweep: SweepFolder, job: Job) -> RunResult:
+    spec = plan_run(config, sweep.runs)
+    if spec.fingerprint != job.fingerprint:
+        raise RunError(f"the data of {job.name} has changed since the sweep started; start a new sweep.")
+    metadata = sweep.read_metadata()
+    tags = {PARENT: metadata["run_id"], "sweep": sweep.name, "job": str(job.number)}
+    if metadata.get("precision") == config.training.precision:
+        tags[MEASURED] = metadata[MEASURED]
+    should_prune = _pruning_check(config, sweep, job) if metadata["is_search"] else None
+    on_epoch = functools.partial(_record_epoch, sweep, job.number, should_prune)
+    result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)
+    return result
 
 
 def _pruning_check(config: Config, sweep: SweepFolder, job: Job) -> Callable[[Epoch], bool] | None:

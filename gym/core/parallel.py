@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +82,7 @@ def _map_in_processes(
         try:
             yield from pool.map(_call, items, chunksize=4)
         except BrokenProcessPool as error:
+            time.sleep(0.2)  # a signal may have ended the workers first, as a cluster sends it to all processes
             raise DataError(
                 f"a worker process died, probably because memory ran out; set {key}=1 to use a single process."
             ) from error
@@ -91,6 +93,7 @@ _function: list[Callable[[Any], Any]] = []
 
 
 def _start_worker(function: Callable[[Any], Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the others
     _function[:] = [function]
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 

@@ -74,7 +74,7 @@ def quiet_imports() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # not a signal
             held.seek(0)
             os.write(shown, held.read())
             raise

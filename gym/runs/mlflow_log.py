@@ -7,6 +7,7 @@ until the attempt is resumed, in the same MLflow run.
 Import this module only where runs are logged or looked up, because MLflow takes seconds to import.
 """
 
+import functools
 import getpass
 import os
 import platform
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 
 from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated, first_line
+from gym.core.signals import hold_signals, signals_first
 from gym.runs.mlflow_client import RetryingClient, connect, open_tracking
 from gym.runs.mlflow_limits import (
     DATASET_DIGEST,
@@ -144,27 +146,33 @@ def open_mlflow_run(
         RunError: MLflow cannot be used.
     """
     client, experiment = open_tracking(config, outputs)
-    resumed = _resume_run(client, experiment, attempt)
-    run_id = resumed or start_run(client, experiment, name, {**tags, ATTEMPT: attempt})
-    run, status = RunLog(client, run_id, is_resumed=bool(resumed)), "FAILED"
-    try:
-        yield run
-        run.wait_until_written()
-        status = "FINISHED"
-    except Pruned:
-        client.set_tag(run_id, "pruned", "true")
-        status = "FINISHED"
-        raise
-    except (KeyboardInterrupt, Terminated):
-        status = "KILLED"
-        raise
-    except Exception as error:
-        client.set_tag(run_id, "error", fit_text(f"{type(error).__name__}: {first_line(error)}", TAG))
-        raise
-    finally:
+    with ExitStack() as cleanup:
+        with hold_signals():
+            resumed = _resume_run(client, experiment, attempt)
+            run_id = resumed or start_run(client, experiment, name, {**tags, ATTEMPT: attempt})
+            run = RunLog(client, run_id, is_resumed=bool(resumed))
+            cleanup.push(functools.partial(_end_run, client, run))
+        with signals_first():
+            yield run
+            run.wait_until_written()
+
+
+def _end_run(client: RetryingClient, run: RunLog, kind: type[BaseException] | None, error: Any, _: Any) -> None:
+    """End a run with the status that belongs to the exception that ended its block, if any."""
+    with hold_signals():
         with suppress(RunError):  # must not hide the error that ends the run
             run.wait_until_written()
-        client.set_terminated(run_id, status)
+        if isinstance(error, Pruned):
+            client.set_tag(run.run_id, "pruned", "true")
+        elif isinstance(error, Exception):
+            client.set_tag(run.run_id, "error", fit_text(f"{type(error).__name__}: {first_line(error)}", TAG))
+        client.set_terminated(run.run_id, _status(error))
+
+
+def _status(error: BaseException | None) -> str:
+    if error is None or isinstance(error, Pruned):
+        return "FINISHED"
+    return "KILLED" if isinstance(error, KeyboardInterrupt | Terminated) else "FAILED"
 
 
 def open_run_log(config: TrackingConfig, outputs: Path, run_id: str) -> RunLog:

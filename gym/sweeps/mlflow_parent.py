@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gym.config.schema import TrackingConfig
+from gym.core.signals import hold_signals
 from gym.core.startup import quiet_imports
 from gym.core.text import pluralize
+from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_log import DESCRIPTION, RunLog, open_mlflow_run
+from gym.runs.mlflow_lookup import equality_filter, search_runs
 from gym.runs.result import find_result
 from gym.sweeps.ledger import FINISHED, Job, drop_duplicates
 from gym.sweeps.sweep_folder import SweepFolder
@@ -37,7 +40,31 @@ def open_parent_run(tracking: TrackingConfig, outputs: Path, folder: SweepFolder
     tags = {"sweep": folder.name}
     with open_mlflow_run(tracking, outputs, f"sweep {folder.name}", tags, known["attempt"]) as run:
         folder.write_metadata(known | {"run_id": run.run_id})
-        yield run
+        try:
+            yield run
+        finally:
+            with hold_signals():
+                end_dead_runs(tracking, outputs, folder)
+
+
+def end_dead_runs(tracking: TrackingConfig, outputs: Path, folder: SweepFolder) -> None:
+    """Mark runs as KILLED whose process is gone: that of a worker, which could not do so itself.
+
+    Args:
+        tracking: Where the runs are logged.
+        outputs: Folder of the database.
+        folder: Folder of the sweep.
+
+    Raises:
+        RunError: MLflow cannot be used.
+    """
+    client, experiment = open_tracking(tracking, outputs)
+    unfinished = f"attributes.status = 'RUNNING' and {equality_filter('tags.sweep', folder.name)}"
+    fingerprints = {str(job.number): job.fingerprint for job in folder.ledger.jobs()}
+    for run in search_runs(client, experiment, unfinished):
+        fingerprint = fingerprints.get(run.data.tags.get("job", ""))
+        if fingerprint and not folder.is_run_locked(fingerprint):
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def log_comparison(parent: RunLog, folder: SweepFolder, jobs: Sequence[Job]) -> list[str]:

@@ -148,8 +148,19 @@ class SweepFolder:
     def lock_run(self, fingerprint: str) -> Iterator[None]:
         """Lock one run, waiting for any process that already holds it, such as a worker of a killed driver."""
         self.runs.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.runs / f".{fingerprint[:16]}.job.lock"):
+        with self._run_lock(fingerprint):
             yield
+
+    def is_run_locked(self, fingerprint: str) -> bool:
+        """Whether a process holds the lock of a run; a process that is being ended has a second to release it."""
+        try:
+            with self._run_lock(fingerprint).acquire(timeout=1):
+                return False
+        except Timeout:
+            return True
+
+    def _run_lock(self, fingerprint: str) -> FileLock:
+        return FileLock(self.runs / f".{fingerprint[:16]}.job.lock")
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from gym.core.signals import hold_signals, signals_first
+
 pytestmark = pytest.mark.process
 
 LOST = """
@@ -36,6 +38,61 @@ def test_a_signal_during_a_finalizer_is_not_lost(number, name):
     assert done.stdout == f"lost {name}\n"
     assert done.returncode != 0
     assert name in done.stderr.splitlines()[-1]
+
+
+SCRIPTS = {
+    # what is done, and what is printed before the signal's exception ends the process
+    "held": ("with hold_signals():\n    stop()\n    print('closed')\nprint('not reached')", "closed"),
+    "held twice": (
+        "with hold_signals():\n    with hold_signals():\n        stop()\n    print('closed')\nprint(1)",
+        "closed",
+    ),
+    "second signal": (
+        "with hold_signals():\n    stop()\n    print('waits')\n    stop()\n    print('not reached')",
+        "waits",
+    ),
+    "closing": ("try:\n    stop()\nfinally:\n    with hold_signals():\n        print('closed')", "closed"),
+    "error instead": (
+        "with signals_first():\n    try:\n        stop()\n    except BaseException:\n        raise ValueError('x')",
+        "",
+    ),
+    "error in a callback": ("with signals_first():\n    Deleted()\n    raise OSError('closed pipe')", ""),
+}
+PREPARED = """
+import os, signal, sys
+from gym.core.signals import handle_signals, hold_signals, raise_pending_signal, signals_first
+handle_signals()
+number = int(sys.argv[1])
+def stop():
+    os.kill(os.getpid(), number)
+class Deleted:
+    def __del__(self):
+        stop()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("script", "printed"), SCRIPTS.values(), ids=SCRIPTS)
+def test_a_signal_ends_what_it_interrupts(script, printed, number):
+    """It waits for a block that holds it, and is raised instead of errors that came after it; nothing else is said."""
+    if number == signal.SIGTERM and printed == "waits":
+        pytest.skip("a second SIGTERM is ignored, as SLURM sends two")
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARED + script, str(int(number))], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.strip() == printed
+    assert done.stderr.splitlines()[-1].endswith(
+        {signal.SIGTERM: "Terminated", signal.SIGINT: "KeyboardInterrupt"}[number]
+    )
+    assert "Exception ignored" not in done.stderr
+
+
+def test_errors_without_a_signal_are_not_changed():
+    """Both blocks let them pass."""
+    for block in (hold_signals, signals_first):
+        with pytest.raises(ValueError, match="mine"), block():
+            raise ValueError("mine")
 
 
 def test_an_ignored_sigint_stays_ignored():

@@ -30,14 +30,17 @@ def get_compiled_model(
         build: Builds the network with its initial weights.
         compile: Compiles the network, builds its optimizer and returns the trainable model.
     """
-    if key in _cache:
-        model, initial = _cache.pop(key)
+    known = _cache.pop(key, None)
+    if not known:
+        _evict_models()
+    _clear_session()
+    if known:
+        model, initial = known
         for variable, value in zip(model.weights, build().weights, strict=True):
             variable.assign(value)
         for variable, start in zip(model.optimizer.variables, initial, strict=True):
             variable.assign(np.zeros(variable.shape) if start is None else start)
     else:
-        _evict_models()
         model = compile(build())
         initial = _initial_values(model.optimizer.variables)
     _cache[key] = model, initial
@@ -51,9 +54,13 @@ def _initial_values(variables: Sequence[Any]) -> list[np.ndarray | None]:
 
 
 def _evict_models() -> None:
-    """Drop the least recently used models, and what else earlier runs have left in this process."""
+    """Drop the least recently used models."""
     while len(_cache) > _MAX_MODELS or sum(model.count_params() for model, _ in _cache.values()) > _MAX_PARAMETERS:
         del _cache[next(iter(_cache))]
+
+
+def _clear_session() -> None:
+    """Free what earlier runs have left in this process, such as a kernel for every variable, 5 MB a run."""
     policy = keras.config.dtype_policy()
     keras.backend.clear_session()
     keras.config.set_dtype_policy(policy)

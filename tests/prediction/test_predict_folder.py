@@ -438,7 +438,7 @@ def test_an_unwritable_output_is_rejected(model, images, tmp_path):
             segment_folder(model, [images], output)
 
 
-@pytest.mark.parametrize("writer", ["write_raster", "_write_areas"])
+@pytest.mark.parametrize("writer", ["write_raster", "write_cells"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RasterioIOError("Write failed\nat once")])
 def test_a_full_disk_raises_an_error_of_one_line(model, images, tmp_path, monkeypatch, writer, error):
     """Either GDAL or Python may raise it."""

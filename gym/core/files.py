@@ -142,7 +142,7 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     level = [value]
-    for _ in range(_MAX_NESTING + 1):
+    for _ in range(_MAX_NESTING):
         level = [part for whole in level if isinstance(whole, dict | list) for part in _parts_of(whole)]
         if not level:
             return value

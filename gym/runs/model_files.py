@@ -84,9 +84,13 @@ def _parse_description(raw: Any) -> ModelDescription:
 
 
 def _check_shape(network: keras.Model, description: ModelDescription) -> None:
-    bands, classes = len(description.preparation.bands), len(description.classes)
-    if (network.input_shape[-1], network.output_shape[-1]) != (bands, classes):
-        raise ValueError(f"model.json has {bands} bands and {classes} classes, unlike model.keras")
+    frame, bands, classes = description.preparation.frame, description.preparation.bands, description.classes
+    for found, expected in ((network.input_shape, len(bands)), (network.output_shape, len(classes))):
+        sides = zip(found, (None, *frame, expected), strict=True)
+        if any(side is not None and side != wanted for side, wanted in sides):
+            raise ValueError(
+                f"model.json has {len(bands)} bands and {len(classes)} classes in {frame} pixels, unlike model.keras"
+            )
 
 
 def _check_archive(path: Path) -> None:

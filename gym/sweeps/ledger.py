@@ -92,12 +92,9 @@ class Ledger:
         Only new lines are parsed, so that the live view can call this often.
 
         Raises:
-            OSError: The file cannot be read.
+            RunError: The file cannot be read.
         """
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            content = b""
+        content = self._read_bytes()
         before, events = self._parsed
         if not content.startswith(before):  # the file was replaced
             before, events = b"", []
@@ -106,11 +103,21 @@ class Ledger:
         self._parsed = content[:end], events  # a single assignment, because several threads may read
         return events + _parse_lines(content[end:])
 
+    def _read_bytes(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be read ({error.strerror}); restore it, or use another name with sweep.name=NAME."
+            ) from error
+
     def warn_about_damage(self) -> None:
         """Log the number of damaged lines, if there are any.
 
         Raises:
-            OSError: The file cannot be read.
+            RunError: The file cannot be read.
         """
         if warning := self.describe_damage():
             log.warning("%s", warning)
@@ -119,15 +126,15 @@ class Ledger:
         """Return a sentence about the damaged lines; empty if there are none. An incomplete last line is not damaged.
 
         Raises:
-            OSError: The file cannot be read.
+            RunError: The file cannot be read.
         """
-        lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
+        lines = self._read_bytes().split(b"\n")[:-1]
         damaged = [number for number, line in enumerate(lines, start=1) if _parse_line(line) is None]
         if not damaged:
             return ""
         return (
             f"{pluralize(len(damaged), 'damaged line')} in {self.path} (the first is line {damaged[0]}) "
-            f"{'is' if len(damaged) == 1 else 'are'} ignored; what they recorded is lost, and is done again."
+            f"{'is' if len(damaged) == 1 else 'are'} ignored; what was recorded there is lost, and is done again."
         )
 
     def job(self, number: int) -> "Job":
@@ -145,7 +152,7 @@ class Ledger:
         """Return the current state of all runs, by number.
 
         Raises:
-            OSError: The ledger cannot be read.
+            RunError: The ledger cannot be read.
         """
         return replay_events(self.read())
 

@@ -53,9 +53,8 @@ def show_sweep(
 
     def update(show: Show) -> None:
         nonlocal session
-        with suppress(
-            OSError, UnicodeError, RunError
-        ):  # a brief failure of the disk or the terminal must not end the sweep
+        # A brief failure of the disk or the terminal must not end the sweep.
+        with suppress(OSError, UnicodeError, RunError):
             events = ledger.read()
             session = session or Session(events, time.time(), numbers, runs)
             show(events, session, time.time())

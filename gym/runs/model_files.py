@@ -5,6 +5,7 @@ model/
     model.json       how to prepare an image (values, indices, frame), and the class names
 """
 
+import warnings
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,7 +62,9 @@ def load_model(folder: Path) -> SavedModel:
         description = _parse_description(read_json(folder / "model.json"))
         _check_archive(folder / "model.keras")
         _import_plugin_layers()
-        network = keras.saving.load_model(folder / "model.keras", compile=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns that it leaves a layer with random weights
+            network = keras.saving.load_model(folder / "model.keras", compile=False)
         _check_shape(network, description)
         return SavedModel(network, description)
     except Exception as error:  # Keras raises errors of many types for damaged files

@@ -32,8 +32,8 @@ from gym.core.files import translate_disk_errors, write_json, write_text
 from gym.core.text import plain_console
 from gym.data.class_colours import colour_codes
 from gym.data.sample_pairs import write_sample_pairs
-from gym.reporting.card.contents import CONTENTS, read_contents
-from gym.reporting.card.write import CARD, describe_pictures, write_card
+from gym.reporting.card.contents import CONTENTS
+from gym.reporting.card.write import CARD, describe_pictures, read_card, write_card
 from gym.runs.mlflow_client import connect, find_experiment
 from gym.runs.mlflow_lookup import DESCRIPTIONS, MODEL
 from gym.runs.mlflow_read import find_run_dataset
@@ -104,7 +104,7 @@ def _collect_files(
     if not samples:
         left_out += _remove_pictures(source, folder)
     if (folder / CARD).is_file():
-        write_text(folder / CARD, describe_pictures((folder / CARD).read_text(encoding="utf-8")))
+        write_text(folder / CARD, describe_pictures((folder / CARD).read_text(encoding="utf-8", errors="replace")))
     obstacle = _add_samples(source, folder / "samples", outputs, samples) if samples else "samples=0"
     return left_out + ([f"samples: {obstacle}"] if obstacle else [])
 
@@ -112,7 +112,7 @@ def _collect_files(
 def _remove_pictures(source: ModelSource, folder: Path) -> list[str]:
     """Write the card again without pictures. If its contents cannot be read, leave its page out and say why."""
     try:
-        write_card(folder, read_contents(source.folder / CONTENTS))
+        write_card(folder, read_card(source.folder / CONTENTS))
     except RunError as error:
         page = folder / "card.html"
         if page.is_file():

@@ -12,7 +12,7 @@ from filelock import FileLock
 from gym.config.registries import SCORES
 from gym.config.schema import BEST, TrackingConfig
 from gym.core.errors import RunError
-from gym.reporting.card.contents import CONTENTS, read_contents
+from gym.reporting.card.contents import CONTENTS
 from gym.runs.result import RunResult, find_result
 from gym.runs.selection import Selection, assess_selection
 from gym.sweeps.sweep_folder import SweepFolder
@@ -100,12 +100,14 @@ def read_card(folder: Path, selection: Selection | None) -> str:
         The card; empty if there is none. A card whose contents cannot be read is unchanged.
     """
     path = folder / "card.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     if selection is None or not text:
         return text
-    from gym.reporting.card.write import render_markdown
+    from gym.reporting.card import write
 
     try:
-        return render_markdown(replace(read_contents(folder / CONTENTS), selection=describe_for_card(selection)))
+        return write.render_markdown(
+            replace(write.read_card(folder / CONTENTS), selection=describe_for_card(selection))
+        )
     except RunError:
         return text

@@ -102,10 +102,10 @@ def _execute_job(config: Config, sweep: SweepFolder, job: Job) -> RunResult:
     if spec.fingerprint != job.fingerprint:
         raise RunError(f"the data of {job.name} has changed since the sweep started; start a new sweep.")
     metadata = sweep.read_metadata()
-    tags = {PARENT: metadata["run_id"], "sweep": sweep.name, "job": str(job.number)}
+    tags = {PARENT: metadata.get("run_id", ""), "sweep": sweep.name, "job": str(job.number)}
     if metadata.get("precision") == config.training.precision:
-        tags[MEASURED] = metadata[MEASURED]
-    should_prune = _pruning_check(config, sweep, job) if metadata["is_search"] else None
+        tags[MEASURED] = metadata.get(MEASURED, "")
+    should_prune = _pruning_check(config, sweep, job) if metadata.get("is_search") else None
     on_epoch = functools.partial(_record_epoch, sweep, job.number, should_prune)
     result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)
     return result

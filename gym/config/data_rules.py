@@ -14,6 +14,8 @@ from gym.config.schema import AugmentConfig, DataConfig, SplitConfig, parse_fold
 from gym.config.spectral_index import missing_bands, parse_index
 from gym.core.errors import ConfigError
 
+MAX_SIDE = 1 << 14  # pixels of a frame; an image of one band then takes a gigabyte
+
 _URL = re.compile(r"(https?|file)://", re.IGNORECASE)
 
 
@@ -21,6 +23,8 @@ def check_frame(data: DataConfig, levels: int) -> None:
     """Check that rows and columns halve exactly at each level, and are multiples of 16."""
     multiple = max(16, 2**levels)
     for side in parse_size(data.size):
+        if side > MAX_SIDE:
+            raise ConfigError(f"data.size={side} must be at most {MAX_SIDE}; cut larger scenes with data.framing=tile.")
         if side < multiple or side % multiple:
             nearest = max(multiple, round(side / multiple) * multiple)
             raise ConfigError(f"data.size={side} must be a multiple of {multiple}, at least {multiple}; try {nearest}.")

@@ -70,6 +70,8 @@ class Translation:
 
 LegacyConfig = Mapping[str, Any]
 
+_MAX_SIZE = 1 << 17  # bytes; the configurations of the original have less than a tenth
+_MAX_BANDS = 1000
 _MAX_DEPTH = 8  # of nested lists and objects; the original had two
 
 _READERS = {"number": parse_number, "integer": parse_integer, "boolean": parse_bool, "text": parse_text}
@@ -187,8 +189,8 @@ def _translate_classes(key: str, old: LegacyConfig) -> Translated:
 
 def _translate_bands(key: str, old: LegacyConfig) -> Translated:
     count = parse_integer(key, old[key])
-    if count < 1:
-        raise value_error(key, count, "at least 1")
+    if not 1 <= count <= _MAX_BANDS:
+        raise value_error(key, count, f"from 1 to {_MAX_BANDS}")
     names = ["red", "green", "blue", "nir", "swir"][:count]
     if not 3 <= count <= 5:
         names = [f"band_{index}" for index in range(1, count + 1)]
@@ -259,6 +261,8 @@ def parse(content: bytes, source: str) -> dict[str, Any]:
     Raises:
         ConfigError: The file is not a JSON object, is nested too deeply, or has no key of Segmentation Gym.
     """
+    if len(content) > _MAX_SIZE:
+        raise ConfigError(f"{source} has {len(content)} bytes, but at most {_MAX_SIZE} are read; choose another file.")
     try:
         old = json.loads(content)
         is_deep = _depth(old) > _MAX_DEPTH

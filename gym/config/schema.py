@@ -14,6 +14,7 @@ from gym.config.registries import ARCHITECTURES, LOSSES, READERS, SCORES
 from gym.core.errors import ConfigError
 from gym.core.registry import Registry
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 AUTO = "auto"  # the value of training.precision that is resolved by measurement
 FREE_MAPPINGS = ("data.remap", "model.options", "loss.options", "data.options")  # users choose their keys
 BEST, REGISTERED = "best:", "models:/"  # prefixes of run=... for the best run of a sweep and for a registered model
@@ -294,7 +295,7 @@ class TrainingConfig:
     precision: str = setting(
         AUTO,
         "Data type inside the network; auto is bfloat16 on machines where it was measured to be faster, else float32.",
-        choices=(AUTO, "float32", "mixed_bfloat16", "mixed_float16"),
+        choices=(AUTO, *PRECISIONS),
     )
     tuned: bool = setting(True, "On a CPU, use TensorFlow's operations where they are faster than those of Keras.")
     deterministic: bool = setting(True, "Make repeated runs equal, bit for bit.")

@@ -1,10 +1,14 @@
-"""Atomic writes, and SHA-256 hashes of files and values."""
+"""Atomic writes, also of CSV, reading of JSON and YAML, and SHA-256 hashes of files and values."""
 
+import csv
 import hashlib
+import io
 import json
+import os
+import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,14 @@ from typing import Any
 import yaml
 
 from gym.core.errors import DataError, first_line
+from gym.core.typed_json import build
 
+_MAX_NESTING = 64
+_TOO_DEEP = f"lists or objects are nested more than {_MAX_NESTING} deep"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[-+](\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+](inf|nan|Infinity)", re.ASCII)
+_MAX_STEM = 150  # bytes; the names of files have at most 255
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # several times as fast, if PyYAML was built with it
 
 
@@ -68,7 +79,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def _temporary_sibling(path: Path) -> Path:
     # tempfile would create the file with mode 0600, and colleagues could not read the result.
-    return path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
+    return path.with_name(f".{cut_name(path.stem, _MAX_STEM)}-{uuid.uuid4().hex}{path.suffix}")
+
+
+def cut_name(name: str, size: int) -> str:
+    """Cut a file name after at most ``size`` bytes, between two characters."""
+    return os.fsencode(name)[:size].decode(errors="ignore") if len(os.fsencode(name)) > size else name
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,14 +98,59 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def write_cells(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write rows of cells atomically as CSV in UTF-8 (RFC 4180); None becomes an empty cell.
+
+    A spreadsheet would run text that begins like a formula, and names come from anywhere. Such text begins with an
+    apostrophe, which spreadsheets hide; numbers are unchanged.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows([_escape_formula(cell) for cell in row] for row in rows)
+    write_text(path, text.getvalue())
+
+
+def _escape_formula(cell: Any) -> Any:
+    is_formula = isinstance(cell, str) and cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file in UTF-8.
+    """Read a JSON file in UTF-8; `gym.core.typed_json.build` checks the types of its values.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is not JSON, or not UTF-8.
+        ValueError: It is not JSON of moderate nesting, or not UTF-8.
     """
-    return json.loads(path.read_text(encoding="utf-8"))
+    text = path.read_bytes().decode()
+    value = parse_json(text)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()  # text that cannot be written again raises here
+    return value
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON whose lists and objects are nested at most 64 deep.
+
+    Raises:
+        ValueError: It is not JSON, or nested more deeply.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    level = [value]
+    for _ in range(_MAX_NESTING):
+        level = [part for whole in level if isinstance(whole, dict | list) for part in _parts_of(whole)]
+        if not level:
+            return value
+    raise ValueError(_TOO_DEEP)
+
+
+def _parts_of(whole: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return whole.values() if isinstance(whole, dict) else whole
 
 
 def read_yaml(path: Path) -> Any:
@@ -156,7 +217,7 @@ class HashCache:
 
 def _read_entries(cache_file: Path) -> dict[str, _Entry]:
     try:
-        raw: dict[str, Any] = read_json(cache_file)
-        return {key: (int(size), int(m), int(c), str(digest)) for key, (size, m, c, digest) in raw.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        entries: dict[str, _Entry] = build(dict[str, _Entry], read_json(cache_file))
+    except (OSError, ValueError):
         return {}
+    return entries

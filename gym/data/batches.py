@@ -20,6 +20,7 @@ from gym.core.parallel import available_cores
 from gym.core.seeding import derive_seed
 from gym.data.augment import augment, has_changes
 from gym.data.dataset import Dataset
+from gym.data.npy import read_header
 
 Tensor = Any
 Batches = Any
@@ -162,5 +163,6 @@ def _map_values(path: Path, dtype: str) -> tuple[Tensor, int]:
     # DLPack shares the memory, whereas TensorFlow's ImmutableConst reads the whole file. DLPack rejects read-only
     # memory, so the mapping is copy-on-write.
     mapped = np.memmap(path, np.dtype(dtype), mode="c")
-    first = np.load(path, mmap_mode="r", allow_pickle=False).offset // mapped.itemsize
+    with path.open("rb") as stream:
+        first = read_header(stream).offset // mapped.itemsize
     return tf.experimental.dlpack.from_dlpack(mapped.__dlpack__()), first

@@ -22,14 +22,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from gym.config.spectral_index import Index
-from gym.core.errors import DataError
+from gym.config.data_rules import MAX_SIDE
+from gym.config.spectral_index import missing_bands, parse_index
+from gym.core.errors import ConfigError, DataError
 from gym.core.files import read_json, write_json
-from gym.data.framing import Placement, pad_image, pad_label
-from gym.data.labels import IGNORE, NULL_CLASS, LabelCounts, count_classes
+from gym.core.typed_json import build
+from gym.data.framing import FRAMINGS, MAX_OVERLAP, Placement, pad_image, pad_label
+from gym.data.labels import IGNORE, MAX_CLASSES, NULL_CLASS, LabelCounts, count_classes
 from gym.data.near_duplicates import perceptual_hash
+from gym.data.npy import map_npy, read_npy
 from gym.data.preparation import Pair, Preparation
-from gym.data.scaling import Scaling
+from gym.data.scaling import METHODS
 
 SCHEMA_VERSION = 4
 
@@ -51,6 +54,14 @@ class BandStatistics:
     squares: list[float]
     least: list[float]
     largest: list[float]
+
+
+@dataclass(frozen=True)
+class GridRecord:
+    """The grid of a scene: its reference system, empty if unknown, and the coefficients of its affine transform."""
+
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -142,10 +153,9 @@ class Dataset:
         self.folder, self.images_path, self.labels_path = folder, folder / "images.npy", folder / "labels.npy"
         try:
             self.manifest = parse_manifest(read_json(folder / "manifest.json"))
-            self._images = np.load(self.images_path, mmap_mode="r", allow_pickle=False)
-            self._labels = np.load(self.labels_path, mmap_mode="r", allow_pickle=False)
-            self._check_sizes()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._images, self._labels = map_npy(self.images_path), map_npy(self.labels_path)
+            self._check_arrays()
+        except (OSError, ValueError) as error:
             raise DataError(
                 f"{folder} is not a readable dataset ({error}); delete it, and it will be built again."
             ) from error
@@ -153,10 +163,12 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.manifest.pairs)
 
-    def _check_sizes(self) -> None:
+    def _check_arrays(self) -> None:
         pixels = sum(math.prod(record.placement.size) for record in self.manifest.pairs)
-        if (self._images.size, self._labels.size) != (pixels * len(self.bands), pixels):
+        if (self._images.shape, self._labels.shape) != ((pixels * len(self.bands),), (pixels,)):
             raise ValueError("the sizes of its arrays differ from the manifest")
+        if (self._images.dtype.str, self._labels.dtype.str) != (self.manifest.dtype, "|u1"):
+            raise ValueError("the types of its arrays differ from the manifest")
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -177,6 +189,11 @@ class Dataset:
     def padding(self) -> int:
         """What padding is in a label: `IGNORE`, or the null class if there is one."""
         return NULL_CLASS if self.manifest.null_class else IGNORE
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Position of each pair by name."""
+        return {record.name: position for position, record in enumerate(self.manifest.pairs)}
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -216,38 +233,67 @@ class Dataset:
         return np.array(pad_label(self.unpadded_label(position), corner, self.frame, self.padding))
 
 
-def parse_manifest(raw: dict[str, Any]) -> Manifest:
+def parse_manifest(raw: Any) -> Manifest:
     """Build a manifest from its JSON.
 
     Raises:
-        ValueError: The version differs.
-        KeyError: A key is missing.
-        TypeError: A key is unknown, or a value has the wrong type.
+        ValueError: The version differs, a field is missing, unknown or of another type, or a number is impossible.
     """
-    if raw["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"version {raw['schema_version']} instead of {SCHEMA_VERSION}")
-    return Manifest(
-        **raw
-        | {"pairs": [_parse_record(record) for record in raw["pairs"]]}
-        | {"preparation": parse_preparation(raw["preparation"])}
+    check_version(raw, SCHEMA_VERSION)
+    manifest: Manifest = build(Manifest, raw)
+    check_preparation(manifest.preparation)
+    start, classes, bands = 0, len(manifest.classes), len(manifest.preparation.bands)
+    if not 1 <= classes <= MAX_CLASSES or not manifest.pairs:
+        raise ValueError(f"{classes} classes and {len(manifest.pairs)} pairs")
+    for record in manifest.pairs:
+        _check_record(record, start, manifest.preparation.frame, classes, bands)
+        start += math.prod(record.placement.size)
+    return manifest
+
+
+def check_version(raw: Any, version: int) -> None:
+    """Raise `ValueError` unless a JSON object has a ``schema_version``, and this one."""
+    found = build(dict[str, Any], raw).get("schema_version")
+    if type(found) is not int or found != version:
+        raise ValueError(f"version {found!s:.40} instead of {version}")
+
+
+def check_preparation(preparation: Preparation) -> None:
+    """Raise `ValueError` if a preparation read from a file is impossible."""
+    if not all(1 <= side <= MAX_SIDE for side in preparation.frame):
+        raise ValueError(f"the frame is {preparation.frame}, outside 1 to {MAX_SIDE} pixels")
+    scaling, bands = preparation.scaling, preparation.source_bands
+    if not bands or scaling.method not in METHODS or preparation.framing not in FRAMINGS:
+        raise ValueError(f"bands {bands}, scaling {scaling.method!r:.40} or framing {preparation.framing!r:.40}")
+    if not (0 <= preparation.overlap <= MAX_OVERLAP and 0 <= scaling.low < scaling.high <= 100):
+        raise ValueError(f"overlap {preparation.overlap} or percentiles {scaling.low} and {scaling.high}")
+    if not (math.isfinite(scaling.factor) and math.isfinite(scaling.offset)):
+        raise ValueError(f"reflectance {scaling.factor} and {scaling.offset}")
+    for index in preparation.indices:
+        try:
+            missing = missing_bands(parse_index(f"{index.name}={index.expression}"), bands)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        if missing:
+            raise ValueError(f"index {index.name} of bands that are missing")
+
+
+def _check_record(record: PairRecord, start: int, frame: tuple[int, int], classes: int, bands: int) -> None:
+    scene, (top, left, *window), size, corner = record.placement
+    fits = all(
+        first >= 0 and length > 0 and first + length <= whole
+        for first, length, whole in zip((top, left, *corner), (*window, *size), (*scene, *frame), strict=True)
     )
-
-
-def parse_preparation(raw: Mapping[str, Any]) -> Preparation:
-    """Build a preparation from its JSON; errors as for `parse_manifest`."""
-    return Preparation(
-        frame=(raw["frame"][0], raw["frame"][1]),
-        framing=raw["framing"],
-        overlap=raw["overlap"],
-        scaling=Scaling(**raw["scaling"]),
-        source_bands=tuple(raw["source_bands"]),
-        indices=tuple(Index(**index) for index in raw["indices"]),
-    )
-
-
-def _parse_record(raw: dict[str, Any]) -> PairRecord:
-    placement = Placement(*(tuple(part) for part in raw["placement"]))
-    return PairRecord(**raw | {"placement": placement, "statistics": BandStatistics(**raw["statistics"])})
+    if not fits or record.start != start:
+        raise ValueError(f"{record.name} lies outside its scene, the frame or the arrays")
+    if not {"scene", "site"} <= set(record.groups):
+        raise ValueError(f"{record.name} has no scene or no site")
+    measured = record.statistics
+    lengths = {len(part) for part in (measured.sums, measured.squares, measured.least, measured.largest)}
+    if len(record.counts) != classes or lengths != {bands} or min(record.counts) < 0 or measured.pixels < 1:
+        raise ValueError(f"{record.name} has counts or statistics of other classes or bands")
+    if record.grid:
+        build(GridRecord, record.grid, f"the grid of {record.name}")
 
 
 def write_part(folder: Path, part: str, pair: Pair, classes: int, metadata: Mapping[str, Any]) -> PairRecord:
@@ -329,7 +375,7 @@ def _join_parts(folder: Path, kind: str, parts: Sequence[str], values: int, dtyp
     with create_array(folder / f"{kind}.npy", dtype, (values,)) as stream:
         for part in parts:
             path = _part_path(folder, kind, part)
-            array = np.load(path, allow_pickle=False).astype(dtype, copy=False)
+            array = read_npy(path).astype(dtype, copy=False)
             stream.write(array.data)
             path.unlink()
             yield array

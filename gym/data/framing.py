@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 from gym.core.errors import ConfigError
 from gym.data.labels import IGNORE
 
+FRAMINGS = ("fit", "resize", "tile")
 MAX_OVERLAP = 0.9
 
 

@@ -20,13 +20,14 @@ import numpy as np
 from rich.progress import track
 
 from gym.config.schema import AugmentConfig
-from gym.core.files import atomic_file, atomic_folder
+from gym.core.files import atomic_file, atomic_folder, cut_name
 from gym.core.parallel import available_cores
 from gym.data.augment import has_changes
 from gym.data.dataset import Dataset
 from gym.data.samples import ReadSample, pair_positions, training_samples
 from gym.data.split import Split
 
+_MAX_NAME = 200  # bytes; the names of files have at most 255
 _FOLDERS = {"training": "train", "validation": "val", "test": "test"}
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def _write_sample(
     image, label = map(np.asarray, read(sample))
     record = dataset.manifest.pairs[pair_positions([sample], len(dataset))[0]]
     kind = "noaug" if sample < len(dataset) else "aug"
-    name = f"{record.name.replace(' ', '_')}_{kind}_nd_data_{number:09d}.npz"
+    name = f"{cut_name(record.name.replace(' ', '_'), _MAX_NAME)}_{kind}_nd_data_{number:09d}.npz"
     one_hot = (label[..., np.newaxis] == np.arange(len(dataset.manifest.classes))).astype(np.uint8)
     with atomic_file(folder / name) as temporary:
         np.savez_compressed(

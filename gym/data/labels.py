@@ -8,12 +8,14 @@ unlabelled pixels belong to that class instead.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gym.core.errors import ConfigError, DataError
 from gym.core.files import read_json
 from gym.core.text import pluralize
+from gym.core.typed_json import build
 
 IGNORE = 255
 NULL_CLASS = 0
@@ -89,10 +91,10 @@ def read_aliases(path: Path) -> dict[str, str]:
         ConfigError: The file cannot be read or holds something else.
     """
     try:
-        content = read_json(path)
-        pairs = content.get("aliases", content)
+        content = build(dict[str, Any], read_json(path))
+        pairs = build(dict[str, str], content.get("aliases", content))
         return {normalize_name(name): normalize_name(target) for name, target in pairs.items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f'data.aliases={path} must be a JSON file that maps names to names, as in {{"surf": "whitewater"}} '
             f"({error})."

@@ -17,12 +17,14 @@ import numpy as np
 from rasterio import Affine
 from rasterio.crs import CRS
 
+from gym.core.files import cut_name
 from gym.data.dataset import Dataset, PairRecord
 from gym.data.raster_writer import write_label, write_raster
 from gym.data.readers.raster import Grid
+from gym.data.samples import pair_of_sample
 from gym.data.scaling import unscale_image
 
-_MAX_NAME = 80  # characters
+_MAX_NAME = 80  # bytes
 
 
 def write_sample_pairs(dataset: Dataset, names: Sequence[str], count: int, folder: Path) -> int:
@@ -49,7 +51,7 @@ def write_sample_pairs(dataset: Dataset, names: Sequence[str], count: int, folde
     preparation = dataset.manifest.preparation
     for number, position in enumerate(chosen, start=1):
         record = dataset.manifest.pairs[position]
-        stem = f"{number}_" + re.sub(r"[^\w.-]+", "_", record.name)[:_MAX_NAME]
+        stem = f"{number}_" + cut_name(re.sub(r"[^\w.-]+", "_", record.name), _MAX_NAME)
         grid, bands = pair_grid(record), list(preparation.source_bands)
         image = unscale_image(dataset.unpadded_image(position)[..., : len(bands)], preparation.scaling)
         write_raster(folder / "images" / f"{stem}.tif", np.moveaxis(image, -1, 0), grid, names=bands)
@@ -61,7 +63,7 @@ def write_sample_pairs(dataset: Dataset, names: Sequence[str], count: int, folde
 def choose_pairs(records: Sequence[PairRecord], names: Sequence[str], count: int) -> list[int]:
     """Return positions of named pairs, one per site in turn, in the order of the dataset."""
     known = {record.name for record in records}
-    wanted = {name if name in known else name.rpartition(" copy ")[0] for name in names}
+    wanted = {pair_of_sample(name, known) for name in names}
     by_site: dict[str, list[int]] = {}
     for position, record in enumerate(records):
         if record.name in wanted:

@@ -1,7 +1,8 @@
 """Split a dataset into sides, and number its samples: pairs, and augmented copies of pairs as in `gym.data.batches`."""
 
 import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from gym.data.split import (
 )
 
 ReadSample = Callable[[int], tuple[Any, Any]]  # from the number of a sample to its image and label
+
+_MARK = " (augmented)"
+_COPY = re.compile(rf"(?P<pair>.*) copy (?P<copy>[1-9][0-9]{{0,8}})({re.escape(_MARK)})*", re.DOTALL)
 
 log = logging.getLogger(__name__)
 
@@ -171,20 +175,39 @@ def scene_names(dataset: Dataset, samples: Sequence[int]) -> list[str]:
 
 
 def sample_name(dataset: Dataset, sample: int) -> str:
-    """Return the name of a pair, or that of a copy as in "NAME copy 1"."""
+    """Return the name of a pair, or that of a copy as in "NAME copy 1".
+
+    Where a pair has this name already, that of the copy ends in "(augmented)", so that no two samples share a name.
+    """
     copy, position = divmod(sample, len(dataset))
-    return dataset.manifest.pairs[position].name + (f" copy {copy}" if copy else "")
+    name = dataset.manifest.pairs[position].name
+    if not copy:
+        return name
+    name += f" copy {copy}"
+    while name in dataset.positions:
+        name += _MARK
+    return name
 
 
 def find_samples(dataset: Dataset, names: Sequence[str]) -> dict[str, int]:
     """Return the samples that have the given names, as in `sample_name`. Unknown names are left out."""
-    positions = {record.name: position for position, record in enumerate(dataset.manifest.pairs)}
-    found = {name: positions[name] for name in names if name in positions}
-    for name in names:
-        stem, _, copy = name.rpartition(" copy ")
-        if name not in found and stem in positions and copy.isdecimal():
-            found[name] = int(copy) * len(dataset) + positions[stem]
-    return found
+    return {name: sample for name in names if (sample := _find_sample(dataset, name)) is not None}
+
+
+def _find_sample(dataset: Dataset, name: str) -> int | None:
+    if name in dataset.positions:
+        return dataset.positions[name]
+    match = _COPY.fullmatch(name)
+    if match is None or match["pair"] not in dataset.positions:
+        return None
+    sample = int(match["copy"]) * len(dataset) + dataset.positions[match["pair"]]
+    return sample if sample_name(dataset, sample) == name else None
+
+
+def pair_of_sample(name: str, pairs: Container[str]) -> str:
+    """Return the name of the pair that a sample is, or is a copy of, given all names of pairs."""
+    match = None if name in pairs else _COPY.fullmatch(name)
+    return match["pair"] if match else name
 
 
 def list_sample_names(dataset: Dataset, split: Split) -> dict[str, list[str]]:

@@ -13,6 +13,8 @@ import numpy as np
 from gym.config.spectral_index import Index, compute_index
 from gym.data.readers.raster import STEP
 
+METHODS = ("none", "dtype", "percentile", "reflectance")
+
 _KEPT = (np.uint8, np.uint16, np.int16, np.float32)
 _WIDENED = {np.dtype(np.bool_): np.uint8, np.dtype(np.int8): np.int16}
 

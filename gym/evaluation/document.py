@@ -9,13 +9,12 @@ scores.csv          the same scores as a table: group, of, score, value, low, hi
 images.csv          one row per image: name, scene, site, unit, counted pixels and scores
 """
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gym.config.registries import SCORES
-from gym.core.files import atomic_file, write_json
+from gym.core.files import write_cells, write_json
 from gym.evaluation import confusion
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
@@ -86,10 +85,10 @@ def write_document(folder: Path, document: Mapping[str, Any], assessment: Assess
     """
     files = [folder / name for name in ("evaluation.json", "scores.csv", "images.csv")]
     write_json(files[0], document)
-    _write_csv(files[1], ("group", "of", "score", "value", "low", "high"), _score_rows(document))
+    write_cells(files[1], [("group", "of", "score", "value", "low", "high"), *_score_rows(document)])
     columns = ("name", "scene", "site", "unit", "pixels", *image_scores(assessment.counts))
     columns += tuple(f"class_{SCORES.default}/{name}" for name in assessment.evaluation.classes)
-    _write_csv(files[2], columns, _image_rows(assessment))
+    write_cells(files[2], [columns, *_image_rows(assessment)])
     return files
 
 
@@ -113,10 +112,3 @@ def _image_rows(assessment: Assessment) -> Iterator[tuple[Any, ...]]:
         values = map(nan_to_none, (*(values[index] for values in scores.values()), *ious[index]))
         groups = assessment.scenes[index], evaluation.sites[index], assessment.units.names[index]
         yield name, *groups, int(counts.matrix[index].sum()), *values
-
-
-def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[Any, ...]]) -> None:
-    with atomic_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(columns)
-        writer.writerows(rows)

@@ -19,6 +19,7 @@ from gym.core.parallel import map_in_order
 from gym.data.batches import SampleReader, ordered_batches
 from gym.data.dataset import Dataset, create_array
 from gym.data.ground import PixelSize, pixel_size
+from gym.data.npy import map_npy
 from gym.data.samples import pair_positions
 from gym.evaluation.confusion import MIN_PROBABILITY
 from gym.evaluation.counts import Counts, count_image, pixel_lattice, stack_counts
@@ -63,7 +64,7 @@ class StoredPredictions:
 
 
 def _map_array(folder: Path, kind: str) -> np.ndarray:
-    return np.load(folder / f"{kind}.npy", mmap_mode="r", allow_pickle=False)
+    return map_npy(folder / f"{kind}.npy")
 
 
 def store_predictions(

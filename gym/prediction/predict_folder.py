@@ -5,7 +5,6 @@ the grid of the image or ``NAME.png`` if it has none; an overlay to look at, ``o
 ``class_areas.csv``. Files that cannot be used are reported and do not stop the others.
 """
 
-import csv
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +15,7 @@ from rasterio.errors import RasterioError
 from rich.progress import track
 
 from gym.core.errors import DataError
-from gym.core.files import atomic_file, translate_disk_errors
+from gym.core.files import translate_disk_errors, write_cells
 from gym.data.class_colours import overlay, render_rgb
 from gym.data.ground import class_areas
 from gym.data.labels import count_classes
@@ -66,7 +65,7 @@ def segment_folder(model: SavedModel, inputs: Sequence[Path], output: Path, drop
         rows += _list_areas(name, label, classes, raster.grid)
         done.append(name)
     with _translate_output_errors(output):
-        _write_areas(output / "class_areas.csv", rows)
+        write_cells(output / "class_areas.csv", [("image", "class", "pixels", "share", "square_metres"), *rows])
     return FolderResult(done, failed)
 
 
@@ -96,8 +95,3 @@ def _list_areas(name: str, label: np.ndarray, classes: Sequence[str], grid: Grid
         (name, kind, int(count), f"{count / total:.6f}", "" if np.isnan(area) else f"{area:.1f}")
         for kind, count, area in zip(classes, counts, areas, strict=True)
     ]
-
-
-def _write_areas(path: Path, rows: Sequence[tuple]) -> None:
-    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([("image", "class", "pixels", "share", "square_metres"), *rows])

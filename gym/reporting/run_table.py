@@ -1,7 +1,5 @@
 """Runs as rows of a table: what was swept, their scores, their labels, groups of runs, and the Pareto front."""
 
-import csv
-import io
 import json
 import math
 from collections import Counter
@@ -12,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gym.config.registries import SCORES, Place
-from gym.core.files import write_text
+from gym.core.files import write_cells
 from gym.reporting.equal_models import mark_runs
 from gym.runs.result import RunResult
 
@@ -69,11 +67,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(list(row) for row in rows[:1])
-    writer.writerows(["" if value is None else format_setting(value) for value in row.values()] for row in rows)
-    write_text(path, text.getvalue())
+    cells = [[None if value is None else format_setting(value) for value in row.values()] for row in rows]
+    write_cells(path, [*(list(row) for row in rows[:1]), *cells])
 
 
 def swept_keys(results: Sequence[RunResult]) -> list[str]:

@@ -5,7 +5,7 @@ model/
     model.json       how to prepare an image (values, indices, frame), and the class names
 """
 
-import json
+import warnings
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,13 +15,14 @@ import keras
 
 from gym.config.registries import ARCHITECTURES
 from gym.core.errors import RunError, first_line
-from gym.core.files import atomic_file, read_json, write_json
-from gym.data.dataset import Dataset, parse_preparation
+from gym.core.files import atomic_file, parse_json, read_json, write_json
+from gym.core.typed_json import build
+from gym.data.dataset import Dataset, check_preparation, check_version
 from gym.data.preparation import Preparation
 from gym.models import blocks  # noqa: F401 - registers the layers that saved models contain
-from gym.runs.model_archive import DAMAGED_ZIP_ERRORS
 
 SCHEMA_VERSION = 2
+_IDENTITIES = ("shared_object_id", "seed")  # numbers in the configuration of Keras that are no sizes
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,12 @@ def load_model(folder: Path) -> SavedModel:
         description = _parse_description(read_json(folder / "model.json"))
         _check_archive(folder / "model.keras")
         _import_plugin_layers()
-        return SavedModel(keras.saving.load_model(folder / "model.keras", compile=False), description)
-    except (*DAMAGED_ZIP_ERRORS, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns that it leaves a layer with random weights
+            network = keras.saving.load_model(folder / "model.keras", compile=False)
+        _check_shape(network, description)
+        return SavedModel(network, description)
+    except Exception as error:  # Keras raises errors of many types for damaged files
         reason = first_line(error) or type(error).__name__
         raise RunError(f"{folder} contains no readable model ({reason}); train the run again.") from error
 
@@ -74,18 +79,38 @@ def _import_plugin_layers() -> None:
             entry.load()
 
 
-def _parse_description(raw: dict[str, Any]) -> ModelDescription:
-    if raw["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"version {raw['schema_version']}, not {SCHEMA_VERSION}")
-    description = ModelDescription(parse_preparation(raw["preparation"]), [str(name) for name in raw["classes"]])
-    if json.loads(json.dumps(asdict(description))) != raw:
-        raise ValueError("model.json has unknown fields")
+def _parse_description(raw: Any) -> ModelDescription:
+    check_version(raw, SCHEMA_VERSION)
+    description: ModelDescription = build(ModelDescription, raw, "model.json")
+    check_preparation(description.preparation)
     return description
 
 
+def _check_shape(network: keras.Model, description: ModelDescription) -> None:
+    frame, bands, classes = description.preparation.frame, description.preparation.bands, description.classes
+    for found, expected in ((network.input_shape, len(bands)), (network.output_shape, len(classes))):
+        sides = zip(found, (None, *frame, expected), strict=True)
+        if any(side is not None and side != wanted for side, wanted in sides):
+            raise ValueError(
+                f"model.json has {len(bands)} bands and {len(classes)} classes in {frame} pixels, unlike model.keras"
+            )
+
+
 def _check_archive(path: Path) -> None:
-    # Keras may load a damaged weight without an error.
+    # Keras may load a damaged weight without an error, and allocates whatever the configuration says.
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
-    if damaged is not None:
-        raise zipfile.BadZipFile(f"Bad CRC-32 for file '{damaged}'")
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"Bad CRC-32 for file '{damaged}'")
+        weights = archive.getinfo("model.weights.h5").file_size
+        check_numbers(parse_json(archive.read("config.json").decode()), weights)
+
+
+def check_numbers(config: Any, largest: int) -> None:
+    """Raise `ValueError` if a number in a configuration exceeds the bytes of the weights that it describes."""
+    if isinstance(config, dict | list):
+        parts = config.items() if isinstance(config, dict) else enumerate(config)
+        for value in (value for key, value in parts if key not in _IDENTITIES):
+            check_numbers(value, largest)
+    elif isinstance(config, int | float) and abs(config) > largest:
+        raise ValueError(f"config.json has the number {config!r:.40}, which {largest} bytes of weights cannot fit")

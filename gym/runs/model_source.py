@@ -13,14 +13,15 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from gym.config.composed import load_settings
 from gym.config.data_rules import check_frame, check_values
 from gym.config.plugins import plugins_in_tags, require_plugins
 from gym.config.schema import Config, TrackingConfig
 from gym.config.validation import check_rules
 from gym.core.errors import ConfigError, RunError, first_line
 from gym.core.files import hash_file, read_json
+from gym.core.typed_json import build, build_fields
 from gym.runs.model_archive import RUN_FILE, SUFFIX, unpack_zip
 
 log = logging.getLogger(__name__)
@@ -71,14 +72,14 @@ class ModelSource:
             RunError: It is missing or invalid, or another version of this program wrote it.
         """
         try:
-            known = OmegaConf.load(self.folder / "config.yaml")
+            known = load_settings(self.folder / "config.yaml")
             config = cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), known)))
             require_plugins({**dict.fromkeys(config.plugins, ""), **self.plugins}, f"run={self.name}")
             check_rules(config)
             check_frame(config.data, config.model.levels)
             check_values(config.data)
             return config
-        except (OSError, ValueError, TypeError, YAMLError, OmegaConfBaseException, ConfigError) as error:
+        except (OSError, ValueError, TypeError, OmegaConfBaseException, ConfigError) as error:
             raise self._unreadable("configuration", error) from error
 
     def read_split(self) -> dict[str, list[str]]:
@@ -88,10 +89,10 @@ class ModelSource:
             RunError: The split is missing or invalid.
         """
         try:
-            raw = read_json(self.folder / "split.json")
-            return {str(side): [str(name) for name in names] for side, names in raw.items()}
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+            sides: dict[str, list[str]] = build(dict[str, list[str]], read_json(self.folder / "split.json"))
+        except (OSError, ValueError) as error:
             raise self._unreadable("split", error) from error
+        return sides
 
     def _unreadable(self, part: str, error: Exception) -> RunError:
         return RunError(
@@ -125,9 +126,9 @@ def open_model_source(tracking: TrackingConfig, outputs: Path, address: str) -> 
 def _open_archive(path: Path, folder: Path) -> ModelSource:
     unpack_zip(path, folder)
     try:
-        raw = read_json(folder / RUN_FILE)
-        name, tags = str(raw["name"]), {str(key): str(value) for key, value in dict(raw.get("tags", {})).items()}
-    except (ValueError, LookupError, TypeError) as error:
+        raw = build_fields({"name": str, "tags": dict[str, str]}, read_json(folder / RUN_FILE))
+        name, tags = raw["name"], raw.get("tags", {})
+    except (OSError, ValueError, KeyError) as error:
         raise RunError(f"run={path} has no readable {RUN_FILE}; pass a zip written by gym.publish.") from error
     digest = hash_file(path)
     fingerprint, plugins = tags.get("data_fingerprint", ""), plugins_in_tags(tags)

@@ -14,6 +14,8 @@ import numpy as np
 
 from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, read_json, write_json
+from gym.core.typed_json import build
+from gym.data.npy import read_npy
 from gym.data.units import SCENE, Units
 
 
@@ -75,11 +77,11 @@ def read_result(folder: Path) -> RunResult:
         RunError: There is no result, or it is damaged.
     """
     try:
-        values = read_json(folder / "result.json")
-        values = {"images": values["scenes"]} | values
-        result = RunResult(**values, matrices=np.load(folder / "matrices.npy", allow_pickle=False))
+        values = build(dict[str, Any], read_json(folder / "result.json"))
+        values = {"images": values.get("scenes")} | values
+        result: RunResult = build(RunResult, values | {"matrices": read_npy(folder / "matrices.npy")}, "result.json")
         _check_shapes(result)
-    except Exception as error:  # the parsers of damaged files raise errors of many types
+    except (OSError, ValueError) as error:
         raise RunError(f"{folder} contains no readable result ({first_line(error)}); train the run again.") from error
     return result
 
@@ -97,6 +99,8 @@ def _check_shapes(result: RunResult) -> None:
     shape = len(result.images), classes, classes
     if found.shape != shape or found.dtype != np.int64:
         raise ValueError(f"matrices are {found.dtype} {found.shape}, not int64 {shape}")
+    if (found < 0).any():
+        raise ValueError("matrices have negative counts")
     if len(result.scenes) != len(result.images):
         raise ValueError(f"{len(result.scenes)} scenes for {len(result.images)} images")
     if len(result.units.names) != len(result.images):

@@ -9,17 +9,25 @@ result.json     the result, with matrices.npy
 """
 
 import logging
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from gym.config.schema import PRECISIONS
 from gym.core.errors import RunError
 from gym.core.files import read_json, write_json
+from gym.core.typed_json import IDENTIFIER, build_fields
+
+# Types of the entries of attempt.json and plugins.json.
+PRECISION = re.compile("|".join(PRECISIONS))
+_ATTEMPT = {"attempt": IDENTIFIER, "requested": IDENTIFIER, "precision": PRECISION, "threads": int, "tuned": bool}
+_PLUGINS = {"unversioned": str, "plugins": dict[str, str]}
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +94,13 @@ def write_plugins(folder: Path, plugins: Mapping[str, str], unversioned: str) ->
     if not plugins:
         return
     for path in sorted(folder.parent.glob("*/plugins.json")):
-        known = read_json(path)
-        if known["unversioned"] == unversioned and known["plugins"] != plugins and read_attempt(path.parent):
+        known = _read_fields(path, _PLUGINS) or {}
+        is_same = known.get("unversioned") == unversioned
+        if is_same and "plugins" in known and known["plugins"] != plugins and read_attempt(path.parent):
             changes = ", ".join(
-                f"{name} {digest[:12]}, now {plugins[name][:12]}"
+                f"{name} {digest[:12]}, now {plugins.get(name, '')[:12] or 'none'}"
                 for name, digest in known["plugins"].items()
-                if digest != plugins[name]
+                if digest != plugins.get(name)
             )
             log.warning(
                 "a plugin changed after this run was interrupted (%s); restore its file to resume the run, which now "
@@ -102,12 +111,16 @@ def write_plugins(folder: Path, plugins: Mapping[str, str], unversioned: str) ->
 
 
 def read_attempt(folder: Path) -> dict[str, object] | None:
-    """Read the attempt in progress and its conditions; None if there is none."""
+    """Read the attempt in progress and its conditions; None if there is none, or its file is damaged."""
+    attempt = _read_fields(folder / "attempt.json", _ATTEMPT)
+    return attempt if attempt and attempt.get("attempt") else None
+
+
+def _read_fields(path: Path, kinds: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        attempt = read_json(folder / "attempt.json")
+        return build_fields(kinds, read_json(path))
     except (OSError, ValueError):
         return None
-    return attempt if isinstance(attempt, dict) and "attempt" in attempt else None
 
 
 def find_precision(folder: Path, requested: str) -> str:
@@ -124,7 +137,7 @@ def find_precision(folder: Path, requested: str) -> str:
     if "precision" in earlier:
         return str(earlier["precision"])
     attempts = (read_attempt(place) or {} for place in find_attempts(folder.parent, requested))
-    return next((str(attempt["precision"]) for attempt in attempts), "")
+    return next((str(attempt["precision"]) for attempt in attempts if "precision" in attempt), "")
 
 
 def find_attempts(runs: Path, requested: str) -> list[Path]:

@@ -10,14 +10,15 @@
 Every event has a time. A queued run also has its estimated work, if known.
 
 Several processes append at the same time, and each may be killed at any moment. A line is therefore appended under a
-file lock, in a single write that is synced to disk, and an incomplete line is ignored.
+file lock, in a single write that is synced to disk, and an incomplete or damaged line is ignored.
 """
 
 import json
+import logging
+import math
 import os
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -25,12 +26,29 @@ from typing import Any, Protocol, TypeVar
 from filelock import FileLock
 
 from gym.core.errors import RunError
-from gym.core.files import translate_disk_errors
+from gym.core.files import parse_json, translate_disk_errors
+from gym.core.text import pluralize
+from gym.core.typed_json import IDENTIFIER, build_fields
 
 QUEUED, STARTED, EPOCH, FINISHED, FAILED, PRUNED = "queued", "started", "epoch", "finished", "failed", "pruned"
 ENDED = FINISHED, FAILED, PRUNED
 
 Event = dict[str, Any]
+
+# Types of the details of all events.
+_NUMBERS = ("time", "iou", "work")
+_KINDS = {
+    **dict.fromkeys(("event", "name", "fingerprint", "message"), str),
+    **dict.fromkeys(("job", "epoch", "epochs"), int),
+    **dict.fromkeys(_NUMBERS, float),
+    "overrides": list[str],
+    "scores": dict[str, float],
+    "run_id": IDENTIFIER,
+}
+_LATEST = 1e11  # seconds since 1970; no date is later
+
+
+log = logging.getLogger(__name__)
 
 
 class Ledger:
@@ -74,12 +92,9 @@ class Ledger:
         Only new lines are parsed, so that the live view can call this often.
 
         Raises:
-            OSError: The file cannot be read.
+            RunError: The file cannot be read.
         """
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            content = b""
+        content = self._read_bytes()
         before, events = self._parsed
         if not content.startswith(before):  # the file was replaced
             before, events = b"", []
@@ -87,6 +102,40 @@ class Ledger:
         events = events + _parse_lines(content[len(before) : end])
         self._parsed = content[:end], events  # a single assignment, because several threads may read
         return events + _parse_lines(content[end:])
+
+    def _read_bytes(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be read ({error.strerror}); restore it, or use another name with sweep.name=NAME."
+            ) from error
+
+    def warn_about_damage(self) -> None:
+        """Log the number of damaged lines, if there are any.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
+        if warning := self.describe_damage():
+            log.warning("%s", warning)
+
+    def describe_damage(self) -> str:
+        """Return a sentence about the damaged lines; empty if there are none. An incomplete last line is not damaged.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
+        lines = self._read_bytes().split(b"\n")[:-1]
+        damaged = [number for number, line in enumerate(lines, start=1) if _parse_line(line) is None]
+        if not damaged:
+            return ""
+        return (
+            f"{pluralize(len(damaged), 'damaged line')} in {self.path} (the first is line {damaged[0]}) "
+            f"{'is' if len(damaged) == 1 else 'are'} ignored; what was recorded there is lost, and is done again."
+        )
 
     def job(self, number: int) -> "Job":
         """Return the current state of one run.
@@ -103,19 +152,25 @@ class Ledger:
         """Return the current state of all runs, by number.
 
         Raises:
-            OSError: The ledger cannot be read.
+            RunError: The ledger cannot be read.
         """
         return replay_events(self.read())
 
 
 def _parse_lines(lines: bytes) -> list[Event]:
-    events = []
-    for line in lines.split(b"\n"):
-        with suppress(ValueError):
-            event = json.loads(line)
-            if isinstance(event, dict) and isinstance(event.get("event"), str) and isinstance(event.get("job"), int):
-                events.append(event)
-    return events
+    return [event for line in lines.split(b"\n") if (event := _parse_line(line)) is not None]
+
+
+def _parse_line(line: bytes) -> Event | None:
+    """Return the event in a line; None if the line is damaged."""
+    try:
+        event = build_fields(_KINDS, parse_json(line.decode()))
+    except ValueError:
+        return None
+    numbers = [event.get(name, 0) for name in ("job", "epoch", "epochs", "time", "work")]
+    is_possible = all(0 <= number < _LATEST for number in numbers) and not math.isinf(event.get("iou", 0))
+    has_place = event.get("fingerprint", "") not in (".", "..") and not {"/", "\\"} & set(event.get("fingerprint", ""))
+    return event if {"event", "job"} <= event.keys() and is_possible and has_place else None
 
 
 @dataclass

@@ -3,6 +3,7 @@
 MLflow has the scores of a run, but not the confusion matrices of its scenes.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,8 +12,8 @@ from typing import NamedTuple
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from gym.config.composed import load_settings
 from gym.config.groups import unquote_options
 from gym.config.overrides import to_overrides
 from gym.config.registries import SCORES
@@ -149,13 +150,14 @@ def read_from_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) 
         children: MLflow runs of its runs.
     """
     # A search may contain equal trials, of which only the first one is trained.
-    jobs = drop_duplicates(sorted(folder.ledger.jobs(), key=lambda job: job.status != FINISHED))
+    known = [job for job in folder.ledger.jobs() if job.fingerprint]  # else its line in the ledger is damaged
+    jobs = drop_duplicates(sorted(known, key=lambda job: job.status != FINISHED))
     logged = latest_by_fingerprint(children)
     runs = [
         record_job(job, find_result(folder.run_folder(job.fingerprint)), logged.get(job.fingerprint))
         for job in sorted(jobs, key=lambda job: job.number)
     ]
-    missing = []
+    missing = [warning] if (warning := folder.ledger.describe_damage()) else []
     if lost := sum(run.result is not None and not run.result.scenes for run in runs):
         missing.append(
             f"No result of {pluralize(lost, 'run')} in {folder.runs}: their scores come from MLflow, which has none "
@@ -188,9 +190,14 @@ def assigned_threads(job: Job, result: RunResult) -> list[str]:
 def read_from_mlflow(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
     """Read the record of a sweep whose folder is gone; arguments as in `read_from_folder`."""
     latest = latest_by_fingerprint(children).values()
-    runs = [record_logged_run(run) for run in sorted(latest, key=lambda run: int(run.data.tags.get("job", 0)))]
+    runs = [record_logged_run(run) for run in sorted(latest, key=lambda run: _job_number(run))]
     missing = f"{folder.path} does not exist: all scores come from MLflow, which has none for single scenes."
     return SweepRecord(folder.name, parent, "", runs, [missing])
+
+
+def _job_number(run: Run) -> int:
+    number = run.data.tags.get("job", "")
+    return int(number) if re.fullmatch("[0-9]{1,9}", number) else 0
 
 
 def record_logged_run(run: Run) -> RunRecord:
@@ -212,8 +219,8 @@ def latest_by_fingerprint(children: Sequence[Run]) -> dict[str, Run]:
 def read_command(folder: SweepFolder) -> str:
     """Return the latest command of a sweep, as recorded by Hydra; empty if there is no valid record."""
     try:
-        recorded = OmegaConf.select(OmegaConf.load(folder.path / "multirun.yaml"), "hydra.overrides")
+        recorded = OmegaConf.select(load_settings(folder.path / "multirun.yaml"), "hydra.overrides")
         own = [text for text in recorded.hydra if not text.startswith("hydra.mode=")]
         return shlex.join(["python", "-m", "gym.train", "-m", *own, *map(unquote_options, recorded.task)])
-    except (OSError, YAMLError, OmegaConfBaseException, AttributeError, TypeError):
+    except (OSError, ValueError, OmegaConfBaseException, AttributeError, TypeError):
         return ""

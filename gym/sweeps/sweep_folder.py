@@ -7,7 +7,6 @@ runs/<run>/     checkpoints of a run during training, then its result
 multirun.yaml   configuration of the command, as composed by Hydra
 """
 
-import json
 import os
 import platform
 from collections.abc import Collection, Iterator, Mapping
@@ -21,10 +20,22 @@ from omegaconf import DictConfig, OmegaConf
 from gym import __version__
 from gym.config.plugins import format_plugins
 from gym.core.errors import ConfigError, RunError
-from gym.core.files import translate_disk_errors, write_json, write_text
+from gym.core.files import read_json, translate_disk_errors, write_json, write_text
 from gym.core.text import redact_uri
+from gym.core.typed_json import IDENTIFIER, build_fields
+from gym.runs.run_folder import PRECISION
 from gym.sweeps.ledger import Ledger
 
+# Types of the properties in sweep.json.
+_METADATA = {
+    **dict.fromkeys(("validation", "made_by", "precision_measured"), str),
+    **dict.fromkeys(("attempt", "run_id"), IDENTIFIER),
+    "version": int,
+    "is_search": bool,
+    "clips": list[bool],
+    "plugins": dict[str, str],
+    "precision": PRECISION,
+}
 _VERSION = 1  # of the layout; raise it when older and newer versions cannot resume each other's sweeps
 
 
@@ -56,7 +67,7 @@ class SweepFolder:
         if not path.exists():
             return {}
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            return build_fields(_METADATA, read_json(path))
         except (OSError, ValueError) as error:
             raise RunError(
                 f"{path} cannot be read ({error}); choose another name for the sweep with sweep.name=NAME."
@@ -179,6 +190,7 @@ class SweepFolder:
             except Timeout:
                 raise RunError(self._describe_holder(holder)) from None
         try:
+            self.ledger.warn_about_damage()
             with translate_disk_errors(holder):
                 holder.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
             yield
@@ -189,5 +201,6 @@ class SweepFolder:
     def _describe_holder(self, holder: Path) -> str:
         name = "another process"
         with suppress(OSError):  # the holder may have just finished
-            name = holder.read_text(encoding="utf-8").strip() or name
+            text = holder.read_text(encoding="ascii", errors="backslashreplace")
+            name = " ".join(text.split())[:100] or name
         return f"sweep {self.name} is already running ({name}); wait for it, or use another name with sweep.name=NAME."

@@ -21,6 +21,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gym.config.registries import SCORES, Place
+from gym.core.errors import RunError
 from gym.core.text import format_duration, format_score, plain_console, pluralize
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, Ledger
 from gym.sweeps.progress import DONE, INTERRUPTED, RUNNING, Progress, Session
@@ -52,14 +53,15 @@ def show_sweep(
 
     def update(show: Show) -> None:
         nonlocal session
-        with suppress(OSError, UnicodeError):  # a brief failure of the disk or the terminal must not end the sweep
+        # A brief failure of the disk or the terminal must not end the sweep.
+        with suppress(OSError, UnicodeError, RunError):
             events = ledger.read()
             session = session or Session(events, time.time(), numbers, runs)
             show(events, session, time.time())
 
     def watch() -> None:
         # Only this thread draws: a signal interrupts the main thread and could leave the terminal half drawn.
-        with suppress(OSError), open_display(console or plain_console(), title) as show:
+        with suppress(OSError, RunError), open_display(console or plain_console(), title) as show:
             update(show)
             while not stop.wait(_POLL_SECONDS):
                 update(show)

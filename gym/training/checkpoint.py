@@ -7,7 +7,6 @@ archives of the variables in the model's own order, and are written atomically.
 import hashlib
 import json
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,8 +15,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from gym.core.errors import RunError
-from gym.core.files import atomic_file
+from gym.core.errors import RunError, first_line
+from gym.core.files import atomic_file, parse_json
+from gym.core.typed_json import build
+from gym.data.npy import DAMAGE, read_stored_arrays
 
 BEST, LAST = "best.npz", "last.npz"
 
@@ -111,9 +112,16 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "History":
-        """Restore a history from the values of `to_dict`."""
-        epochs = [Epoch(*epoch) for epoch in values["epochs"]]
-        return cls(EarlyStopping(**values["stopping"]), epochs, values["seconds"])
+        """Restore a history from the values of `to_dict`.
+
+        Raises:
+            ValueError: They are damaged.
+        """
+        history: History = build(cls, values)
+        best, last = history.stopping.best_epoch, history.stopping.last_epoch
+        if not 0 <= best <= last or [epoch.number for epoch in history.epochs[-1:]] != [last]:
+            raise ValueError(f"epoch {best} is the best of {last}, but {len(history.epochs)} are recorded")
+        return history
 
 
 def save_best(model: keras.Model, folder: Path) -> None:
@@ -143,16 +151,32 @@ def load_last(model: keras.Model, folder: Path) -> History:
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    return History.from_dict(_load_arrays(folder / LAST, [*model.weights, *model.optimizer.variables]))
+    return _read_history(folder, _load_arrays(folder / LAST, [*model.weights, *model.optimizer.variables]))
+
+
+def _read_history(folder: Path, notes: dict[str, Any]) -> History:
+    try:
+        return History.from_dict(notes)
+    except ValueError as error:
+        raise _damaged(folder / LAST, error) from error
 
 
 def read_last_epoch(folder: Path) -> int:
     """Read the number of the last complete epoch of an interrupted run; 0 if there is none."""
     try:
         _, notes = _read_arrays(folder / LAST, only_notes=True)
+        return _read_history(folder, notes).stopping.last_epoch
     except RunError:
         return 0
-    return int(notes["stopping"]["last_epoch"])
+
+
+def check_best(folder: Path) -> None:
+    """Check that ``best.npz`` can be read, which the end of a resumed training needs.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    _read_arrays(folder / BEST)
 
 
 def exists(folder: Path) -> bool:
@@ -182,16 +206,22 @@ def _write_arrays(path: Path, variables: Sequence[Any], notes: dict[str, Any]) -
 
 def _read_arrays(path: Path, only_notes: bool = False) -> tuple[list[np.ndarray], dict[str, Any]]:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            names = [] if only_notes else sorted(set(archive.files) - {"notes"})
-            return [archive[name] for name in names], json.loads(str(archive["notes"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} cannot be read ({error}); train the run again.") from error
+        arrays = read_stored_arrays(path, ["notes"] if only_notes else None)
+        notes = parse_json(str(arrays.pop("notes")))
+        return [arrays[name] for name in sorted(arrays)], build(dict[str, Any], notes, "notes")
+    except DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunError:
+    reason = first_line(error) or type(error).__name__
+    return RunError(f"{path} cannot be read ({reason}); train the run again.")
 
 
 def _load_arrays(path: Path, variables: Sequence[Any]) -> dict[str, Any]:
     arrays, notes = _read_arrays(path)
-    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+    expected = [variable.numpy() for variable in variables]
+    if [(one.shape, one.dtype) for one in arrays] != [(one.shape, one.dtype) for one in expected]:
         raise RunError(
             f"{path} holds {len(arrays)} arrays, but this model has {len(variables)} variables or other shapes; "
             "train the run again."

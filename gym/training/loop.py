@@ -127,6 +127,7 @@ def resume_training(model: keras.Model, folder: Path, on_epoch: Callable[[Epoch]
     if not checkpoint.exists(folder):
         return None
     try:
+        checkpoint.check_best(folder)
         history = checkpoint.load_last(model, folder)
     except RunError as error:
         log.warning("%s", error)

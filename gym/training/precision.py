@@ -23,6 +23,7 @@ from gym.core.errors import first_line
 from gym.core.files import hash_value, read_json, write_json
 from gym.core.parallel import available_cores
 from gym.core.text import pluralize
+from gym.core.typed_json import build
 
 DEFAULT = "float32"
 MEASURED = "precision_measured"  # key of MLflow tags and of sweep.json, for the reason of a choice
@@ -149,19 +150,20 @@ def _lock(path: Path) -> AbstractContextManager[Any]:
 def _read_cache(path: Path) -> dict[str, Any]:
     """Read the measurements that are complete; a damaged file counts as empty."""
     try:
-        raw = read_json(path)
+        raw = build(dict[str, Any], read_json(path))
     except (OSError, ValueError):
         return {}
-    return {key: entry for key, entry in raw.items() if _is_complete(entry)} if isinstance(raw, dict) else {}
+    return {key: entry for key, entry in raw.items() if _is_complete(entry)}
 
 
 def _is_complete(entry: Any) -> bool:
     try:
-        seconds = entry["seconds"]
-        rounds = len(seconds[DEFAULT])
-        return all(len(times) == rounds and min(times) > 0 for times in seconds.values())
-    except (KeyError, TypeError, ValueError, AttributeError):
+        seconds = build(dict[str, list[float]], build(dict[str, Any], entry).get("seconds"))
+    except ValueError:
         return False
+    rounds, names = len(seconds.get(DEFAULT, [])), {DEFAULT, *CHALLENGERS}
+    is_whole = rounds > 0 and seconds.keys() <= names and all(len(times) == rounds for times in seconds.values())
+    return is_whole and all(0 < time < _PATIENCE for times in seconds.values() for time in times)
 
 
 def _measure(threads: int) -> dict[str, list[float]]:
@@ -174,4 +176,5 @@ def _measure(threads: int) -> dict[str, list[float]]:
     )
     if done.returncode:
         raise ValueError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    measured: dict[str, list[float]] = build(dict[str, list[float]], json.loads(done.stdout.splitlines()[-1]))
+    return measured

@@ -1,6 +1,8 @@
 """Atomic writes either happen completely or leave the old contents; hashes depend on contents only."""
 
+import csv
 import hashlib
+import math
 import os
 
 import pytest
@@ -13,7 +15,9 @@ from gym.core.files import (
     atomic_folder,
     hash_file,
     hash_value,
+    read_json,
     translate_disk_errors,
+    write_cells,
     write_json,
     write_text,
 )
@@ -118,3 +122,45 @@ def test_a_value_hash_ignores_the_order_of_keys(value):
 
     assert hash_value(value) == hash_value(backwards)
     assert hash_value(value) != hash_value({**value, "\0more": 1})
+
+
+@given(text=st.text(max_size=6), first=st.sampled_from("=+-@\t\r"))
+def test_text_in_a_csv_cell_is_never_a_formula(tmp_path_factory, text, first):
+    """It begins with an apostrophe, unless it is a number."""
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    cell = first + text.replace("\x00", "").encode(errors="ignore").decode()
+
+    write_cells(path, [[cell, "plain", -0.5]])
+
+    with path.open(newline="", encoding="utf-8") as stream:
+        (row,) = csv.reader(stream)
+    assert row[0] in (cell, f"'{cell}")
+    assert row[0] == f"'{cell}" or math.isfinite(float(cell))
+    assert row[1:] == ["plain", "-0.5"]
+
+
+@pytest.mark.parametrize("number", ["-0.5", "+1", "-1e-05", "-.5", "-inf", "-Infinity", -3, -0.25, None, 7])
+def test_numbers_in_a_csv_stay_numbers(tmp_path, number):
+    """None becomes an empty cell."""
+    write_cells(tmp_path / "a.csv", [[number, "a"]])
+
+    assert (tmp_path / "a.csv").read_text() == f"{'' if number is None else number},a\n"
+
+
+@pytest.mark.parametrize("stem", ["a" * 220, "ü" * 120, "a" * 251])
+def test_a_long_name_can_be_written_atomically(tmp_path, stem):
+    """The temporary file has a shorter name, because names of files have at most 255 bytes."""
+    write_text(tmp_path / f"{stem}.txt", "text")
+
+    assert [path.name for path in tmp_path.iterdir()] == [f"{stem}.txt"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"\xef\xbb\xbf{}", b'"\\ud800"', 5000 * b"[", 65 * b"[" + 65 * b"]", 5000 * b"9"]
+)
+def test_json_that_cannot_be_used_is_refused(tmp_path, content):
+    """Nesting, huge numbers and half of a surrogate pair raise the same error as any damage."""
+    (tmp_path / "a.json").write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"."):
+        read_json(tmp_path / "a.json")

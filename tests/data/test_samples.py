@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from gym.data.samples import (
     find_unit,
     join_units,
     list_sample_names,
+    pair_of_sample,
     pair_positions,
     sample_name,
     split_dataset,
@@ -497,3 +499,41 @@ def test_identical_images_without_a_pattern_do_not_leak(tmp_path):
 
     assert split_dataset(flat, config, copies=1).validation == [2, 3]
     assert split_dataset(equal, config, copies=1).validation == [4, 5]
+
+
+NAMES = st.lists(
+    st.sampled_from(["shore", "shore copy 1", "shore copy 2", "shore copy 1 (augmented)", "shore copy 1 copy 1", "x"]),
+    unique=True,
+    min_size=1,
+)
+
+
+@given(names=NAMES, copies=st.integers(0, 3))
+def test_a_copy_is_never_confused_with_a_pair_of_its_name(names, copies):
+    """Every sample has a name of its own, by which it is found."""
+    dataset = NamedPairs(names)
+    samples = list(range(len(names) * (copies + 1)))
+
+    listed = [sample_name(dataset, sample) for sample in samples]
+
+    assert listed[: len(names)] == names
+    assert len(set(listed)) == len(samples)
+    assert find_samples(dataset, listed) == dict(zip(listed, samples, strict=True))
+    assert [pair_of_sample(name, set(names)) for name in listed] == names * (copies + 1)
+
+
+@pytest.mark.parametrize("name", ["shore copy 0", "shore copy 01", "shore copy ٣", "shore copy 1 (augmented)", "copy"])
+def test_a_name_that_no_copy_has_is_not_found(name):
+    """Only names as written are found."""
+    assert find_samples(NamedPairs(["shore"]), [name, "shore copy " + 5000 * "9"]) == {}
+
+
+class NamedPairs:
+    """A dataset of which only the names of the pairs are known."""
+
+    def __init__(self, names):
+        self.manifest = SimpleNamespace(pairs=[SimpleNamespace(name=name) for name in names])
+        self.positions = {name: position for position, name in enumerate(names)}
+
+    def __len__(self):
+        return len(self.positions)

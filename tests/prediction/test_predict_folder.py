@@ -438,7 +438,7 @@ def test_an_unwritable_output_is_rejected(model, images, tmp_path):
             segment_folder(model, [images], output)
 
 
-@pytest.mark.parametrize("writer", ["write_raster", "_write_areas"])
+@pytest.mark.parametrize("writer", ["write_raster", "write_cells"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RasterioIOError("Write failed\nat once")])
 def test_a_full_disk_raises_an_error_of_one_line(model, images, tmp_path, monkeypatch, writer, error):
     """Either GDAL or Python may raise it."""
@@ -451,3 +451,16 @@ def test_a_full_disk_raises_an_error_of_one_line(model, images, tmp_path, monkey
 
     with pytest.raises(DataError, match=r"^output=.+out cannot be written \((\[Errno 28\] No space|Write failed\);)"):
         segment_folder(model, [images], tmp_path / "out")
+
+
+def test_long_names_and_formulas_do_not_abort_the_folder(model, images, tmp_path):
+    """A stem may have 251 bytes, and a name that begins like a formula is text in the table."""
+    names = ["=1+1", "a" * 220, "b" * 251, "ü" * 125]
+    for name in names:
+        save_png(images / f"{name}.png", scene())
+
+    report = segment_folder(model, [images], tmp_path / "out")
+
+    assert report == (names, {})
+    with (tmp_path / "out" / "class_areas.csv").open(newline="", encoding="utf-8") as stream:
+        assert {row["image"] for row in csv.DictReader(stream)} == {"'=1+1", *names[1:]}

@@ -41,9 +41,9 @@ def tiny_network(first=None):
     return network
 
 
-def one_layer_network():
+def one_layer_network(bands=3):
     """The smallest network, for tests that read a file dozens of times."""
-    images = keras.Input((16, 32, 3))
+    images = keras.Input((16, 32, bands))
     return keras.Model(images, keras.layers.Conv2D(3, 1)(images))
 
 
@@ -130,7 +130,7 @@ def test_the_description_is_saved_with_the_model(folder):
 def test_the_preparation_is_restored_completely(tmp_path, options):
     """Images are prepared in prediction exactly as in training."""
     dataset = make_tiny_dataset(tmp_path / "dataset", make_scenes(2), **options)
-    save_model(one_layer_network(), dataset, tmp_path / "model")
+    save_model(one_layer_network(len(dataset.bands)), dataset, tmp_path / "model")
 
     preparation = load_model(tmp_path / "model").description.preparation
 
@@ -246,11 +246,11 @@ def test_a_damaged_description_is_refused(folder, content):
 @pytest.mark.parametrize(
     ("where", "key", "reason"),
     [
-        ([], "preparation", "'preparation'"),
-        ([], "classes", "'classes'"),
-        (["preparation"], "frame", "'frame'"),
-        (["preparation"], "scaling", "'scaling'"),
-        (["preparation"], "source_bands", "'source_bands'"),
+        ([], "preparation", "preparation is missing from model.json"),
+        ([], "classes", "classes is missing from model.json"),
+        (["preparation"], "frame", "frame is missing from preparation"),
+        (["preparation"], "scaling", "scaling is missing from preparation"),
+        (["preparation"], "source_bands", "source_bands is missing from preparation"),
     ],
 )
 def test_an_incomplete_description_is_refused(folder, where, key, reason):
@@ -274,7 +274,8 @@ def test_a_description_with_an_unknown_part_is_refused(folder, where):
     (folder / "model.json").write_text(json.dumps(raw))
 
     with pytest.raises(
-        RunError, match=r"contains no readable model \(model\.json has unknown fields\); train the run again\.$"
+        RunError,
+        match=r"readable model \('gamma' is an unknown field of (model\.json|preparation)\); train the run again\.$",
     ):
         load_model(folder)
 
@@ -298,7 +299,7 @@ def test_a_model_of_another_version_is_refused(folder, version):
     (folder / "model.json").write_text(json.dumps({**raw, "schema_version": version}))
 
     with pytest.raises(
-        RunError, match=rf"contains no readable model \(version {version}, not 2\); train the run again\.$"
+        RunError, match=rf"contains no readable model \(version {version} instead of 2\); train the run again\.$"
     ):
         load_model(folder)
 

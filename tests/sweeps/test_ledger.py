@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gym.core.errors import RunError
 from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, Ledger, replay_events
 
 UNET = {"fingerprint": "3f" * 32, "name": "unet cce f2", "overrides": ["model=unet", "filters=2"]}
@@ -333,3 +334,59 @@ def test_many_processes_can_append_at_the_same_time(ledger):
     for job in range(8):
         own = [(event["epoch"], event["iou"], event["note"]) for event in events if event["job"] == job]
         assert own == [(epoch, job / 8, f"{job}" * (1 + epoch * 700)) for epoch in range(50)]
+
+
+DAMAGED = [
+    b'{"event": "finished", "job": 0, "scores": [1]}',
+    b'{"event": "finished", "job": true}',
+    b'{"event": "epoch", "job": 0, "iou": "high"}',
+    b'{"event": "epoch", "job": 0, "epoch": -1}',
+    b'{"event": "queued", "job": 0, "fingerprint": "../.."}',
+    b'{"event": "queued", "job": 0, "overrides": "model=unet"}',
+    b'{"event": "started", "job": 0, "time": 1e300}',
+    b'{"event": "started", "job": ' + 400 * b"9" + b"}",
+    b'{"job": 0}',
+    b"[]",
+    b"",
+    b"\x00\x00",
+    b"\xff",
+    5000 * b"[",
+]
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_damaged_line_costs_only_itself(ledger, line, caplog):
+    """The others are replayed, and one warning gives the number of the line."""
+    ledger.append(QUEUED, 0, name="a", fingerprint="3f")
+    with ledger.path.open("ab") as stream:
+        stream.write(line + b"\n")
+    ledger.append(FINISHED, 0, scores={"iou": 0.5}, run_id="f00d")
+
+    (job,) = ledger.jobs()
+    ledger.warn_about_damage()
+
+    assert (job.name, job.status, job.scores) == ("a", FINISHED, {"iou": 0.5})
+    (warning,) = caplog.messages
+    assert warning == (
+        f"1 damaged line in {ledger.path} (the first is line 2) is ignored; what was recorded there is lost, and is "
+        "done again."
+    )
+
+
+def test_a_whole_ledger_needs_no_warning(ledger, caplog):
+    """Nor does an incomplete last line, which another process may be writing."""
+    ledger.append(QUEUED, 0, name="a", fingerprint="3f")
+    with ledger.path.open("ab") as stream:
+        stream.write(b'{"event": "fin')
+
+    ledger.warn_about_damage()
+
+    assert not caplog.messages
+
+
+def test_a_folder_in_place_of_the_ledger_is_refused(ledger):
+    """The error is one line."""
+    ledger.path.mkdir(parents=True)
+
+    with pytest.raises(RunError, match=r"ledger\.jsonl cannot be read \(Is a directory\); restore it, or use another"):
+        ledger.jobs()

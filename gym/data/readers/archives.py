@@ -6,13 +6,8 @@ declared size exceeds a limit.
 
 import io
 import itertools
-import lzma
-import math
-import struct
-import tokenize
 import warnings
 import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PureWindowsPath
@@ -21,18 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gym.core.errors import DataError, first_line
+from gym.data.npy import DAMAGE, read_header
 
 SUFFIXES = (".npz", ".zip")
 
 _SIZE_LIMIT = 2 << 30  # bytes
-_MAX_HEADER = 1 << 14  # bytes; NumPy itself rejects headers of more than 10 000 characters
 _ENCRYPTED = 0x1  # bit in the flags of a zip entry
-
-# Exceptions that zipfile, zlib and NumPy raise for damaged or malicious files.
-_DAMAGE = (
-    *(ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError),
-    *(lzma.LZMAError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
 
 
 class NpzFile(NamedTuple):
@@ -136,7 +125,7 @@ def _inspect(path: Path) -> dict[NpzFile, str]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except _DAMAGE as error:
+    except DAMAGE as error:
         return {NpzFile(path): f"cannot be opened as a zip ({_describe(error)}); replace it."}
     return {NpzFile(path, entry.filename): _find_fault(entry) for entry in entries if _is_npz(entry)}
 
@@ -222,7 +211,7 @@ def _open_npz(npz: NpzFile, size_limit: int) -> Iterator[zipfile.ZipFile]:
             _check_size(entry.file_size, size_limit, str(npz))
             with zipfile.ZipFile(io.BytesIO(outer.read(entry))) as inner:
                 yield inner
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{npz} cannot be read ({_describe(error)}); replace or remove it.") from error
 
 
@@ -233,23 +222,20 @@ def _entries_by_key(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, size_limit: int, name: str) -> np.ndarray:
-    with archive.open(entry) as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy warns about headers from Python 2, which it reads correctly
-        head = io.BytesIO(stream.read(_MAX_HEADER))
-        version = np.lib.format.read_magic(head)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(head)
-        if dtype.hasobject:
+    with archive.open(entry) as stream:
+        header = read_header(stream)
+        if header.dtype.hasobject:
             raise DataError(f"{name} holds Python objects, which are never loaded; save plain numbers or strings.")
-        size = math.prod(shape) * max(1, dtype.itemsize)
-        _check_size(size, size_limit, name)
-        if head.tell() + size != entry.file_size:
+        _check_size(header.size, size_limit, name)
+        if header.offset + header.size != entry.file_size:
             raise DataError(
-                f"{name} has {entry.file_size - head.tell()} bytes, but its shape {shape} needs {size}; replace or "
-                "remove the file."
+                f"{name} has {entry.file_size - header.offset} bytes, but its shape {header.shape} needs "
+                f"{header.size}; replace or remove the file."
             )
         stream.seek(0)
-        return np.lib.format.read_array(stream, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as in read_header
+            return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _check_size(size: int, limit: int, name: str) -> None:

@@ -27,6 +27,8 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from gym.core.errors import DataError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_ANY_SIZE = 256 << 20  # bytes of pixels that any file may have
+_MAX_EXPANSION = 1500  # more than DEFLATE and LZW compress an image of one value
 STEP = 1e-6  # smallest step of floating-point bands; that of integers is 1
 
 logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # it also raises everything that it logs
@@ -75,6 +77,7 @@ def open_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
         warnings.simplefilter("ignore", NodataShadowWarning)  # both nodata and alpha are evaluated
         try:
             with rasterio.open(path) as dataset:
+                _check_size(dataset, path)
                 yield dataset
         except (RasterioError, OSError) as error:
             reason = first_line(error.__cause__ or error)
@@ -190,6 +193,18 @@ def check_same_grid(grid: Grid | None, other: Grid | None, size: tuple[int, ...]
 def format_size(values: np.ndarray) -> str:
     """Format rows and columns as in "153x72"."""
     return f"{values.shape[0]}x{values.shape[1]}"
+
+
+def _check_size(dataset: rasterio.DatasetReader, path: Path) -> None:
+    """Raise `DataError` if a file is far too short for its pixels, which GDAL would read as zeros."""
+    values = dataset.count * dataset.height * dataset.width
+    size = values * np.dtype(dataset.dtypes[0]).itemsize
+    found = path.stat().st_size
+    if size > max(_ANY_SIZE, _MAX_EXPANSION * found):
+        raise DataError(
+            f"{path} has {found} bytes, too few for {dataset.width} x {dataset.height} pixels in {dataset.count} "
+            "bands; replace or remove it."
+        )
 
 
 def _grid_of(dataset: rasterio.DatasetReader) -> Grid | None:

@@ -3,15 +3,14 @@
 A score is stored as ``[value, low, high]``, with the bounds of its 95 % interval over units; null is undefined.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from gym.core.errors import RunError, first_line
-from gym.core.files import write_json
+from gym.core.files import read_json, write_json
+from gym.core.typed_json import build
 from gym.data.units import SCENE
 
 CONTENTS = "card.json"
@@ -180,29 +179,13 @@ def read_contents(path: Path) -> CardContents:
         RunError: The file is missing or damaged, or another version of this program wrote it.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if raw["version"] != VERSION:
-            raise ValueError(f"version {raw['version']} instead of {VERSION}")
+        raw = build(dict[str, Any], read_json(path))
+        if raw.get("version") != VERSION:
+            raise ValueError(f"version {raw.get('version')!s:.40} instead of {VERSION}")
         raw = {"selection": ""} | raw
-        raw["scores"] = [{"unit_kind": SCENE, "units": side["scenes"]} | side for side in raw["scores"]]
-        return _parse(CardContents, raw)
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        scores = build(list[dict[str, Any]], raw.get("scores"), "scores")
+        raw["scores"] = [{"unit_kind": SCENE, "units": side.get("scenes")} | side for side in scores]
+        contents: CardContents = build(CardContents, raw)
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} is not a readable model card ({first_line(error)}); train the run again.") from error
-
-
-def _parse(kind: Any, raw: Any) -> Any:
-    """Build a value of a type from JSON: a dataclass, a list, a mapping with text keys, or a plain value."""
-    if is_dataclass(kind):
-        types = get_type_hints(kind)
-        if not isinstance(raw, dict) or set(raw) != {part.name for part in fields(kind)}:
-            raise ValueError(f"expected the fields of {kind.__name__}")  # type: ignore[union-attr]
-        return kind(**{name: _parse(types[name], value) for name, value in raw.items()})  # type: ignore[operator]
-    whole, parts = get_origin(kind), get_args(kind)
-    if whole is list and isinstance(raw, list):
-        return [_parse(parts[0], value) for value in raw]
-    if whole is dict and isinstance(raw, dict):
-        return {name: _parse(parts[1], value) for name, value in raw.items()}
-    allowed = parts if whole is UnionType else (kind,)
-    if kind is Any or type(raw) in allowed or (float in allowed and type(raw) is int):
-        return raw
-    raise ValueError(f"expected {kind}, got {raw!r:.40}")
+    return contents

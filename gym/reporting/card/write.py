@@ -17,7 +17,7 @@ import keras
 from markupsafe import Markup
 
 from gym.config.schema import SplitConfig
-from gym.core.errors import RunError
+from gym.core.errors import RunError, first_line
 from gym.core.files import hash_file, translate_disk_errors, write_text
 from gym.data.dataset import Dataset
 from gym.data.samples import ReadSample, scene_names
@@ -134,7 +134,7 @@ def update_card(run: RunLog, change: Callable[[CardContents], CardContents]) -> 
         artifacts, card = Path(temporary) / "artifacts", Path(temporary) / "card"
         run.fetch_artifacts([CONTENTS], artifacts)
         try:
-            contents = change(read_contents(artifacts / CONTENTS))
+            contents = change(read_card(artifacts / CONTENTS))
         except RunError as error:
             log.warning("the card of run %s was not updated: %s", run.run_id, error)
             return
@@ -180,6 +180,17 @@ def render_markdown(contents: CardContents) -> str:
 def _render_html(text: str, pictures: Path) -> str:
     page = to_page(text, lambda address: embed_png(pictures / address) if (pictures / address).is_file() else "")
     return render_page("card", title=page.title, parts=page.parts, body=Markup(page.body))  # noqa: S704 - to_page escapes
+
+
+def read_card(path: Path) -> CardContents:
+    """Read the contents of a card that can be written again; errors as for `read_contents`."""
+    contents = read_contents(path)
+    try:
+        render_markdown(contents)
+    except Exception as error:  # settings and evaluations are checked only by their use
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise RunError(f"{path} is not a readable model card ({reason}); train the run again.") from error
+    return contents
 
 
 def find_pictures(contents: CardContents) -> list[str]:

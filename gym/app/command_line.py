@@ -38,6 +38,7 @@ from gym.core.errors import ConfigError, GymError, Terminated
 from gym.core.registry import import_object
 from gym.core.signals import handle_signals
 from gym.core.startup import quiet_tensorflow_imports
+from gym.core.streams import protect_streams
 
 
 class Command(NamedTuple):
@@ -81,6 +82,7 @@ COMMANDS = {
 
 def dispatch() -> None:
     """Run the command named by the first argument, list the commands, or print the version."""
+    protect_streams()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in COMMANDS:
         sys.argv[:2] = [f"{Path(sys.argv[0]).name} {name}"]
@@ -102,6 +104,7 @@ def command(name: str) -> Callable[[], None]:
 
 
 def _run(entry: Command) -> None:
+    protect_streams()
     with exit_on_error(entry.schema):
         refuse_name_clash()
         if entry.config_name:
@@ -134,8 +137,9 @@ def _run_with_hydra(entry: Command) -> None:
 
 
 def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, str]) -> Any:
+    protect_streams()  # again, as for plugins, because a sweep's workers are other processes
     try:
-        load_plugins(plugins, plugins)  # again, because a sweep's workers are other processes
+        load_plugins(plugins, plugins)
         config: Any = read_config(composed, entry.schema)
         with quiet_tensorflow_imports():
             function = import_object(entry.function)

@@ -4,6 +4,7 @@ import math
 import re
 
 from rich.console import Console
+from rich.table import Table
 
 
 def plain_console() -> Console:
@@ -12,6 +13,13 @@ def plain_console() -> Console:
     Names given by users may contain anything, ``[bold]`` or ``:sun:`` included.
     """
     return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def print_table(table: Table) -> None:
+    """Print a table. On a narrow terminal its lines wrap, so that no name or number is cut off."""
+    console = plain_console()
+    console.width = max(console.width, table.__rich_measure__(console, console.options.update(width=1000)).maximum)
+    console.print(table)
 
 
 def pluralize(number: int, noun: str) -> str:

@@ -7,18 +7,13 @@ until the attempt is resumed, in the same MLflow run.
 Import this module only where runs are logged or looked up, because MLflow takes seconds to import.
 """
 
-import getpass
-import os
-import platform
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +23,8 @@ from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated, first_line
 from gym.core.files import hash_value
 from gym.runs.mlflow_client import RetryingClient, connect, open_tracking
+from gym.runs.provenance import environment_tags
 
-PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 _PARAMS_PER_CALL = 100  # limits of MLflow
 _MAX_PARAM_LENGTH = 6000
 
@@ -183,33 +178,6 @@ def end_abandoned_run(config: TrackingConfig, outputs: Path, attempt: str) -> No
     unfinished = f"tags.{ATTEMPT} = '{attempt}' and attributes.status = 'RUNNING'"
     for run in client.search_runs([experiment], unfinished):
         client.set_terminated(run.info.run_id, "KILLED")
-
-
-def environment_tags() -> dict[str, str]:
-    """Describe the environment of a run: commit, package versions and machine."""
-    commit = git_commit()
-    return {
-        "mlflow.user": getpass.getuser(),
-        "mlflow.source.name": "gym.train",
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": commit.removesuffix("-dirty"),
-        "git_commit": commit,
-        "machine": f"{platform.node()} {platform.machine()} {os.cpu_count()} cores {platform.system()}",
-        "version.python": platform.python_version(),
-        **{f"version.{name}": metadata.version(name) for name in PACKAGES},
-    }
-
-
-def git_commit() -> str:
-    """Return the commit of this code, with ``-dirty`` for uncommitted changes; ``none`` outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "none"
-    return done.stdout.strip()
 
 
 def metric_name(name: str) -> str:

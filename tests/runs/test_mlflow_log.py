@@ -8,9 +8,8 @@ from mlflow import MlflowClient
 
 from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated
-from gym.runs import mlflow_log
 from gym.runs.mlflow_client import open_tracking, tracking_uri
-from gym.runs.mlflow_log import RunLog, git_commit, metric_name, open_mlflow_run, start_run
+from gym.runs.mlflow_log import RunLog, metric_name, open_mlflow_run, start_run
 from tests.warm_start import FORKS
 
 CONFIG = TrackingConfig()
@@ -173,13 +172,6 @@ def test_different_names_are_different_metrics(outputs):
 
     logged = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id).data.metrics
     assert {name: logged[metric_name(name)] for name in scores} == scores
-
-
-def test_the_commit_is_a_hash_or_none(monkeypatch):
-    """If git fails, it is ``none``."""
-    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|none", git_commit())
-    monkeypatch.setattr(mlflow_log.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
-    assert git_commit() == "none"
 
 
 def test_artifacts_are_copied_to_their_paths(outputs, tmp_path):

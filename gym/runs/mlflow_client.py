@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service import utils as _tracking
 from sqlalchemy.engine import make_url
 
 from gym.config.registries import SCORES, Place
@@ -21,6 +22,7 @@ from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, read_yaml, translate_disk_errors
 from gym.core.text import redact_uri
+from gym.runs.artifact_location import DATABASE, artifacts_uri, correct_locations
 
 SQLITE = "sqlite:///"
 _PATIENCE = 60.0  # seconds
@@ -64,7 +66,7 @@ class RetryingClient:
 
 def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
     """The configured tracking URI, by default the SQLite database in ``outputs``."""
-    return config.uri or f"{SQLITE}{(outputs / 'mlflow.db').resolve()}"
+    return config.uri or f"{SQLITE}{(outputs / DATABASE).resolve()}"
 
 
 def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient, str]:
@@ -84,11 +86,12 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient
         outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(outputs / ".mlflow.lock"):
             create_database(uri)
+            _follow_artifacts(uri, outputs)
             client = RetryingClient(uri)
             found = client.get_experiment_by_name(config.experiment)
             if found is not None:
                 return client, found.experiment_id
-            location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
+            location = None if uri.startswith("http") else artifacts_uri(outputs)
             return client, client.create_experiment(config.experiment, artifact_location=location, tags=_view_tags())
 
 
@@ -105,7 +108,16 @@ def connect(config: TrackingConfig, outputs: Path) -> RetryingClient:
             f"{given}, so there are no runs; give the folder that training wrote to with outputs=..., or "
             "tracking.uri=... if runs are logged elsewhere."
         )
+    _follow_artifacts(uri, outputs)
     return RetryingClient(uri)
+
+
+def _follow_artifacts(uri: str, outputs: Path) -> None:
+    """Find the artifacts of runs in ``outputs``, even if it is a copy and this process knows the original."""
+    if uri.startswith(SQLITE) and _database_path(uri).resolve() == (outputs / DATABASE).resolve():
+        correct_locations(outputs)
+        # By run id, the same in original and copy.
+        getattr(_tracking, "_artifact_repos_cache", {}).clear()
 
 
 def has_database(config: TrackingConfig, outputs: Path) -> bool:

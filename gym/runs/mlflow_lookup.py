@@ -10,7 +10,6 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import mlflow.artifacts
 from mlflow.entities import Run
@@ -21,6 +20,7 @@ from gym.config.registries import SCORES
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
 from gym.core.errors import RunError, first_line
 from gym.core.text import redact_uri
+from gym.runs.artifact_location import find_artifacts
 from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, tracking_uri
 from gym.runs.mlflow_log import PARENT
 
@@ -189,12 +189,14 @@ def fetch_model_files(config: TrackingConfig, outputs: Path, run: Run, scratch: 
         RunError: The run has no model, or it cannot be downloaded.
     """
     client = connect(config, outputs)
+    if (folder := find_artifacts(outputs, run.info.run_id, run.info.artifact_uri)) is not None:
+        if not (folder / MODEL).is_dir():
+            raise RunError(_explain_missing_model(run))
+        return folder
     present = {item.path for item in client.list_artifacts(run.info.run_id)}
     if MODEL not in present:
         raise RunError(_explain_missing_model(run))
     try:
-        if urlparse(run.info.artifact_uri).scheme in ("", "file"):
-            return Path(mlflow.artifacts.download_artifacts(artifact_uri=run.info.artifact_uri))  # copies nothing
         uri = tracking_uri(config, outputs)
         for name in (name for name in (MODEL, *DESCRIPTIONS) if name in present):
             mlflow.artifacts.download_artifacts(

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from gym.config.groups import quote_options, unquote_options
-from gym.config.overrides import to_dict
+from gym.config.overrides import format_value, to_dict
 from gym.config.schema import AugmentConfig, Config, DataConfig, SplitConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError
@@ -208,3 +208,12 @@ def format_command(overrides: Overrides) -> str:
     # An experiment may turn on multirun mode.
     mode = ["hydra.mode=RUN"] if any("experiment=" in override for override in shown) else []
     return shlex.join(["python", "-m", "gym.train", *shown, *mode])
+
+
+def name_outputs(overrides: Sequence[str], outputs: Path) -> Overrides:
+    """Replace the outputs folder in overrides that were recorded before the folder was copied or moved."""
+    now = [] if str(outputs) == Config.outputs else [f"outputs={format_value(str(outputs))}"]
+    places = [place for place, override in enumerate(overrides) if override.startswith("outputs=")]
+    kept = [override for override in overrides if not override.startswith("outputs=")]
+    first = places[0] if places else len(kept)
+    return [*kept[:first], *now, *kept[first:]]

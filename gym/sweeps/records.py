@@ -6,6 +6,7 @@ MLflow has the scores of a run, but not the confusion matrices of its scenes.
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from gym.runs.mlflow_lookup import find_sweep_runs, search_runs, suggest_nearest
 from gym.runs.mlflow_read import Run, read_logged_result
 from gym.runs.result import RunResult, find_result
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, drop_duplicates
-from gym.sweeps.plan import format_command
+from gym.sweeps.plan import format_command, name_outputs
 from gym.sweeps.sweep_folder import SweepFolder
 
 # A ledger or MLflow alone cannot tell a running run from an interrupted one.
@@ -151,7 +152,11 @@ def read_from_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) 
     jobs = drop_duplicates(sorted(folder.ledger.jobs(), key=lambda job: job.status != FINISHED))
     logged = latest_by_fingerprint(children)
     runs = [
-        record_job(job, find_result(folder.run_folder(job.fingerprint)), logged.get(job.fingerprint))
+        record_job(
+            replace(job, overrides=name_outputs(job.overrides, folder.outputs)),
+            find_result(folder.run_folder(job.fingerprint)),
+            logged.get(job.fingerprint),
+        )
         for job in sorted(jobs, key=lambda job: job.number)
     ]
     missing = []
@@ -187,15 +192,18 @@ def assigned_threads(job: Job, result: RunResult) -> list[str]:
 def read_from_mlflow(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
     """Read the record of a sweep whose folder is gone; arguments as in `read_from_folder`."""
     latest = latest_by_fingerprint(children).values()
-    runs = [record_logged_run(run) for run in sorted(latest, key=lambda run: int(run.data.tags.get("job", 0)))]
+    runs = [
+        record_logged_run(run, folder.outputs)
+        for run in sorted(latest, key=lambda run: int(run.data.tags.get("job", 0)))
+    ]
     missing = f"{folder.path} does not exist: all scores come from MLflow, which has none for single scenes."
     return SweepRecord(folder.name, parent, "", runs, [missing])
 
 
-def record_logged_run(run: Run) -> RunRecord:
-    """Return the record of a run that is only in MLflow."""
-    result = read_logged_result(run)
-    command, error = format_command(to_overrides(result.settings)), run.data.tags.get("error", "")
+def record_logged_run(run: Run, outputs: Path) -> RunRecord:
+    """Return the record of a run that is only in MLflow, and may be trained again in a folder of outputs."""
+    result, error = read_logged_result(run), run.data.tags.get("error", "")
+    command = format_command(name_outputs(to_overrides(result.settings), outputs))
     if run.info.status == "FINISHED" and "pruned" not in run.data.tags:
         return RunRecord(result.name, "", "", command, result, run)
     ends = {"FINISHED": PRUNED, "FAILED": FAILED}
@@ -213,6 +221,7 @@ def read_command(folder: SweepFolder) -> str:
     try:
         recorded = OmegaConf.select(OmegaConf.load(folder.path / "multirun.yaml"), "hydra.overrides")
         own = [text for text in recorded.hydra if not text.startswith("hydra.mode=")]
-        return shlex.join(["python", "-m", "gym.train", "-m", *own, *map(unquote_options, recorded.task)])
+        task = name_outputs(recorded.task, folder.outputs)
+        return shlex.join(["python", "-m", "gym.train", "-m", *own, *map(unquote_options, task)])
     except (OSError, YAMLError, OmegaConfBaseException, AttributeError, TypeError):
         return ""

@@ -37,7 +37,7 @@ class SweepFolder:
     """
 
     def __init__(self, outputs: Path, name: str) -> None:
-        self.name = name
+        self.name, self.outputs = name, outputs
         self.path = outputs / "sweeps" / name
         self.runs = self.path / "runs"
         self.ledger = Ledger(self.path / "ledger.jsonl")

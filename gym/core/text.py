@@ -1,7 +1,6 @@
-"""Text for the terminal and for pages: numbers, durations, scores and URIs."""
+"""Text for the terminal and for pages: numbers, durations and scores."""
 
 import math
-import re
 
 from rich.console import Console
 from rich.table import Table
@@ -58,8 +57,3 @@ def format_interval(value: float, low: float, high: float) -> str:
     digits = 3 if abs(value) < 10 else 1
     interval = "" if math.isnan(low) else f" ({format_score(low, digits)} to {format_score(high, digits)})"
     return format_score(value, digits) + interval
-
-
-def redact_uri(uri: str) -> str:
-    """Replace the user and password of a URI by ``***``, even if they contain ``/`` or ``@``."""
-    return re.sub(r"://(?!/).*@", "://***@", uri)

@@ -21,7 +21,7 @@ from gym.config.registries import SCORES, Place
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError, first_line
 from gym.core.files import atomic_file, read_yaml, translate_disk_errors
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
 from gym.runs.artifact_location import DATABASE, artifacts_uri, correct_locations
 
 SQLITE = "sqlite:///"
@@ -59,7 +59,7 @@ class RetryingClient:
             except (MlflowException, OSError) as error:  # OSError: artifacts are files
                 if "database is locked" not in str(error) or time.monotonic() > deadline:
                     raise RunError(
-                        f"MLflow at {redact_uri(self._uri)} cannot be used ({first_line(error)}); check tracking.uri."
+                        f"MLflow at {redact(self._uri)} cannot be used ({first_line(error)}); check tracking.uri."
                     ) from error
                 time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - keeps two processes from colliding again
 

@@ -19,7 +19,7 @@ from mlflow.store.entities import PagedList
 from gym.config.registries import SCORES
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
 from gym.core.errors import RunError, first_line
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
 from gym.runs.artifact_location import find_artifacts
 from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, tracking_uri
 from gym.runs.mlflow_log import PARENT
@@ -69,7 +69,7 @@ def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
     finished = search_runs(client, experiment, _FINISHED)
     known = {name for run in finished for name in (run.info.run_name, run.info.run_id)}
     near = suggest_nearest(address, known, "there is no finished run yet: train one")
-    raise RunError(f"run={address} was not found in {redact_uri(tracking_uri(config, outputs))}; {near}.")
+    raise RunError(f"run={address} was not found in {redact(tracking_uri(config, outputs))}; {near}.")
 
 
 def find_best_run(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
@@ -99,7 +99,7 @@ def find_candidates(config: TrackingConfig, outputs: Path, sweep: str) -> list[R
     runs = find_sweep_runs(client, experiment, sweep)
     if not runs:
         names = {run.data.tags["sweep"] for run in search_runs(client, experiment, "tags.sweep LIKE '%'")}
-        uri = redact_uri(tracking_uri(config, outputs))
+        uri = redact(tracking_uri(config, outputs))
         near = suggest_nearest(sweep, names, "there is no sweep yet: run one with -m")
         raise RunError(f"run={BEST}{sweep} was not found in {uri}; {near}.")
     finished = [run for run in runs if run.info.status == "FINISHED" and not math.isnan(_validation_iou(run))]
@@ -213,7 +213,7 @@ def _explain_missing_model(run: Run) -> str:
     info, tags = run.info, run.data.tags
     is_sweep = "sweep" in tags and PARENT not in tags
     remedy = f"it is a sweep, so pass run={BEST}{tags['sweep']}" if is_sweep else "pass a finished run"
-    uri = redact_uri(info.artifact_uri)
+    uri = redact(info.artifact_uri)
     return f"run={info.run_id} ({info.run_name}, {info.status}) has no model in {uri}; {remedy}."
 
 

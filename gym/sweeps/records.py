@@ -19,7 +19,8 @@ from gym.config.overrides import to_overrides
 from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
-from gym.core.text import pluralize, redact_uri
+from gym.core.redaction import redact
+from gym.core.text import pluralize
 from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, has_database, open_tracking, tracking_uri
 from gym.runs.mlflow_log import PARENT
 from gym.runs.mlflow_lookup import find_sweep_runs, search_runs, suggest_nearest
@@ -97,7 +98,7 @@ def find_sweep(tracking: TrackingConfig, outputs: Path, wanted: str) -> SweepRec
     children = find_sweep_runs(client, experiment, parent or wanted)
     if folder is None:
         if not children:
-            places = f"{outputs / 'sweeps'} or {redact_uri(tracking_uri(tracking, outputs))}"
+            places = f"{outputs / 'sweeps'} or {redact(tracking_uri(tracking, outputs))}"
             runs = search_runs(client, experiment, "tags.sweep LIKE '%'")
             raise RunError(explain_absence(runs, outputs, wanted, places))
         name, parent = (str(children[0].data.tags[tag]) for tag in ("sweep", PARENT))

@@ -22,7 +22,7 @@ from gym import __version__
 from gym.config.plugins import format_plugins
 from gym.core.errors import ConfigError, RunError
 from gym.core.files import translate_disk_errors, write_json, write_text
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
 from gym.sweeps.ledger import Ledger
 
 _VERSION = 1  # of the layout; raise it when older and newer versions cannot resume each other's sweeps
@@ -142,7 +142,7 @@ class SweepFolder:
             DataError: The disk is full or read-only.
         """
         with translate_disk_errors(self.path):
-            write_text(self.path / "multirun.yaml", redact_uri(OmegaConf.to_yaml(config)))
+            write_text(self.path / "multirun.yaml", redact(OmegaConf.to_yaml(config)))
 
     @contextmanager
     def lock_run(self, fingerprint: str) -> Iterator[None]:

@@ -11,7 +11,10 @@ def plain_console() -> Console:
 
     Names given by users may contain anything, ``[bold]`` or ``:sun:`` included.
     """
-    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    if console.width < 1:  # COLUMNS=0 would hide everything
+        console.width = 80
+    return console
 
 
 def print_table(table: Table) -> None:

@@ -2,7 +2,16 @@
 
 import pytest
 
-from gym.core.text import format_duration, format_interval, format_score, pluralize
+from gym.core.text import format_duration, format_interval, format_score, plain_console, pluralize
+
+
+@pytest.mark.parametrize("width", ["0", "1", "20", "none"])
+def test_a_text_is_shown_whole_at_any_width(capsys, monkeypatch, width):
+    """The terminal wraps it."""
+    monkeypatch.setenv("COLUMNS", width)
+    plain_console().print("a long line that must be copied whole")
+
+    assert capsys.readouterr().out == "a long line that must be copied whole\n"
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 scenes"), (1, "1 scene"), (2, "2 scenes"), (11, "11 scenes")])

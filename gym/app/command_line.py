@@ -6,6 +6,7 @@ also shows the tracebacks of Hydra's errors.
 
 import functools
 import json
+import logging
 import os
 import shlex
 import signal
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 import hydra
@@ -35,9 +37,12 @@ from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
+from gym.core.files import write_text
+from gym.core.redaction import hide_secrets, redact, redact_error
 from gym.core.registry import import_object
 from gym.core.signals import handle_signals, signals_first
 from gym.core.startup import quiet_tensorflow_imports
+from gym.core.streams import protect_streams
 
 _STOPPED = "stopped; the same command continues"
 
@@ -83,6 +88,7 @@ COMMANDS = {
 
 def dispatch() -> None:
     """Run the command named by the first argument, list the commands, or print the version."""
+    protect_streams()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in COMMANDS:
         sys.argv[:2] = [f"{Path(sys.argv[0]).name} {name}"]
@@ -104,6 +110,9 @@ def command(name: str) -> Callable[[], None]:
 
 
 def _run(entry: Command) -> None:
+    protect_streams()
+    sys.excepthook = _print_traceback
+    logging.setLogRecordFactory(_make_record)
     with exit_on_error(entry.schema), signals_first():
         refuse_name_clash()
         if entry.config_name:
@@ -115,7 +124,7 @@ def _run(entry: Command) -> None:
 def _run_with_hydra(entry: Command) -> None:
     register_configuration([entry.config_name])
     handle_signals()
-    sys.argv[1:] = add_environment_plugins([quote_options(argument) for argument in sys.argv[1:]])
+    sys.argv[1:] = add_environment_plugins([quote_options(argument) for argument in hide_secrets(sys.argv[1:])])
     plugins = load_plugins(plugins_in(sys.argv[1:]))
     if asks_for_help(sys.argv[1:]):
         print(format_help(entry.config_name, entry.schema, sys.argv[1:]))
@@ -136,8 +145,11 @@ def _run_with_hydra(entry: Command) -> None:
 
 
 def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, str]) -> Any:
+    protect_streams()  # again, as for plugins, because a sweep's workers are other processes
+    logging.setLogRecordFactory(_make_record)
+    _redact_saved_files()
     try:
-        load_plugins(plugins, plugins)  # again, because a sweep's workers are other processes
+        load_plugins(plugins, plugins)
         config: Any = read_config(composed, entry.schema)
         if HydraConfig.get().mode == RunMode.RUN:  # a sweep checks it once
             from gym.app.first_checks import check_first  # not needed to show a configuration
@@ -151,6 +163,25 @@ def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, 
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
         _exit_with(error)
+
+
+def _redact_saved_files() -> None:
+    """Redact what Hydra saved with ``hydra.output_subdir``: a password may come from a configuration file."""
+    settings = HydraConfig.get()
+    if settings.output_subdir is not None:
+        for path in Path(settings.runtime.output_dir, settings.output_subdir).glob("*.yaml"):
+            write_text(path, redact(path.read_text(encoding="utf-8")))
+
+
+def _make_record(*arguments: Any, **options: Any) -> logging.LogRecord:
+    """Make a log record without passwords, which urllib3 and others log with their URIs."""
+    record = logging.LogRecord(*arguments, **options)
+    record.msg, record.args = redact_error(record.getMessage()), ()
+    return record
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    print(redact_error("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 def register_configuration(config_names: Iterable[str] | None = None) -> None:
@@ -190,7 +221,7 @@ def exit_on_error(schema: type) -> Iterator[None]:
 
 
 def _exit_with(error: GymError) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {redact(str(error))}", file=sys.stderr)
     sys.exit(1)
 
 

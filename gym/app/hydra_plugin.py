@@ -1,5 +1,6 @@
 """Register the sweepers with Hydra. The code that runs a sweep is imported when the sweep starts."""
 
+import copy
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from gym.core.redaction import redact_values
 from gym.core.registry import import_object
 from gym.core.startup import quiet_imports
 
@@ -43,7 +45,8 @@ class ResumableSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Create the launcher; Hydra calls this once, before `sweep`."""
         sys.modules.pop(_PACKAGE, None)
-        self._launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+        shown = _redact_config(config)  # a launcher may store it in the files of its jobs, which compose their own
+        self._launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, shown)
         self._loader, self._config = hydra_context.config_loader, config
 
     def sweep(self, arguments: list[str]) -> Any:
@@ -55,6 +58,15 @@ class ResumableSweeper(Sweeper):
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         composed = self._loader.load_sweep_config(self._config, list(overrides))
         return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+
+
+def _redact_config(config: DictConfig) -> DictConfig:
+    """Return a copy of a composed configuration without passwords."""
+    shown = copy.deepcopy(config)
+    for name in (str(key) for key in config if key != "hydra" and OmegaConf.is_config(config[key])):
+        values = redact_values(OmegaConf.to_container(config[name], resolve=False), name)
+        OmegaConf.update(shown, name, values, force_add=True)
+    return shown
 
 
 class OptunaSweeper(ResumableSweeper):

@@ -28,7 +28,7 @@ from gym.runs.mlflow_log import PARENT, open_run_log
 from gym.runs.mlflow_lookup import find_model_run
 from gym.runs.mlflow_read import Run, read_metrics
 from gym.runs.result import RunResult
-from gym.sweeps.plan import format_command
+from gym.sweeps.plan import format_command, name_outputs
 from gym.sweeps.records import SweepRecord, find_sweep
 from gym.training.checkpoint import MLFLOW_NAMES, Epoch, epochs_from_metrics
 
@@ -126,6 +126,7 @@ def _collect_run(config: ReportConfig, run: Run, show_step: ShowStep) -> RunRepo
     client = connect(config.tracking, outputs)
     result, selection = find_run_result(outputs, run), find_selection(config.tracking, outputs, config.run)
     finished = [FinishedRun(result, run)] if result else []
+    overrides = to_overrides(result.settings if result else parse_settings(run.data.params))
     show_step(f"reading {run.info.run_name}")
     about = {"MLflow run": run.info.run_id, "status": run.info.status, "sweep": tags.get("sweep", "")}
     return RunReport(
@@ -133,7 +134,7 @@ def _collect_run(config: ReportConfig, run: Run, show_step: ShowStep) -> RunRepo
         about=[(name, value) for name, value in about.items() if value],
         result=result,
         epochs=_read_epochs(client, run),
-        command=format_command(to_overrides(result.settings if result else parse_settings(run.data.params))),
+        command=format_command(name_outputs(overrides, outputs)),
         environment=provenance_rows([tags]),
         sites=find_sites(outputs, finished),
         examples=find_examples(config.tracking, outputs, finished, show_step),

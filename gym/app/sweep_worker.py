@@ -14,6 +14,7 @@ from gym.app.train import execute_run, run_experiment
 from gym.config.registries import SCORES
 from gym.config.schema import Config
 from gym.core.errors import GymError, Pruned, RunError, first_line
+from gym.core.redaction import redact_error
 from gym.core.signals import signals_first
 from gym.runs.mlflow_log import PARENT
 from gym.runs.result import RunResult
@@ -136,7 +137,7 @@ def explain_failure(error: Exception, folder: Path) -> str:
     message, path = f"{type(error).__name__}: {first_line(error)}", folder / "error.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        path.write_text(redact_error("".join(traceback.format_exception(error))), encoding="utf-8")
     except OSError:  # the disk may be full, and that may be the failure itself
         return message
     return f"{message} (traceback in {path})"

@@ -17,7 +17,8 @@ from gym.config.registries import LOSSES
 from gym.config.schema import Config, TrackingConfig
 from gym.core.errors import ConfigError
 from gym.core.parallel import available_cores
-from gym.core.text import pluralize, redact_uri
+from gym.core.redaction import redact
+from gym.core.text import pluralize
 from gym.evaluation.confusion import check_plugin_scores
 from gym.evaluation.run_model import Evaluation
 from gym.models.architectures import count_parameters
@@ -77,7 +78,7 @@ def format_next_steps(run_id: str, outputs: str, tracking: TrackingConfig, plugi
     places = {"outputs": (outputs, Config.outputs), "tracking.uri": (tracking.uri, TrackingConfig.uri)}
     places["tracking.experiment"] = (tracking.experiment, TrackingConfig.experiment)
     where = "".join(
-        f" {shlex.quote(f'{key}={redact_uri(value)}')}" for key, (value, default) in places.items() if value != default
+        f" {shlex.quote(f'{key}={redact(value)}')}" for key, (value, default) in places.items() if value != default
     )
     where += f" {format_plugins(plugins)}" if plugins else ""
     return [

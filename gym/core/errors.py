@@ -10,9 +10,14 @@ A message is one line: the value, the rule it breaks, and the remedy. The comman
 code 1. Any other exception is a bug and keeps its traceback.
 """
 
+from gym.core.redaction import redact, redact_error
+
 
 class GymError(Exception):
-    """Base class of all errors that a user can act on."""
+    """Base class of all errors that a user can act on. The message shows no password or token."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
 
 
 class ConfigError(GymError):
@@ -43,5 +48,5 @@ class Pruned(BaseException):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, or an empty string."""
-    return (str(error).splitlines() or [""])[0]
+    """Return the first line of an exception's message without passwords and tokens, or an empty string."""
+    return redact_error((str(error).splitlines() or [""])[0])

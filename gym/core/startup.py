@@ -1,11 +1,14 @@
 """Faster and quieter imports of large libraries."""
 
 import gc
+import logging
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 # Keras and TensorFlow import these if they are installed, for a converter, plots and wrappers that we do not use.
 _OPTIONAL_IMPORTS = ("jax", "matplotlib", "sklearn")
@@ -66,6 +69,8 @@ def quiet_imports() -> Iterator[None]:
     """
     for variable, value in _QUIET.items():
         os.environ.setdefault(variable, value)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it cannot write to
+    _ensure_home()
     was_collecting = gc.isenabled()
     gc.disable()
     sys.stderr.flush()
@@ -86,3 +91,17 @@ def quiet_imports() -> Iterator[None]:
                 gc.freeze()
             if was_collecting:
                 gc.enable()
+
+
+def _ensure_home() -> None:
+    """Give a user without a home folder one in the temporary folder, because MLflow and Keras cannot do without.
+
+    Containers often run under a user id that has no entry in the password database.
+    """
+    if os.path.expanduser("~") != "~":  # noqa: PTH111 - pathlib raises if there is none
+        return
+    home = Path(tempfile.gettempdir(), f"home-{os.getuid()}")
+    home.mkdir(mode=0o700, exist_ok=True)
+    # Whoever else made the folder could place settings of git in it, which name programs to run.
+    is_own = home.lstat().st_uid == os.getuid() and stat.S_IMODE(home.lstat().st_mode) == 0o700
+    os.environ["HOME"] = str(home) if is_own else tempfile.mkdtemp(prefix=f"{home.name}-")

@@ -1,9 +1,9 @@
-"""Text for the terminal and for pages: numbers, durations, scores and URIs."""
+"""Text for the terminal and for pages: numbers, durations and scores."""
 
 import math
-import re
 
 from rich.console import Console
+from rich.table import Table
 
 
 def plain_console() -> Console:
@@ -11,7 +11,17 @@ def plain_console() -> Console:
 
     Names given by users may contain anything, ``[bold]`` or ``:sun:`` included.
     """
-    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    if console.width < 1:  # COLUMNS=0 would hide everything
+        console.width = 80
+    return console
+
+
+def print_table(table: Table) -> None:
+    """Print a table. On a narrow terminal its lines wrap, so that no name or number is cut off."""
+    console = plain_console()
+    console.width = max(console.width, table.__rich_measure__(console, console.options.update(width=1000)).maximum)
+    console.print(table)
 
 
 def pluralize(number: int, noun: str) -> str:
@@ -50,8 +60,3 @@ def format_interval(value: float, low: float, high: float) -> str:
     digits = 3 if abs(value) < 10 else 1
     interval = "" if math.isnan(low) else f" ({format_score(low, digits)} to {format_score(high, digits)})"
     return format_score(value, digits) + interval
-
-
-def redact_uri(uri: str) -> str:
-    """Replace the user and password of a URI by ``***``, even if they contain ``/`` or ``@``."""
-    return re.sub(r"://(?!/).*@", "://***@", uri)

@@ -18,6 +18,7 @@ from gym.config.spectral_index import missing_bands, parse_index
 from gym.core.errors import DataError
 from gym.core.files import HashCache, atomic_folder, hash_value, translate_disk_errors
 from gym.core.parallel import map_in_order
+from gym.core.redaction import OPTIONS, redact, redact_values
 from gym.core.text import pluralize
 from gym.data.dataset import SCHEMA_VERSION, Dataset, Manifest, PairRecord, finish_dataset, write_part
 from gym.data.labels import IGNORE, NULL_CLASS, LabelCounts, LabelRule, add_counts, read_aliases
@@ -132,7 +133,8 @@ def plan_dataset(config: DataConfig, stores: Path, downloads: Path) -> DatasetPl
 
 def _find_extension(config: DataConfig) -> list[Any]:
     plugin = READERS.get(config.kind).plugin
-    return [*([config.options] if config.options else []), *([plugin_hashes([plugin])] if plugin else [])]
+    options = redact_values(config.options, OPTIONS)  # so that a token can be changed
+    return [*([options] if options else []), *([plugin_hashes([plugin])] if plugin else [])]
 
 
 def _plan_preparation(config: DataConfig, reader: Reader) -> Preparation:
@@ -251,13 +253,13 @@ def _make_manifest(plan: DatasetPlan, built: list[BuiltScene], fingerprint: str)
     return Manifest(
         # Scenes that failed enter the fingerprint, because a dataset without them is another dataset.
         fingerprint=hash_value([fingerprint, sorted(reasons)]) if reasons else fingerprint,
-        source=plan.reader.description,
+        source=redact(plan.reader.description),
         classes=list(plan.rule.classes),
         preparation=plan.preparation,
         dtype=np.result_type(*types).str,
         label_counts=counts,
         pairs=[record for scene in used for record in scene.records],
-        left_out=left_out,
+        left_out=redact_values(left_out),
         passed_over=plan.reader.skipped,
         null_class=plan.has_null_class,
     )

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from gym.config.registries import SCORES, Place
 from gym.core.files import write_text
-from gym.core.text import plain_console, pluralize
+from gym.core.text import plain_console, pluralize, print_table
 from gym.data.samples import ReadSample
 from gym.evaluation.assessment import Assessment
 from gym.evaluation.bootstrap import Interval
@@ -133,7 +133,7 @@ def print_assessment(name: str, assessment: Assessment, differences: Differences
         console.print(choice)
     for warning in assessment.warnings:
         console.print(f"warning: {warning}")
-    console.print(summary_table(assessment))
+    print_table(summary_table(assessment))
     for other, scores in differences.items():
         main = SCORES.get(SCORES.default)
         console.print(f"{main.title} minus that of {other}: {score_cell(scores[main.name]).text}")

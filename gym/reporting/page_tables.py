@@ -20,6 +20,7 @@ _ALL_SITES = "all sites"
 _VERSION = "version."
 _TAG_TITLES = {
     "git_commit": "code commit",
+    "project_commit": "project commit",
     "machine": "machine",
     "precision": "precision",
     "threads": "threads",

@@ -7,7 +7,7 @@ import numpy as np
 from rich.table import Column, Table
 
 from gym.config.registries import SCORES, Place
-from gym.core.text import format_duration, format_score, plain_console
+from gym.core.text import format_duration, format_score, plain_console, print_table
 from gym.evaluation import confusion
 from gym.evaluation.run_model import Evaluation
 
@@ -23,7 +23,7 @@ def print_result(name: str, scores: Mapping[str, float], evaluation: Evaluation,
     """
     console = plain_console()
     console.print(f"\n{name}  {format_duration(scores['seconds'])}", style="bold")
-    console.print(_class_table(evaluation))
+    print_table(_class_table(evaluation))
     if f"test/{SCORES.default}" in scores:
         shown = {one.title: scores.get(f"test/{one.name}", math.nan) for one in SCORES.at(Place.HELD_OUT)}
         tested = (f"{title} {format_score(score)}" for title, score in shown.items())

@@ -16,12 +16,15 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage
+from mlflow.tracking._tracking_service import utils as _tracking
 
 from gym.config.registries import SCORES, Place
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
 from gym.core.files import atomic_file, read_yaml, translate_disk_errors
-from gym.core.text import format_duration, redact_uri
+from gym.core.redaction import redact
+from gym.core.text import format_duration
+from gym.runs.artifact_location import DATABASE, artifacts_uri, correct_locations
 from gym.runs.mlflow_errors import explain_deleted, explain_error, is_locked
 from gym.runs.tracking_uri import SQLITE, check_tracking, has_database, sqlite_path, tracking_uri
 
@@ -108,12 +111,13 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient
         outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(outputs / ".mlflow.lock"):
             create_database(uri)
+            _follow_artifacts(uri, outputs)
             client = RetryingClient(uri)
             found = client.get_experiment_by_name(config.experiment)
             if found is not None:
                 _check_active(found, uri)
                 return client, found.experiment_id
-            location = None if uri.startswith("http") else (outputs / "artifacts").resolve().as_uri()
+            location = None if uri.startswith("http") else artifacts_uri(outputs)
             return client, client.create_experiment(config.experiment, artifact_location=location, tags=_view_tags())
 
 
@@ -131,7 +135,16 @@ def connect(config: TrackingConfig, outputs: Path) -> RetryingClient:
             "tracking.uri=... if runs are logged elsewhere."
         )
     check_tracking(config, outputs)
+    _follow_artifacts(uri, outputs)
     return RetryingClient(uri)
+
+
+def _follow_artifacts(uri: str, outputs: Path) -> None:
+    """Find the artifacts of runs in ``outputs``, even if it is a copy and this process knows the original."""
+    if uri.startswith(SQLITE) and sqlite_path(uri).resolve() == (outputs / DATABASE).resolve():
+        correct_locations(outputs)
+        # By run id, the same in original and copy.
+        getattr(_tracking, "_artifact_repos_cache", {}).clear()
 
 
 def find_experiment(client: RetryingClient, config: TrackingConfig) -> str:
@@ -151,9 +164,7 @@ def find_experiment(client: RetryingClient, config: TrackingConfig) -> str:
 def _check_active(experiment: Experiment, uri: str) -> None:
     if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
         remedy = explain_deleted("experiment", experiment.experiment_id, uri)
-        raise RunError(
-            f"tracking.experiment={experiment.name} of MLflow at {redact_uri(uri)} cannot be used; {remedy}."
-        )
+        raise RunError(f"tracking.experiment={experiment.name} of MLflow at {redact(uri)} cannot be used; {remedy}.")
 
 
 def create_database(uri: str) -> None:

@@ -8,7 +8,7 @@ import mlflow
 from sqlalchemy.exc import DBAPIError
 
 from gym.core.errors import RunError, first_line
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
 from gym.runs.tracking_uri import SQLITE, explain_missing_driver, find_cause, list_causes, sqlite_path
 
 _LOCKED = re.compile(r"database( table| schema)? is locked|locking protocol", re.IGNORECASE)
@@ -47,9 +47,7 @@ def explain_error(error: BaseException, uri: str) -> RunError:
     if isinstance(error, ModuleNotFoundError):
         return RunError(explain_missing_driver(uri, str(error.name)))
     reason = find_reason(error)
-    return RunError(
-        f"MLflow at {redact_uri(uri)} cannot be used ({reason}); {_find_remedy(reason, uri)}".rstrip(".") + "."
-    )
+    return RunError(f"MLflow at {redact(uri)} cannot be used ({reason}); {_find_remedy(reason, uri)}".rstrip(".") + ".")
 
 
 def find_reason(error: BaseException) -> str:
@@ -70,7 +68,7 @@ def _find_remedy(reason: str, uri: str) -> str:
         return explain_deleted(found[1], found[2], uri)
     if found := _SCHEMA.search(reason):
         return _explain_schema(found[1], uri)
-    place = str(sqlite_path(uri)) if uri.startswith(SQLITE) else redact_uri(uri)
+    place = str(sqlite_path(uri)) if uri.startswith(SQLITE) else redact(uri)
     remedies = (remedy for pattern, remedy in _REMEDIES.items() if re.search(pattern, reason))
     return next(remedies, "check tracking.uri").format(place=place)
 
@@ -83,12 +81,12 @@ def explain_deleted(kind: str, identity: str, uri: str) -> str:
         identity: Its id.
         uri: The tracking URI.
     """
-    command = f"MLFLOW_TRACKING_URI={shlex.quote(redact_uri(uri))} mlflow {kind}s restore --{kind}-id {identity}"
+    command = f"MLFLOW_TRACKING_URI={shlex.quote(redact(uri))} mlflow {kind}s restore --{kind}-id {identity}"
     other = "name another with tracking.experiment=..." if kind == "experiment" else "repeat the command"
     return f"it was deleted: restore it with {command}, or {other}"
 
 
 def _explain_schema(version: str, uri: str) -> str:
     if any((Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions").glob(f"{version}_*.py")):
-        return f"make a copy of it, then run: mlflow db upgrade {shlex.quote(redact_uri(uri))}"
+        return f"make a copy of it, then run: mlflow db upgrade {shlex.quote(redact(uri))}"
     return f"an MLflow newer than {mlflow.__version__} made it; install that version, or set another outputs=..."

@@ -8,17 +8,12 @@ Import this module only where runs are logged or looked up, because MLflow takes
 """
 
 import functools
-import getpass
-import os
-import platform
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +36,8 @@ from gym.runs.mlflow_limits import (
     fit_text,
     in_calls,
 )
+from gym.runs.provenance import environment_tags
 
-PACKAGES = ("segsweep", "tensorflow", "keras", "numpy", "mlflow", "hydra-core", "scikit-image")
 ATTEMPT, PARENT, DESCRIPTION = "attempt", "mlflow.parentRunId", "mlflow.note.content"  # tags
 
 
@@ -210,30 +205,3 @@ def end_abandoned_run(config: TrackingConfig, outputs: Path, attempt: str) -> No
     unfinished = f"tags.{ATTEMPT} = '{attempt}' and attributes.status = 'RUNNING'"
     for run in client.search_runs([experiment], unfinished):
         client.set_terminated(run.info.run_id, "KILLED")
-
-
-def environment_tags() -> dict[str, str]:
-    """Describe the environment of a run: commit, package versions and machine."""
-    commit = git_commit()
-    return {
-        "mlflow.user": getpass.getuser(),
-        "mlflow.source.name": "gym.train",
-        "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": commit.removesuffix("-dirty"),
-        "git_commit": commit,
-        "machine": f"{platform.node()} {platform.machine()} {os.cpu_count()} cores {platform.system()}",
-        "version.python": platform.python_version(),
-        **{f"version.{name}": metadata.version(name) for name in PACKAGES},
-    }
-
-
-def git_commit() -> str:
-    """Return the commit of this code, with ``-dirty`` for uncommitted changes; ``none`` outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "none"
-    return done.stdout.strip()

@@ -11,7 +11,6 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import mlflow.artifacts
 from mlflow.entities import Run
@@ -20,7 +19,8 @@ from mlflow.store.entities import PagedList
 from gym.config.registries import SCORES
 from gym.config.schema import BEST, REGISTERED, TrackingConfig
 from gym.core.errors import RunError
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
+from gym.runs.artifact_location import find_artifacts
 from gym.runs.mlflow_client import RetryingClient, connect, find_experiment
 from gym.runs.mlflow_limits import RUN_NAME, fit_text
 from gym.runs.mlflow_log import PARENT
@@ -81,7 +81,7 @@ def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
     finished = search_runs(client, experiment, _FINISHED)
     known = {name for run in finished for name in (run.info.run_name, run.info.run_id)}
     near = suggest_nearest(address, known, "there is no finished run yet: train one")
-    raise RunError(f"run={address} was not found in {redact_uri(tracking_uri(config, outputs))}; {near}.")
+    raise RunError(f"run={address} was not found in {redact(tracking_uri(config, outputs))}; {near}.")
 
 
 def find_best_run(config: TrackingConfig, outputs: Path, sweep: str) -> Run:
@@ -111,7 +111,7 @@ def find_candidates(config: TrackingConfig, outputs: Path, sweep: str) -> list[R
     runs = find_sweep_runs(client, experiment, sweep)
     if not runs:
         names = {run.data.tags["sweep"] for run in search_runs(client, experiment, "tags.sweep LIKE '%'")}
-        uri = redact_uri(tracking_uri(config, outputs))
+        uri = redact(tracking_uri(config, outputs))
         near = suggest_nearest(sweep, names, "there is no sweep yet: run one with -m")
         raise RunError(f"run={BEST}{sweep} was not found in {uri}; {near}.")
     finished = [run for run in runs if run.info.status == "FINISHED" and not math.isnan(_validation_iou(run))]
@@ -201,12 +201,14 @@ def fetch_model_files(config: TrackingConfig, outputs: Path, run: Run, scratch: 
         RunError: The run has no model, or it cannot be downloaded.
     """
     client = connect(config, outputs)
+    if (folder := find_artifacts(outputs, run.info.run_id, run.info.artifact_uri)) is not None:
+        if not (folder / MODEL).is_dir():
+            raise RunError(_explain_missing_model(run))
+        return folder
     present = {item.path for item in client.list_artifacts(run.info.run_id)}
     if MODEL not in present:
         raise RunError(_explain_missing_model(run))
     download = functools.partial(client.call, mlflow.artifacts.download_artifacts)
-    if urlparse(run.info.artifact_uri).scheme in ("", "file"):
-        return Path(download(artifact_uri=run.info.artifact_uri))  # copies nothing
     for name in (name for name in (MODEL, *DESCRIPTIONS) if name in present):
         download(run_id=run.info.run_id, artifact_path=name, dst_path=str(scratch), tracking_uri=client.uri)
     return scratch
@@ -216,7 +218,7 @@ def _explain_missing_model(run: Run) -> str:
     info, tags = run.info, run.data.tags
     is_sweep = "sweep" in tags and PARENT not in tags
     remedy = f"it is a sweep, so pass run={BEST}{tags['sweep']}" if is_sweep else "pass a finished run"
-    uri = redact_uri(info.artifact_uri)
+    uri = redact(info.artifact_uri)
     return f"run={info.run_id} ({info.run_name}, {info.status}) has no model in {uri}; {remedy}."
 
 

@@ -13,7 +13,7 @@ from gym.config.plugins import TAG, plugin_hashes
 from gym.config.registries import LOSSES
 from gym.config.schema import Config
 from gym.core.files import hash_value
-from gym.core.text import redact_uri
+from gym.core.redaction import redact_values
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.samples import list_sample_names, split_dataset
@@ -28,7 +28,7 @@ class RunSpec(NamedTuple):
     """What a run trains on, what it is called, and where its files go.
 
     Attributes:
-        settings: The configuration as nested dictionaries, without the user and password of any URI.
+        settings: The configuration as nested dictionaries, without passwords and tokens.
         dataset: The dataset.
         split: The samples on each side.
         name: The name given by the user, or one such as ``resunet cce f6``.
@@ -92,7 +92,7 @@ def plan_run(config: Config, runs: Path) -> RunSpec:
     name = run_name(config.name, config.model.name, config.loss.name, config.model.filters)
     settings = to_dict(config)
     fingerprint, unversioned = run_fingerprints(settings, dataset, split)
-    return RunSpec(redact_settings(settings), dataset, split, name, runs / fingerprint[:16], fingerprint, unversioned)
+    return RunSpec(redact_values(settings), dataset, split, name, runs / fingerprint[:16], fingerprint, unversioned)
 
 
 def run_name(given: str, architecture: str, loss: str, filters: int) -> str:
@@ -121,9 +121,9 @@ def run_fingerprints(settings: Mapping[str, Any], dataset: Dataset, split: Split
 def fingerprinted_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Select the settings that the result of a run depends on, apart from its dataset and split.
 
-    Plugins are identified by their contents.
+    Plugins are identified by their contents. Passwords and tokens are left out, so that they can be changed.
     """
-    kept = {key: value for key, value in settings.items() if key not in _NOT_FINGERPRINTED}
+    kept: dict[str, Any] = redact_values({k: value for k, value in settings.items() if k not in _NOT_FINGERPRINTED})
     kept["loss"] = _fingerprinted_loss(kept["loss"])
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in _MACHINE_SETTINGS}
     if plugins := settings.get("plugins"):
@@ -146,12 +146,3 @@ def validation_fingerprint(dataset: Dataset, split: Split) -> str:
     """Hash the images that scores are measured on. The scores of two runs are comparable only if it is the same."""
     sides = list_sample_names(dataset, split)
     return hash_value([dataset.manifest.fingerprint, sides["validation"], sides["test"]])
-
-
-def redact_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Remove user and password from the URIs in a configuration, given as nested dictionaries, so it can be logged."""
-    tracking, search = settings["tracking"], settings["search"]
-    return settings | {
-        "tracking": tracking | {"uri": redact_uri(tracking["uri"])},
-        "search": search | {"storage": redact_uri(search["storage"])},
-    }

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from gym.config.schema import TrackingConfig
 from gym.core.errors import ConfigError, RunError, first_line
-from gym.core.text import format_duration, redact_uri
+from gym.core.redaction import redact
+from gym.core.text import format_duration
+from gym.runs.artifact_location import DATABASE
 from gym.runs.mlflow_limits import EXPERIMENT_NAME, fit_text
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _SIGNED_BY_MLFLOW = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
 
 def tracking_uri(config: TrackingConfig, outputs: Path) -> str:
     """The configured tracking URI, by default the SQLite database in ``outputs``."""
-    return config.uri or f"{SQLITE}{(outputs / 'mlflow.db').resolve()}"
+    return config.uri or f"{SQLITE}{(outputs / DATABASE).resolve()}"
 
 
 def has_database(config: TrackingConfig, outputs: Path) -> bool:
@@ -75,7 +77,7 @@ def check_tracking(config: TrackingConfig, outputs: Path, patience: float = 0) -
             if time.monotonic() - start >= patience:
                 raise
         if not is_told:
-            log.warning("MLflow at %s does not answer; waiting up to %s", redact_uri(uri), format_duration(patience))
+            log.warning("MLflow at %s does not answer; waiting up to %s", redact(uri), format_duration(patience))
             is_told = True
         time.sleep(1)
 
@@ -93,7 +95,7 @@ def _check(uri: str, experiment: str) -> None:
 
 def _refuse(uri: str) -> ConfigError:
     return ConfigError(
-        f"tracking.uri={redact_uri(uri)} is not where MLflow can log to; use http://HOST:PORT for a server, "
+        f"tracking.uri={redact(uri)} is not where MLflow can log to; use http://HOST:PORT for a server, "
         f"{SQLITE}FILE.db for a file, or postgresql://USER@HOST/NAME for a database."
     )
 
@@ -141,7 +143,7 @@ def _check_server(uri: str, experiment: str) -> None:
         return
     if answer.status_code in (401, 403):
         raise RunError(
-            f"MLflow at {redact_uri(uri)} refuses access ({answer.status_code} {answer.reason}); export "
+            f"MLflow at {redact(uri)} refuses access ({answer.status_code} {answer.reason}); export "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
         )
     if answer.status_code >= 500:
@@ -189,14 +191,14 @@ def _check_database(uri: str) -> None:
 def explain_missing_driver(uri: str, module: str) -> str:
     """Say what to install for a database whose Python driver is missing."""
     return (
-        f"tracking.uri={redact_uri(uri)} needs the package {module}; run: python -m pip install "
+        f"tracking.uri={redact(uri)} needs the package {module}; run: python -m pip install "
         f"{_DRIVERS.get(module, module)}"
     )
 
 
 def _no_answer(uri: str, reason: str) -> NoAnswerError:
     return NoAnswerError(
-        f"MLflow at {redact_uri(uri)} does not answer ({reason}); start the server, or correct tracking.uri."
+        f"MLflow at {redact(uri)} does not answer ({reason}); start the server, or correct tracking.uri."
     )
 
 

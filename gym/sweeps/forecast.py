@@ -8,7 +8,7 @@ from rich.progress import track
 from rich.table import Column, Table
 
 from gym.config.schema import Config
-from gym.core.text import format_duration, format_size, plain_console, pluralize
+from gym.core.text import format_duration, format_size, plain_console, pluralize, print_table
 from gym.data.dataset import Dataset
 from gym.data.split import Split
 from gym.runs.result import find_result
@@ -134,7 +134,7 @@ def print_plan(
         seconds.append(whole * (left or {}).get(training.run.fingerprint, 1.0))
         sizes = [format_size(forecast.memory), format_size(forecast.disk)] if forecast else ["", ""]
         table.add_row(training.run.name, ("" if forecast else "~ ") + format_duration(seconds[-1]), *sizes)
-    console.print(table)
+    print_table(table)
     if trials is None:
         amount, few, most = f"{pluralize(len(trainings), 'run')} to train, {done} finished", sum(seconds), sum(seconds)
     else:

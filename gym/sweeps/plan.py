@@ -11,12 +11,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from gym.config.groups import quote_options, unquote_options
-from gym.config.overrides import to_dict
+from gym.config.overrides import format_value, to_dict
 from gym.config.schema import AugmentConfig, Config, DataConfig, SplitConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError
 from gym.core.files import hash_value
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.samples import split_dataset, training_samples
@@ -184,7 +184,7 @@ def name_sweep_run(name: str, distinct: Sequence[str], is_custom: bool) -> str:
     """
     implied = () if is_custom else _IN_DEFAULT_NAME
     added = [override.lstrip("+") for override in distinct if override.partition("=")[0].lstrip("+") not in implied]
-    return " ".join([name, *added])
+    return redact(" ".join([name, *added]))
 
 
 def name_sweep(planned: Sequence[PlannedRun]) -> str:
@@ -197,14 +197,23 @@ def name_sweep(planned: Sequence[PlannedRun]) -> str:
 
 def queue_run(ledger: Ledger, number: int, run: PlannedRun) -> None:
     """Add a run to the ledger, without passwords: whoever starts the run plans it again and has them."""
-    overrides = [redact_uri(override) for override in run.overrides]
+    overrides = [redact(override) for override in run.overrides]
     ledger.append(QUEUED, number, name=run.name, fingerprint=run.fingerprint, overrides=overrides, work=run.work)
 
 
 def format_command(overrides: Overrides) -> str:
     """Return the command that trains a run by itself, without passwords."""
     kept = [override for override in overrides if not override.startswith(("sweep.", "search."))]
-    shown = [unquote_options(redact_uri(override)) for override in kept]
+    shown = [unquote_options(redact(override)) for override in kept]
     # An experiment may turn on multirun mode.
     mode = ["hydra.mode=RUN"] if any("experiment=" in override for override in shown) else []
     return shlex.join(["python", "-m", "gym.train", *shown, *mode])
+
+
+def name_outputs(overrides: Sequence[str], outputs: Path) -> Overrides:
+    """Replace the outputs folder in overrides that were recorded before the folder was copied or moved."""
+    now = [] if str(outputs) == Config.outputs else [f"outputs={format_value(str(outputs))}"]
+    places = [place for place, override in enumerate(overrides) if override.startswith("outputs=")]
+    kept = [override for override in overrides if not override.startswith("outputs=")]
+    first = places[0] if places else len(kept)
+    return [*kept[:first], *now, *kept[first:]]

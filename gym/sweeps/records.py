@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,8 @@ from gym.config.overrides import to_overrides
 from gym.config.registries import SCORES
 from gym.config.schema import TrackingConfig
 from gym.core.errors import RunError
-from gym.core.text import pluralize, redact_uri
+from gym.core.redaction import redact
+from gym.core.text import pluralize
 from gym.runs.mlflow_client import RetryingClient, connect, find_experiment, open_tracking
 from gym.runs.mlflow_log import PARENT
 from gym.runs.mlflow_lookup import find_sweep_runs, search_runs, suggest_nearest
@@ -27,7 +29,7 @@ from gym.runs.mlflow_read import Run, read_logged_result
 from gym.runs.result import RunResult, find_result
 from gym.runs.tracking_uri import has_database, tracking_uri
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, drop_duplicates
-from gym.sweeps.plan import format_command
+from gym.sweeps.plan import format_command, name_outputs
 from gym.sweeps.sweep_folder import SweepFolder
 
 # A ledger or MLflow alone cannot tell a running run from an interrupted one.
@@ -98,7 +100,7 @@ def find_sweep(tracking: TrackingConfig, outputs: Path, wanted: str) -> SweepRec
     children = find_sweep_runs(client, experiment, parent or wanted)
     if folder is None:
         if not children:
-            places = f"{outputs / 'sweeps'} or {redact_uri(tracking_uri(tracking, outputs))}"
+            places = f"{outputs / 'sweeps'} or {redact(tracking_uri(tracking, outputs))}"
             runs = search_runs(client, experiment, "tags.sweep LIKE '%'")
             raise RunError(explain_absence(runs, outputs, wanted, places))
         name, parent = (str(children[0].data.tags[tag]) for tag in ("sweep", PARENT))
@@ -154,7 +156,11 @@ def read_from_folder(folder: SweepFolder, parent: str, children: Sequence[Run]) 
     jobs = drop_duplicates(sorted(known, key=lambda job: job.status != FINISHED))
     logged = latest_by_fingerprint(children)
     runs = [
-        record_job(job, find_result(folder.run_folder(job.fingerprint)), logged.get(job.fingerprint))
+        record_job(
+            replace(job, overrides=name_outputs(job.overrides, folder.outputs)),
+            find_result(folder.run_folder(job.fingerprint)),
+            logged.get(job.fingerprint),
+        )
         for job in sorted(jobs, key=lambda job: job.number)
     ]
     missing = [warning] if (warning := folder.ledger.describe_damage()) else []

@@ -21,7 +21,7 @@ from gym import __version__
 from gym.config.plugins import format_plugins
 from gym.core.errors import ConfigError, RunError
 from gym.core.files import read_json, translate_disk_errors, write_json, write_text
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
 from gym.core.typed_json import IDENTIFIER, build_fields
 from gym.runs.run_folder import PRECISION
 from gym.sweeps.ledger import Ledger
@@ -48,7 +48,7 @@ class SweepFolder:
     """
 
     def __init__(self, outputs: Path, name: str) -> None:
-        self.name = name
+        self.name, self.outputs = name, outputs
         self.path = outputs / "sweeps" / name
         self.runs = self.path / "runs"
         self.ledger = Ledger(self.path / "ledger.jsonl")
@@ -153,7 +153,7 @@ class SweepFolder:
             DataError: The disk is full or read-only.
         """
         with translate_disk_errors(self.path):
-            write_text(self.path / "multirun.yaml", redact_uri(OmegaConf.to_yaml(config)))
+            write_text(self.path / "multirun.yaml", redact(OmegaConf.to_yaml(config)))
 
     @contextmanager
     def lock_run(self, fingerprint: str) -> Iterator[None]:

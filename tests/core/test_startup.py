@@ -4,8 +4,11 @@ import gc
 import importlib
 import json
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +92,44 @@ def test_a_module_that_is_already_imported_is_not_hidden(monkeypatch):
             importlib.import_module("antigravity")
 
     assert "antigravity" not in sys.modules
+
+
+@pytest.fixture
+def homeless(monkeypatch, tmp_path):
+    """A user id without an entry in the password database and without HOME; its temporary folder."""
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("HOME")
+    yield tmp_path
+    os.environ.pop("HOME", None)
+
+
+def test_a_user_without_a_home_gets_one(homeless):
+    """It is the same in every process of this user, and only this user can read it."""
+    for _ in range(2):
+        os.environ.pop("HOME", None)
+        with quiet_imports():
+            assert Path.home() == homeless / f"home-{os.getuid()}"
+    assert Path.home().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_that_others_can_write_to_is_not_trusted(homeless):
+    """Another user may have made it."""
+    prepared = homeless / f"home-{os.getuid()}"
+    prepared.mkdir()
+    prepared.chmod(0o777)
+    with quiet_imports():
+        assert Path.home() != prepared
+        assert Path.home().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("home", ["/root-of-nobody", "relative"])
+def test_a_home_that_is_set_is_kept(monkeypatch, home):
+    """Even if it does not exist."""
+    monkeypatch.setenv("HOME", home)
+    with quiet_imports():
+        assert os.environ["HOME"] == home

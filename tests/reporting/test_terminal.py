@@ -107,3 +107,11 @@ def test_a_test_side_has_its_own_line(printed):
     scores = {"test/iou": 0.5, "test/dice": 0.6}
     assert "test side: mean IoU 0.500, mean Dice 0.600" in printed(evaluation, **scores)
     assert not any("test side" in line for line in printed(evaluation))
+
+
+def test_a_narrow_terminal_cuts_nothing_off(printed, monkeypatch):
+    """The lines of the table wrap in the terminal instead."""
+    monkeypatch.setenv("COLUMNS", "20")
+    lines = printed(make_evaluation([[[6, 2], [1, 1]]], ["site"], ["a long name of a class", "sand"]))
+
+    assert "a long name of a class 0.667 0.800 0.800" in lines

@@ -1,6 +1,5 @@
 """MLflow runs take their status from their block, can be resumed, and survive many processes on a new database."""
 
-import re
 import threading
 
 import pytest
@@ -8,10 +7,9 @@ from mlflow import MlflowClient
 
 from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated
-from gym.runs import mlflow_log
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_limits import fit_key
-from gym.runs.mlflow_log import RunLog, git_commit, open_mlflow_run, start_run
+from gym.runs.mlflow_log import RunLog, open_mlflow_run, start_run
 from gym.runs.tracking_uri import tracking_uri
 from tests.warm_start import FORKS
 
@@ -169,13 +167,6 @@ def test_different_names_are_different_metrics(outputs):
 
     logged = MlflowClient(tracking_uri(CONFIG, outputs)).get_run(run.run_id).data.metrics
     assert {name: logged[fit_key(name)] for name in scores} == scores
-
-
-def test_the_commit_is_a_hash_or_none(monkeypatch):
-    """If git fails, it is ``none``."""
-    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|none", git_commit())
-    monkeypatch.setattr(mlflow_log.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(FileNotFoundError("git")))
-    assert git_commit() == "none"
 
 
 def test_artifacts_are_copied_to_their_paths(outputs, tmp_path):

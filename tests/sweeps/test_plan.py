@@ -1,5 +1,7 @@
 """Planning turns a command into runs: each combination once, checked in advance, on one dataset."""
 
+from pathlib import Path
+
 import pytest
 
 from gym.core.errors import ConfigError
@@ -10,6 +12,7 @@ from gym.sweeps.plan import (
     differing_overrides,
     expand_grid,
     format_command,
+    name_outputs,
     name_sweep,
     name_sweep_run,
     plan_runs,
@@ -154,3 +157,18 @@ def test_the_command_of_a_run_can_be_pasted_into_a_shell():
     assert (
         format_command(["+experiment=seeds", "seed=1"]) == "python -m gym.train +experiment=seeds seed=1 hydra.mode=RUN"
     )
+
+
+@pytest.mark.parametrize(
+    ("recorded", "outputs", "shown"),
+    [
+        (["outputs=/old", "seed=1"], "copy", ["outputs=copy", "seed=1"]),
+        (["seed=1", "outputs='/an old'"], "a copy", ["seed=1", "outputs='a copy'"]),
+        (["seed=1"], "copy", ["seed=1", "outputs=copy"]),
+        (["outputs=copy", "seed=1"], "outputs", ["seed=1"]),
+        (["seed=1"], "outputs", ["seed=1"]),
+    ],
+)
+def test_a_command_names_the_folder_where_it_was_found(recorded, outputs, shown):
+    """In a copy of the outputs folder, it must not train into the original."""
+    assert name_outputs(recorded, Path(outputs)) == shown

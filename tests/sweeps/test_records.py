@@ -75,7 +75,7 @@ def test_the_folder_has_a_record_of_every_run(outputs):
     assert [run.logged is not None for run in record.runs] == [True] * 4 + [False]
     assert [run for run in record.runs if run.result] == record.runs[:1]
     assert record.runs[0].result.scenes == ["scene0", "scene1"]
-    assert record.runs[1].command == "python -m gym.train model=unet filters=1"
+    assert record.runs[1].command == f"python -m gym.train model=unet filters=1 outputs={outputs}"
     assert record.missing == ["Runs that are not in MLflow have no training curve."]
 
 
@@ -83,7 +83,7 @@ def test_the_command_includes_threads_assigned_by_the_launcher(outputs):
     """Without them, the run would differ in the last bits."""
     record = find_sweep(CONFIG, outputs, "whole")
 
-    assert record.runs[0].command == "python -m gym.train model=unet filters=0 training.threads=2"
+    assert record.runs[0].command == f"python -m gym.train model=unet filters=0 outputs={outputs} training.threads=2"
 
 
 def test_a_sweep_is_found_by_its_name_and_its_parent_run(outputs):
@@ -105,7 +105,7 @@ def test_the_command_of_the_sweep_is_read_from_multirun_yaml(outputs):
         "{hydra: [hydra.mode=MULTIRUN, hydra/launcher=joblib], task: [\"filters='2','4'\", 'data.classes=[a, b]']}"
     )
     write_text(place, f"hydra: {{overrides: {recorded}}}\n")
-    command = "python -m gym.train -m hydra/launcher=joblib filters=2,4 'data.classes=[a, b]'"
+    command = f"python -m gym.train -m hydra/launcher=joblib filters=2,4 'data.classes=[a, b]' outputs={outputs}"
     assert find_sweep(CONFIG, outputs, name).command == command
 
     write_text(place, "hydra: [")
@@ -132,7 +132,8 @@ def test_a_sweep_without_a_folder_is_read_from_mlflow(outputs):
         ("run 3", "pruned", ""),
     ]
     assert record.runs[0].result.scores["iou"] == 0.5
-    assert record.runs[0].command == "python -m gym.train seed=7 model.name=unet model.filters=4 loss.clip=true"
+    settings = f"seed=7 model.name=unet model.filters=4 loss.clip=true outputs={outputs}"
+    assert record.runs[0].command == f"python -m gym.train {settings}"
 
 
 def test_a_lost_result_is_read_from_mlflow(outputs):

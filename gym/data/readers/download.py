@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from gym.core.errors import DataError, first_line
 from gym.core.files import atomic_file
+from gym.core.redaction import redact
 from gym.core.text import plain_console
 
 _SCHEMES = ("http", "https", "file")
@@ -58,7 +59,7 @@ def download_file(url: str, folder: Path) -> Path:
     try:
         path = folder / download_name(url)
         if not path.is_file():
-            log.info("downloading %s", url)
+            log.info("downloading %s", redact(url))
             with atomic_file(path) as temporary:
                 _download(url, temporary)
     except (OSError, HTTPException, ValueError) as error:
@@ -70,11 +71,14 @@ def download_file(url: str, folder: Path) -> Path:
 
 
 def download_name(url: str) -> str:
-    """Name the file of a URL, as in ``L8_11_001-1a2b3c4d.zip``."""
+    """Name the file of a URL, as in ``L8_11_001-1a2b3c4d.zip``.
+
+    A token in the URL does not count, so that an archive is not downloaded again when its token was renewed.
+    """
     name = PurePosixPath(
         re.sub(r"[^A-Za-z0-9._-]+", "_", PureWindowsPath(unquote(urlsplit(url).path)).name).lstrip(".")
     )
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(redact(url, is_uri=True).encode()).hexdigest()[:8]
     return f"{name.stem[:80] or 'download'}-{digest}{name.suffix[:10]}"
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from gym.config.schema import DataConfig, parse_folders
 from gym.core.errors import DataError
 from gym.core.files import HashCache
+from gym.core.redaction import redact
 from gym.core.text import pluralize
 from gym.data.labels import MAX_CLASSES
 from gym.data.readers.archives import SUFFIXES as ARCHIVES
@@ -56,13 +57,13 @@ class NpzReader:
         paths = [download_file(place, downloads) if is_url(place) else Path(place) for place in archives]
         found, left_out, duplicates = find_npz_files(paths)
         files, repeats = self.skip(found)
-        archived = (" + ".join(archives), index_by_stem(files.items(), config.drop_from_stem))
+        archived = (" + ".join(map(redact, archives)), index_by_stem(files.items(), config.drop_from_stem))
         band_sets = [(folder, find_files(Path(folder), SUFFIXES, config.drop_from_stem)) for folder in folders]
         self._files, unmatched = match_stems([archived, *band_sets])
         others = list_skipped([Path(folder) for folder in folders], (*SUFFIXES, *ARCHIVES))
         self.left_out, self.skipped = left_out | unmatched, duplicates | repeats | others
         self.names = list(self._files)
-        self.description = " + ".join([*archives, *folders])
+        self.description = " + ".join(map(redact, [*archives, *folders]))
 
     @cached_property
     def bands(self) -> list[str]:

@@ -36,7 +36,8 @@ from gym.reporting.dataset_page import describe_split
 from gym.reporting.page_tables import provenance_rows
 from gym.reporting.pages import TEMPLATES, render_page
 from gym.reporting.style import embed_png
-from gym.runs.mlflow_log import RunLog, environment_tags
+from gym.runs.mlflow_log import RunLog
+from gym.runs.provenance import environment_tags
 from gym.runs.result import RunResult
 
 CARD = "card.md"

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from gym.config.schema import SearchConfig
 from gym.core.errors import RunError
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
 from gym.sweeps.search.storage import open_storage, translate_storage_errors
 
 _REDUCTION_FACTOR = 3  # one in three trials continues after a rung
@@ -133,8 +133,7 @@ class TrialPruner:
                 trial = study.get_trials(deepcopy=False)[number]
             except (KeyError, IndexError):
                 raise RunError(
-                    f"search {name} has no trial {number} in {redact_uri(url)}; "
-                    "repeat the command that started the search."
+                    f"search {name} has no trial {number} in {redact(url)}; repeat the command that started the search."
                 ) from None
             self._trial = Trial(study, trial._trial_id)
         self._known = set(trial.intermediate_values)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from gym.core.errors import ConfigError, RunError, first_line
-from gym.core.text import redact_uri
+from gym.core.redaction import redact
 
 _LOCK_TIMEOUT = 60  # seconds to wait for another process that is writing to SQLite
 
@@ -37,7 +37,7 @@ def open_storage(url: str, is_ready: bool = False) -> RDBStorage:
         ConfigError: The URL is not that of a persistent database.
         RunError: The database cannot be used.
     """
-    shown = redact_uri(url)
+    shown = redact(url)
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -80,4 +80,4 @@ def translate_storage_errors(name: str) -> Iterator[None]:
 
 
 def _describe_error(error: BaseException) -> str:
-    return redact_uri(first_line(error.__cause__ or error))  # Optuna puts the reason into the cause
+    return redact(first_line(error.__cause__ or error))  # Optuna puts the reason into the cause

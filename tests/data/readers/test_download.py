@@ -255,3 +255,14 @@ def test_a_terminal_shows_a_progress_bar_and_a_log_file_one_line(server, tmp_pat
         download_file(f"{server.url}/b/x.zip", tmp_path)
     assert log_file.getvalue() == ""
     assert caplog.messages == [f"downloading {server.url}/b/x.zip"]
+
+
+@pytest.mark.parametrize("name", ["token", "X-Amz-Signature", "sig"])
+def test_a_renewed_token_does_not_change_the_name_of_a_download(name):
+    """Other parts of the query do, and what a run has recorded names the same file."""
+    old, new, hidden, other = (
+        download_name(f"https://host/a.zip?part={part}&{name}={token}")
+        for part, token in ((1, "old"), (1, "new"), (1, "***"), (2, "old"))
+    )
+
+    assert old == new == hidden != other

@@ -27,6 +27,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gym import __version__
+from gym.app.arguments import parse_arguments
 from gym.app.explain import explain
 from gym.app.help import asks_for_help, format_help
 from gym.app.hydra_plugin import register_sweepers
@@ -60,7 +61,6 @@ class Command(NamedTuple):
 # What to do about errors that Hydra raises as ValueError.
 _FLAG_ERRORS = {
     "Only one of --run, --multirun": "leave out all but one of them",
-    "The --resolve flag can only be used": "add --cfg job, or leave out --resolve",
     "Config group override must be a string": "put quotes around a number, as in \"filters='6'\"",
 }
 
@@ -111,13 +111,18 @@ def _run(entry: Command) -> None:
 
 
 def _run_with_hydra(entry: Command) -> None:
+    if "--version" in sys.argv[1:]:  # Hydra would print its own
+        print(f"segsweep {__version__}")
+        return
     register_configuration([entry.config_name])
     handle_signals()
-    sys.argv[1:] = add_environment_plugins([quote_options(argument) for argument in sys.argv[1:]])
-    plugins = load_plugins(plugins_in(sys.argv[1:]))
-    if asks_for_help(sys.argv[1:]):
-        print(format_help(entry.config_name, entry.schema, sys.argv[1:]))
+    flags, overrides = parse_arguments(sys.argv[1:], entry.schema)
+    overrides = add_environment_plugins(list(map(quote_options, overrides)))
+    plugins = load_plugins(plugins_in(overrides))
+    if asks_for_help(flags):
+        print(format_help(entry.config_name, entry.schema, overrides))
         return
+    sys.argv[1:] = [*flags, *overrides]
 
     @hydra.main(config_path=str(configuration_folder()), config_name=entry.config_name, version_base="1.3")
     def main(composed: DictConfig) -> Any:

@@ -11,7 +11,6 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
-from difflib import get_close_matches
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args
 
@@ -22,6 +21,7 @@ from gym.config import data_rules, schema
 from gym.config.overrides import escape_interpolation, format_value
 from gym.config.plugins import check_loaded
 from gym.config.registries import ARCHITECTURES, LOSSES, READERS
+from gym.config.suggestions import explain_unknown_key
 from gym.core.errors import ConfigError, first_line
 from gym.core.registry import Entry, Registry
 
@@ -154,13 +154,6 @@ def _check_keys(composed: DictConfig, typed: DictConfig) -> None:
     for key in all_keys(composed):
         if key not in known and not key.startswith(free):
             raise ConfigError(f"{key}: {explain_unknown_key(key, known)}")
-
-
-def explain_unknown_key(key: str, known: list[str]) -> str:
-    """Explain that a key is unknown, and suggest the most similar one."""
-    near = get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "see --help for the keys."
-    return f"unknown key; {hint}"
 
 
 def check_rules(config: Any, prefix: str = "") -> None:

@@ -136,7 +136,7 @@ REFUSED_TOGETHER = {
     "data=folder": "data.images is missing; data.kind=folder needs it, as in data.images=[path/to/images].",
     "+foo=1": "foo: unknown key; see --help for the keys.",
     "+model.filter=1": "model.filter: unknown key; did you mean model.filters?",
-    "+data.split.seed=1": "data.split: unknown key; did you mean data.sites?",
+    "+data.split.seed=1": "data.split: unknown key; did you mean split?",
 }
 
 ON_DISK_ONLY = (

@@ -50,8 +50,7 @@ def run_search(
         ConfigError: A configuration that the search may propose is invalid; no trial was started.
         RunError: No trial finished, or another process is running the search.
     """
-    texts = [quote_options(f"{key}={value}") for key, value in params.items()]
-    space = read_space([*texts, *arguments])
+    space = _read_space(params, arguments)
     extremes = list_extremes(space)
     configs = plan.read_configs(extremes, compose)
     cache, own = DatasetCache(), configs[0]
@@ -90,6 +89,15 @@ def run_search(
             findings = log_search(parent, folder, study, jobs)
     print_results(study, jobs, findings)
     return jobs
+
+
+def expand_search(params: dict[str, Any], arguments: Sequence[str]) -> list[Overrides]:
+    """Return the configurations of `list_extremes`; arguments as for `run_search`."""
+    return list_extremes(_read_space(params, arguments))
+
+
+def _read_space(params: dict[str, Any], arguments: Sequence[str]) -> SearchSpace:
+    return read_space([*(quote_options(f"{key}={value}") for key, value in params.items()), *arguments])
 
 
 def list_extremes(space: SearchSpace) -> list[Overrides]:

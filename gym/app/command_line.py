@@ -23,12 +23,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym import __version__
 from gym.app.arguments import parse_arguments
-from gym.app.explain import explain
+from gym.app.explain import explain, explain_missing_run
 from gym.app.help import asks_for_help, format_help
 from gym.app.hydra_plugin import register_sweepers
 from gym.config.groups import configuration_folder, quote_options
@@ -141,6 +141,8 @@ def _run_with_hydra(entry: Command) -> None:
 def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, str]) -> Any:
     try:
         load_plugins(plugins, plugins)  # again, because a sweep's workers are other processes
+        if OmegaConf.is_missing(composed, "run"):
+            raise ConfigError(explain_missing_run(composed.outputs))
         config: Any = read_config(composed, entry.schema)
         with quiet_tensorflow_imports():
             function = import_object(entry.function)

@@ -2,16 +2,19 @@
 
 import re
 import shlex
+from pathlib import Path
 
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym.config.groups import group_names, natural_key, option_names, sweep_of
+from gym.config.overrides import format_value
 from gym.config.schema import Config
 from gym.config.suggestions import suggest
 from gym.config.validation import all_keys
 from gym.core.errors import first_line
+from gym.runs.recent import recent_run_names
 
 # Hydra gives the key only within its message. The group of each pattern is that key.
 _PLUS_ON_EXISTING = {
@@ -78,6 +81,15 @@ def _explain_missing_option(path: str, options: list[str]) -> str:
     if group == "filters":
         choices += f", or set any other width with model.filters={option if is_width else 'N (at least 1)'}"
     return f"{group}={option} is not an option; {group} must be one of {choices}."
+
+
+def explain_missing_run(outputs: str) -> str:
+    """Explain that no run is chosen, and list the latest ones."""
+    names = recent_run_names(Path(outputs))
+    if not names:
+        return f"run is missing, and {outputs} has no finished run; train one, or set run=... to an id or a name."
+    example = shlex.quote(f"run={format_value(names[0])}")
+    return f"run is missing; set it, as in {example}, to one of the latest runs: {', '.join(names)}."
 
 
 def _explain_override(key: str, value: str, cause: BaseException | None, schema: type) -> str:

@@ -4,6 +4,8 @@ A bad value is refused in a fraction of a second and in one line. `gym.config.sc
 that tie several keys together are functions here and in `gym.config.data_rules`.
 """
 
+import functools
+import logging
 import math
 import operator
 import os
@@ -31,7 +33,15 @@ _BOUNDS = {
     "above": ("above", operator.gt),
     "below": ("below", operator.lt),
 }
+_HIGH_RATE = 0.1
+
 Schema = TypeVar("Schema")
+log = logging.getLogger(__name__)
+
+# For presets, whose values must suit whatever else is chosen: ${if_equal:VALUE,WANTED,THEN,OTHERWISE}.
+OmegaConf.register_new_resolver(
+    "if_equal", lambda value, wanted, then, otherwise: then if value == wanted else otherwise, replace=True
+)
 
 
 def read_config(composed: DictConfig, expected: type[Schema]) -> Schema:
@@ -113,6 +123,8 @@ def check_config(config: Any) -> None:
     if isinstance(config, schema.Config):
         _check_loss(config.loss, len(READERS.get(config.data.kind).classes or config.data.classes))
         _check_schedule(config.schedule)
+        if config.sweep.job < 0:  # otherwise the command that started the sweep has warned
+            _warn_of_rate(config.schedule)
         _check_dropout(config.model)
         _check_sweep_name(config.sweep.name)
     if isinstance(config, schema.DatasetConfig) and config.inspect and config.export != "none":
@@ -318,6 +330,21 @@ def _check_schedule(schedule: schema.ScheduleConfig) -> None:
             raise ConfigError(
                 f"schedule.{key}={getattr(schedule, key)} must be at most schedule.max_rate={schedule.max_rate}."
             )
+
+
+def _warn_of_rate(schedule: schema.ScheduleConfig) -> None:
+    usual = schema.ScheduleConfig.max_rate
+    if schedule.max_rate > _HIGH_RATE:
+        warn_once(
+            f"schedule.max_rate={schedule.max_rate:g} is above {_HIGH_RATE:g}, where training with Adam rarely "
+            f"converges; the default is {usual:g}"
+        )
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Log a warning, once in a process however many configurations of a sweep it concerns."""
+    log.warning("%s", message)
 
 
 def _check_dropout(model: schema.ModelConfig) -> None:

@@ -65,7 +65,12 @@ def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
     experiment = find_experiment(client, config)
     named = search_runs(client, experiment, f"{_FINISHED} and {equality_filter('attributes.run_name', address)}")
     if named:
-        return max(named, key=lambda run: run.info.end_time)
+        latest = max(named, key=lambda run: run.info.end_time)
+        if len(named) > 1:
+            log.warning(
+                "run=%s is the name of %d finished runs; using the latest, %s", address, len(named), latest.info.run_id
+            )
+        return latest
     finished = search_runs(client, experiment, _FINISHED)
     known = {name for run in finished for name in (run.info.run_name, run.info.run_id)}
     near = suggest_nearest(address, known, "there is no finished run yet: train one")

@@ -68,8 +68,8 @@ REFUSED = {
     "train --config x": f"--config x {NO_FLAG} --config-dir?",
     "train --resume": f"--resume {NO_FLAG} training.resume=...?",
     "train -x": "-x is not a flag, and settings have no dashes; see --help for the keys.",
-    "train --gpu 0": "--gpu 0 is not a flag, and settings have no dashes; a GPU is used if TensorFlow finds one; choose "
-    "it with the environment variable CUDA_VISIBLE_DEVICES=0, or use none with CUDA_VISIBLE_DEVICES=-1.",
+    "train --gpu 0": "--gpu 0 is not a flag, and settings have no dashes; a GPU is used if TensorFlow finds one; "
+    "choose it with the environment variable CUDA_VISIBLE_DEVICES=0, or use none with CUDA_VISIBLE_DEVICES=-1.",
     "evaluate --model best:x": f"--model best:x {NO_FLAG} run=best:x?",
     "evaluate --run best:x": f"best:x {NO_OVERRIDE} run=best:x?",
     "predict --weights a.zip": f"--weights a.zip {NO_FLAG} run=a.zip?",

@@ -36,6 +36,7 @@ from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
+from gym.core.escape import escape_text
 from gym.core.registry import import_object
 from gym.core.signals import handle_signals
 from gym.core.startup import quiet_tensorflow_imports
@@ -192,7 +193,7 @@ def exit_on_error(schema: type) -> Iterator[None]:
 
 
 def _exit_with(error: GymError) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {escape_text(str(error))}", file=sys.stderr)
     sys.exit(1)
 
 

@@ -1,6 +1,7 @@
 """Faster and quieter imports of large libraries."""
 
 import gc
+import logging
 import os
 import sys
 import tempfile
@@ -55,6 +56,8 @@ def quiet_imports() -> Iterator[None]:
     """
     for variable, value in _QUIET.items():
         os.environ.setdefault(variable, value)
+    # TensorFlow warns that it traces again for each shape and type of images, which is as it should be.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     was_collecting = gc.isenabled()
     gc.disable()
     sys.stderr.flush()

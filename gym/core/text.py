@@ -2,16 +2,44 @@
 
 import math
 import re
+from collections.abc import Iterable
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderHook
+from rich.text import Text
+
+from gym.core.escape import escape_text
 
 
-def plain_console() -> Console:
-    """Return a console that prints text unchanged: no markup, emoji codes, highlighting or wrapping.
+class PlainConsole(Console):
+    """A console that prints each string as one line: escaped, and without markup, emoji codes or wrapping."""
 
-    Names given by users may contain anything, ``[bold]`` or ``:sun:`` included.
-    """
-    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    def __init__(self) -> None:
+        super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Turn a string, or a cell of a table, into Rich's text."""
+        return super().render_str(escape_text(text), **options)
+
+    def push_render_hook(self, hook: RenderHook) -> None:
+        """Begin a live display, whose lines the terminal must not wrap, because Rich counts them to redraw them."""
+        self.soft_wrap = False
+        super().push_render_hook(hook)
+
+    def pop_render_hook(self) -> None:
+        """End a live display."""
+        super().pop_render_hook()
+        self.soft_wrap = True
+
+    def print_lines(self, lines: Iterable[str]) -> None:
+        """Print several lines."""
+        for line in lines:
+            self.print(line)
+
+
+def plain_console() -> PlainConsole:
+    """Return a console for text that contains names given by users."""
+    return PlainConsole()
 
 
 def pluralize(number: int, noun: str) -> str:

@@ -79,7 +79,7 @@ def run_grid(
             requeue_lost_runs(folder, planned)
             launch_unfinished(folder, planned, run_launcher, own.sweep.attempts)
             jobs = planned_jobs(folder, planned)
-            plain_console().print("\n".join(summary_lines(jobs, plan.format_command, own.sweep.attempts)))
+            plain_console().print_lines(summary_lines(jobs, plan.format_command, own.sweep.attempts))
             for finding in log_comparison(parent, folder, jobs):
                 plain_console().print(finding)
             if missing := sum(job.status != FINISHED for job in jobs):

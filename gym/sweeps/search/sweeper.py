@@ -38,7 +38,7 @@ from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
 from gym.sweeps.search.study import OBJECTIVES, best_trials, limit_trials, open_study, propose_trials, record_result
 from gym.sweeps.sweep_folder import SweepFolder
-from gym.sweeps.view import one_line, run_label, show_sweep
+from gym.sweeps.view import run_label, show_sweep
 
 
 def run_search(
@@ -238,7 +238,7 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
     Raises:
         RunError: No trial finished.
     """
-    lines = [f"{run_label(job)}  failed: {one_line(job.message)}" for job in jobs if job.status == FAILED]
+    lines = [f"{run_label(job)}  failed: {job.message}" for job in jobs if job.status == FAILED]
     lines.append(describe_counts(study))
     overrides, best = {job.number: job.overrides for job in jobs}, best_trials(study)
     for trial in best:
@@ -248,6 +248,6 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
     models = {job.fingerprint for job in jobs if job.status == FINISHED}
     if len(models) > 1 and any(SCORES.get(name).rates_predictions for name in study.user_attrs[OBJECTIVES]):
         lines.append(f"chosen among {len(models)} finished trials, which makes validation scores optimistic")
-    plain_console().print("\n".join([*lines, *findings]))
+    plain_console().print_lines([*lines, *findings])
     if not best:
         raise RunError(f"none of {pluralize(len(jobs), 'trial')} finished; see the messages above.")

@@ -3,8 +3,7 @@
 import importlib
 import json
 import logging
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +11,11 @@ import keras
 
 from gym.app.precision import resolve_precision
 from gym.config.overrides import flatten, format_settings
-from gym.config.plugins import format_plugins
 from gym.config.registries import LOSSES
-from gym.config.schema import Config, TrackingConfig
+from gym.config.schema import Config
 from gym.core.errors import ConfigError
 from gym.core.parallel import available_cores
-from gym.core.text import pluralize, redact_uri
+from gym.core.text import pluralize
 from gym.evaluation.confusion import check_plugin_scores
 from gym.evaluation.run_model import Evaluation
 from gym.models.architectures import count_parameters
@@ -25,6 +23,7 @@ from gym.models.cpu_ops import is_tuned
 from gym.reporting.card.limitations import FEW_STEPS
 from gym.reporting.terminal import print_result
 from gym.runs.mlflow_log import RunLog, end_abandoned_run, open_mlflow_run
+from gym.runs.next_steps import format_run_steps
 from gym.runs.result import RunResult, find_result
 from gym.runs.run_folder import end_attempt, find_attempts, hold_run_folder, read_attempt, write_plugins
 from gym.runs.spec import RunSpec, plan_run
@@ -60,7 +59,7 @@ def run_experiment(config: Config) -> RunResult:
     result, evaluations = execute_run(config, spec, tags)
     end_attempt(spec.folder)
     if evaluations:
-        next_steps = format_next_steps(result.run_id, config.outputs, config.tracking, config.plugins)
+        next_steps = format_run_steps(result.run_id, config.outputs, config.tracking, config.plugins)
         print_result(spec.name, result.scores, evaluations["validation"], next_steps)
     return result
 
@@ -70,22 +69,6 @@ def _abandon_attempts(config: Config, spec: RunSpec) -> None:
     for folder in find_attempts(spec.folder.parent, spec.fingerprint):
         end_abandoned_run(config.tracking, Path(config.outputs), str((read_attempt(folder) or {})["attempt"]))
         end_attempt(folder)
-
-
-def format_next_steps(run_id: str, outputs: str, tracking: TrackingConfig, plugins: Sequence[str] = ()) -> list[str]:
-    """Return lines that say where a run is logged, with commands that can be copied."""
-    places = {"outputs": (outputs, Config.outputs), "tracking.uri": (tracking.uri, TrackingConfig.uri)}
-    places["tracking.experiment"] = (tracking.experiment, TrackingConfig.experiment)
-    where = "".join(
-        f" {shlex.quote(f'{key}={redact_uri(value)}')}" for key, (value, default) in places.items() if value != default
-    )
-    where += f" {format_plugins(plugins)}" if plugins else ""
-    return [
-        f"logged as run {run_id}",
-        "  view:     ./scripts/ui" + (f" 5000 {shlex.quote(outputs)}" if outputs != Config.outputs else ""),
-        f"  evaluate: python -m gym.evaluate run={run_id}{where}",
-        f"  predict:  python -m gym.predict run={run_id} input=IMAGES output=LABELS{where}",
-    ]
 
 
 def execute_run(

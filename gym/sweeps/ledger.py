@@ -168,7 +168,7 @@ class Job:
         kind, when = event["event"], event.get("time", 0.0)
         if kind == EPOCH:
             self.epoch, self.iou = event.get("epoch", self.epoch), event.get("iou", self.iou)
-            if when:
+            if when and not 0 < self.epoch <= self.resumed_from:  # a resumed run repeats the event of its last epoch
                 self.epoch_times.append(when)
         elif kind == QUEUED:
             self.status, self.overrides = kind, list(event.get("overrides", self.overrides))

@@ -30,7 +30,7 @@ from gym.runs.spec import drop_clip, fingerprinted_settings
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
-from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
+from gym.sweeps.mlflow_parent import log_comparison, next_steps, open_parent_run
 from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
 from gym.sweeps.precision import is_auto, make_measure, report_earlier_trials, resolve_precision, set_precision
 from gym.sweeps.search.figures import describe_counts, write_search_report
@@ -87,7 +87,7 @@ def run_search(
                     runner.run(trials)
             jobs = folder.ledger.jobs()
             findings = log_search(parent, folder, study, jobs)
-    print_results(study, jobs, findings)
+    print_results(study, jobs, [*findings, *next_steps(folder, jobs, own)])
     return jobs
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console, RenderHook
@@ -45,6 +45,22 @@ def plain_console() -> PlainConsole:
 def pluralize(number: int, noun: str) -> str:
     """Return a number with its noun, as in "1 scene" and "2 scenes". The plural adds an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def group_reasons(reasons: Mapping[str, str]) -> list[str]:
+    """Return one line for each reason, the most frequent first, with the name or the number of those that it concerns.
+
+    Args:
+        reasons: Why each was left out, by name. Reasons that differ only in the name or its path are equal.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        groups.setdefault(re.sub(rf"(^|/){re.escape(name)}(?!\w)", "", reason), []).append(name)
+    lines = []
+    for names in sorted(groups.values(), key=len, reverse=True):
+        first, reason = names[0], reasons[names[0]].removeprefix(names[0]).removeprefix(":").strip()
+        lines.append(f"{first}: {reason}" if len(names) == 1 else f"{len(names)} such as {first}: {reason}")
+    return lines
 
 
 def format_duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from gym.config.schema import TrackingConfig
 from gym.runs.next_steps import format_run_steps, format_sweep_steps
-from tests.composition import compose_quickly
+from tests.app.commands import run_lightly
 
 
 def test_the_next_steps_can_be_copied():
@@ -46,4 +46,5 @@ def test_a_sweep_of_any_name_can_be_reported(name):
     """The shell and Hydra leave the name as it is."""
     line = format_sweep_steps(name, "outputs", TrackingConfig())[2]
 
-    assert compose_quickly("report", shlex.split(line)[4:]).sweep == name
+    done = run_lightly("report", *shlex.split(line)[4:], "--cfg", "job", "--resolve", "--package", "sweep")
+    assert done == (0, f"{name}\n", "")

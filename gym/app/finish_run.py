@@ -4,7 +4,7 @@ Importing this module imports matplotlib, half a second's worth: `gym.app.train`
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from pathlib import Path
 
@@ -46,6 +46,7 @@ def finish_run(
     *,
     batch: int,
     seed: int,
+    announce: Callable[[str], None],
 ) -> tuple[RunResult, dict[str, Evaluation]]:
     """Evaluate a trained model on its validation and test sides, log the run, and write its result.
 
@@ -59,6 +60,7 @@ def finish_run(
         split_config: How the dataset was split.
         batch: Images predicted at a time.
         seed: Seed of the copies.
+        announce: Called with what is being done, as in "scoring": each can take minutes.
 
     Returns:
         The result, and the evaluations by side.
@@ -68,6 +70,7 @@ def finish_run(
         RunError: MLflow cannot be used.
     """
     dataset, split, read = spec.dataset, spec.split, SampleReader(spec.dataset, augment, seed)
+    announce("scoring")
     evaluations = {
         side: evaluate_model(model, dataset, samples, ordered_batches(dataset, samples, batch, augment, seed))
         for side, samples in (("validation", split.validation), ("test", split.test))
@@ -76,12 +79,14 @@ def finish_run(
     units = {side: find_units(dataset, of.samples, split_config, side) for side, of in evaluations.items()}
     result = _make_result(run.run_id, spec, model, history, steps_per_epoch, evaluations, units["validation"])
     _log_scores(run, history, result)
+    announce("drawing")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         _write_inputs(folder, spec, find_near_duplicates(dataset, split, split_config.likeness))
         save_model(model, dataset, folder / "model")
         _write_pictures(folder, history, evaluations, dataset.bands, read)
         write_run_card(folder, dataset, split, split_config, result, evaluations, units, read)
+        announce("logging")
         run.log_folder(folder)
     write_result(spec.folder, result)
     return result, evaluations

@@ -35,6 +35,12 @@ from gym.training.model_setup import set_up_training
 from gym.training.progress import progress_callback
 from gym.training.runtime import prepare_tensorflow
 
+_PHASES = {
+    "scoring": "scoring the model",
+    "drawing": "drawing the figures and writing the model card",
+    "logging": "logging the model to MLflow",
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -71,11 +77,16 @@ def _abandon_attempts(config: Config, spec: RunSpec) -> None:
         end_attempt(folder)
 
 
+def _log_phase(phase: str) -> None:
+    log.info("%s ...", _PHASES[phase])
+
+
 def execute_run(
     config: Config,
     spec: RunSpec,
     tags: Mapping[str, str] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_phase: Callable[[str], None] = _log_phase,
     *,
     is_shown: bool = True,
 ) -> tuple[RunResult, dict[str, Evaluation]]:
@@ -86,6 +97,7 @@ def execute_run(
         spec: The run planned from it.
         tags: Further tags of the MLflow run.
         on_epoch: Called after every epoch.
+        on_phase: Called after training with what is being done, as in "scoring".
         is_shown: Whether progress is printed.
 
     Returns:
@@ -106,13 +118,18 @@ def execute_run(
             end_abandoned_run(config.tracking, outputs, attempt.abandoned)
         with open_mlflow_run(config.tracking, outputs, spec.name, tags, attempt.name) as run:
             found = find_result(spec.folder)
-            outcome = (found, {}) if found else _train_and_evaluate(config, spec, run, on_epoch, is_shown)
+            outcome = (found, {}) if found else _train_and_evaluate(config, spec, run, on_epoch, on_phase, is_shown)
         checkpoint.remove_checkpoints(spec.folder)
     return outcome
 
 
 def _train_and_evaluate(
-    config: Config, spec: RunSpec, run: RunLog, on_epoch: Callable[[Epoch], None], is_shown: bool
+    config: Config,
+    spec: RunSpec,
+    run: RunLog,
+    on_epoch: Callable[[Epoch], None],
+    on_phase: Callable[[str], None],
+    is_shown: bool,
 ) -> tuple[RunResult, dict[str, Evaluation]]:
     dataset, split, augment, training = spec.dataset, spec.split, config.augment, config.training
     seed, batch, epochs = config.seed, training.batch, training.epochs
@@ -137,7 +154,9 @@ def _train_and_evaluate(
 
     from gym.app.finish_run import finish_run  # see _prefetch_finish_run
 
-    return finish_run(run, spec, model, history, steps, augment, config.split, batch=batch, seed=seed)
+    return finish_run(
+        run, spec, model, history, steps, augment, config.split, batch=batch, seed=seed, announce=on_phase
+    )
 
 
 def _log_inputs(run: RunLog, spec: RunSpec) -> None:

@@ -164,7 +164,7 @@ def table_row(job: Job, progress: Progress) -> list[Text]:
     cells = [
         (str(job.number), ""),
         (escape_text(job.name), ""),
-        (state, _STYLES[state]),
+        (escape_text(job.phase) if state == RUNNING and job.phase else state, _STYLES[state]),
         (f"{job.epoch}/{job.epochs}" if job.epochs else "", ""),
         ("" if is_waiting else format_score(latest_iou(job)), ""),
         ("" if is_waiting else format_duration(job.elapsed(progress.now)), ""),

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from gym.core.errors import Terminated
 from gym.sweeps import view
-from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, Ledger
+from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PHASE, PRUNED, QUEUED, STARTED, Job, Ledger
 from gym.sweeps.progress import Progress, Session
 from gym.sweeps.view import LineDisplay, draw_sweep, show_sweep, summary_lines
 
@@ -148,6 +148,19 @@ def test_names_are_shown_literally():
     assert lines[3].rstrip() == r"  0  [bold]a[/] :smile: \x1b[31m  queued"
     assert lines[4].startswith(r"  1  one\ntwo\udce9")
     assert lines[4].endswith(r"\x1b[2Jgone\n")
+
+
+def test_the_phase_after_the_training_is_named():
+    """Scoring, drawing and logging can take minutes."""
+    events = [
+        *queued("a"),
+        started(0, 0),
+        epoch(0, 15, 0.5),
+        {"event": PHASE, "job": 0, "time": BEGIN, "phase": "scoring"},
+    ]
+    assert drawn(events, now=2, width=110)[3].split()[:4] == ["0", "a", "scoring", "15/15"]
+
+    assert drawn([*events, started(0, 1)], now=2, width=110)[3].split()[2] == "running"
 
 
 # --- plain lines

@@ -17,8 +17,10 @@ from gym.config.schema import AugmentConfig, SplitConfig
 from gym.core.files import write_json, write_text
 from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
+from gym.data.dataset import Dataset
 from gym.data.near_duplicates import NearDuplicate
 from gym.data.samples import ReadSample, find_near_duplicates, list_sample_names, pair_positions, scene_names
+from gym.data.split import Split
 from gym.data.units import SCENE, Units, find_units
 from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
 from gym.models.architectures import count_parameters
@@ -71,11 +73,7 @@ def finish_run(
     """
     dataset, split, read = spec.dataset, spec.split, SampleReader(spec.dataset, augment, seed)
     announce("scoring")
-    evaluations = {
-        side: evaluate_model(model, dataset, samples, ordered_batches(dataset, samples, batch, augment, seed))
-        for side, samples in (("validation", split.validation), ("test", split.test))
-        if samples
-    }
+    evaluations = _evaluate_sides(model, dataset, split, augment, batch=batch, seed=seed)
     units = {side: find_units(dataset, of.samples, split_config, side) for side, of in evaluations.items()}
     result = _make_result(run.run_id, spec, model, history, steps_per_epoch, evaluations, units["validation"])
     _log_scores(run, history, result)
@@ -90,6 +88,16 @@ def finish_run(
         run.log_folder(folder)
     write_result(spec.folder, result)
     return result, evaluations
+
+
+def _evaluate_sides(
+    model: keras.Model, dataset: Dataset, split: Split, augment: AugmentConfig, *, batch: int, seed: int
+) -> dict[str, Evaluation]:
+    return {
+        side: evaluate_model(model, dataset, samples, ordered_batches(dataset, samples, batch, augment, seed))
+        for side, samples in (("validation", split.validation), ("test", split.test))
+        if samples
+    }
 
 
 def _make_result(

@@ -52,7 +52,6 @@ def run_grid(
         RunError: Runs failed, or another process is running the sweep.
     """
     combinations = plan.expand_grid(params, arguments)
-    log.info("planning %s ...", pluralize(len(combinations), "run"))
     configs, cache = plan.read_configs(combinations, compose), plan.DatasetCache()
     asked, own = plan.plan_runs(configs, combinations, cache), configs[0]
     folder = SweepFolder(Path(own.outputs), own.sweep.name or plan.name_sweep(asked))
@@ -76,7 +75,6 @@ def run_grid(
         report_retraining(folder, planned)
         queue_new_runs(folder, planned)
         folder.write_command(config)
-        log.info("opening MLflow ...")
         with open_parent_run(own.tracking, Path(own.outputs), folder) as parent:
             requeue_lost_runs(folder, planned)
             launch_unfinished(folder, planned, run_launcher, own.sweep.attempts)

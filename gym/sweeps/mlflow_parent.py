@@ -31,6 +31,7 @@ def open_parent_run(tracking: TrackingConfig, outputs: Path, folder: SweepFolder
     Raises:
         RunError: MLflow cannot be used.
     """
+    log.info("opening MLflow ...")
     known = folder.read_metadata()
     if "attempt" not in known:
         known["attempt"] = uuid.uuid4().hex  # identifies the parent run when the sweep is resumed

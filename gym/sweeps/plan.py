@@ -1,5 +1,6 @@
 """Plan the runs of a sweep: compose and check every configuration, open its data, and name it."""
 
+import logging
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from gym.config.schema import AugmentConfig, Config, DataConfig, SplitConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError
 from gym.core.files import hash_value
-from gym.core.text import redact_uri
+from gym.core.text import pluralize, redact_uri
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.samples import split_dataset, training_samples
@@ -26,6 +27,8 @@ from gym.sweeps.eta import estimate_work
 from gym.sweeps.ledger import QUEUED, Ledger, drop_duplicates
 
 _IN_DEFAULT_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
+
+log = logging.getLogger(__name__)
 
 Overrides = list[str]
 Compose = Callable[[Overrides], DictConfig]
@@ -79,6 +82,7 @@ def read_configs(combinations: Sequence[Overrides], compose: Compose) -> list[Co
     Raises:
         ConfigError: One is invalid.
     """
+    log.info("checking %s ...", pluralize(len(combinations), "configuration"))
     return [read_config(compose(overrides), Config) for overrides in combinations]
 
 

@@ -4,7 +4,6 @@ A trial has the same number as its run. A search that was killed starts with the
 that have ended since are recorded, and the others resume after their last epoch.
 """
 
-import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,8 +40,6 @@ from gym.sweeps.search.study import OBJECTIVES, best_trials, limit_trials, open_
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.sweeps.view import run_label, show_sweep
 
-log = logging.getLogger(__name__)
-
 
 def run_search(
     params: dict[str, Any], arguments: Sequence[str], compose: Compose, launcher: Launcher, config: DictConfig
@@ -55,7 +52,6 @@ def run_search(
     """
     space = _read_space(params, arguments)
     extremes = list_extremes(space)
-    log.info("checking %s that the search may propose ...", pluralize(len(extremes), "configuration"))
     configs = plan.read_configs(extremes, compose)
     cache, own = DatasetCache(), configs[0]
     first = plan.plan_runs(configs, extremes, cache)[0]
@@ -84,7 +80,6 @@ def run_search(
         url = search.storage or default_url(folder.path)
         study = open_study(url, folder.name, space, search, own.training.epochs, shared)
         check_same_trials(study, folder)
-        log.info("opening MLflow ...")
         with open_parent_run(own.tracking, outputs, folder) as parent:
             runner = TrialRunner(space, compose, folder, study, run_launcher, precision)
             with show_sweep(folder.ledger, f"search {folder.name}", runs=total):

@@ -25,11 +25,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gym import __version__
-from gym.app.explain import explain
+from gym.app.arguments import parse_arguments
+from gym.app.explain import explain, explain_missing_run
 from gym.app.help import asks_for_help, format_help
 from gym.app.hydra_plugin import register_sweepers
 from gym.config.groups import configuration_folder, quote_options
@@ -37,6 +38,7 @@ from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
+from gym.core.escape import escape_text
 from gym.core.files import write_text
 from gym.core.redaction import hide_secrets, redact, redact_error
 from gym.core.registry import import_object
@@ -67,7 +69,6 @@ class Command(NamedTuple):
 # What to do about errors that Hydra raises as ValueError.
 _FLAG_ERRORS = {
     "Only one of --run, --multirun": "leave out all but one of them",
-    "The --resolve flag can only be used": "add --cfg job, or leave out --resolve",
     "Config group override must be a string": "put quotes around a number, as in \"filters='6'\"",
 }
 
@@ -122,13 +123,18 @@ def _run(entry: Command) -> None:
 
 
 def _run_with_hydra(entry: Command) -> None:
+    if "--version" in sys.argv[1:]:  # Hydra would print its own
+        print(f"segsweep {__version__}")
+        return
     register_configuration([entry.config_name])
     handle_signals()
-    sys.argv[1:] = add_environment_plugins([quote_options(argument) for argument in hide_secrets(sys.argv[1:])])
-    plugins = load_plugins(plugins_in(sys.argv[1:]))
-    if asks_for_help(sys.argv[1:]):
-        print(format_help(entry.config_name, entry.schema, sys.argv[1:]))
+    flags, overrides = parse_arguments(hide_secrets(sys.argv[1:]), entry.schema)
+    overrides = add_environment_plugins(list(map(quote_options, overrides)))
+    plugins = load_plugins(plugins_in(overrides))
+    if asks_for_help(flags):
+        print(format_help(entry.config_name, entry.schema, overrides))
         return
+    sys.argv[1:] = [*flags, *overrides]
 
     @hydra.main(config_path=str(configuration_folder()), config_name=entry.config_name, version_base="1.3")
     def main(composed: DictConfig) -> Any:
@@ -150,6 +156,8 @@ def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, 
     _redact_saved_files()
     try:
         load_plugins(plugins, plugins)
+        if OmegaConf.is_missing(composed, "run"):
+            raise ConfigError(explain_missing_run(composed.outputs))
         config: Any = read_config(composed, entry.schema)
         if HydraConfig.get().mode == RunMode.RUN:  # a sweep checks it once
             from gym.app.first_checks import check_first  # not needed to show a configuration
@@ -221,7 +229,7 @@ def exit_on_error(schema: type) -> Iterator[None]:
 
 
 def _exit_with(error: GymError) -> NoReturn:
-    print(f"error: {redact(str(error))}", file=sys.stderr)
+    print(f"error: {escape_text(redact(str(error)))}", file=sys.stderr)
     sys.exit(1)
 
 

@@ -4,7 +4,7 @@ Importing this module imports matplotlib, half a second's worth: `gym.app.train`
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from gym.config.schema import AugmentConfig, SplitConfig
 from gym.core.files import write_json, write_text
 from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
+from gym.data.dataset import Dataset
 from gym.data.near_duplicates import NearDuplicate
 from gym.data.samples import ReadSample, find_near_duplicates, list_sample_names, pair_positions, scene_names
+from gym.data.split import Split
 from gym.data.units import SCENE, Units, find_units
 from gym.evaluation.run_model import Evaluation, evaluate_model, named_scores
 from gym.models.architectures import count_parameters
@@ -46,6 +48,7 @@ def finish_run(
     *,
     batch: int,
     seed: int,
+    announce: Callable[[str], None],
 ) -> tuple[RunResult, dict[str, Evaluation]]:
     """Evaluate a trained model on its validation and test sides, log the run, and write its result.
 
@@ -59,6 +62,7 @@ def finish_run(
         split_config: How the dataset was split.
         batch: Images predicted at a time.
         seed: Seed of the copies.
+        announce: Called with what is being done, as in "scoring": each can take minutes.
 
     Returns:
         The result, and the evaluations by side.
@@ -68,23 +72,32 @@ def finish_run(
         RunError: MLflow cannot be used.
     """
     dataset, split, read = spec.dataset, spec.split, SampleReader(spec.dataset, augment, seed)
-    evaluations = {
-        side: evaluate_model(model, dataset, samples, ordered_batches(dataset, samples, batch, augment, seed))
-        for side, samples in (("validation", split.validation), ("test", split.test))
-        if samples
-    }
+    announce("scoring")
+    evaluations = _evaluate_sides(model, dataset, split, augment, batch=batch, seed=seed)
     units = {side: find_units(dataset, of.samples, split_config, side) for side, of in evaluations.items()}
     result = _make_result(run.run_id, spec, model, history, steps_per_epoch, evaluations, units["validation"])
     _log_scores(run, history, result)
+    announce("drawing")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         _write_inputs(folder, spec, find_near_duplicates(dataset, split, split_config.likeness))
         save_model(model, dataset, folder / "model")
         _write_pictures(folder, history, evaluations, dataset.bands, read)
         write_run_card(folder, dataset, split, split_config, result, evaluations, units, read)
+        announce("logging")
         run.log_folder(folder)
     write_result(spec.folder, result)
     return result, evaluations
+
+
+def _evaluate_sides(
+    model: keras.Model, dataset: Dataset, split: Split, augment: AugmentConfig, *, batch: int, seed: int
+) -> dict[str, Evaluation]:
+    return {
+        side: evaluate_model(model, dataset, samples, ordered_batches(dataset, samples, batch, augment, seed))
+        for side, samples in (("validation", split.validation), ("test", split.test))
+        if samples
+    }
 
 
 def _make_result(

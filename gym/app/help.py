@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gym.config.groups import configuration_folder, group_names, option_names
@@ -16,29 +17,29 @@ from gym.config.groups import configuration_folder, group_names, option_names
 _COLUMN = 34  # of the comments with the meanings
 
 
-def asks_for_help(arguments: list[str]) -> bool:
-    """Whether a command line asks for our help. Hydra answers ``--help`` if another of its flags is given too."""
-    flags = {argument for argument in arguments if argument.startswith("-")}
-    return bool(flags) and flags <= {"--help", "-h"}
+def asks_for_help(flags: list[str]) -> bool:
+    """Whether a command line asks for our help. Hydra answers ``--help`` if flags are given that change its output."""
+    return "--help" in flags and set(flags) <= {"--help", "--multirun"}
 
 
-def format_help(config_name: str, schema: type, arguments: list[str]) -> str:
-    """Format the help of a command, with the values that its other arguments set.
+def format_help(config_name: str, schema: type, overrides: list[str]) -> str:
+    """Format the help of a command, with the values that its overrides set; swept values are not shown.
 
     Args:
         config_name: File in ``conf/`` whose ``hydra.help.template`` says what the command does.
         schema: Dataclass of the command's configuration.
-        arguments: Arguments of the command line.
+        overrides: Overrides of the command line.
 
     Raises:
-        HydraException: An argument is wrong.
+        HydraException: An override is wrong.
     """
-    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    overrides = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
         composed = compose(config_name, overrides, return_hydra_config=True)
     chosen = composed.hydra.runtime.choices
     groups = [name for name in sorted(group_names()) if name in chosen or config_name == "config"]
-    values = OmegaConf.to_container(OmegaConf.masked_copy(composed, [key.name for key in fields(schema)]))
+    values = OmegaConf.to_container(OmegaConf.masked_copy(composed, [key.name for key in fields(schema)]), resolve=True)
     return Template(composed.hydra.help.template).substitute(
         APP_CONFIG_GROUPS="".join(f"{name}: {', '.join(option_names(name))}\n" for name in groups),
         CONFIG="".join(f"{line}\n" for line in _describe_keys(schema, values)),

@@ -79,4 +79,4 @@ def main() -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing experiment of this name")
     given = parser.parse_args()
 
-    plain_console().print(import_experiment(given.legacy, given.output, given.name, given.overwrite))
+    plain_console().print_lines(import_experiment(given.legacy, given.output, given.name, given.overwrite).split("\n"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gym.config.schema import PredictConfig, TrainingConfig, parse_folders
 from gym.core.errors import DataError
-from gym.core.text import plain_console, pluralize
+from gym.core.text import group_reasons, plain_console, pluralize
 from gym.prediction.predict_folder import FolderResult, segment_folder
 from gym.runs.model_files import load_model
 from gym.runs.model_source import open_model_source
@@ -25,8 +25,7 @@ def predict_images(config: PredictConfig) -> FolderResult:
     folders = [Path(folder) for folder in parse_folders("input", config.input)]
     result = segment_folder(model, folders, output, config.drop_from_stem)
     console = plain_console()
-    for name, reason in result.failed.items():
-        console.print(f"left out {name}: {reason}")
+    console.print_lines(f"left out {line}" for line in group_reasons(result.failed))
     if not result.done:
         raise DataError(f"no image in input={config.input} could be segmented; correct the causes listed above.")
     console.print(f"{pluralize(len(result.done), 'image')} segmented by {source.name} ({source.origin}) into {output}")

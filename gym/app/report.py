@@ -16,6 +16,7 @@ from gym.config.overrides import parse_settings, to_overrides
 from gym.config.plugins import plugins_in_tags, require_plugins
 from gym.config.schema import ReportConfig
 from gym.core.errors import RunError
+from gym.core.escape import escape_text
 from gym.core.files import translate_disk_errors
 from gym.core.text import plain_console
 from gym.reporting.figure3_data import Examples
@@ -159,13 +160,13 @@ def _create_folder(config: ReportConfig, name: str) -> Path:
 
 @contextmanager
 def _progress(total: int) -> Iterator[ShowStep]:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = plain_console()
     with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as progress:
         task, completed = progress.add_task("", total=total), iter(range(total))
 
         def show_step(description: str) -> None:
-            progress.update(task, description=description, completed=next(completed, total))
+            progress.update(task, description=escape_text(description), completed=next(completed, total))
 
         yield show_step
 

@@ -20,7 +20,7 @@ from gym.runs.mlflow_log import PARENT
 from gym.runs.result import RunResult
 from gym.runs.run_folder import end_attempt
 from gym.runs.spec import plan_run
-from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, STARTED, Job
+from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PHASE, PRUNED, STARTED, Job
 from gym.sweeps.precision import MEASURE
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.training import checkpoint
@@ -108,7 +108,8 @@ def _execute_job(config: Config, sweep: SweepFolder, job: Job) -> RunResult:
         tags[MEASURED] = metadata.get(MEASURED, "")
     should_prune = _pruning_check(config, sweep, job) if metadata.get("is_search") else None
     on_epoch = functools.partial(_record_epoch, sweep, job.number, should_prune)
-    result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)
+    on_phase = functools.partial(_record_phase, sweep, job.number)
+    result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, on_phase, is_shown=False)
     return result
 
 
@@ -128,6 +129,10 @@ def _record_epoch(sweep: SweepFolder, number: int, should_prune: Callable[[Epoch
     sweep.ledger.append(EPOCH, number, epoch=epoch.number, iou=epoch.val_iou)
     if should_prune and should_prune(epoch):
         raise Pruned
+
+
+def _record_phase(sweep: SweepFolder, number: int, phase: str) -> None:
+    sweep.ledger.append(PHASE, number, phase=phase)
 
 
 def explain_failure(error: Exception, folder: Path) -> str:

@@ -3,8 +3,7 @@
 import importlib
 import json
 import logging
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +11,10 @@ import keras
 
 from gym.app.precision import resolve_precision
 from gym.config.overrides import flatten, format_settings
-from gym.config.plugins import format_plugins
 from gym.config.registries import LOSSES
-from gym.config.schema import Config, TrackingConfig
+from gym.config.schema import Config
 from gym.core.errors import ConfigError
 from gym.core.parallel import available_cores
-from gym.core.redaction import redact
 from gym.core.text import pluralize
 from gym.evaluation.confusion import check_plugin_scores
 from gym.evaluation.run_model import Evaluation
@@ -26,6 +23,7 @@ from gym.models.cpu_ops import is_tuned
 from gym.reporting.card.limitations import FEW_STEPS
 from gym.reporting.terminal import print_result
 from gym.runs.mlflow_log import RunLog, end_abandoned_run, open_mlflow_run
+from gym.runs.next_steps import format_run_steps
 from gym.runs.result import RunResult, find_result
 from gym.runs.run_folder import end_attempt, find_attempts, hold_run_folder, read_attempt, write_plugins
 from gym.runs.spec import RunSpec, plan_run
@@ -36,6 +34,12 @@ from gym.training.loop import BatchStreams, train
 from gym.training.model_setup import set_up_training
 from gym.training.progress import progress_callback
 from gym.training.runtime import prepare_tensorflow
+
+_PHASES = {
+    "scoring": "scoring the model",
+    "drawing": "drawing the figures and writing the model card",
+    "logging": "logging the model to MLflow",
+}
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +65,7 @@ def run_experiment(config: Config) -> RunResult:
     result, evaluations = execute_run(config, spec, tags)
     end_attempt(spec.folder)
     if evaluations:
-        next_steps = format_next_steps(result.run_id, config.outputs, config.tracking, config.plugins)
+        next_steps = format_run_steps(result.run_id, config.outputs, config.tracking, config.plugins)
         print_result(spec.name, result.scores, evaluations["validation"], next_steps)
     return result
 
@@ -73,20 +77,8 @@ def _abandon_attempts(config: Config, spec: RunSpec) -> None:
         end_attempt(folder)
 
 
-def format_next_steps(run_id: str, outputs: str, tracking: TrackingConfig, plugins: Sequence[str] = ()) -> list[str]:
-    """Return lines that say where a run is logged, with commands that can be copied."""
-    places = {"outputs": (outputs, Config.outputs), "tracking.uri": (tracking.uri, TrackingConfig.uri)}
-    places["tracking.experiment"] = (tracking.experiment, TrackingConfig.experiment)
-    where = "".join(
-        f" {shlex.quote(f'{key}={redact(value)}')}" for key, (value, default) in places.items() if value != default
-    )
-    where += f" {format_plugins(plugins)}" if plugins else ""
-    return [
-        f"logged as run {run_id}",
-        "  view:     ./scripts/ui" + (f" 5000 {shlex.quote(outputs)}" if outputs != Config.outputs else ""),
-        f"  evaluate: python -m gym.evaluate run={run_id}{where}",
-        f"  predict:  python -m gym.predict run={run_id} input=IMAGES output=LABELS{where}",
-    ]
+def _log_phase(phase: str) -> None:
+    log.info("%s ...", _PHASES[phase])
 
 
 def execute_run(
@@ -94,6 +86,7 @@ def execute_run(
     spec: RunSpec,
     tags: Mapping[str, str] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_phase: Callable[[str], None] = _log_phase,
     *,
     is_shown: bool = True,
 ) -> tuple[RunResult, dict[str, Evaluation]]:
@@ -104,6 +97,7 @@ def execute_run(
         spec: The run planned from it.
         tags: Further tags of the MLflow run.
         on_epoch: Called after every epoch.
+        on_phase: Called after training with what is being done, as in "scoring".
         is_shown: Whether progress is printed.
 
     Returns:
@@ -124,13 +118,18 @@ def execute_run(
             end_abandoned_run(config.tracking, outputs, attempt.abandoned)
         with open_mlflow_run(config.tracking, outputs, spec.name, tags, attempt.name) as run:
             found = find_result(spec.folder)
-            outcome = (found, {}) if found else _train_and_evaluate(config, spec, run, on_epoch, is_shown)
+            outcome = (found, {}) if found else _train_and_evaluate(config, spec, run, on_epoch, on_phase, is_shown)
         checkpoint.remove_checkpoints(spec.folder)
     return outcome
 
 
 def _train_and_evaluate(
-    config: Config, spec: RunSpec, run: RunLog, on_epoch: Callable[[Epoch], None], is_shown: bool
+    config: Config,
+    spec: RunSpec,
+    run: RunLog,
+    on_epoch: Callable[[Epoch], None],
+    on_phase: Callable[[str], None],
+    is_shown: bool,
 ) -> tuple[RunResult, dict[str, Evaluation]]:
     dataset, split, augment, training = spec.dataset, spec.split, config.augment, config.training
     seed, batch, epochs = config.seed, training.batch, training.epochs
@@ -155,7 +154,9 @@ def _train_and_evaluate(
 
     from gym.app.finish_run import finish_run  # see _prefetch_finish_run
 
-    return finish_run(run, spec, model, history, steps, augment, config.split, batch=batch, seed=seed)
+    return finish_run(
+        run, spec, model, history, steps, augment, config.split, batch=batch, seed=seed, announce=on_phase
+    )
 
 
 def _log_inputs(run: RunLog, spec: RunSpec) -> None:

@@ -50,13 +50,20 @@ def quote_options(argument: str) -> str:
     if options.startswith("glob("):
         options = ",".join(_match_options(argument, group))
     if options.startswith("[") and group in group_names():  # Hydra would apply one after the other
-        raise ConfigError(
-            f"{argument} must be a single option; add -m and leave out the brackets to sweep over several."
-        )
+        several = sweep_of(key, options.strip("[]"))
+        raise ConfigError(f"{argument} must be a single option; to sweep over several, type -m {several}.")
     if group not in (*group_names(), *_NAME_KEYS):
         return argument
     quoted = [repr(option) if re.fullmatch(_NOT_TEXT, option) else option for option in options.split(",")]
     return f"{key}={','.join(quoted)}"
+
+
+def sweep_of(key: str, values: str) -> str:
+    """Return the override that sweeps over values; widths that are no options of ``filters`` are set directly."""
+    listed = [value.strip().strip("'") for value in values.split(",")]
+    if key == "filters" and not set(listed) <= set(option_names(key)) and all(map(str.isdigit, listed)):
+        key = "model.filters"
+    return f"{key}={','.join(listed)}"
 
 
 def _match_options(argument: str, group: str) -> list[str]:

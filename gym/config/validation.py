@@ -4,6 +4,8 @@ A bad value is refused in a fraction of a second and in one line. `gym.config.sc
 that tie several keys together are functions here and in `gym.config.data_rules`.
 """
 
+import functools
+import logging
 import math
 import operator
 import os
@@ -11,7 +13,6 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
-from difflib import get_close_matches
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args
 
@@ -22,6 +23,7 @@ from gym.config import data_rules, schema
 from gym.config.overrides import escape_interpolation, format_value
 from gym.config.plugins import check_loaded
 from gym.config.registries import ARCHITECTURES, LOSSES, READERS
+from gym.config.suggestions import explain_unknown_key
 from gym.core.errors import ConfigError, first_line
 from gym.core.registry import Entry, Registry
 
@@ -31,7 +33,15 @@ _BOUNDS = {
     "above": ("above", operator.gt),
     "below": ("below", operator.lt),
 }
+_HIGH_RATE = 0.1
+
 Schema = TypeVar("Schema")
+log = logging.getLogger(__name__)
+
+# For presets, whose values must suit whatever else is chosen: ${if_equal:VALUE,WANTED,THEN,OTHERWISE}.
+OmegaConf.register_new_resolver(
+    "if_equal", lambda value, wanted, then, otherwise: then if value == wanted else otherwise, replace=True
+)
 
 
 def read_config(composed: DictConfig, expected: type[Schema]) -> Schema:
@@ -113,6 +123,8 @@ def check_config(config: Any) -> None:
     if isinstance(config, schema.Config):
         _check_loss(config.loss, len(READERS.get(config.data.kind).classes or config.data.classes))
         _check_schedule(config.schedule)
+        if config.sweep.job < 0:  # otherwise the command that started the sweep has warned
+            _warn_of_rate(config.schedule)
         _check_dropout(config.model)
         _check_sweep_name(config.sweep.name)
     if isinstance(config, schema.DatasetConfig) and config.inspect and config.export != "none":
@@ -156,13 +168,6 @@ def _check_keys(composed: DictConfig, typed: DictConfig) -> None:
     for key in all_keys(composed):
         if key not in known and not key.startswith(free):
             raise ConfigError(f"{key}: {explain_unknown_key(key, known)}")
-
-
-def explain_unknown_key(key: str, known: list[str]) -> str:
-    """Explain that a key is unknown, and suggest the most similar one."""
-    near = get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "see --help for the keys."
-    return f"unknown key; {hint}"
 
 
 def check_rules(config: Any, prefix: str = "") -> None:
@@ -327,6 +332,21 @@ def _check_schedule(schedule: schema.ScheduleConfig) -> None:
             raise ConfigError(
                 f"schedule.{key}={getattr(schedule, key)} must be at most schedule.max_rate={schedule.max_rate}."
             )
+
+
+def _warn_of_rate(schedule: schema.ScheduleConfig) -> None:
+    usual = schema.ScheduleConfig.max_rate
+    if schedule.max_rate > _HIGH_RATE:
+        warn_once(
+            f"schedule.max_rate={schedule.max_rate:g} is above {_HIGH_RATE:g}, where training with Adam rarely "
+            f"converges; the default is {usual:g}"
+        )
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Log a warning, once in a process however many configurations of a sweep it concerns."""
+    log.warning("%s", message)
 
 
 def _check_dropout(model: schema.ModelConfig) -> None:

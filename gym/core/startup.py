@@ -71,6 +71,8 @@ def quiet_imports() -> Iterator[None]:
         os.environ.setdefault(variable, value)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it cannot write to
     _ensure_home()
+    # TensorFlow warns that it traces again for each shape and type of images, which is as it should be.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     was_collecting = gc.isenabled()
     gc.disable()
     sys.stderr.flush()

@@ -1,20 +1,48 @@
 """Text for the terminal and for pages: numbers, durations and scores."""
 
 import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderHook
 from rich.table import Table
+from rich.text import Text
+
+from gym.core.escape import escape_text
 
 
-def plain_console() -> Console:
-    """Return a console that prints text unchanged: no markup, emoji codes, highlighting or wrapping.
+class PlainConsole(Console):
+    """A console that prints each string as one line: escaped, and without markup, emoji codes or wrapping."""
 
-    Names given by users may contain anything, ``[bold]`` or ``:sun:`` included.
-    """
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    if console.width < 1:  # COLUMNS=0 would hide everything
-        console.width = 80
-    return console
+    def __init__(self) -> None:
+        super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        if self.width < 1:  # COLUMNS=0 would hide everything
+            self.width = 80
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Turn a string, or a cell of a table, into Rich's text."""
+        return super().render_str(escape_text(text), **options)
+
+    def push_render_hook(self, hook: RenderHook) -> None:
+        """Begin a live display, whose lines the terminal must not wrap, because Rich counts them to redraw them."""
+        self.soft_wrap = False
+        super().push_render_hook(hook)
+
+    def pop_render_hook(self) -> None:
+        """End a live display."""
+        super().pop_render_hook()
+        self.soft_wrap = True
+
+    def print_lines(self, lines: Iterable[str]) -> None:
+        """Print several lines."""
+        for line in lines:
+            self.print(line)
+
+
+def plain_console() -> PlainConsole:
+    """Return a console for text that contains names given by users."""
+    return PlainConsole()
 
 
 def print_table(table: Table) -> None:
@@ -27,6 +55,22 @@ def print_table(table: Table) -> None:
 def pluralize(number: int, noun: str) -> str:
     """Return a number with its noun, as in "1 scene" and "2 scenes". The plural adds an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def group_reasons(reasons: Mapping[str, str]) -> list[str]:
+    """Return one line for each reason, the most frequent first, with the name or the number of those that it concerns.
+
+    Args:
+        reasons: Why each was left out, by name. Reasons that differ only in the name or its path are equal.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        groups.setdefault(re.sub(rf"(^|/){re.escape(name)}(?!\w)", "", reason), []).append(name)
+    lines = []
+    for names in sorted(groups.values(), key=len, reverse=True):
+        first, reason = names[0], reasons[names[0]].removeprefix(names[0]).removeprefix(":").strip()
+        lines.append(f"{first}: {reason}" if len(names) == 1 else f"{len(names)} such as {first}: {reason}")
+    return lines
 
 
 def format_duration(seconds: float) -> str:

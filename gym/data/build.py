@@ -19,7 +19,7 @@ from gym.core.errors import DataError
 from gym.core.files import HashCache, atomic_folder, hash_value, translate_disk_errors
 from gym.core.parallel import map_in_order
 from gym.core.redaction import OPTIONS, redact, redact_values
-from gym.core.text import pluralize
+from gym.core.text import group_reasons, pluralize
 from gym.data.dataset import SCHEMA_VERSION, Dataset, Manifest, PairRecord, finish_dataset, write_part
 from gym.data.labels import IGNORE, NULL_CLASS, LabelCounts, LabelRule, add_counts, read_aliases
 from gym.data.preparation import Preparation, prepare_scene
@@ -266,18 +266,19 @@ def _make_manifest(plan: DatasetPlan, built: list[BuiltScene], fingerprint: str)
 
 
 def check_left_out(left_out: dict[str, str], strict: bool) -> None:
-    """Log the files and scenes that are left out of a dataset, by name and reason.
+    """Log the files and scenes that are left out of a dataset, by reason.
 
     Raises:
         DataError: Something is left out although ``strict`` is set.
     """
-    reasons = [f"{name}: {reason.removeprefix(name).removeprefix(':').lstrip()}" for name, reason in left_out.items()]
+    reasons = group_reasons(left_out)
     for reason in reasons[:_MAX_LOGGED]:
         log.warning("left out %s", reason)
     if len(reasons) > _MAX_LOGGED:
-        log.warning("... and %d more; the report of gym.make_dataset lists all of them", len(reasons) - _MAX_LOGGED)
+        more = len(reasons) - _MAX_LOGGED
+        log.warning("... for %d more reasons; the report of gym.make_dataset lists all of them", more)
     if strict and reasons:
         raise DataError(
-            f"data.strict=true, but {len(reasons)} of the inputs cannot be used (first: {reasons[0].rstrip('.')}); "
+            f"data.strict=true, but {len(left_out)} of the inputs cannot be used (first: {reasons[0].rstrip('.')}); "
             "correct them, or set data.strict=false."
         )

@@ -128,7 +128,8 @@ def print_assessment(name: str, assessment: Assessment, differences: Differences
     console = plain_console()
     scenes = pluralize(len(set(assessment.scenes)), "scene")
     kind = "image" if assessment.side == "all" else f"{assessment.side} image"
-    console.print(f"\n{name} on {pluralize(len(assessment.scenes), kind)} of {scenes}", style="bold")
+    console.print()
+    console.print(f"{name} on {pluralize(len(assessment.scenes), kind)} of {scenes}", style="bold")
     if choice:
         console.print(choice)
     for warning in assessment.warnings:
@@ -141,7 +142,7 @@ def print_assessment(name: str, assessment: Assessment, differences: Differences
     intervals = f"in parentheses: 95 % interval over {units.describe()}"
     if units.number < 2:
         intervals = f"no intervals: all images are of {units.describe()}"
-    console.print("\n" + "\n".join(filter(None, [intervals, units.note, f"full report: {page}"])))
+    console.print_lines(["", *filter(None, [intervals, units.note, f"full report: {page}"])])
 
 
 def summary_table(assessment: Assessment) -> Table:

@@ -22,7 +22,8 @@ def print_result(name: str, scores: Mapping[str, float], evaluation: Evaluation,
         next_steps: Lines to print last.
     """
     console = plain_console()
-    console.print(f"\n{name}  {format_duration(scores['seconds'])}", style="bold")
+    console.print()
+    console.print(f"{name}  {format_duration(scores['seconds'])}", style="bold")
     print_table(_class_table(evaluation))
     if f"test/{SCORES.default}" in scores:
         shown = {one.title: scores.get(f"test/{one.name}", math.nan) for one in SCORES.at(Place.HELD_OUT)}
@@ -34,7 +35,7 @@ def print_result(name: str, scores: Mapping[str, float], evaluation: Evaluation,
         f"{'   '.join(values)}   stopping epoch {scores['stopping_epoch']:.0f}   "
         f"best epoch {scores['best_epoch']:.0f}   parameters {scores['parameters']:,.0f}"
     )
-    console.print("\n" + "\n".join(next_steps))
+    console.print_lines(["", *next_steps])
 
 
 def _class_table(evaluation: Evaluation) -> Table:

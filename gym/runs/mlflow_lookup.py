@@ -77,7 +77,12 @@ def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
         client, experiment, f"{_FINISHED} and {equality_filter('attributes.run_name', fit_text(address, RUN_NAME))}"
     )
     if named:
-        return max(named, key=lambda run: run.info.end_time)
+        latest = max(named, key=lambda run: run.info.end_time)
+        if len(named) > 1:
+            log.warning(
+                "run=%s is the name of %d finished runs; using the latest, %s", address, len(named), latest.info.run_id
+            )
+        return latest
     finished = search_runs(client, experiment, _FINISHED)
     known = {name for run in finished for name in (run.info.run_name, run.info.run_id)}
     near = suggest_nearest(address, known, "there is no finished run yet: train one")

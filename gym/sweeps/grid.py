@@ -23,7 +23,7 @@ from gym.runs.tracking_uri import check_tracking
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import FINISHED, QUEUED, Job
-from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
+from gym.sweeps.mlflow_parent import log_comparison, next_steps, open_parent_run
 from gym.sweeps.plan import Compose, PlannedRun
 from gym.sweeps.precision import make_measure, report_retraining, resolve_precisions
 from gym.sweeps.sweep_folder import SweepFolder
@@ -81,9 +81,8 @@ def run_grid(
             requeue_lost_runs(folder, planned)
             launch_unfinished(folder, planned, run_launcher, own.sweep.attempts)
             jobs = planned_jobs(folder, planned)
-            plain_console().print("\n".join(summary_lines(jobs, plan.format_command, own.sweep.attempts)))
-            for finding in log_comparison(parent, folder, jobs):
-                plain_console().print(finding)
+            plain_console().print_lines(summary_lines(jobs, plan.format_command, own.sweep.attempts))
+            plain_console().print_lines([*log_comparison(parent, folder, jobs), *next_steps(folder, jobs, own)])
             if missing := sum(job.status != FINISHED for job in jobs):
                 raise RunError(f"{missing} of {pluralize(len(jobs), 'run')} did not finish; see the messages above.")
     return jobs

@@ -5,6 +5,7 @@
     {"event": "queued", "job": 0, "fingerprint": "3f...", "name": "unet cce f2", "overrides": ["model=unet", ...], ...}
     {"event": "started", "job": 0, "time": 1771000000.0, "epochs": 15}
     {"event": "epoch", "job": 0, "epoch": 1, "iou": 0.41, ...}
+    {"event": "phase", "job": 0, "phase": "scoring", ...}
     {"event": "finished", "job": 0, "scores": {"iou": 0.78, ...}, ...}     or "failed" with a message, or "pruned"
 
 Every event has a time. A queued run also has its estimated work, if known.
@@ -31,6 +32,7 @@ from gym.core.text import pluralize
 from gym.core.typed_json import IDENTIFIER, build_fields
 
 QUEUED, STARTED, EPOCH, FINISHED, FAILED, PRUNED = "queued", "started", "epoch", "finished", "failed", "pruned"
+PHASE = "phase"  # of a run after its training, as in "scoring"
 ENDED = FINISHED, FAILED, PRUNED
 
 Event = dict[str, Any]
@@ -195,6 +197,7 @@ class Job:
         epoch_times: End of each epoch of this attempt, in seconds since 1970.
         work: Relative amount of computation, from `gym.sweeps.eta.estimate_work`; 0 if unknown.
         message: Error message of a failed run.
+        phase: What is done after the training, as in "scoring"; empty before.
         scores: Scores of a finished run.
         run_id: Id of its MLflow run.
     """
@@ -215,6 +218,7 @@ class Job:
     epoch_times: list[float] = field(default_factory=list)
     work: float = 0.0
     message: str = ""
+    phase: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     run_id: str = ""
 
@@ -223,8 +227,10 @@ class Job:
         kind, when = event["event"], event.get("time", 0.0)
         if kind == EPOCH:
             self.epoch, self.iou = event.get("epoch", self.epoch), event.get("iou", self.iou)
-            if when:
+            if when and not 0 < self.epoch <= self.resumed_from:  # a resumed run repeats the event of its last epoch
                 self.epoch_times.append(when)
+        elif kind == PHASE:
+            self.phase = str(event.get("phase", ""))
         elif kind == QUEUED:
             self.status, self.overrides = kind, list(event.get("overrides", self.overrides))
             self.name, self.fingerprint = event.get("name", self.name), event.get("fingerprint", self.fingerprint)
@@ -233,7 +239,7 @@ class Job:
             self.status, self.attempts, self.started, self.ended = kind, self.attempts + 1, when, 0.0
             self.epoch, self.epochs, self.iou = event.get("epoch", 0), event.get("epochs", self.epochs), float("nan")
             self.scores, self.message, self.run_id = {}, "", event.get("run_id", self.run_id)
-            self.resumed_from, self.epoch_times = self.epoch, []
+            self.resumed_from, self.epoch_times, self.phase = self.epoch, [], ""
         elif kind in ENDED:
             self.status, self.ended, self.failures = kind, when, self.failures + (kind == FAILED)
             self.scores, self.message = dict(event.get("scores", {})), event.get("message", "")

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gym.config.schema import TrackingConfig
+from gym.config.schema import Config, TrackingConfig
 from gym.core.signals import hold_signals
 from gym.core.startup import quiet_imports
 from gym.core.text import pluralize
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_log import DESCRIPTION, RunLog, open_mlflow_run
 from gym.runs.mlflow_lookup import equality_filter, search_runs
+from gym.runs.next_steps import format_sweep_steps
 from gym.runs.result import find_result
 from gym.sweeps.ledger import FINISHED, Job, drop_duplicates
 from gym.sweeps.sweep_folder import SweepFolder
@@ -33,6 +34,7 @@ def open_parent_run(tracking: TrackingConfig, outputs: Path, folder: SweepFolder
     Raises:
         RunError: MLflow cannot be used.
     """
+    log.info("opening MLflow ...")
     known = folder.read_metadata()
     if "attempt" not in known:
         known["attempt"] = uuid.uuid4().hex  # identifies the parent run when the sweep is resumed
@@ -87,3 +89,10 @@ def log_comparison(parent: RunLog, folder: SweepFolder, jobs: Sequence[Job]) -> 
         parent.log_folder(Path(temporary))
     parent.log_tags({DESCRIPTION: "\n\n".join(findings)})
     return findings
+
+
+def next_steps(folder: SweepFolder, jobs: Sequence[Job], config: Config) -> list[str]:
+    """Return lines that say what to do with a sweep, after an empty one; none if no run has finished."""
+    if not any(job.status == FINISHED for job in jobs):
+        return []
+    return ["", *format_sweep_steps(folder.name, config.outputs, config.tracking, config.plugins)]

@@ -1,5 +1,6 @@
 """Plan the runs of a sweep: compose and check every configuration, open its data, and name it."""
 
+import logging
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from gym.config.validation import read_config
 from gym.core.errors import ConfigError
 from gym.core.files import hash_value
 from gym.core.redaction import redact
+from gym.core.text import pluralize
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
 from gym.data.samples import split_dataset, training_samples
@@ -26,6 +28,8 @@ from gym.sweeps.eta import estimate_work
 from gym.sweeps.ledger import QUEUED, Ledger, drop_duplicates
 
 _IN_DEFAULT_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
+
+log = logging.getLogger(__name__)
 
 Overrides = list[str]
 Compose = Callable[[Overrides], DictConfig]
@@ -79,6 +83,7 @@ def read_configs(combinations: Sequence[Overrides], compose: Compose) -> list[Co
     Raises:
         ConfigError: One is invalid.
     """
+    log.info("checking %s ...", pluralize(len(combinations), "configuration"))
     return [read_config(compose(overrides), Config) for overrides in combinations]
 
 

@@ -18,12 +18,16 @@ class Session:
         started: Seconds since 1970.
         numbers: Numbers of the runs of this session; None for all.
         runs: Least number of runs, if not all are queued yet.
+
+    Attributes:
+        is_over: Whether the command has ended, so that no run is in progress.
     """
 
     def __init__(
         self, events: Sequence[Event], started: float, numbers: Collection[int] | None = None, runs: int = 0
     ) -> None:
         self.started, self.skip, self.numbers, self.runs = started, len(events), numbers, runs
+        self.is_over = False
         self._attempts = {job.number: job.attempts for job in replay_events(events)}
 
     def has_started(self, job: Job) -> bool:
@@ -31,9 +35,9 @@ class Session:
         return job.attempts > self._attempts.get(job.number, 0)
 
     def state_of(self, job: Job) -> str:
-        """Return the state of a run; one left running by an earlier session is interrupted until it restarts."""
+        """Return the state of a run; one that its session left running is interrupted until it restarts."""
         if job.status == STARTED:
-            return RUNNING if self.has_started(job) else INTERRUPTED
+            return RUNNING if self.has_started(job) and not self.is_over else INTERRUPTED
         return DONE if job.status == FINISHED else job.status
 
 

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from gym.config.registries import SCORES, Place
 from gym.core.errors import RunError
+from gym.core.escape import escape_text
 from gym.core.text import format_duration, format_score, plain_console, pluralize
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Event, Job, Ledger
 from gym.sweeps.progress import DONE, INTERRUPTED, RUNNING, Progress, Session
@@ -72,9 +73,15 @@ def show_sweep(
     thread.start()
     try:
         yield
+    except BaseException:
+        if session:
+            session.is_over = True
+        raise
     finally:
         stop.set()
-        thread.join()
+        while thread.is_alive():
+            with suppress(KeyboardInterrupt):  # a second Ctrl-C would leave the terminal half drawn
+                thread.join()
 
 
 @contextmanager
@@ -83,14 +90,15 @@ def open_display(console: Console, title: str) -> Iterator[Show]:
     if not console.is_terminal or console.is_dumb_terminal:
         yield LineDisplay(console).show
         return
-    drawn: tuple[int, int] | None = None
+    drawn: tuple[int, int, bool] | None = None
 
     def redraw(events: Sequence[Event], session: Session, now: float) -> None:
         nonlocal drawn
-        state = len(events), int(now)
+        state = len(events), int(now), session.is_over
         if state != drawn:  # drawing takes time from training in this process
             drawn = state
-            live.update(draw_sweep(Progress(events, session, now), title, console.height), refresh=True)
+            table = draw_sweep(Progress(events, session, now), title, console.height)
+            live.update(Group(table, ""), refresh=True)  # the terminal writes ^C into the last line
 
     streams = sys.stdout, sys.stderr
     with Live(console=console, auto_refresh=False) as live, redirect_logging(streams):
@@ -120,7 +128,7 @@ def draw_sweep(progress: Progress, title: str, height: int) -> Group:
 def draw_counts(progress: Progress, title: str) -> Text:
     """Draw the title and the number of runs in each state; interrupted runs count as queued."""
     counts = progress.counts + Counter({QUEUED: progress.counts[INTERRUPTED]})
-    line = Text(one_line(title), style="bold", no_wrap=True, overflow="ellipsis")
+    line = Text(escape_text(title), style="bold", no_wrap=True, overflow="ellipsis")
     for state in (DONE, RUNNING, FAILED, PRUNED, QUEUED):
         if counts[state] or state == DONE:
             line.append(f"  {counts[state]} {state}", style=_STYLES[state])
@@ -157,12 +165,12 @@ def table_row(job: Job, progress: Progress) -> list[Text]:
     is_waiting = state in (QUEUED, INTERRUPTED)
     cells = [
         (str(job.number), ""),
-        (one_line(job.name), ""),
-        (state, _STYLES[state]),
+        (escape_text(job.name), ""),
+        (escape_text(job.phase) if state == RUNNING and job.phase else state, _STYLES[state]),
         (f"{job.epoch}/{job.epochs}" if job.epochs else "", ""),
         ("" if is_waiting else format_score(latest_iou(job)), ""),
         ("" if is_waiting else format_duration(job.elapsed(progress.now)), ""),
-        (one_line(job.message) if state == FAILED else "", _STYLES[state]),
+        (escape_text(job.message) if state == FAILED else "", _STYLES[state]),
     ]
     row_style = _STYLES[state] if is_waiting else ""
     return [Text(text, style=style or row_style, no_wrap=True, overflow="ellipsis") for text, style in cells]
@@ -238,7 +246,7 @@ def describe_event(job: Job, progress: Progress) -> str:
         return "restarted" if job.attempts > 1 else "started"
     elapsed, overall = format_duration(job.elapsed(progress.now)), describe_progress(progress)
     if job.status == FAILED:
-        return f"failed after {elapsed}: {one_line(job.message)}  ({overall})"
+        return f"failed after {elapsed}: {escape_text(job.message)}  ({overall})"
     iou = format_score(latest_iou(job))
     epochs = pluralize(round(job.scores.get("stopping_epoch", job.epoch)), "epoch")
     if job.status == PRUNED:
@@ -257,12 +265,7 @@ def describe_progress(progress: Progress) -> str:
 
 def run_label(job: Job) -> str:
     """Return the number and name of a run."""
-    return f"run {job.number}  {one_line(job.name)}"
-
-
-def one_line(text: str) -> str:
-    """Replace line breaks and control characters, which could disturb the terminal, with spaces."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return f"run {job.number}  {escape_text(job.name)}"
 
 
 def summary_lines(
@@ -285,7 +288,7 @@ def summary_lines(
         lines[0] += f"; total run time {format_duration(sum(job.elapsed(job.ended) for job in finished))}"
     for job in jobs:
         if job.status == FAILED:
-            lines += [f"{run_label(job)}  failed: {one_line(job.message)}", f"    {command_of(job.overrides)}"]
+            lines += [f"{run_label(job)}  failed: {escape_text(job.message)}", f"    {command_of(job.overrides)}"]
     return [*lines, describe_rerun(jobs, attempts)]
 
 

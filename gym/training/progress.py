@@ -2,6 +2,7 @@
 
 import sys
 import time
+from statistics import fmean
 from typing import Any
 
 import keras
@@ -15,29 +16,42 @@ Logs = dict[str, Any] | None
 
 def progress_callback(epochs: int, steps: int) -> keras.callbacks.Callback:
     """Create the callback that suits standard output, for ``epochs`` epochs of ``steps`` steps."""
-    return ProgressBar(epochs, steps) if sys.stdout.isatty() else EpochPrinter(epochs)
+    return (ProgressBar if sys.stdout.isatty() else EpochPrinter)(epochs, steps)
 
 
 class EpochPrinter(keras.callbacks.Callback):
     """Prints one line per epoch, with losses, IoU, KLD and the maximum time left."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, steps: int) -> None:
         super().__init__()
-        self._epochs = epochs
-        self._first: int | None = None  # above 0 in a resumed run
-        self._started = time.monotonic()
+        self._epochs, self._steps = epochs, steps
+        self._durations: list[float] = []  # of the epochs of this process
+        self._since, self._timed = time.monotonic(), 0  # start and number of the timed steps of this epoch
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        if self._first is None:
-            self._first = epoch
+        self._since, self._timed = time.monotonic(), 0
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        if not self._durations and batch == 0:  # the first step takes longer: TensorFlow builds the graph
+            self._since = time.monotonic()
+        else:
+            self._timed += 1
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        seconds = time.monotonic() - self._since
+        self._durations.append(seconds * self._steps / max(self._timed, 1))
         self._print(f"epoch {epoch + 1}/{self._epochs}  {format_logs(logs or {})}  {self.time_left(epoch + 1)}")
 
     def time_left(self, done: float) -> str:
-        """Estimate the time for all remaining epochs from the pace so far; early stopping may end sooner."""
-        seconds_per_epoch = (time.monotonic() - self._started) / (done - (self._first or 0))
-        return f"at most {format_duration((self._epochs - done) * seconds_per_epoch)} left"
+        """Estimate the time for all remaining epochs from those that this process trained; it may stop early.
+
+        The first epoch, in which graphs are built, counts only until there is another.
+        """
+        if self._durations:
+            pace = fmean(self._durations[1:] or self._durations)
+        else:
+            pace = (time.monotonic() - self._since) * self._steps / max(self._timed, 1)
+        return f"at most {format_duration((self._epochs - done) * pace)} left"
 
     def _print(self, line: str) -> None:
         print(line, flush=True)
@@ -47,8 +61,7 @@ class ProgressBar(EpochPrinter):
     """Shows the steps of the current epoch in a bar, above it one line per finished epoch."""
 
     def __init__(self, epochs: int, steps: int) -> None:
-        super().__init__(epochs)
-        self._steps = steps
+        super().__init__(epochs, steps)
         columns = TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.fields[state]}")
         self._progress = Progress(*columns, console=plain_console(), transient=True)
         self._bar: TaskID = self._progress.add_task("starting", total=steps, state="building the graph")
@@ -57,6 +70,7 @@ class ProgressBar(EpochPrinter):
         self._progress.start()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        super().on_train_batch_end(batch, logs)
         self._progress.update(self._bar, completed=batch + 1, state=self._format_state(batch + 1, logs or {}))
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

@@ -33,7 +33,7 @@ def test_the_program_lists_its_commands(arguments):
 
 def test_the_program_prints_its_version():
     """The version is that of the package."""
-    assert run_here("--version") == (0, f"segsweep {gym.__version__}\n", "")
+    assert run_here("--version") == run_here("train", "--version") == (0, f"segsweep {gym.__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -192,12 +192,11 @@ ONE_OF = (
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("-m", "seed=1,2", "--cfg", "job"), f"{ONE_OF} them."),
+        (("--run", "--cfg", "job"), f"{ONE_OF} them."),
         (("-m", "--info", "all"), f"{ONE_OF} them."),
         (
             ("--resolve",),
-            "The --resolve flag can only be used in conjunction with --cfg or --help; add --cfg job, or leave out "
-            "--resolve.",
+            "--resolve is used only with --cfg; add --cfg job, or leave it out.",
         ),
     ],
 )

@@ -19,9 +19,9 @@ from PIL import Image
 
 from gym.app.predict import predict_images
 from gym.app.report_examples import image_sites
-from gym.app.train import _log_epochs, format_next_steps, run_experiment
+from gym.app.train import _log_epochs, run_experiment
 from gym.config.overrides import flatten, to_dict
-from gym.config.schema import Config, PredictConfig, TrackingConfig
+from gym.config.schema import Config, PredictConfig
 from gym.config.validation import read_config
 from gym.core.errors import DataError, RunError, TrainingError
 from gym.core.files import hash_file
@@ -643,27 +643,6 @@ def test_without_resume_an_interrupted_run_starts_again(configure, tmp_path, mon
     run_experiment(config)
 
     assert sorted(run.info.status for run in client.search_runs(["0", "1"])) == ["FINISHED", "KILLED"]
-
-
-def test_the_next_steps_can_be_copied():
-    """The commands name the outputs folder, the tracking server and the experiment, unless they are the defaults."""
-    assert format_next_steps("abc", "outputs", TrackingConfig())[1:] == [
-        "  view:     ./scripts/ui",
-        "  evaluate: python -m gym.evaluate run=abc",
-        "  predict:  python -m gym.predict run=abc input=IMAGES output=LABELS",
-    ]
-    assert format_next_steps("abc", "my runs", TrackingConfig(experiment="mine"))[1:] == [
-        "  view:     ./scripts/ui 5000 'my runs'",
-        "  evaluate: python -m gym.evaluate run=abc 'outputs=my runs' tracking.experiment=mine",
-        "  predict:  python -m gym.predict run=abc input=IMAGES output=LABELS 'outputs=my runs' "
-        "tracking.experiment=mine",
-    ]
-    assert format_next_steps("abc", "/data/o", TrackingConfig("http://127.0.0.1:1"))[1:] == [
-        "  view:     ./scripts/ui 5000 /data/o",
-        "  evaluate: python -m gym.evaluate run=abc outputs=/data/o tracking.uri=http://127.0.0.1:1",
-        "  predict:  python -m gym.predict run=abc input=IMAGES output=LABELS outputs=/data/o "
-        "tracking.uri=http://127.0.0.1:1",
-    ]
 
 
 @pytest.mark.trains

@@ -13,7 +13,7 @@ from gym.app.command_line import COMMANDS
 from gym.config.groups import configuration_folder
 from gym.config.registries import READERS
 from gym.config.schema import Config, DataConfig, DatasetConfig, SplitConfig, parse_folders, parse_size
-from gym.config.validation import broken_rule, check_rules
+from gym.config.validation import broken_rule, check_rules, warn_once
 from gym.core.errors import ConfigError
 from gym.data.framing import MAX_OVERLAP
 from gym.data.readers.synthetic import CLASSES
@@ -63,7 +63,7 @@ REFUSED = {
     "data.standardize=z": "data.standardize=z must be one of image, frame, band, dataset, none.",
     "data.workers=-1": "data.workers=-1 must be at least 0.",
     "data.scenes=1": "data.scenes=1 must be at least 2.",
-    "data.sites=9": "data.sites=9 must be at least 1 and at most 8.",
+    "data.sites=7": "data.sites=9 must be at least 1 and at most 8.",
     "data.seed=-1": "data.seed=-1 must be at least 0.",
     "split.method=x": "split.method=x must be one of random, kfold, leave_one_out, given, paper.",
     "split.validation=0": "split.validation=0.0 must be above 0 and below 1.",
@@ -136,7 +136,7 @@ REFUSED_TOGETHER = {
     "data=folder": "data.images is missing; data.kind=folder needs it, as in data.images=[path/to/images].",
     "+foo=1": "foo: unknown key; see --help for the keys.",
     "+model.filter=1": "model.filter: unknown key; did you mean model.filters?",
-    "+data.split.seed=1": "data.split: unknown key; did you mean data.sites?",
+    "+data.split.seed=1": "data.split: unknown key; did you mean split?",
 }
 
 ON_DISK_ONLY = (
@@ -230,12 +230,37 @@ def test_a_value_without_effect_is_refused(configure, overrides, message):
 
 def test_a_value_of_a_preset_can_be_reset_as_the_error_says(configure, tmp_path):
     """The user did not type the value, so that it cannot be left out."""
-    overrides = ("+debug=tiny", "data=folder", f"data.images=[{tmp_path}]", f"data.labels={tmp_path}")
-    with pytest.raises(ConfigError, match=r"^data\.scenes=8 is used only with data\.kind=synthetic") as refusal:
-        configure(*overrides, "data.classes=[a,b]")
+    overrides = ("data=synthetic", "data.kind=folder", f"data.images=[{tmp_path}]", f"data.labels={tmp_path}")
+    with pytest.raises(ConfigError, match=r"^data\.sites=7 is used only with data\.kind=synthetic") as refusal:
+        configure(*overrides, "data.sites=7", "data.classes=[a,b]")
     reset = str(refusal.value).removesuffix(".").rpartition(" ")[2]
 
-    assert configure(*overrides, "data.classes=[a,b]", reset).data.size == 32
+    assert configure(*overrides, reset, "data.classes=[a,b]").data.kind == "folder"
+
+
+def test_a_rate_at_which_training_rarely_converges_is_warned_of(configure, caplog):
+    """Once for all configurations of a sweep, and not by the workers of a sweep again."""
+    warn_once.cache_clear()
+    for seed in range(3):
+        configure("schedule.max_rate=10", f"seed={seed}")
+    configure("schedule.max_rate=11", "sweep.job=0")
+    configure("schedule.max_rate=0.1")
+
+    assert caplog.messages == [
+        "schedule.max_rate=10 is above 0.1, where training with Adam rarely converges; the default is 0.004"
+    ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_tiny_preset_works_with_own_data(configure, tmp_path, order):
+    """Only synthetic scenes have a number, which the preset sets; a number that the user gives wins."""
+    overrides = ["+debug=tiny", "data=folder", f"data.images=[{tmp_path}]", f"data.labels={tmp_path}"]
+    own = configure(*overrides[::order], "data.classes=[a,b]").data
+    assert (own.kind, own.size) == ("folder", 32)
+
+    assert configure("+debug=tiny").data.scenes == 8
+    assert configure("+debug=tiny", "data=synthetic").data.scenes == 8
+    assert configure("+debug=tiny", "data.scenes=9").data.scenes == 9
 
 
 @pytest.mark.parametrize(("kind", "tried"), [("rule", REFUSED), ("only", UNUSED)])

@@ -133,3 +133,20 @@ def test_a_home_that_is_set_is_kept(monkeypatch, home):
     monkeypatch.setenv("HOME", home)
     with quiet_imports():
         assert os.environ["HOME"] == home
+
+
+RETRACED = """
+from gym.core.startup import quiet_tensorflow_imports
+with quiet_tensorflow_imports():
+    import tensorflow as tf
+for size in range(12):
+    tf.function(lambda values: values + 1)(tf.zeros(size))
+"""
+
+
+@pytest.mark.process
+def test_tensorflow_does_not_warn_of_retracing():
+    """Images of many shapes are as they should be."""
+    done = subprocess.run([sys.executable, "-c", RETRACED], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

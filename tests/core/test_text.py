@@ -2,7 +2,7 @@
 
 import pytest
 
-from gym.core.text import format_duration, format_interval, format_score, plain_console, pluralize
+from gym.core.text import format_duration, format_interval, format_score, group_reasons, plain_console, pluralize
 
 
 @pytest.mark.parametrize("width", ["0", "1", "20", "none"])
@@ -48,3 +48,16 @@ def test_an_undefined_score_is_a_dash(score, words):
 def test_a_score_is_shown_with_its_interval(score, words):
     """Large values, such as distances in metres, have fewer decimals."""
     assert format_interval(*score) == words
+
+
+def test_equal_reasons_are_one_line():
+    """The most frequent comes first; a name that a reason repeats does not count."""
+    failed = {"one.tif": "one.tif: is empty."} | {f"{n}.tif": f"{n}.tif has 3 bands, not 4." for n in range(500)}
+    failed |= {f"{n}": f"/a/{n}.png cannot be read." for n in range(7)}
+
+    assert group_reasons(failed) == [
+        "500 such as 0.tif: has 3 bands, not 4.",
+        "7 such as 0: /a/0.png cannot be read.",
+        "one.tif: is empty.",
+    ]
+    assert group_reasons({}) == []

@@ -62,13 +62,14 @@ def found(outputs):
     return lambda wanted: find_model_run(CONFIG, outputs, wanted).info.run_id
 
 
-def test_a_run_is_found_by_id_and_by_name(log, found):
-    """If several finished runs share a name, the most recent one is used."""
+def test_a_run_is_found_by_id_and_by_name(log, found, caplog):
+    """If several finished runs share a name, the most recent one is used, and a warning says so."""
     first, last = log("twice"), log("twice")
     log("twice", fails=True)
 
     assert found(first) == first
     assert found("twice") == last
+    assert caplog.messages == [f"run=twice is the name of 2 finished runs; using the latest, {last}"]
 
 
 def test_the_most_recent_run_is_the_one_that_ended_last(outputs, log, found):

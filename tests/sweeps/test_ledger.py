@@ -390,3 +390,15 @@ def test_a_folder_in_place_of_the_ledger_is_refused(ledger):
 
     with pytest.raises(RunError, match=r"ledger\.jsonl cannot be read \(Is a directory\); restore it, or use another"):
         ledger.jobs()
+
+
+def test_seconds_per_epoch_exclude_the_epoch_that_a_resumed_run_repeats():
+    """A resumed run records its last epoch again before it builds the graph."""
+    job = Job(0)
+    job.apply({"event": STARTED, "job": 0, "time": 100.0, "epoch": 5, "epochs": 9})
+    for epoch, time in [(5, 101.0), (6, 140.0)]:
+        job.apply({"event": EPOCH, "job": 0, "time": time, "epoch": epoch, "iou": 0.5})
+    assert job.seconds_per_epoch is None
+
+    job.apply({"event": EPOCH, "job": 0, "time": 143.0, "epoch": 7, "iou": 0.5})
+    assert job.seconds_per_epoch == 3.0

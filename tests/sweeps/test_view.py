@@ -2,11 +2,14 @@
 
 import io
 import logging
+import os
+import pty
 import re
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +18,7 @@ from rich.console import Console
 
 from gym.core.errors import Terminated
 from gym.sweeps import view
-from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PRUNED, QUEUED, STARTED, Job, Ledger
+from gym.sweeps.ledger import EPOCH, FAILED, FINISHED, PHASE, PRUNED, QUEUED, STARTED, Job, Ledger
 from gym.sweeps.progress import Progress, Session
 from gym.sweeps.view import LineDisplay, draw_sweep, show_sweep, summary_lines
 
@@ -142,9 +145,22 @@ def test_names_are_shown_literally():
     events = [*queued("[bold]a[/] :smile: \x1b[31m", "one\ntwo\udce9"), started(1, 0), failed(1, 1, "\x1b[2Jgone\n")]
     lines = drawn(events, now=2, width=110)
 
-    assert lines[3].rstrip() == "  0  [bold]a[/] :smile: [31m  queued"
-    assert lines[4].startswith("  1  one two")
-    assert lines[4].endswith("[2Jgone")
+    assert lines[3].rstrip() == r"  0  [bold]a[/] :smile: \x1b[31m  queued"
+    assert lines[4].startswith(r"  1  one\ntwo\udce9")
+    assert lines[4].endswith(r"\x1b[2Jgone\n")
+
+
+def test_the_phase_after_the_training_is_named():
+    """Scoring, drawing and logging can take minutes."""
+    events = [
+        *queued("a"),
+        started(0, 0),
+        epoch(0, 15, 0.5),
+        {"event": PHASE, "job": 0, "time": BEGIN, "phase": "scoring"},
+    ]
+    assert drawn(events, now=2, width=110)[3].split()[:4] == ["0", "a", "scoring", "15/15"]
+
+    assert drawn([*events, started(0, 1)], now=2, width=110)[3].split()[2] == "running"
 
 
 # --- plain lines
@@ -236,9 +252,9 @@ def test_lines_contain_no_control_codes():
     lines = story.add(2, *names, started(0, 0), failed(0, 1, "\x1b[2Jgone\r\nfor good"), started(1, 1))
 
     assert lines == [
-        "run 0  [bold]a[/] :smile: [31m  started",
-        "run 0  [bold]a[/] :smile: [31m  failed after 1 s: [2Jgone for good  (0 of 2 done, 1 failed)",
-        "run 1  b c  started",
+        r"run 0  [bold]a[/] :smile: \x1b[31m  started",
+        r"run 0  [bold]a[/] :smile: \x1b[31m  failed after 1 s: \x1b[2Jgone\r\nfor good  (0 of 2 done, 1 failed)",
+        r"run 1  b\nc  started",
     ]
 
 
@@ -495,7 +511,7 @@ def test_the_summary_lists_failures_with_their_commands():
 
     assert summary_lines(jobs, command_of, attempts=3) == [
         "1 of 6 runs finished; total run time 1 min 40 s",
-        "run 1  filters=1  failed: the loss is not finite",
+        r"run 1  filters=1  failed: the loss is\nnot finite",
         "    python -m gym.train filters=1",
         "run 4  filters=4  failed: the disk is full",
         "    python -m gym.train filters=4",
@@ -513,3 +529,89 @@ def test_the_summary_has_no_run_time_if_nothing_finished():
         "0 of 1 run finished",
         "Repeat the command to start 1 queued run.",
     ]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Terminated])
+def test_a_stopped_sweep_shows_no_run_in_progress(ledger, error):
+    """The last table stays on the screen."""
+    console = terminal()
+
+    def block():
+        with show_sweep(ledger, "sweep matrix", console):
+            ledger.append(STARTED, 0, epochs=3)
+            wait_for("running", console)
+            raise error
+
+    with pytest.raises(error):
+        block()
+
+    table = last_table(console)
+    assert table[0] == "sweep matrix  0 done  2 queued"
+    assert table[3].split() == ["0", "unet", "cce", "f2", "interrupted", "0/3"]
+
+
+STOPPED = """
+import fcntl, sys, termios, time
+from pathlib import Path
+from gym.sweeps.ledger import QUEUED, STARTED, Ledger
+from gym.sweeps.view import show_sweep
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Ctrl-C reaches this process
+ledger = Ledger(Path(sys.argv[1]) / "ledger.jsonl")
+for number in range(3):
+    ledger.append(QUEUED, number, name=60 * "x", fingerprint=str(number), overrides=[])
+with show_sweep(ledger, "sweep matrix"):
+    ledger.append(STARTED, 1, epochs=9)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("width", [30, 40, 80])
+@pytest.mark.parametrize("presses", [1, 3])
+def test_ctrl_c_leaves_one_table_on_a_real_terminal(tmp_path, width, presses):
+    """The ^C that the terminal shows must not push the table up, and the cursor comes back."""
+    screen, terminal_end = pty.openpty()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal_end)
+    code = [sys.executable, "-c", STOPPED, str(tmp_path)]
+    environment = {**os.environ, "COLUMNS": str(width), "LINES": "20"}
+    process = subprocess.Popen(code, **streams, env=environment, start_new_session=True)
+    os.close(terminal_end)
+    raw = b""
+    while b"1 run" not in raw:
+        raw += os.read(screen, 4096)
+    for _ in range(presses):
+        os.write(screen, b"\x03")
+        time.sleep(0.05)
+    with suppress(OSError):  # the terminal closes when the process ends
+        while part := os.read(screen, 4096):
+            raw += part
+    os.close(screen)
+    process.wait()
+
+    text = raw.decode().partition("Traceback")[0]
+    lines = display(text, width)
+    assert sum("sweep matrix" in line for line in lines) == 1
+    assert sum("\N{BOX DRAWINGS HEAVY HORIZONTAL}" in line for line in lines) == 1
+    assert not any("running" in line or "^C" in line for line in lines)
+    assert text.count(HIDE_CURSOR) == text.count(SHOW_CURSOR) == 1
+
+
+def display(text, width):
+    """Return the lines that a terminal of this width shows, for the few control codes that Rich uses."""
+    lines, row, column = [""], 0, 0
+    for code, count, letter in re.findall(r"(\x1b\[[?]?([\d;]*)[A-Za-z])|(.)", text, re.DOTALL):
+        if code.endswith("A"):
+            row = max(row - int(count or 1), 0)
+        elif code.endswith("K"):
+            lines[row] = ""
+        elif letter == "\r":
+            column = 0
+        elif letter:
+            if letter == "\n" or column == width:
+                row, column = row + 1, column * (letter == "\n")
+                lines += [""] * (row == len(lines))
+            if letter != "\n":
+                lines[row] = f"{lines[row].ljust(column)[:column]}{letter}{lines[row][column + 1 :]}"
+                column += 1
+    return lines

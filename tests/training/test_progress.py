@@ -1,6 +1,7 @@
 """The progress shown during training."""
 
 import sys
+import time
 
 import pytest
 
@@ -38,6 +39,37 @@ def test_a_terminal_shows_a_bar_and_keeps_the_lines(capsys, monkeypatch, train_s
 
 def test_no_time_is_left_after_the_last_epoch():
     """The estimate ends at zero."""
-    lines = EpochPrinter(4)
+    lines = EpochPrinter(4, 2)
 
     assert lines.time_left(4) == "at most 0 s left"
+
+
+@pytest.mark.parametrize("first", [0, 9])
+def test_the_time_left_is_that_of_the_remaining_epochs(monkeypatch, capsys, first):
+    """Neither the epochs before a resumption count, nor the seconds in which graphs are built."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    lines = EpochPrinter(12, 4)
+    clock[0] += 30  # the checkpoint is read
+    for epoch in range(first, 12):
+        lines.on_epoch_begin(epoch)
+        for step in range(4):
+            clock[0] += 50 if (epoch, step) == (first, 0) else 1
+            lines.on_train_batch_end(step, LOGS)
+        lines.on_epoch_end(epoch, LOGS)
+
+    left = [line.rpartition("at most ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert left == [f"{4 * (11 - epoch)} s left" for epoch in range(first, 12)]
+
+
+def test_the_bar_shows_the_time_left_within_the_first_epoch(monkeypatch):
+    """The first step, in which the graph is built, does not count."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    bar = ProgressBar(2, 4)
+    bar.on_epoch_begin(0)
+    for step in range(2):
+        clock[0] += 50 if step == 0 else 3
+        bar.on_train_batch_end(step, LOGS)
+
+    assert bar._format_state(2, LOGS).endswith("at most 18 s left")

@@ -31,7 +31,7 @@ from gym.runs.tracking_uri import check_tracking
 from gym.sweeps import plan
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import ENDED, FAILED, FINISHED, STARTED, Job, drop_duplicates
-from gym.sweeps.mlflow_parent import log_comparison, open_parent_run
+from gym.sweeps.mlflow_parent import log_comparison, next_steps, open_parent_run
 from gym.sweeps.plan import Compose, DatasetCache, Overrides, PlannedRun
 from gym.sweeps.precision import is_auto, make_measure, report_earlier_trials, resolve_precision, set_precision
 from gym.sweeps.search.figures import describe_counts, write_search_report
@@ -39,7 +39,7 @@ from gym.sweeps.search.space import SearchSpace, read_space
 from gym.sweeps.search.storage import default_url
 from gym.sweeps.search.study import OBJECTIVES, best_trials, limit_trials, open_study, propose_trials, record_result
 from gym.sweeps.sweep_folder import SweepFolder
-from gym.sweeps.view import one_line, run_label, show_sweep
+from gym.sweeps.view import run_label, show_sweep
 
 
 def run_search(
@@ -51,8 +51,7 @@ def run_search(
         ConfigError: A configuration that the search may propose is invalid; no trial was started.
         RunError: No trial finished, or another process is running the search.
     """
-    texts = [quote_options(f"{key}={value}") for key, value in params.items()]
-    space = read_space([*texts, *arguments])
+    space = _read_space(params, arguments)
     extremes = list_extremes(space)
     configs = plan.read_configs(extremes, compose)
     check_tracking(configs[0].tracking, Path(configs[0].outputs))
@@ -90,8 +89,17 @@ def run_search(
                     runner.run(trials)
             jobs = folder.ledger.jobs()
             findings = log_search(parent, folder, study, jobs)
-    print_results(study, jobs, findings)
+    print_results(study, jobs, [*findings, *next_steps(folder, jobs, own)])
     return jobs
+
+
+def expand_search(params: dict[str, Any], arguments: Sequence[str]) -> list[Overrides]:
+    """Return the configurations of `list_extremes`; arguments as for `run_search`."""
+    return list_extremes(_read_space(params, arguments))
+
+
+def _read_space(params: dict[str, Any], arguments: Sequence[str]) -> SearchSpace:
+    return read_space([*(quote_options(f"{key}={value}") for key, value in params.items()), *arguments])
 
 
 def list_extremes(space: SearchSpace) -> list[Overrides]:
@@ -232,7 +240,7 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
     Raises:
         RunError: No trial finished.
     """
-    lines = [f"{run_label(job)}  failed: {one_line(job.message)}" for job in jobs if job.status == FAILED]
+    lines = [f"{run_label(job)}  failed: {job.message}" for job in jobs if job.status == FAILED]
     lines.append(describe_counts(study))
     overrides, best = {job.number: job.overrides for job in jobs}, best_trials(study)
     for trial in best:
@@ -242,6 +250,6 @@ def print_results(study: Study, jobs: Sequence[Job], findings: Sequence[str]) ->
     models = {job.fingerprint for job in jobs if job.status == FINISHED}
     if len(models) > 1 and any(SCORES.get(name).rates_predictions for name in study.user_attrs[OBJECTIVES]):
         lines.append(f"chosen among {len(models)} finished trials, which makes validation scores optimistic")
-    plain_console().print("\n".join([*lines, *findings]))
+    plain_console().print_lines([*lines, *findings])
     if not best:
         raise RunError(f"none of {pluralize(len(jobs), 'trial')} finished; see the messages above.")

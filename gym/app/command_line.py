@@ -35,9 +35,11 @@ from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
+from gym.core.files import translate_full_disk
 from gym.core.registry import import_object
 from gym.core.signals import handle_signals
 from gym.core.startup import quiet_tensorflow_imports
+from gym.core.temporary import remove_leftovers
 
 
 class Command(NamedTuple):
@@ -137,9 +139,11 @@ def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, 
     try:
         load_plugins(plugins, plugins)  # again, because a sweep's workers are other processes
         config: Any = read_config(composed, entry.schema)
-        with quiet_tensorflow_imports():
+        remove_leftovers(*(Path(place) for place in (config.outputs, getattr(config, "output", "")) if place))
+        with translate_full_disk(config.outputs), quiet_tensorflow_imports():
             function = import_object(entry.function)
-        return function(config)
+        with translate_full_disk(config.outputs):
+            return function(config)
     except GymError as error:
         # A sweep continues with its other runs: the sweeper handles the error.
         if HydraConfig.get().mode == RunMode.MULTIRUN:

@@ -13,7 +13,8 @@ from pathlib import Path
 from gym.app.train import execute_run, run_experiment
 from gym.config.registries import SCORES
 from gym.config.schema import Config
-from gym.core.errors import GymError, Pruned, RunError, first_line
+from gym.core.errors import DiskError, GymError, Pruned, RunError, first_line
+from gym.core.files import translate_full_disk, write_text
 from gym.runs.mlflow_log import PARENT
 from gym.runs.run_folder import end_attempt
 from gym.runs.spec import plan_run
@@ -41,12 +42,14 @@ def train_configuration(config: Config) -> float | Choice:
 def run_job(config: Config) -> float:
     """Train a run that the sweeper has queued, and record its outcome in the ledger.
 
-    If the process is terminated, nothing is recorded: the run counts as interrupted, and the next call resumes it.
+    If the process is terminated or the disk is full, nothing is recorded: the run counts as interrupted, and the next
+    call resumes it.
 
     Returns:
         Mean IoU; NaN if a search pruned the run.
 
     Raises:
+        DiskError: The disk is full or read-only.
         RunError: The run failed. The ledger records it too.
     """
     sweep = SweepFolder(Path(config.outputs), config.sweep.name)
@@ -88,7 +91,10 @@ def train_job(config: Config, sweep: SweepFolder, job: Job) -> float:
             tags[MEASURED] = metadata[MEASURED]
         should_prune = _pruning_check(config, sweep, job) if metadata["is_search"] else None
         on_epoch = functools.partial(_record_epoch, sweep, job.number, should_prune)
-        result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)
+        with translate_full_disk(folder):
+            result, _ = execute_run(config, spec._replace(name=job.name), tags, on_epoch, is_shown=False)
+    except DiskError:
+        raise  # not recorded as a failure, because the same command resumes the run once there is space
     except Exception as error:
         message = explain_failure(error, folder)
         sweep.ledger.append(FAILED, job.number, message=message)
@@ -127,8 +133,7 @@ def explain_failure(error: Exception, folder: Path) -> str:
         return first_line(error)
     message, path = f"{type(error).__name__}: {first_line(error)}", folder / "error.txt"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        write_text(path, "".join(traceback.format_exception(error)))
     except OSError:  # the disk may be full, and that may be the failure itself
         return message
     return f"{message} (traceback in {path})"

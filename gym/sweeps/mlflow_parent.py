@@ -1,7 +1,6 @@
 """The parent run of a sweep in MLflow, which has the runs as children and holds their comparison."""
 
 import logging
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from gym.config.schema import TrackingConfig
 from gym.core.startup import quiet_imports
+from gym.core.temporary import temporary_folder
 from gym.core.text import pluralize
 from gym.runs.mlflow_log import DESCRIPTION, RunLog, open_mlflow_run
 from gym.runs.result import find_result
@@ -54,9 +54,9 @@ def log_comparison(parent: RunLog, folder: SweepFolder, jobs: Sequence[Job]) -> 
         from gym.reporting.comparison import write_comparison
         from gym.reporting.sweep_page import write_special_reports
 
-    with tempfile.TemporaryDirectory() as temporary:
-        recommendation = write_comparison(Path(temporary), results, folder.name)
-        findings = [recommendation.sentence, *write_special_reports(Path(temporary), results)]
-        parent.log_folder(Path(temporary))
+    with temporary_folder() as temporary:
+        recommendation = write_comparison(temporary, results, folder.name)
+        findings = [recommendation.sentence, *write_special_reports(temporary, results)]
+        parent.log_folder(temporary)
     parent.log_tags({DESCRIPTION: "\n\n".join(findings)})
     return findings

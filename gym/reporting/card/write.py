@@ -7,7 +7,6 @@ card.json       the contents, to which an evaluation adds its results
 
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from markupsafe import Markup
 from gym.config.schema import SplitConfig
 from gym.core.errors import RunError
 from gym.core.files import hash_file, translate_disk_errors, write_text
+from gym.core.temporary import temporary_folder
 from gym.data.dataset import Dataset
 from gym.data.samples import ReadSample, scene_names
 from gym.data.split import Split
@@ -130,8 +130,8 @@ def update_card(run: RunLog, change: Callable[[CardContents], CardContents]) -> 
         RunError: MLflow cannot be used.
     """
     disk = translate_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
-    with disk, tempfile.TemporaryDirectory() as temporary:
-        artifacts, card = Path(temporary) / "artifacts", Path(temporary) / "card"
+    with disk, temporary_folder() as temporary:
+        artifacts, card = temporary / "artifacts", temporary / "card"
         run.fetch_artifacts([CONTENTS], artifacts)
         try:
             contents = change(read_contents(artifacts / CONTENTS))

@@ -32,7 +32,15 @@ from gym.app.help import asks_for_help, format_help
 from gym.app.hydra_plugin import register_sweepers
 from gym.config.groups import configuration_folder, quote_options
 from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
-from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
+from gym.config.schema import (
+    CleanConfig,
+    Config,
+    DatasetConfig,
+    EvaluateConfig,
+    PredictConfig,
+    PublishConfig,
+    ReportConfig,
+)
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
 from gym.core.files import translate_full_disk
@@ -75,6 +83,7 @@ COMMANDS = {
     "report": Command("report", ReportConfig, "gym.app.report:create_report", "Write the report of a sweep or a run."),
     "predict": Command("predict", PredictConfig, "gym.app.predict:predict_images", "Segment a folder of images."),
     "publish": Command("publish", PublishConfig, "gym.app.publish:publish", "Publish a trained model."),
+    "clean": Command("clean", CleanConfig, "gym.app.clean:clean", "List and remove what outputs no longer needs."),
     "import_config": Command(
         "", Config, "gym.app.import_config:main", "Translate a Segmentation Gym configuration to an experiment."
     ),
@@ -139,7 +148,8 @@ def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, 
     try:
         load_plugins(plugins, plugins)  # again, because a sweep's workers are other processes
         config: Any = read_config(composed, entry.schema)
-        remove_leftovers(*(Path(place) for place in (config.outputs, getattr(config, "output", "")) if place))
+        if entry.config_name != "clean":  # which lists them
+            remove_leftovers(*(Path(place) for place in (config.outputs, getattr(config, "output", "")) if place))
         with translate_full_disk(config.outputs), quiet_tensorflow_imports():
             function = import_object(entry.function)
         with translate_full_disk(config.outputs):

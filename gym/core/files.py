@@ -1,6 +1,7 @@
 """Atomic writes, and SHA-256 hashes of files and values."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import re
@@ -143,6 +144,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 replaced.replace(path)
             for folder in (temporary, replaced):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds a lock file. The file is neither created nor changed."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the file releases it
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def copy_file(source: Path, path: Path) -> None:

@@ -43,8 +43,8 @@ def clean(config: CleanConfig) -> list[Item]:
         console.print(_tabulate_contents(inventory))
     if client is None:
         console.print(
-            f"{outputs} has no mlflow.db, so only temporary files and checkpoints can be judged; set tracking.uri=... if "
-            "its runs are logged elsewhere"
+            f"{outputs} has no mlflow.db, so only temporary files and checkpoints can be judged; set tracking.uri=... "
+            "if its runs are logged elsewhere"
         )
     if items:
         console.print(_tabulate_items(items))

@@ -4,6 +4,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -35,7 +36,7 @@ def clean(config: CleanConfig) -> list[Item]:
     if not outputs.is_dir():
         raise RunError(f"outputs={config.outputs} is not a folder; give the folder that training wrote to.")
     client = connect(config.tracking, outputs) if has_database(config.tracking, outputs) else None
-    inventory = Inventory(outputs, list_logged_runs(client) if client else None)
+    inventory = Inventory(outputs, partial(list_logged_runs, client) if client else None)
     items = _choose(config, inventory)
     removable = [item for item in items if not item.kept]
     console = plain_console()

@@ -113,7 +113,7 @@ def command(name: str) -> Callable[[], None]:
 
 
 def _run(entry: Command) -> None:
-    with exit_on_error(entry.schema):
+    with exit_on_error(entry.schema), translate_full_disk("the outputs folder"):  # for the driver of a sweep
         refuse_name_clash()
         if entry.config_name:
             _run_with_hydra(entry)

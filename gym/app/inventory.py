@@ -5,7 +5,7 @@ Without a list of MLflow's runs it is unknown what they refer to, so only tempor
 
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +57,11 @@ class RunFolder(NamedTuple):
     locks: tuple[Path, ...]
     run_id: str
     attempt: str
-    is_finished: bool
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it holds a result."""
+        return bool(self.run_id)
 
     @property
     def is_used(self) -> bool:
@@ -70,11 +74,13 @@ class Inventory:
 
     Args:
         outputs: The folder.
-        logged: All runs of MLflow; None if they are unknown.
+        list_runs: Lists all runs of MLflow; None if they are unknown. It is called after the files have been listed, so
+            that the files of a run that starts meanwhile are not taken for those of no run.
     """
 
-    def __init__(self, outputs: Path, logged: Sequence[LoggedRun] | None) -> None:
-        self.outputs, self.logged = outputs, logged
+    def __init__(self, outputs: Path, list_runs: Callable[[], Sequence[LoggedRun]] | None) -> None:
+        self.outputs = outputs
+        self._artifacts = sorted((outputs / "artifacts").glob("*"))
         self.sweeps = sorted(path.name for path in (outputs / "sweeps").glob("*") if path.is_dir())
         self.jobs = {name: _read_jobs(outputs, name) for name in self.sweeps}
         self.folders = [*self._read_folders("")]
@@ -82,7 +88,8 @@ class Inventory:
             self.folders += self._read_folders(name)
         self.datasets = sorted(path for path in (outputs / "stores").glob("[!.]*-*") if path.is_dir())
         self.archives = list(_read_archives(outputs / "published"))
-        self._by_id = {run.run_id: run for run in logged or ()}
+        self.logged = list_runs() if list_runs else None
+        self._by_id = {run.run_id: run for run in self.logged or ()}
 
     def artifacts(self, run_id: str) -> Path:
         """Return the folder of a run's artifacts."""
@@ -135,7 +142,7 @@ class Inventory:
     def _find_checkpoints(self) -> Iterator[Item]:
         for folder in self.folders:
             files = tuple(path for path in (folder.path / BEST, folder.path / LAST) if path.is_file())
-            if files and folder.is_finished:
+            if files and find_result(folder.path):  # which takes long for large results
                 name = str(folder.path.relative_to(self.outputs))
                 yield self._item("checkpoints", name, "the run has finished", files, folder)
 
@@ -176,7 +183,7 @@ class Inventory:
         return bool(self.artifacts(run.run_id).exists() or run.sweep in self.sweeps or self.folder_of(run))
 
     def _find_artifacts(self) -> Iterator[Item]:
-        for path in sorted((self.outputs / "artifacts").glob("*")):
+        for path in self._artifacts:
             run = self._by_id.get(path.name)
             if run is None and path.is_dir():
                 yield Item("orphaned", str(path.relative_to(self.outputs)), "its run is not in MLflow", (path,))
@@ -188,11 +195,10 @@ class Inventory:
         attempts = {run.attempt for run in self.logged or () if run.status != "DELETED"}
         for folder in self.folders:
             run, name = self._by_id.get(folder.run_id), str(folder.path.relative_to(self.outputs))
-            if folder.sweep:
-                if folder.path.name in {job.fingerprint[:16] for job in self.jobs[folder.sweep]}:
-                    continue
-                yield self._item("orphaned", name, "its sweep does not list it", (folder.path,), folder)
-            elif run is not None and run.status == "DELETED":
+            listed = {job.fingerprint[:16] for job in self.jobs.get(folder.sweep, [])}
+            if folder.sweep and (not listed or folder.path.name in listed):
+                continue  # the sweep needs it, or its ledger is damaged
+            if run is not None and run.status == "DELETED":
                 yield self._item("deleted", name, "its run was deleted in MLflow", (folder.path,), folder)
             elif run is None and not (folder.attempt and folder.attempt in attempts):
                 yield self._item("orphaned", name, "its run is not in MLflow", (folder.path,), folder)
@@ -207,10 +213,8 @@ class Inventory:
         shared = (self.outputs / "sweeps" / sweep / ".lock",) if sweep else ()
         for path in sorted(place for place in runs.glob("[!.]*") if place.is_dir()):
             locks = tuple(path.with_name(f".{path.name}.{end}") for end in ("lock", "job.lock"))
-            result = find_result(path)
             attempt = str((read_attempt(path) or {}).get("attempt", ""))
-            run_id = result.run_id if result else ""
-            yield RunFolder(path, sweep, (*shared, *locks), run_id, attempt, result is not None)
+            yield RunFolder(path, sweep, (*shared, *locks), _read_run_id(path), attempt)
 
 
 def can_resume(jobs: Sequence[Job]) -> bool:
@@ -244,6 +248,14 @@ def _read_jobs(outputs: Path, sweep: str) -> list[Job]:
     with suppress(OSError):
         return SweepFolder(outputs, sweep).ledger.jobs()
     return []
+
+
+def _read_run_id(folder: Path) -> str:
+    """Read the id of the run that a result belongs to; empty if there is no result."""
+    try:
+        return str(read_json(folder / "result.json")["run_id"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def _fingerprint_of(dataset: Path) -> str:

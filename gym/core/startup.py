@@ -6,6 +6,8 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 # Keras and TensorFlow import these if they are installed, for a converter, plots and wrappers that we do not use.
 _OPTIONAL_IMPORTS = ("jax", "matplotlib", "sklearn")
@@ -59,7 +61,7 @@ def quiet_imports() -> Iterator[None]:
     gc.disable()
     sys.stderr.flush()
     shown = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _open_temporary_file() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
@@ -75,3 +77,10 @@ def quiet_imports() -> Iterator[None]:
                 gc.freeze()
             if was_collecting:
                 gc.enable()
+
+
+def _open_temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:  # the disk is full or read-only
+        return Path(os.devnull).open("r+b")

@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
 
+from gym.app import inventory
 from gym.app.clean import clean
 from gym.config.schema import LEFTOVERS, CleanConfig
 from gym.core.errors import RunError
@@ -172,7 +173,7 @@ def test_what_a_running_process_uses_stays(filled, lock):
 
 def test_a_lock_taken_after_the_listing_is_respected(filled, monkeypatch, capsys):
     """The locks are taken before anything is removed."""
-    monkeypatch.setattr("gym.app.inventory.is_locked", lambda path: False)
+    monkeypatch.setattr(inventory, "is_locked", lambda path: False)
     with FileLock(filled.path / "runs" / ".stopped.lock"):
         assert filled.clean(what=["interrupted"], yes=True) == {}
 
@@ -225,6 +226,29 @@ def test_a_sweep_without_logged_runs_keeps_the_datasets(outputs):
     SweepFolder(outputs.path, "new").ledger.append(QUEUED, 0, fingerprint="0" * 64)
 
     assert outputs.clean(yes=True) == {}
+
+
+def test_the_runs_of_a_damaged_ledger_stay(outputs):
+    """It cannot tell which runs are its own; a folder that a readable one does not list goes."""
+    sweep, _ = make_sweep(outputs, FINISHED)
+    outputs.add_result("sweeps/losses/runs/unknown", "nobody")
+    assert outputs.clean() == {"sweeps/losses/runs/unknown": "orphaned"}
+
+    sweep.ledger.path.write_bytes(b"\0" * 100)
+
+    assert outputs.clean(yes=True) == {}
+
+
+def test_a_run_that_starts_while_files_are_listed_is_known(outputs, monkeypatch):
+    """Its artifacts are not those of no run."""
+    listing = inventory._read_archives
+
+    def start(folder):
+        outputs.log("new")
+        return listing(folder)
+
+    monkeypatch.setattr(inventory, "_read_archives", start)
+    assert outputs.clean() == {}
 
 
 def test_a_sweep_is_removed_by_name(outputs):

@@ -89,3 +89,17 @@ def test_a_module_that_is_already_imported_is_not_hidden(monkeypatch):
             importlib.import_module("antigravity")
 
     assert "antigravity" not in sys.modules
+
+
+def test_imports_need_no_folder_for_temporary_files(monkeypatch, capfd):
+    """A container may have none; what was written to standard error is lost then."""
+
+    def refuse():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with quiet_imports():
+        os.write(2, b"noise")
+    os.write(2, b"shown")
+
+    assert capfd.readouterr().err == "shown"

@@ -39,10 +39,15 @@ def translate_disk_errors(
     try:
         yield
     except errors as error:
-        cause = error.__cause__ if isinstance(error, DiskError) and error.__cause__ else error
         raise DiskError(
-            f"{target} cannot be written ({first_line(cause)}); check its permissions and free space, or {remedy}"
-        ) from cause
+            f"{target} cannot be written ({first_line(origin_of(error))}); check its permissions and free space, or "
+            f"{remedy}"
+        ) from origin_of(error)
+
+
+def origin_of(error: BaseException) -> BaseException:
+    """Return the library's error behind a `DiskError`; any other error itself."""
+    return error.__cause__ if isinstance(error, DiskError) and error.__cause__ else error
 
 
 def find_disk_error(error: BaseException) -> BaseException | None:
@@ -73,13 +78,18 @@ def translate_full_disk(outputs: object) -> Iterator[None]:
     except DiskError:
         raise
     except Exception as error:
-        cause = find_disk_error(error)
-        if cause is None:
+        # No local variable may hold an exception: open files would live on in a cycle with its traceback.
+        if not find_disk_error(error):
             raise
-        if isinstance(error, GymError):
-            raise DiskError(str(error)) from error
-        name = getattr(cause, "filename", None)
-        raise _describe_refusal(Path(name).parent if isinstance(name, str) else Path(str(outputs)), cause) from error
+        raise _translate(error, Path(str(outputs))) from error
+
+
+def _translate(error: Exception, outputs: Path) -> DiskError:
+    if isinstance(error, GymError):
+        return DiskError(str(error))
+    cause = find_disk_error(error) or error
+    name = getattr(cause, "filename", None)
+    return _describe_refusal(Path(name).parent if isinstance(name, str) else outputs, cause)
 
 
 def _describe_refusal(folder: Path, error: BaseException) -> DiskError:

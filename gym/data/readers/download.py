@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gym.core.errors import DataError, DiskError, first_line
-from gym.core.files import atomic_file, find_disk_error
+from gym.core.files import atomic_file, find_disk_error, origin_of
 from gym.core.text import plain_console
 
 _SCHEMES = ("http", "https", "file")
@@ -71,8 +71,7 @@ def _translate_errors(url: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, HTTPException, ValueError) as error:
-        cause = error.__cause__ if isinstance(error, DiskError) and error.__cause__ else error
-        reason = first_line(cause).removeprefix("<urlopen error ").removesuffix(">")
+        reason = first_line(origin_of(error)).removeprefix("<urlopen error ").removesuffix(">")
         kind = DiskError if find_disk_error(error) else DataError
         raise kind(
             f"{url} cannot be downloaded to {folder} ({reason}); download the file yourself and give its path."

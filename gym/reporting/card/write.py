@@ -130,16 +130,17 @@ def update_card(run: RunLog, change: Callable[[CardContents], CardContents]) -> 
         RunError: MLflow cannot be used.
     """
     disk = translate_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
-    with disk, temporary_folder() as temporary:
+    with temporary_folder() as temporary:
         artifacts, card = temporary / "artifacts", temporary / "card"
-        run.fetch_artifacts([CONTENTS], artifacts)
-        try:
-            contents = change(read_contents(artifacts / CONTENTS))
-        except RunError as error:
-            log.warning("the card of run %s was not updated: %s", run.run_id, error)
-            return
-        run.fetch_artifacts(find_pictures(contents), artifacts)
-        write_card(card, contents, artifacts)
+        with disk:
+            run.fetch_artifacts([CONTENTS], artifacts)
+            try:
+                contents = change(read_contents(artifacts / CONTENTS))
+            except RunError as error:
+                log.warning("the card of run %s was not updated: %s", run.run_id, error)
+                return
+            run.fetch_artifacts(find_pictures(contents), artifacts)
+            write_card(card, contents, artifacts)
         run.log_folder(card)
 
 

@@ -20,6 +20,7 @@ from gym.core.files import (
     write_json,
     write_text,
 )
+from gym.core.temporary import temporary_folder
 from gym.data.raster_writer import write_label, write_raster
 from gym.reporting.style import save_figure
 from gym.runs.model_archive import write_zip
@@ -28,6 +29,7 @@ from gym.sweeps.ledger import FINISHED, Ledger
 from gym.sweeps.sweep_folder import SweepFolder
 from gym.training import checkpoint
 from gym.training.checkpoint import EarlyStopping, History
+from tests.app.commands import run_here
 from tests.full_disk import refuse_writes
 
 NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -104,10 +106,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def refusal(folder: Path, write: Callable[..., object], *arguments: object, **options: object) -> str:
-    """Return the message of a refused write; empty if it succeeded."""
+    """Return the message of a refused write to a folder; empty if it succeeded."""
+    with translate_disk_errors(folder):
+        return refusal_of(write, *arguments, **options)
+
+
+def refusal_of(write: Callable[..., object], *arguments: object, **options: object) -> str:
+    """Return the message of a write that was refused; empty if it succeeded."""
     try:
-        with translate_disk_errors(folder):
-            write(*arguments, **options)
+        write(*arguments, **options)
     except DiskError as error:
         return str(error)
     return ""
@@ -212,3 +219,29 @@ def test_an_error_of_mlflow_on_a_full_disk_keeps_its_message(tmp_path):
     """A sweep resumes such a run instead of recording a failure."""
     with pytest.raises(DiskError, match=r"^MLflow is lost$"), translate_full_disk(tmp_path):
         fail(RunError("MLflow is lost"), sqlite3.OperationalError("database or disk is full"))
+
+
+def test_the_remedy_for_a_full_temporary_folder_is_another_one():
+    """The outputs may lie on another disk."""
+    with temporary_folder() as folder, refuse_writes(folder, 1, errno.ENOSPC):
+        message = refusal_of(write_text, folder / "x.txt", "x")
+
+    assert message == (
+        f"{folder} cannot be written (No space left on device); check its permissions, or set TMPDIR=FOLDER, and "
+        "repeat the command."
+    )
+
+
+def test_a_command_ends_in_one_line(tmp_path, monkeypatch):
+    """Whatever library met the full disk."""
+
+    def refuse(config):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gym.app.clean.clean", refuse)
+    assert run_here("clean", f"outputs={tmp_path}") == (
+        1,
+        "",
+        f"error: {tmp_path} cannot be written (No space left on device); check its permissions, or free space there, "
+        "and repeat the command.\n",
+    )

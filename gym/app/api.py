@@ -6,7 +6,6 @@ command takes ``outputs=`` and ``tracking.uri=``. TensorFlow and MLflow are impo
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +23,7 @@ from gym.config.schema import Config, DataConfig, EvaluateConfig, TrackingConfig
 from gym.config.validation import check_config, check_rules, read_config, retype
 from gym.core.errors import ConfigError, DataError
 from gym.core.startup import quiet_imports, quiet_tensorflow_imports
+from gym.core.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -284,7 +284,7 @@ def assess(
     origin = model._origin
     with (
         open_model_source(origin.tracking, origin.outputs, origin.run) as source,
-        tempfile.TemporaryDirectory() as scratch,
+        temporary_folder() as scratch,
     ):
         check_dataset_fits(source.name, model._saved, dataset)
         trained = source.read_config()
@@ -293,7 +293,7 @@ def assess(
         settings = AssessmentSettings(
             trained.training.batch, chosen.boundary_width, chosen.seed, chosen.baselines, workers=0
         )
-        found = assess_network(model._saved.network, evaluated, settings, Path(scratch))
+        found = assess_network(model._saved.network, evaluated, settings, scratch)
         return replace(found, warnings=[*found.warnings, *warn_of_selection(origin.selection, evaluated)])
 
 

@@ -35,16 +35,25 @@ from gym.app.help import asks_for_help, format_help
 from gym.app.hydra_plugin import register_sweepers
 from gym.config.groups import configuration_folder, quote_options
 from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
-from gym.config.schema import Config, DatasetConfig, EvaluateConfig, PredictConfig, PublishConfig, ReportConfig
+from gym.config.schema import (
+    CleanConfig,
+    Config,
+    DatasetConfig,
+    EvaluateConfig,
+    PredictConfig,
+    PublishConfig,
+    ReportConfig,
+)
 from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
 from gym.core.escape import escape_text
-from gym.core.files import write_text
+from gym.core.files import translate_full_disk, write_text
 from gym.core.redaction import hide_secrets, redact, redact_error
 from gym.core.registry import import_object
 from gym.core.signals import handle_signals, signals_first
 from gym.core.startup import quiet_tensorflow_imports
 from gym.core.streams import protect_streams
+from gym.core.temporary import remove_leftovers
 
 _STOPPED = "stopped; the same command continues"
 
@@ -81,6 +90,7 @@ COMMANDS = {
     "report": Command("report", ReportConfig, "gym.app.report:create_report", "Write the report of a sweep or a run."),
     "predict": Command("predict", PredictConfig, "gym.app.predict:predict_images", "Segment a folder of images."),
     "publish": Command("publish", PublishConfig, "gym.app.publish:publish", "Publish a trained model."),
+    "clean": Command("clean", CleanConfig, "gym.app.clean:clean", "List and remove what outputs no longer needs."),
     "import_config": Command(
         "", Config, "gym.app.import_config:main", "Translate a Segmentation Gym configuration to an experiment."
     ),
@@ -114,7 +124,8 @@ def _run(entry: Command) -> None:
     protect_streams()
     sys.excepthook = _print_traceback
     logging.setLogRecordFactory(_make_record)
-    with exit_on_error(entry.schema), signals_first():
+    # The driver of a sweep writes to outputs, too.
+    with exit_on_error(entry.schema), signals_first(), translate_full_disk("the outputs folder"):
         refuse_name_clash()
         if entry.config_name:
             _run_with_hydra(entry)
@@ -163,9 +174,12 @@ def _check_and_call(entry: Command, composed: DictConfig, plugins: Mapping[str, 
             from gym.app.first_checks import check_first  # not needed to show a configuration
 
             check_first(config)
-        with quiet_tensorflow_imports():
+        if entry.config_name != "clean":  # which lists them
+            remove_leftovers(*(Path(place) for place in (config.outputs, getattr(config, "output", "")) if place))
+        with translate_full_disk(config.outputs), quiet_tensorflow_imports():
             function = import_object(entry.function)
-        return function(config)
+        with translate_full_disk(config.outputs):
+            return function(config)
     except GymError as error:
         # A sweep continues with its other runs: the sweeper handles the error.
         if HydraConfig.get().mode == RunMode.MULTIRUN:

@@ -1,7 +1,6 @@
 """Evaluate trained models: open them and their data, score them, and write and log the results."""
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,6 +15,7 @@ from gym.config.data_rules import check_split
 from gym.config.schema import Config, DataConfig, EvaluateConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
 from gym.core.files import hash_file, translate_disk_errors
+from gym.core.temporary import temporary_folder
 from gym.data.batches import SampleReader
 from gym.data.build import open_or_build_dataset
 from gym.data.dataset import Dataset
@@ -261,8 +261,8 @@ def _assess(config: EvaluateConfig, model: EvaluatedModel) -> Assessment:
         workers=config.workers,
     )
     # The predicted probabilities of all images may not fit into memory.
-    with tempfile.TemporaryDirectory() as scratch, translate_disk_errors(scratch, "set TMPDIR to another folder."):
-        assessment = assess(model.model.network, model.images, settings, Path(scratch))
+    with temporary_folder() as scratch, translate_disk_errors(scratch, "set TMPDIR to another folder."):
+        assessment = assess(model.model.network, model.images, settings, scratch)
     return replace(assessment, warnings=[*assessment.warnings, *warn_of_selection(model.selection, model.images)])
 
 

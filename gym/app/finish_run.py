@@ -3,7 +3,6 @@
 Importing this module imports matplotlib, half a second's worth: `gym.app.train` does so after the first epoch.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from pathlib import Path
@@ -15,6 +14,7 @@ from gym.config.overrides import flatten
 from gym.config.registries import SCORES, Place
 from gym.config.schema import AugmentConfig, SplitConfig
 from gym.core.files import write_json, write_text
+from gym.core.temporary import temporary_folder
 from gym.core.text import format_score, pluralize
 from gym.data.batches import SampleReader, ordered_batches
 from gym.data.dataset import Dataset
@@ -78,8 +78,7 @@ def finish_run(
     result = _make_result(run.run_id, spec, model, history, steps_per_epoch, evaluations, units["validation"])
     _log_scores(run, history, result)
     announce("drawing")
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with temporary_folder() as folder:
         _write_inputs(folder, spec, find_near_duplicates(dataset, split, split_config.likeness))
         save_model(model, dataset, folder / "model")
         _write_pictures(folder, history, evaluations, dataset.bands, read)

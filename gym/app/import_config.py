@@ -13,8 +13,8 @@ from gym.config.groups import configuration_folder
 from gym.config.legacy_experiment import check_target, choose_name, format_outcomes, make_experiment, name_legacy_key
 from gym.config.schema import Config
 from gym.config.validation import read_config
-from gym.core.errors import ConfigError
-from gym.core.files import write_text
+from gym.core.errors import ConfigError, first_line
+from gym.core.files import origin_of, write_text
 from gym.core.text import plain_console
 
 
@@ -47,10 +47,13 @@ def import_experiment(legacy: Path, output: Path | None, wanted: str | None, ove
             _check_experiment(experiment.text)
         write_text(target, experiment.text)
     except OSError as error:
-        raise ConfigError(
-            f"{error.filename}: {error.strerror}; correct the path, or choose another --output."
-        ) from error
+        raise ConfigError(_explain_os_error(origin_of(error), target)) from error
     return format_outcomes(experiment, str(target))
+
+
+def _explain_os_error(error: BaseException, target: Path) -> str:
+    path, reason = (getattr(error, name, None) for name in ("filename", "strerror"))
+    return f"{path or target}: {reason or first_line(error)}; correct the path, or choose another --output."
 
 
 def _check_experiment(text: str) -> None:

@@ -1,14 +1,14 @@
 """Build or inspect a dataset: write its report and, on request, the files that the original program reads."""
 
 import logging
-import tempfile
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 from gym.config.schema import AugmentConfig, DatasetConfig, SplitConfig
 from gym.core.errors import DataError
 from gym.core.files import hash_value, translate_disk_errors
+from gym.core.temporary import temporary_folder
 from gym.core.text import plain_console, pluralize
 from gym.data.batches import SampleReader
 from gym.data.build import open_or_build_dataset
@@ -59,11 +59,11 @@ def make_dataset(config: DatasetConfig) -> Path:
     return page
 
 
-def _temporary_outputs(outputs: Path) -> tempfile.TemporaryDirectory:
+def _temporary_outputs(outputs: Path) -> AbstractContextManager[Path]:
     # On the disk of the outputs, because the default for temporary files may be too small for a dataset.
     with translate_disk_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(dir=outputs, prefix=".inspected-")
+    return temporary_folder(outputs)
 
 
 def _split(dataset: Dataset, config: SplitConfig, copies: int, may_fail: bool) -> tuple[Split, str]:

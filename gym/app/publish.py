@@ -18,7 +18,6 @@ import math
 import re
 import shlex
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +28,7 @@ from gym.config.plugins import TAG, format_plugins
 from gym.config.schema import PublishConfig, TrainingConfig
 from gym.core.errors import DataError, RunError
 from gym.core.files import translate_disk_errors, write_json, write_text
+from gym.core.temporary import temporary_folder
 from gym.core.text import plain_console
 from gym.data.class_colours import colour_codes
 from gym.data.sample_pairs import write_sample_pairs
@@ -76,9 +76,9 @@ def publish(config: PublishConfig) -> PublishedModel:
         check_compatible(client, name, description)
         path = Path(config.output) if config.output else outputs / "published" / f"{_archive_name(source)}.zip"
         disk = translate_disk_errors(f"output={path}", "choose another path with output=...", (OSError, RasterioError))
-        with disk, tempfile.TemporaryDirectory() as scratch:
-            left_out = _collect_files(source, description, Path(scratch), outputs, config.samples)
-            digest = write_zip(Path(scratch), path)
+        with disk, temporary_folder() as scratch:
+            left_out = _collect_files(source, description, scratch, outputs, config.samples)
+            digest = write_zip(scratch, path)
         remark = f"highest among {selection.candidates}" if selection else ""
         version = register_model(client, name, config.alias, source.run, description, digest, remark)
     published = PublishedModel(path, digest, version)

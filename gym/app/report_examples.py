@@ -1,6 +1,5 @@
 """What a report shows of the data: the sites of validation images, and the example outputs of Figure 3."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from gym.config.registries import ARCHITECTURES, SCORES
 from gym.config.schema import AugmentConfig, TrackingConfig, TrainingConfig
 from gym.core.errors import DataError, GymError
+from gym.core.temporary import temporary_folder
 from gym.data.dataset import Dataset
 from gym.data.samples import find_samples, pair_positions
 from gym.reporting.figure3_data import ChosenImage, Examples, add_outputs, choose_images, choose_models, read_examples
@@ -83,8 +83,8 @@ def segment_examples(
     labels = run_labels([run.result for run in runs])
     for run, label in zip(runs, labels, strict=True):
         show_step(f"loading {label}")
-        with tempfile.TemporaryDirectory() as folder:
-            network = load_model(fetch_model_files(config, outputs, run.logged, Path(folder)) / MODEL).network
+        with temporary_folder() as folder:
+            network = load_model(fetch_model_files(config, outputs, run.logged, folder) / MODEL).network
         show_step(f"segmenting with {label}")
         examples = add_outputs(examples, network)
     return Examples(

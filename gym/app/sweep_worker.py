@@ -13,7 +13,8 @@ from pathlib import Path
 from gym.app.train import execute_run, run_experiment
 from gym.config.registries import SCORES
 from gym.config.schema import Config
-from gym.core.errors import GymError, Pruned, RunError, first_line
+from gym.core.errors import DiskError, GymError, Pruned, RunError, first_line
+from gym.core.files import translate_full_disk, write_text
 from gym.core.redaction import redact_error
 from gym.core.signals import signals_first
 from gym.runs.mlflow_log import PARENT
@@ -44,12 +45,14 @@ def train_configuration(config: Config) -> float | Choice:
 def run_job(config: Config) -> float:
     """Train a run that the sweeper has queued, and record its outcome in the ledger.
 
-    If the process is terminated, nothing is recorded: the run counts as interrupted, and the next call resumes it.
+    If the process is terminated or the disk is full, nothing is recorded: the run counts as interrupted, and the next
+    call resumes it.
 
     Returns:
         Mean IoU; NaN if a search pruned the run.
 
     Raises:
+        DiskError: The disk is full or read-only.
         RunError: The run failed. The ledger records it too.
     """
     sweep = SweepFolder(Path(config.outputs), config.sweep.name)
@@ -82,8 +85,10 @@ def train_job(config: Config, sweep: SweepFolder, job: Job) -> float:
     folder = sweep.run_folder(job.fingerprint)
     sweep.ledger.append(STARTED, job.number, epoch=checkpoint.read_last_epoch(folder), epochs=config.training.epochs)
     try:
-        with signals_first():
+        with signals_first(), translate_full_disk(folder):
             result = _execute_job(config, sweep, job)
+    except DiskError:
+        raise  # not recorded as a failure, because the same command resumes the run once there is space
     except Exception as error:
         message = explain_failure(error, folder)
         sweep.ledger.append(FAILED, job.number, message=message)
@@ -141,8 +146,7 @@ def explain_failure(error: Exception, folder: Path) -> str:
         return first_line(error)
     message, path = f"{type(error).__name__}: {first_line(error)}", folder / "error.txt"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(redact_error("".join(traceback.format_exception(error))), encoding="utf-8")
+        write_text(path, redact_error("".join(traceback.format_exception(error))))
     except OSError:  # the disk may be full, and that may be the failure itself
         return message
     return f"{message} (traceback in {path})"

@@ -23,6 +23,9 @@ BEST, REGISTERED = "best:", "models:/"  # prefixes of run=... for the best run o
 _SOME_READERS = {"kind": READERS}
 _DRAWN_SPLITS = {"method": ("random", "kfold", "leave_one_out")}
 
+# What gym.clean can remove. Interrupted runs could be resumed.
+LEFTOVERS = "temporary", "checkpoints", "datasets", "failed", "deleted", "orphaned", "interrupted", "runs"
+
 _PLUGINS = "Modules that add architectures, losses, readers or scores; loaded from the command line only."
 
 
@@ -454,6 +457,22 @@ class ReportConfig:
         "", "Folder for the report; empty means one named after the sweep or run, in outputs/reports."
     )
     outputs: str = setting("outputs", "Folder of sweeps, datasets and the MLflow database.")
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    plugins: list[str] = setting([], _PLUGINS)
+
+
+@dataclass
+class CleanConfig:
+    """What to remove from an outputs folder: the configuration of gym.clean."""
+
+    what: list[str] = setting(
+        [],
+        f"Kinds to remove: {', '.join(LEFTOVERS)}; empty means all but interrupted, or runs with sweep=... or run=...",
+    )
+    sweep: str = setting("", "Only what belongs to this sweep; by default, all of it.")
+    run: str = setting("", "Only what belongs to the run with this id or name; by default, all of it.")
+    yes: bool = setting(False, "Delete; otherwise what would be deleted is only listed.")
+    outputs: str = setting("outputs", "Folder of runs, datasets and the MLflow database.")
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     plugins: list[str] = setting([], _PLUGINS)
 

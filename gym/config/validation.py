@@ -13,6 +13,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
+from difflib import get_close_matches
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args
 
@@ -137,6 +138,8 @@ def check_config(config: Any) -> None:
         _check_evaluation(config)
     if isinstance(config, schema.ReportConfig):
         _check_report(config)
+    if isinstance(config, schema.CleanConfig):
+        _check_cleaning(config)
 
 
 def _explain(error: OmegaConfBaseException) -> str:
@@ -269,6 +272,18 @@ def _check_report(config: schema.ReportConfig) -> None:
     _check_unpublished(config.run)
     if os.path.isfile(config.output):  # noqa: PTH113 - importing pathlib takes longer
         raise ConfigError(f"output={config.output} is a file; choose a folder.")
+
+
+def _check_cleaning(config: schema.CleanConfig) -> None:
+    for kind in config.what:
+        if kind not in schema.LEFTOVERS:
+            near = get_close_matches(kind, schema.LEFTOVERS, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(schema.LEFTOVERS)}."
+            raise ConfigError(f"what={kind} is not a kind of files; {remedy}")
+    if config.sweep and config.run:
+        raise ConfigError(f"sweep={config.sweep} and run={config.run} are both set; set one of them.")
+    if "runs" in config.what and not (config.sweep or config.run):
+        raise ConfigError("what=runs would remove every run; name them with sweep=NAME or run=NAME.")
 
 
 def _check_unpublished(run: str) -> None:

@@ -3,6 +3,7 @@
     GymError
     ├── ConfigError      a configuration value breaks a rule; raised before TensorFlow is imported
     ├── DataError        imagery, labels or a dataset cannot be used
+    │   └── DiskError    a file cannot be written
     ├── TrainingError    training cannot continue, for example because the loss is not finite
     └── RunError         a run or its model cannot be found or read
 
@@ -26,6 +27,10 @@ class ConfigError(GymError):
 
 class DataError(GymError):
     """Imagery, labels or a dataset cannot be used."""
+
+
+class DiskError(DataError, OSError):
+    """A file cannot be written, because the disk is full or the folder is read-only."""
 
 
 class TrainingError(GymError):

@@ -1,13 +1,14 @@
 """Atomic writes, also of CSV, reading of JSON and YAML, and SHA-256 hashes of files and values."""
 
 import csv
+import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 
 import yaml
 
-from gym.core.errors import DataError, first_line
+from gym.core.errors import DataError, DiskError, GymError, first_line
+from gym.core.temporary import is_in_temporary_folder, remove_below, temporary_sibling
 from gym.core.typed_json import build
 
 _MAX_NESTING = 64
@@ -23,15 +25,20 @@ _TOO_DEEP = f"lists or objects are nested more than {_MAX_NESTING} deep"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[-+](\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+](inf|nan|Infinity)", re.ASCII)
-_MAX_STEM = 150  # bytes; the names of files have at most 255
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # several times as fast, if PyYAML was built with it
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+# Of SQLite, and of NumPy, whose exception has no error number.
+_FULL_TEXTS = re.compile(r"database or disk is full|attempt to write a readonly database|\d+ requested and \d+ written")
 
 
 @contextmanager
 def translate_disk_errors(
     target: object, remedy: str = "set outputs=...", errors: tuple[type[Exception], ...] = (OSError,)
 ) -> Iterator[None]:
-    """Raise `DataError` when the disk refuses a write.
+    """Raise `DiskError` when the disk refuses a write.
 
     Args:
         target: What is being written; the message begins with it.
@@ -41,9 +48,78 @@ def translate_disk_errors(
     try:
         yield
     except errors as error:
-        raise DataError(
-            f"{target} cannot be written ({first_line(error)}); check its permissions and free space, or {remedy}"
-        ) from error
+        raise DiskError(
+            f"{target} cannot be written ({first_line(origin_of(error))}); check its permissions and free space, or "
+            f"{remedy}"
+        ) from origin_of(error)
+
+
+def origin_of(error: BaseException) -> BaseException:
+    """Return the library's error behind a `DiskError`; any other error itself."""
+    return error.__cause__ if isinstance(error, DiskError) and error.__cause__ else error
+
+
+def find_disk_error(error: BaseException) -> BaseException | None:
+    """Return the error of a full disk or read-only folder that caused an exception; None if none did."""
+    # Our own errors about permissions concern files that are read.
+    numbers = _FULL if isinstance(error, GymError) else _FULL + _FORBIDDEN
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in numbers:
+            return link
+        if _FULL_TEXTS.search(first_line(link)) and not isinstance(link, GymError):
+            return link
+        link = link.__cause__
+    return None
+
+
+@contextmanager
+def translate_full_disk(outputs: object) -> Iterator[None]:
+    """Raise `DiskError` instead of any exception that a full disk or read-only folder caused.
+
+    Writers translate errors where they know what they write; this is for those of libraries.
+
+    Args:
+        outputs: What could not be written, unless the exception names a file.
+    """
+    try:
+        yield
+    except DiskError:
+        raise
+    except Exception as error:
+        # No local variable may hold an exception: open files would live on in a cycle with its traceback.
+        if not find_disk_error(error):
+            raise
+        raise _translate(error, Path(str(outputs))) from error
+
+
+def _translate(error: Exception, outputs: Path) -> DiskError:
+    if isinstance(error, GymError):
+        return DiskError(str(error))
+    cause = find_disk_error(error) or error
+    name = getattr(cause, "filename", None)
+    return _describe_refusal(Path(name).parent if isinstance(name, str) else outputs, cause)
+
+
+def _describe_refusal(folder: Path, error: BaseException) -> DiskError:
+    remedy = "set TMPDIR=FOLDER" if is_in_temporary_folder(folder) else "free space there"
+    return DiskError(
+        f"{folder} cannot be written ({_explain(error)}); check its permissions, or {remedy}, and repeat the command."
+    )
+
+
+def _explain(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or first_line(error)
+
+
+@contextmanager
+def _name_folder(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except DiskError:
+        raise
+    except OSError as error:
+        raise _describe_refusal(folder, error) from error
 
 
 @contextmanager
@@ -52,39 +128,67 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     The temporary file is in the same folder and has the same suffix, because some writers choose the format by suffix.
     Parent folders are created.
+
+    Raises:
+        DiskError: The block or the replacement raised an `OSError`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary_sibling(path)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = temporary_sibling(path)
+    with _name_folder(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder that replaces the folder ``path`` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary_sibling(path)
-    temporary.mkdir()
+    """Yield an empty temporary folder that replaces the folder ``path`` when the block succeeds.
+
+    Raises:
+        DiskError: The block or the replacement raised an `OSError`.
+    """
+    temporary, replaced = temporary_sibling(path), temporary_sibling(path)
+    with _name_folder(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            if path.exists():
+                path.replace(replaced)
+            temporary.replace(path)
+        finally:
+            if replaced.exists() and not path.exists():
+                replaced.replace(path)
+            for folder in (temporary, replaced):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds a lock file. The file is neither created nor changed."""
+    if not path.is_file():
+        return False
     try:
-        yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _temporary_sibling(path: Path) -> Path:
-    # tempfile would create the file with mode 0600, and colleagues could not read the result.
-    return path.with_name(f".{cut_name(path.stem, _MAX_STEM)}-{uuid.uuid4().hex}{path.suffix}")
+        with path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the file releases it
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def cut_name(name: str, size: int) -> str:
     """Cut a file name after at most ``size`` bytes, between two characters."""
     return os.fsencode(name)[:size].decode(errors="ignore") if len(os.fsencode(name)) > size else name
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copy a file atomically, and remove what a killed copy to the same folder left behind."""
+    with atomic_file(path) as temporary:
+        shutil.copyfile(source, temporary)
+    remove_below(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 # Keras and TensorFlow import these if they are installed, for a converter, plots and wrappers that we do not use.
 _OPTIONAL_IMPORTS = ("jax", "matplotlib", "sklearn")
@@ -77,7 +78,7 @@ def quiet_imports() -> Iterator[None]:
     gc.disable()
     sys.stderr.flush()
     shown = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _open_temporary_file() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
@@ -107,3 +108,10 @@ def _ensure_home() -> None:
     # Whoever else made the folder could place settings of git in it, which name programs to run.
     is_own = home.lstat().st_uid == os.getuid() and stat.S_IMODE(home.lstat().st_mode) == 0o700
     os.environ["HOME"] = str(home) if is_own else tempfile.mkdtemp(prefix=f"{home.name}-")
+
+
+def _open_temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:  # the disk is full or read-only
+        return Path(os.devnull).open("r+b")

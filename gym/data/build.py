@@ -48,12 +48,13 @@ def open_or_build_dataset(config: DataConfig, outputs: Path, downloads: Path | N
     plan = plan_dataset(config, stores, downloads or stores / "downloads")
     fingerprint = plan.fingerprint()
     folder = dataset_folder(outputs, config.kind, fingerprint)
-    # The lock keeps parallel runs from building the same dataset twice.
-    with translate_disk_errors(folder), FileLock(folder.with_suffix(".lock")):
-        if not (folder / "manifest.json").exists():
-            _remove_unfinished(folder)
-            build_dataset(plan, folder, config.workers, fingerprint)
-        dataset = Dataset(folder)
+    if not (folder / "manifest.json").exists():  # an existing dataset may lie in a read-only folder
+        # The lock keeps parallel runs from building the same dataset twice.
+        with translate_disk_errors(folder), FileLock(folder.with_suffix(".lock")):
+            if not (folder / "manifest.json").exists():
+                _remove_unfinished(folder)
+                build_dataset(plan, folder, config.workers, fingerprint)
+    dataset = Dataset(folder)
     check_left_out(dataset.manifest.left_out, config.strict)
     return dataset
 

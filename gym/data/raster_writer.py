@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
 
 from gym.core.files import atomic_file
 from gym.data.class_colours import class_colours
@@ -39,7 +40,8 @@ def write_raster(
         names: Band names of imagery in a TIFF, whose nodata value is 0.
 
     Raises:
-        OSError, RasterioError: The file cannot be written.
+        DiskError: The file cannot be written.
+        RasterioError: GDAL cannot encode the values.
     """
     options: dict[str, Any] = {"driver": "PNG"}
     if path.suffix != ".png":
@@ -51,11 +53,14 @@ def write_raster(
     if names:
         options |= {"nodata": 0, "photometric": "minisblack"}  # else GDAL declares the fourth of four bands as alpha
     (count, rows, columns), dtype = bands.shape, bands.dtype
-    with atomic_file(path) as temporary, warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+    # In memory first: on a full disk, GDAL prints lines of its own and may report nothing at all as it closes a file.
+    with MemoryFile(ext=path.suffix) as memory, warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(temporary, "w", height=rows, width=columns, count=count, dtype=dtype, **options) as raster:
+        with memory.open(height=rows, width=columns, count=count, dtype=dtype, **options) as raster:
             if names:
                 raster.descriptions = names
             if palette is not None:
                 raster.write_colormap(1, palette)  # before the pixels, which fix the photometric kind of a TIFF
             raster.write(bands)
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(memory.getbuffer())

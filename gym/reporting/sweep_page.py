@@ -9,12 +9,12 @@ learning_curves.png, .svg       training curves of all runs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from plotly.offline import get_plotlyjs
 
 from gym.config.registries import LOSSES, SCORES
+from gym.core.temporary import temporary_folder
 from gym.reporting.equal_models import describe_equal_models
 from gym.reporting.figure4 import draw_figure4
 from gym.reporting.figure4_interactive import figure4_html
@@ -62,9 +62,9 @@ def write_sweep_report(folder: Path, report: SweepReport, seed: int = 0) -> list
     The seed is that of the bootstrap behind the recommendation.
     """
     results, recommendation = report.results, recommend(report.results, seed)
-    with TemporaryDirectory() as folder_of_findings:
-        findings = write_special_reports(Path(folder_of_findings), results)
-        pictures = [embed_png(path) for path in sorted(Path(folder_of_findings).glob("*.png"))]
+    with temporary_folder() as folder_of_findings:
+        findings = write_special_reports(folder_of_findings, results)
+        pictures = [embed_png(path) for path in sorted(folder_of_findings.glob("*.png"))]
     return write_report(
         folder,
         "sweep",

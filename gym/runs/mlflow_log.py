@@ -9,19 +9,22 @@ Import this module only where runs are logged or looked up, because MLflow takes
 
 import functools
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from gym.config.schema import TrackingConfig
 from gym.core.errors import Pruned, RunError, Terminated, first_line
+from gym.core.files import copy_file
 from gym.core.signals import hold_signals, signals_first
+from gym.core.temporary import temporary_folder
 from gym.runs.mlflow_client import RetryingClient, connect, open_tracking
 from gym.runs.mlflow_limits import (
     DATASET_DIGEST,
@@ -63,10 +66,12 @@ class RunLog:
             self._client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in some])
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log the metrics of one step."""
+        """Log the metrics of one step. At step 0 of a resumed run, only those with another value than the latest."""
         now = int(time.time() * 1000)
+        latest = self._client.get_run(self.run_id).data.metrics if self.is_resumed and not step else {}
         metrics = [Metric(fit_key(key), fit_metric(value), now, step) for key, value in values.items()]
-        for some in in_calls(metrics):
+        changed = [metric for metric in metrics if repr(metric.value) != repr(latest.get(metric.key))]
+        for some in in_calls(changed):
             self._client.log_batch(self.run_id, metrics=some)
 
     def log_metrics_in_background(self, values: Mapping[str, float], step: int) -> None:
@@ -105,13 +110,31 @@ class RunLog:
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def log_folder(self, folder: Path, place: str | None = None) -> None:
-        """Log a folder as artifacts, below the artifact path ``place``."""
-        self._client.log_artifacts(self.run_id, str(folder), place)
+        """Log a folder as artifacts, below the artifact path ``place``.
+
+        Raises:
+            DiskError: The disk is full or read-only. Each artifact is then the old or the new one.
+        """
+        destination = self._find_local_artifacts(place)
+        if destination is None:
+            self._client.log_artifacts(self.run_id, str(folder), place)
+            return
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            copy_file(path, destination / path.relative_to(folder))
 
     def log_files(self, files: Iterable[Path], place: str) -> None:
-        """Log files as artifacts, below the artifact path ``place``."""
+        """Log files as artifacts, below the artifact path ``place``. Errors are those of `log_folder`."""
+        destination = self._find_local_artifacts(place)
         for path in files:
-            self._client.log_artifact(self.run_id, str(path), place)
+            if destination is None:
+                self._client.log_artifact(self.run_id, str(path), place)
+            else:
+                copy_file(path, destination / path.name)
+
+    def _find_local_artifacts(self, place: str | None) -> Path | None:
+        """Return the folder of artifacts on this machine, where MLflow would overwrite files in place."""
+        uri = self._client.get_run(self.run_id).info.artifact_uri
+        return Path(local_file_uri_to_path(uri)) / (place or "") if urlparse(uri).scheme in ("", "file") else None
 
     def fetch_artifacts(self, names: Iterable[str], folder: Path) -> None:
         """Copy artifacts to the same paths in a folder; artifacts that the run does not have are left out."""
@@ -120,8 +143,8 @@ class RunLog:
         present = {item.path for parent in parents for item in self._client.list_artifacts(self.run_id, parent or None)}
         for name in (name for name in wanted if name in present):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory() as scratch:
-                shutil.move(self._client.download_artifacts(self.run_id, name, scratch), folder / name)
+            with temporary_folder() as scratch:
+                shutil.move(self._client.download_artifacts(self.run_id, name, str(scratch)), folder / name)
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def find_registered_run(config: TrackingConfig, outputs: Path, address: str) -> 
     name, _, selector = address.partition("@" if "@" in address else "/")
     found = client.search_registered_models(equality_filter("name", name))
     if not found:
-        known = _fetch_all_pages(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token))
+        known = fetch_all_pages(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token))
         names = {model.name for model in known}
         near = suggest_nearest(name, names, "there is no registered model yet: publish a run")
         raise RunError(f"run={REGISTERED}{address} was not found; {near}.")
@@ -229,12 +229,12 @@ def _explain_missing_model(run: Run) -> str:
 
 def search_runs(client: RetryingClient, experiment: str, condition: str) -> list[Run]:
     """List all runs of an experiment that match an MLflow filter."""
-    return _fetch_all_pages(
+    return fetch_all_pages(
         lambda token: client.search_runs([experiment], condition, max_results=_PAGE, page_token=token)
     )
 
 
-def _fetch_all_pages(search: Callable[[str | None], PagedList]) -> list[Any]:
+def fetch_all_pages(search: Callable[[str | None], PagedList]) -> list[Any]:
     """Collect all pages of a search, which takes the token of the next page."""
     page = search(None)
     found: list[Any] = list(page)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PureWindowsPath
 from typing import IO
 
-from gym.core.errors import RunError, first_line
+from gym.core.errors import DiskError, RunError, first_line
 from gym.core.files import atomic_file, hash_file, translate_disk_errors, write_text
 
 SUFFIX = ".zip"
@@ -81,6 +81,8 @@ def unpack_zip(path: Path, folder: Path) -> None:
             _check_model_size(folder / _MODEL, path)
     except FileNotFoundError:
         raise RunError(f"run={path} does not exist; pass the path of a zip written by gym.publish.") from None
+    except DiskError:
+        raise
     except DAMAGED_ZIP_ERRORS as error:
         reason = first_line(error) or type(error).__name__
         raise RunError(

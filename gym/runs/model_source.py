@@ -4,7 +4,6 @@ A model archive is complete and needs no MLflow.
 """
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from gym.config.schema import Config, TrackingConfig
 from gym.config.validation import check_rules
 from gym.core.errors import ConfigError, RunError, first_line
 from gym.core.files import hash_file, read_json
+from gym.core.temporary import temporary_folder
 from gym.core.typed_json import build, build_fields
 from gym.runs.model_archive import RUN_FILE, SUFFIX, unpack_zip
 
@@ -114,11 +114,11 @@ def open_model_source(tracking: TrackingConfig, outputs: Path, address: str) -> 
         DataError: There is no space to unpack a model archive.
         RunError: There is no such model, the model archive was altered, or a plugin of the model is not loaded.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    with temporary_folder() as scratch:
         if address.endswith(SUFFIX):
-            source = _open_archive(Path(address), Path(scratch))
+            source = _open_archive(Path(address), scratch)
         else:
-            source = _open_run(tracking, outputs, address, Path(scratch))
+            source = _open_run(tracking, outputs, address, scratch)
         require_plugins(source.plugins, f"run={address}")
         yield source
 

@@ -7,7 +7,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from gym.core.errors import RunError, first_line
+from gym.core.errors import DiskError, RunError, first_line
 from gym.core.parallel import available_cores
 from gym.sweeps.ledger import ENDED, FAILED, Job
 from gym.sweeps.sweep_folder import SweepFolder
@@ -44,6 +44,7 @@ class RunLauncher:
         A run whose worker dies is started again, up to ``attempts`` times in total.
 
         Raises:
+            DiskError: The disk is full or read-only; the runs that met it are not recorded as failed.
             RunError: The launcher did not start any run.
         """
         before, left = {job.number: job for job in jobs}, list(jobs)
@@ -64,12 +65,17 @@ class RunLauncher:
         overrides = [[*job.overrides, f"sweep.job={job.number}", *self._shared] for job in jobs]
         try:
             returned = self._launcher.launch(overrides, initial_job_idx=min(job.number for job in jobs))
+        except DiskError:
+            raise
         except Exception as error:  # such as a broken process pool; the ledger has the state of each run
             message = f"{type(error).__name__}: {first_line(error)}"
             log.warning("the launcher failed with %s", message)
             return message
-        errors = (run._return_value for run in returned)  # the public property prints and raises
-        return next((first_line(error) for error in errors if isinstance(error, Exception)), "it gave no reason")
+        values = (run._return_value for run in returned)  # the public property prints and raises
+        failures = [value for value in values if isinstance(value, Exception)]
+        if full := next((failure for failure in failures if isinstance(failure, DiskError)), None):
+            raise full
+        return next(map(first_line, failures), "it gave no reason")
 
     def _fail(self, jobs: Sequence[Job], message: str) -> None:
         for job in jobs:

@@ -1,7 +1,6 @@
 """The parent run of a sweep in MLflow, which has the runs as children and holds their comparison."""
 
 import logging
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from gym.config.schema import Config, TrackingConfig
 from gym.core.signals import hold_signals
 from gym.core.startup import quiet_imports
+from gym.core.temporary import temporary_folder
 from gym.core.text import pluralize
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_log import DESCRIPTION, RunLog, open_mlflow_run
@@ -83,10 +83,10 @@ def log_comparison(parent: RunLog, folder: SweepFolder, jobs: Sequence[Job]) -> 
         from gym.reporting.comparison import write_comparison
         from gym.reporting.sweep_page import write_special_reports
 
-    with tempfile.TemporaryDirectory() as temporary:
-        recommendation = write_comparison(Path(temporary), results, folder.name)
-        findings = [recommendation.sentence, *write_special_reports(Path(temporary), results)]
-        parent.log_folder(Path(temporary))
+    with temporary_folder() as temporary:
+        recommendation = write_comparison(temporary, results, folder.name)
+        findings = [recommendation.sentence, *write_special_reports(temporary, results)]
+        parent.log_folder(temporary)
     parent.log_tags({DESCRIPTION: "\n\n".join(findings)})
     return findings
 

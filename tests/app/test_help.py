@@ -83,3 +83,11 @@ def test_the_help_of_publish_shows_its_keys(help_of):
     assert "Publish the model of a run" in out
     assert "alias: champion  " in out
     assert "epochs" not in out
+
+
+def test_the_help_of_clean_shows_its_keys(help_of):
+    """The kinds of files are listed."""
+    out = help_of("clean", "--help")
+
+    assert "python -m gym.clean sweep=SWEEP yes=true" in out
+    assert "temporary, checkpoints, datasets, failed, deleted, orphaned, interrupted" in out

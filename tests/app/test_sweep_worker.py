@@ -1,6 +1,8 @@
 """A run of a sweep is trained once, in any worker, and every failure is one line."""
 
+import errno
 import math
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -9,9 +11,12 @@ import pytest
 from gym.app import sweep_worker
 from gym.app.sweep_worker import explain_failure, run_job
 from gym.config.schema import Config
-from gym.core.errors import ConfigError, RunError
+from gym.core.errors import ConfigError, DiskError, RunError
+from gym.runs.spec import RunSpec
 from gym.sweeps.ledger import FAILED, FINISHED, PRUNED, QUEUED, STARTED
 from gym.sweeps.sweep_folder import SweepFolder
+
+RUN = RunSpec({}, None, None, "a", Path("a"), "f" * 64)
 
 
 @pytest.fixture
@@ -88,3 +93,49 @@ def test_a_failure_is_one_line(tmp_path):
 
     (tmp_path / "file").touch()
     assert explain_failure(OSError("no space"), tmp_path / "file" / "run") == "OSError: no space"
+
+
+def _mlflow_error(cause):
+    error = RunError("MLflow cannot be used")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DiskError("x cannot be written"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EROFS, "Read-only file system"),
+        PermissionError(errno.EACCES, "Permission denied", "/data/x"),
+        _mlflow_error(sqlite3.OperationalError("database or disk is full")),
+    ],
+)
+def test_a_full_disk_is_no_failure_of_the_run(config, monkeypatch, error):
+    """The same command resumes the run, however often the disk was full."""
+
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(sweep_worker, "plan_run", lambda *_: RUN)
+    monkeypatch.setattr(sweep_worker, "execute_run", refuse)
+    SweepFolder(Path(config.outputs), "mine").write_metadata({"run_id": "1", "is_search": False})
+    for attempts in range(1, 5):
+        with pytest.raises(DiskError, match=r"^[^\n]*cannot be (written|used)[^\n]*$"):
+            run_job(config)
+        job = ledger_of(config).job(0)
+        assert (job.status, job.failures, job.attempts) == (STARTED, 0, attempts)
+
+
+def test_another_error_is_a_failure_of_the_run(config, monkeypatch):
+    """For example, one of an image that cannot be read."""
+
+    def refuse(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "x.tif")
+
+    monkeypatch.setattr(sweep_worker, "plan_run", lambda *_: RUN)
+    monkeypatch.setattr(sweep_worker, "execute_run", refuse)
+    SweepFolder(Path(config.outputs), "mine").write_metadata({"run_id": "1", "is_search": False})
+    with pytest.raises(RunError, match="No such file"):
+        run_job(config)
+    assert ledger_of(config).job(0).failures == 1

@@ -150,3 +150,17 @@ def test_tensorflow_does_not_warn_of_retracing():
     done = subprocess.run([sys.executable, "-c", RETRACED], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_imports_need_no_folder_for_temporary_files(monkeypatch, capfd):
+    """A container may have none; what was written to standard error is lost then."""
+
+    def refuse():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with quiet_imports():
+        os.write(2, b"noise")
+    os.write(2, b"shown")
+
+    assert capfd.readouterr().err == "shown"

@@ -1,16 +1,19 @@
 """MLflow runs take their status from their block, can be resumed, and survive many processes on a new database."""
 
+import errno
 import threading
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from gym.config.schema import TrackingConfig
-from gym.core.errors import Pruned, RunError, Terminated
+from gym.core.errors import DiskError, Pruned, RunError, Terminated
 from gym.runs.mlflow_client import open_tracking
 from gym.runs.mlflow_limits import fit_key
 from gym.runs.mlflow_log import RunLog, open_mlflow_run, start_run
 from gym.runs.tracking_uri import tracking_uri
+from tests.full_disk import refuse_writes
 from tests.warm_start import FORKS
 
 CONFIG = TrackingConfig()
@@ -187,3 +190,40 @@ def test_artifacts_are_copied_to_their_paths(outputs, tmp_path):
         "again/b.txt": "b.txt",
     }
     assert found["in/a.txt"] == "a.txt"
+
+
+def test_final_metrics_are_logged_once(outputs):
+    """A run that was killed after it logged them logs them again when it resumes; only changed values are added."""
+    for iou in (0.5, 0.5, 0.75):
+        with open_mlflow_run(CONFIG, outputs, "b", {}, "attempt of metrics") as run:
+            run.log_metrics({"iou": iou, "kld": float("nan"), "class_iou/mouillé (1)": 0.1})
+
+    client = MlflowClient(tracking_uri(CONFIG, outputs))
+    assert [point.value for point in client.get_metric_history(run.run_id, "iou")] == [0.5, 0.75]
+    for name in ("kld", fit_key("class_iou/mouillé (1)")):
+        assert len(client.get_metric_history(run.run_id, name)) == 1
+
+
+def test_a_full_disk_keeps_the_old_artifacts(outputs, tmp_path):
+    """Each artifact is the old or the new one, whichever write is refused."""
+    for name in ("a.txt", "deep/b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    with open_mlflow_run(CONFIG, outputs, "b", {}, "attempt of artifacts") as run:
+        run.log_folder(tmp_path, "place")
+        (folder,) = (path.parent for path in (outputs / "artifacts" / run.run_id).rglob("a.txt"))
+        for name in ("a.txt", "deep/b.txt"):
+            (tmp_path / name).write_text("new")
+        for allowed in range(20):
+            with refuse_writes(Path(folder), allowed, errno.ENOSPC) as disk:
+                try:
+                    run.log_folder(tmp_path, "place")
+                except DiskError as error:
+                    refusal = str(error)
+            texts = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+            assert texts.keys() == {"a.txt", "deep/b.txt"}
+            assert {*texts.values()} <= {"old", "new"}
+            if disk.count <= allowed:
+                break
+        assert set(texts.values()) == {"new"}
+        assert str(folder) in refusal

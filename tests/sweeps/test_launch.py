@@ -5,7 +5,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from gym.core.errors import ConfigError, RunError
+from gym.core.errors import ConfigError, DiskError, RunError
 from gym.sweeps import launch as launch_module
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import FAILED, FINISHED, QUEUED, STARTED
@@ -182,3 +182,18 @@ def test_workers_are_counted_as_in_joblib(monkeypatch, keys, workers):
     monkeypatch.setattr(launch_module, "available_cores", lambda: 8)
 
     assert count_workers(OmegaConf.create({"hydra": {"launcher": keys}})) == workers
+
+
+@pytest.mark.parametrize("how", ["returned", "raised"])
+def test_a_full_disk_ends_the_sweep(folder, how):
+    """The run that met it is neither started again nor recorded as failed; the others have ended."""
+    full = DiskError("x cannot be written")
+    events = {0: [STARTED], 1: [STARTED, FINISHED], 2: [STARTED, FINISHED]}
+    options = {"error": full} if how == "raised" else {"returns": [returned(full), returned(None)]}
+    launcher = FakeLauncher(folder, events, **options)
+
+    with pytest.raises(DiskError, match=r"^x cannot be written$"):
+        launch(folder, launcher)
+
+    assert launcher.given == [[0, 1, 2]]
+    assert [job.status for job in folder.ledger.jobs()] == [STARTED, FINISHED, FINISHED]

@@ -3,6 +3,8 @@
 import hashlib
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib import request
@@ -10,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gym.core.errors import DataError, first_line
-from gym.core.files import atomic_file
+from gym.core.errors import DataError, DiskError, first_line
+from gym.core.files import atomic_file, find_disk_error, origin_of
 from gym.core.redaction import redact
 from gym.core.text import plain_console
 
@@ -56,18 +58,25 @@ def download_file(url: str, folder: Path) -> Path:
         raise DataError(
             f"{url} must start with http://, https:// or file://; download the file yourself and give its path."
         )
-    try:
+    with _translate_errors(url, folder):
         path = folder / download_name(url)
         if not path.is_file():
             log.info("downloading %s", redact(url))
-            with atomic_file(path) as temporary:
+            with atomic_file(path) as temporary, _translate_errors(url, folder):
                 _download(url, temporary)
+    return path
+
+
+@contextmanager
+def _translate_errors(url: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, HTTPException, ValueError) as error:
-        reason = first_line(error).removeprefix("<urlopen error ").removesuffix(">")
-        raise DataError(
+        reason = first_line(origin_of(error)).removeprefix("<urlopen error ").removesuffix(">")
+        kind = DiskError if find_disk_error(error) else DataError
+        raise kind(
             f"{url} cannot be downloaded to {folder} ({reason}); download the file yourself and give its path."
         ) from error
-    return path
 
 
 def download_name(url: str) -> str:

@@ -7,7 +7,6 @@ card.json       the contents, to which an evaluation adds its results
 
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from markupsafe import Markup
 from gym.config.schema import SplitConfig
 from gym.core.errors import RunError, first_line
 from gym.core.files import hash_file, translate_disk_errors, write_text
+from gym.core.temporary import temporary_folder
 from gym.data.dataset import Dataset
 from gym.data.samples import ReadSample, scene_names
 from gym.data.split import Split
@@ -131,16 +131,17 @@ def update_card(run: RunLog, change: Callable[[CardContents], CardContents]) -> 
         RunError: MLflow cannot be used.
     """
     disk = translate_disk_errors(f"the card of run {run.run_id}", "set TMPDIR=...")
-    with disk, tempfile.TemporaryDirectory() as temporary:
-        artifacts, card = Path(temporary) / "artifacts", Path(temporary) / "card"
-        run.fetch_artifacts([CONTENTS], artifacts)
-        try:
-            contents = change(read_card(artifacts / CONTENTS))
-        except RunError as error:
-            log.warning("the card of run %s was not updated: %s", run.run_id, error)
-            return
-        run.fetch_artifacts(find_pictures(contents), artifacts)
-        write_card(card, contents, artifacts)
+    with temporary_folder() as temporary:
+        artifacts, card = temporary / "artifacts", temporary / "card"
+        with disk:
+            run.fetch_artifacts([CONTENTS], artifacts)
+            try:
+                contents = change(read_card(artifacts / CONTENTS))
+            except RunError as error:
+                log.warning("the card of run %s was not updated: %s", run.run_id, error)
+                return
+            run.fetch_artifacts(find_pictures(contents), artifacts)
+            write_card(card, contents, artifacts)
         run.log_folder(card)
 
 

@@ -4,7 +4,6 @@ A trial has the same number as its run. A search that was killed starts with the
 that have ended since are recorded, and the others resume after their last epoch.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from gym.config.validation import read_config
 from gym.core.errors import GymError, RunError
 from gym.core.files import hash_value
 from gym.core.startup import quiet_tensorflow_imports
+from gym.core.temporary import temporary_folder
 from gym.core.text import plain_console, pluralize
 from gym.runs.mlflow_log import RunLog
 from gym.runs.spec import drop_clip, fingerprinted_settings
@@ -228,9 +228,9 @@ class TrialRunner:
 def log_search(parent: RunLog, folder: SweepFolder, study: Study, jobs: Sequence[Job]) -> list[str]:
     """Log the comparison of the runs and the figures of the search, and return the findings as sentences."""
     findings = log_comparison(parent, folder, jobs)
-    with tempfile.TemporaryDirectory() as temporary:
-        findings += write_search_report(Path(temporary) / "search", study)
-        parent.log_folder(Path(temporary))
+    with temporary_folder() as temporary:
+        findings += write_search_report(temporary / "search", study)
+        parent.log_folder(temporary)
     return findings
 
 

@@ -1,0 +1,8 @@
+"""List and clean what the outputs folder holds: ``python -m gym.clean``."""
+
+from gym.app.command_line import command
+
+main = command("clean")
+
+if __name__ == "__main__":
+    main()

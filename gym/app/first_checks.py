@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gym.config.schema import Config, ReportConfig, TrackingConfig
+from gym.config.schema import CleanConfig, Config, ReportConfig, TrackingConfig
 from gym.core.startup import quiet_mlflow_imports
 from gym.runs.model_archive import SUFFIX
 from gym.runs.tracking_uri import check_tracking
@@ -22,6 +22,8 @@ def check_first(config: Any) -> None:
     """
     if isinstance(config, Config):
         check_tracking(config.tracking, Path(config.outputs))
+    elif isinstance(config, CleanConfig):
+        return  # which also cleans folders without a database
     elif given := getattr(config, "run", None):
         check_runs(config.tracking, Path(config.outputs), given if isinstance(given, list) else [given])
     elif isinstance(config, ReportConfig):

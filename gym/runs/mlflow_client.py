@@ -111,8 +111,8 @@ def open_tracking(config: TrackingConfig, outputs: Path) -> tuple[RetryingClient
         outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(outputs / ".mlflow.lock"):
             create_database(uri)
+            client = RetryingClient(uri)  # before anything else, because it says when it waits for a lock
             _follow_artifacts(uri, outputs)
-            client = RetryingClient(uri)
             found = client.get_experiment_by_name(config.experiment)
             if found is not None:
                 _check_active(found, uri)
@@ -135,8 +135,9 @@ def connect(config: TrackingConfig, outputs: Path) -> RetryingClient:
             "tracking.uri=... if runs are logged elsewhere."
         )
     check_tracking(config, outputs)
+    client = RetryingClient(uri)
     _follow_artifacts(uri, outputs)
-    return RetryingClient(uri)
+    return client
 
 
 def _follow_artifacts(uri: str, outputs: Path) -> None:

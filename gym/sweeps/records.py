@@ -196,7 +196,7 @@ def assigned_threads(job: Job, result: RunResult) -> list[str]:
 def read_from_mlflow(folder: SweepFolder, parent: str, children: Sequence[Run]) -> SweepRecord:
     """Read the record of a sweep whose folder is gone; arguments as in `read_from_folder`."""
     latest = latest_by_fingerprint(children).values()
-    runs = [record_logged_run(run) for run in sorted(latest, key=lambda run: _job_number(run))]
+    runs = [record_logged_run(run, folder.outputs) for run in sorted(latest, key=_job_number)]
     missing = f"{folder.path} does not exist: all scores come from MLflow, which has none for single scenes."
     return SweepRecord(folder.name, parent, "", runs, [missing])
 
@@ -206,10 +206,10 @@ def _job_number(run: Run) -> int:
     return int(number) if re.fullmatch("[0-9]{1,9}", number) else 0
 
 
-def record_logged_run(run: Run) -> RunRecord:
-    """Return the record of a run that is only in MLflow."""
-    result = read_logged_result(run)
-    command, error = format_command(to_overrides(result.settings)), run.data.tags.get("error", "")
+def record_logged_run(run: Run, outputs: Path) -> RunRecord:
+    """Return the record of a run that is only in MLflow, and may be trained again in a folder of outputs."""
+    result, error = read_logged_result(run), run.data.tags.get("error", "")
+    command = format_command(name_outputs(to_overrides(result.settings), outputs))
     if run.info.status == "FINISHED" and "pruned" not in run.data.tags:
         return RunRecord(result.name, "", "", command, result, run)
     ends = {"FINISHED": PRUNED, "FAILED": FAILED}
@@ -227,6 +227,7 @@ def read_command(folder: SweepFolder) -> str:
     try:
         recorded = OmegaConf.select(load_settings(folder.path / "multirun.yaml"), "hydra.overrides")
         own = [text for text in recorded.hydra if not text.startswith("hydra.mode=")]
-        return shlex.join(["python", "-m", "gym.train", "-m", *own, *map(unquote_options, recorded.task)])
+        task = name_outputs(recorded.task, folder.outputs)
+        return shlex.join(["python", "-m", "gym.train", "-m", *own, *map(unquote_options, task)])
     except (OSError, ValueError, OmegaConfBaseException, AttributeError, TypeError):
         return ""

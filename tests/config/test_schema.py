@@ -63,7 +63,7 @@ REFUSED = {
     "data.standardize=z": "data.standardize=z must be one of image, frame, band, dataset, none.",
     "data.workers=-1": "data.workers=-1 must be at least 0.",
     "data.scenes=1": "data.scenes=1 must be at least 2.",
-    "data.sites=7": "data.sites=9 must be at least 1 and at most 8.",
+    "data.sites=9": "data.sites=9 must be at least 1 and at most 8.",
     "data.seed=-1": "data.seed=-1 must be at least 0.",
     "split.method=x": "split.method=x must be one of random, kfold, leave_one_out, given, paper.",
     "split.validation=0": "split.validation=0.0 must be above 0 and below 1.",

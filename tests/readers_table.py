@@ -157,7 +157,7 @@ def write_checkpoint(folder: Path) -> Path:
     model = small_model()
     epochs = [checkpoint.Epoch(number, 1e-3, 0.5, 0.1, 0.25, 0.3, 0.4) for number in (1, 2)]
     history = checkpoint.History(checkpoint.EarlyStopping(3, 0.25, 2, 2), epochs, 7.5)
-    checkpoint.save_best(model, folder)
+    checkpoint.save_best(model, 2, folder)
     checkpoint.save_last(model, history, folder)
     return folder / "last.npz"
 
@@ -166,6 +166,7 @@ def use_checkpoint(folder: Path) -> None:
     """Resume from the checkpoints."""
     assert checkpoint.read_last_epoch(folder) >= 0
     model = small_model()
+    checkpoint.settle_best(folder)
     checkpoint.load_best(model, folder)
     assert checkpoint.load_last(model, folder).is_finished(5) in (True, False)
 

@@ -84,7 +84,7 @@ WRITERS = {
     "folder": _folder,
     "copy": _copy,
     "hashes": _hashes,
-    "best": lambda folder, value: checkpoint.save_best(_model(value), folder),
+    "best": lambda folder, value: checkpoint.save_best(_model(value), 1, folder),
     "last": lambda folder, value: checkpoint.save_last(_model(value), History(EarlyStopping(1)), folder),
     "archive": _archive,
     "figure": _figure,

@@ -19,7 +19,7 @@ from gym.runs.result import find_result
 from gym.runs.run_folder import read_attempt
 from gym.sweeps.ledger import FINISHED, PRUNED, Job
 from gym.sweeps.sweep_folder import SweepFolder
-from gym.training.checkpoint import BEST, LAST
+from gym.training.checkpoint import FILES
 
 RUNNING = "a running process uses it"
 _DEEP = 8  # levels of folders below outputs
@@ -141,7 +141,7 @@ class Inventory:
 
     def _find_checkpoints(self) -> Iterator[Item]:
         for folder in self.folders:
-            files = tuple(path for path in (folder.path / BEST, folder.path / LAST) if path.is_file())
+            files = tuple(path for path in (folder.path / name for name in FILES) if path.is_file())
             if files and find_result(folder.path):  # which takes long for large results
                 name = str(folder.path.relative_to(self.outputs))
                 yield self._item("checkpoints", name, "the run has finished", files, folder)

@@ -3,6 +3,7 @@
 outputs/runs/<fingerprint>/
 attempt.json    the attempt in progress; removed when the run is finished
 best.npz        weights of the best epoch
+next.npz        those of an epoch that is about to become the best
 last.npz        state after the last epoch
 plugins.json    SHA-256 of the run's plugins, if it has any
 result.json     the result, with matrices.npy

@@ -20,7 +20,7 @@ from gym.core.files import atomic_file, parse_json
 from gym.core.typed_json import build
 from gym.data.npy import DAMAGE, read_stored_arrays
 
-BEST, LAST = "best.npz", "last.npz"
+FILES = BEST, LAST, NEXT = "best.npz", "last.npz", "next.npz"
 
 
 class Epoch(NamedTuple):
@@ -124,9 +124,9 @@ class History:
         return history
 
 
-def save_best(model: keras.Model, folder: Path) -> None:
-    """Write the weights to ``best.npz``."""
-    _write_arrays(folder / BEST, model.weights, {})
+def save_best(model: keras.Model, epoch: int, folder: Path) -> None:
+    """Write the weights to ``next.npz``, which becomes ``best.npz`` once ``last.npz`` knows that this epoch is best."""
+    _write_arrays(folder / NEXT, model.weights, {"epoch": epoch})
 
 
 def load_best(model: keras.Model, folder: Path) -> None:
@@ -141,6 +141,8 @@ def load_best(model: keras.Model, folder: Path) -> None:
 def save_last(model: keras.Model, history: History, folder: Path) -> None:
     """Write everything the next epoch depends on to ``last.npz``: weights, optimizer state and history."""
     _write_arrays(folder / LAST, [*model.weights, *model.optimizer.variables], history.to_dict())
+    if (folder / NEXT).exists():
+        (folder / NEXT).replace(folder / BEST)
 
 
 def load_last(model: keras.Model, folder: Path) -> History:
@@ -170,23 +172,31 @@ def read_last_epoch(folder: Path) -> int:
         return 0
 
 
-def check_best(folder: Path) -> None:
-    """Check that ``best.npz`` can be read, which the end of a resumed training needs.
+def settle_best(folder: Path) -> None:
+    """Leave in ``best.npz`` the weights that ``last.npz`` knows as the best, wherever a kill came between both.
 
     Raises:
-        RunError: The file is missing or damaged.
+        RunError: A file is missing or damaged, or the weights are those of another epoch.
     """
-    _read_arrays(folder / BEST)
+    _, notes = _read_arrays(folder / LAST, only_notes=True)
+    best = _read_history(folder, notes).stopping.best_epoch
+    if (folder / NEXT).exists():
+        if _read_arrays(folder / NEXT)[1].get("epoch") == best:
+            (folder / NEXT).replace(folder / BEST)
+        (folder / NEXT).unlink(missing_ok=True)
+    found = _read_arrays(folder / BEST)[1].get("epoch", best)  # earlier versions did not record it
+    if found != best:
+        raise RunError(f"{folder / BEST} is of epoch {found}, but epoch {best} is the best; train the run again.")
 
 
 def exists(folder: Path) -> bool:
     """Whether a training can be resumed from a folder."""
-    return all((folder / name).exists() for name in (BEST, LAST))
+    return (folder / LAST).exists() and any((folder / name).exists() for name in (BEST, NEXT))
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove both files if they exist."""
-    for name in (BEST, LAST):
+    """Remove all of them."""
+    for name in FILES:
         (folder / name).unlink(missing_ok=True)
 
 

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,7 +127,7 @@ def resume_training(model: keras.Model, folder: Path, on_epoch: Callable[[Epoch]
     if not checkpoint.exists(folder):
         return None
     try:
-        checkpoint.check_best(folder)
+        checkpoint.settle_best(folder)
         history = checkpoint.load_last(model, folder)
     except RunError as error:
         log.warning("%s", error)
@@ -138,16 +138,28 @@ def resume_training(model: keras.Model, folder: Path, on_epoch: Callable[[Epoch]
 
 
 class DropoutSeeder(keras.callbacks.Callback):
-    """Seed every dropout layer at the start of each epoch from (seed, layer, epoch), so that a run can resume."""
+    """Seed every layer that draws random numbers at the start of each epoch from (seed, layer, epoch), as in dropout.
+
+    So a run can resume. Layers within other layers are seeded, too, as in the network of a plugin.
+    """
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._seed = seed
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        for position, layer in enumerate(self.model.layers):
-            if isinstance(layer, keras.layers.Dropout):
-                layer.seed_generator.state.assign([derive_seed(self._seed, "dropout", position, epoch), 0])
+        for place, generator in find_generators(self.model.layers):
+            generator.state.assign([derive_seed(self._seed, "dropout", *place, epoch), 0])
+
+
+def find_generators(layers: Sequence[Any], place: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """Yield the random generators of layers and of the layers within them, each with its place."""
+    for position, layer in enumerate(layers):
+        here = (*place, position)
+        # Keras has no public list of either.
+        for number, generator in enumerate(layer._seed_generators):
+            yield ((*here, -number) if number else here), generator
+        yield from find_generators(layer._layers, here)
 
 
 class TrainingCheck(keras.callbacks.Callback):
@@ -185,7 +197,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self._history.epochs.append(record)
         self._history.seconds = self._seconds + time.monotonic() - self._started
         if self._history.stopping.observe(record.number, record.val_loss):
-            checkpoint.save_best(self.model, self._folder)
+            checkpoint.save_best(self.model, record.number, self._folder)
         checkpoint.save_last(self.model, self._history, self._folder)
         self._on_epoch(record)
         self.model.stop_training = self._history.stopping.is_over

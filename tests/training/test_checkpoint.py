@@ -43,9 +43,58 @@ def test_the_last_state_is_complete(model, tmp_path):
     assert int(other.optimizer.iterations) == 2
 
 
+def history_of(best, last):
+    """The history of a training whose best and last epochs are given."""
+    epochs = [Epoch(number, 1e-3, 0.5, 0.1, 0.25, 0.5, 0.4) for number in range(1, last + 1)]
+    return History(EarlyStopping(9, best_loss=0.25, best_epoch=best, last_epoch=last), epochs)
+
+
+def save_epoch(model, best, last, folder, *, until="end"):
+    """Save an epoch as the training does; a kill may come after the best weights, or after the last state."""
+    if best == last:
+        checkpoint.save_best(model, last, folder)
+    if until == "best":
+        return
+    coming = (folder / checkpoint.NEXT).read_bytes() if best == last else b""
+    checkpoint.save_last(model, history_of(best, last), folder)
+    if until == "last":  # before next.npz is renamed
+        (folder / checkpoint.BEST).unlink(missing_ok=True)
+        (folder / checkpoint.NEXT).write_bytes(coming)
+
+
+@pytest.mark.parametrize(("until", "kept"), [("best", 1), ("last", 2), ("end", 2)])
+def test_a_kill_leaves_no_best_that_the_history_does_not_know(model, tmp_path, until, kept):
+    """The best weights are those of the best epoch in the last state, wherever the kill came."""
+    hashes = {}
+    save_epoch(model, 1, 1, tmp_path)
+    hashes[1] = checkpoint.hash_weights(model)
+    model.train_on_batch(np.ones((4, 3)), np.zeros((4, 2)))
+    save_epoch(model, 2, 2, tmp_path, until=until)
+    hashes[2] = checkpoint.hash_weights(model)
+
+    checkpoint.settle_best(tmp_path)
+    checkpoint.load_best(model, tmp_path)
+
+    assert checkpoint.exists(tmp_path)
+    assert checkpoint.hash_weights(model) == hashes[kept]
+    assert checkpoint.read_last_epoch(tmp_path) == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == [checkpoint.BEST, checkpoint.LAST]
+
+
+def test_best_weights_of_another_epoch_are_refused(model, tmp_path):
+    """Those of earlier versions, which did not record the epoch, are accepted."""
+    save_epoch(model, 1, 1, tmp_path)
+    checkpoint.save_last(model, history_of(2, 3), tmp_path)
+    with pytest.raises(RunError, match=r"best\.npz is of epoch 1, but epoch 2 is the best; train the run again\.$"):
+        checkpoint.settle_best(tmp_path)
+
+    checkpoint._write_arrays(tmp_path / checkpoint.BEST, model.weights, {})
+    checkpoint.settle_best(tmp_path)
+
+
 def test_the_best_weights_are_restored(model, tmp_path):
     """Batch-normalisation statistics are restored as well."""
-    checkpoint.save_best(model, tmp_path)
+    save_epoch(model, 1, 1, tmp_path)
     before = checkpoint.hash_weights(model)
     model.train_on_batch(np.ones((4, 3)), np.zeros((4, 2)))
     assert checkpoint.hash_weights(model) != before
@@ -60,7 +109,7 @@ def test_a_damaged_checkpoint_is_refused(model, tmp_path, damage):
     """The error names the file and the remedy."""
     path = tmp_path / checkpoint.BEST
     if damage != "missing":
-        checkpoint.save_best(model, tmp_path)
+        save_epoch(model, 1, 1, tmp_path)
         path.write_bytes(path.read_bytes()[: 0 if damage == "empty" else 300])
 
     with pytest.raises(RunError, match=r"best\.npz cannot be read \(.*\); train the run again"):
@@ -69,7 +118,7 @@ def test_a_damaged_checkpoint_is_refused(model, tmp_path, damage):
 
 def test_a_checkpoint_of_another_model_is_refused(model, tmp_path):
     """No weight is changed."""
-    checkpoint.save_best(model, tmp_path)
+    save_epoch(model, 1, 1, tmp_path)
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5)])
     before = checkpoint.hash_weights(other)
 

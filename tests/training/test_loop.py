@@ -12,7 +12,7 @@ from gym.core.errors import TrainingError
 from gym.data.batches import ordered_batches
 from gym.models.losses import PixelLoss
 from gym.training import checkpoint
-from gym.training.loop import DropoutSeeder, check_finite, compile_model
+from gym.training.loop import DropoutSeeder, check_finite, compile_model, find_generators
 from gym.training.optimizer import learning_rate
 from tests.training.conftest import small_config
 
@@ -272,3 +272,30 @@ def test_class_weights_affect_the_loss(tiny_dataset):
         losses.append(scores["epoch_loss"])
 
     assert not np.isclose(*losses)
+
+
+class Noisy(keras.layers.Layer):
+    """A layer of a plugin that draws random numbers by itself, and in a layer of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = keras.random.SeedGenerator(1), keras.random.SeedGenerator(2)
+        self.noise = keras.layers.GaussianNoise(0.5)
+
+
+def test_random_layers_within_others_are_seeded():
+    """Each generator has a place of its own, and the same state in the same epoch; those of other layers stay."""
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)])
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.25), inner, Noisy()])
+    callback = DropoutSeeder(7)
+    callback.set_model(model)
+
+    states = []
+    for epoch in (3, 4, 3):
+        callback.on_epoch_begin(epoch)
+        states.append([generator.state.numpy().tolist() for _, generator in find_generators(model.layers)])
+
+    assert len(states[0]) == 5
+    assert len({tuple(state) for state in states[0]}) == 5
+    assert states[0] == states[2]
+    assert all(one != other for one, other in zip(states[0], states[1], strict=True))

@@ -3,7 +3,7 @@
 spread.csv      a row per group of runs
 spread.png      every run as a point, and the means
 
-The interval is Student's t interval of the mean, for normally distributed scores; with two runs it is very wide.
+The interval is Student's t interval of the mean, for normally distributed scores; two runs have none.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from gym.runs.result import RunResult
 
 _SEED = "seed"
 _CONFIDENCE = 0.95
-_FEWEST_WITH_BAR = 3  # runs; the interval of two would dwarf everything else
+_FEWEST_WITH_INTERVAL = 3  # runs; the interval of two is mostly wider than the range of a score
 
 
 class Spread(NamedTuple):
@@ -73,6 +73,8 @@ def measure_spread(group: RunGroup, score: str) -> Spread | None:
         return Spread(1, mean, *[float("nan")] * 3)
     deviation = float(np.std(values, ddof=1))
     half = float(stdtrit(count - 1, 0.5 + _CONFIDENCE / 2)) * deviation / count**0.5
+    if count < _FEWEST_WITH_INTERVAL:
+        return Spread(count, mean, deviation, float("nan"), float("nan"))
     return Spread(count, mean, deviation, mean - half, mean + half)
 
 
@@ -96,9 +98,10 @@ def describe_spread(groups: Sequence[RunGroup]) -> str:
     title = SCORES.get(SCORES.default).title
     if not deviations:
         return f"None of the {len(groups)} groups has two runs with a {title} that differ only in their seed."
+    low, high = (f"{value:.3f}" for value in (min(deviations), max(deviations)))
     return (
-        f"Between seeds, the {title} of otherwise equal runs has a standard deviation of {min(deviations):.3f} to "
-        f"{max(deviations):.3f} ({len(deviations)} of {len(groups)} groups have several seeds)."
+        f"Between seeds, the {title} of otherwise equal runs has a standard deviation of "
+        f"{low if low == high else f'{low} to {high}'} ({len(deviations)} of {len(groups)} groups have several seeds)."
     )
 
 
@@ -108,6 +111,8 @@ def _describe_score(score: str, spread: Spread) -> str:
     mean, deviation, low, high = (f"{value:.{digits}f}" for value in spread[1:])
     if spread.runs == 1:
         return f"{entry.title} {mean}"
+    if np.isnan(spread.low):
+        return f"{entry.title} {mean} ± {deviation}"
     return f"{entry.title} {mean} ± {deviation} (95 % interval of the mean {low} to {high})"
 
 
@@ -136,5 +141,5 @@ def _draw_group(axes: Axes, place: int, group: RunGroup, score: str) -> None:
     heights = place + np.linspace(-0.18, 0.18, len(values)) * (len(values) > 1)
     axes.plot(values, heights, "o", color=BLUE, ms=4.5, mew=0, alpha=0.7, label="run")
     axes.plot(spread.mean, place, "|", color=ORANGE, ms=15, mew=2, label="mean")
-    if spread.runs >= _FEWEST_WITH_BAR:
+    if spread.runs >= _FEWEST_WITH_INTERVAL:
         axes.hlines(place, spread.low, spread.high, color=ORANGE, lw=1.2, label="95 % interval of the mean")

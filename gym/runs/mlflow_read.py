@@ -136,7 +136,7 @@ def tabulate_runs(config: TrackingConfig, outputs: Path, sweep: str | None) -> l
             "sweep": run.data.tags.get("sweep", ""),
             "started": datetime.fromtimestamp(run.info.start_time / 1000, UTC),
             **_final_metrics(run, settings),
-            **settings,
+            **{key: value for key, value in settings.items() if key != "name"},  # empty unless the user gave one
         }
         for run in runs
         if "fingerprint" in run.data.tags

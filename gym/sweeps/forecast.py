@@ -1,9 +1,12 @@
 """What a sweep would take, without training it: ``sweep.plan=true``."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import NamedTuple
 
+import numpy as np
 from rich.progress import track
 from rich.table import Column, Table
 
@@ -12,7 +15,7 @@ from gym.core.text import format_duration, format_size, plain_console, pluralize
 from gym.data.dataset import Dataset
 from gym.data.split import Split
 from gym.runs.result import find_result
-from gym.sweeps.eta import fit_seconds, fraction_left
+from gym.sweeps.eta import fraction_left
 from gym.sweeps.ledger import Job, drop_duplicates
 from gym.sweeps.plan import DatasetCache, Overrides, PlannedRun, plan_each
 from gym.sweeps.precision import is_auto, known_precision, set_precision
@@ -54,6 +57,8 @@ def show_plan(
         trials: Number of trials left of a search, whose extremes the runs are; None for a sweep.
     """
     precision = known_precision(folder, threads) if is_auto(configs) else ""
+    if precision:
+        plain_console().print(f"training.precision=auto: {precision}")
     pairs = [set_precision(*pair, precision) for pair in zip(configs, combinations, strict=True)]
     resolved = [config for config, _ in pairs]
     planned = plan_each(resolved, [overrides for _, overrides in pairs], cache)
@@ -98,6 +103,23 @@ def _forecast_run(training: PlannedTraining, threads: int) -> Forecast:
     return forecast_training(model, batches, config.training.epochs)
 
 
+def interpolate_seconds(known: Sequence[tuple[float, float]]) -> Callable[[float], float]:
+    """Interpolate the seconds of a run between timed ones, on logarithms; runs of equal work take equally long.
+
+    Args:
+        known: Work and seconds of each timed run, the smallest and the largest run included.
+
+    Returns:
+        A function from work to seconds.
+    """
+    seconds_of: dict[float, list[float]] = {}
+    for work, seconds in known:
+        seconds_of.setdefault(math.log(max(work, 1.0)), []).append(math.log(max(seconds, 1e-3)))
+    works = sorted(seconds_of)
+    logarithms = [fmean(seconds_of[work]) for work in works]
+    return lambda work: math.exp(np.interp(math.log(max(work, 1.0)), works, logarithms))
+
+
 def print_plan(
     trainings: Sequence[PlannedTraining],
     forecasts: dict[str, Forecast],
@@ -108,8 +130,8 @@ def print_plan(
 ) -> None:
     """Print one row per run and the total.
 
-    A run's time covers its maximum number of epochs. That of a run whose steps were not timed is estimated from its
-    work and marked with ~; all are taken to need at most the memory and disk space of the largest timed run.
+    A run's time covers its maximum number of epochs. That of a run whose steps were not timed is interpolated, and
+    marked with ~; all are taken to need at most the memory and disk space of the largest timed run.
 
     Args:
         trainings: The runs that are still to be trained.
@@ -121,11 +143,11 @@ def print_plan(
     """
     console = plain_console()
     if not trainings:
-        console.print(f"the command would train nothing; {done} of its runs have finished or failed too often")
+        console.print(f"the command would train nothing: all of its runs ({done}) have finished or failed too often")
         return
     workers = min(workers, trials or len(trainings))
     work = {training.run.fingerprint: training.run.work for training in trainings}
-    predict = fit_seconds([(work[name], timed.start + timed.seconds) for name, timed in forecasts.items()])
+    predict = interpolate_seconds([(work[name], timed.start + timed.seconds) for name, timed in forecasts.items()])
     table = Table("run", *(Column(title, justify="right") for title in ("time", "memory", "disk")))
     seconds = []
     for training in trainings:
@@ -148,3 +170,5 @@ def print_plan(
         f"{amount}: about {time}{at_once} on a machine like this one, up to {format_size(workers * largest.memory)} of "
         f"memory and {format_size(disk)} on disk"
     )
+    if len(forecasts) < len(trainings):
+        console.print("~ is interpolated between runs whose steps were timed")

@@ -20,6 +20,7 @@ from gym.training.metrics import ConfusionIoU, EpochLoss, PixelKLD, ValidatedMod
 from gym.training.optimizer import build_optimizer, learning_rate
 
 Logs = dict[str, Any] | None
+Place = tuple[int, ...]  # position of a layer, then of a layer within it, and so on
 
 log = logging.getLogger(__name__)
 
@@ -148,17 +149,18 @@ class DropoutSeeder(keras.callbacks.Callback):
         self._seed = seed
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        for place, generator in find_generators(self.model.layers):
-            generator.state.assign([derive_seed(self._seed, "dropout", *place, epoch), 0])
+        for place, number, generator in find_generators(self.model.layers):
+            purpose = f"dropout {number}" if number else "dropout"
+            generator.state.assign([derive_seed(self._seed, purpose, *place, epoch), 0])
 
 
-def find_generators(layers: Sequence[Any], place: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """Yield the random generators of layers and of the layers within them, each with its place."""
+def find_generators(layers: Sequence[Any], place: Place = ()) -> Iterator[tuple[Place, int, Any]]:
+    """Yield the random generators of layers and of the layers within them: place of the layer, number, generator."""
     for position, layer in enumerate(layers):
         here = (*place, position)
         # Keras has no public list of either.
         for number, generator in enumerate(layer._seed_generators):
-            yield ((*here, -number) if number else here), generator
+            yield here, number, generator
         yield from find_generators(layer._layers, here)
 
 

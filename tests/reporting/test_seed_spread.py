@@ -45,7 +45,7 @@ def test_runs_without_a_score_are_left_out_of_its_spread():
     assert measure_spread(RunGroup("", {}, made_seeds([0.7], kld=None)), "kld") is None
 
 
-@given(st.lists(st.integers(0, 100), min_size=2, max_size=8), st.integers(1, 4), st.floats(-0.5, 0.5, allow_nan=False))
+@given(st.lists(st.integers(0, 100), min_size=3, max_size=8), st.integers(1, 4), st.floats(-0.5, 0.5, allow_nan=False))
 def test_a_spread_shifts_and_scales_with_its_values(values, factor, shift):
     """The interval is centred on the mean; a shift changes neither deviation nor width."""
     first, second = (
@@ -57,6 +57,14 @@ def test_a_spread_shifts_and_scales_with_its_values(values, factor, shift):
     assert second.deviation == pytest.approx(factor * first.deviation)
     assert second.high - second.low == pytest.approx(factor * (first.high - first.low))
     assert (second.low + second.high) / 2 == pytest.approx(second.mean)
+
+
+def test_two_seeds_have_no_interval():
+    """It would mostly be wider than the range of the score."""
+    two = measure_spread(RunGroup("", {}, made_seeds([0.5, 0.7])), "iou")
+
+    assert np.isnan([two.low, two.high]).all()
+    assert two.deviation > 0
 
 
 def test_a_row_has_the_spread_of_each_score():

@@ -4,9 +4,11 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gym.sweeps import forecast
-from gym.sweeps.forecast import PlannedTraining, forecast_sweep, print_plan
+from gym.sweeps.forecast import PlannedTraining, forecast_sweep, interpolate_seconds, print_plan
 from gym.sweeps.plan import PlannedRun
 from gym.training.forecast import Forecast
 from tests.app.commands import run_here
@@ -58,8 +60,23 @@ def test_the_table_has_a_row_per_run_and_a_total(capsys):
     assert rows[2] == ["run2", "30 s", "2.0 GB", "9.0 MB"]
     assert rows[1][1].startswith("~ ")
     assert 10 < int(rows[1][1].split()[1]) < 30
-    assert lines[-1].startswith("3 runs to train, 4 finished: about ")
-    assert lines[-1].endswith(" with 2 at a time on a machine like this one, up to 4.0 GB of memory and 27 MB on disk")
+    assert lines[-1] == "~ is interpolated between runs whose steps were timed"
+    assert lines[-2].startswith("3 runs to train, 4 finished: about ")
+    assert lines[-2].endswith(" with 2 at a time on a machine like this one, up to 4.0 GB of memory and 27 MB on disk")
+
+
+@given(st.lists(st.tuples(st.floats(1, 1e9), st.floats(0.1, 1e4)), min_size=1, max_size=5))
+def test_timed_runs_are_interpolated(known):
+    """Runs of equal work take equally long, and others as long as something between the fastest and the slowest."""
+    predict = interpolate_seconds(known)
+    seconds = [seconds for _, seconds in known]
+
+    assert predict(0.0) <= max(seconds) * 1.001
+    for work, own in known:
+        equal = [other for other_work, other in known if other_work == work]
+        assert min(seconds) * 0.999 <= predict(work) <= max(seconds) * 1.001
+        if len(equal) == 1:
+            assert predict(work) == pytest.approx(own, rel=1e-6)
 
 
 def test_the_trials_of_a_search_lie_between_the_extremes(capsys):
@@ -83,7 +100,8 @@ def test_a_finished_sweep_would_train_nothing(capsys):
     print_plan([], {}, done=4, workers=1)
 
     assert (
-        capsys.readouterr().out == "the command would train nothing; 4 of its runs have finished or failed too often\n"
+        capsys.readouterr().out
+        == "the command would train nothing: all of its runs (4) have finished or failed too often\n"
     )
 
 

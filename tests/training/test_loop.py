@@ -293,7 +293,7 @@ def test_random_layers_within_others_are_seeded():
     states = []
     for epoch in (3, 4, 3):
         callback.on_epoch_begin(epoch)
-        states.append([generator.state.numpy().tolist() for _, generator in find_generators(model.layers)])
+        states.append([generator.state.numpy().tolist() for *_, generator in find_generators(model.layers)])
 
     assert len(states[0]) == 5
     assert len({tuple(state) for state in states[0]}) == 5

@@ -22,7 +22,7 @@ from pathlib import Path
 from gym.core.errors import DiskError
 
 _NAME = re.compile(r"\..+-(?P<place>[0-9a-f]{8})-(?P<process>\d+)-(?P<start>\d+)-[0-9a-f]{8}(\..*)?", re.DOTALL)
-# Versions before 0.3.0 did not name the process.
+# Version 0.1.0 did not name the process.
 _EARLIER = re.compile(r"\.(.+-[0-9a-f]{32}(\..*)?|mlflow\.db\..*partial.*|inspected-\w{8})")
 _DAY = 24 * 3600.0
 _WEEK = 7 * _DAY  # after this time, a process of another machine has ended

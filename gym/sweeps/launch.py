@@ -1,6 +1,7 @@
 """Launch runs with a Hydra launcher, and relaunch those lost when a worker dies."""
 
 import logging
+import warnings
 from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gym.core.errors import DiskError, RunError, first_line
 from gym.core.parallel import available_cores
+from gym.core.signals import raise_pending_signal
 from gym.sweeps.ledger import ENDED, FAILED, Job
 from gym.sweeps.sweep_folder import SweepFolder
 
@@ -64,10 +66,14 @@ class RunLauncher:
         """Launch runs, wait until they end, and return the error of the launcher or of the first failed run."""
         overrides = [[*job.overrides, f"sweep.job={job.number}", *self._shared] for job in jobs]
         try:
-            returned = self._launcher.launch(overrides, initial_job_idx=min(job.number for job in jobs))
+            with warnings.catch_warnings():
+                # joblib replaces a worker whose memory has grown, as it does with the models that it keeps.
+                warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+                returned = self._launcher.launch(overrides, initial_job_idx=min(job.number for job in jobs))
         except DiskError:
             raise
         except Exception as error:  # such as a broken process pool; the ledger has the state of each run
+            raise_pending_signal()  # which may have ended the workers first
             message = f"{type(error).__name__}: {first_line(error)}"
             log.warning("the launcher failed with %s", message)
             return message

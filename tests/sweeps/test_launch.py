@@ -1,11 +1,14 @@
 """Whatever the launcher does, every run ends in the ledger, or an error says why no run started."""
 
+import warnings
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from gym.core.errors import ConfigError, DiskError, RunError
+from gym.core import signals
+from gym.core.errors import ConfigError, DiskError, RunError, Terminated
 from gym.sweeps import launch as launch_module
 from gym.sweeps.launch import RunLauncher, count_workers
 from gym.sweeps.ledger import FAILED, FINISHED, QUEUED, STARTED
@@ -197,3 +200,28 @@ def test_a_full_disk_ends_the_sweep(folder, how):
 
     assert launcher.given == [[0, 1, 2]]
     assert [job.status for job in folder.ledger.jobs()] == [STARTED, FINISHED, FINISHED]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Terminated])
+def test_workers_ended_by_a_signal_are_not_started_again(folder, stop, monkeypatch):
+    """A cluster sends it to all processes, and that of the driver may be handled last."""
+    monkeypatch.setattr(signals, "_pending", [stop])
+    launcher = FakeLauncher(folder, {0: [STARTED]}, error=RuntimeError("a worker was terminated"))
+
+    with pytest.raises(stop):
+        launch(folder, launcher)
+    assert len(launcher.given) == 1
+
+
+def test_replaced_workers_are_not_warned_of(folder):
+    """Those that keep models are replaced by joblib."""
+
+    class Replacing(FakeLauncher):
+        def launch(self, overrides, initial_job_idx):
+            """Warn as joblib does."""
+            warnings.warn("A worker stopped while some jobs were given to the executor. This can be", stacklevel=1)
+            return super().launch(overrides, initial_job_idx)
+
+    jobs = launch(folder, Replacing(folder, {number: [STARTED, FINISHED] for number in range(3)}))
+
+    assert {job.status for job in jobs} == {FINISHED}

@@ -316,4 +316,4 @@ def test_the_ledger_has_one_line_of_json_per_event(undisturbed):
     kinds = [json.loads(line)["event"] for line in lines]
 
     assert kinds[:4] == ["queued"] * 4
-    assert kinds[4:9] == ["started", "epoch", "epoch", "epoch", "finished"]
+    assert kinds[4:12] == ["started", *["epoch"] * 3, *["phase"] * 3, "finished"]

@@ -36,7 +36,7 @@ def clean(config: CleanConfig) -> list[Item]:
     if not outputs.is_dir():
         raise RunError(f"outputs={config.outputs} is not a folder; give the folder that training wrote to.")
     client = connect(config.tracking, outputs) if has_database(config.tracking, outputs) else None
-    inventory = Inventory(outputs, partial(list_logged_runs, client) if client else None)
+    inventory = Inventory(outputs, partial(list_logged_runs, client) if client else None, config.tracking.uri)
     items = _choose(config, inventory)
     removable = [item for item in items if not item.kept]
     console = plain_console()

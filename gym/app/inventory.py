@@ -10,7 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gym.config.composed import load_settings
 from gym.core.files import is_locked, read_json
+from gym.core.redaction import redact
 from gym.core.temporary import find_leftovers
 from gym.core.text import pluralize
 from gym.runs.mlflow_inventory import LoggedRun
@@ -50,12 +55,13 @@ class Item(NamedTuple):
 
 
 class RunFolder(NamedTuple):
-    """A folder with the files of one run, its lock files, and the sweep that it belongs to, if any."""
+    """A folder with the files of one run, its lock files, the sweep that it belongs to, and where it is logged."""
 
     path: Path
     sweep: str
     locks: tuple[Path, ...]
     run_id: str
+    tracking_uri: str
     attempt: str
 
     @property
@@ -76,9 +82,12 @@ class Inventory:
         outputs: The folder.
         list_runs: Lists all runs of MLflow; None if they are unknown. It is called after the files have been listed, so
             that the files of a run that starts meanwhile are not taken for those of no run.
+        tracking_uri: The configured tracking URI of that MLflow.
     """
 
-    def __init__(self, outputs: Path, list_runs: Callable[[], Sequence[LoggedRun]] | None) -> None:
+    def __init__(
+        self, outputs: Path, list_runs: Callable[[], Sequence[LoggedRun]] | None, tracking_uri: str = ""
+    ) -> None:
         self.outputs = outputs
         self._artifacts = sorted((outputs / "artifacts").glob("*"))
         self.sweeps = sorted(path.name for path in (outputs / "sweeps").glob("*") if path.is_dir())
@@ -90,6 +99,18 @@ class Inventory:
         self.archives = list(_read_archives(outputs / "published"))
         self.logged = list_runs() if list_runs else None
         self._by_id = {run.run_id: run for run in self.logged or ()}
+        others = {uri for uri in self._find_tracking_uris() if uri != tracking_uri}
+        self._elsewhere = f"runs are also logged to {redact(min(others) or 'mlflow.db')}" if others else ""
+
+    def _find_tracking_uris(self) -> Iterator[str]:
+        """Yield where the runs are logged that the listed MLflow does not know."""
+        yield from (
+            folder.tracking_uri for folder in self.folders if folder.run_id and folder.run_id not in self._by_id
+        )
+        for path in self._artifacts:
+            config = path / "artifacts" / "config.yaml"
+            if path.name not in self._by_id and config.is_file():
+                yield _read_tracking_uri(config)
 
     def artifacts(self, run_id: str) -> Path:
         """Return the folder of a run's artifacts."""
@@ -151,6 +172,7 @@ class Inventory:
         kept = f"sweep {waiting} can be resumed and may need it" if waiting else ""
         if any(folder.is_used for folder in self.folders) or self._is_any_sweep_used():
             kept = RUNNING
+        kept = kept or self._elsewhere
         for path in self.datasets:
             if not self.users(path):
                 lock = path.with_suffix(".lock")
@@ -186,7 +208,8 @@ class Inventory:
         for path in self._artifacts:
             run = self._by_id.get(path.name)
             if run is None and path.is_dir():
-                yield Item("orphaned", str(path.relative_to(self.outputs)), "its run is not in MLflow", (path,))
+                name = str(path.relative_to(self.outputs))
+                yield Item("orphaned", name, "its run is not in MLflow", (path,), kept=self._elsewhere)
             elif run is not None and run.status == "DELETED":
                 kept = self.protection(run)
                 yield Item("deleted", title_of(run), "it was deleted in MLflow", (path,), kept=kept, sweep=run.sweep)
@@ -200,8 +223,12 @@ class Inventory:
                 continue  # the sweep needs it, or its ledger is damaged
             if run is not None and run.status == "DELETED":
                 yield self._item("deleted", name, "its run was deleted in MLflow", (folder.path,), folder)
+            elif run is None and folder.attempt and folder.attempt not in attempts and not folder.is_finished:
+                reason = "its run is not in MLflow, but the same command would resume it"
+                yield self._item("interrupted", name, reason, (folder.path,), folder)
             elif run is None and not (folder.attempt and folder.attempt in attempts):
-                yield self._item("orphaned", name, "its run is not in MLflow", (folder.path,), folder)
+                item = self._item("orphaned", name, "its run is not in MLflow", (folder.path,), folder)
+                yield item._replace(kept=item.kept or self._elsewhere)
 
     @staticmethod
     def _item(kind: str, name: str, reason: str, paths: tuple[Path, ...], folder: RunFolder) -> Item:
@@ -214,7 +241,7 @@ class Inventory:
         for path in sorted(place for place in runs.glob("[!.]*") if place.is_dir()):
             locks = tuple(path.with_name(f".{path.name}.{end}") for end in ("lock", "job.lock"))
             attempt = str((read_attempt(path) or {}).get("attempt", ""))
-            yield RunFolder(path, sweep, (*shared, *locks), _read_run_id(path), attempt)
+            yield RunFolder(path, sweep, (*shared, *locks), *_read_result(path), attempt)
 
 
 def can_resume(jobs: Sequence[Job]) -> bool:
@@ -250,11 +277,20 @@ def _read_jobs(outputs: Path, sweep: str) -> list[Job]:
     return []
 
 
-def _read_run_id(folder: Path) -> str:
-    """Read the id of the run that a result belongs to; empty if there is no result."""
+def _read_result(folder: Path) -> tuple[str, str]:
+    """Read the id of the run that a result belongs to, and its tracking URI; empty if there is no result."""
     try:
-        return str(read_json(folder / "result.json")["run_id"])
-    except (OSError, ValueError, LookupError, TypeError):
+        result = read_json(folder / "result.json")
+        return str(result["run_id"]), str(result["settings"].get("tracking.uri", ""))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return "", ""
+
+
+def _read_tracking_uri(config: Path) -> str:
+    """Read the tracking URI from the configuration of a run; empty if it cannot be read."""
+    try:
+        return str(OmegaConf.select(load_settings(config), "tracking.uri") or "")
+    except (OSError, ValueError, OmegaConfBaseException):
         return ""
 
 

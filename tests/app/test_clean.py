@@ -46,9 +46,9 @@ class Outputs:
         path.write_text(text)
         return path
 
-    def add_result(self, place: str, run_id: str) -> Path:
+    def add_result(self, place: str, run_id: str, settings: dict[str, str] | None = None) -> Path:
         """Write the result of a run to its folder."""
-        values = {"name": "", "fingerprint": "", "settings": {}, "scores": {}, "weights_sha256": ""}
+        values = {"name": "", "fingerprint": "", "settings": settings or {}, "scores": {}, "weights_sha256": ""}
         lists = {"classes": ["a"], "images": ["i"], "scenes": ["i"]}
         write_result(self.path / place, RunResult(run_id, **values, **lists, matrices=np.zeros((1, 1, 1), np.int64)))
         return self.path / place
@@ -88,6 +88,35 @@ def filled(outputs) -> Outputs:
     outputs.add_result("runs/nobody", "nobody")
     dead_temporary(outputs.path / "mlflow.db").touch()
     return outputs
+
+
+@pytest.mark.parametrize("where", ["result", "artifacts"])
+def test_what_runs_logged_elsewhere_need_is_kept(filled, where, capsys):
+    """Another database or a server may list the runs that this one does not know; their passwords are not shown."""
+    uri = "http://me:secret@host:5000"
+    if where == "result":
+        filled.add_result("runs/far", "far", {"tracking.uri": uri})
+    else:
+        filled.write("artifacts/far/artifacts/config.yaml", f"tracking: {{uri: '{uri}'}}")
+
+    filled.clean(yes=True)
+
+    kept = ["stores/synthetic-2/manifest.json", "runs/nobody/result.json", "artifacts/nobody/artifacts/x"]
+    assert all((filled.path / place).exists() for place in kept)
+    words = capsys.readouterr().out.replace("│", " ").split()
+    assert "http://***@host:5000" in words
+    assert not [word for word in words if "secret" in word]
+
+
+def test_an_interrupted_attempt_of_another_mlflow_is_removed_only_if_named(outputs):
+    """Its command would resume it."""
+    outputs.write("runs/far/attempt.json", '{"attempt": "a9"}')
+    outputs.write("runs/far/last.npz")
+
+    outputs.clean(yes=True)
+    assert (outputs.path / "runs/far/last.npz").exists()
+    assert outputs.clean(what=["interrupted"], yes=True) == {"runs/far": "interrupted"}
+    assert not (outputs.path / "runs/far").exists()
 
 
 def dead_temporary(path: Path) -> Path:

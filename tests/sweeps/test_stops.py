@@ -130,7 +130,7 @@ def test_sweeps_survive_any_moment(launcher, kind, times, undisturbed, tmp_path)
             outputs = tmp_path / str(found.total())
             continue
         found[hit] += 1
-        if kind == "stop":
+        if kind == "stop" and (output or code != -number):  # it came before Python had read the program otherwise
             assert_stopped(outputs, number, code, output)
     complete(outputs, *SWEEP, *LAUNCHERS[launcher])
     assert_complete(outputs, undisturbed)

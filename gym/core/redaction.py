@@ -29,6 +29,14 @@ _CLEAR = re.compile(
     "(?:access|api|auth|bearer|id|refresh|sas|security|session)token)|pwd"
 )
 
+# Of a reader's options and of a query that says which data are wanted: names such as key or pass may choose among them.
+_OPTION = re.compile(rf"{_CLEAR.pattern}|.*token|credentials?")
+_RENEWED = re.compile(rf"{_OPTION.pattern}|.*signature|sig|sas")
+# What is renewed with a signature: the terms of AWS, Google and Azure.
+_SIGNED = re.compile(
+    r"xamz\w+|xgoog\w+|s[teprvi]|s[kp]r|sip|sk[eostv]\w*|expires|policy|keypairid|awsaccesskeyid|googleaccessid"
+)
+
 _QUERY = re.compile(r"([?&;#])([^=&;#?\s'\"]{1,80})=")
 _KEYWORD = re.compile(r"(?<![\w%-])([\w.+-]{2,80})(['\"]?\s*[=:]\s*['\"]?)(?=[^\s'\"])")
 _MAPPING = re.compile(r"(?<=[{,\s])([\w-]{2,80})(['\"]?\s*:\s*['\"]?)(?=[^\s'\"])")
@@ -79,6 +87,30 @@ def redact_values(value: Any, key: str = "") -> Any:
     return HIDDEN if _is_secret_key(key) else redact(value, is_uri=_URI.match(value) is not None)
 
 
+def drop_credentials(value: Any, key: str = "") -> Any:
+    """Return what identifies data: a URL or options without what may be renewed, such as a token or a signature.
+
+    Args:
+        value: Text, or nested mappings and sequences of text. It is not changed.
+        key: The dotted key of a value in options.
+    """
+    if isinstance(value, Mapping):
+        return {name: drop_credentials(of, f"{key}.{name}") for name, of in value.items()}
+    if isinstance(value, list | tuple):
+        return [drop_credentials(of, key) for of in value]
+    if not isinstance(value, str):
+        return value
+    if _OPTION.fullmatch(_simplify(key.rpartition(".")[2])):
+        return HIDDEN
+    named = [(_simplify(match[2]), _value_span(value, match.end(), f"&;#{_ENDS}")) for match in _QUERY.finditer(value)]
+    is_signed = any(re.fullmatch(r".*signature|sig", name) for name, _ in named)
+    spans = [span for name, span in named if _RENEWED.fullmatch(name) or (is_signed and _SIGNED.fullmatch(name))]
+    for match in _URI.finditer(value):
+        user = _find_user(match[1].lower().rpartition("+")[2], value, match.end(), _ENDS)
+        spans += [user] if user else []
+    return _replace(value, spans, lambda part: HIDDEN)
+
+
 def hide_secrets(arguments: Sequence[str]) -> list[str]:
     """Move the secrets of a command line to environment variables, and refer to these variables instead.
 
@@ -112,12 +144,12 @@ def _find_in_override(argument: str) -> list[Span]:
         blanked = blanked[:inner] + "\0" * (match.end() - inner - 1) + blanked[match.end() - 1 :]
     spans += [span for span in _find_secrets(blanked, f"{_ENDS},]}}\0") if "\0" not in blanked[slice(*span)]]
     if key.lstrip("+").startswith(OPTIONS):
-        spans += [(a, b) for a, b in _find_named(argument, _MAPPING, _NAMES, f"{_ENDS},}}")]
+        spans += [(a, b) for a, b in _find_named(argument, _MAPPING, _OPTION, f"{_ENDS},}}")]
     return spans
 
 
 def _is_secret_key(key: str) -> bool:
-    names = _NAMES if key.startswith(f"{OPTIONS}.") else _CLEAR
+    names = _OPTION if key.startswith(f"{OPTIONS}.") else _CLEAR
     return names.fullmatch(_simplify(key.rpartition(".")[2])) is not None and "." in key
 
 

@@ -18,7 +18,7 @@ from gym.config.spectral_index import missing_bands, parse_index
 from gym.core.errors import DataError
 from gym.core.files import HashCache, atomic_folder, hash_value, translate_disk_errors
 from gym.core.parallel import map_in_order
-from gym.core.redaction import OPTIONS, redact, redact_values
+from gym.core.redaction import OPTIONS, drop_credentials, redact, redact_values
 from gym.core.text import group_reasons, pluralize
 from gym.data.dataset import SCHEMA_VERSION, Dataset, Manifest, PairRecord, finish_dataset, write_part
 from gym.data.labels import IGNORE, NULL_CLASS, LabelCounts, LabelRule, add_counts, read_aliases
@@ -134,7 +134,7 @@ def plan_dataset(config: DataConfig, stores: Path, downloads: Path) -> DatasetPl
 
 def _find_extension(config: DataConfig) -> list[Any]:
     plugin = READERS.get(config.kind).plugin
-    options = redact_values(config.options, OPTIONS)  # so that a token can be changed
+    options = drop_credentials(config.options, OPTIONS)  # so that a token can be changed
     return [*([options] if options else []), *([plugin_hashes([plugin])] if plugin else [])]
 
 

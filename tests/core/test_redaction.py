@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from gym.core.errors import GymError, first_line
-from gym.core.redaction import HIDDEN, VARIABLE, hide_secrets, redact, redact_error, redact_values
+from gym.core.redaction import (
+    HIDDEN,
+    OPTIONS,
+    VARIABLE,
+    drop_credentials,
+    hide_secrets,
+    redact,
+    redact_error,
+    redact_values,
+)
 
 PLANTED = "pl4nted-Xy"
 QUERY_NAMES = [
@@ -185,3 +194,42 @@ def test_no_error_of_this_program_shows_a_secret():
         str(GymError(f"data.archives=https://h/a?sig={PLANTED} is missing"))
         == "data.archives=https://h/a?sig=*** is missing"
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://h/get?uid=11", "https://h/get?uid=22"),
+        ("https://h/get?key=scene_20200101", "https://h/get?key=scene_20210101"),
+        ("https://h/a?user=north&v=1", "https://h/a?user=south&v=1"),
+        ("https://h/a?pass=ascending", "https://h/a?pass=descending"),
+        ("https://h/a?sv=1", "https://h/a?sv=2"),
+        ({"key": "red"}, {"key": "nir"}),
+        ({"pass": "ascending", "of": ["a"]}, {"pass": "descending", "of": ["a"]}),
+        ({"signature": "spectral"}, {"signature": "thermal"}),
+    ],
+)
+def test_what_chooses_data_counts(one, other):
+    """Even if a secret may have the same name."""
+    assert drop_credentials(one, OPTIONS) != drop_credentials(other, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://h/a.zip?token=1", "https://h/a.zip?token=2"),
+        ("https://me:x@h/a.zip", "https://you:y@h/a.zip"),
+        (
+            "https://h/a?X-Amz-Signature=1&X-Amz-Date=5&X-Amz-Expires=7",
+            "https://h/a?X-Amz-Signature=2&X-Amz-Date=6&X-Amz-Expires=8",
+        ),
+        ("https://h/a?sv=2020&se=2026-01-01&sig=a%3D", "https://h/a?sv=2021&se=2027-01-01&sig=b%3D"),
+        ("https://h/a?access_token=1&b=2", "https://h/a?access_token=3&b=2"),
+        ({"api_key": "1", "a": 2}, {"api_key": "3", "a": 2}),
+        ({"token": "1"}, {"token": "2"}),
+        ({"url": "https://h/a?token=1"}, {"url": "https://h/a?token=2"}),
+    ],
+)
+def test_what_is_renewed_does_not_count(one, other):
+    """The data stay the same."""
+    assert drop_credentials(one, OPTIONS) == drop_credentials(other, OPTIONS)

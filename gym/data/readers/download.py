@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from gym.core.errors import DataError, DiskError, first_line
 from gym.core.files import atomic_file, find_disk_error, origin_of
-from gym.core.redaction import redact
+from gym.core.redaction import drop_credentials, redact
 from gym.core.text import plain_console
 
 _SCHEMES = ("http", "https", "file")
@@ -87,7 +87,7 @@ def download_name(url: str) -> str:
     name = PurePosixPath(
         re.sub(r"[^A-Za-z0-9._-]+", "_", PureWindowsPath(unquote(urlsplit(url).path)).name).lstrip(".")
     )
-    digest = hashlib.sha256(redact(url, is_uri=True).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(drop_credentials(url).encode()).hexdigest()[:8]
     return f"{name.stem[:80] or 'download'}-{digest}{name.suffix[:10]}"
 
 

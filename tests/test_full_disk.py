@@ -201,7 +201,7 @@ def test_errors_of_other_kinds_are_not_blamed_on_the_disk(tmp_path):
     [
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EROFS, "Read-only file system", "/data/runs/x.npz"),
-        PermissionError(errno.EACCES, "Permission denied", "/data/runs/x.npz"),
+        PermissionError(errno.EACCES, "Permission denied", "outputs/runs/x.npz"),
         OSError("5120 requested and 4032 written"),
         sqlite3.OperationalError("database or disk is full"),
         sqlite3.OperationalError("attempt to write a readonly database"),
@@ -209,10 +209,16 @@ def test_errors_of_other_kinds_are_not_blamed_on_the_disk(tmp_path):
 )
 def test_errors_of_libraries_name_the_folder(error):
     """They name the file's folder if the library does, else the outputs."""
-    folder = "/data/runs" if getattr(error, "filename", None) else "outputs"
+    folder = str(Path(error.filename).parent) if getattr(error, "filename", None) else "outputs"
     message = rf"^{folder} cannot be written \(.+\); .+ and repeat the command\.$"
     with pytest.raises(DiskError, match=message), translate_full_disk("outputs"):
         fail(error)
+
+
+def test_a_file_that_may_not_be_read_is_no_disk_error():
+    """It is outside of what is written."""
+    with pytest.raises(PermissionError), translate_full_disk("outputs"):
+        fail(PermissionError(errno.EACCES, "Permission denied", "/data/plugin.py"))
 
 
 def test_an_error_of_mlflow_on_a_full_disk_keeps_its_message(tmp_path):

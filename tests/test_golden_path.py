@@ -168,7 +168,7 @@ def test_an_interrupted_sweep_resumes_after_its_last_epoch(golden_run, golden_sw
     resumed, other = (read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs())
     (whole,) = runs_of(golden_run.outputs)
 
-    stopped = "stopped; the same command continues\n"
+    stopped = "stopped; repeat the command to continue\n"
     assert (interrupted.code, interrupted.err, finished.err) == (130, stopped, "")
     assert f"{RUN} seed=42  resumed after epoch 1\n" in finished.out
     assert "2 of 2 runs finished" in finished.out

@@ -18,7 +18,11 @@ from gym.core.text import format_size, plain_console, pluralize
 from gym.runs.mlflow_client import RetryingClient, connect, has_database
 from gym.runs.mlflow_inventory import LoggedRun, delete_run, list_logged_runs
 
-_NOT_NAMED = "the same command would resume it; what=[interrupted] removes it"
+# Kinds that are removed only if they are named.
+_NOT_NAMED = {
+    "interrupted": "the same command would resume it; what=[interrupted] removes it",
+    "orphaned": "MLflow may have lost it; what=[orphaned] removes it",
+}
 _RUNS_KEPT = "some of its runs are kept"
 
 
@@ -44,7 +48,7 @@ def clean(config: CleanConfig) -> list[Item]:
         console.print(_tabulate_contents(inventory))
     if client is None:
         console.print(
-            f"{outputs} has no mlflow.db, so only temporary files and checkpoints can be judged; set tracking.uri=... "
+            f"{outputs} has no mlflow.db, so only temporary files and checkpoints are listed; set tracking.uri=... "
             "if its runs are logged elsewhere"
         )
     if items:
@@ -65,7 +69,7 @@ def _choose(config: CleanConfig, inventory: Inventory) -> list[Item]:
     if not (config.sweep or config.run):
         if config.what:
             return [item for item in found if item.kind in config.what]
-        return [one._replace(kept=one.kept or _NOT_NAMED) if one.kind == "interrupted" else one for one in found]
+        return [one._replace(kept=one.kept or _NOT_NAMED.get(one.kind, "")) for one in found]
     chosen, kinds = _find_chosen(config, inventory), config.what or ["runs"]
     own = [item for item in found if item.kind in kinds and _belongs_to(item, config.sweep, chosen, inventory)]
     return own + (_list_runs(config.sweep, inventory, chosen) if "runs" in kinds else [])

@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
@@ -48,14 +48,14 @@ from gym.config.validation import read_config
 from gym.core.errors import ConfigError, GymError, Terminated
 from gym.core.escape import escape_text
 from gym.core.files import translate_full_disk, write_text
-from gym.core.redaction import hide_secrets, redact, redact_error
+from gym.core.redaction import hide_secrets, redact, redact_error, redact_values
 from gym.core.registry import import_object
 from gym.core.signals import handle_signals, signals_first
 from gym.core.startup import quiet_tensorflow_imports
 from gym.core.streams import protect_streams
 from gym.core.temporary import remove_leftovers
 
-_STOPPED = "stopped; the same command continues"
+_STOPPED = "stopped; repeat the command to continue"
 
 
 class Command(NamedTuple):
@@ -192,13 +192,15 @@ def _redact_saved_files() -> None:
     settings = HydraConfig.get()
     if settings.output_subdir is not None:
         for path in Path(settings.runtime.output_dir, settings.output_subdir).glob("*.yaml"):
-            write_text(path, redact(path.read_text(encoding="utf-8")))
+            saved = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+            write_text(path, OmegaConf.to_yaml(OmegaConf.create(redact_values(saved))))
 
 
 def _make_record(*arguments: Any, **options: Any) -> logging.LogRecord:
     """Make a log record without passwords, which urllib3 and others log with their URIs."""
     record = logging.LogRecord(*arguments, **options)
-    record.msg, record.args = redact_error(record.getMessage()), ()
+    with suppress(Exception):  # of a library that passes the wrong arguments, which logging reports by itself
+        record.msg, record.args = redact_error(record.getMessage()), ()
     return record
 
 

@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gym.config.groups import configuration_folder, group_names, option_names
+from gym.core.redaction import redact_values
 
 _COLUMN = 34  # of the comments with the meanings
 
@@ -39,7 +40,8 @@ def format_help(config_name: str, schema: type, overrides: list[str]) -> str:
         composed = compose(config_name, overrides, return_hydra_config=True)
     chosen = composed.hydra.runtime.choices
     groups = [name for name in sorted(group_names()) if name in chosen or config_name == "config"]
-    values = OmegaConf.to_container(OmegaConf.masked_copy(composed, [key.name for key in fields(schema)]), resolve=True)
+    own = OmegaConf.masked_copy(composed, [key.name for key in fields(schema)])
+    values = redact_values(OmegaConf.to_container(own, resolve=True))
     return Template(composed.hydra.help.template).substitute(
         APP_CONFIG_GROUPS="".join(f"{name}: {', '.join(option_names(name))}\n" for name in groups),
         CONFIG="".join(f"{line}\n" for line in _describe_keys(schema, values)),

@@ -113,7 +113,9 @@ def format_part(composed: DictConfig, cfg: str, package: str = "", *, resolve: b
         raise ConfigError(f"--package={package} is not part of the configuration; see --cfg job for its parts.")
     if resolve and OmegaConf.is_config(part):
         OmegaConf.resolve(part)
-    return OmegaConf.to_yaml(part) if OmegaConf.is_config(part) else f"{part}\n"
+    if not OmegaConf.is_config(part):
+        return f"{redact_values(part, package)}\n"
+    return OmegaConf.to_yaml(OmegaConf.create(redact_values(OmegaConf.to_container(part, resolve=False))))
 
 
 def register_sweepers() -> None:

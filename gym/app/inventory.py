@@ -4,6 +4,7 @@ Without a list of MLflow's runs it is unknown what they refer to, so only tempor
 """
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -27,6 +28,7 @@ from gym.sweeps.sweep_folder import SweepFolder
 from gym.training.checkpoint import FILES
 
 RUNNING = "a running process uses it"
+_RUN_ID = re.compile("[0-9a-f]{32}")  # others may be those of a server or of a user
 _DEEP = 8  # levels of folders below outputs
 
 
@@ -99,8 +101,10 @@ class Inventory:
         self.archives = list(_read_archives(outputs / "published"))
         self.logged = list_runs() if list_runs else None
         self._by_id = {run.run_id: run for run in self.logged or ()}
-        others = {uri for uri in self._find_tracking_uris() if uri != tracking_uri}
+        unknown = set(self._find_tracking_uris())
+        others = unknown - {tracking_uri}
         self._elsewhere = f"runs are also logged to {redact(min(others) or 'mlflow.db')}" if others else ""
+        self._unknown = self._elsewhere or ("it holds results of runs that are not in MLflow" if unknown else "")
 
     def _find_tracking_uris(self) -> Iterator[str]:
         """Yield where the runs are logged that the listed MLflow does not know."""
@@ -124,7 +128,7 @@ class Inventory:
             return f"published/{archive} was made from it"
         folder = self.folder_of(run)
         lock = self.outputs / "sweeps" / run.sweep / ".lock"
-        is_used = folder.is_used if folder else bool(run.sweep and run.is_parent and is_locked(lock))
+        is_used = folder.is_used if folder else bool(run.sweep and is_locked(lock))
         return RUNNING if is_used else ""
 
     def folder_of(self, run: LoggedRun) -> RunFolder | None:
@@ -172,7 +176,7 @@ class Inventory:
         kept = f"sweep {waiting} can be resumed and may need it" if waiting else ""
         if any(folder.is_used for folder in self.folders) or self._is_any_sweep_used():
             kept = RUNNING
-        kept = kept or self._elsewhere
+        kept = kept or self._unknown
         for path in self.datasets:
             if not self.users(path):
                 lock = path.with_suffix(".lock")
@@ -202,12 +206,12 @@ class Inventory:
 
     def _is_here(self, run: LoggedRun) -> bool:
         """Whether a run was logged from this folder; a server may know those of others."""
-        return bool(self.artifacts(run.run_id).exists() or run.sweep in self.sweeps or self.folder_of(run))
+        return bool(self.artifacts(run.run_id).exists() or self.folder_of(run))
 
     def _find_artifacts(self) -> Iterator[Item]:
         for path in self._artifacts:
             run = self._by_id.get(path.name)
-            if run is None and path.is_dir():
+            if run is None and path.is_dir() and _RUN_ID.fullmatch(path.name):
                 name = str(path.relative_to(self.outputs))
                 yield Item("orphaned", name, "its run is not in MLflow", (path,), kept=self._elsewhere)
             elif run is not None and run.status == "DELETED":

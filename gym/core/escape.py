@@ -6,6 +6,9 @@ Names of files, classes and runs may contain anything. Whatever is printed goes 
 
 import logging
 import unicodedata
+from typing import Any
+
+from gym.core.redaction import redact_error
 
 
 def escape_text(text: str) -> str:
@@ -28,3 +31,7 @@ class LogFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is Python's
         """Format the message, to which a traceback may be added afterwards."""
         return escape_text(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is Python's
+        """Format the traceback, without passwords."""
+        return redact_error(super().formatException(ei))

@@ -88,9 +88,18 @@ def translate_full_disk(outputs: object) -> Iterator[None]:
         raise
     except Exception as error:
         # No local variable may hold an exception: open files would live on in a cycle with its traceback.
-        if not find_disk_error(error):
+        if not (found := find_disk_error(error)) or _is_of_input(found, outputs):
             raise
         raise _translate(error, Path(str(outputs))) from error
+
+
+def _is_of_input(error: BaseException, outputs: object) -> bool:
+    """Whether access was denied to a file outside of ``outputs`` and the temporary folder, which was read."""
+    name = getattr(error, "filename", None)
+    if getattr(error, "errno", None) not in _FORBIDDEN or not isinstance(name, str):
+        return False
+    path = Path(name).absolute()
+    return not (path.is_relative_to(Path(str(outputs)).absolute()) or is_in_temporary_folder(path))
 
 
 def _translate(error: Exception, outputs: Path) -> DiskError:

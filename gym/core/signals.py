@@ -52,7 +52,8 @@ def signals_first() -> Iterator[None]:
 def hold_signals() -> Iterator[None]:
     """Let a block end before a signal takes effect, such as one that opens what must be closed again.
 
-    A second signal takes effect at once, in case the block waits for a server.
+    A second Ctrl-C takes effect at once, in case the block waits for a server; a second SIGTERM is ignored, because
+    SLURM sends two.
     """
     _held.append(True)
     is_pending = bool(_pending)

@@ -81,14 +81,14 @@ def remove_leftovers(outputs: Path, *others: Path) -> None:
     for name, depth in _PLACES.items():
         remove_below(outputs / name, depth)
     with suppress(DiskError):
-        remove_below(_find_system_folder(), 0)
+        remove_below(_find_system_folder(), is_ours=False)
     for folder in others:
-        remove_below(folder, 1)
+        remove_below(folder, 1, is_ours=False)
 
 
-def remove_below(folder: Path, depth: int = 0) -> None:
+def remove_below(folder: Path, depth: int = 0, *, is_ours: bool = True) -> None:
     """Remove temporary files and folders without a living owner; arguments as for `find_leftovers`."""
-    for path in find_leftovers(folder, depth):
+    for path in find_leftovers(folder, depth, is_ours=is_ours):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -96,31 +96,32 @@ def remove_below(folder: Path, depth: int = 0) -> None:
                 path.unlink()
 
 
-def find_leftovers(folder: Path, depth: int) -> Iterator[Path]:
+def find_leftovers(folder: Path, depth: int, *, is_ours: bool = True) -> Iterator[Path]:
     """Yield temporary files and folders without a living owner.
 
     Args:
         folder: Where to look; it may be missing.
         depth: How many levels of folders below it to look into.
+        is_ours: Whether only this program writes there. The names that version 0.1.0 used may be those of others.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return
     for entry in entries:
-        if is_leftover(Path(entry.path)):
+        if is_leftover(Path(entry.path), is_ours=is_ours):
             yield Path(entry.path)
         elif depth and entry.is_dir(follow_symlinks=False):
-            yield from find_leftovers(Path(entry.path), depth - 1)
+            yield from find_leftovers(Path(entry.path), depth - 1, is_ours=is_ours)
 
 
-def is_leftover(path: Path) -> bool:
-    """Whether a path is a temporary file or folder whose process has ended."""
+def is_leftover(path: Path, *, is_ours: bool = True) -> bool:
+    """Whether a path is a temporary file or folder whose process has ended; arguments as for `find_leftovers`."""
     if match := _NAME.fullmatch(path.name):
         if match["place"] == _describe_place():
             return not _is_alive(int(match["process"]), int(match["start"]))
         return _age(path) > _WEEK
-    return _EARLIER.fullmatch(path.name) is not None and _age(path) > _DAY
+    return is_ours and _EARLIER.fullmatch(path.name) is not None and _age(path) > _DAY
 
 
 def _age(path: Path) -> float:

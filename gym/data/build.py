@@ -1,6 +1,7 @@
 """Build the dataset of a data configuration, or open it if it was built before."""
 
 import logging
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -123,8 +124,9 @@ def plan_dataset(config: DataConfig, stores: Path, downloads: Path) -> DatasetPl
             sources[name] = reader.sources(name)
         except DataError as error:
             left_out[name] = str(error)
-    with translate_disk_errors(stores):
-        hashes.save()
+    if os.access(stores, os.W_OK):  # a read-only folder may hold the dataset
+        with translate_disk_errors(stores):
+            hashes.save()
     grouping = _plan_grouping(config)
     if extra := grouping.find_unmatched(reader.names):
         log.warning("data.table lists %s not found in the data (first: %s)", pluralize(len(extra), "name"), extra[0])

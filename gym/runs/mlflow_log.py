@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -177,8 +177,9 @@ def open_mlflow_run(
 
 def _end_run(client: RetryingClient, run: RunLog, kind: type[BaseException] | None, error: Any, _: Any) -> None:
     """End a run with the status that belongs to the exception that ended its block, if any."""
-    with hold_signals():
-        with suppress(RunError):  # must not hide the error that ends the run
+    # An error of MLflow must not hide the one that ends the run.
+    with hold_signals(), suppress(RunError) if error else nullcontext():
+        with suppress(RunError):
             run.wait_until_written()
         if isinstance(error, Pruned):
             client.set_tag(run.run_id, "pruned", "true")

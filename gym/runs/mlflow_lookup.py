@@ -56,11 +56,12 @@ def find_model_run(config: TrackingConfig, outputs: Path, address: str) -> Run:
 
 
 def check_address(config: TrackingConfig, outputs: Path, address: str) -> None:
-    """Look up what ``run=...`` refers to without using it. Arguments and errors are those of `find_model_run`."""
-    if address.startswith(BEST):
-        find_candidates(config, outputs, address.removeprefix(BEST))
-    else:
+    """Look up what ``run=...`` refers to, without its warnings; arguments and errors are those of `find_model_run`."""
+    log.disabled = True
+    try:
         find_model_run(config, outputs, address)
+    finally:
+        log.disabled = False
 
 
 def find_run(config: TrackingConfig, outputs: Path, address: str) -> Run:

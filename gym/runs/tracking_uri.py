@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,8 +90,13 @@ def _check(uri: str, experiment: str) -> None:
         _check_server(uri, experiment)
     elif uri.partition(":")[0].partition("+")[0] in _DATABASES:
         _check_database(uri)
-    elif not uri.startswith("databricks"):
+    elif not (uri.startswith("databricks") or _is_of_plugin(uri)):
         raise _refuse(uri)
+
+
+def _is_of_plugin(uri: str) -> bool:
+    """Whether a plugin of MLflow that is installed takes this kind of URI."""
+    return bool(metadata.entry_points(group="mlflow.tracking_store", name=uri.partition(":")[0]))
 
 
 def _refuse(uri: str) -> ConfigError:

@@ -12,7 +12,7 @@ from gym.core.startup import quiet_imports
 from gym.core.temporary import temporary_folder
 from gym.core.text import pluralize
 from gym.runs.mlflow_client import open_tracking
-from gym.runs.mlflow_log import DESCRIPTION, RunLog, open_mlflow_run
+from gym.runs.mlflow_log import DESCRIPTION, PARENT, RunLog, open_mlflow_run
 from gym.runs.mlflow_lookup import equality_filter, search_runs
 from gym.runs.next_steps import format_sweep_steps
 from gym.runs.result import find_result
@@ -46,22 +46,23 @@ def open_parent_run(tracking: TrackingConfig, outputs: Path, folder: SweepFolder
             yield run
         finally:
             with hold_signals():
-                end_dead_runs(tracking, outputs, folder)
+                end_dead_runs(tracking, outputs, folder, run.run_id)
 
 
-def end_dead_runs(tracking: TrackingConfig, outputs: Path, folder: SweepFolder) -> None:
+def end_dead_runs(tracking: TrackingConfig, outputs: Path, folder: SweepFolder, parent: str) -> None:
     """Mark runs as KILLED whose process is gone: that of a worker, which could not do so itself.
 
     Args:
         tracking: Where the runs are logged.
         outputs: Folder of the database.
         folder: Folder of the sweep.
+        parent: Id of its parent run. On another machine, a sweep of the same name has another one.
 
     Raises:
         RunError: MLflow cannot be used.
     """
     client, experiment = open_tracking(tracking, outputs)
-    unfinished = f"attributes.status = 'RUNNING' and {equality_filter('tags.sweep', folder.name)}"
+    unfinished = f"attributes.status = 'RUNNING' and {equality_filter(f'tags.`{PARENT}`', parent)}"
     fingerprints = {str(job.number): job.fingerprint for job in folder.ledger.jobs()}
     for run in search_runs(client, experiment, unfinished):
         fingerprint = fingerprints.get(run.data.tags.get("job", ""))

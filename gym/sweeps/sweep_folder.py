@@ -21,7 +21,7 @@ from gym import __version__
 from gym.config.plugins import format_plugins
 from gym.core.errors import ConfigError, RunError
 from gym.core.files import read_json, translate_disk_errors, write_json, write_text
-from gym.core.redaction import redact
+from gym.core.redaction import redact_values
 from gym.core.typed_json import IDENTIFIER, build_fields
 from gym.runs.run_folder import PRECISION
 from gym.sweeps.ledger import Ledger
@@ -153,7 +153,8 @@ class SweepFolder:
             DataError: The disk is full or read-only.
         """
         with translate_disk_errors(self.path):
-            write_text(self.path / "multirun.yaml", redact(OmegaConf.to_yaml(config)))
+            shown = redact_values(OmegaConf.to_container(config, resolve=False))
+            write_text(self.path / "multirun.yaml", OmegaConf.to_yaml(OmegaConf.create(shown)))
 
     @contextmanager
     def lock_run(self, fingerprint: str) -> Iterator[None]:

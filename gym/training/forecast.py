@@ -18,8 +18,8 @@ from gym.models.architectures import count_parameters
 from gym.training.loop import BatchStreams
 
 _TIMED_SECONDS, _TIMED_STEPS = 0.5, 10  # timing stops at the first of both
-# Of four bytes per parameter: best.npz, last.npz with two moments of Adam, and the saved model.
-_COPIES_ON_DISK = 1 + 3 + 1
+# Of four bytes per parameter: best.npz and the one that replaces it, and twice last.npz with two moments of Adam.
+_COPIES_ON_DISK = 2 * 1 + 2 * 3
 _OTHER_FILES = 3_000_000  # bytes of pictures, model card and database rows of a run
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from gym.sweeps.ledger import FAILED, FINISHED, QUEUED, STARTED
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.app.commands import run_here, run_lightly
 from tests.databases import copy_database
+
+UNKNOWN = "0" * 32  # id of a run that MLflow does not know
 
 
 class Outputs:
@@ -84,8 +87,8 @@ def filled(outputs) -> Outputs:
     outputs.write("runs/stopped/attempt.json", '{"attempt": "a3"}')
     outputs.write("runs/stopped/last.npz")
     outputs.client.delete_run(outputs.log("removed", attempt="a4"))
-    outputs.write("artifacts/nobody/artifacts/x")
-    outputs.add_result("runs/nobody", "nobody")
+    outputs.write(f"artifacts/{UNKNOWN}/artifacts/x")
+    outputs.write("artifacts/2/models/x")  # of a server
     dead_temporary(outputs.path / "mlflow.db").touch()
     return outputs
 
@@ -97,11 +100,12 @@ def test_what_runs_logged_elsewhere_need_is_kept(filled, where, capsys):
     if where == "result":
         filled.add_result("runs/far", "far", {"tracking.uri": uri})
     else:
-        filled.write("artifacts/far/artifacts/config.yaml", f"tracking: {{uri: '{uri}'}}")
+        filled.write(f"artifacts/{'1' * 32}/artifacts/config.yaml", f"tracking: {{uri: '{uri}'}}")
 
     filled.clean(yes=True)
+    filled.clean(what=["orphaned", "datasets"], yes=True)
 
-    kept = ["stores/synthetic-2/manifest.json", "runs/nobody/result.json", "artifacts/nobody/artifacts/x"]
+    kept = ["stores/synthetic-2/manifest.json", f"artifacts/{UNKNOWN}/artifacts/x"]
     assert all((filled.path / place).exists() for place in kept)
     words = capsys.readouterr().out.replace("│", " ").split()
     assert "http://***@host:5000" in words
@@ -132,7 +136,7 @@ def test_listing_changes_nothing(filled, capsys):
     found = filled.clean()
 
     assert filled.snapshot() == before
-    assert set(found.values()) == {*LEFTOVERS} - {"interrupted", "runs"}
+    assert set(found.values()) == {*LEFTOVERS} - {"interrupted", "orphaned", "runs"}
     out = capsys.readouterr().out
     for text in ("done (", "synthetic-1", "used by 1 run", "total", f"outputs={filled.path} yes=true"):
         assert text in out
@@ -160,6 +164,29 @@ def test_what_is_needed_stays(filled):
     assert {"stores/synthetic-1/manifest.json", "runs/done/result.json", "runs/stopped/last.npz"} <= kept
     assert "runs/done/last.npz" not in kept
     assert {run.info.run_name for run in filled.client.search_runs([filled.experiment])} == {"done", "stopped"}
+
+
+def test_a_new_database_does_not_make_the_old_runs_leftovers(filled):
+    """MLflow's database may have been damaged and moved away."""
+    moved = filled.path / "moved"
+    shutil.copytree(filled.path, moved, ignore=shutil.ignore_patterns("*mlflow*", "moved"))
+    before = set(moved.rglob("*"))
+    copy_database(f"sqlite:///{moved}/mlflow.db")
+
+    for options in ({}, {"what": ["datasets", "failed", "deleted", "temporary"]}):
+        clean(CleanConfig(outputs=str(moved), yes=True, **options))
+
+    assert {path.name for path in before if not path.exists()} == {"last.npz"}
+    assert (moved / "runs/stopped/last.npz").exists()
+
+
+def test_a_run_of_a_sweep_that_has_just_started_stays(outputs):
+    """Its folder may not be listed yet, but its sweep holds a lock."""
+    outputs.log("live", "RUNNING", sweep="mine", **{"mlflow.parentRunId": "p", "attempt": "x"})
+    lock = outputs.write("sweeps/mine/.lock", "")
+
+    with FileLock(lock):
+        assert outputs.clean(yes=True) == {}
 
 
 def test_a_registered_run_stays(outputs):
@@ -261,7 +288,8 @@ def test_the_runs_of_a_damaged_ledger_stay(outputs):
     """It cannot tell which runs are its own; a folder that a readable one does not list goes."""
     sweep, _ = make_sweep(outputs, FINISHED)
     outputs.add_result("sweeps/losses/runs/unknown", "nobody")
-    assert outputs.clean() == {"sweeps/losses/runs/unknown": "orphaned"}
+    assert outputs.clean() == {}
+    assert outputs.clean(what=["orphaned"]) == {"sweeps/losses/runs/unknown": "orphaned"}
 
     sweep.ledger.path.write_bytes(b"\0" * 100)
 

@@ -78,7 +78,7 @@ def stop_in(outputs, phase, seconds, number, launcher, *, is_alone):
 def assert_stopped(outputs, number, code, output):
     """Assert that a polite stop was one: one line, its exit code, and no run that seems to be running."""
     assert code == POLITE[number], output
-    assert output.strip().splitlines()[-1] == "stopped; the same command continues"
+    assert output.strip().splitlines()[-1] == "stopped; repeat the command to continue"
     assert "Traceback" not in output
     if (outputs / "mlflow.db").exists():
         assert "RUNNING" not in {run.info.status for run in runs_of(outputs)}

@@ -12,8 +12,8 @@ from rich.table import Column, Table
 
 from gym.app.inventory import RUNNING, Inventory, Item, describe_jobs, measure, title_of
 from gym.config.schema import CleanConfig
-from gym.core.errors import RunError
-from gym.core.files import is_locked, translate_disk_errors
+from gym.core.errors import DataError, RunError, first_line
+from gym.core.files import is_locked
 from gym.core.text import format_size, plain_console, pluralize
 from gym.runs.mlflow_client import RetryingClient, connect, has_database
 from gym.runs.mlflow_inventory import LoggedRun, delete_run, list_logged_runs
@@ -178,7 +178,7 @@ def _remove_all(items: Sequence[Item], client: RetryingClient | None) -> list[It
 
 def _remove(item: Item, client: RetryingClient | None) -> bool:
     """Remove an item unless a process uses it; in MLflow first, so that no run is left without its files."""
-    with ExitStack() as held, translate_disk_errors(item.name, "remove it yourself"):
+    with ExitStack() as held:
         for lock in item.locks:
             if not lock.is_file():
                 continue
@@ -189,9 +189,12 @@ def _remove(item: Item, client: RetryingClient | None) -> bool:
         for run_id in item.runs:
             if client is not None:
                 delete_run(client, run_id)
-        for path in item.paths:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        try:
+            for path in item.paths:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"{item.name} cannot be removed ({first_line(error)}); check its permissions.") from error
     return True

@@ -119,11 +119,11 @@ def test_a_stopped_sweep_continues(launcher, number, is_alone, phase, undisturbe
 def test_sweeps_survive_any_moment(launcher, kind, times, undisturbed, tmp_path):
     """100 SIGKILLs and 40 polite stops in all; whenever a sweep ends between them, the next one begins."""
     moments, found, outputs = random.Random(f"{launcher} {kind}"), Counter(), tmp_path / "0"
-    phases = ["finishing"] * 2 + ["training"] * 2 + ["starting"]
+    phases, longest = ["finishing"] * 3 + ["training"] * 2 + ["starting"], {"finishing": 0.6, "training": 1.5}
     while found.total() < times:
         number = signal.SIGKILL if kind == "kill" else moments.choice(list(POLITE))
         phase, is_alone = moments.choice(phases), kind == "stop" and moments.random() < 0.5
-        seconds = moments.uniform(0, 8 if phase == "starting" else 1.5)
+        seconds = moments.uniform(0, longest.get(phase, 8.0))
         hit, code, output = stop_in(outputs, phase, seconds, number, launcher, is_alone=is_alone)
         if not hit:
             assert_complete(outputs, undisturbed)

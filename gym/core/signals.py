@@ -9,6 +9,7 @@ error of its own may raise that one instead. So the handler also records it; lon
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,7 @@ def handle_signals() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # shells ignore SIGINT in background jobs
         signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _skip_stops
+    threading.excepthook = _skip_after_stop
 
 
 def raise_pending_signal() -> None:
@@ -87,3 +89,9 @@ def _skip_stops(lost: Any) -> None:
     """Print an exception that Python discards, unless it is that of a signal, which is raised again later."""
     if not (_pending and issubclass(lost.exc_type, (KeyboardInterrupt, Terminated))):
         sys.__unraisablehook__(lost)
+
+
+def _skip_after_stop(lost: Any) -> None:
+    """Print an exception that ends a thread, unless a signal has ended what the thread was working for."""
+    if not _pending:
+        threading.__excepthook__(lost)

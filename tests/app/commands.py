@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,7 @@ def _restored_process() -> Iterator[None]:
     """Restore what a command changes in its process: arguments, environment, signals, logging and Hydra's globals."""
     argv, environment, hydra = sys.argv, dict(os.environ), {**Singleton._instances}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    hooks, make_record = (sys.excepthook, sys.unraisablehook, threading.excepthook), logging.getLogRecordFactory()
     root = logging.getLogger()
     logged, known = (root.handlers[:], root.level), logging._handlerList[:]
     logging._handlerList.clear()  # Hydra closes all of these, and absl's closes the stream that pytest captures
@@ -102,6 +104,8 @@ def _restored_process() -> Iterator[None]:
         Singleton._instances = hydra
         for number, handler in handlers.items():
             signal.signal(number, handler)
+        sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+        logging.setLogRecordFactory(make_record)
         root.handlers[:], root.level = logged
         logging._handlerList[:] = known
 

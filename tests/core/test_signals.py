@@ -56,6 +56,11 @@ SCRIPTS = {
         "with signals_first():\n    try:\n        stop()\n    except BaseException:\n        raise ValueError('x')",
         "",
     ),
+    "error in a thread": (
+        "import threading\ntry:\n    stop()\nfinally:\n    thread = threading.Thread(target=lambda: 1 / 0)\n"
+        "    thread.start()\n    thread.join()",
+        "",
+    ),
     "error in a callback": ("with signals_first():\n    Deleted()\n    raise OSError('closed pipe')", ""),
 }
 PREPARED = """
@@ -86,6 +91,7 @@ def test_a_signal_ends_what_it_interrupts(script, printed, number):
         {signal.SIGTERM: "Terminated", signal.SIGINT: "KeyboardInterrupt"}[number]
     )
     assert "Exception ignored" not in done.stderr
+    assert "Exception in thread" not in done.stderr
 
 
 def test_errors_without_a_signal_are_not_changed():

@@ -251,7 +251,7 @@ def test_an_experiment_is_added_to_the_predefined_ones_by_default(run_import, ol
     assert (code, err) == (0, "")
     assert (tmp_path / "conf" / "experiment" / "old_3_bands.yaml").exists()
     assert out.splitlines()[-1] == (
-        "python -m gym.train +experiment=old_3_bands data.images=[path/to/images] data.labels=path/to/labels"
+        "python -m gym.train +experiment=old_3_bands 'data.images=[path/to/images]' data.labels=path/to/labels"
     )
 
 

@@ -179,7 +179,7 @@ def check_split(split: SplitConfig, augment: AugmentConfig) -> None:
             f"split.fold={split.fold} must be below split.folds={split.folds}; folds are numbered from 0."
         )
     if split.method == "leave_one_out" and not split.held_out:
-        raise ConfigError("split.held_out is missing; leave_one_out needs it, as in split.held_out=duck.")
+        raise ConfigError("split.held_out is missing; name the site to leave out, as in split.held_out=duck.")
     if split.method == "given" and not split.sides:
         raise ConfigError("split.sides is missing; split=given needs a CSV file with the columns name and side.")
     if split.sides:

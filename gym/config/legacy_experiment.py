@@ -94,7 +94,7 @@ def make_experiment(content: bytes, source: str, name: str, folder: str) -> Expe
 def train_command(name: str, folder: str) -> str:
     """Return the command that trains an experiment. ``folder`` is as in `make_experiment`."""
     option = f"--config-dir {shlex.quote(folder)} " if folder else ""
-    return f"python -m gym.train {option}+experiment={name} data.images=[path/to/images] data.labels=path/to/labels"
+    return f"python -m gym.train {option}+experiment={name} 'data.images=[path/to/images]' data.labels=path/to/labels"
 
 
 def _format_body(translation: Translation) -> list[str]:

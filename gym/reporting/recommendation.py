@@ -13,10 +13,12 @@ from gym.config.registries import SCORES, ScoreEntry
 from gym.data.units import SCENE, Units
 from gym.evaluation.bootstrap import DRAWS, PERCENTILES, draw_units, resample, sum_by_unit
 from gym.evaluation.confusion import score_matrix
-from gym.reporting.run_table import run_labels, score_of, with_scores
+from gym.reporting.run_table import run_labels, score_of, swept_keys, with_scores
 from gym.runs.comparability import find_obstacle, share_units
 from gym.runs.result import RunResult
 from gym.runs.selection import Selection, assess_selection
+
+_NO_CHOICE = {"seed", "split.training_share"}  # settings that nobody chooses by their score
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
     scored = with_scores(results, "parameters", SCORES.default)
     runs = [result for *_, result in scored]
     selection = assess_selection(runs, seed, draws)
-    if obstacle := find_obstacle(runs):
+    if obstacle := find_obstacle(runs) or _find_missing_choice(runs):
         sentence = _add_selection(f"No recommendation: {obstacle}.", selection, has_reason=False)
         return Recommendation(sentence, selection=selection)
     _, highest, best = max(scored, key=lambda one: (one[1], -one[0]))
@@ -74,6 +76,14 @@ def recommend(results: Sequence[RunResult], seed: int, draws: int = DRAWS) -> Re
         units=shared[id(best)].units,
         selection=selection,
     )
+
+
+def _find_missing_choice(runs: Sequence[RunResult]) -> str:
+    """Return why the runs are no choice between models: they differ only in chance or in how much they learned from."""
+    varied = swept_keys(runs)
+    if varied and set(varied) <= _NO_CHOICE:
+        return f"the runs differ only in {' and '.join(varied)}, which is no choice between models"
+    return ""
 
 
 def _add_selection(sentence: str, selection: Selection | None, has_reason: bool = True) -> str:

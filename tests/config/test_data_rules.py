@@ -357,7 +357,7 @@ def test_the_synthetic_band_names_are_known_in_advance():
         ),
         (
             {"method": "leave_one_out", "by": "site"},
-            "split.held_out is missing; leave_one_out needs it, as in split.held_out=duck.",
+            "split.held_out is missing; name the site to leave out, as in split.held_out=duck.",
         ),
         ({"method": "given"}, "split.sides is missing; split=given needs a CSV file with the columns name and side."),
         (

@@ -79,14 +79,14 @@ def test_the_yaml_begins_with_command_and_origin():
     assert lines[1] == f"# {experiment.command}"
     assert lines[2].startswith("# From old one .json of Segmentation Gym (sha256 ")
     assert experiment.command == (
-        "python -m gym.train +experiment=one data.images=[path/to/images] data.labels=path/to/labels"
+        "python -m gym.train +experiment=one 'data.images=[path/to/images]' data.labels=path/to/labels"
     )
 
 
 def test_another_folder_is_part_of_the_command():
     """It is quoted for the shell."""
     assert train_command("one", "my conf").startswith(
-        "python -m gym.train --config-dir 'my conf' +experiment=one data.images="
+        "python -m gym.train --config-dir 'my conf' +experiment=one 'data.images="
     )
 
 

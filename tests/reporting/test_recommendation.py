@@ -264,3 +264,18 @@ def test_the_recommended_run_is_near_the_best_and_not_larger(made, seed):
         if run.scores["iou"] >= least:
             assert run.scores["parameters"] >= recommendation.chosen.scores["parameters"]
     assert recommendation.difference[0] <= recommendation.difference[1]
+
+
+@pytest.mark.parametrize("keys", [["seed"], ["split.training_share"], ["seed", "split.training_share"]])
+def test_chance_and_labels_are_no_choice(keys):
+    """Nobody chooses a model by its seed, or fewer labels."""
+    runs = [
+        replace(run, settings={**run.settings, **dict.fromkeys(keys, number)})
+        for number, run in enumerate([made_run(), made_run(), made_run()], start=1)
+    ]
+
+    advice = recommend(runs, seed=0)
+
+    assert advice.chosen is None
+    words = " and ".join(keys)
+    assert advice.sentence.startswith(f"No recommendation: the runs differ only in {words}, which is no choice")

@@ -85,7 +85,7 @@ def train_job(config: Config, sweep: SweepFolder, job: Job) -> float:
     folder = sweep.run_folder(job.fingerprint)
     sweep.ledger.append(STARTED, job.number, epoch=checkpoint.read_last_epoch(folder), epochs=config.training.epochs)
     try:
-        with signals_first(), translate_full_disk(folder):
+        with signals_first(), translate_full_disk(config.outputs):
             result = _execute_job(config, sweep, job)
     except DiskError:
         raise  # not recorded as a failure, because the same command resumes the run once there is space

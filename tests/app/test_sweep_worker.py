@@ -107,7 +107,7 @@ def _mlflow_error(cause):
         DiskError("x cannot be written"),
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EROFS, "Read-only file system"),
-        PermissionError(errno.EACCES, "Permission denied", "/data/x"),
+        PermissionError(errno.EACCES, "Permission denied"),
         _mlflow_error(sqlite3.OperationalError("database or disk is full")),
     ],
 )

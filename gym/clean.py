@@ -1,6 +1,6 @@
 """List and clean what the outputs folder holds: ``python -m gym.clean``."""
 
-from gym.app.command_line import command
+from gym.app.entry import command
 
 main = command("clean")
 

@@ -1,6 +1,6 @@
 """Evaluate trained models: ``python -m gym.evaluate run=RUN``."""
 
-from gym.app.command_line import command
+from gym.app.entry import command
 
 main = command("evaluate")
 

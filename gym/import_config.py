@@ -1,6 +1,6 @@
 """Translate a Segmentation Gym configuration into an experiment: ``python -m gym.import_config OLD.json``."""
 
-from gym.app.command_line import command
+from gym.app.entry import command
 
 main = command("import_config")
 

@@ -1,6 +1,6 @@
 """Build a dataset of labelled imagery: ``python -m gym.make_dataset data=folder data.images=[...] data.labels=...``."""
 
-from gym.app.command_line import command
+from gym.app.entry import command
 
 main = command("make_dataset")
 

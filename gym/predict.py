@@ -1,6 +1,6 @@
 """Segment a folder of images with a trained model: ``python -m gym.predict run=RUN input=IMAGES output=LABELS``."""
 
-from gym.app.command_line import command
+from gym.app.entry import command
 
 main = command("predict")
 

@@ -1,6 +1,6 @@
 """Publish a trained model as a zip and in MLflow's model registry: ``python -m gym.publish run=RUN``."""
 
-from gym.app.command_line import command
+from gym.app.entry import command
 
 main = command("publish")
 

@@ -1,6 +1,6 @@
 """Write a report on a sweep or a run: ``python -m gym.report sweep=SWEEP``, ``python -m gym.report run=RUN``."""
 
-from gym.app.command_line import command
+from gym.app.entry import command
 
 main = command("report")
 

@@ -1,6 +1,6 @@
 """Train, score and log one configuration: ``python -m gym.train model=resunet loss=cce filters=6``."""
 
-from gym.app.command_line import command
+from gym.app.entry import command
 
 main = command("train")
 

@@ -7,19 +7,35 @@ error of its own may raise that one instead. So the handler also records it; lon
 `raise_pending_signal`, and `signals_first` puts it in the place of any error that came after it.
 """
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from gym.core.errors import Terminated
 
 _TERMINATING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
+STOPPED = "stopped; repeat the command to continue"
+
 _pending: list[type[BaseException]] = []
 _held: list[bool] = []  # one entry for each block of `hold_signals` that is running
+
+
+def exit_on_signals() -> None:
+    """Let a signal end the process in one line, until `handle_signals`: nothing has begun that must be closed."""
+    for number in _TERMINATING:
+        signal.signal(number, _exit)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # shells ignore SIGINT in background jobs
+        signal.signal(signal.SIGINT, _exit)
+
+
+def _exit(number: int, frame: Any) -> NoReturn:
+    os.write(2, f"{STOPPED}\n".encode())
+    os._exit(128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM))
 
 
 def handle_signals() -> None:
@@ -27,7 +43,7 @@ def handle_signals() -> None:
     _pending.clear()
     for number in _TERMINATING:
         signal.signal(number, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # shells ignore SIGINT in background jobs
+    if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _exit):
         signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _skip_stops
     threading.excepthook = _skip_after_stop

@@ -94,6 +94,27 @@ def test_a_signal_ends_what_it_interrupts(script, printed, number):
     assert "Exception in thread" not in done.stderr
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_anything_has_begun_is_one_line(number, code):
+    """While the modules of a command are imported; afterwards it raises its exception."""
+    script = (
+        "from gym.core.signals import exit_on_signals, handle_signals; import os, sys; exit_on_signals(); {}os.kill("
+    )
+    end = "os.getpid(), int(sys.argv[1]))"
+    early, late = (
+        subprocess.run(
+            [sys.executable, "-c", script.format(then) + end, str(int(number))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for then in ("", "handle_signals(); ")
+    )
+
+    assert (early.returncode, early.stdout, early.stderr) == (code, "", "stopped; repeat the command to continue\n")
+    assert late.stderr.splitlines()[-1].endswith(("Terminated", "KeyboardInterrupt"))
+
+
 def test_errors_without_a_signal_are_not_changed():
     """Both blocks let them pass."""
     for block in (hold_signals, signals_first):

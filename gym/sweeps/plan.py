@@ -1,6 +1,7 @@
 """Plan the runs of a sweep: compose and check every configuration, open its data, and name it."""
 
 import logging
+import math
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from omegaconf import DictConfig
 
 from gym.config.groups import quote_options, unquote_options
@@ -27,6 +29,7 @@ from gym.runs.spec import run_fingerprints, run_name, validation_fingerprint
 from gym.sweeps.eta import estimate_work
 from gym.sweeps.ledger import QUEUED, Ledger, drop_duplicates
 
+_MOST_RUNS = 10_000  # more take minutes to plan, and gigabytes
 _IN_DEFAULT_NAME = ("model", "loss", "filters", "model.name", "loss.name", "model.filters")
 
 log = logging.getLogger(__name__)
@@ -63,7 +66,7 @@ def expand_grid(params: dict[str, Any], arguments: Sequence[str]) -> list[Overri
         arguments: Overrides from the command line. They replace a parameter with the same key.
 
     Raises:
-        ConfigError: An override is an interval, which only a search can sample from.
+        ConfigError: An override is an interval, which only a search can sample from, or there are too many runs.
     """
     texts = [quote_options(f"{key}={value}") for key, value in params.items()]
     overrides = OverridesParser.create().parse_overrides([*texts, *arguments])
@@ -73,8 +76,23 @@ def expand_grid(params: dict[str, Any], arguments: Sequence[str]) -> list[Overri
                 f"{override.input_line} is an interval, but a grid sweep needs separate values; "
                 "list them, or search the interval with hydra/sweeper=optuna."
             )
+    if (runs := math.prod(map(_count_values, overrides))) > _MOST_RUNS:
+        raise ConfigError(
+            f"these values make {runs:,} runs, but a sweep has at most {_MOST_RUNS:,}; give fewer values, or search "
+            "them with hydra/sweeper=optuna."
+        )
     # Hydra has no public function for this, and its own sweeper cannot resume.
     return [list(combination) for combination in BasicSweeper.split_arguments(overrides, None)[0]]
+
+
+def _count_values(override: Override) -> int:
+    """Count the values that an override sweeps over, without listing them."""
+    if not override.is_sweep_override():
+        return 1
+    value = override.value()
+    if isinstance(value, RangeSweep):
+        return max(0, math.ceil((float(value.stop or 0) - float(value.start or 0)) / float(value.step)))
+    return len(value.list) if isinstance(value, ChoiceSweep) else 1
 
 
 def read_configs(combinations: Sequence[Overrides], compose: Compose) -> list[Config]:

@@ -37,6 +37,24 @@ def make_plan(tmp_path, configure):
     return make
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["seed=range(0,100000000)"],
+        ["seed=range(0,200)", "data.seed=range(0,200,2)"],
+        ["seed=" + ",".join(map(str, range(10001)))],
+    ],
+)
+def test_a_sweep_of_too_many_runs_is_refused(arguments):
+    """Its runs are not listed, which would take all memory."""
+    with pytest.raises(
+        ConfigError, match=r"^these values make [\d,]+ runs, but a sweep has at most 10,000; give fewer"
+    ):
+        expand_grid({}, arguments)
+
+    assert len(expand_grid({}, ["seed=range(0,100)", "data.seed=range(0,200,2)"])) == 10_000
+
+
 def test_every_combination_is_planned_once():
     """Combinations follow the order of the lists; option names that look like numbers stay text."""
     combinations = expand_grid({}, ["model=unet,resunet", "seed=1", "filters='2','4'"])

@@ -1,5 +1,6 @@
 """Sweeps that are stopped politely or killed at any moment end with the same table, and leave nothing behind."""
 
+import json
 import os
 import random
 import signal
@@ -10,7 +11,7 @@ from collections import Counter
 import pytest
 
 from gym.runs.result import read_result
-from gym.sweeps.ledger import FINISHED, STARTED
+from gym.sweeps.ledger import FINISHED
 from gym.sweeps.sweep_folder import SweepFolder
 from tests.sweeps.commands import complete, runs_of, start
 
@@ -43,13 +44,24 @@ def undisturbed(tmp_path_factory):
     return rows_of(outputs)
 
 
-def phase_of(outputs):
-    """Return what the runs of the sweep are doing: starting, training, or finishing (evaluation, card and logging)."""
-    jobs = SweepFolder(outputs, "stops").ledger.jobs()
-    running = [job for job in jobs if job.status == STARTED]
-    if any(job.epoch >= EPOCHS for job in running):
+def events_of(outputs):
+    """Return the events in the ledger of the sweep."""
+    path = SweepFolder(outputs, "stops").ledger.path
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+def phase_of(outputs, before):
+    """Return what the runs are doing since some events: starting, training, or finishing (evaluation, card, logging)."""
+    jobs = {}
+    for event in events_of(outputs)[before:]:
+        if event["event"] in ("started", "epoch"):
+            jobs[event["job"]] = event.get("epoch", 0)
+        elif event["event"] == "finished":
+            jobs.pop(event["job"], None)
+    if any(epoch >= EPOCHS for epoch in jobs.values()):
         return "finishing"
-    return "training" if running else "starting"
+    return "training" if jobs else "starting"
 
 
 def stop_in(outputs, phase, seconds, number, launcher, *, is_alone):
@@ -58,20 +70,27 @@ def stop_in(outputs, phase, seconds, number, launcher, *, is_alone):
     Returns:
         The phase that the signal found, or an empty string if the sweep ended before; its exit code and its output.
     """
+    before = len(events_of(outputs))
     process = start(outputs, *SWEEP, *LAUNCHERS[launcher])
     until = time.monotonic() + 120
-    while phase != "starting" and process.poll() is None and phase_of(outputs) != phase and time.monotonic() < until:
+    while (
+        phase != "starting"
+        and process.poll() is None
+        and phase_of(outputs, before) != phase
+        and time.monotonic() < until
+    ):
         time.sleep(0.05)
     try:
         output, _ = process.communicate(timeout=seconds)
         found = ""
     except subprocess.TimeoutExpired:
-        found = phase_of(outputs)
+        found = phase_of(outputs, before)
         try:
             (os.kill if is_alone else os.killpg)(process.pid, number)
         except ProcessLookupError:  # on a busy machine, it may not have made its process group yet
             process.send_signal(number)
         output, _ = process.communicate(timeout=120)
+        found = "" if process.returncode == 0 else found  # it had just ended
     return found, process.returncode, output
 
 

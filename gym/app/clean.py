@@ -78,7 +78,7 @@ def _choose(config: CleanConfig, inventory: Inventory) -> list[Item]:
 def _find_chosen(config: CleanConfig, inventory: Inventory) -> list[LoggedRun]:
     runs = [run for run in inventory.logged or () if run.status != "DELETED"]
     if config.sweep:
-        chosen = [run for run in runs if run.sweep == config.sweep]
+        chosen = [run for run in runs if run.sweep == config.sweep and inventory.is_here(run)]
         if not chosen and config.sweep not in inventory.sweeps:
             known = sorted({run.sweep for run in runs if run.sweep} | set(inventory.sweeps))
             remedy = f"choose one of {', '.join(known)}" if known else "there is none"

@@ -50,7 +50,7 @@ from gym.core.escape import escape_text
 from gym.core.files import translate_full_disk, write_text
 from gym.core.redaction import hide_secrets, redact, redact_error, redact_values
 from gym.core.registry import import_object
-from gym.core.signals import STOPPED, handle_signals, signals_first
+from gym.core.signals import STOPPED, force_exit, handle_signals, signals_first
 from gym.core.startup import quiet_tensorflow_imports
 from gym.core.streams import protect_streams
 from gym.core.temporary import remove_leftovers
@@ -232,8 +232,10 @@ def exit_on_error(schema: type) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
+        code = 128 + (signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM)
         print(STOPPED, file=sys.stderr)
-        sys.exit(128 + (signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM))
+        force_exit(code)
+        sys.exit(code)
     except (HydraException, OmegaConfBaseException, GymError) as error:
         if before == "1":
             raise

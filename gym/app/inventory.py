@@ -28,6 +28,7 @@ from gym.sweeps.sweep_folder import SweepFolder
 from gym.training.checkpoint import FILES
 
 RUNNING = "a running process uses it"
+_OURS = (*FILES, "attempt.json", "result.json", "plugins.json", "error.txt")  # in the folder of a run
 _RUN_ID = re.compile("[0-9a-f]{32}")  # others may be those of a server or of a user
 _DEEP = 8  # levels of folders below outputs
 
@@ -90,14 +91,15 @@ class Inventory:
     def __init__(
         self, outputs: Path, list_runs: Callable[[], Sequence[LoggedRun]] | None, tracking_uri: str = ""
     ) -> None:
-        self.outputs = outputs
+        self.outputs, self._tracking_uri = outputs, tracking_uri
         self._artifacts = sorted((outputs / "artifacts").glob("*"))
         self.sweeps = sorted(path.name for path in (outputs / "sweeps").glob("*") if path.is_dir())
         self.jobs = {name: _read_jobs(outputs, name) for name in self.sweeps}
+        self._parents = {name: SweepFolder(outputs, name).read_metadata().get("run_id", "") for name in self.sweeps}
         self.folders = [*self._read_folders("")]
         for name in self.sweeps:
             self.folders += self._read_folders(name)
-        self.datasets = sorted(path for path in (outputs / "stores").glob("[!.]*-*") if path.is_dir())
+        self.datasets = sorted(path.parent for path in (outputs / "stores").glob("[!.]*-*/manifest.json"))
         self.archives = list(_read_archives(outputs / "published"))
         self.logged = list_runs() if list_runs else None
         self._by_id = {run.run_id: run for run in self.logged or ()}
@@ -128,7 +130,8 @@ class Inventory:
             return f"published/{archive} was made from it"
         folder = self.folder_of(run)
         lock = self.outputs / "sweeps" / run.sweep / ".lock"
-        is_used = folder.is_used if folder else bool(run.sweep and is_locked(lock))
+        # Without a folder here, another outputs folder may be that of its process.
+        is_used = folder.is_used if folder else run.status == "RUNNING" or bool(run.sweep and is_locked(lock))
         return RUNNING if is_used else ""
 
     def folder_of(self, run: LoggedRun) -> RunFolder | None:
@@ -192,7 +195,7 @@ class Inventory:
 
     def _find_attempts(self) -> Iterator[Item]:
         for run in self.logged or ():
-            if run.status in ("FINISHED", "DELETED") or run.is_parent or not self._is_here(run):
+            if run.status in ("FINISHED", "DELETED") or run.is_parent or not self.is_here(run):
                 continue
             folder, paths = self.folder_of(run), (self.artifacts(run.run_id),)
             kept = self.protection(run)
@@ -204,16 +207,21 @@ class Inventory:
                 reason = f"{run.status}; the same command would resume it"
                 yield Item("interrupted", title_of(run), reason, files, (run.run_id,), folder.locks, kept)
 
-    def _is_here(self, run: LoggedRun) -> bool:
-        """Whether a run was logged from this folder; a server may know those of others."""
-        return bool(self.artifacts(run.run_id).exists() or self.folder_of(run))
+    def is_here(self, run: LoggedRun) -> bool:
+        """Whether a run was logged from this folder; a server or a shared database may know those of others."""
+        if self.folder_of(run):
+            return True
+        if run.is_parent:
+            return run.run_id == self._parents.get(run.sweep)
+        return not (self._tracking_uri or run.tracking_uri) and self.artifacts(run.run_id).exists()
 
     def _find_artifacts(self) -> Iterator[Item]:
         for path in self._artifacts:
             run = self._by_id.get(path.name)
             if run is None and path.is_dir() and _RUN_ID.fullmatch(path.name):
                 name = str(path.relative_to(self.outputs))
-                yield Item("orphaned", name, "its run is not in MLflow", (path,), kept=self._elsewhere)
+                shared = "artifacts is a link, so other folders may use it" if path.parent.is_symlink() else ""
+                yield Item("orphaned", name, "its run is not in MLflow", (path,), kept=self._elsewhere or shared)
             elif run is not None and run.status == "DELETED":
                 kept = self.protection(run)
                 yield Item("deleted", title_of(run), "it was deleted in MLflow", (path,), kept=kept, sweep=run.sweep)
@@ -242,7 +250,7 @@ class Inventory:
     def _read_folders(self, sweep: str) -> Iterator[RunFolder]:
         runs = self.outputs / "sweeps" / sweep / "runs" if sweep else self.outputs / "runs"
         shared = (self.outputs / "sweeps" / sweep / ".lock",) if sweep else ()
-        for path in sorted(place for place in runs.glob("[!.]*") if place.is_dir()):
+        for path in sorted(place for place in runs.glob("[!.]*") if any((place / name).is_file() for name in _OURS)):
             locks = tuple(path.with_name(f".{path.name}.{end}") for end in ("lock", "job.lock"))
             attempt = str((read_attempt(path) or {}).get("attempt", ""))
             yield RunFolder(path, sweep, (*shared, *locks), *_read_result(path), attempt)

@@ -116,6 +116,8 @@ def check_config(config: Any) -> None:
     """
     check_loaded(config.plugins)
     check_rules(config)
+    if not config.outputs.strip():
+        raise ConfigError("outputs is empty; name a folder, as in outputs=outputs.")
     if isinstance(config, schema.Config | schema.DatasetConfig):
         data_rules.check_frame(config.data, config.model.levels if isinstance(config, schema.Config) else 4)
         data_rules.check_data(config.data)

@@ -7,6 +7,7 @@ error of its own may raise that one instead. So the handler also records it; lon
 `raise_pending_signal`, and `signals_first` puts it in the place of any error that came after it.
 """
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from gym.core.errors import Terminated
 
 _TERMINATING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
+_LONGEST_EXIT = 5.0  # seconds
 STOPPED = "stopped; repeat the command to continue"
 
 _pending: list[type[BaseException]] = []
@@ -47,6 +49,15 @@ def handle_signals() -> None:
         signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _skip_stops
     threading.excepthook = _skip_after_stop
+
+
+def force_exit(code: int, seconds: float = _LONGEST_EXIT) -> None:
+    """End the process after some seconds, even if threads or processes that it waits for at its exit do not end."""
+    for process in multiprocessing.active_children():
+        process.terminate()
+    timer = threading.Timer(seconds, os._exit, [code])
+    timer.daemon = True
+    timer.start()
 
 
 def raise_pending_signal() -> None:

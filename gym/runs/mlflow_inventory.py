@@ -3,6 +3,7 @@
 Import this module only where runs are looked up, because MLflow takes seconds to import.
 """
 
+import re
 from typing import Any, NamedTuple
 
 from mlflow.entities import ViewType
@@ -12,6 +13,7 @@ from gym.runs.mlflow_log import ATTEMPT, PARENT
 from gym.runs.mlflow_lookup import fetch_all_pages
 
 _PAGE = 1000
+_RUN_ID = re.compile("[0-9a-f]{32}")
 
 
 class LoggedRun(NamedTuple):
@@ -26,6 +28,7 @@ class LoggedRun(NamedTuple):
         data: Fingerprint of its dataset; empty if unknown.
         attempt: Name of its attempt; empty if unknown.
         version: A registered model and version made from it, as in ``shore/2``; empty if there is none.
+        tracking_uri: The tracking URI that it was configured with.
     """
 
     run_id: str
@@ -36,6 +39,7 @@ class LoggedRun(NamedTuple):
     data: str
     attempt: str
     version: str
+    tracking_uri: str = ""
 
 
 def list_logged_runs(client: RetryingClient) -> list[LoggedRun]:
@@ -46,8 +50,9 @@ def list_logged_runs(client: RetryingClient) -> list[LoggedRun]:
     """
     experiments = fetch_all_pages(lambda token: client.search_experiments(ViewType.ALL, _PAGE, page_token=token))
     versions = {
-        str(version.run_id): f"{version.name}/{version.version}"
+        run_id: f"{version.name}/{version.version}"
         for version in fetch_all_pages(lambda token: client.search_model_versions(max_results=_PAGE, page_token=token))
+        for run_id in {str(version.run_id), *_RUN_ID.findall(str(version.source))}  # either may be missing
     }
     ids = [str(experiment.experiment_id) for experiment in experiments]
     found = fetch_all_pages(
@@ -67,6 +72,7 @@ def _describe(run: Any, versions: dict[str, str]) -> LoggedRun:
         data=tags.get("data_fingerprint", ""),
         attempt=tags.get(ATTEMPT, ""),
         version=versions.get(str(info.run_id), ""),
+        tracking_uri=run.data.params.get("tracking.uri", ""),
     )
 
 

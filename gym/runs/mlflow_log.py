@@ -25,7 +25,7 @@ from gym.core.errors import Pruned, RunError, Terminated, first_line
 from gym.core.files import copy_file
 from gym.core.signals import hold_signals, signals_first
 from gym.core.temporary import temporary_folder
-from gym.runs.mlflow_client import RetryingClient, connect, open_tracking
+from gym.runs.mlflow_client import RetryingClient, connect, hurry_client, open_tracking
 from gym.runs.mlflow_limits import (
     DATASET_DIGEST,
     DATASET_NAME,
@@ -41,6 +41,7 @@ from gym.runs.mlflow_limits import (
 )
 from gym.runs.provenance import environment_tags
 
+_PATIENCE_AFTER_STOP = 5.0  # seconds; SLURM kills a job 30 s after it was told to stop
 ATTEMPT, PARENT, DESCRIPTION = "attempt", "mlflow.parentRunId", "mlflow.note.content"  # tags
 
 
@@ -83,15 +84,19 @@ class RunLog:
         self.wait_until_written()
         self._pending = self._writer.submit(self.log_metrics, values, step)
 
-    def wait_until_written(self) -> None:
+    def wait_until_written(self, seconds: float | None = None) -> None:
         """Wait until all metrics are written.
+
+        Args:
+            seconds: How long to wait; None waits as long as it takes.
 
         Raises:
             RunError: They could not be written.
+            TimeoutError: They are not written yet.
         """
         if pending := self._pending:
             self._pending = None
-            pending.result()
+            pending.result(seconds)
 
     def logged_steps(self, name: str) -> set[int]:
         """Return the steps at which a metric has been logged."""
@@ -177,10 +182,13 @@ def open_mlflow_run(
 
 def _end_run(client: RetryingClient, run: RunLog, kind: type[BaseException] | None, error: Any, _: Any) -> None:
     """End a run with the status that belongs to the exception that ended its block, if any."""
+    is_stopped = isinstance(error, KeyboardInterrupt | Terminated)
+    if is_stopped:
+        hurry_client()
     # An error of MLflow must not hide the one that ends the run.
     with hold_signals(), suppress(RunError) if error else nullcontext():
-        with suppress(RunError):
-            run.wait_until_written()
+        with suppress(RunError, TimeoutError):
+            run.wait_until_written(_PATIENCE_AFTER_STOP if is_stopped else None)
         if isinstance(error, Pruned):
             client.set_tag(run.run_id, "pruned", "true")
         elif isinstance(error, Exception):

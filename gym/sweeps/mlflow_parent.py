@@ -3,10 +3,11 @@
 import logging
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gym.config.schema import Config, TrackingConfig
+from gym.core.errors import RunError
 from gym.core.signals import hold_signals
 from gym.core.startup import quiet_imports
 from gym.core.temporary import temporary_folder
@@ -44,9 +45,12 @@ def open_parent_run(tracking: TrackingConfig, outputs: Path, folder: SweepFolder
         folder.write_metadata(known | {"run_id": run.run_id})
         try:
             yield run
-        finally:
-            with hold_signals():
+        except BaseException:
+            # An error of MLflow must not hide the one that ends the sweep.
+            with hold_signals(), suppress(RunError):
                 end_dead_runs(tracking, outputs, folder, run.run_id)
+            raise
+        end_dead_runs(tracking, outputs, folder, run.run_id)
 
 
 def end_dead_runs(tracking: TrackingConfig, outputs: Path, folder: SweepFolder, parent: str) -> None:
@@ -61,7 +65,7 @@ def end_dead_runs(tracking: TrackingConfig, outputs: Path, folder: SweepFolder, 
     Raises:
         RunError: MLflow cannot be used.
     """
-    client, experiment = open_tracking(tracking, outputs)
+    client, experiment = open_tracking(tracking, outputs, patience=0)
     unfinished = f"attributes.status = 'RUNNING' and {equality_filter(f'tags.`{PARENT}`', parent)}"
     fingerprints = {str(job.number): job.fingerprint for job in folder.ledger.jobs()}
     for run in search_runs(client, experiment, unfinished):

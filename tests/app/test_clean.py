@@ -189,6 +189,49 @@ def test_a_run_of_a_sweep_that_has_just_started_stays(outputs):
         assert outputs.clean(yes=True) == {}
 
 
+def test_runs_of_others_in_a_shared_database_stay(outputs):
+    """Those of another outputs folder with a sweep of the same name, and those that may be running elsewhere."""
+    make_sweep(outputs, FINISHED)
+    others = outputs.log("sweep losses", sweep="losses")
+    theirs = [
+        outputs.log("theirs", "FINISHED", sweep="losses", **{"mlflow.parentRunId": others, "attempt": "t1"}),
+        outputs.log("theirs", "RUNNING", sweep="losses", **{"mlflow.parentRunId": others, "attempt": "t2"}),
+        outputs.log("alone", "RUNNING", attempt="t3"),
+    ]
+    for run in theirs:
+        outputs.client.log_param(run, "tracking.uri", "sqlite:////shared.db")
+
+    outputs.clean(yes=True)
+    outputs.clean(sweep="losses", yes=True)
+    outputs.clean(run="alone", yes=True)
+
+    kept = {run.info.run_id for run in outputs.client.search_runs([outputs.experiment])}
+    assert {others, *theirs} <= kept
+    assert all((outputs.path / "artifacts" / run).exists() for run in theirs)
+
+
+def test_files_of_the_user_stay(outputs):
+    """Only what this program wrote is a leftover."""
+    own = [
+        outputs.write(place) for place in ("runs/my_notes/a.txt", "artifacts/figures/a.png", "stores/my-images/a.tif")
+    ]
+
+    outputs.clean(yes=True)
+    outputs.clean(what=["orphaned", "datasets", "failed", "deleted"], yes=True)
+
+    assert all(path.exists() for path in own)
+
+
+def test_a_version_that_was_registered_from_files_protects_its_run(outputs):
+    """MLflow knows only where they are."""
+    run = outputs.log("shore", "FAILED")
+    outputs.client.create_registered_model("mine")
+    outputs.client.create_model_version("mine", f"{outputs.path}/artifacts/{run}/artifacts/model")
+
+    for options in ({}, {"run": "shore"}):
+        assert outputs.clean(**options, yes=True) == {}
+
+
 def test_a_registered_run_stays(outputs):
     """Neither its artifacts nor its run are removed, not even by name, nor if it was deleted in MLflow."""
     run = outputs.log("shore", "FAILED", data_fingerprint="used")
@@ -250,6 +293,7 @@ def make_sweep(outputs: Outputs, last: str) -> tuple[SweepFolder, list[str]]:
     """Make a sweep of two runs, the first finished."""
     sweep = SweepFolder(outputs.path, "losses")
     parent = outputs.log("sweep losses", sweep="losses")
+    sweep.write_metadata({"run_id": parent})
     runs = [parent]
     for number, status in enumerate((FINISHED, last)):
         sweep.ledger.append(QUEUED, number, fingerprint=str(number) * 64, name=f"run{number}")

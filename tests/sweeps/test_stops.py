@@ -52,7 +52,7 @@ def events_of(outputs):
 
 
 def phase_of(outputs, before):
-    """Return what the runs are doing since some events: starting, training, or finishing (evaluation, card, logging)."""
+    """Return what the runs do since some events: starting, training, or finishing (evaluation, card, logging)."""
     jobs = {}
     for event in events_of(outputs)[before:]:
         if event["event"] in ("started", "epoch"):

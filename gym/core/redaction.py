@@ -19,14 +19,17 @@ OPTIONS = "data.options"  # of a reader, which may need a token to fetch imagery
 # Names of secrets, in lower case without punctuation; a name may also end in a long one, as X-Amz-Signature does.
 _LONG = (
     "password|passwd|passphrase|secret|token|signature|credentials?|apikey|accesskey|accesskeyid|accessid|secretkey|"
-    "privatekey|accountkey|subscriptionkey|sharedaccesskey|keypairid"
+    "privatekey|accountkey|subscriptionkey|sharedaccesskey|keypairid|authkey|authcode|passcode|jsessionid|sessionid"
 )
-_SHORT = "user|username|usr|uid|login|pwd|pw|pass|key|sig|sas|auth|authorization|bearer|jwt|odbcconnect"
+_SHORT = (
+    "user|username|usr|uid|login|pwd|pw|pass|key|sig|sas|auth|authorization|bearer|jwt|odbcconnect|code|pat|tkn|session|"
+    "ticket|hmac|otp|preauth"
+)
 _NAMES = re.compile(rf".*(?:{_LONG})|{_SHORT}")
 # Anywhere in a text, only a name that cannot be that of a setting counts.
 _CLEAR = re.compile(
-    r".*(?:password|passwd|passphrase|secret|apikey|accesskey|secretkey|privatekey|accountkey|"
-    "(?:access|api|auth|bearer|id|refresh|sas|security|session)token)|pwd"
+    r".*(?:password|passwd|passphrase|passcode|secret|apikey|accesskey|authkey|secretkey|privatekey|accountkey|"
+    "(?:access|api|auth|bearer|id|private|refresh|sas|security|session|tracking)token)|pwd"
 )
 
 # Of a reader's options and of a query that says which data are wanted: names such as key or pass may choose among them.
@@ -40,7 +43,9 @@ _SIGNED = re.compile(
 _QUERY = re.compile(r"([?&;#])([^=&;#?\s'\"]{1,80})=")
 _KEYWORD = re.compile(r"(?<![\w%-])([\w.+-]{2,80})(['\"]?\s*[=:]\s*['\"]?)(?=[^\s'\"])")
 _MAPPING = re.compile(r"(?<=[{,\s])([\w-]{2,80})(['\"]?\s*:\s*['\"]?)(?=[^\s'\"])")
-_HEADER = re.compile(r"(?i)(\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:basic|bearer|token)\s+)?)([^\s'\",]+)")
+_HEADER = re.compile(
+    r"(?i)(\b(?:authorization|cookie|private-token)['\"]?\s*[:=]\s*['\"]?(?:(?:basic|bearer|token)\s+)?)([^\s'\",]+)"
+)
 _URI = re.compile(r"([A-Za-z][\w+.-]*)://(?!/)")
 _ENCODED = re.compile(r"(?i)(%3A%2F%2F)(?!%2F)[^\s'\"]*?(%40)")
 _VARIABLES = re.compile(rf"\$\{{oc\.env:{VARIABLE}\d+\}}")

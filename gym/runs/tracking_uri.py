@@ -5,6 +5,7 @@ MLflow is not imported here: it takes seconds to import, and minutes to give up 
 
 import logging
 import os
+import re
 import socket
 import time
 from importlib import metadata
@@ -69,6 +70,11 @@ def check_tracking(config: TrackingConfig, outputs: Path, patience: float = 0) -
         raise ConfigError(
             f"tracking.experiment={fit_text(config.experiment, 60)} must have 1 to {EXPERIMENT_NAME} characters; it "
             f"has {len(config.experiment.strip())}."
+        )
+    if not config.uri and (found := re.search(r"\?|%[0-9A-Fa-f]{2}", str(outputs.resolve()))):
+        raise ConfigError(
+            f"outputs={outputs.resolve()} contains {found[0]}, which has a meaning in the URL of MLflow's database; "
+            "choose another folder."
         )
     uri, start, is_told = tracking_uri(config, outputs), time.monotonic(), False
     while True:

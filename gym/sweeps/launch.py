@@ -1,6 +1,8 @@
 """Launch runs with a Hydra launcher, and relaunch those lost when a worker dies."""
 
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Sequence
 
@@ -65,6 +67,8 @@ class RunLauncher:
     def _launch_once(self, jobs: Sequence[Job]) -> str:
         """Launch runs, wait until they end, and return the error of the launcher or of the first failed run."""
         overrides = [[*job.overrides, f"sweep.job={job.number}", *self._shared] for job in jobs]
+        if self.workers > 1:
+            _start_resource_tracker()
         try:
             with warnings.catch_warnings():
                 # joblib replaces a worker whose memory has grown, as it does with the models that it keeps.
@@ -86,6 +90,22 @@ class RunLauncher:
     def _fail(self, jobs: Sequence[Job], message: str) -> None:
         for job in jobs:
             self._folder.ledger.append(FAILED, job.number, message=message)
+
+
+def _start_resource_tracker() -> None:
+    """Start the process with which joblib keeps track of its workers, so that a closed terminal does not end it first.
+
+    It ignores Ctrl-C and SIGTERM by itself, and prints tracebacks if it is lost.
+    """
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        return
+    from joblib.externals.loky.backend.resource_tracker import ensure_running
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a new process inherits
+    try:
+        ensure_running()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def has_ended(job: Job, before: Job) -> bool:

@@ -233,3 +233,21 @@ def test_what_chooses_data_counts(one, other):
 def test_what_is_renewed_does_not_count(one, other):
     """The data stay the same."""
     assert drop_credentials(one, OPTIONS) == drop_credentials(other, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            f"https://h/a.zip?{name}=S3CRETX9&b=1"
+            for name in ("auth_key", "code", "pat", "ticket", "sessionid", "otp", "hmac")
+        ),
+        "MLFLOW_TRACKING_TOKEN=S3CRETX9",
+        "PRIVATE-TOKEN: S3CRETX9",
+        "Cookie: S3CRETX9",
+        "sqlite:////x/k.db?auth_key=S3CRETX9",
+    ],
+)
+def test_rarer_names_of_secrets_are_known(text):
+    """In queries, settings and headers."""
+    assert "S3CRETX9" not in redact(text)

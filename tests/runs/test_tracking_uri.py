@@ -174,3 +174,12 @@ def test_a_server_that_is_restarted_is_waited_for(serve, tmp_path, monkeypatch, 
     check_tracking(TrackingConfig(uri="http://me:secret@host"), tmp_path, patience=60)
 
     assert caplog.messages == ["MLflow at http://***@host does not answer; waiting up to 1 min 00 s"]
+
+
+@pytest.mark.parametrize(("name", "found"), [("a?b", r"\?"), ("a%20b", "%20")])
+def test_a_folder_that_a_url_cannot_name_is_refused(name, found, tmp_path):
+    """The database would be made elsewhere."""
+    with pytest.raises(ConfigError, match=rf"^outputs=.* contains {found}, which has a meaning in the URL"):
+        check_tracking(TrackingConfig(), tmp_path / name)
+    for accepted in ("a#b", "a b", "a&b=c", "ä;b", "100%"):
+        check_tracking(TrackingConfig(), tmp_path / accepted)

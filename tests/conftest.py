@@ -19,6 +19,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from hypothesis import settings
 
+from gym.app import command_line
 from gym.app.command_line import register_configuration
 from gym.config.plugins import add_environment_plugins, load_plugins, plugins_in
 from gym.config.schema import Config, DatasetConfig, EvaluateConfig, ReportConfig
@@ -43,6 +44,8 @@ ROOT = Path(__file__).parent.parent
 
 # Shells make background jobs ignore SIGINT. Child processes would inherit this, and tests interrupt some of them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# A command that a test stops in this process must not end it.
+command_line.force_exit = lambda code: None
 
 
 # The dev profile tries few examples, for quick feedback. Deadlines would only measure how busy the machine is.

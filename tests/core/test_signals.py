@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -113,6 +114,19 @@ def test_a_signal_before_anything_has_begun_is_one_line(number, code):
 
     assert (early.returncode, early.stdout, early.stderr) == (code, "", "stopped; repeat the command to continue\n")
     assert late.stderr.splitlines()[-1].endswith(("Terminated", "KeyboardInterrupt"))
+
+
+def test_an_exit_is_forced_if_a_thread_does_not_end():
+    """Such as one that waits for a server."""
+    script = (
+        "import sys, threading, time; from gym.core.signals import force_exit; "
+        "threading.Thread(target=time.sleep, args=[60]).start(); force_exit(130, 0.5); sys.exit(130)"
+    )
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert time.monotonic() - start < 20
 
 
 def test_errors_without_a_signal_are_not_changed():

@@ -251,6 +251,13 @@ def test_a_rate_at_which_training_rarely_converges_is_warned_of(configure, caplo
     ]
 
 
+@pytest.mark.parametrize("value", ["", "' '"])
+def test_the_outputs_folder_has_a_name(configure, value):
+    """The current folder must be named, as in ``outputs=.``."""
+    with pytest.raises(ConfigError, match=r"^outputs is empty; name a folder"):
+        configure(f"outputs={value}")
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_tiny_preset_works_with_own_data(configure, tmp_path, order):
     """Only synthetic scenes have a number, which the preset sets; a number that the user gives wins."""

@@ -55,9 +55,8 @@ def force_exit(code: int, seconds: float = _LONGEST_EXIT) -> None:
     """End the process after some seconds, even if threads or processes that it waits for at its exit do not end."""
     for process in multiprocessing.active_children():
         process.terminate()
-    timer = threading.Timer(seconds, os._exit, [code])
-    timer.daemon = True
-    timer.start()
+    signal.signal(signal.SIGALRM, lambda number, frame: os._exit(code))
+    signal.setitimer(signal.ITIMER_REAL, seconds)  # no thread: one more would have to end, too
 
 
 def raise_pending_signal() -> None:

@@ -7,6 +7,8 @@ from functools import cache
 from types import UnionType
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
+from gym.core.escape import escape_text
+
 # A run or an attempt, which enters paths and the filters of MLflow.
 IDENTIFIER = re.compile(r"[\w-]*", re.ASCII)
 
@@ -148,11 +150,11 @@ def _value_builder(kind: Any) -> Build:
         if type(raw) is not kind and not (kind is float and type(raw) is int):
             _refuse(raw, name, _WORDS.get(kind, str(kind)))
         if type(raw) is int and abs(raw) >= _LARGEST:
-            raise ValueError(f"{name} must be a number of at most 64 bits")
+            raise ValueError(f"{escape_text(name)} must be a number of at most 64 bits")
         return raw
 
     return build_value
 
 
 def _refuse(raw: Any, name: str, rule: str) -> NoReturn:
-    raise ValueError(f"{name} must be {rule}, not {raw!r:.40}")
+    raise ValueError(f"{escape_text(name)} must be {rule}, not {raw!r:.40}")

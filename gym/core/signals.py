@@ -52,9 +52,12 @@ def handle_signals() -> None:
 
 
 def force_exit(code: int, seconds: float = _LONGEST_EXIT) -> None:
-    """End the process after some seconds, even if threads or processes that it waits for at its exit do not end."""
-    for process in multiprocessing.active_children():
+    """End child processes, which a second Ctrl-C may have left alive, and this process after some seconds at most."""
+    children = multiprocessing.active_children()
+    for process in children:
         process.terminate()
+    if not children:
+        return
     signal.signal(signal.SIGALRM, lambda number, frame: os._exit(code))
     signal.setitimer(signal.ITIMER_REAL, seconds)  # no thread: one more would have to end, too
 

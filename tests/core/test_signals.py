@@ -116,10 +116,11 @@ def test_a_signal_before_anything_has_begun_is_one_line(number, code):
     assert late.stderr.splitlines()[-1].endswith(("Terminated", "KeyboardInterrupt"))
 
 
-def test_an_exit_is_forced_if_a_thread_does_not_end():
-    """Such as one that waits for a server."""
+def test_an_exit_is_forced_if_workers_are_left():
+    """A second Ctrl-C may interrupt the wait for them; threads that serve them wait, too."""
     script = (
-        "import sys, threading, time; from gym.core.signals import force_exit; "
+        "import multiprocessing, sys, threading, time; from gym.core.signals import force_exit; "
+        "multiprocessing.get_context('fork').Process(target=time.sleep, args=[60]).start(); "
         "threading.Thread(target=time.sleep, args=[60]).start(); force_exit(130, 0.5); sys.exit(130)"
     )
     start = time.monotonic()

@@ -100,7 +100,7 @@ def damage_member(name: str, damage: Damage) -> Damage:
 
 
 def mix(*kinds: Damage) -> Damage:
-    """Return a function that damages in one of several ways."""
+    """Return a function that chooses one of several kinds of damage."""
     return lambda content, random: random.choice(kinds)(content, random)
 
 

@@ -20,7 +20,7 @@ def read_damaged(name, folder, mutations):
     """Damage the file of a reader repeatedly; return how often it was read and refused."""
     case = READERS[name]
     path = case.write(folder)
-    content, counts = path.read_bytes(), Counter({"not one line": 0})
+    content, counts = path.read_bytes(), Counter({"several lines": 0})
     case.read(folder)  # without damage
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(mutations):
@@ -31,12 +31,12 @@ def read_damaged(name, folder, mutations):
             counts["read"] += 1
         except GymError as error:
             counts["refused"] += 1
-            counts["not one line"] += len(str(error).splitlines()) != 1
+            counts["several lines"] += len(str(error).splitlines()) != 1
         except Exception as error:
             raise AssertionError(f"mutation {number} of {name} raises {type(error).__name__}: {error}") from error
         counts["slowest, in ms"] = max(counts["slowest, in ms"], round(1000 * (time.perf_counter() - started)))
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    assert not counts.pop("not one line")
+    assert not counts.pop("several lines")
     assert counts["slowest, in ms"] < 1000 * _MOST_SECONDS
     assert grown < _MOST_BYTES
     return {**counts, "MB": grown >> 20}

@@ -387,7 +387,7 @@ def test_kinds_can_be_limited_to_a_run_or_a_sweep(filled):
 
 
 def test_a_run_is_removed_by_name_or_id(filled):
-    """Its folder goes too; a name of several runs is refused."""
+    """Its folder is removed as well; a name that several runs share is refused."""
     first, second = (filled.log("twin") for _ in range(2))
 
     with pytest.raises(RunError, match=r"^run=twin is the name of 2 runs; give the id of one: "):

@@ -7,6 +7,8 @@ import sys
 
 from mlflow import MlflowClient
 
+from gym.runs.result import read_result
+from gym.sweeps.sweep_folder import SweepFolder
 from tests.databases import copy_database
 from tests.warm_start import WarmProcess
 
@@ -63,3 +65,13 @@ def runs_of(outputs):
     """Return all MLflow runs."""
     client = client_of(outputs)
     return client.search_runs([client.get_experiment_by_name("segsweep").experiment_id])
+
+
+def rows_of(outputs, sweep):
+    """Return name, weights and scores of each run of a sweep, without the seconds that it took."""
+    folder = SweepFolder(outputs, sweep)
+    results = [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
+    return sorted(
+        (one.name, one.weights_sha256, sorted((key, score) for key, score in one.scores.items() if key != "seconds"))
+        for one in results
+    )

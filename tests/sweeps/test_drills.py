@@ -9,9 +9,7 @@ import random
 import optuna
 import pytest
 
-from gym.runs.result import read_result
-from gym.sweeps.sweep_folder import SweepFolder
-from tests.sweeps.commands import complete, kill_after, runs_of
+from tests.sweeps.commands import complete, kill_after, rows_of, runs_of
 
 pytestmark = [pytest.mark.process, pytest.mark.drill]
 
@@ -32,22 +30,12 @@ def kill_often(outputs, kills, shortest, longest, *arguments):
     return hit
 
 
-def rows_of(outputs):
-    """Return name, weights and scores of each run of a sweep."""
-    folder = SweepFolder(outputs, "drill")
-    results = [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
-    return sorted(
-        (one.name, one.weights_sha256, sorted((key, score) for key, score in one.scores.items() if key != "seconds"))
-        for one in results
-    )
-
-
 def test_a_matrix_killed_ten_times_has_the_same_results(tmp_path):
     """All 30 results and weights are equal, and each run is logged to MLflow once and FINISHED."""
     complete(tmp_path / "whole", *DRILL)
     assert kill_often(tmp_path / "killed", 10, 15.0, LONGEST, *DRILL) >= 8
 
-    whole, killed = rows_of(tmp_path / "whole"), rows_of(tmp_path / "killed")
+    whole, killed = rows_of(tmp_path / "whole", "drill"), rows_of(tmp_path / "killed", "drill")
     assert len(whole) == 30
     assert killed == whole
     runs = runs_of(tmp_path / "killed")

@@ -10,10 +10,9 @@ from collections import Counter
 
 import pytest
 
-from gym.runs.result import read_result
 from gym.sweeps.ledger import FINISHED
 from gym.sweeps.sweep_folder import SweepFolder
-from tests.sweeps.commands import complete, runs_of, start
+from tests.sweeps.commands import complete, rows_of, runs_of, start
 
 pytestmark = pytest.mark.process
 
@@ -26,22 +25,12 @@ LAUNCHERS = {"basic": [], "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_
 POLITE = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 143}
 
 
-def rows_of(outputs):
-    """Return name, weights and scores of each run of the sweep."""
-    folder = SweepFolder(outputs, "stops")
-    results = [read_result(folder.run_folder(job.fingerprint)) for job in folder.ledger.jobs()]
-    return sorted(
-        (one.name, one.weights_sha256, sorted((key, score) for key, score in one.scores.items() if key != "seconds"))
-        for one in results
-    )
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The table of the sweep when nothing stops it."""
     outputs = tmp_path_factory.mktemp("undisturbed")
     complete(outputs, *SWEEP)
-    return rows_of(outputs)
+    return rows_of(outputs, "stops")
 
 
 def events_of(outputs):
@@ -105,7 +94,7 @@ def assert_stopped(outputs, number, code, output):
 
 def assert_complete(outputs, undisturbed):
     """Assert that the sweep ended as if nothing had stopped it."""
-    assert rows_of(outputs) == undisturbed
+    assert rows_of(outputs, "stops") == undisturbed
     runs = runs_of(outputs)
     assert len(runs) == 1 + len(undisturbed)
     assert {run.info.status for run in runs} == {"FINISHED"}
